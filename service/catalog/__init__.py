@@ -1,0 +1,28 @@
+"""What a job may name: optimizers, tasks, models, datasets. Pure data, one frozen entry each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from service.errors import UnknownName
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+def find(kind: str, name: str, entries: Sequence[Entry], *, field: str | None = None) -> Entry:
+    """The entry called `name`.
+
+    Raises:
+        UnknownName: there is none; the error names the nearest one and `field`, where it stood.
+    """
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise UnknownName.of(kind, name, [entry.name for entry in entries], field=field)

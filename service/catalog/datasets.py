@@ -1,0 +1,116 @@
+"""The datasets: their shapes and sizes, so that a job can be judged before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.catalog import find
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.25
+"""Of what the test split leaves."""
+
+
+class Options(BaseModel):
+    """What a dataset lets a user set; nothing, unless its entry says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Friedman1Options(Options):
+    examples: int = Field(default=1000, ge=100, le=100_000)
+    features: int = Field(default=10, ge=5, le=1000)
+    noise: float = Field(default=1.0, ge=0, le=100, allow_inf_nan=False)
+
+
+class Shape(NamedTuple):
+    """`outputs` is the number of classes, or of regression targets; `image` is (channels, height, width)."""
+
+    examples: int
+    features: int
+    outputs: int
+    image: tuple[int, int, int] | None = None
+
+
+class Sizes(NamedTuple):
+    """Examples in each split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """`shape` of the data that `options` ask for."""
+
+    name: str
+    title: str
+    task: str
+    shape: Callable[[Options], Shape]
+    source: str
+    options: type[Options] = Options
+
+    def sizes(self, options: Options) -> Sizes:
+        """How many examples the splits have: 20 % test, the rest 3 : 1 into train and validation."""
+        examples = self.shape(options).examples
+        test = round(examples * TEST_SHARE)
+        validation = round((examples - test) * VALIDATION_SHARE)
+        return Sizes(examples - test - validation, validation, test)
+
+
+def _fixed(shape: Shape) -> Callable[[Options], Shape]:
+    return lambda _: shape
+
+
+def _friedman1(options: Options) -> Shape:
+    assert isinstance(options, Friedman1Options)
+    return Shape(options.examples, options.features, 1)
+
+
+DATASETS = (
+    DatasetEntry(
+        name="digits",
+        title="Handwritten digits, 8x8",
+        task="classification",
+        shape=_fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
+        source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
+    ),
+    DatasetEntry(
+        name="breast_cancer",
+        title="Breast cancer, Wisconsin",
+        task="classification",
+        shape=_fixed(Shape(569, 30, 2)),
+        source="scikit-learn load_breast_cancer (UCI WDBC)",
+    ),
+    DatasetEntry(
+        name="wine",
+        title="Wine cultivars",
+        task="classification",
+        shape=_fixed(Shape(178, 13, 3)),
+        source="scikit-learn load_wine (UCI Wine)",
+    ),
+    DatasetEntry(
+        name="diabetes",
+        title="Diabetes progression",
+        task="regression",
+        shape=_fixed(Shape(442, 10, 1)),
+        source="scikit-learn load_diabetes (Efron et al. 2004, Least Angle Regression)",
+    ),
+    DatasetEntry(
+        name="friedman1",
+        title="Friedman 1, generated",
+        task="regression",
+        shape=_friedman1,
+        source="scikit-learn make_friedman1 (Friedman 1991, Multivariate Adaptive Regression Splines)",
+        options=Friedman1Options,
+    ),
+)
+
+
+def dataset(name: str, *, field: str | None = None) -> DatasetEntry:
+    return find("dataset", name, DATASETS, field=field)

@@ -1,0 +1,95 @@
+"""The models: their options, and how many params they have, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.catalog import find
+from service.catalog.datasets import Shape
+
+Width = Annotated[int, Field(ge=1, le=8192)]
+Activation = Literal["relu", "gelu", "tanh"]
+
+
+class Options(BaseModel):
+    """What a model lets a user set; nothing, unless its entry says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MLPOptions(Options):
+    hidden: tuple[Width, ...] = Field(default=(128, 64), min_length=1, max_length=16)
+    activation: Activation = "relu"
+
+
+class CNNOptions(Options):
+    channels: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
+        default=(16, 32), min_length=1, max_length=8
+    )
+    activation: Activation = "relu"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """`params` counts the params of the model that `options` describe, on data of a given shape."""
+
+    name: str
+    title: str
+    params: Callable[[Options, Shape], int]
+    about: str
+    options: type[Options] = Options
+    needs_image: bool = False
+
+
+def _linear(_: Options, shape: Shape) -> int:
+    return (shape.features + 1) * shape.outputs
+
+
+def _mlp(options: Options, shape: Shape) -> int:
+    assert isinstance(options, MLPOptions)
+    widths = (shape.features, *options.hidden, shape.outputs)
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
+
+
+def _cnn(options: Options, shape: Shape) -> int:
+    """3x3 convolutions with bias, then a linear layer over the mean of each channel."""
+    assert isinstance(options, CNNOptions)
+    assert shape.image is not None
+    channels = (shape.image[0], *options.channels)
+    convolutions = sum((9 * inputs + 1) * outputs for inputs, outputs in pairwise(channels))
+    return convolutions + (channels[-1] + 1) * shape.outputs
+
+
+MODELS = (
+    ModelEntry(
+        name="linear",
+        title="Linear",
+        params=_linear,
+        about="One linear layer: logistic or linear regression.",
+    ),
+    ModelEntry(
+        name="mlp",
+        title="Multilayer perceptron",
+        params=_mlp,
+        about="Linear layers with an activation between them.",
+        options=MLPOptions,
+    ),
+    ModelEntry(
+        name="cnn",
+        title="Small convolutional network",
+        params=_cnn,
+        about="3x3 convolutions with an activation each, halving the image by max pooling after each "
+        "while it is at least 4 wide and high; then the mean of each channel and a linear layer.",
+        options=CNNOptions,
+        needs_image=True,
+    ),
+)
+
+
+def model(name: str, *, field: str | None = None) -> ModelEntry:
+    return find("model", name, MODELS, field=field)

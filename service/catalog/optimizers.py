@@ -1,0 +1,250 @@
+"""The optimizers: the real class of each, its zero-shot setting in full, its search space, their sources.
+
+Spaces respect inclusion: wherever a class has eps, weight decay or momentum, the space opens it, at every
+budget, so that nobody wins by having more to tune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.catalog import find
+from service.space import Categorical, Config, Dimension, Float, Space, Value
+
+LIMITS: Mapping[str, Dimension] = {
+    "lr": Float(low=1e-12, high=1e4),
+    "beta1": Float(low=0.0, high=0.9999),
+    "beta2": Float(low=0.0, high=0.999999),
+    "nu1": Float(low=0.0, high=1.0),
+    "nu2": Float(low=0.0, high=1.0),
+    "momentum": Float(low=0.0, high=0.9999),
+    "alpha": Float(low=0.0, high=0.999999),
+    "eps": Float(low=1e-30, high=1e6),
+    "weight_decay": Float(low=0.0, high=100.0),
+    "nesterov": Categorical(choices=(False, True)),
+    "rectify": Categorical(choices=(False, True)),
+}
+"""What a hyperparameter of that name may be at all, however a user sets the ranges."""
+
+BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
+
+
+@dataclass(frozen=True)
+class OptimizerEntry:
+    """An optimizer as jobs name it.
+
+    `target` is where its class is imported from; `fixed` are arguments that are not searched;
+    `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
+    `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
+    `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
+    `state_bytes` are the bytes of state per fp32 param.
+    """
+
+    name: str
+    title: str
+    target: str
+    default: Config
+    space: Space
+    state_bytes: int
+    source: str
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+    packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    narrower: Mapping[str, Dimension] = field(default_factory=dict)
+    edges: tuple[str, ...] = ("lr",)
+
+    def limits(self, name: str) -> Dimension:
+        """What the hyperparameter may be at all."""
+        return self.narrower.get(name, LIMITS[name])
+
+    def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
+        """`config` as the class's own keyword arguments: tuples packed, `fixed` not yet added."""
+        inside = {scalar for scalars in self.packed.values() for scalar in scalars}
+        packed = {name: tuple(config[part] for part in parts) for name, parts in self.packed.items()}
+        plain = {name: value for name, value in config.items() if name not in inside}
+        return {"lr": plain["lr"], **packed, **plain}
+
+
+def _log(low: float, high: float) -> Float:
+    return Float(low=low, high=high, scale="log")
+
+
+def _log1m(low: float, high: float) -> Float:
+    return Float(low=low, high=high, scale="log1m")
+
+
+ADAM_SPACE: Mapping[str, Dimension] = {
+    "lr": _log(1e-5, 1e-1),
+    "beta1": _log1m(0.5, 0.99),
+    "beta2": _log1m(0.8, 0.9995),
+    "eps": _log(1e-10, 1e-1),
+    "weight_decay": _log(1e-7, 1e-2),
+}
+ADAM_DEFAULT: Mapping[str, Value] = {
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+}
+QHADAM_SPACE: Mapping[str, Dimension] = {
+    **ADAM_SPACE,
+    "lr": _log(1e-5, 3e-2),
+    "beta1": _log1m(0.8, 0.999),
+    "beta2": _log1m(0.9, 0.9995),
+    "nu1": Float(low=0.3, high=1.0),
+    "nu2": Float(low=0.5, high=1.0),
+}
+QHADAM_DEFAULT: Mapping[str, Value] = {**ADAM_DEFAULT, "beta1": 0.995, "nu1": 0.7, "nu2": 1.0}
+DECOUPLED = _log(1e-4, 1.0)
+"""Range of a weight decay that shrinks the params by lr * weight_decay (AdamW's sense)."""
+
+OPTIMIZERS = (
+    OptimizerEntry(
+        name="adabelief",
+        title="AdaBelief",
+        target="adabelief.AdaBelief",
+        default={
+            "lr": 1e-3,
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "eps": 1e-16,
+            "weight_decay": 0.0,
+            "rectify": False,
+        },
+        space={
+            **ADAM_SPACE,
+            "beta1": _log1m(0.5, 0.98),
+            "eps": _log(1e-17, 1e-6),
+            "weight_decay": DECOUPLED,
+            "rectify": Categorical(choices=(False, True)),
+        },
+        fixed={"decoupled_weight_decay": True},
+        packed=BETAS,
+        narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
+        state_bytes=8,
+        source="Zhuang et al. 2020, arXiv 2010.07468; implemented here",
+    ),
+    OptimizerEntry(
+        name="sgd",
+        title="SGD with momentum",
+        target="torch.optim.SGD",
+        default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
+        space={
+            "lr": _log(1e-4, 5.0),
+            "momentum": _log1m(0.7, 0.995),
+            "nesterov": Categorical(choices=(False, True)),
+            "weight_decay": _log(1e-7, 1e-2),
+        },
+        state_bytes=4,
+        source="torch.optim.SGD; Sutskever et al. 2013",
+    ),
+    OptimizerEntry(
+        name="adam",
+        title="Adam",
+        target="torch.optim.Adam",
+        default=dict(ADAM_DEFAULT),
+        space=dict(ADAM_SPACE),
+        packed=BETAS,
+        state_bytes=8,
+        source="torch.optim.Adam; Kingma and Ba 2015, arXiv 1412.6980",
+    ),
+    OptimizerEntry(
+        name="adamw",
+        title="AdamW",
+        target="torch.optim.AdamW",
+        default={**ADAM_DEFAULT, "weight_decay": 1e-2},
+        space={**ADAM_SPACE, "weight_decay": DECOUPLED},
+        packed=BETAS,
+        state_bytes=8,
+        source="torch.optim.AdamW; Loshchilov and Hutter 2019, arXiv 1711.05101",
+    ),
+    OptimizerEntry(
+        name="radam",
+        title="RAdam",
+        target="torch.optim.RAdam",
+        default=dict(ADAM_DEFAULT),
+        space=dict(ADAM_SPACE),
+        packed=BETAS,
+        state_bytes=8,
+        source="torch.optim.RAdam; Liu et al. 2020, arXiv 1908.03265",
+    ),
+    OptimizerEntry(
+        name="nadam",
+        title="NAdam",
+        target="torch.optim.NAdam",
+        default={**ADAM_DEFAULT, "lr": 2e-3},
+        space=dict(ADAM_SPACE),
+        packed=BETAS,
+        state_bytes=8,
+        source="torch.optim.NAdam; Dozat 2016",
+    ),
+    OptimizerEntry(
+        name="rmsprop",
+        title="RMSprop",
+        target="torch.optim.RMSprop",
+        default={"lr": 1e-3, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
+        space={
+            "lr": _log(1e-5, 1e-1),
+            "alpha": _log1m(0.5, 0.999),
+            "eps": _log(1e-10, 1e-2),
+            "momentum": _log1m(0.0, 0.99),
+            "weight_decay": _log(1e-7, 1e-2),
+        },
+        state_bytes=8,
+        source="torch.optim.RMSprop; Hinton 2012, lecture 6a",
+    ),
+    OptimizerEntry(
+        name="adagrad",
+        title="Adagrad",
+        target="torch.optim.Adagrad",
+        default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
+        space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
+        state_bytes=4,
+        source="torch.optim.Adagrad; Duchi et al. 2011",
+    ),
+    OptimizerEntry(
+        name="qhadam",
+        title="QHAdam",
+        target="pytorch_optimizer.QHAdam",
+        default=dict(QHADAM_DEFAULT),
+        space=dict(QHADAM_SPACE),
+        fixed={"weight_decouple": False},
+        packed={**BETAS, "nus": ("nu1", "nu2")},
+        state_bytes=8,
+        source="pytorch_optimizer.QHAdam; Ma and Yarats 2019, arXiv 1810.06801",
+    ),
+    OptimizerEntry(
+        name="qhadamw",
+        title="QHAdamW",
+        target="pytorch_optimizer.QHAdam",
+        default={**QHADAM_DEFAULT, "weight_decay": 1e-2},
+        space={**QHADAM_SPACE, "weight_decay": DECOUPLED},
+        fixed={"weight_decouple": True},
+        packed={**BETAS, "nus": ("nu1", "nu2")},
+        state_bytes=8,
+        source="pytorch_optimizer.QHAdam with decoupled decay; Ma and Yarats 2019, arXiv 1810.06801",
+    ),
+    OptimizerEntry(
+        name="lamb",
+        title="LAMB",
+        target="pytorch_optimizer.Lamb",
+        default={"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "weight_decay": 1e-2},
+        space={
+            **ADAM_SPACE,
+            "lr": _log(1e-4, 1e-1),
+            "beta1": _log1m(0.7, 0.98),
+            "weight_decay": _log(1e-3, 1.0),
+        },
+        # The paper adds the decay to the update before the trust ratio: this class's coupled form.
+        fixed={"weight_decouple": False},
+        packed=BETAS,
+        state_bytes=8,
+        source="pytorch_optimizer.Lamb; You et al. 2020, arXiv 1904.00962",
+    ),
+)
+
+
+def optimizer(name: str, *, field: str | None = None) -> OptimizerEntry:
+    return find("optimizer", name, OPTIMIZERS, field=field)

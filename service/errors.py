@@ -1,0 +1,103 @@
+"""Everything that can go wrong in a way that its cause can be told to a user.
+
+WhichoptError               500 internal
+├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
+│   └── UnknownName         422 unknown_name      a catalog has no such entry
+├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
+├── Unauthorized            401 unauthorized      no key, or not one of ours
+├── NotFound                404 not_found
+├── Conflict                409 conflict
+│   ├── JobEnded            409 job_ended         nothing left to cancel
+│   ├── NoRecommendation    409 no_recommendation not yet, or never
+│   └── KeyReused           422 idempotency_key_reused
+├── BodyTooLarge            413 body_too_large
+└── Unavailable             503 unavailable       database or broker out of reach
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+
+class WhichoptError(Exception):
+    """Carries what a problem document (RFC 9457) says: status and stable code stand on the class."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        value: Any = None,
+        allowed: Any = None,
+        nearest: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        self.nearest = nearest
+
+
+class InvalidSpec(WhichoptError):
+    status, code, title = 422, "invalid_spec", "The job spec is invalid"
+
+
+class UnknownName(InvalidSpec):
+    code, title = "unknown_name", "No such entry in the catalog"
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str], *, field: str | None) -> UnknownName:
+        """The error for `name`, with the nearest known one."""
+        allowed = list(known)
+        close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(allowed)}"
+        return cls(
+            f"no {kind} {name!r}; {hint}",
+            field=field,
+            value=name,
+            allowed=allowed,
+            nearest=close[0] if close else None,
+        )
+
+
+class InvalidQuery(WhichoptError):
+    status, code, title = 422, "invalid_query", "The request is invalid"
+
+
+class Unauthorized(WhichoptError):
+    status, code, title = 401, "unauthorized", "An API key is needed"
+
+
+class NotFound(WhichoptError):
+    status, code, title = 404, "not_found", "Not found"
+
+
+class Conflict(WhichoptError):
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class JobEnded(Conflict):
+    code, title = "job_ended", "The job has ended"
+
+
+class NoRecommendation(Conflict):
+    code, title = "no_recommendation", "No recommendation yet"
+
+
+class KeyReused(Conflict):
+    status, code, title = 422, "idempotency_key_reused", "Idempotency key used for another body"
+
+
+class BodyTooLarge(WhichoptError):
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+
+class Unavailable(WhichoptError):
+    status, code, title = 503, "unavailable", "A part of the service is out of reach"

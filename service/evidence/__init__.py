@@ -1,0 +1,1 @@
+"""What follows from the results: pure functions of the spec and the recorded trials."""

@@ -1,0 +1,59 @@
+"""The words for where a thing stands."""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class CohortState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class TrialState(StrEnum):
+    """`diverged` is a result (non-finite loss: no value, ranked last); `failed` is our fault."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_result(self) -> bool:
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
+
+
+class Phase(StrEnum):
+    """`search` finds configs; `confirm` retrains finalists and defaults on fresh seeds."""
+
+    SEARCH = "search"
+    CONFIRM = "confirm"
+
+
+class Origin(StrEnum):
+    """Where a config came from."""
+
+    DEFAULT = "default"
+    RANDOM = "random"
+    TPE = "tpe"
+    USER = "user"
+
+
+class Direction(StrEnum):
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"

@@ -1,0 +1,105 @@
+"""What a worker is told (TrialPlan) and what it answers (TrialResult): frozen, JSON-able, no torch."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.space import Config
+from service.states import Origin, Phase, TrialState
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Schedule(_Frozen):
+    """The learning rate over a trial, as a factor of `lr`.
+
+    `warmup` and `decay` are shares of the budget: the factor rises linearly over `warmup`, and then
+    stays (`constant`), falls as half a cosine (`cosine`) or linearly (`linear`) to 0 at the end, or
+    (`trapezoid`) holds at 1 and falls linearly to 0 over the last `decay`.
+    """
+
+    name: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
+    warmup: float = Field(default=0.0, ge=0, le=0.5)
+    decay: float = Field(default=0.2, gt=0, le=0.5, description="read by trapezoid only")
+
+
+class Training(_Frozen):
+    """How a trial's stream of examples becomes steps."""
+
+    batch_size: int = Field(ge=1)
+    schedule: Schedule
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class Seeds(_Frozen):
+    """`init` draws the params, `order` the stream of examples, `split` train against validation."""
+
+    init: int
+    order: int
+    split: int
+
+
+class Rung(_Frozen):
+    """A trial whose value at `examples` is worse than `threshold` is pruned there."""
+
+    examples: int
+    threshold: float
+
+
+class TrialPlan(_Frozen):
+    """All that one training run depends on: its result is a pure function of this and the workload."""
+
+    label: str
+    optimizer: str
+    config: Config
+    training: Training
+    seeds: Seeds
+    length: int = Field(ge=1, description="examples that the trial sees in all")
+    evaluations: tuple[int, ...] = Field(
+        min_length=1, description="examples seen at which the model is evaluated; the last is `length`"
+    )
+    rungs: tuple[Rung, ...] = ()
+    phase: Phase
+    origin: Origin
+    replicate: int | None = Field(description="the study's; None where confirm retrains a default")
+    number: int = Field(description="search: number of the trial in its study; confirm: of the fresh seeds")
+
+
+class Point(NamedTuple):
+    """One point of a curve."""
+
+    step: int
+    examples: int
+    value: float
+
+
+class TrialResult(_Frozen):
+    """What one training run gave.
+
+    `value` is the task's metric at the last step: on the validation split in search, on the test split
+    in confirm; None unless the trial is complete. `metrics` holds every metric by split
+    (`train`, `validation`, and in confirm `test`). `curves` maps "split.metric" to its points; all
+    values are finite: a diverged trial's curves end before the loss did. `reference` (confirm only) is
+    what a constant predictor fitted to the training split scores on the test split.
+    """
+
+    state: Literal[TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED]
+    value: float | None
+    metrics: dict[str, dict[str, float]]
+    curves: dict[str, list[Point]]
+    reference: dict[str, float] | None = None
+    steps: int
+    examples: int
+    seconds: float
+
+
+class Trial(_Frozen):
+    """A trial as the database remembers it: its plan, where it stands, and its result once it has one."""
+
+    plan: TrialPlan
+    state: TrialState
+    result: TrialResult | None = None

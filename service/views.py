@@ -1,0 +1,216 @@
+"""What we answer: the shapes that REST, page, CLI and client show alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.spec import ResolvedSpec
+from service.states import Direction, JobState, Origin, Phase, TrialState
+from service.trials import Point
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+Item = TypeVar("Item")
+
+
+class Page(_View, Generic[Item]):
+    """Part of a list; `cursor` asks for the part after it, and is null at the end."""
+
+    items: list[Item]
+    cursor: str | None = None
+
+
+class Progress(_View):
+    """`trials_total` grows when confirm is planned; it counts what is known to be asked for."""
+
+    trials_done: int
+    trials_total: int
+    cohorts_running: int
+    examples: int = Field(description="seen so far, by running trials too")
+
+
+class LedgerEntry(_View):
+    """What one optimizer has used so far. Equal budgets can be checked here."""
+
+    optimizer: str
+    trials: int
+    trials_total: int
+    pruned: int
+    diverged: int
+    steps: int
+    examples: int
+    seconds: float
+    best_value: float | None = Field(description="the best searched value so far, on the validation split")
+
+
+class JobError(_View):
+    code: str
+    detail: str
+
+
+class JobView(_View):
+    id: str
+    name: str | None
+    state: JobState
+    phase: Phase | None
+    spec: ResolvedSpec
+    queue: str = Field(description="the kind of worker that trains it: cpu or cuda")
+    executor: str | None = Field(description="settled when the job is first planned")
+    progress: Progress
+    ledger: list[LedgerEntry]
+    waiting_for: str | None = Field(description="what the job waits for, where no worker can take it")
+    error: JobError | None
+    revision: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class TrialView(_View):
+    """`config` has torch's own form (`betas`)."""
+
+    id: str
+    optimizer: str = Field(description="the label")
+    phase: Phase
+    origin: Origin
+    replicate: int | None
+    number: int
+    state: TrialState
+    config: dict[str, Any]
+    value: float | None
+    metrics: dict[str, dict[str, float]]
+    curve: list[Point] = Field(description="the selection metric on the validation split")
+    steps: int
+    examples: int
+    seconds: float
+    revision: int
+
+
+class Interval(_View):
+    """A mean with its interval at `level`; `low` and `high` are null where there are too few runs."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    level: float
+    seeds: int = Field(description="independent runs behind it")
+
+
+class Difference(_View):
+    """Of two means, in the metric's units, with a simultaneous interval; positive is worse than the best."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class Finalist(_View):
+    """One optimizer in the ranking: its best finalist, and what it cost to find."""
+
+    optimizer: str
+    config: dict[str, Any]
+    replicate: int | None = Field(description="the study that found the config; null for the default setting")
+    value: Interval = Field(description="on the test split, over the fresh seeds")
+    default_value: Interval
+    searched_value: float | None = Field(
+        description="the config's validation value in search, which is the luckier one"
+    )
+    confirmed_validation: float | None = Field(
+        description="the same config's mean validation value over the fresh seeds"
+    )
+    probability_best: float
+    difference: Difference
+    diverged: int = Field(description="confirm runs of this optimizer's finalists that diverged")
+    trials: int
+    steps: int
+    examples: int
+    seconds: float
+
+
+class OptimizerDifference(_View):
+    """Between study means of an optimizer and of the best one."""
+
+    optimizer: str
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class OptimizerVerdict(_View):
+    """Of tuned optimizers at this budget: the unit is a study. Null with one replicate."""
+
+    verdict: Literal["winner", "tie"] | None
+    optimizer: str | None
+    equivalent: list[str]
+    differences: list[OptimizerDifference]
+    replicates: int
+    statement: str
+
+
+class Cost(_View):
+    trials: int
+    steps: int
+    examples: int
+    seconds: float
+
+
+class JobWarning(_View):
+    code: str
+    detail: str
+    optimizer: str | None = None
+
+
+class Recommendation(_View):
+    """The conclusion of a job: which config to deploy, how sure, against whom, at what cost."""
+
+    job_id: str
+    task: str
+    dataset: str
+    model: str
+    verdict: Literal["winner", "tie"]
+    optimizer: str
+    config: dict[str, Any]
+    question: Literal["config"] = "config"
+    statement: str = Field(description="the verdict in a sentence")
+    optimizer_verdict: OptimizerVerdict
+    metric: str
+    direction: Direction
+    value: Interval
+    probability_best: float
+    equivalent: list[str] = Field(description="optimizers that cannot be told from the best; all, in a tie")
+    ranking: list[Finalist]
+    cost: Cost
+    warnings: list[JobWarning]
+    snippet: str
+
+
+class HyperparameterView(_View):
+    name: str
+    default: Any
+    space: dict[str, Any]
+
+
+class CatalogEntry(_View):
+    """An entry of the catalog, in the form that its kind has."""
+
+    name: str
+    title: str
+    details: dict[str, Any]
+
+
+class Health(_View):
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Readiness(_View):
+    status: Literal["ready"] = "ready"
+    database: str
+    broker: str
+    workers: dict[str, int] = Field(description="live workers by queue")

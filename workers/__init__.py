@@ -1,0 +1,1 @@
+"""Turns plans into results: all training, all sampling. Nobody imports it but its own processes."""

@@ -1,0 +1,57 @@
+"""The engine: how plans are trained (`Executor`), and how the outside reaches into a run (`Watch`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from service.trials import Point, TrialPlan, TrialResult
+from workers.workload import Workload
+
+State = dict[str, Any]
+"""A cohort's whole state between two evaluations: results so far, params, optimizer states, random
+generators, curves. Only tensors, numbers, strings and containers of them, so that `torch.save` keeps it
+and `torch.load(weights_only=True)` reads it back."""
+
+
+class Cancelled(Exception):
+    """The watch asked the executor to stop; nothing of the cohort is kept."""
+
+
+class Watch(Protocol):
+    """How the outside reaches into a run. Called from the thread that trains, once an evaluation."""
+
+    def cancelled(self) -> bool:
+        """Whether to stop now."""
+        ...
+
+    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
+        """The trial at `position` of the plans has seen `examples`; `curve` is its selection metric on the
+        validation split so far."""
+        ...
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        """Offers the cohort's state; the watch calls `state` when it wants to keep it."""
+        ...
+
+
+class Executor(Protocol):
+    """Trains the trials of a cohort.
+
+    Promises: results in the order of the plans; a result is a pure function of its plan and the workload,
+    so the company that a trial keeps, divergence beside it, cancellation or a resume change nothing.
+    """
+
+    def run(
+        self,
+        workload: Workload,
+        plans: Sequence[TrialPlan],
+        watch: Watch,
+        resume: State | None = None,
+    ) -> list[TrialResult]:
+        """Trains every plan to its end, from `resume` on where given.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true; raised within one evaluation of that.
+        """
+        ...
