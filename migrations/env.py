@@ -1,0 +1,14 @@
+"""Runs the migrations on the connection that `service.db.migrate` hands over."""
+
+from alembic import context
+
+from service.db.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=connection.dialect.name == "sqlite",  # SQLite alters a table by copying it
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,105 @@
+"""The database: the truth about every job. SQLite and PostgreSQL behind one Store.
+
+Who writes what: a door adds jobs and asks for cancel; a planner adds rounds and conclusions, guarded by the
+job's round number; a worker claims, renews and finishes cohorts, fenced by its owner token; the reaper hands
+back what nobody works on. Every write that concerns a job first locks the job's row, so that writers of one
+job follow each other, and moves `job.revision`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.db.cohorts import Cohorts
+from service.db.jobs import Jobs
+from service.db.keys import Keys
+from service.db.studies import Studies
+from service.db.views import Views
+from service.db.workers import Workers
+
+__all__ = ["Store", "Transaction"]
+
+
+class Transaction:
+    """One transaction, and every query in it."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.connection)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self.connection)
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        return Cohorts(self.connection)
+
+    @cached_property
+    def views(self) -> Views:
+        return Views(self.connection)
+
+    @cached_property
+    def studies(self) -> Studies:
+        return Studies(self.connection)
+
+    @cached_property
+    def workers(self) -> Workers:
+        return Workers(self.connection)
+
+
+class Store:
+    """The door to the database. Safe to share between threads; not between processes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = sa.create_engine(self.url, pool_pre_ping=not self._is_sqlite)
+        if self._is_sqlite:
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction that may write: committed at the end of the block, rolled back on an exception."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield Transaction(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """One consistent view of the database; takes no lock that a writer waits for."""
+        options: dict[str, Any] = {"writes": False}
+        if not self._is_sqlite:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield Transaction(connection)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes its lock at once: reading first would make it fail where another wrote between."""
+    writes = connection.get_execution_options().get("writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,295 @@
+"""The cohorts: claimed, renewed, finished under a fence, handed back. The heart of "nothing is lost".
+
+A claim sets a fresh owner token and a lease. Whoever holds the token may renew and finish; when the lease
+has run out, the reaper or another worker takes the cohort over with another token, and what the first
+still tries to write changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.db.jobs import ACTIVE, Jobs
+from service.db.tables import cohort, job, trial, worker
+from service.ids import new_uid
+from service.spec import ResolvedSpec
+from service.states import CohortState, JobState, TrialState
+from service.trials import Point, TrialPlan, TrialResult
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A cohort that is ours until the lease runs out."""
+
+    cohort_id: int
+    job_id: int
+    owner: str
+    attempt: int
+    spec: ResolvedSpec
+    executor: str
+    plans: list[TrialPlan]
+    checkpoint: str | None
+
+
+class Beat(Enum):
+    """What a worker hears when it renews its lease."""
+
+    GO_ON = "go on"
+    CANCEL = "the job is cancelled or has failed"
+    GIVE_BACK = "this worker is stopping"
+    LOST = "the lease ran out and the cohort is not ours any more"
+
+
+class Cohorts:
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.jobs = Jobs(connection)
+
+    def claim(self, cohort_id: int, *, worker_name: str, lease_s: float, attempts: int) -> Claim | None:
+        """Takes the cohort, if it is queued or its lease has run out; None otherwise.
+
+        Attempts are counted here, and the reaper fails the job of a cohort that has used them up.
+        """
+        job_id = self.connection.scalar(sa.select(cohort.c.job_id).where(cohort.c.id == cohort_id))
+        if job_id is None:
+            return None
+        self.jobs.lock(job_id)
+        now = datetime.now(UTC)
+        owner = new_uid()
+        free = sa.or_(
+            cohort.c.state == CohortState.QUEUED,
+            sa.and_(cohort.c.state == CohortState.RUNNING, cohort.c.lease_until < now),
+        )
+        claimed = self.connection.execute(
+            cohort.update()
+            .where(cohort.c.id == cohort_id, free, cohort.c.attempt < attempts)
+            .values(
+                state=CohortState.RUNNING,
+                owner=owner,
+                worker=worker_name,
+                lease_until=now + timedelta(seconds=lease_s),
+                attempt=cohort.c.attempt + 1,
+                examples=0,
+                progress=None,
+            )
+            .returning(cohort.c.attempt, cohort.c.checkpoint)
+        ).one_or_none()
+        if claimed is None:
+            return None
+        found = self.connection.execute(
+            sa.select(job.c.spec, job.c.executor, job.c.started_at).where(job.c.id == job_id)
+        ).one()
+        revision = self.jobs.bump(job_id, state=JobState.RUNNING, started_at=found.started_at or now)
+        self.connection.execute(
+            trial.update()
+            .where(trial.c.cohort_id == cohort_id)
+            .values(state=TrialState.RUNNING, revision=revision, started_at=now)
+        )
+        return Claim(
+            cohort_id=cohort_id,
+            job_id=job_id,
+            owner=owner,
+            attempt=claimed.attempt,
+            spec=ResolvedSpec.model_validate(found.spec),
+            executor=found.executor,
+            plans=self._plans(cohort_id),
+            checkpoint=claimed.checkpoint,
+        )
+
+    def beat(
+        self,
+        claim: Claim,
+        *,
+        lease_s: float,
+        examples: int,
+        curves: Mapping[int, Sequence[Point]],
+        checkpoint: str | None = None,
+    ) -> Beat:
+        """Renews the lease and writes the progress; what the worker is to do."""
+        self.jobs.lock(claim.job_id)
+        values: dict[str, Any] = {
+            "lease_until": datetime.now(UTC) + timedelta(seconds=lease_s),
+            "examples": examples,
+            "progress": {str(position): list(curve) for position, curve in curves.items()},
+        }
+        if checkpoint is not None:
+            values["checkpoint"] = checkpoint
+        held = self.connection.execute(
+            cohort.update().where(*self._fence(claim)).values(values).returning(cohort.c.worker)
+        ).one_or_none()
+        if held is None:
+            return Beat.LOST
+        self.jobs.bump(claim.job_id)
+        row = self.connection.execute(
+            sa.select(job.c.state, job.c.cancel_requested).where(job.c.id == claim.job_id)
+        ).one()
+        if row.cancel_requested or row.state not in ACTIVE:
+            return Beat.CANCEL
+        stopping = self.connection.scalar(sa.select(worker.c.stopping).where(worker.c.name == held.worker))
+        return Beat.GIVE_BACK if stopping else Beat.GO_ON
+
+    def finish(self, claim: Claim, results: Sequence[TrialResult]) -> bool:
+        """Keeps the results, all or none; False where the cohort is not ours any more."""
+        if not self._end(claim, state=CohortState.DONE, progress=None):
+            return False
+        revision = self.jobs.bump(claim.job_id)
+        now = datetime.now(UTC)
+        for position, result in enumerate(results):
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == position)
+                .values(
+                    state=result.state,
+                    result=result.model_dump(mode="json"),
+                    value=result.value,
+                    steps=result.steps,
+                    examples=result.examples,
+                    seconds=result.seconds,
+                    revision=revision,
+                    finished_at=now,
+                )
+            )
+        # A cancel that came while the last cohort ended has nobody else to carry it out.
+        self.jobs.end_if_cancelled(claim.job_id)
+        return True
+
+    def drop(self, claim: Claim) -> bool:
+        """Ends a cohort whose job was cancelled or has failed; nothing of it is kept."""
+        if not self._end(claim, state=CohortState.CANCELLED):
+            return False
+        self._stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
+        self.jobs.end_if_cancelled(claim.job_id)
+        return True
+
+    def give_back(self, claim: Claim) -> bool:
+        """Queues a cohort again that its worker cannot finish, without counting the attempt."""
+        self.jobs.lock(claim.job_id)
+        given = self.connection.execute(
+            cohort.update()
+            .where(*self._fence(claim))
+            .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=cohort.c.attempt - 1)
+        )
+        if given.rowcount:
+            self._stamp(claim.cohort_id, claim.job_id, TrialState.QUEUED)
+        return bool(given.rowcount)
+
+    def fail(self, claim: Claim, *, code: str, detail: str) -> bool:
+        """Ends the cohort and its job: training raised, which no other attempt would mend."""
+        if not self._end(claim, state=CohortState.CANCELLED):
+            return False
+        self._stamp(claim.cohort_id, claim.job_id, TrialState.FAILED)
+        self.jobs.fail(claim.job_id, code=code, detail=detail)
+        return True
+
+    # -- the reaper ----------------------------------------------------------------------------------
+
+    def expired(self) -> list[tuple[int, int]]:
+        """(cohort id, job id) of the cohorts whose lease has run out."""
+        query = sa.select(cohort.c.id, cohort.c.job_id).where(
+            cohort.c.state == CohortState.RUNNING, cohort.c.lease_until < datetime.now(UTC)
+        )
+        return [(row.id, row.job_id) for row in self.connection.execute(query)]
+
+    def take_back(self, cohort_id: int, job_id: int, *, attempts: int) -> bool:
+        """Queues a cohort whose lease has run out, or fails its job after the last attempt."""
+        self.jobs.lock(job_id)
+        lapsed = sa.and_(
+            cohort.c.id == cohort_id,
+            cohort.c.state == CohortState.RUNNING,
+            cohort.c.lease_until < datetime.now(UTC),
+        )
+        row = self.connection.execute(
+            sa.select(cohort.c.attempt, cohort.c.worker, job.c.cancel_requested, job.c.state)
+            .join(job, job.c.id == cohort.c.job_id)
+            .where(lapsed)
+        ).one_or_none()
+        if row is None:
+            return False
+        again = row.attempt < attempts and row.state in ACTIVE and not row.cancel_requested
+        state = CohortState.QUEUED if again else CohortState.CANCELLED
+        self.connection.execute(
+            cohort.update().where(lapsed).values(state=state, owner=None, lease_until=None, rung_at=None)
+        )
+        if again:
+            self._stamp(cohort_id, job_id, TrialState.QUEUED)
+        elif row.cancel_requested or row.state not in ACTIVE:
+            self._stamp(cohort_id, job_id, TrialState.CANCELLED)
+            self.jobs.end_if_cancelled(job_id)
+        else:
+            self._stamp(cohort_id, job_id, TrialState.FAILED)
+            detail = (
+                f"cohort {cohort_id} lost its worker {row.attempt} times (last: {row.worker}); "
+                "a worker that dies while training usually runs out of memory: "
+                "try a smaller model or batch_size, and look at the worker's log"
+            )
+            self.jobs.fail(job_id, code="worker_lost", detail=detail)
+        return again
+
+    def unanswered(self, not_rung_for_s: float, *, limit: int = 64) -> list[tuple[int, str]]:
+        """(id, queue) of the oldest queued cohorts not rung for of late; notes that they are now."""
+        now = datetime.now(UTC)
+        oldest = (
+            sa.select(cohort.c.id)
+            .where(cohort.c.state == CohortState.QUEUED)
+            .order_by(cohort.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        stale = sa.or_(cohort.c.rung_at.is_(None), cohort.c.rung_at < now - timedelta(seconds=not_rung_for_s))
+        found = self.connection.execute(
+            cohort.update()
+            .where(cohort.c.id.in_(oldest), cohort.c.state == CohortState.QUEUED, stale)
+            .values(rung_at=now)
+            .returning(cohort.c.id, cohort.c.queue)
+        )
+        return sorted((row.id, row.queue) for row in found)
+
+    def lapse_all(self) -> None:
+        """Ends every lease: for a home that has just started and knows that no worker lives.
+
+        The attempts that its own end cut off do not count.
+        """
+        self.connection.execute(
+            cohort.update()
+            .where(cohort.c.state == CohortState.RUNNING)
+            .values(lease_until=datetime.now(UTC) - timedelta(seconds=1), attempt=cohort.c.attempt - 1)
+        )
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _fence(self, claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:
+        return (
+            cohort.c.id == claim.cohort_id,
+            cohort.c.owner == claim.owner,
+            cohort.c.state == CohortState.RUNNING,
+        )
+
+    def _end(self, claim: Claim, **values: Any) -> bool:
+        """Ends the cohort, where the claim still holds it."""
+        self.jobs.lock(claim.job_id)
+        ended = self.connection.execute(
+            cohort.update()
+            .where(*self._fence(claim))
+            .values(finished_at=datetime.now(UTC), owner=None, lease_until=None, **values)
+        )
+        return bool(ended.rowcount)
+
+    def _stamp(self, cohort_id: int, job_id: int, state: TrialState) -> None:
+        revision = self.jobs.bump(job_id)
+        self.connection.execute(
+            trial.update()
+            .where(trial.c.cohort_id == cohort_id, trial.c.result.is_(sa.null()))
+            .values(state=state, revision=revision)
+        )
+
+    def _plans(self, cohort_id: int) -> list[TrialPlan]:
+        plans = self.connection.scalars(
+            sa.select(trial.c.plan).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
+        )
+        return [TrialPlan.model_validate(plan) for plan in plans]

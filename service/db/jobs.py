@@ -1,0 +1,320 @@
+"""The jobs: added by a door, planned round by round, concluded, cancelled, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.db.tables import cohort, job, study, trial
+from service.ids import new_uid
+from service.spec import ResolvedSpec
+from service.states import CohortState, JobState, Phase, TrialState
+from service.trials import Trial, TrialPlan, TrialResult
+from service.views import Recommendation
+
+ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What a planner needs: a job whose last round has ended, and all that is known of it."""
+
+    job_id: int
+    uid: str
+    spec: ResolvedSpec
+    executor: str | None
+    queue: str
+    round: int
+    cut_short: bool
+    started_at: datetime | None
+    trials: list[Trial]
+
+
+class Jobs:
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    # -- doors ---------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        spec: ResolvedSpec,
+        *,
+        queue: str,
+        api_key_id: int | None = None,
+        idempotency_key: str | None = None,
+        body_digest: str | None = None,
+    ) -> tuple[int, str]:
+        """Remembers a new job and its studies; its (id, uid)."""
+        now = datetime.now(UTC)
+        uid = new_uid()
+        row = {
+            "uid": uid,
+            "name": spec.name,
+            "state": JobState.QUEUED,
+            "spec": spec.model_dump(mode="json"),
+            "task": spec.workload.task,
+            "dataset": spec.workload.dataset.name,
+            "model": spec.workload.model.name,
+            "queue": queue,
+            "round": 0,
+            "cut_short": False,
+            "cancel_requested": False,
+            "revision": 1,
+            "api_key_id": api_key_id,
+            "idempotency_key": idempotency_key,
+            "body_digest": body_digest,
+            "created_at": now,
+            "rung_at": now,
+        }
+        job_id = self.connection.execute(job.insert().values(row).returning(job.c.id)).scalar_one()
+        studies = [
+            {"job_id": job_id, "label": chosen.label, "optimizer": chosen.name, "replicate": replicate}
+            for chosen in spec.optimizers
+            for replicate in range(spec.budget.replicates)
+        ]
+        self.connection.execute(study.insert(), studies)
+        return job_id, uid
+
+    def by_idempotency(self, api_key_id: int | None, idempotency_key: str) -> tuple[str, str] | None:
+        """(uid, body digest) of the job that this key's holder made with that idempotency key."""
+        row = self.connection.execute(
+            sa.select(job.c.uid, job.c.body_digest).where(
+                job.c.api_key_id == api_key_id, job.c.idempotency_key == idempotency_key
+            )
+        ).one_or_none()
+        return None if row is None else (row.uid, row.body_digest)
+
+    def id_of(self, uid: str) -> int | None:
+        return self.connection.scalar(sa.select(job.c.id).where(job.c.uid == uid))
+
+    def revision(self, uid: str) -> tuple[int, JobState] | None:
+        """(revision, state): all that an event stream asks for while nothing changes."""
+        row = self.connection.execute(sa.select(job.c.revision, job.c.state).where(job.c.uid == uid)).first()
+        return None if row is None else (row.revision, JobState(row.state))
+
+    def cancel(self, job_id: int) -> JobState | None:
+        """Asks for cancel: queued cohorts end now, running ones at their next tick.
+
+        Returns None where that is so, and the job's state where it has ended already.
+        """
+        self.lock(job_id)
+        state = JobState(
+            self.connection.execute(sa.select(job.c.state).where(job.c.id == job_id)).scalar_one()
+        )
+        if state.ended:
+            return state
+        self._set(job_id, cancel_requested=True)
+        self.drop_queued(job_id)
+        self.end_if_cancelled(job_id)
+        return None
+
+    # -- planners ------------------------------------------------------------------------------------
+
+    def planning(self, job_id: int) -> Planning | None:
+        """The job with all its trials, where it is active and its last round has ended."""
+        row = self.connection.execute(
+            sa.select(job).where(
+                job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
+            )
+        ).one_or_none()
+        if row is None or self._unfinished(job_id):
+            return None
+        trials = self.connection.execute(
+            sa.select(trial.c.plan, trial.c.state, trial.c.result)
+            .where(trial.c.job_id == job_id)
+            .order_by(trial.c.id)
+        )
+        return Planning(
+            job_id=job_id,
+            uid=row.uid,
+            spec=ResolvedSpec.model_validate(row.spec),
+            executor=row.executor,
+            queue=row.queue,
+            round=row.round,
+            cut_short=row.cut_short,
+            started_at=row.started_at,
+            trials=[
+                Trial(
+                    plan=TrialPlan.model_validate(plan),
+                    state=TrialState(state),
+                    result=None if result is None else TrialResult.model_validate(result),
+                )
+                for plan, state, result in trials
+            ],
+        )
+
+    def add_round(
+        self,
+        planned: Planning,
+        cohorts: Sequence[Sequence[TrialPlan]],
+        *,
+        executor: str,
+        cut_short: bool,
+    ) -> list[int] | None:
+        """Writes the next round, and returns its cohorts' ids; None where another planner was first."""
+        job_id = planned.job_id
+        phase = cohorts[0][0].phase
+        revision = self._advance(planned, executor=executor, cut_short=cut_short, phase=phase)
+        if revision is None:
+            return None
+        studies = {
+            (row.label, row.replicate): row.id
+            for row in self.connection.execute(sa.select(study).where(study.c.job_id == job_id))
+        }
+        now = datetime.now(UTC)
+        ids = []
+        for position, plans in enumerate(cohorts):
+            row = {
+                "job_id": job_id,
+                "round": planned.round,
+                "position": position,
+                "phase": phase,
+                "queue": planned.queue,
+                "state": CohortState.QUEUED,
+                "attempt": 0,
+                "examples": 0,
+                "rung_at": now,
+            }
+            inserted = self.connection.execute(cohort.insert().values(row).returning(cohort.c.id))
+            ids.append(inserted.scalar_one())
+            self.connection.execute(
+                trial.insert(),
+                [
+                    {
+                        "uid": new_uid(),
+                        "job_id": job_id,
+                        "cohort_id": ids[-1],
+                        "position": i,
+                        "study_id": (
+                            studies[plan.label, plan.replicate]
+                            if phase is Phase.SEARCH and plan.replicate is not None
+                            else None
+                        ),
+                        "label": plan.label,
+                        "phase": phase,
+                        "number": plan.number,
+                        "state": TrialState.QUEUED,
+                        "plan": plan.model_dump(mode="json"),
+                        "steps": 0,
+                        "examples": 0,
+                        "seconds": 0.0,
+                        "revision": revision,
+                    }
+                    for i, plan in enumerate(plans)
+                ],
+            )
+        return ids
+
+    def conclude(self, planned: Planning, recommendation: Recommendation) -> bool:
+        """Writes the conclusion; False where another planner was first."""
+        recommended = planned.spec.optimizer(recommendation.optimizer).name
+        revision = self._advance(
+            planned,
+            state=JobState.SUCCEEDED,
+            recommendation=recommendation.model_dump(mode="json"),
+            recommended=recommended,
+            finished_at=datetime.now(UTC),
+        )
+        return revision is not None
+
+    def _advance(self, planned: Planning, **values: Any) -> int | None:
+        """Moves the job past round `planned.round`, if nobody has; its new revision."""
+        return self.connection.execute(
+            job.update()
+            .where(
+                job.c.id == planned.job_id,
+                job.c.round == planned.round,
+                job.c.state.in_(ACTIVE),
+                job.c.cancel_requested.is_(False),
+            )
+            .values(round=planned.round + 1, revision=job.c.revision + 1, **values)
+            .returning(job.c.revision)
+        ).scalar_one_or_none()
+
+    # -- all writers ---------------------------------------------------------------------------------
+
+    def lock(self, job_id: int) -> None:
+        """Makes other writers of this job wait for this transaction (on SQLite, all writers do)."""
+        self.connection.execute(sa.select(job.c.id).where(job.c.id == job_id).with_for_update())
+
+    def fail(self, job_id: int, *, code: str, detail: str) -> None:
+        """Ends the job as our fault, with its cause. Running cohorts hear of it at their next tick."""
+        self.lock(job_id)
+        error = {"code": code, "detail": detail}
+        self.connection.execute(
+            job.update()
+            .where(job.c.id == job_id, job.c.state.in_(ACTIVE))
+            .values(
+                state=JobState.FAILED,
+                error=error,
+                finished_at=datetime.now(UTC),
+                revision=job.c.revision + 1,
+            )
+        )
+        self.drop_queued(job_id)
+
+    def end_if_cancelled(self, job_id: int) -> None:
+        """Ends a job that was asked to be cancelled, once nobody works on it."""
+        if not self._unfinished(job_id):
+            self.connection.execute(
+                job.update()
+                .where(job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(True))
+                .values(state=JobState.CANCELLED, finished_at=datetime.now(UTC), revision=job.c.revision + 1)
+            )
+
+    def drop_queued(self, job_id: int) -> None:
+        """Ends the cohorts of this job that nobody has claimed, and their trials."""
+        revision = self._set(job_id)
+        queued = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED)
+        self.connection.execute(
+            trial.update()
+            .where(trial.c.cohort_id.in_(queued), trial.c.result.is_(sa.null()))
+            .values(state=TrialState.CANCELLED, revision=revision)
+        )
+        self.connection.execute(
+            cohort.update()
+            .where(cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED)
+            .values(state=CohortState.CANCELLED, finished_at=datetime.now(UTC))
+        )
+
+    def bump(self, job_id: int, **values: Any) -> int:
+        """Moves the job's revision, which stamps what else this transaction changes."""
+        return self._set(job_id, **values)
+
+    def _set(self, job_id: int, **values: Any) -> int:
+        moved = self.connection.execute(
+            job.update()
+            .where(job.c.id == job_id)
+            .values(revision=job.c.revision + 1, **values)
+            .returning(job.c.revision)
+        )
+        return int(moved.scalar_one())
+
+    def _unfinished(self, job_id: int) -> bool:
+        query = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state.in_(UNFINISHED))
+        return self.connection.scalar(query.limit(1)) is not None
+
+    # -- the reaper ----------------------------------------------------------------------------------
+
+    def stalled(self, not_rung_for_s: float) -> list[int]:
+        """Active jobs with nothing left to train and no planner rung for of late; notes that one is now.
+
+        These are jobs without a first round, or whose last round ended without a successor or conclusion,
+        as after a crash between any two steps, or a lost message.
+        """
+        now = datetime.now(UTC)
+        waiting = sa.exists().where(cohort.c.job_id == job.c.id, cohort.c.state.in_(UNFINISHED))
+        stale = sa.and_(
+            job.c.state.in_(ACTIVE),
+            job.c.cancel_requested.is_(False),
+            ~waiting,
+            sa.or_(job.c.rung_at.is_(None), job.c.rung_at < now - timedelta(seconds=not_rung_for_s)),
+        )
+        found = self.connection.execute(job.update().where(stale).values(rung_at=now).returning(job.c.id))
+        return list(found.scalars())

@@ -1,0 +1,151 @@
+"""The tables. Integer ids inside, UUIDv7 (`uid`) outside; times in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, String, Table
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """A time with its zone, also where the database keeps none (SQLite)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        assert isinstance(value, datetime)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+JSON = sa.JSON(none_as_null=True)
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True, comment="SHA-256 of the key, hex"),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(36), nullable=False, unique=True),
+    Column("name", String(200)),
+    Column("state", String(16), nullable=False),
+    Column("phase", String(16)),
+    Column("spec", JSON, nullable=False, comment="resolved"),
+    Column("task", String(64), nullable=False),
+    Column("dataset", String(64), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("queue", String(16), nullable=False),
+    Column("executor", String(16), comment="settled when the first round is planned"),
+    Column("round", Integer, nullable=False, comment="rounds planned so far: the guard between planners"),
+    Column("cut_short", Boolean, nullable=False, comment="max_seconds ended the search"),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("error", JSON),
+    Column("recommendation", JSON),
+    Column("recommended", String(64), comment="the recommended optimizer's catalog name"),
+    Column("api_key_id", ForeignKey("api_key.id")),
+    Column("idempotency_key", String(255)),
+    Column("body_digest", String(64)),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("started_at", UTCDateTime),
+    Column("finished_at", UTCDateTime),
+    Column("rung_at", UTCDateTime, comment="when its planner was last rung for"),
+    sa.UniqueConstraint("api_key_id", "idempotency_key"),
+    Index(None, "state"),
+    Index(None, "task", "dataset", "model"),
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("optimizer", String(64), nullable=False),
+    Column("replicate", Integer, nullable=False),
+    sa.UniqueConstraint("job_id", "label", "replicate"),
+)
+
+cohort = Table(
+    "cohort",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("queue", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("owner", String(36), comment="token of the claim that runs it: the fence"),
+    Column("worker", String(100), comment="name of the worker that claimed it last"),
+    Column("lease_until", UTCDateTime),
+    Column("attempt", Integer, nullable=False),
+    Column("examples", Integer, nullable=False, comment="seen so far in this attempt"),
+    Column("progress", JSON, comment="curves so far, by position of the trial"),
+    Column("checkpoint", String(64), comment="blob of the state that a new attempt resumes"),
+    Column("rung_at", UTCDateTime),
+    Column("finished_at", UTCDateTime),
+    sa.UniqueConstraint("job_id", "round", "position"),
+    Index(None, "state", "lease_until"),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(36), nullable=False, unique=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("cohort_id", ForeignKey("cohort.id"), nullable=False),
+    Column("position", Integer, nullable=False, comment="within its cohort"),
+    Column("study_id", ForeignKey("study.id"), comment="none in confirm"),
+    Column("label", String(64), nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("result", JSON),
+    Column("value", Float),
+    Column("steps", Integer, nullable=False),
+    Column("examples", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("started_at", UTCDateTime),
+    Column("finished_at", UTCDateTime),
+    sa.UniqueConstraint("cohort_id", "position"),
+    sa.UniqueConstraint("study_id", "number"),
+    Index(None, "job_id", "revision"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("queue", String(16), nullable=False),
+    Column("stopping", Boolean, nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False),
+)

@@ -1,0 +1,267 @@
+"""What we answer, read from the rows: jobs, trials, recommendations. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.catalog import optimizers, tasks
+from service.db.jobs import ACTIVE
+from service.db.tables import cohort, job, trial
+from service.db.workers import Workers
+from service.spec import ResolvedSpec
+from service.states import CohortState, Direction, JobState, Phase, TrialState
+from service.trials import Point, TrialPlan, TrialResult
+from service.views import JobError, JobView, LedgerEntry, Page, Progress, Recommendation, TrialView
+
+Row = sa.Row[Any]
+_DONE = (
+    TrialState.COMPLETE,
+    TrialState.PRUNED,
+    TrialState.DIVERGED,
+    TrialState.FAILED,
+    TrialState.CANCELLED,
+)
+
+
+class Views:
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    # -- jobs ----------------------------------------------------------------------------------------
+
+    def job(self, uid: str, *, alive_s: float) -> JobView | None:
+        """The job as we show it; `alive_s` is how recently a worker must have been seen to count."""
+        found = self._jobs(sa.select(job).where(job.c.uid == uid), alive_s)
+        return found[0] if found else None
+
+    def jobs(
+        self, *, state: JobState | None, before: int | None, limit: int, alive_s: float
+    ) -> Page[JobView]:
+        """Jobs, newest first, from the one before id `before` on."""
+        query = sa.select(job).order_by(job.c.id.desc()).limit(limit + 1)
+        if state is not None:
+            query = query.where(job.c.state == state)
+        if before is not None:
+            query = query.where(job.c.id < before)
+        return self._page(query, limit, lambda rows: self._views(rows, alive_s))
+
+    def _jobs(self, query: sa.Select[Any], alive_s: float) -> list[JobView]:
+        return self._views(self.connection.execute(query).all(), alive_s)
+
+    def _views(self, rows: Sequence[Row], alive_s: float) -> list[JobView]:
+        ids = [row.id for row in rows]
+        ledgers = self._ledgers(ids)
+        running = self._running(ids)
+        live = Workers(self.connection).live(alive_s)
+        return [_job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), live) for row in rows]
+
+    def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
+        """Per job and label: counts by state, and what was used."""
+        state, value = trial.c.state, trial.c.value
+        searched = sa.case((trial.c.phase == Phase.SEARCH, value))
+        query = (
+            sa.select(
+                trial.c.job_id,
+                trial.c.label,
+                sa.func.count().label("total"),
+                sa.func.count(sa.case((state.in_(_DONE), 1))).label("done"),
+                sa.func.count(sa.case((state == TrialState.PRUNED, 1))).label("pruned"),
+                sa.func.count(sa.case((state == TrialState.DIVERGED, 1))).label("diverged"),
+                sa.func.sum(trial.c.steps).label("steps"),
+                sa.func.sum(trial.c.examples).label("examples"),
+                sa.func.sum(trial.c.seconds).label("seconds"),
+                sa.func.min(searched).label("least"),
+                sa.func.max(searched).label("most"),
+            )
+            .where(trial.c.job_id.in_(job_ids))
+            .group_by(trial.c.job_id, trial.c.label)
+        )
+        ledgers: dict[int, dict[str, Row]] = defaultdict(dict)
+        for row in self.connection.execute(query):
+            ledgers[row.job_id][row.label] = row
+        return ledgers
+
+    def _running(self, job_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Per job: cohorts that run, and the examples that they have seen."""
+        query = (
+            sa.select(cohort.c.job_id, sa.func.count(), sa.func.sum(cohort.c.examples))
+            .where(cohort.c.job_id.in_(job_ids), cohort.c.state == CohortState.RUNNING)
+            .group_by(cohort.c.job_id)
+        )
+        return {job_id: (count, examples) for job_id, count, examples in self.connection.execute(query)}
+
+    # -- trials --------------------------------------------------------------------------------------
+
+    def trials(
+        self,
+        job_id: int,
+        *,
+        optimizer: str | None = None,
+        phase: Phase | None = None,
+        state: TrialState | None = None,
+        since_revision: int | None = None,
+        after: int | None = None,
+        limit: int,
+    ) -> Page[TrialView]:
+        """Trials in the order in which they were planned; `optimizer` is the label."""
+        metric = tasks.task(
+            self.connection.execute(sa.select(job.c.task).where(job.c.id == job_id)).scalar_one()
+        ).metric
+        query = (
+            sa.select(trial, cohort.c.progress)
+            .join(cohort, cohort.c.id == trial.c.cohort_id)
+            .where(trial.c.job_id == job_id)
+            .order_by(trial.c.id)
+            .limit(limit + 1)
+        )
+        for column, wanted in ((trial.c.label, optimizer), (trial.c.phase, phase), (trial.c.state, state)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        if since_revision is not None:
+            query = query.where(trial.c.revision > since_revision)
+        if after is not None:
+            query = query.where(trial.c.id > after)
+        return self._page(query, limit, lambda rows: [_trial_view(row, metric) for row in rows])
+
+    # -- recommendations -----------------------------------------------------------------------------
+
+    def recommendation(self, uid: str) -> tuple[JobState, Recommendation | None] | None:
+        """The job's state, and its recommendation once there is one; None where there is no such job."""
+        row = self.connection.execute(
+            sa.select(job.c.state, job.c.recommendation).where(job.c.uid == uid)
+        ).one_or_none()
+        if row is None:
+            return None
+        found = row.recommendation
+        return JobState(row.state), None if found is None else Recommendation.model_validate(found)
+
+    def recommendations(
+        self,
+        *,
+        task: str | None,
+        dataset: str | None,
+        model: str | None,
+        optimizer: str | None,
+        before: int | None,
+        limit: int,
+    ) -> Page[Recommendation]:
+        """What has been recommended, newest first; `optimizer` is a catalog name."""
+        query = (
+            sa.select(job.c.id, job.c.recommendation)
+            .where(job.c.state == JobState.SUCCEEDED)
+            .order_by(job.c.id.desc())
+            .limit(limit + 1)
+        )
+        filters = ((job.c.task, task), (job.c.dataset, dataset), (job.c.model, model))
+        for column, wanted in (*filters, (job.c.recommended, optimizer)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        if before is not None:
+            query = query.where(job.c.id < before)
+        return self._page(
+            query, limit, lambda rows: [Recommendation.model_validate(row.recommendation) for row in rows]
+        )
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _page(self, query: sa.Select[Any], limit: int, shape: Any) -> Page[Any]:
+        """The first `limit` rows of a query for one more, shaped; the cursor is the last one's id."""
+        rows = self.connection.execute(query).all()
+        more = len(rows) > limit
+        shown = rows[:limit]
+        return Page(items=shape(shown), cursor=str(shown[-1].id) if more else None)
+
+
+def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: dict[str, int]) -> JobView:
+    spec = ResolvedSpec.model_validate(row.spec)
+    direction = tasks.task(row.task).direction
+    cohorts_running, examples_running = running
+    searching = row.phase is None or row.phase == Phase.SEARCH
+    planned = sum(found.total for found in ledger.values())
+    asked = len(spec.optimizers) * spec.budget.trials if searching else planned
+    return JobView(
+        id=row.uid,
+        name=row.name,
+        state=JobState(row.state),
+        phase=None if row.phase is None else Phase(row.phase),
+        spec=spec,
+        queue=row.queue,
+        executor=row.executor,
+        progress=Progress(
+            trials_done=sum(found.done for found in ledger.values()),
+            trials_total=asked,
+            cohorts_running=cohorts_running,
+            examples=examples_running + sum(found.examples for found in ledger.values()),
+        ),
+        ledger=[
+            _ledger_entry(label, ledger.get(label), spec.budget.trials if searching else None, direction)
+            for label in spec.labels
+        ],
+        waiting_for=_waiting_for(row, cohorts_running, live),
+        error=None if row.error is None else JobError.model_validate(row.error),
+        revision=row.revision,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _ledger_entry(label: str, row: Row | None, asked: int | None, direction: Direction) -> LedgerEntry:
+    if row is None:
+        return LedgerEntry(
+            optimizer=label,
+            trials=0,
+            trials_total=asked or 0,
+            pruned=0,
+            diverged=0,
+            steps=0,
+            examples=0,
+            seconds=0.0,
+            best_value=None,
+        )
+    return LedgerEntry(
+        optimizer=label,
+        trials=row.done,
+        trials_total=row.total if asked is None else asked,
+        pruned=row.pruned,
+        diverged=row.diverged,
+        steps=row.steps,
+        examples=row.examples,
+        seconds=row.seconds,
+        best_value=row.least if direction is Direction.MINIMIZE else row.most,
+    )
+
+
+def _waiting_for(row: Row, cohorts_running: int, live: dict[str, int]) -> str | None:
+    if row.state not in ACTIVE or cohorts_running or live.get(row.queue):
+        return None
+    others = ", ".join(f"{count} for {queue}" for queue, count in sorted(live.items())) or "none at all"
+    return f"a worker for the queue {row.queue!r}: none is live (live workers: {others})"
+
+
+def _trial_view(row: Row, metric: str) -> TrialView:
+    plan = TrialPlan.model_validate(row.plan)
+    result = None if row.result is None else TrialResult.model_validate(row.result)
+    running = (row.progress or {}).get(str(row.position), [])
+    curve = result.curves.get(f"validation.{metric}", []) if result else [Point(*point) for point in running]
+    return TrialView(
+        id=row.uid,
+        optimizer=plan.label,
+        phase=plan.phase,
+        origin=plan.origin,
+        replicate=plan.replicate,
+        number=plan.number,
+        state=TrialState(row.state),
+        config=optimizers.optimizer(plan.optimizer).arguments(plan.config),
+        value=row.value,
+        metrics=result.metrics if result else {},
+        curve=curve,
+        steps=row.steps,
+        examples=row.examples,
+        seconds=row.seconds,
+        revision=row.revision,
+    )

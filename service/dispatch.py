@@ -1,0 +1,97 @@
+"""Hands work over, by task name and always after the commit. A message is a doorbell: "look at row N".
+
+A doorbell that is lost costs time, never work: the reaper rings again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import structlog
+from kombu.exceptions import OperationalError
+
+from service.settings import Settings
+
+PLAN_ROUND = "whichopt.plan_round"
+RUN_COHORT = "whichopt.run_cohort"
+PLAN_QUEUE = "plan"
+"""Every worker listens to it, whatever it trains on."""
+
+log = structlog.get_logger()
+
+
+class Dispatcher(Protocol):
+    """Rings; never raises where the broker is out of reach, as the row is already safe."""
+
+    def plan(self, job_id: int) -> None:
+        """Somebody should plan this job's next round."""
+        ...
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:
+        """Somebody should train these cohorts."""
+        ...
+
+    def reachable(self) -> bool:
+        """Whether the broker answers."""
+        ...
+
+
+class CeleryDispatcher:
+    """Rings through a Celery instance, which the caller makes or is (a worker rings through its own)."""
+
+    def __init__(self, celery: Any) -> None:
+        self.celery = celery
+
+    def plan(self, job_id: int) -> None:
+        self._ring(PLAN_ROUND, [job_id], PLAN_QUEUE)
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:
+        for cohort_id in ids:
+            self._ring(RUN_COHORT, [cohort_id], queue)
+
+    def reachable(self) -> bool:
+        try:
+            with self.celery.connection_for_write(connect_timeout=2) as connection:
+                connection.ensure_connection(max_retries=1, timeout=2)
+        except (OperationalError, OSError):
+            return False
+        return True
+
+    def _ring(self, task: str, args: list[int], queue: str) -> None:
+        try:
+            self.celery.send_task(task, args, queue=queue, retry=False)
+        except OperationalError as error:
+            # The row stands; the reaper rings again once the broker is back.
+            log.warning("doorbell_lost", task=task, args=args, queue=queue, error=str(error))
+
+
+def celery_app(settings: Settings) -> Any:
+    """A Celery instance that can send and, in a worker, receive."""
+    from celery import Celery
+
+    app = Celery("whichopt")
+    app.conf.update(
+        broker_url=settings.broker_url,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "global_keyprefix": settings.broker_prefix,
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 10,
+            "socket_keepalive": True,
+        },
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_default_queue=PLAN_QUEUE,
+        task_create_missing_queues=True,
+        # A message is acknowledged once its cohort has ended, and given back where its process died.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # With fork, torch deadlocks once the parent has run an operation, and CUDA fails outright.
+        worker_pool_start_method="spawn",
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+    )
+    return app
