@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     )
     attempts: int = Field(default=3, ge=1, description="how often a cohort is tried before its job fails")
     checkpoint_s: float = Field(default=20.0, gt=0, description="how often a running cohort's state is kept")
+    stuck_s: float = Field(
+        default=1800.0, gt=0, description="a cohort without an evaluation for this long is given up"
+    )
     worker_alive_s: float = Field(default=15.0, gt=0, description="a worker not seen for this long is gone")
     events_s: float = Field(default=0.5, gt=0, description="how often an event stream looks for changes")
 

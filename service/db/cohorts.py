@@ -33,6 +33,7 @@ class Claim:
     attempt: int
     spec: ResolvedSpec
     executor: str
+    queue: str
     plans: list[TrialPlan]
     checkpoint: str | None
 
@@ -83,7 +84,7 @@ class Cohorts:
         if claimed is None:
             return None
         found = self.connection.execute(
-            sa.select(job.c.spec, job.c.executor, job.c.started_at).where(job.c.id == job_id)
+            sa.select(job.c.spec, job.c.executor, job.c.queue, job.c.started_at).where(job.c.id == job_id)
         ).one()
         revision = self.jobs.bump(job_id, state=JobState.RUNNING, started_at=found.started_at or now)
         self.connection.execute(
@@ -98,6 +99,7 @@ class Cohorts:
             attempt=claimed.attempt,
             spec=ResolvedSpec.model_validate(found.spec),
             executor=found.executor,
+            queue=found.queue,
             plans=self._plans(cohort_id),
             checkpoint=claimed.checkpoint,
         )

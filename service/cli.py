@@ -1,0 +1,344 @@
+"""The command line: thin over the client. Every command that shows something takes --json."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from service.client import Client
+    from service.views import Recommendation
+
+app = typer.Typer(
+    name="whichopt",
+    help="Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
+    "and what did it cost?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+DATA = Path("whichopt-data")
+DEMO = {
+    "name": "demo",
+    "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
+    "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
+    "budget": {"trials": 24, "replicates": 3, "epochs": 20, "confirm_seeds": 10},
+}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Job = Annotated[str, typer.Argument(help="The job's id.")]
+Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
+Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
+Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
+
+
+# -- a service on this machine -------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    data: Data = DATA,
+    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = os.cpu_count() or 1,
+) -> None:
+    """Run the whole service here: database, broker, API and workers, until Ctrl-C."""
+    command = _embedded(host, port, data, workers)
+    os.execv(command[0], command)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Keep the service's data here.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = os.cpu_count() or 1,
+    as_json: AsJson = False,
+) -> None:
+    """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
+    with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
+        folder = data or Path(temporary)
+        with _service(folder, workers), _client(None, None, folder) as client:
+            _submit(client, DEMO, wait=True, as_json=as_json, idempotency_key=None)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
+    from service.db import Store
+    from service.db.migrate import ensure_key, upgrade
+    from service.settings import Settings
+
+    settings = Settings()
+    store = Store(settings.database_url)
+    upgrade(store)
+    wanted = settings.api_key.get_secret_value() if settings.api_key else None
+    made = ensure_key(store, wanted)
+    typer.echo(f"the database is current: {store.url.render_as_string(hide_password=True)}")
+    if made is not None:
+        typer.echo(f"a first API key was made; it is shown once: {made}")
+
+
+# -- jobs ----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def submit(
+    spec: Annotated[str, typer.Argument(help="A job spec in JSON: a file, or - for standard input.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress, then the recommendation.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Sent with the request, so that a repeated one makes no second job.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Send a job."""
+    try:
+        text = sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8")
+        body = json.loads(text)
+    except OSError as error:
+        raise _complaint(f"cannot read {spec}: {error.strerror}") from None
+    except ValueError as error:
+        raise _complaint(f"{spec} is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise _complaint(f"{spec} holds a {type(body).__name__}; a job spec is a JSON object")
+    with _client(url, key, data) as client:
+        _submit(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
+
+
+@app.command()
+def watch(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Follow a job to its end, then show its recommendation."""
+    with _client(url, key, data) as client:
+        _follow(client, job, as_json=as_json)
+
+
+@app.command()
+def show(
+    job: Annotated[str | None, typer.Argument(help="The job's id; without one, the latest jobs.")] = None,
+    trials: Annotated[bool, typer.Option("--trials", help="Show the job's trials.")] = False,
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Show the latest jobs, a job, or its trials."""
+    from service import terminal
+
+    with _client(url, key, data) as client:
+        if job is None:
+            jobs = client.jobs().items
+            _print(jobs, as_json) or _console().print(terminal.job_table(jobs))
+        elif trials:
+            found = list(client.trials(job))
+            _print(found, as_json) or _console().print(terminal.trial_table(found))
+        else:
+            one = client.job(job)
+            _print(one, as_json) or _console().print(terminal.job_summary(one))
+
+
+@app.command()
+def recommend(
+    job: Annotated[str | None, typer.Argument(help="The job's id; without one, see the options.")] = None,
+    task: Annotated[str | None, typer.Option(help="What has been recommended for this task ...")] = None,
+    dataset: Annotated[str | None, typer.Option(help="... this dataset ...")] = None,
+    model: Annotated[str | None, typer.Option(help="... this model ...")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="... where this optimizer won.")] = None,
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Show a job's recommendation, or what has been recommended for workloads like yours."""
+    with _client(url, key, data) as client:
+        if job is not None:
+            _show_recommendation(client.recommendation(job), as_json)
+            return
+        found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
+        if _print(found, as_json):
+            return
+        from rich.table import Table
+
+        from service.terminal import config_text
+
+        table = Table("job", "workload", "verdict", "optimizer", "value", "config", box=None)
+        for one in found:
+            value = f"{one.metric} {one.value.mean:.4g}"
+            workload = f"{one.dataset}/{one.model}"
+            table.add_row(one.job_id, workload, one.verdict, one.optimizer, value, config_text(one.config))
+        _console().print(table)
+
+
+@app.command()
+def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Cancel a job; what trains stops within an epoch."""
+    with _client(url, key, data) as client:
+        found = client.cancel(job)
+        _print(found, as_json) or typer.echo(f"{found.id}: cancel asked for")
+
+
+@app.command()
+def export(
+    job: Job,
+    to: Annotated[Path, typer.Option(help="An SQLite file to write.")],
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Save a job's studies as real Optuna studies, for optuna.load_study."""
+    with _client(url, key, data) as client:
+        client.studies(job, to)
+    if as_json:
+        typer.echo(json.dumps({"file": str(to), "storage": f"sqlite:///{to}"}))
+    else:
+        typer.echo(f"{to} written; open it with optuna.load_study(study_name=..., storage='sqlite:///{to}')")
+
+
+@app.command()
+def catalog(
+    kind: Annotated[str, typer.Argument(help="optimizers, models, datasets or tasks")] = "optimizers",
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a job may name."""
+    kinds = ("optimizers", "models", "datasets", "tasks")
+    if kind not in kinds:
+        raise _complaint(f"no catalog {kind!r}; there are: {', '.join(kinds)}")
+    with _client(url, key, data) as client:
+        entries = client.catalog(kind)
+        if _print(entries, as_json):
+            return
+        for entry in entries:
+            _console().print(f"[bold]{entry.name}[/] {entry.title}")
+            for name, value in entry.details.items():
+                _console().print(f"    {name}: {json.dumps(value)}", highlight=False, style="dim")
+
+
+# ------------------------------------------------------------------------------------------------------
+
+
+def _submit(
+    client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
+) -> None:
+    job = client.submit(body, idempotency_key=idempotency_key)
+    if wait:
+        _follow(client, job.id, as_json=as_json)
+    elif not _print(job, as_json):
+        typer.echo(job.id)
+
+
+def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
+    from service.terminal import Bars, ended_badly, job_summary
+
+    # Bars are for people: they go to stderr, so that --json stays alone on stdout.
+    with Bars(_console(stderr=as_json)) as bars:
+        job = client.wait(job_id, on_change=bars.update)
+    if ended_badly(job):
+        _print(job, as_json) or _console().print(job_summary(job))
+        raise typer.Exit(1)
+    _show_recommendation(client.recommendation(job_id), as_json)
+
+
+def _show_recommendation(found: Recommendation, as_json: bool) -> None:
+    if not _print(found, as_json):
+        from service.terminal import recommendation_panel
+
+        _console().print(recommendation_panel(found))
+
+
+def _print(shown: BaseModel | list[Any], as_json: bool) -> bool:
+    """Prints JSON, where it was asked for; whether it was."""
+    if as_json:
+        data = (
+            [one.model_dump(mode="json") for one in shown]
+            if isinstance(shown, list)
+            else shown.model_dump(mode="json")
+        )
+        typer.echo(json.dumps(data, indent=2))
+    return as_json
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _complaint(text: str) -> typer.Exit:
+    typer.secho(f"whichopt: {text}", err=True, fg="red")
+    return typer.Exit(2)
+
+
+@contextmanager
+def _client(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
+    """A client for the service that is meant: as told, or the one that runs on the data folder."""
+    import httpx
+
+    from service.client import Client, ProblemError
+
+    url = url or _read(data / "url")
+    key = key or _read(data / "api-key")
+    if url is None:
+        raise _complaint(
+            f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
+        )
+    if key is None:
+        raise _complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
+    try:
+        with Client(url, key) as client:
+            yield client
+    except ProblemError as error:
+        raise _complaint(str(error)) from None
+    except httpx.TransportError as error:
+        raise _complaint(f"the service at {url} does not answer: {error}") from None
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _embedded(host: str, port: int, data: Path, workers: int) -> list[str]:
+    """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
+    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--workers={workers}"]
+    return [sys.executable, "-m", "workers.embedded", *options]
+
+
+@contextmanager
+def _service(data: Path, workers: int) -> Iterator[None]:
+    """An embedded service over `data` on a free port, for the length of the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(_embedded("127.0.0.1", port, data, workers), start_new_session=True)
+    try:
+        while not (data / "url").exists():
+            if process.poll() is not None:
+                raise _complaint(f"the service did not start; see {data / 'logs'}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,110 @@
+"""Which configs the confirm phase retrains: each study's best, and each optimizer's default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from service.catalog import tasks
+from service.space import Config, Value
+from service.spec import ResolvedOptimizer, ResolvedSpec
+from service.states import Direction, Origin, Phase, TrialState
+from service.trials import Trial
+
+Key = tuple[str, tuple[tuple[str, Value], ...]]
+"""A label and its config, hashable: what a finalist and its confirm runs have in common."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """An arm of the confirm phase: one config of one label, retrained on every fresh seed.
+
+    `replicates` are the studies that chose it (none, for a default that no study chose);
+    `searched_value` is its validation value in the first of them that has one.
+    """
+
+    label: str
+    optimizer: str
+    config: Config
+    replicates: tuple[int, ...]
+    is_default: bool
+    origin: Origin
+    searched_value: float | None
+
+    @property
+    def key(self) -> Key:
+        return finalist_key(self.label, self.config)
+
+    @property
+    def replicate(self) -> int | None:
+        """The study that its confirm plans name; None for the default, also where a study chose it."""
+        return None if self.is_default else self.replicates[0]
+
+
+def finalist_key(label: str, config: Config) -> Key:
+    return label, tuple(sorted(config.items()))
+
+
+def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
+    """The arms of the confirm phase, from the search trials among `trials`.
+
+    For each label in the order of the spec: the best complete trial of each study (ties go to the lowest
+    number), with the default standing in where a study has no complete trial, and then the default itself.
+    A config that a label has already is not an arm again; the arm knows every study that chose it.
+    """
+    best = study_bests(spec, trials)
+    return [
+        arm
+        for optimizer in spec.optimizers
+        for arm in _arms(optimizer, [best.get((optimizer.label, r)) for r in range(spec.budget.replicates)])
+    ]
+
+
+def study_bests(spec: ResolvedSpec, trials: Iterable[Trial]) -> Mapping[tuple[str, int], Trial]:
+    """The best complete search trial of each study (label, replicate) that has one."""
+    sign = 1.0 if tasks.task(spec.workload.task).direction is Direction.MINIMIZE else -1.0
+    best: dict[tuple[str, int], tuple[tuple[float, int], Trial]] = {}
+    for trial in trials:
+        plan, result = trial.plan, trial.result
+        if plan.phase is not Phase.SEARCH or trial.state is not TrialState.COMPLETE:
+            continue
+        if plan.replicate is None or result is None or result.value is None:
+            continue
+        study, rank = (plan.label, plan.replicate), (sign * result.value, plan.number)
+        if study not in best or rank < best[study][0]:
+            best[study] = (rank, trial)
+    return {study: trial for study, (_, trial) in best.items()}
+
+
+def _arms(optimizer: ResolvedOptimizer, chosen: Sequence[Trial | None]) -> list[Finalist]:
+    """The arms of one label; `chosen` is the best trial of each of its studies."""
+    default = Finalist(
+        label=optimizer.label,
+        optimizer=optimizer.name,
+        config=optimizer.default,
+        replicates=(),
+        is_default=True,
+        origin=Origin.DEFAULT,
+        searched_value=None,
+    )
+    arms: dict[Key, Finalist] = {}
+    for replicate, trial in enumerate(chosen):
+        arm = default if trial is None else _found(default, trial)
+        first = arms.get(arm.key, arm)
+        value = arm.searched_value if first.searched_value is None else first.searched_value
+        arms[arm.key] = replace(first, replicates=(*first.replicates, replicate), searched_value=value)
+    arms.setdefault(default.key, default)
+    return list(arms.values())
+
+
+def _found(default: Finalist, trial: Trial) -> Finalist:
+    value = None if trial.result is None else trial.result.value
+    if trial.plan.config == default.config:
+        return replace(default, searched_value=value)
+    return replace(
+        default,
+        config=trial.plan.config,
+        is_default=False,
+        origin=trial.plan.origin,
+        searched_value=value,
+    )

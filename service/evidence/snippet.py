@@ -1,0 +1,103 @@
+"""A recommendation as code that runs as pasted: the optimizer in full, its schedule, a training loop."""
+
+from __future__ import annotations
+
+from service.catalog import datasets, optimizers
+from service.space import Config
+from service.spec import ResolvedSpec
+from service.trials import Schedule
+
+_LOSSES = {
+    "classification": "torch.nn.functional.cross_entropy",
+    "regression": "torch.nn.functional.mse_loss",
+}
+_EXAMPLES = 256
+"""Of the random data that stands in for the user's."""
+
+
+def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
+    """Python code that trains a stand-in model with `config` of the optimizer `label`.
+
+    It needs torch and the optimizer's own package, and says where the user's model and data go.
+    """
+    entry = optimizers.optimizer(spec.optimizer(label).name)
+    package, _, name = entry.target.rpartition(".")
+    arguments = {**entry.arguments(config), **entry.fixed}
+    schedule = _schedule(spec.schedule)
+    of_torch = package.startswith("torch.")
+    lines = [
+        *(["import math", ""] if "math." in "".join(schedule) else []),
+        "import torch",
+        *([] if of_torch else [f"from {package} import {name}"]),
+        "",
+        "torch.manual_seed(0)",
+        *_stand_ins(spec),
+        "",
+        f"optimizer = {entry.target if of_torch else name}(",
+        "    model.parameters(),",
+        *(f"    {argument}={value!r}," for argument, value in arguments.items()),
+        ")",
+        "",
+        f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
+        *schedule,
+        "",
+        "for epoch in range(epochs):",
+        "    for batch in torch.randperm(len(inputs)).split(batch_size):",
+        f"        loss = {_LOSSES[spec.workload.task]}(model(inputs[batch]), targets[batch])",
+        "        optimizer.zero_grad()",
+        "        loss.backward()",
+    ]
+    if spec.clip_norm is not None:
+        lines.append(
+            f"        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={spec.clip_norm!r})"
+        )
+    lines.append("        optimizer.step()")
+    if schedule:
+        lines.append("        scheduler.step()")
+    lines.append('print(f"last loss: {loss.item():.4f}")')
+    return "\n".join(lines) + "\n"
+
+
+def _stand_ins(spec: ResolvedSpec) -> list[str]:
+    dataset = spec.workload.dataset
+    entry = datasets.dataset(dataset.name)
+    shape = entry.shape(entry.options(**dataset.options))
+    targets = (
+        f"torch.randint({shape.outputs}, ({_EXAMPLES},))"
+        if spec.workload.task == "classification"
+        else f"torch.randn({_EXAMPLES}, {shape.outputs})"
+    )
+    return [
+        "model = torch.nn.Sequential(  # your model here",
+        f"    torch.nn.Linear({shape.features}, 64), torch.nn.ReLU(), torch.nn.Linear(64, {shape.outputs})",
+        ")",
+        f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your data here",
+        f"targets = {targets}",
+    ]
+
+
+def _schedule(schedule: Schedule) -> list[str]:
+    """The schedule as a closed form over the share of steps that are done; nothing, where lr is constant."""
+    warmup, decay = schedule.warmup, schedule.decay
+    falls = {
+        "constant": "1.0",
+        "cosine": f"0.5 * (1 + math.cos(math.pi * (done - {warmup!r}) / (1 - {warmup!r})))",
+        "linear": f"(1 - done) / (1 - {warmup!r})",
+        "trapezoid": f"min(1.0, (1 - done) / {decay!r})",
+    }
+    if schedule.name == "constant" and not warmup:
+        return []
+    rise = [f"    if done < {warmup!r}:", f"        return done / {warmup!r}"]
+    return [
+        "total_steps = epochs * -(-len(inputs) // batch_size)",
+        "",
+        "",
+        "def factor(step):",
+        f'    """The learning rate as a share of lr: {schedule.name}, warm-up {warmup:.0%}."""',
+        "    done = min(1.0, (step + 0.5) / total_steps)  # at the middle of the step",
+        *(rise if warmup else []),
+        f"    return {falls[schedule.name]}",
+        "",
+        "",
+        "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)",
+    ]

@@ -1,0 +1,189 @@
+"""What a reader of a recommendation has to know besides: one JobWarning each, with a stable code.
+
+search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
+few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each
+finalist_diverged   its optimizer cannot win              default_diverged  scored as a constant predictor
+study_empty         the default stood in                  default_best      tuning found nothing better
+edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
+unequal_spaces      open to one and fixed for another     fixed_test_split  always
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from service.catalog import optimizers
+from service.evidence.confirmed import Confirmed
+from service.evidence.finalists import study_bests
+from service.evidence.stats import ALPHA, mean_estimate
+from service.space import Categorical
+from service.spec import ResolvedSpec
+from service.states import Phase, TrialState
+from service.trials import Trial
+from service.views import JobWarning
+
+FEW_SEEDS, FEW_REPLICATES = 5, 3
+DIVERGED_SHARE = 0.25
+
+FAMILIES = {
+    "eps": ("eps",),
+    "weight decay": ("weight_decay",),
+    "momentum": ("momentum", "beta1"),
+}
+"""Hyperparameters that are open to all optimizers that have them, or to none; by what each calls them."""
+
+
+def job_warnings(
+    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, *, cut_short: bool
+) -> list[JobWarning]:
+    searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
+    return [
+        *_budget(spec, searched, confirmed, cut_short),
+        *_diverged(confirmed),
+        *_searches(spec, searched),
+        *_edges(spec, searched),
+        *_tuning(spec, confirmed),
+        *_spaces(spec),
+        JobWarning(
+            code="fixed_test_split",
+            detail=f"every run was scored on the same {spec.sizes.test} test examples; what another "
+            "test split would change is in none of the intervals",
+        ),
+    ]
+
+
+def _budget(
+    spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed, cut_short: bool
+) -> Iterator[JobWarning]:
+    seeds, replicates = len(confirmed.seeds), spec.budget.replicates
+    if cut_short:
+        asked = len(spec.optimizers) * spec.budget.trials
+        yield JobWarning(
+            code="search_cut_short",
+            detail=f"max_seconds ended the search after {len(searched)} of {asked} trials; "
+            f"confirm ran with {seeds} seeds",
+        )
+    if seeds < FEW_SEEDS:
+        yield JobWarning(
+            code="few_seeds", detail=f"with {seeds} fresh seeds only large differences between configs show"
+        )
+    if replicates < FEW_REPLICATES:
+        yield JobWarning(
+            code="few_replicates",
+            detail="with 1 study each there is no verdict on optimizers"
+            if replicates == 1
+            else f"with {replicates} studies each the verdict on optimizers has little power",
+        )
+
+
+def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
+    for label in confirmed.labels:
+        own, default = confirmed.of(label), confirmed.default(label)
+        if label in confirmed.barred:
+            count = sum(confirmed.diverged[i] for i in own)
+            yield JobWarning(
+                code="finalist_diverged",
+                detail=f"{count} confirm runs of its finalists diverged, and score what a constant predictor "
+                "scores; it cannot win",
+                optimizer=label,
+            )
+        elif confirmed.diverged[default]:
+            yield JobWarning(
+                code="default_diverged",
+                detail=f"{confirmed.diverged[default]} confirm runs of its default diverged, and score what "
+                "a constant predictor scores; its tuned configs did not",
+                optimizer=label,
+            )
+
+
+def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
+    best = study_bests(spec, searched)
+    for label in spec.labels:
+        own = [trial for trial in searched if trial.plan.label == label]
+        diverged = sum(trial.state is TrialState.DIVERGED for trial in own)
+        if own and diverged / len(own) > DIVERGED_SHARE:
+            yield JobWarning(
+                code="search_diverged",
+                detail=f"{diverged} of its {len(own)} search trials diverged",
+                optimizer=label,
+            )
+        empty = sum((label, r) not in best for r in range(spec.budget.replicates))
+        if empty:
+            yield JobWarning(
+                code="study_empty",
+                detail=f"{empty} of its {spec.budget.replicates} studies have no complete trial; the default "
+                "stands in for them",
+                optimizer=label,
+            )
+
+
+def _edges(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
+    best = study_bests(spec, searched)
+    for optimizer in spec.optimizers:
+        own = [trial.plan.config for (label, _), trial in sorted(best.items()) if label == optimizer.label]
+        for name in optimizers.optimizer(optimizer.name).edges:
+            dimension = optimizer.searched.get(name)
+            if dimension is None or isinstance(dimension, Categorical):
+                continue
+            found = [
+                (value, end)
+                for value in (config[name] for config in own)
+                # A default may lie outside its range, where it has no position on the range's scale.
+                if dimension.contains(value)
+                and not isinstance(value, str)
+                and (end := dimension.edge(value)) is not None
+            ]
+            if found:
+                values = ", ".join(f"{value:.3g} ({end})" for value, end in found)
+                yield JobWarning(
+                    code="edge",
+                    detail=f"the best {name} of {len(found)} of its {spec.budget.replicates} studies lies at "
+                    f"an end of the range {dimension.allowed()}: {values}; a wider range may do better",
+                    optimizer=optimizer.label,
+                )
+
+
+def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
+    for label in confirmed.labels:
+        best = confirmed.best(label)
+        arm, validation = confirmed.arms[best], confirmed.validation[best]
+        tuned = [i for i in confirmed.of(label) if not confirmed.arms[i].is_default]
+        default = confirmed.means[confirmed.default(label)]
+        if spec.budget.study_trials > 1 and all(default < confirmed.means[i] for i in tuned):
+            yield JobWarning(
+                code="default_best",
+                detail="its default has a better mean than every config that its studies found"
+                if tuned
+                else "none of its studies found a config better than the default",
+                optimizer=label,
+            )
+        if arm.searched_value is None or validation is None:
+            continue
+        confirm = mean_estimate([confirmed.sign * value for value in validation])
+        low, high = confirm.bounds(ALPHA / 2)
+        if low is not None and high is not None and confirmed.sign * arm.searched_value < low:
+            ends = sorted((confirmed.sign * low, confirmed.sign * high))
+            yield JobWarning(
+                code="winners_curse",
+                detail=f"its best config had a validation value of {arm.searched_value:.4g} in search, and of "
+                f"{confirmed.sign * confirm.mean:.4g} on fresh seeds (95 % interval {ends[0]:.4g} to "
+                f"{ends[1]:.4g}): search picks the luckier runs",
+                optimizer=label,
+            )
+
+
+def _spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    for family, names in FAMILIES.items():
+        has = {
+            optimizer.label: any(name in optimizer.searched for name in names)
+            for optimizer in spec.optimizers
+            if any(name in optimizer.space for name in names)
+        }
+        opened = [label for label, is_open in has.items() if is_open]
+        fixed = [label for label, is_open in has.items() if not is_open]
+        if opened and fixed:
+            yield JobWarning(
+                code="unequal_spaces",
+                detail=f"{family} is searched for {', '.join(opened)} and fixed for {', '.join(fixed)}: "
+                "the comparison favors who has more to tune",
+            )

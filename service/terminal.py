@@ -1,0 +1,202 @@
+"""How the command line shows jobs: progress bars while they run, tables when they have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from service.states import JobState
+from service.views import Interval, JobView, Recommendation, TrialView
+
+
+class Bars:
+    """One bar an optimizer, for a running job; `update` takes the job as it stands now."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:<14}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._said: str | None = None
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def update(self, job: JobView) -> None:
+        phase = "waits for its first round" if job.phase is None else job.phase.value
+        saying = (job.waiting_for and f"waiting for {job.waiting_for}") or phase
+        if saying != self._said:
+            self.progress.console.print(Text(f"{job.state.value}: {saying}", style="dim"))
+            self._said = saying
+        for entry in job.ledger:
+            best = "" if entry.best_value is None else f"best {entry.best_value:.4g}"
+            dropped = f", {entry.pruned} pruned" if entry.pruned else ""
+            if entry.optimizer not in self._bars:
+                self._bars[entry.optimizer] = self.progress.add_task(entry.optimizer, note="")
+            self.progress.update(
+                self._bars[entry.optimizer],
+                completed=entry.trials,
+                total=entry.trials_total,
+                note=f"{best}{dropped}",
+            )
+
+
+def job_table(jobs: Sequence[JobView]) -> Table:
+    table = Table("id", "name", "workload", "state", "phase", "trials", "created", box=None, pad_edge=False)
+    for job in jobs:
+        workload = f"{job.spec.workload.dataset.name}/{job.spec.workload.model.name}"
+        table.add_row(
+            job.id,
+            job.name or "",
+            workload,
+            _colored(job.state),
+            job.phase or "",
+            f"{job.progress.trials_done}/{job.progress.trials_total}",
+            f"{job.created_at:%Y-%m-%d %H:%M:%S}",
+        )
+    return table
+
+
+def job_summary(job: JobView) -> RenderableType:
+    table = Table(
+        "optimizer",
+        "trials",
+        "pruned",
+        "diverged",
+        "steps",
+        "examples",
+        "seconds",
+        "best (validation)",
+        box=None,
+    )
+    for entry in job.ledger:
+        table.add_row(
+            entry.optimizer,
+            f"{entry.trials}/{entry.trials_total}",
+            str(entry.pruned),
+            str(entry.diverged),
+            f"{entry.steps:,}",
+            f"{entry.examples:,}",
+            f"{entry.seconds:.1f}",
+            "" if entry.best_value is None else f"{entry.best_value:.5g}",
+        )
+    lines: list[RenderableType] = [job_table([job]), Text(), table]
+    if job.waiting_for:
+        lines.append(Text(f"waits for {job.waiting_for}", style="yellow"))
+    if job.error:
+        lines.append(Text(f"{job.error.code}: {job.error.detail}", style="red"))
+    return Group(*lines)
+
+
+def trial_table(trials: Sequence[TrialView]) -> Table:
+    table = Table("optimizer", "phase", "study", "no.", "origin", "state", "value", "config", box=None)
+    for trial in trials:
+        table.add_row(
+            trial.optimizer,
+            trial.phase.value,
+            "" if trial.replicate is None else str(trial.replicate),
+            str(trial.number),
+            trial.origin.value,
+            trial.state.value,
+            "" if trial.value is None else f"{trial.value:.5g}",
+            config_text(trial.config),
+        )
+    return table
+
+
+def recommendation_panel(found: Recommendation) -> RenderableType:
+    ranking = Table(
+        "optimizer",
+        f"test {found.metric}",
+        "interval",
+        "behind the best",
+        "P(best)",
+        "default",
+        "trials",
+        "steps",
+        "train s",
+        title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}, "
+        f"{found.value.seeds} fresh seeds, {found.value.level:.0%} simultaneous intervals",
+        title_justify="left",
+        box=None,
+    )
+    for row in found.ranking:
+        behind = "" if row.difference.mean == 0 else f"{row.difference.mean:.4g}"
+        if behind and row.difference.low is not None and row.difference.high is not None:
+            behind += f" [{row.difference.low:.3g}, {row.difference.high:.3g}]"
+        ranking.add_row(
+            Text(row.optimizer, style="bold" if row.optimizer == found.optimizer else ""),
+            f"{row.value.mean:.4g}",
+            _interval(row.value),
+            behind,
+            f"{row.probability_best:.2f}",
+            f"{row.default_value.mean:.4g}",
+            str(row.trials),
+            f"{row.steps:,}",
+            f"{row.seconds:.1f}",
+        )
+    cost = (
+        f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
+        f"{found.cost.seconds:.1f} s of training"
+    )
+    about = Table.grid(padding=(0, 2))
+    about.add_row("config", f"{found.verdict}: {found.statement}")
+    about.add_row(
+        "optimizer", f"{found.optimizer_verdict.verdict or 'no verdict'}: {found.optimizer_verdict.statement}"
+    )
+    about.add_row("deploy", Text(f"{found.optimizer} {config_text(found.config)}", style="bold green"))
+    about.add_row(
+        "value",
+        f"{found.metric} {found.value.mean:.5g} {_interval(found.value)}, P(best) {found.probability_best:.2f}",
+    )
+    about.add_row("cost", cost)
+    for warning in found.warnings:
+        about.add_row(Text("note", style="yellow"), warning.detail)
+    return Group(
+        ranking,
+        Text(),
+        Panel(about, title="Recommendation", title_align="left"),
+        Text("Paste and run:", style="dim"),
+        Syntax(found.snippet.rstrip(), "python", background_color="default", word_wrap=True),
+    )
+
+
+def config_text(config: dict[str, Any]) -> str:
+    return " ".join(f"{name}={_value(value)}" for name, value in config.items())
+
+
+def ended_badly(job: JobView) -> bool:
+    return job.state in (JobState.FAILED, JobState.CANCELLED)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(_value(part) for part in value)})"
+    return str(value)
+
+
+def _interval(value: Interval) -> str:
+    return "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
+
+
+def _colored(state: JobState) -> Text:
+    colors = {JobState.SUCCEEDED: "green", JobState.FAILED: "red", JobState.CANCELLED: "yellow"}
+    return Text(state.value, style=colors.get(state, ""))

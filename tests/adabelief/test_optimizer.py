@@ -1,0 +1,240 @@
+"""The contract of a torch optimizer: what it takes, what it refuses, and what it leaves alone."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
+
+import adabelief
+from adabelief import AdaBelief
+
+EVERYTHING: dict[str, Any] = {
+    "weight_decay": 0.1,
+    "decoupled_weight_decay": False,
+    "amsgrad": True,
+    "rectify": True,
+    "maximize": True,
+}
+
+
+def param(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.ones(shape or (4,), dtype=dtype, requires_grad=True)
+
+
+def noise(p: Tensor, seed: int) -> Tensor:
+    return torch.randn(p.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(
+        p.dtype
+    )
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"lr": -1}, "lr must be a number in [0, inf), got -1"),
+    ({"lr": nan}, "lr must be a number in [0, inf), got nan"),
+    ({"lr": inf}, "lr must be a number in [0, inf), got inf"),
+    ({"lr": "0.1"}, "lr must be a number in [0, inf), got '0.1'"),
+    ({"lr": torch.tensor(-1.0)}, "lr must be a number in [0, inf), got -1.0"),
+    ({"lr": torch.tensor([0.1, 0.2])}, "Tensor lr must be 1-element, got one of shape (2,)"),
+    ({"betas": 0.9}, "betas must be two numbers (beta1, beta2), got 0.9"),
+    ({"betas": (0.9,)}, "betas must be two numbers (beta1, beta2), got (0.9,)"),
+    (
+        {"betas": (0.0, 0.9)},
+        "betas[0] must be a number in (0, 1), got 0.0: without memory the gradient is its",
+    ),
+    ({"betas": (1.0, 0.9)}, "betas[0] must be a number in (0, 1), got 1.0"),
+    ({"betas": (nan, 0.9)}, "betas[0] must be a number in (0, 1), got nan"),
+    ({"betas": (0.9, 1.0)}, "betas[1] must be a number in [0, 1), got 1.0"),
+    ({"betas": (0.9, -0.1)}, "betas[1] must be a number in [0, 1), got -0.1"),
+    ({"eps": -1e-8}, "eps must be a number in [0, inf), got -1e-08"),
+    ({"eps": None}, "eps must be a number in [0, inf), got None"),
+    ({"weight_decay": -0.1}, "weight_decay must be a number in [0, inf), got -0.1"),
+    ({"weight_decay": nan}, "weight_decay must be a number in [0, inf), got nan"),
+    ({"rectify": "no"}, "rectify must be True or False, got 'no'"),
+    ({"maximize": 1}, "maximize must be True or False, got 1"),
+]
+
+
+@pytest.mark.parametrize(("setting", "message"), BAD, ids=lambda value: str(value))
+def test_bad_settings_are_refused_in_every_door(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AdaBelief([param()], **setting)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AdaBelief([{"params": [param()], **setting}])
+    optimizer = AdaBelief([param()])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimizer.add_param_group({"params": [param()], **setting})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_edges_of_the_ranges_are_accepted() -> None:
+    AdaBelief([param()], lr=0, betas=(1e-3, 0.0), eps=0, weight_decay=0)
+
+
+def test_bad_params_are_refused() -> None:
+    with pytest.raises(TypeError, match="iterable of Tensors"):
+        AdaBelief(param())
+    with pytest.raises(ValueError, match="empty parameter list"):
+        AdaBelief([])
+    with pytest.raises(TypeError, match="must be a dict"):
+        AdaBelief([param()]).add_param_group([param()])  # type: ignore[arg-type]
+    p = param()
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        AdaBelief([{"params": [p]}, {"params": [p]}])
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        AdaBelief([p, p])
+
+
+def test_sparse_gradients_are_refused_before_anything_changes() -> None:
+    p = param(3, 2)
+    p.grad = torch.ones(3, 2).to_sparse()
+    optimizer = AdaBelief([p])
+    with pytest.raises(
+        RuntimeError, match=r"dense gradients, got one of layout torch.sparse_coo.*SparseAdam"
+    ):
+        optimizer.step()
+    assert not optimizer.state
+    assert torch.equal(p, torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("setting", [{}, EVERYTHING], ids=["default", "everything"])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64], ids=str
+)
+def test_gradients_are_only_read_and_storage_stays(dtype: torch.dtype, setting: dict[str, Any]) -> None:
+    flat = torch.ones(10, dtype=dtype)
+    p = flat[2:8].view(2, 3).requires_grad_()  # as in a flat buffer, or a row of a stack of models
+    p.grad = g = noise(p, 0)
+    optimizer = AdaBelief([p], lr=0.1, **setting)
+    optimizer.step()
+    before = {name: value.data_ptr() for name, value in optimizer.state[p].items()}
+    version = g._version
+    optimizer.step()
+    assert p.grad is g
+    assert g._version == version == 0
+    assert torch.equal(g, noise(p, 0))
+    assert p.data_ptr() == flat.data_ptr() + 2 * flat.element_size()
+    assert {name: value.data_ptr() for name, value in optimizer.state[p].items()} == before
+    assert not torch.equal(flat[2:8], torch.ones(6, dtype=dtype))
+    assert torch.equal(flat[[0, 1, 8, 9]], torch.ones(4, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+@pytest.mark.parametrize("setting", [{}, EVERYTHING], ids=["default", "everything"])
+def test_complex_is_a_pair_of_reals(dtype: torch.dtype, setting: dict[str, Any]) -> None:
+    z = param(5, dtype=dtype)
+    x = torch.view_as_real(z.detach()).clone().requires_grad_()
+    optimizer, expected = AdaBelief([z], **setting), AdaBelief([x], **setting)
+    for t in range(10):
+        z.grad = noise(z, t).conj()  # whose conjugation is still to be done
+        x.grad = torch.view_as_real(z.grad.resolve_conj())
+        optimizer.step()
+        expected.step()
+    assert torch.equal(torch.view_as_real(z.detach()), x.detach())
+    assert optimizer.state[z]["exp_avg"].dtype == dtype
+
+
+def test_imaginary_gradient_moves_the_imaginary_axis() -> None:
+    z = torch.zeros(1, dtype=torch.complex64, requires_grad=True)
+    z.grad = torch.tensor([1j])
+    AdaBelief([z], lr=0.09).step()
+    assert z.real.item() == 0
+    assert z.imag.item() == pytest.approx(-0.1, rel=1e-6)  # lr / beta1, in float32
+
+
+def test_closure_has_gradients_even_under_no_grad() -> None:
+    p = param()
+    optimizer = AdaBelief([p])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = p.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    with torch.no_grad():
+        assert optimizer.step(closure).item() == 4
+        assert not torch.is_grad_enabled()
+    assert bool((p < 1).all())
+    optimizer.step()
+    assert torch.is_grad_enabled()
+
+
+def losses(lr: float | Tensor, gamma: float = 0.9) -> Tensor:
+    p = param()
+    optimizer = AdaBelief([p], lr=lr)
+    schedule = ExponentialLR(optimizer, gamma)
+    for t in range(10):
+        p.grad = noise(p, t)
+        optimizer.step()
+        schedule.step()
+    return p.detach()
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_learning_rate_may_be_a_tensor(shape: tuple[int, ...]) -> None:
+    # A power of two and float64, so that the schedule rounds alike in the tensor and in the number.
+    lr = torch.full(shape, 2.0**-7, dtype=torch.float64)
+    assert torch.equal(losses(lr), losses(2.0**-7))
+    assert lr.item() == pytest.approx(2.0**-7 * 0.9**10, rel=1e-12)  # the schedule's ten roundings
+
+
+def test_schedule_of_betas_reaches_the_step() -> None:
+    p = param()
+    optimizer = AdaBelief([p])
+    schedule = OneCycleLR(optimizer, max_lr=0.1, total_steps=20)
+    seen = set()
+    for t in range(20):
+        p.grad = noise(p, t)
+        optimizer.step()
+        seen.add(optimizer.param_groups[0]["betas"])
+        schedule.step() if t < 19 else None
+    assert len(seen) > 10
+    assert bool(p.isfinite().all())
+
+
+def test_named_parameters_keep_their_names() -> None:
+    model = torch.nn.Linear(2, 1)
+    optimizer = AdaBelief(model.named_parameters())
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize("module", ["adabelief.functional", "adabelief.optimizer"])
+def test_examples_in_the_docstrings_run(module: str) -> None:
+    result = doctest.testmod(sys.modules[module])
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_import_is_silent_and_needs_torch_alone() -> None:
+    code = (
+        "import sys, torch\n"
+        "before = set(sys.modules)\n"
+        "import adabelief\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names\n"
+        "assert new - {'torch'} == {'adabelief'}, new\n"
+    )
+    root = Path(adabelief.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    p = param()
+    optimizer = AdaBelief([p], **EVERYTHING)
+    p.grad = noise(p, 0)
+    optimizer.step()
+    assert capfd.readouterr() == ("", "")

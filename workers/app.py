@@ -1,0 +1,129 @@
+"""The Celery instance: the two messages that a worker takes, and what its processes hold.
+
+The parent only listens: it keeps its row of the worker table fresh and reaps. Each child has its own
+connection to the database and trains with one torch thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from celery import signals
+
+from service.db import Store
+from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatcher, celery_app
+from service.logs import configure
+from service.reaper import Reaper
+from service.settings import Settings
+
+settings = Settings()
+app = celery_app(settings)
+log = structlog.get_logger()
+
+_store: Store | None = None
+
+
+def _own_store() -> Store:
+    """This process's connection to the database."""
+    global _store
+    if _store is None:
+        _store = Store(settings.database_url)
+    return _store
+
+
+@app.task(name=PLAN_ROUND, bind=True)  # type: ignore[untyped-decorator]
+def plan_round(task: Any, job_id: int) -> None:
+    from workers import jobs
+
+    jobs.plan_round(_context(task), job_id)
+
+
+@app.task(name=RUN_COHORT, bind=True)  # type: ignore[untyped-decorator]
+def run_cohort(task: Any, cohort_id: int) -> None:
+    from workers import jobs
+
+    jobs.run_cohort(_context(task), cohort_id)
+
+
+def _context(task: Any) -> Any:
+    from workers.jobs import Context  # imports torch: in the children only
+
+    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
+
+
+# -- children ------------------------------------------------------------------------------------------
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _warm_up(**_: Any) -> None:
+    configure(settings.log_level)
+    _choose_gpu()
+    import torch
+
+    torch.set_num_threads(1)
+    import workers.jobs  # noqa: F401  (imported before the first message rather than during it)
+
+
+def _choose_gpu() -> None:
+    """One GPU a process, before torch looks for them."""
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    if len(visible) > 1:
+        from billiard import current_process
+
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[current_process().index % len(visible)]
+
+
+# -- the parent ----------------------------------------------------------------------------------------
+
+
+class Presence(threading.Thread):
+    """Keeps the worker's row fresh."""
+
+    def __init__(self, name: str, queue: str) -> None:
+        super().__init__(name="presence", daemon=True)
+        self.worker_name = name
+        self.queue = queue
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                with _own_store().transaction() as tx:
+                    tx.workers.seen(self.worker_name, queue=self.queue)
+            except sa.exc.DBAPIError as error:
+                log.warning("presence_failed", error=str(error.orig))
+            if self.ended.wait(settings.worker_alive_s / 3):
+                return
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _ready(sender: Any, **_: Any) -> None:
+    configure(settings.log_level)
+    queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
+    sender.presence = Presence(sender.hostname, ",".join(sorted(queues)))
+    sender.presence.start()
+    sender.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
+    sender.reaper.start()
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _shutting_down(sender: str, **_: Any) -> None:
+    """Cohorts that run here are given back at their next tick, and the pool waits for that."""
+    try:
+        with _own_store().transaction() as tx:
+            tx.workers.stopping(sender)
+    except sa.exc.DBAPIError as error:
+        log.warning("stopping_not_told", error=str(error.orig))  # the leases run out instead
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _gone(sender: Any, **_: Any) -> None:
+    sender.presence.ended.set()
+    sender.presence.join(timeout=5)
+    sender.reaper.stop()
+    with _own_store().transaction() as tx:
+        tx.workers.gone(sender.hostname)

@@ -1,0 +1,270 @@
+"""All in one: database, broker, API and workers as children of one command, ended by one Ctrl-C.
+
+Order of a start: broker and API are spawned, the database is migrated meanwhile, leases that the last end
+cut off are ended, and once the API answers the workers start. This process imports no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from service.db import Store
+from service.db.keys import new_key
+from service.db.migrate import ensure_key, upgrade
+from workers.broker import Broker
+
+API_START_S = 30.0
+STOP_S = 15.0
+"""How long children may take to end before they are killed."""
+
+RESTARTS = 5
+"""How often a child that ends by itself is started again within RESTART_WINDOW_S."""
+
+RESTART_WINDOW_S = 60.0
+
+
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """In a child, before its program starts: asks the kernel to end it where this home is killed."""
+    assert LIBC is not None
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class CannotStart(Exception):
+    """Said to the user as it is."""
+
+
+class Child:
+    """A process of the home, in a session of its own so that Ctrl-C does not reach it directly."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.command = command
+        self.environment = environment
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started: list[float] = []
+
+    def start(self) -> None:
+        self.started = [t for t in self.started if time.monotonic() - t < RESTART_WINDOW_S]
+        if len(self.started) > RESTARTS:
+            raise CannotStart(f"{self.name} ends again and again; see {self.log}")
+        self.started.append(time.monotonic())
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if LIBC else None,
+            )
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def ask_to_stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def make_stop(self, deadline: float) -> None:
+        """Waits until `deadline`, then kills the whole session."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._kill_session()
+            self.process.wait()
+        self._kill_session()  # what a child may have left behind
+
+    def _kill_session(self) -> None:
+        assert self.process is not None
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+class Home:
+    """The embedded service over one data folder."""
+
+    def __init__(self, *, host: str, port: int, data: Path, workers: int) -> None:
+        self.host, self.port = host, port
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.data = data.resolve()
+        self.lock = _lock(self.data)
+        self.broker = Broker(self.data)
+        self.store = Store(f"sqlite:///{self.data / 'whichopt.db'}")
+        environment = {
+            **os.environ,
+            "WHICHOPT_DATABASE_URL": str(self.store.url),
+            "WHICHOPT_BROKER_URL": self.broker.url,
+            "WHICHOPT_BLOBS": str(self.data / "blobs"),
+        }
+        logs = self.data / "logs"
+        logs.mkdir(exist_ok=True)
+        serve = ["-m", "uvicorn", "--factory", "service.app:from_environment", "--log-level=warning"]
+        self.api = Child(
+            "the API",
+            [sys.executable, *serve, f"--host={host}", f"--port={port}", "--timeout-graceful-shutdown=3"],
+            environment,
+            logs / "api.log",
+        )
+        self.workers = Child(
+            "the worker",
+            [sys.executable, "-m", "workers", "--queue=cpu", f"--processes={workers}"],
+            environment,
+            logs / "worker.log",
+        )
+        self.stop_asked = False
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self, announce: Callable[[str], None]) -> None:
+        """Starts everything; `announce` gets the page link once the API answers."""
+        _port_is_free(self.host, self.port)
+        self.broker.start()
+        self.api.start()
+        upgrade(self.store)
+        key = self._key()
+        with self.store.transaction() as tx:
+            tx.cohorts.lapse_all()
+            tx.workers.bury(older_than_s=0)
+        self.broker.wait()
+        self._wait_for_api()
+        (self.data / "url").write_text(self.url + "\n")
+        self.workers.start()
+        announce(f"{self.url}/?key={key}")
+
+    def watch(self) -> None:
+        """Returns once asked to stop; starts again what ends by itself."""
+        while not self.stop_asked:
+            for child in (self.api, self.workers):
+                if child.ended():
+                    print(f"{child.name} ended; starting it again (log: {child.log})", file=sys.stderr)
+                    child.start()
+            if not self.broker.running():
+                print("the broker ended; starting it again", file=sys.stderr)
+                self.broker.start()
+                self.broker.wait()
+            time.sleep(0.25)
+
+    def stop(self) -> None:
+        """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
+        (self.data / "url").unlink(missing_ok=True)
+        deadline = time.monotonic() + STOP_S
+        self.workers.ask_to_stop()
+        self.workers.make_stop(deadline)
+        self.api.ask_to_stop()
+        self.api.make_stop(deadline)
+        self.broker.stop()
+        self.store.close()
+        self.lock.close()
+
+    def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stop_asked = True
+
+    def _key(self) -> str:
+        """The key in the data folder, made at the first start, readable by its owner alone."""
+        path = self.data / "api-key"
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(new_key() + "\n")
+        key = path.read_text().strip()
+        ensure_key(self.store, key)
+        return key
+
+    def _wait_for_api(self) -> None:
+        deadline = time.monotonic() + API_START_S
+        while not self.stop_asked:
+            try:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=2):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                if self.api.ended() or time.monotonic() > deadline:
+                    raise CannotStart(f"the API does not answer at {self.url}; see {self.api.log}") from None
+                time.sleep(0.02)
+
+
+def _lock(data: Path) -> TextIO:
+    """Holds the data folder for this process alone."""
+    file = (data / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotStart(f"another whichopt runs on {data}; end it, or give --data another folder") from None
+    return file
+
+
+def _port_is_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"cannot listen on {host}:{port} ({error.strerror}); give --port another"
+            ) from None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m workers.embedded", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    try:
+        home = Home(host=options.host, port=options.port, data=options.data, workers=options.workers)
+    except CannotStart as error:
+        print(f"whichopt: {error}", file=sys.stderr)
+        return 1
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, home.ask_to_stop)
+    try:
+        home.start(_announce(home))
+        home.watch()
+    except (CannotStart, RuntimeError) as error:
+        print(f"whichopt: {error}", file=sys.stderr)
+        return 1
+    finally:
+        home.stop()
+    return 0
+
+
+def _announce(home: Home) -> Callable[[str], None]:
+    def announce(link: str) -> None:
+        print(f"whichopt runs; the page:  {link}")
+        print(
+            f"API {home.url}/v1, docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
+            flush=True,
+        )
+
+    return announce
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""What a worker does: plan a job's next round, train a cohort. All use of the database is here.
+
+Nothing is held in memory between messages, so a message may come twice, late, or never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from service.evidence.recommend import recommend
+
+from service.db import Store
+from service.db.cohorts import Beat, Claim
+from service.db.jobs import Planning
+from service.dispatch import Dispatcher
+from service.settings import Settings
+from service.trials import TrialResult
+from workers import checkpoints, workload
+from workers.engine import Cancelled, Executor
+from workers.engine.solo import SoloExecutor
+from workers.lease import Lease
+from workers.study import next_round
+
+EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor}
+AUTO = "solo"
+"""The executor that `auto` stands for."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker process has: made once, handed to every message."""
+
+    store: Store
+    dispatcher: Dispatcher
+    settings: Settings
+    worker_name: str
+
+
+def plan_round(context: Context, job_id: int) -> None:
+    """Plans the job's next round and rings for its cohorts, or concludes the job.
+
+    Does nothing where the last round still runs, the job has ended, or another planner is first.
+    """
+    with context.store.read() as tx:
+        planned = tx.jobs.planning(job_id)
+    if planned is None:
+        return
+    try:
+        _advance(context, planned)
+    except Exception as error:
+        log.exception("planning_failed", job=planned.uid, round=planned.round)
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code="planning_failed", detail=f"{type(error).__name__}: {error}")
+
+
+def _advance(context: Context, planned: Planning) -> None:
+    spec = planned.spec
+    executor = planned.executor or (AUTO if spec.executor == "auto" else spec.executor)
+    elapsed_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
+    out_of_time = spec.budget.max_seconds is not None and elapsed_s > spec.budget.max_seconds
+    following = next_round(spec, planned.trials, executor=executor, out_of_time=out_of_time)
+    if following is None:
+        found = recommend(planned.uid, spec, planned.trials, cut_short=planned.cut_short)
+        with context.store.transaction() as tx:
+            first = tx.jobs.conclude(planned, found)
+        log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
+        return
+    with context.store.transaction() as tx:
+        ids = tx.jobs.add_round(
+            planned,
+            following.cohorts,
+            executor=executor,
+            cut_short=planned.cut_short or following.cut_short,
+        )
+    if ids is not None:
+        log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
+        context.dispatcher.cohorts(ids, planned.queue)
+
+
+def run_cohort(context: Context, cohort_id: int) -> None:
+    """Trains the cohort, if nobody else does, and keeps its results; after the last one, plans on."""
+    settings = context.settings
+    with context.store.transaction() as tx:
+        claim = tx.cohorts.claim(
+            cohort_id,
+            worker_name=context.worker_name,
+            lease_s=settings.lease_s,
+            attempts=settings.attempts,
+        )
+    if claim is None:
+        return
+    log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
+    with Lease(context.store, claim, settings) as lease:
+        try:
+            results = _train(claim, lease, settings)
+        except Cancelled:
+            results = None
+        except Exception as error:
+            log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
+            with context.store.transaction() as tx:
+                detail = f"training raised {type(error).__name__}: {error}"
+                tx.cohorts.fail(claim, code="training_failed", detail=detail)
+            return
+    if results is not None:
+        with context.store.transaction() as tx:
+            kept = tx.cohorts.finish(claim, results)
+        log.info("finished", cohort=cohort_id, job=claim.job_id, kept=kept)
+    else:
+        _let_go(context, claim, lease.heard)
+    if lease.checkpoint_name is not None and lease.heard in (Beat.GO_ON, Beat.CANCEL):
+        checkpoints.discard(settings.blobs, lease.checkpoint_name)
+    plan_round(context, claim.job_id)
+
+
+def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
+    built = workload.build(claim.spec.workload, device=claim.queue)
+    resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
+    return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
+
+
+def _let_go(context: Context, claim: Claim, heard: Beat) -> None:
+    """Ends what was not trained to its end, as the last tick was told."""
+    log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=heard.name)
+    with context.store.transaction() as tx:
+        if heard is Beat.CANCEL:
+            tx.cohorts.drop(claim)
+        elif heard is Beat.GIVE_BACK:
+            tx.cohorts.give_back(claim)
+    if heard is Beat.GIVE_BACK:
+        context.dispatcher.cohorts([claim.cohort_id], claim.queue)

@@ -1,0 +1,102 @@
+"""Holds a claimed cohort while it trains: renews the lease, writes progress, hears of cancel."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+import structlog
+
+from service.db import Store
+from service.db.cohorts import Beat, Claim
+from service.settings import Settings
+from service.trials import Point
+from workers import checkpoints
+from workers.engine import State
+
+log = structlog.get_logger()
+
+
+class Lease(threading.Thread):
+    """The executor's Watch, and the thread that ticks beside it.
+
+    Use as a context: the ticking ends with the block. `heard` says what the last tick was told.
+    """
+
+    def __init__(self, store: Store, claim: Claim, settings: Settings) -> None:
+        super().__init__(name=f"lease-{claim.cohort_id}", daemon=True)
+        self.store = store
+        self.claim = claim
+        self.settings = settings
+        self.heard = Beat.GO_ON
+        self.checkpoint_name = claim.checkpoint
+        self._examples: dict[int, int] = {}
+        self._curves: dict[int, list[Point]] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._moved_at = self._renewed_at = self._kept_at = time.monotonic()
+
+    # -- what the executor calls ---------------------------------------------------------------------
+
+    def cancelled(self) -> bool:
+        return self.heard is not Beat.GO_ON
+
+    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
+        with self._lock:
+            self._examples[position] = examples
+            self._curves[position] = list(curve)
+            self._moved_at = time.monotonic()
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        if time.monotonic() - self._kept_at < self.settings.checkpoint_s:
+            return
+        before, self.checkpoint_name = self.checkpoint_name, checkpoints.save(self.settings.blobs, state())
+        self._kept_at = time.monotonic()
+        self._tick()
+        if before is not None and before != self.checkpoint_name:
+            checkpoints.discard(self.settings.blobs, before)
+
+    # -- the thread ----------------------------------------------------------------------------------
+
+    def __enter__(self) -> Lease:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._ended.wait(self.settings.tick_s):
+            self._tick()
+            if time.monotonic() - self._moved_at > self.settings.stuck_s:
+                # Nothing can stop a training step that hangs but the end of its process; the pool starts
+                # another, and the reaper counts the attempt.
+                log.error("cohort_stuck", cohort=self.claim.cohort_id, seconds=self.settings.stuck_s)
+                os._exit(70)
+            if self.heard is not Beat.GO_ON:
+                return
+
+    def _tick(self) -> None:
+        with self._lock:
+            examples, curves = sum(self._examples.values()), dict(self._curves)
+        try:
+            with self.store.transaction() as tx:
+                heard = tx.cohorts.beat(
+                    self.claim,
+                    lease_s=self.settings.lease_s,
+                    examples=examples,
+                    curves=curves,
+                    checkpoint=self.checkpoint_name,
+                )
+            self._renewed_at = time.monotonic()
+        except sa.exc.DBAPIError as error:
+            # Out of reach for a while is no reason to throw work away; out of reach for a lease is.
+            log.warning("tick_failed", cohort=self.claim.cohort_id, error=str(error.orig))
+            lapsed = time.monotonic() - self._renewed_at > self.settings.lease_s
+            heard = Beat.LOST if lapsed else Beat.GO_ON
+        if self.heard is Beat.GO_ON:
+            self.heard = heard

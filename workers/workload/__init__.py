@@ -1,0 +1,111 @@
+"""Workloads: what a trial trains. `build` makes a resolved spec concrete: data, network, loss, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from service.catalog.datasets import Shape, dataset
+from service.catalog.models import model
+from service.catalog.tasks import TaskEntry, task
+from service.spec import ResolvedWorkload
+from workers.workload.data import LOADERS, Batch, Examples, Splits, batches, split
+from workers.workload.models import BUILDERS, initialized
+from workers.workload.tasks import CRITERIA, Criteria
+
+__all__ = ["Batch", "Carry", "Examples", "Loss", "Net", "Player", "Splits", "Workload", "batches", "build"]
+
+EVALUATION_BATCH = 4096
+"""Examples that are evaluated at once, so that memory does not grow with the split."""
+
+
+Net = Callable[..., Tensor]
+"""The network: the module itself, or a function that calls it with other params and buffers in the place of
+its own (`torch.func.functional_call`). Either way the module updates its buffers itself."""
+
+Carry = dict[str, Tensor]
+"""What a loss hands to itself at the next step (a recurrent state); empty at the first."""
+
+Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
+"""The mean loss over the batch, a tensor without dimensions, and the next carry. Pure but for the buffers,
+and made of operations that `torch.func.vmap` knows."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """Params (by their names in the model) that follow one loss, at every `every`-th step."""
+
+    name: str
+    params: tuple[str, ...]
+    loss: Loss
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Task, model and dataset on a device.
+
+    `model` makes the network from a seed for its params, `splits` the data from a seed for the division
+    into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
+    """
+
+    task: TaskEntry
+    shape: Shape
+    device: torch.device
+    players: tuple[Player, ...]
+    model: Callable[[int], nn.Module]
+    splits: Callable[[int], Splits]
+    criteria: Criteria
+
+    @torch.no_grad()
+    def evaluate(self, net: Net, examples: Examples) -> dict[str, Tensor]:
+        """The task's metrics by name, each a float64 tensor without dimensions; `net` is in eval mode."""
+        outputs = torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
+        return self.criteria.metrics(outputs, examples.targets, examples.unit)
+
+    def reference(self, splits: Splits) -> dict[str, float]:
+        """What the constant predictor that suits the training split best scores on the test split."""
+        row = self.criteria.constant(splits.train.targets, self.shape.outputs)
+        outputs = row.expand(len(splits.test), self.shape.outputs)
+        metrics = self.criteria.metrics(outputs, splits.test.targets, splits.test.unit)
+        return {name: value.item() for name, value in metrics.items()}
+
+
+def build(spec: ResolvedWorkload, device: str = "cpu") -> Workload:
+    """The workload that `spec` describes, ready on `device`; made once per process."""
+    return _build(spec.model_dump_json(), device)
+
+
+@lru_cache(maxsize=4)
+def _build(resolved: str, device: str) -> Workload:
+    spec = ResolvedWorkload.model_validate_json(resolved)
+    place = torch.device(device)
+    data, net = dataset(spec.dataset.name), model(spec.model.name)
+    data_options, net_options = data.options(**spec.dataset.options), net.options(**spec.model.options)
+    shape, sizes = data.shape(data_options), data.sizes(data_options)
+    criteria = CRITERIA[spec.task]
+    table = LOADERS[data.name](data_options)
+    network = partial(BUILDERS[net.name], net_options, shape)
+    with torch.device("meta"):
+        params = tuple(name for name, _ in network().named_parameters())
+
+    def loss(net: Net, batch: Batch, carry: Carry) -> tuple[Tensor, Carry]:
+        return criteria.loss(net(batch.inputs), batch.targets), carry
+
+    @lru_cache(maxsize=4)
+    def splits(seed: int) -> Splits:
+        return split(table, criteria, sizes, seed, place)
+
+    return Workload(
+        task=task(spec.task),
+        shape=shape,
+        device=place,
+        players=(Player(net.name, params, loss),),
+        model=lambda seed: initialized(network, seed, place),
+        splits=splits,
+        criteria=criteria,
+    )

@@ -1,0 +1,153 @@
+"""The datasets: one loader for each entry of the catalog, the splits, and the order of the examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from service.catalog.datasets import Friedman1Options, Options, Sizes
+from workers.workload.tasks import Criteria, Labels
+
+Features = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+FARTHEST = 10.0
+"""Bound on a standardized feature: a pixel that hardly any training example has inked may lie hundreds of
+its standard deviations away elsewhere."""
+
+TEST_SEED = 0
+FRIEDMAN_SEED = 0
+
+
+class Table(NamedTuple):
+    """A dataset as loaded: `features` (N, features) and `labels` (N,), each in its own units."""
+
+    features: Features
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A split as the model sees it: `inputs` (N, features) standardized, `targets` (N,) or (N, outputs).
+
+    1 of a target is `unit` in the targets' own units.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    unit: float
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class Batch(NamedTuple):
+    """Examples of one step: `inputs` (N, features), `targets` (N,) or (N, outputs)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def _scikit(name: str) -> Callable[[Options], Table]:
+    """A loader that scikit-learn ships, which is imported on first use: that takes over a second."""
+
+    def load(_: Options) -> Table:
+        from sklearn import datasets
+
+        return Table(*getattr(datasets, name)(return_X_y=True))
+
+    return load
+
+
+def _friedman1(options: Options) -> Table:
+    from sklearn.datasets import make_friedman1
+
+    assert isinstance(options, Friedman1Options)
+    return Table(
+        *make_friedman1(options.examples, options.features, noise=options.noise, random_state=FRIEDMAN_SEED)
+    )
+
+
+LOADERS: Mapping[str, Callable[[Options], Table]] = {
+    "digits": _scikit("load_digits"),
+    "breast_cancer": _scikit("load_breast_cancer"),
+    "wine": _scikit("load_wine"),
+    "diabetes": _scikit("load_diabetes"),
+    "friedman1": _friedman1,
+}
+
+
+def divided(strata: Labels | None, examples: int, sizes: Sizes, seed: int) -> tuple[Indices, ...]:
+    """The rows of train, validation and test. The test rows are the same for every seed.
+
+    Each stratum has the same share of every split, up to one example.
+    """
+    labels = np.zeros(examples) if strata is None else strata
+    rest, test = _taken(labels, np.arange(examples), sizes.test, TEST_SEED)
+    train, validation = _taken(labels, rest, sizes.validation, seed)
+    return train, validation, test
+
+
+def _taken(labels: Labels, rows: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
+    """`rows` without `count` of them, and those: every so manieth of the shuffled rows in label order."""
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)] = True
+    return np.sort(ordered[~chosen]), np.sort(ordered[chosen])
+
+
+def standardized(features: Features, training: Features) -> Features:
+    """`features` less the mean of `training`, over its standard deviation, within ± FARTHEST.
+
+    A column that is constant in training becomes 0 throughout.
+    """
+    mean, deviation = training.mean(axis=0), training.std(axis=0)
+    constant = deviation <= 1e-10 * np.abs(mean)  # what rounding the mean leaves of a constant column
+    scaled = (features - mean) / np.where(constant, np.inf, deviation)
+    bounded: Features = np.clip(scaled, -FARTHEST, FARTHEST)
+    return bounded
+
+
+def split(table: Table, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
+    """The splits of `table` that `seed` draws, scaled by statistics of its training split alone."""
+    rows = divided(criteria.strata(table.labels), len(table.labels), sizes, seed)
+    training = rows[0]
+    inputs = torch.from_numpy(standardized(table.features, table.features[training]).astype(np.float32))
+    targets, unit = criteria.encode(table.labels, table.labels[training])
+    return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
+
+
+def order(seed: int, examples: int, start: int, stop: int) -> Tensor:
+    """Rows (stop - start,) of the training split: from `start` to `stop` of the stream that `seed` draws.
+
+    The stream has no end: it is one permutation of all `examples` after another, each a pure function of
+    `seed` and its epoch, so that no state but the position is needed to go on.
+    """
+    first, last = start // examples, (stop - 1) // examples
+    epochs = [np.random.default_rng([seed, epoch]).permutation(examples) for epoch in range(first, last + 1)]
+    offset = first * examples
+    return torch.from_numpy(np.concatenate(epochs)[start - offset : stop - offset])
+
+
+def batches(data: Examples, seed: int, start: int, stop: int, size: int) -> Iterator[Batch]:
+    """The stream from `start` to `stop`, cut every `size` examples; the last batch is what is left."""
+    at_once = math.ceil(len(data) / size) * size  # about an epoch, so that memory does not grow with `stop`
+    for begin in range(start, stop, at_once):
+        rows = order(seed, len(data), begin, min(begin + at_once, stop)).to(data.inputs.device)
+        for part in torch.split(rows, size):
+            yield Batch(data.inputs.index_select(0, part), data.targets.index_select(0, part))

@@ -1,0 +1,61 @@
+"""The networks: one builder for each entry of the model catalog, and how a seed becomes params."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from service.catalog.datasets import Shape
+from service.catalog.models import CNNOptions, MLPOptions, Options
+
+Builder = Callable[[Options, Shape], nn.Module]
+"""Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+def _linear(_: Options, shape: Shape) -> nn.Module:
+    return nn.Linear(shape.features, shape.outputs)
+
+
+def _mlp(options: Options, shape: Shape) -> nn.Module:
+    assert isinstance(options, MLPOptions)
+    activation = ACTIVATIONS[options.activation]
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise((shape.features, *options.hidden)):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers, nn.Linear(options.hidden[-1], shape.outputs))
+
+
+def _cnn(options: Options, shape: Shape) -> nn.Module:
+    assert isinstance(options, CNNOptions)
+    assert shape.image is not None
+    activation = ACTIVATIONS[options.activation]
+    channels, height, width = shape.image
+    layers: list[nn.Module] = [nn.Unflatten(1, shape.image)]
+    for inputs, outputs in pairwise((channels, *options.channels)):
+        layers += [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), activation()]
+        if min(height, width) >= 4:
+            layers.append(nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+    head = nn.Linear(options.channels[-1], shape.outputs)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(1), head)
+
+
+BUILDERS: Mapping[str, Builder] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}
+
+
+def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
+    """What `build` makes when `seed` is all the randomness there is; the global generator stays as it was.
+
+    It is drawn on the CPU whatever `device` it ends on, so that both start from the same params.
+    """
+    # torch reads the low 32 bits of a seed only; numpy's sequence stirs all of them in.
+    (stirred,) = np.random.SeedSequence(seed).generate_state(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(stirred))
+        return build().to(device)

@@ -1,0 +1,81 @@
+"""What each learning task asks of a model's outputs: its loss, its metrics, its constant predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Labels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """A task as functions of outputs (N, outputs) and of targets as the model is given them.
+
+    `loss` is the mean over the batch. `metrics` are those of the catalog's entry, by name, each a float64
+    tensor without dimensions; its `unit` is what 1 of a target is in the targets' own units. `constant` is
+    the row of outputs (outputs,) that suits all the given targets best. `encode` turns the labels of all
+    examples, and those of the training split alone, into targets and their unit. `strata` are what a
+    division keeps the shares of; None where there is nothing to keep.
+    """
+
+    loss: Callable[[Tensor, Tensor], Tensor]
+    metrics: Callable[[Tensor, Tensor, float], dict[str, Tensor]]
+    constant: Callable[[Tensor, int], Tensor]
+    encode: Callable[[Labels, Labels], tuple[Tensor, float]]
+    strata: Callable[[Labels], Labels | None]
+
+
+def _classification_metrics(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:  # noqa: ARG001
+    hits = outputs.argmax(dim=-1) == targets
+    return {"nll": F.cross_entropy(outputs.double(), targets), "accuracy": hits.double().mean()}
+
+
+def _log_frequencies(targets: Tensor, outputs: int) -> Tensor:
+    # A class without an example counts as half a one, or its first appearance would cost infinitely much.
+    return torch.bincount(targets, minlength=outputs).double().clamp_min(0.5).log()
+
+
+def _classes(labels: Labels, training: Labels) -> tuple[Tensor, float]:  # noqa: ARG001
+    return torch.from_numpy(labels.astype(np.int64)), 1.0
+
+
+def _regression_metrics(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:
+    wanted = targets.double()
+    squares = (outputs.double() - wanted).square().mean()
+    return {"rmse": squares.sqrt() * unit, "r2": 1 - squares / wanted.var(correction=0)}
+
+
+def _mean(targets: Tensor, outputs: int) -> Tensor:  # noqa: ARG001
+    return targets.double().mean(dim=0)
+
+
+def _standardized(labels: Labels, training: Labels) -> tuple[Tensor, float]:
+    unit = float(training.std()) or 1.0
+    targets = (labels - training.mean()) / unit
+    return torch.from_numpy(targets.astype(np.float32)).reshape(len(labels), -1), unit
+
+
+CRITERIA: Mapping[str, Criteria] = {
+    "classification": Criteria(
+        loss=F.cross_entropy,
+        metrics=_classification_metrics,
+        constant=_log_frequencies,
+        encode=_classes,
+        strata=lambda labels: labels,
+    ),
+    "regression": Criteria(
+        loss=F.mse_loss,
+        metrics=_regression_metrics,
+        constant=_mean,
+        encode=_standardized,
+        strata=lambda _: None,
+    ),
+}
