@@ -21,7 +21,7 @@ _FLAGS = ("decoupled_weight_decay", "fixed_decay", "rectify", "amsgrad", "maximi
 
 
 class AdaBelief(Optimizer):
-    r"""AdaBelief: step by how far the gradient is from its running mean, the prediction of it.
+    r"""AdaBelief: divide each step by how far gradients stray from their running mean, their prediction.
 
     .. math::
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t \\
@@ -156,7 +156,7 @@ class AdaBelief(Optimizer):
         state["step"] += 1
         m, s = _real(state["exp_avg"]), _real(state["exp_avg_var"])
         lr, (beta1, beta2) = group["lr"], group["betas"]
-        # Half precision is computed in that of the moments and rounded once, when it is copied back.
+        # Half precision is computed in float32 and rounded once, when it is copied back.
         stored = _real(p)
         theta = stored.to(_moment_dtype(stored))
         update_(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel
 
+from service.states import JobState
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from service.client import Client
-    from service.views import Recommendation
 
 app = typer.Typer(
     name="whichopt",
@@ -144,13 +145,13 @@ def show(
     with _client(url, key, data) as client:
         if job is None:
             jobs = client.jobs().items
-            _print(jobs, as_json) or _console().print(terminal.job_table(jobs))
+            _show(jobs, as_json, terminal.job_table(jobs))
         elif trials:
             found = list(client.trials(job))
-            _print(found, as_json) or _console().print(terminal.trial_table(found))
+            _show(found, as_json, terminal.trial_table(found))
         else:
             one = client.job(job)
-            _print(one, as_json) or _console().print(terminal.job_summary(one))
+            _show(one, as_json, terminal.job_summary(one))
 
 
 @app.command()
@@ -166,23 +167,15 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Show a job's recommendation, or what has been recommended for workloads like yours."""
+    from service import terminal
+
     with _client(url, key, data) as client:
         if job is not None:
-            _show_recommendation(client.recommendation(job), as_json)
+            one = client.recommendation(job)
+            _show(one, as_json, terminal.recommendation_panel(one))
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
-        if _print(found, as_json):
-            return
-        from rich.table import Table
-
-        from service.terminal import config_text
-
-        table = Table("job", "workload", "verdict", "optimizer", "value", "config", box=None)
-        for one in found:
-            value = f"{one.metric} {one.value.mean:.4g}"
-            workload = f"{one.dataset}/{one.model}"
-            table.add_row(one.job_id, workload, one.verdict, one.optimizer, value, config_text(one.config))
-        _console().print(table)
+        _show(found, as_json, terminal.recommendation_table(found))
 
 
 @app.command()
@@ -190,7 +183,7 @@ def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
     """Cancel a job; what trains stops within an epoch."""
     with _client(url, key, data) as client:
         found = client.cancel(job)
-        _print(found, as_json) or typer.echo(f"{found.id}: cancel asked for")
+        _show(found, as_json, f"{found.id}: cancel asked for")
 
 
 @app.command()
@@ -220,17 +213,14 @@ def catalog(
     as_json: AsJson = False,
 ) -> None:
     """Show what a job may name."""
+    from service import terminal
+
     kinds = ("optimizers", "models", "datasets", "tasks")
     if kind not in kinds:
         raise _complaint(f"no catalog {kind!r}; there are: {', '.join(kinds)}")
     with _client(url, key, data) as client:
         entries = client.catalog(kind)
-        if _print(entries, as_json):
-            return
-        for entry in entries:
-            _console().print(f"[bold]{entry.name}[/] {entry.title}")
-            for name, value in entry.details.items():
-                _console().print(f"    {name}: {json.dumps(value)}", highlight=False, style="dim")
+        _show(entries, as_json, terminal.catalog_listing(entries))
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -242,39 +232,31 @@ def _submit(
     job = client.submit(body, idempotency_key=idempotency_key)
     if wait:
         _follow(client, job.id, as_json=as_json)
-    elif not _print(job, as_json):
-        typer.echo(job.id)
+    else:
+        _show(job, as_json, job.id)
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
-    from service.terminal import Bars, ended_badly, job_summary
+    from service import terminal
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with Bars(_console(stderr=as_json)) as bars:
+    with terminal.Bars(_console(stderr=as_json)) as bars:
         job = client.wait(job_id, on_change=bars.update)
-    if ended_badly(job):
-        _print(job, as_json) or _console().print(job_summary(job))
+    if job.state is not JobState.SUCCEEDED:
+        _show(job, as_json, terminal.job_summary(job))
         raise typer.Exit(1)
-    _show_recommendation(client.recommendation(job_id), as_json)
+    found = client.recommendation(job_id)
+    _show(found, as_json, terminal.recommendation_panel(found))
 
 
-def _show_recommendation(found: Recommendation, as_json: bool) -> None:
-    if not _print(found, as_json):
-        from service.terminal import recommendation_panel
-
-        _console().print(recommendation_panel(found))
-
-
-def _print(shown: BaseModel | list[Any], as_json: bool) -> bool:
-    """Prints JSON, where it was asked for; whether it was."""
-    if as_json:
-        data = (
-            [one.model_dump(mode="json") for one in shown]
-            if isinstance(shown, list)
-            else shown.model_dump(mode="json")
-        )
-        typer.echo(json.dumps(data, indent=2))
-    return as_json
+def _show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
+    """Prints `value` as JSON where that was asked for, else as it was drawn."""
+    if not as_json:
+        _console().print(drawn)
+        return
+    one = value.model_dump(mode="json") if isinstance(value, BaseModel) else None
+    many = None if isinstance(value, BaseModel) else [each.model_dump(mode="json") for each in value]
+    typer.echo(json.dumps(many if one is None else one, indent=2))
 
 
 def _console(*, stderr: bool = False) -> Console:

@@ -4,6 +4,8 @@ WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
 │   └── UnknownName         422 unknown_name      a catalog has no such entry
 ├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
+├── InvalidJson             400 invalid_json      the body cannot be read as JSON
+├── UnsupportedMedia        415 unsupported_media_type
 ├── Unauthorized            401 unauthorized      no key, or not one of ours
 ├── NotFound                404 not_found
 ├── Conflict                409 conflict
@@ -57,7 +59,8 @@ class UnknownName(InvalidSpec):
         """The error for `name`, with the nearest known one."""
         allowed = list(known)
         close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(allowed)}"
+        there_are = f"there are: {', '.join(allowed)}" if allowed else f"there is no {kind} at all"
+        hint = f"did you mean {close[0]!r}?" if close else there_are
         return cls(
             f"no {kind} {name!r}; {hint}",
             field=field,
@@ -69,6 +72,14 @@ class UnknownName(InvalidSpec):
 
 class InvalidQuery(WhichoptError):
     status, code, title = 422, "invalid_query", "The request is invalid"
+
+
+class InvalidJson(WhichoptError):
+    status, code, title = 400, "invalid_json", "The body is not JSON"
+
+
+class UnsupportedMedia(WhichoptError):
+    status, code, title = 415, "unsupported_media_type", "The body has the wrong content type"
 
 
 class Unauthorized(WhichoptError):

@@ -18,6 +18,8 @@ MAX_TRIALS = 20_000
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
 
 
 class _Strict(BaseModel):
@@ -84,7 +86,7 @@ class Pruning(_Strict):
 
 
 class _Common(_Strict):
-    name: str | None = Field(default=None, max_length=200)
+    name: str | None = Field(default=None, max_length=200, pattern=PRINTABLE)
     budget: Budget = Budget()
     batch_size: int = Field(default=64, ge=1, le=65536)
     schedule: Schedule = Schedule(name="cosine", warmup=0.05)
@@ -244,10 +246,9 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in (field, *first["loc"]))
-        allowed = sorted(kind.model_fields) if first["type"] == "extra_forbidden" else None
-        raise InvalidSpec(
-            f"{path}: {first['msg']}", field=path, value=first.get("input"), allowed=allowed
-        ) from None
+        if first["type"] == "extra_forbidden":
+            raise UnknownName.of("option", str(first["loc"][-1]), kind.model_fields, field=path) from None
+        raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
 
 
 def _budget(spec: JobSpec) -> None:
@@ -312,8 +313,6 @@ def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str
         InvalidSpec: the hyperparameter cannot have it.
     """
     limits = entry.limits(name)
-    if isinstance(limits, Float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
     if not limits.contains(value):
         raise InvalidSpec(
             f"{entry.name}: {name} cannot be {value!r}; allowed: {limits.allowed()}",
@@ -321,4 +320,4 @@ def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str
             value=value,
             allowed=limits.allowed(),
         )
-    return value
+    return float(value) if isinstance(limits, Float) else value

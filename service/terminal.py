@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.states import JobState
-from service.views import Interval, JobView, Recommendation, TrialView
+from service.views import CatalogEntry, Interval, JobView, Recommendation, TrialView
 
 
 class Bars:
@@ -161,10 +162,8 @@ def recommendation_panel(found: Recommendation) -> RenderableType:
         "optimizer", f"{found.optimizer_verdict.verdict or 'no verdict'}: {found.optimizer_verdict.statement}"
     )
     about.add_row("deploy", Text(f"{found.optimizer} {config_text(found.config)}", style="bold green"))
-    about.add_row(
-        "value",
-        f"{found.metric} {found.value.mean:.5g} {_interval(found.value)}, P(best) {found.probability_best:.2f}",
-    )
+    value = f"{found.metric} {found.value.mean:.5g} {_interval(found.value)}"
+    about.add_row("value", f"{value}, P(best) {found.probability_best:.2f}")
     about.add_row("cost", cost)
     for warning in found.warnings:
         about.add_row(Text("note", style="yellow"), warning.detail)
@@ -181,8 +180,28 @@ def config_text(config: dict[str, Any]) -> str:
     return " ".join(f"{name}={_value(value)}" for name, value in config.items())
 
 
-def ended_badly(job: JobView) -> bool:
-    return job.state in (JobState.FAILED, JobState.CANCELLED)
+def recommendation_table(found: Sequence[Recommendation]) -> Table:
+    table = Table("job", "workload", "verdict", "optimizer", "value", "config", box=None)
+    for one in found:
+        table.add_row(
+            one.job_id,
+            f"{one.dataset}/{one.model}",
+            one.verdict,
+            one.optimizer,
+            f"{one.metric} {one.value.mean:.4g}",
+            config_text(one.config),
+        )
+    return table
+
+
+def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
+    lines: list[Text] = []
+    for entry in entries:
+        lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
+        lines += [
+            Text(f"    {name}: {json.dumps(value)}", style="dim") for name, value in entry.details.items()
+        ]
+    return Group(*lines)
 
 
 def _value(value: Any) -> str:

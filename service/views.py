@@ -214,3 +214,24 @@ class Readiness(_View):
     database: str
     broker: str
     workers: dict[str, int] = Field(description="live workers by queue")
+
+
+class FieldProblem(_View):
+    """What is wrong with one field; `field` is its path in the body, as in "optimizers.0.space.lr"."""
+
+    field: str | None
+    value: Any = Field(default=None, description="what was sent, shortened")
+    allowed: Any = None
+    nearest: str | None = Field(default=None, description="the allowed value that was probably meant")
+    detail: str
+
+
+class Problem(_View):
+    """A problem document (RFC 9457); `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldProblem] = []

@@ -194,7 +194,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
             elif trial.state is TrialState.DIVERGED:
                 reached.append(math.inf)
         if len(reached) >= MIN_TRIALS_TO_PRUNE:
-            threshold = float(np.quantile(reached, 1 - spec.pruning.worst, method="lower"))
+            threshold = float(np.quantile(reached, 1 - spec.pruning.worst, method="higher"))
             if math.isfinite(threshold):
                 rungs.append(Rung(examples=points[index], threshold=sign * threshold))
     return tuple(rungs)

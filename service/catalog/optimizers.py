@@ -137,6 +137,8 @@ OPTIMIZERS = (
             "nesterov": Categorical(choices=(False, True)),
             "weight_decay": _log(1e-7, 1e-2),
         },
+        # The class refuses 0 beside nesterov; the least that is allowed is plain SGD in all but name.
+        narrower={"momentum": Float(low=1e-9, high=0.9999)},
         state_bytes=4,
         source="torch.optim.SGD; Sutskever et al. 2013",
     ),

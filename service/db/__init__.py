@@ -24,7 +24,11 @@ from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
 
-__all__ = ["Store", "Transaction"]
+__all__ = ["OUT_OF_REACH", "IntegrityError", "Store", "Transaction"]
+
+IntegrityError = sa.exc.IntegrityError
+OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""What a query raises where the database does not answer, or not in time."""
 
 
 class Transaction:

@@ -43,35 +43,40 @@ class Studies:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
-    def all(self, job_uid: str | None = None) -> list[StudyRecord]:
-        """Every study, or those of one job, oldest first."""
+    def all(
+        self, job_uid: str | None = None, *, specs: dict[str, ResolvedSpec] | None = None
+    ) -> list[StudyRecord]:
+        """Every study, or those of one job, oldest first.
+
+        `specs` are resolved specs that the caller knows by the uid of their job; the others are added to it.
+        """
+        known = {} if specs is None else specs
         query = sa.select(
-            study.c.id, study.c.label, study.c.replicate, job.c.uid, job.c.name, job.c.spec, job.c.created_at
+            study.c.id, study.c.label, study.c.replicate, job.c.uid, job.c.name, job.c.created_at
         ).join(job, job.c.id == study.c.job_id)
         if job_uid is not None:
             query = query.where(job.c.uid == job_uid)
-        specs: dict[str, ResolvedSpec] = {}
-        records = []
-        for row in self.connection.execute(query.order_by(study.c.id)):
-            if row.uid not in specs:
-                specs[row.uid] = ResolvedSpec.model_validate(row.spec)
-            records.append(
-                StudyRecord(
-                    row.id, row.uid, row.name, row.label, row.replicate, specs[row.uid], row.created_at
-                )
-            )
-        return records
+        rows = self.connection.execute(query.order_by(study.c.id)).all()
+        for uid in {row.uid for row in rows} - set(known):
+            spec = self.connection.scalar(sa.select(job.c.spec).where(job.c.uid == uid))
+            known[uid] = ResolvedSpec.model_validate(spec)
+        return [
+            StudyRecord(row.id, row.uid, row.name, row.label, row.replicate, known[row.uid], row.created_at)
+            for row in rows
+        ]
 
     def trials(self, study_id: int, *, leaving_out: Sequence[int] = ()) -> list[StudyTrial]:
         """The study's trials by number, but for the ids in `leaving_out` (finished ones the caller knows)."""
         query = (
             sa.select(trial, cohort.c.progress)
             .join(cohort, cohort.c.id == trial.c.cohort_id)
-            .where(trial.c.study_id == study_id)
+            .where(trial.c.study_id == study_id, trial.c.id.not_in(leaving_out))
             .order_by(trial.c.number)
         )
-        known = set(leaving_out)
-        return [_study_trial(row) for row in self.connection.execute(query) if row.id not in known]
+        return [_study_trial(row) for row in self.connection.execute(query)]
+
+    def exists(self, study_id: int) -> bool:
+        return self.connection.scalar(sa.select(study.c.id).where(study.c.id == study_id)) is not None
 
     def of_trial(self, trial_id: int) -> int | None:
         """The study that a search trial belongs to."""

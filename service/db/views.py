@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog import optimizers, tasks
-from service.db.jobs import ACTIVE
+from service.db.jobs import ACTIVE, UNFINISHED
 from service.db.tables import cohort, job, trial
 from service.db.workers import Workers
 from service.spec import ResolvedSpec
@@ -165,6 +165,22 @@ class Views:
         return self._page(
             query, limit, lambda rows: [Recommendation.model_validate(row.recommendation) for row in rows]
         )
+
+    # -- counts --------------------------------------------------------------------------------------
+
+    def job_counts(self) -> dict[str, int]:
+        """Jobs by state."""
+        query = sa.select(job.c.state, sa.func.count().label("jobs")).group_by(job.c.state)
+        return {row.state: row.jobs for row in self.connection.execute(query)}
+
+    def cohort_counts(self) -> dict[tuple[str, str], int]:
+        """Queued and running cohorts by (queue, state)."""
+        query = (
+            sa.select(cohort.c.queue, cohort.c.state, sa.func.count())
+            .where(cohort.c.state.in_(UNFINISHED))
+            .group_by(cohort.c.queue, cohort.c.state)
+        )
+        return {(queue, state): count for queue, state, count in self.connection.execute(query)}
 
     # ------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ _OPTIMIZERS = "This is about optimizers tuned with this budget, not about one co
 def config_statement(confirmed: Confirmed, verdict: ConfigVerdict, metric: str) -> str:
     arms, label = confirmed.arms, confirmed.arms[verdict.best].label
     ground = f"on this test split, over {_seeds(confirmed)}"
+    kept = " that stayed finite" if any(confirmed.diverged) else ""
     said = []
     if len(confirmed.labels) == 1:
         said.append(f"Only {label} was asked for, so there is no other optimizer to beat.")
@@ -23,15 +24,13 @@ def config_statement(confirmed: Confirmed, verdict: ConfigVerdict, metric: str) 
     elif verdict.verdict == "winner":
         said.append(
             f"{label} wins with this config: {ground}, its expected {metric} is better than that of every "
-            f"other optimizer's finalist, by at least {verdict.lead:.3g} ({_test()})."
-        )
-    elif len(verdict.equivalent) > 1:
-        said.append(
-            f"No clear winner: {ground}, {label} has the best mean {metric}, and "
-            f"{_listed(verdict.equivalent[1:])} cannot be told from it ({_test()})."
+            f"finalist of the other optimizers{kept}, by at least {verdict.lead:.3g} ({_test()})."
         )
     else:
-        said.append(f"No clear winner: {ground}, {label} has the best mean {metric}.")
+        said.append(
+            f"No clear winner: {ground}, {label} has{_of_whom(confirmed)} the best mean {metric}"
+            f"{_untold(verdict.equivalent[1:], _test())}."
+        )
     if verdict.verdict == "tie" and verdict.reason:
         said.append(f"{arms[verdict.pick].label} is picked by {verdict.reason}.")
     said += _barred(confirmed)
@@ -68,23 +67,28 @@ def study_statement(
         f"on this test split, over {_seeds(confirmed)}"
     )
     if verdict.verdict == "winner":
+        kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = (
             f"{verdict.best} is the better optimizer here: {ground}, the configs that its studies find have "
-            f"a better expected {metric} than every other optimizer's, by at least {verdict.lead:.3g} "
-            f"({_test()}, by study and seed)."
-        )
-    elif len(verdict.equivalent) > 1:
-        said = (
-            f"No clear winner among the optimizers: {ground}, {verdict.best} has the best mean {metric} over "
-            f"its studies, and {_listed(verdict.equivalent[1:])} cannot be told from it ({_test()}, by study "
-            "and seed)."
+            f"a better expected {metric} than those of every other optimizer{kept}, by at least "
+            f"{verdict.lead:.3g} ({_test()}, by study and seed)."
         )
     else:
         said = (
-            f"No clear winner among the optimizers: {ground}, {verdict.best} has the best mean {metric} over "
-            "its studies."
+            f"No clear winner among the optimizers: {ground}, {verdict.best} has{_of_whom(confirmed)} the "
+            f"best mean {metric} over its studies"
+            f"{_untold(verdict.equivalent[1:], f'{_test()}, by study and seed')}."
         )
     return " ".join((said, *_barred(confirmed), _OPTIMIZERS))
+
+
+def _of_whom(confirmed: Confirmed) -> str:
+    some = 0 < len(confirmed.barred) < len(confirmed.labels)
+    return ", of those that can win," if some else ""
+
+
+def _untold(labels: Sequence[str], test: str) -> str:
+    return f", and {_listed(labels)} cannot be told from it ({test})" if labels else ""
 
 
 def _barred(confirmed: Confirmed) -> list[str]:

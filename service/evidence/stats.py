@@ -123,17 +123,16 @@ def probability_best(
     import numpy as np
 
     random = np.random.default_rng([_STREAM, seed])
-    normal = random.standard_normal((DRAWS, seeds))
-    spread = np.sqrt(1 / (seeds * random.chisquare(seeds - 1, size=(DRAWS, 1))))
+    normal = random.standard_normal((seeds, DRAWS))
+    spread = np.sqrt(1 / (seeds * random.chisquare(seeds - 1, size=DRAWS)))
     scale = _scale([value for row in losses for value in row])
-    values = np.asarray(losses, dtype=np.float64).T / scale
-    centers = np.asarray([mean(row) / scale for row in losses])
-    draws = centers + spread * (normal @ (values - centers))
-    lowest = draws.min(axis=1, keepdims=True) + _ROUNDING
-    best = np.stack(
-        [(draws[:, [own == name for own in labels]] <= lowest).any(axis=1) for name in names], axis=1
-    )
-    shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    values = np.asarray(losses, dtype=np.float64) / scale
+    centers = np.asarray([[mean(row) / scale] for row in losses])
+    draws = centers + ((values - centers) @ normal) * spread
+    own = np.asarray(labels)
+    lowest = np.stack([draws[own == name].min(axis=0) for name in names])
+    best = lowest <= lowest.min(axis=0) + _ROUNDING
+    shares = (best / best.sum(axis=0)).mean(axis=1)
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
 
 

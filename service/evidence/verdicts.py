@@ -24,8 +24,8 @@ the data choose both ends. So they are Bonferroni intervals over all pairs (Mill
 Statistical Inference), wider than what a winner needs; one may reach beyond zero beside a winner.
 
 Runs that diverged have no distribution to test. A finalist with such a run cannot be deployed and need not
-be beaten; a label whose study chose one cannot win, though its other finalists still have to be beaten. Both
-verdicts are conditional on which finalists stayed finite.
+be beaten; a label whose study chose one cannot win (though a config still has to beat the label's other
+finalists). Both verdicts are conditional on which finalists stayed finite.
 """
 
 from __future__ import annotations

@@ -83,15 +83,15 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
             count = sum(confirmed.diverged[i] for i in own)
             yield JobWarning(
                 code="finalist_diverged",
-                detail=f"{count} confirm runs of its finalists diverged, and score what a constant predictor "
-                "scores; it cannot win",
+                detail=f"confirm runs of its finalists that diverged: {count} (each scores what a constant "
+                "predictor scores); it cannot win",
                 optimizer=label,
             )
         elif confirmed.diverged[default]:
             yield JobWarning(
                 code="default_diverged",
-                detail=f"{confirmed.diverged[default]} confirm runs of its default diverged, and score what "
-                "a constant predictor scores; its tuned configs did not",
+                detail=f"confirm runs of its default that diverged: {confirmed.diverged[default]} (each "
+                "scores what a constant predictor scores); its tuned configs did not diverge",
                 optimizer=label,
             )
 
@@ -149,7 +149,9 @@ def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
         arm, validation = confirmed.arms[best], confirmed.validation[best]
         tuned = [i for i in confirmed.of(label) if not confirmed.arms[i].is_default]
         default = confirmed.means[confirmed.default(label)]
-        if spec.budget.study_trials > 1 and all(default < confirmed.means[i] for i in tuned):
+        if spec.budget.study_trials == 1:
+            continue  # nothing was tuned
+        if all(default < confirmed.means[i] for i in tuned):
             yield JobWarning(
                 code="default_best",
                 detail="its default has a better mean than every config that its studies found"
@@ -165,8 +167,8 @@ def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
             ends = sorted((confirmed.sign * low, confirmed.sign * high))
             yield JobWarning(
                 code="winners_curse",
-                detail=f"its best config had a validation value of {arm.searched_value:.4g} in search, and of "
-                f"{confirmed.sign * confirm.mean:.4g} on fresh seeds (95 % interval {ends[0]:.4g} to "
+                detail=f"its best config had a validation value of {arm.searched_value:.4g} in search, and "
+                f"of {confirmed.sign * confirm.mean:.4g} on fresh seeds (95 % interval {ends[0]:.4g} to "
                 f"{ends[1]:.4g}): search picks the luckier runs",
                 optimizer=label,
             )

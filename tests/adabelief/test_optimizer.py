@@ -74,6 +74,11 @@ def test_bad_settings_are_refused_in_every_door(setting: dict[str, Any], message
     assert len(optimizer.param_groups) == 1
 
 
+def test_bad_default_is_refused_even_where_every_group_overrides_it() -> None:
+    with pytest.raises(ValueError, match=r"lr must be a number in \[0, inf\), got -1"):
+        AdaBelief([{"params": [param()], "lr": 0.1}], lr=-1)
+
+
 def test_edges_of_the_ranges_are_accepted() -> None:
     AdaBelief([param()], lr=0, betas=(1e-3, 0.0), eps=0, weight_decay=0)
 

@@ -29,16 +29,19 @@ class SoloExecutor:
         watch: Watch,
         resume: State | None = None,
     ) -> list[TrialResult]:
-        """See `Executor.run`."""
+        """See `Executor.run`. What `resume` holds is told to the watch first, as if just evaluated."""
         results: list[TrialResult] = []
         unfinished: State | None = None
         if resume is not None:
             results = [TrialResult.model_validate(result) for result in resume["results"]]
             unfinished = resume["trial"]
+        for position, done in enumerate(results):
+            watch.progress(position, done.examples, done.curves.get(_selection(workload), ()))
         for position in range(len(results), len(plans)):
             trial = _Trial(workload, plans[position])
             if unfinished is not None:
                 trial.load(unfinished)
+                watch.progress(position, trial.examples, trial.selection)
                 unfinished = None
             result = None
             while result is None:
@@ -77,7 +80,7 @@ class _Trial:
     @property
     def selection(self) -> tuple[Point, ...]:
         """The selection metric on the validation split so far."""
-        return tuple(self.curves.get(f"validation.{self.workload.task.metric}", ()))
+        return tuple(self.curves.get(_selection(self.workload), ()))
 
     def advance(self) -> TrialResult | None:
         """Trains to the next evaluation and evaluates; the result, if the trial ends there."""
@@ -206,6 +209,11 @@ class _Learner:
         saved = copy.deepcopy(state)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.carry = saved["carry"]
+
+
+def _selection(workload: Workload) -> str:
+    """The name of the curve by which configs are selected."""
+    return f"validation.{workload.task.metric}"
 
 
 def _finite(values: Mapping[str, float]) -> bool:

@@ -1,0 +1,109 @@
+"""The service: every part wired to the others, in reading order. Importing it does no work.
+
+Outermost first, a request passes: metrics, the gate (API key), the body's limit, its route; and whatever
+goes wrong on the way comes back as a problem document.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+
+from service import logs
+from service.db import Store
+from service.dispatch import CeleryDispatcher, Dispatcher, celery_app
+from service.reaper import Reaper
+from service.routes import catalog, dashboard, events, health, jobs, pages, problems, results
+from service.routes.access import Gate
+from service.routes.body import BodyLimit
+from service.settings import Settings
+from service.views import Problem
+
+DESCRIPTION = (
+    "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
+    "and what did it cost? Every call but /healthz needs an API key: the header X-API-Key."
+)
+
+
+def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> FastAPI:
+    """The service over a database and a broker; it owns the store and closes it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        reaper = Reaper(store, dispatcher, settings)
+        reaper.start()
+        yield
+        await run_in_threadpool(reaper.stop)
+        store.close()
+
+    app = FastAPI(
+        title="whichopt",
+        version=health.VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        responses={"default": {"model": Problem, "description": "What went wrong."}},
+    )
+    app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
+    app.state.metrics = health.registry(store, settings)
+
+    problems.install(app)
+    # Each one added goes around those before it.
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(Gate, store=store)
+    Instrumentator(registry=app.state.metrics).instrument(app)
+
+    for routes in (jobs, events, results, catalog, health, pages):
+        app.include_router(routes.router)
+    app.mount("/assets", StaticFiles(directory=pages.ASSETS))
+    dashboard.mount(app, store)
+
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The service as WHICHOPT_* describe it: `uvicorn --factory service.app:from_environment`."""
+    settings = Settings()
+    logs.configure(settings.log_level)
+    return create_app(settings, Store(settings.database_url), CeleryDispatcher(celery_app(settings)))
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The API's description; failures are said to be problem documents, and keys to be needed."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema["components"]["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "whichopt_key"},
+        }
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                content = operation["responses"]["default"]["content"]
+                content[problems.MEDIA_TYPE] = content.pop("application/json")
+                operation["security"] = [] if path == "/healthz" else [{"key": []}, {"cookie": []}]
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def openapi_json() -> str:
+    """The text of openapi.json, which is committed and compared."""
+    settings = Settings(database_url="sqlite://")
+    app = create_app(settings, Store(settings.database_url), CeleryDispatcher(None))
+    return json.dumps(app.openapi(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(openapi_json())

@@ -1,0 +1,261 @@
+"""The typed client: the command line, tests and users come in by it.
+
+    with Client("http://127.0.0.1:8000", key) as client:
+        job = client.submit({"workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp"}}})
+        client.wait(job.id)
+        print(client.recommendation(job.id).statement)
+
+Where no service answers, what httpx raises (`httpx.TransportError`) comes through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from service.errors import WhichoptError
+from service.spec import JobSpec
+from service.states import JobState, Phase, TrialState
+from service.views import CatalogEntry, Health, JobView, Page, Problem, Readiness, Recommendation, TrialView
+
+ViewT = TypeVar("ViewT", bound=BaseModel)
+
+HEARTBEAT_S = 45.0
+"""An event stream that is silent for this long is broken: the service beats every 15 seconds."""
+
+RETRIES = 8
+"""How often in a row a broken event stream is tried again, after 0.25 s, 0.5 s, ... up to 5 s."""
+
+
+class ProblemError(WhichoptError):
+    """The service refused: `problem` is its answer, of which the first field's problem stands on the error."""
+
+    def __init__(self, problem: Problem) -> None:
+        first = problem.errors[0] if problem.errors else None
+        super().__init__(
+            problem.detail,
+            field=first and first.field,
+            value=first and first.value,
+            allowed=first and first.allowed,
+            nearest=first and first.nearest,
+        )
+        self.problem = problem
+
+    def __str__(self) -> str:
+        others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
+        return "\n".join([f"{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
+
+
+class Client:
+    """Calls a whichopt service at `url` with an API key. Safe to share between threads."""
+
+    def __init__(
+        self, url: str, key: str, *, timeout_s: float = 30.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers={"X-API-Key": key}, timeout=timeout_s, transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # -- jobs ----------------------------------------------------------------------------------------
+
+    def submit(self, spec: JobSpec | Mapping[str, Any], *, idempotency_key: str | None = None) -> JobView:
+        """Submits a job; with the same `idempotency_key`, the same job again."""
+        sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._call(JobView, "POST", "/v1/jobs", json=sent, headers=headers)
+
+    def job(self, job_id: str) -> JobView:
+        return self._call(JobView, "GET", f"/v1/jobs/{job_id}")
+
+    def jobs(
+        self, *, state: JobState | str | None = None, cursor: str | None = None, limit: int = 20
+    ) -> Page[JobView]:
+        """A page of jobs, newest first."""
+        return self._get(Page[JobView], "/v1/jobs", state=state, cursor=cursor, limit=limit)
+
+    def cancel(self, job_id: str) -> JobView:
+        return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
+
+    def trials(
+        self,
+        job_id: str,
+        *,
+        optimizer: str | None = None,
+        phase: Phase | str | None = None,
+        state: TrialState | str | None = None,
+        page_size: int = 200,
+    ) -> Iterator[TrialView]:
+        """All trials of a job, in the order in which they were planned; `optimizer` is the label."""
+        cursor: str | None = None
+        while True:
+            page = self._get(
+                Page[TrialView],
+                f"/v1/jobs/{job_id}/trials",
+                optimizer=optimizer,
+                phase=phase,
+                state=state,
+                cursor=cursor,
+                limit=page_size,
+            )
+            yield from page.items
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    def events(self, job_id: str, *, last_event_id: int | None = None) -> Iterator[JobView | TrialView]:
+        """What happens to a job until it has ended: trials that changed, then the job.
+
+        The job's `revision` is the event's id. A stream that breaks is resumed from the last one; a trial
+        may come twice. The last thing to come is the job, ended.
+
+        Raises:
+            ProblemError: the service refused.
+            httpx.TransportError: the service did not answer `RETRIES` times in a row.
+        """
+        seen, failures = last_event_id, 0
+        while True:
+            try:
+                for event in self._stream(job_id, seen):
+                    yield event
+                    failures = 0
+                    if isinstance(event, JobView):
+                        seen = event.revision
+                        if event.state.ended:
+                            return
+            except httpx.TransportError:
+                failures += 1
+                if failures > RETRIES:
+                    raise
+            except ProblemError as error:
+                failures += 1
+                if error.problem.status < 500 or failures > RETRIES:
+                    raise
+            time.sleep(min(5.0, 0.25 * 2.0 ** max(0, failures - 1)))
+
+    def wait(self, job_id: str, on_change: Callable[[JobView], object] | None = None) -> JobView:
+        """Waits until the job has ended; `on_change` hears of the job whenever it has moved."""
+        for event in self.events(job_id, last_event_id=None if on_change else self.job(job_id).revision):
+            if not isinstance(event, JobView):
+                continue
+            if on_change is not None:
+                on_change(event)
+            if event.state.ended:
+                return event
+        raise AssertionError("an event stream ends with a job that has ended")
+
+    # -- results -------------------------------------------------------------------------------------
+
+    def recommendation(self, job_id: str) -> Recommendation:
+        return self._call(Recommendation, "GET", f"/v1/jobs/{job_id}/recommendation")
+
+    def recommendations(
+        self,
+        *,
+        task: str | None = None,
+        dataset: str | None = None,
+        model: str | None = None,
+        optimizer: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+    ) -> Page[Recommendation]:
+        """What has been recommended for workloads like this one, newest first."""
+        return self._get(
+            Page[Recommendation],
+            "/v1/recommendations",
+            task=task,
+            dataset=dataset,
+            model=model,
+            optimizer=optimizer,
+            cursor=cursor,
+            limit=limit,
+        )
+
+    def studies(self, job_id: str, to: Path) -> None:
+        """Saves the job's studies as real Optuna studies in the SQLite file `to`; replaces it whole."""
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with self._http.stream("GET", f"/v1/jobs/{job_id}/studies.db", timeout=None) as response:
+                _check(response)
+                with part.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+
+    # -- the service ---------------------------------------------------------------------------------
+
+    def catalog(self, kind: str) -> list[CatalogEntry]:
+        """The entries of `optimizers`, `models`, `datasets` or `tasks`."""
+        return self._get(Page[CatalogEntry], f"/v1/{kind}").items
+
+    def health(self) -> Health:
+        return self._get(Health, "/healthz")
+
+    def ready(self) -> Readiness:
+        return self._get(Readiness, "/readyz")
+
+    # ------------------------------------------------------------------------------------------------
+
+    def _get(self, view: type[ViewT], path: str, **params: Any) -> ViewT:
+        given = {name: str(value) for name, value in params.items() if value is not None}
+        return self._call(view, "GET", path, params=given)
+
+    def _call(self, view: type[ViewT], method: str, path: str, **options: Any) -> ViewT:
+        response = self._http.request(method, path, **options)
+        _check(response)
+        return view.model_validate_json(response.content)
+
+    def _stream(self, job_id: str, last_event_id: int | None) -> Iterator[JobView | TrialView]:
+        headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
+        limits = httpx.Timeout(self._http.timeout.connect, read=HEARTBEAT_S)
+        with self._http.stream(
+            "GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=limits
+        ) as response:
+            _check(response)
+            name, data = "", list[str]()
+            for line in response.iter_lines():
+                if line.startswith("event:"):
+                    name = line[6:].strip()
+                elif line.startswith("data:"):
+                    data.append(line[5:].removeprefix(" "))
+                elif not line and data:
+                    view = JobView if name == "job" else TrialView
+                    yield view.model_validate_json("\n".join(data))
+                    name, data = "", []
+
+
+def _check(response: httpx.Response) -> None:
+    """Raises the problem that a refusal tells, also where a proxy refused in words of its own."""
+    if response.is_success:
+        return
+    response.read()
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        problem = Problem(
+            type="about:blank",
+            title=response.reason_phrase,
+            status=response.status_code,
+            detail=f"{response.request.method} {response.request.url}: {response.status_code} "
+            f"{response.reason_phrase}",
+            code="not_whichopt",
+        )
+    raise ProblemError(problem)

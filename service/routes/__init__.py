@@ -1,0 +1,1 @@
+"""The doors: what a request may ask, one file a subject."""

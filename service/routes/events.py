@@ -1,0 +1,100 @@
+"""What happens to a job, as server-sent events.
+
+`trial` events carry the trials that have changed, and the `job` event after them the job; its id is the
+job's revision, from which a broken stream resumes (`Last-Event-ID`). A trial may come twice, never too
+seldom. A stream that ends by itself ends with the `job` event of a job that has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from typing import Annotated, NamedTuple
+
+import structlog
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from service.db import OUT_OF_REACH, Store
+from service.routes.jobs import JobUid, no_job
+from service.routes.parts import TheSettings, TheStore
+from service.settings import Settings
+from service.views import JobView, Page, TrialView
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+TRIALS_AT_ONCE = 100
+
+log = structlog.get_logger()
+
+
+class Watched(NamedTuple):
+    uid: str
+    job_id: int
+    since: int
+
+
+def _watched(
+    uid: JobUid,
+    store: TheStore,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[0-9]{1,9}$",
+            description="The revision that the reader knows; what came later is sent.",
+        ),
+    ] = None,
+) -> Watched:
+    with store.read() as tx:
+        job_id, found = tx.jobs.id_of(uid), tx.jobs.revision(uid)
+    if job_id is None or found is None:
+        raise no_job(uid)
+    since = int(last_event_id or 0)
+    # A revision from the future is another job's, or a database's that was restored: begin again.
+    return Watched(uid, job_id, since if since <= found[0] else 0)
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def events(
+    watched: Annotated[Watched, Depends(_watched)], store: TheStore, settings: TheSettings
+) -> AsyncIterable[ServerSentEvent]:
+    """Follow a job until it has ended."""
+    since = watched.since
+    try:
+        while True:
+            job = await run_in_threadpool(_news, store, settings, watched.uid, since)
+            if job is not None:
+                after: int | None = None
+                while True:
+                    page = await run_in_threadpool(_changed, store, watched.job_id, since, after)
+                    for trial in page.items:
+                        yield ServerSentEvent(event="trial", data=trial)
+                    if page.cursor is None:
+                        break
+                    after = int(page.cursor)
+                yield ServerSentEvent(event="job", id=str(job.revision), data=job)
+                if job.state.ended:
+                    return
+                since = job.revision
+            await asyncio.sleep(settings.events_s)
+    except OUT_OF_REACH as error:
+        # The answer has begun, so all that is left is to end it; the reader comes back with its last id.
+        log.warning("events_broken", job=watched.uid, error=str(error))
+
+
+def _news(store: Store, settings: Settings, uid: str, since: int) -> JobView | None:
+    """The job, where it has moved since or has ended.
+
+    It is read before its trials: what changes between the two is sent again with the next revision.
+    """
+    with store.read() as tx:
+        found = tx.jobs.revision(uid)
+        if found is None or (found[0] == since and not found[1].ended):
+            return None
+        return tx.views.job(uid, alive_s=settings.worker_alive_s)
+
+
+def _changed(store: Store, job_id: int, since: int, after: int | None) -> Page[TrialView]:
+    with store.read() as tx:
+        return tx.views.trials(job_id, since_revision=since, after=after, limit=TRIALS_AT_ONCE)

@@ -1,0 +1,48 @@
+"""The page at `/`: the jobs, where they stand, and where to read more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from service.routes.jobs import Cursor
+from service.routes.parts import TheSettings, TheStore
+
+router = APIRouter(include_in_schema=False)
+
+WEB = Path(__file__).parent.parent / "web"
+ASSETS = WEB / "assets"
+JOBS_A_PAGE = 25
+HEADERS = {
+    # No scripts at all, and nothing from elsewhere.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+templates = Environment(
+    loader=FileSystemLoader(WEB / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@router.get("/", response_class=HTMLResponse)
+def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
+    with store.read() as tx:
+        jobs = tx.views.jobs(state=None, before=before, limit=JOBS_A_PAGE, alive_s=settings.worker_alive_s)
+        workers = tx.workers.live(settings.worker_alive_s)
+    html = templates.get_template("jobs.html").render(
+        jobs=jobs.items,
+        older=jobs.cursor,
+        workers=workers,
+        refresh_s=5 if any(not job.state.ended for job in jobs.items) else 60,
+    )
+    return HTMLResponse(html, headers=HEADERS)

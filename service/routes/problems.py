@@ -1,0 +1,177 @@
+"""Every failure as an RFC 9457 problem document, on every route."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.db import OUT_OF_REACH
+from service.errors import (
+    BodyTooLarge,
+    InvalidJson,
+    InvalidQuery,
+    InvalidSpec,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+    WhichoptError,
+)
+from service.routes.validation import field_problems
+from service.views import FieldProblem, Problem
+
+MEDIA_TYPE = "application/problem+json"
+HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key"'
+UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says of a body where Python's JSON reader gave up."""
+
+LONGEST = 200
+"""Characters of a value that are echoed."""
+
+log = structlog.get_logger()
+_shorten = reprlib.Repr()
+_shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 80, 80, 80
+
+
+def install(app: FastAPI) -> None:
+    """Makes every exception that leaves a route a problem document."""
+    app.add_exception_handler(WhichoptError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in OUT_OF_REACH:
+        app.add_exception_handler(kind, _out_of_reach)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def response(error: WhichoptError) -> Response:
+    """The answer that tells `error`."""
+    fields = []
+    if error.field is not None:
+        nearest = error.nearest or _nearest(error.value, error.allowed)
+        field = FieldProblem(
+            field=error.field, value=error.value, allowed=error.allowed, nearest=nearest, detail=error.detail
+        )
+        fields.append(field)
+    headers = {"WWW-Authenticate": HOW_TO_SEND_A_KEY} if isinstance(error, Unauthorized) else None
+    return _document(error.status, error.code, error.title, error.detail, fields, headers)
+
+
+def unavailable(error: BaseException) -> Response:
+    """The answer where the database does not."""
+    log.error("database_out_of_reach", error=str(error))
+    return response(Unavailable("the database is out of reach; try again soon"))
+
+
+def _document(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    fields: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    errors = [
+        FieldProblem(
+            field=None if field.field is None else _text(field.field),
+            value=echo(field.value),
+            allowed=_allowed(field.allowed),
+            nearest=field.nearest,
+            detail=_text(field.detail, 1000),
+        )
+        for field in fields
+    ]
+    problem = Problem(
+        type=f"urn:whichopt:problem:{code}",
+        title=title,
+        status=status,
+        detail=_text(detail, 1000),
+        code=code,
+        errors=errors,
+    )
+    return Response(
+        json.dumps(problem.model_dump()), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def echo(value: Any) -> Any:
+    """`value` as it may be sent back: short, and legal JSON."""
+    match value:
+        case None | bool():
+            return value
+        case int() if abs(value) < 2**53:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case str():
+            return _text(value)
+        case _:
+            return _text(_shorten.repr(value))
+
+
+def _allowed(value: Any) -> Any:
+    return [echo(each) for each in value] if isinstance(value, list | tuple) else echo(value)
+
+
+def _text(value: str, longest: int = LONGEST) -> str:
+    legal = value[: longest + 1].encode("utf-8", "backslashreplace").decode()
+    return legal if len(legal) <= longest else legal[: longest - 1] + "…"
+
+
+def _nearest(value: Any, allowed: Any) -> str | None:
+    if not isinstance(value, str) or not isinstance(allowed, list):
+        return None
+    near = difflib.get_close_matches(value[:LONGEST], [str(each) for each in allowed], n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, WhichoptError)
+    return response(error)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return response(InvalidJson(f"the body is not JSON: {first['ctx']['error']} at {first['loc'][-1]}"))
+    fields = field_problems(error.errors(), error.body)
+    kind = InvalidSpec if first["loc"][0] == "body" else InvalidQuery
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    return _document(kind.status, kind.code, kind.title, f"{fields[0].detail}{more}", fields)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    match error.status_code:
+        case 304:
+            return Response(status_code=304, headers=error.headers)
+        case 400 if error.detail == UNREADABLE:
+            detail = "the body cannot be read as JSON: not UTF-8, nested too deeply, or a number is too long"
+            return response(InvalidJson(detail))
+        case 404:
+            return response(NotFound(f"nothing is at {request.scope['path']}; see /docs"))
+        case 413:
+            return response(BodyTooLarge(error.detail))
+        case status:
+            phrase = HTTPStatus(status)
+            code = phrase.name.lower()
+            detail = f"{request.method} {request.scope['path']}: {error.detail}"
+            return _document(status, code, phrase.phrase, detail, headers=error.headers)
+
+
+async def _out_of_reach(_: Request, error: Exception) -> Response:
+    return unavailable(error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected_error", path=request.scope["path"], exc_info=error)
+    return response(WhichoptError("an unexpected error; the service's log has it"))

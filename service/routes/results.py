@@ -1,0 +1,88 @@
+"""What came out: recommendations, and the studies for Optuna."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from service.catalog import datasets, models, optimizers, tasks
+from service.errors import NoRecommendation
+from service.routes.jobs import Cursor, JobUid, job_id_of, no_job
+from service.routes.parts import TheStore
+from service.views import Page, Recommendation
+
+router = APIRouter(prefix="/v1", tags=["results"])
+
+SQLITE = "application/vnd.sqlite3"
+Name = Annotated[str | None, Query(max_length=64)]
+
+
+@router.get("/jobs/{job_id}/recommendation")
+def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
+    """The job's conclusion; 409 with the job's state until there is one."""
+    with store.read() as tx:
+        found = tx.views.recommendation(uid)
+    if found is None:
+        raise no_job(uid)
+    state, concluded = found
+    if concluded is None:
+        never = "it will have none" if state.ended else "it has none yet"
+        raise NoRecommendation(f"job {uid} is {state}: {never}", field="state", value=state.value)
+    return concluded
+
+
+@router.get("/recommendations")
+def recommendations(
+    store: TheStore,
+    before: Cursor,
+    task: Name = None,
+    dataset: Name = None,
+    model: Name = None,
+    optimizer: Name = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Page[Recommendation]:
+    """What has been recommended for workloads like this one, newest first."""
+    with store.read() as tx:
+        return tx.views.recommendations(
+            task=task and tasks.task(task, field="task").name,
+            dataset=dataset and datasets.dataset(dataset, field="dataset").name,
+            model=model and models.model(model, field="model").name,
+            optimizer=optimizer and optimizers.optimizer(optimizer, field="optimizer").name,
+            before=before,
+            limit=limit,
+        )
+
+
+@router.get(
+    "/jobs/{job_id}/studies.db",
+    response_class=StreamingResponse,
+    responses={200: {"content": {SQLITE: {}}, "description": "An SQLite file for `optuna.load_study`."}},
+)
+def studies(uid: JobUid, store: TheStore) -> StreamingResponse:
+    """The job's studies as real Optuna studies."""
+    with store.read() as tx:
+        job_id_of(tx, uid)
+    from service.dashboard import export  # Optuna takes half a second to import
+
+    folder = Path(tempfile.mkdtemp(prefix="whichopt-export-"))
+    try:
+        export(store, uid, folder / "studies.db")
+        size = (folder / "studies.db").stat().st_size
+        file = (folder / "studies.db").open("rb")
+    finally:
+        # The open file stays readable, and nothing is left behind however the download ends.
+        shutil.rmtree(folder)
+    headers = {"Content-Disposition": f'attachment; filename="{uid}.db"', "Content-Length": str(size)}
+    return StreamingResponse(_pieces(file), media_type=SQLITE, headers=headers)
+
+
+def _pieces(file: BinaryIO, size: int = 1 << 16) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(size):
+            yield piece

@@ -1,0 +1,127 @@
+"""Jobs whose results are invented, so that the truth about them is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from service.evidence.finalists import Finalist, finalists
+from service.spec import JobSpec, ResolvedSpec, resolve
+from service.states import Origin, Phase, TrialState
+from service.trials import Seeds, Trial, TrialPlan, TrialResult
+
+CONSTANT = 2.3
+"""What a constant predictor scores: the value of a diverged confirm run."""
+
+Outcome = float | None
+"""The value of a run; None where it diverged."""
+
+Confirm = Callable[[Finalist, int], Outcome]
+"""The value of a finalist's run on a fresh seed."""
+
+
+def spec_of(
+    *optimizers: str | dict[str, Any],
+    trials: int = 6,
+    replicates: int = 3,
+    seeds: int = 5,
+    dataset: str = "digits",
+    **rest: Any,
+) -> ResolvedSpec:
+    return resolve(
+        JobSpec.model_validate(
+            {
+                "workload": {"dataset": {"name": dataset}, "model": {"name": "mlp"}},
+                "optimizers": list(optimizers),
+                "budget": {"trials": trials, "replicates": replicates, "confirm_seeds": seeds, "epochs": 2},
+                **rest,
+            }
+        )
+    )
+
+
+def searched_lr(replicate: int, number: int) -> float:
+    """The lr of a search trial that is not its study's first: no two are equal, and none is at an edge."""
+    return 2e-3 + 1e-4 * replicate + 1e-6 * number
+
+
+def search(spec: ResolvedSpec, values: Mapping[str, Sequence[Sequence[Outcome]]]) -> list[Trial]:
+    """The search trials: per label and study, the value of each trial, the default's first."""
+    trials = []
+    for label, studies in values.items():
+        default = spec.optimizer(label).default
+        for replicate, study in enumerate(studies):
+            for number, value in enumerate(study):
+                config = {**default, "lr": searched_lr(replicate, number)} if number else default
+                plan = plan_of(spec, label, config, Phase.SEARCH, replicate, number)
+                trials.append(trial_of(spec, plan, value))
+    return trials
+
+
+def confirm(
+    spec: ResolvedSpec,
+    searched: Sequence[Trial],
+    value: Confirm,
+    *,
+    validation: Confirm | None = None,
+    seeds: int | None = None,
+) -> list[Trial]:
+    """The whole job: `searched`, and every finalist's runs on the fresh seeds."""
+    trials = list(searched)
+    for arm in finalists(spec, searched):
+        for number in range(spec.budget.confirm_seeds if seeds is None else seeds):
+            plan = plan_of(
+                spec, arm.label, arm.config, Phase.CONFIRM, arm.replicate, number, origin=arm.origin
+            )
+            shown = None if validation is None else validation(arm, number)
+            trials.append(trial_of(spec, plan, value(arm, number), validation=shown))
+    return trials
+
+
+def plan_of(
+    spec: ResolvedSpec,
+    label: str,
+    config: Mapping[str, Any],
+    phase: Phase,
+    replicate: int | None,
+    number: int,
+    *,
+    origin: Origin | None = None,
+) -> TrialPlan:
+    return TrialPlan(
+        label=label,
+        optimizer=spec.optimizer(label).name,
+        config=dict(config),
+        training=spec.training,
+        seeds=Seeds(init=number, order=number, split=number),
+        length=100,
+        evaluations=(100,),
+        phase=phase,
+        origin=origin or (Origin.RANDOM if number else Origin.DEFAULT),
+        replicate=replicate,
+        number=number,
+    )
+
+
+def trial_of(spec: ResolvedSpec, plan: TrialPlan, value: Outcome, *, validation: Outcome = None) -> Trial:
+    metric = "rmse" if spec.workload.task == "regression" else "nll"
+    state = TrialState.DIVERGED if value is None else TrialState.COMPLETE
+    confirms = plan.phase is Phase.CONFIRM
+    shown = value if validation is None else validation
+    result = TrialResult(
+        state=state,
+        value=value,
+        metrics={} if shown is None else {"validation": {metric: shown}},
+        curves={},
+        reference={metric: CONSTANT} if confirms else None,
+        steps=10,
+        examples=100,
+        seconds=0.1,
+    )
+    return Trial(plan=plan, state=state, result=result)
+
+
+def flat(spec: ResolvedSpec, value: float = 0.5) -> list[Trial]:
+    """Search trials in which every study's last trial is its best, and nothing is told between labels."""
+    study = [value + 0.1 * (spec.budget.study_trials - n) for n in range(spec.budget.study_trials)]
+    return search(spec, {label: [study] * spec.budget.replicates for label in spec.labels})

@@ -1,0 +1,112 @@
+"""What must not change a verdict: order, names, units."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.evidence.finalists import Finalist
+from service.evidence.recommend import recommend
+from service.spec import ResolvedSpec
+from service.trials import Trial
+from service.views import Recommendation
+from tests.service.evidence.synthetic import Outcome, confirm, flat, spec_of
+
+LABELS = ("adam", "adabelief", "sgd")
+SPEC = spec_of(*LABELS, trials=4, replicates=2, seeds=4)
+
+Table = dict[tuple[str, int | None], list[Outcome]]
+"""Values of each arm on the fresh seeds, in multiples of 1/8: exact under the changes of units below."""
+
+rows = st.lists(st.integers(0, 80).map(lambda n: n / 8), min_size=4, max_size=4)
+diverging = st.lists(st.one_of(st.none(), st.integers(0, 80).map(lambda n: n / 8)), min_size=4, max_size=4)
+
+
+def tables(row: st.SearchStrategy[Any]) -> st.SearchStrategy[Table]:
+    return st.fixed_dictionaries({(label, study): row for label in LABELS for study in (None, 0, 1)})
+
+
+def trials_of(
+    spec: ResolvedSpec, table: Table, change: Callable[[float], float] = lambda value: value
+) -> list[Trial]:
+    def value(arm: Finalist, seed: int) -> Outcome:
+        found = table[arm.label, arm.replicate][seed]
+        return None if found is None else change(found)
+
+    return confirm(spec, flat(spec), value)
+
+
+def verdicts(found: Recommendation) -> tuple[Any, ...]:
+    studies = found.optimizer_verdict
+    return (
+        found.verdict,
+        found.optimizer,
+        found.config,
+        found.equivalent,
+        [row.optimizer for row in found.ranking],
+        (studies.verdict, studies.optimizer, studies.equivalent),
+    )
+
+
+@given(tables(diverging), st.randoms(use_true_random=False))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_the_trials_changes_nothing(table: Table, shuffler: random.Random) -> None:
+    trials = trials_of(SPEC, table)
+    found = recommend("job", SPEC, trials)
+    shuffler.shuffle(trials)
+    assert recommend("job", SPEC, trials) == found
+
+
+@given(tables(rows), st.sampled_from([0.25, 2.0, 1024.0]), st.sampled_from([-16.0, 0.0, 64.0]))
+@settings(max_examples=25, deadline=None)
+def test_units_change_no_verdict(table: Table, scale: float, shift: float) -> None:
+    found = recommend("job", SPEC, trials_of(SPEC, table))
+    changed = recommend("job", SPEC, trials_of(SPEC, table, lambda value: scale * value + shift))
+    assert verdicts(changed) == verdicts(found)
+    assert abs(changed.value.mean - (scale * found.value.mean + shift)) < 1e-9 * (scale + abs(shift))
+
+
+@given(tables(rows))
+@settings(max_examples=25, deadline=None)
+def test_names_change_no_verdict(table: Table) -> None:
+    renamed = spec_of(
+        *({"name": label, "label": f"x{label}"} for label in LABELS), trials=4, replicates=2, seeds=4
+    )
+    found = recommend("job", SPEC, trials_of(SPEC, table))
+    other: Table = {(f"x{label}", study): row for (label, study), row in table.items()}
+    again = recommend("job", renamed, trials_of(renamed, other))
+    assert [row.probability_best for row in again.ranking] == [row.probability_best for row in found.ranking]
+    plain = json.loads(json.dumps(verdicts(again)).replace('"xa', '"a').replace('"xs', '"s'))
+    assert plain == json.loads(json.dumps(verdicts(found)))
+
+
+@given(tables(diverging))
+@settings(max_examples=40, deadline=None)
+def test_what_always_holds(table: Table) -> None:
+    found = recommend("job", SPEC, trials_of(SPEC, table))
+    json.dumps(found.model_dump(mode="json"), allow_nan=False)
+    assert abs(sum(row.probability_best for row in found.ranking) - 1) < 1e-9
+    assert found.optimizer in found.equivalent
+    assert (found.verdict == "winner") <= (len(found.equivalent) == 1)
+    chosen = next(row for row in found.ranking if row.optimizer == found.optimizer)
+    assert (chosen.config, chosen.value) == (found.config, found.value)
+    for row in found.ranking:
+        for interval in (row.value, row.default_value, row.difference):
+            assert interval.low is not None
+            assert interval.high is not None
+            assert interval.low <= interval.mean <= interval.high
+    barred = {
+        label
+        for label in LABELS
+        if any(None in row for (own, study), row in table.items() if own == label and study is not None)
+    }
+    if barred:
+        assert found.optimizer_verdict.optimizer not in barred
+        assert not (found.verdict == "winner" and found.optimizer in barred)
+    if len(barred) < len(LABELS):
+        assert found.optimizer not in barred

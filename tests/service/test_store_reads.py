@@ -1,0 +1,150 @@
+"""What the database shows and notices: the reaper's eyes, revisions, pages, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from service.db import Store
+from service.db.tables import cohort
+from service.states import JobState
+from tests.service.made_up import (
+    add_job,
+    add_round,
+    beat,
+    finish,
+    must_claim,
+    state_of,
+)
+
+
+def test_the_reaper_sees_what_nobody_came_for(store: Store) -> None:
+    job_id, _ = add_job(store)
+    with store.transaction() as tx:
+        assert tx.jobs.stalled(60) == [], "its doorbell was rung just now"
+        assert tx.jobs.stalled(-1) == [job_id]
+        assert tx.jobs.stalled(60) == [], "it was rung for again"
+    ids = add_round(store, job_id)
+    with store.transaction() as tx:
+        assert tx.jobs.stalled(-1) == [], "cohorts are waiting"
+        assert tx.cohorts.unanswered(60) == []
+        assert tx.cohorts.unanswered(-1) == [(cohort_id, "cpu") for cohort_id in ids]
+    for cohort_id in ids:
+        finish(store, must_claim(store, cohort_id))
+    with store.transaction() as tx:
+        assert tx.cohorts.unanswered(-1) == []
+        assert tx.jobs.stalled(-1) == [job_id], "the round ended without a successor"
+
+
+def test_a_job_that_waits_for_a_worker_says_so(store: Store) -> None:
+    _, uid = add_job(store)
+    with store.read() as tx:
+        view = tx.views.job(uid, alive_s=10)
+    assert view is not None
+    assert view.waiting_for is not None
+    assert "'cpu'" in view.waiting_for
+    with store.transaction() as tx:
+        tx.workers.seen("w1", queue="cpu")
+    with store.read() as tx:
+        view = tx.views.job(uid, alive_s=10)
+    assert view is not None
+    assert view.waiting_for is None
+
+
+@pytest.mark.parametrize("write", ["beat", "finish", "drop", "give_back", "cancel"])
+def test_every_write_moves_the_revision_and_stamps_its_trials(store: Store, write: str) -> None:
+    job_id, uid = add_job(store)
+    claimed = must_claim(store, add_round(store, job_id)[0])
+    with store.read() as tx:
+        before = tx.jobs.revision(uid)
+    assert before is not None
+    writes: dict[str, Callable[[], object]] = {
+        "beat": lambda: beat(store, claimed),
+        "finish": lambda: finish(store, claimed),
+    }
+    if write in writes:
+        writes[write]()
+    else:
+        with store.transaction() as tx:
+            if write == "cancel":
+                tx.jobs.cancel(job_id)
+            else:
+                getattr(tx.cohorts, write)(claimed)
+    with store.read() as tx:
+        after = tx.jobs.revision(uid)
+        assert after is not None
+        assert after[0] > before[0]
+        changed = tx.views.trials(job_id, since_revision=before[0], limit=10).items
+    assert len(changed) == (0 if write == "beat" else 2)
+
+
+def test_an_idempotency_key_belongs_to_one_job_of_its_holder(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.keys.ensure("a", name="a")
+        holder = tx.keys.find("a")
+    _, uid = add_job(store, api_key_id=holder, idempotency_key="k", body_digest="d")
+    with store.read() as tx:
+        assert tx.jobs.by_idempotency(holder, "k") == (uid, "d")
+        assert tx.jobs.by_idempotency(holder, "other") is None
+    with pytest.raises(IntegrityError):
+        add_job(store, api_key_id=holder, idempotency_key="k", body_digest="e")
+
+
+def test_keys_are_kept_as_hashes(store: Store) -> None:
+    with store.transaction() as tx:
+        assert not tx.keys.any()
+        tx.keys.ensure("secret", name="first")
+        tx.keys.ensure("secret", name="again")
+        assert tx.keys.find("secret") is not None
+        assert tx.keys.find("Secret") is None
+        stored = tx.connection.exec_driver_sql("SELECT * FROM api_key").all()
+    assert len(stored) == 1
+    assert "secret" not in str(stored)
+
+
+def test_readers_do_not_block_writers(store: Store) -> None:
+    job_id, uid = add_job(store)
+    with store.read() as reader:
+        assert reader.jobs.revision(uid) == (1, JobState.QUEUED)
+        add_round(store, job_id)
+        assert reader.jobs.revision(uid) == (1, JobState.QUEUED), "one consistent view"
+    with store.read() as reader:
+        assert reader.jobs.revision(uid) == (2, JobState.QUEUED)
+
+
+def test_a_transaction_that_raises_writes_nothing(store: Store) -> None:
+    job_id, uid = add_job(store)
+
+    def cancel_and_break() -> None:
+        with store.transaction() as tx:
+            tx.jobs.cancel(job_id)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cancel_and_break()
+    assert state_of(store, uid) is JobState.QUEUED
+
+
+def test_lists_page_through_everything_once(store: Store) -> None:
+    uids = [add_job(store)[1] for _ in range(5)]
+    seen: list[str] = []
+    before = None
+    while True:
+        with store.read() as tx:
+            page = tx.views.jobs(state=None, before=before, limit=2, alive_s=10)
+        seen += [view.id for view in page.items]
+        if page.cursor is None:
+            break
+        before = int(page.cursor)
+    assert seen == uids[::-1]
+
+
+def test_cohorts_wait_in_rows_not_in_memory(store: Store) -> None:
+    job_id, _ = add_job(store)
+    ids = add_round(store, job_id)
+    with store.read() as tx:
+        rows = tx.connection.execute(sa.select(cohort.c.id, cohort.c.state, cohort.c.queue)).all()
+    assert [tuple(row) for row in rows] == [(cohort_id, "queued", "cpu") for cohort_id in ids]

@@ -1,0 +1,118 @@
+"""The V: adabelief and service know nobody, workers knows both, nobody knows workers."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("adabelief", "service", "workers", "migrations")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+ALLOWED = {
+    "adabelief": {"adabelief"},
+    "service": {"service"},
+    "workers": {"workers", "service", "adabelief"},
+    "migrations": {"migrations", "service"},
+}
+HOMES = {
+    "alembic": ("service/db/", "migrations/"),
+    "sqlalchemy": ("service/db/", "migrations/", "service/reaper.py", "workers/lease.py", "workers/app.py"),
+    "optuna": ("workers/study.py", "service/dashboard.py"),
+    "optuna_dashboard": ("service/dashboard.py",),
+    "celery": ("workers/app.py", "workers/jobs.py", "service/dispatch.py"),
+}
+FIRST_USE = {"scipy", "numpy", "matplotlib", "optuna", "optuna_dashboard", "celery"}
+"""Libraries that `service` imports on first use, never at start."""
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imports(path: Path, *, at_start: bool) -> Iterator[str]:
+    """Modules that the file imports; with `at_start` only those at its top level, types aside."""
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        inner = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (at_start and inner) or typing_only:
+            skipped |= set(ast.walk(node)) - {node}
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            for name in node.names:
+                deeper = f"{node.module}.{name.name}"
+                yield deeper if deeper in MODULES else node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_import_rule_holds(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    for name in imports(path, at_start=False):
+        top = name.split(".")[0]
+        assert top not in PACKAGES or top in ALLOWED[package], f"{path} imports {name}"
+        assert package != "service" or top != "torch", f"{path} imports {name}"
+        if package == "adabelief":
+            assert top in {"torch", "adabelief", *sys.stdlib_module_names}, f"{path} imports {name}"
+        if package == "migrations":
+            assert top != "service" or name.startswith(("service.db", "service.settings")), f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_big_library_has_one_home(path: Path) -> None:
+    place = str(path.relative_to(ROOT))
+    for name in imports(path, at_start=False):
+        homes = HOMES.get(name.split(".")[0])
+        assert homes is None or place.startswith(homes), f"{place} imports {name}"
+    if place.startswith("service/") and place != "service/dashboard.py":
+        early = {name.split(".")[0] for name in imports(path, at_start=True)} & FIRST_USE
+        assert not early, f"{place} imports {early} at start"
+
+
+def test_no_module_is_in_a_cycle() -> None:
+    edges = {
+        name: {target for target in imports(path, at_start=True) if target in MODULES and target != name}
+        for name, path in MODULES.items()
+    }
+    while leaves := [name for name, targets in edges.items() if not targets & edges.keys()]:
+        for name in leaves:
+            del edges[name]
+    assert not edges, f"import cycles among {sorted(edges)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_small_and_names_say_something(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+    assert path.stem not in {"utils", "util", "helpers", "common", "core", "manager", "misc"}
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
+        ("service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
+        ("workers.app", ("torch", "optuna", "sklearn")),
+        ("workers.embedded", ("torch", "optuna", "sklearn", "fastapi")),
+    ],
+)
+def test_starting_loads_nothing_heavy(module: str, absent: tuple[str, ...]) -> None:
+    script = f"import sys, {module}; print([name for name in {absent!r} if name in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    assert found.stdout.strip() == "[]"

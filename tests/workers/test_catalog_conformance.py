@@ -1,0 +1,230 @@
+"""Every entry of the catalog keeps what it says. A new entry is tested by being there."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import Optimizer
+
+from service.catalog.datasets import DATASETS, DatasetEntry
+from service.catalog.models import MODELS, ModelEntry
+from service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from service.catalog.tasks import TASKS
+from service.errors import InvalidSpec
+from service.space import Categorical, Config, Dimension, Value
+from service.spec import JobSpec, resolve
+from service.states import Phase, TrialState
+from service.trials import TrialPlan
+from workers.engine import optimizers
+from workers.engine.solo import SoloExecutor
+from workers.workload import Workload
+from workers.workload.data import LOADERS
+from workers.workload.models import BUILDERS
+from workers.workload.tasks import CRITERIA
+
+MakeWorkload = Callable[..., Workload]
+OPENED = ("eps", "weight_decay", "momentum", "betas")
+"""Arguments that every space opens where its class has them, so that nobody wins by having more to tune."""
+
+every_optimizer = pytest.mark.parametrize("entry", OPTIMIZERS, ids=lambda entry: entry.name)
+every_dataset = pytest.mark.parametrize("data", DATASETS, ids=lambda data: data.name)
+every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+
+
+def _ends(dimension: Dimension) -> tuple[Value, ...]:
+    return dimension.choices if isinstance(dimension, Categorical) else (dimension.low, dimension.high)
+
+
+def _corners(entry: OptimizerEntry) -> Iterator[Config]:
+    """The default with one hyperparameter at a time moved to an end of its range."""
+    for name, dimension in entry.space.items():
+        for end in _ends(dimension):
+            yield {**entry.default, name: end}
+
+
+def _trained(workload: Workload, entry: OptimizerEntry, config: Config, steps: int) -> tuple[Optimizer, Any]:
+    """The optimizer after `steps` on the whole training split, and the loss (steps,) before each."""
+    model, train = workload.model(0), workload.splits(0).train
+    optimizer = optimizers.build(entry.name, config, model.parameters())
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = workload.criteria.loss(model(train.inputs), train.targets)
+        losses.append(loss.item())
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return optimizer, losses
+
+
+def _job(name: str, **choice: Any) -> JobSpec:
+    workload = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+    return JobSpec.model_validate({"workload": workload, "optimizers": [{"name": name, **choice}]})
+
+
+@every_optimizer
+def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
+    kind = optimizers.optimizer_class(entry.target)
+    assert issubclass(kind, Optimizer)
+    optimizer = optimizers.build(entry.name, entry.default, [torch.nn.Parameter(torch.zeros(2))])
+    assert type(optimizer) is kind
+    (group,) = optimizer.param_groups
+    for argument, value in {**entry.arguments(entry.default), **entry.fixed}.items():
+        assert group[argument] == value
+
+
+@every_optimizer
+def test_its_default_is_whole(entry: OptimizerEntry) -> None:
+    assert set(entry.default) == set(entry.space)
+    for name, value in entry.default.items():
+        assert entry.limits(name).contains(value)
+
+
+@every_optimizer
+def test_its_arguments_are_packed_as_torch_spells_them(entry: OptimizerEntry) -> None:
+    arguments = entry.arguments(entry.default)
+    assert next(iter(arguments)) == "lr"
+    assert set(arguments) | set(entry.fixed) <= set(
+        inspect.signature(optimizers.optimizer_class(entry.target)).parameters
+    )
+    for argument, scalars in entry.packed.items():
+        assert arguments[argument] == tuple(entry.default[scalar] for scalar in scalars)
+        assert not set(scalars) & set(arguments)
+
+
+@every_optimizer
+def test_it_opens_what_its_class_has(entry: OptimizerEntry) -> None:
+    signature = inspect.signature(optimizers.optimizer_class(entry.target)).parameters
+    for argument in OPENED:
+        if argument in signature:
+            assert set(entry.packed.get(argument, (argument,))) <= set(entry.space)
+
+
+@every_optimizer
+def test_its_default_lowers_the_loss(entry: OptimizerEntry, make_workload: MakeWorkload) -> None:
+    _, losses = _trained(make_workload(), entry, entry.default, 20)
+    assert losses[-1] < losses[0]
+
+
+@every_optimizer
+def test_its_class_takes_every_end_of_its_space(entry: OptimizerEntry, make_workload: MakeWorkload) -> None:
+    for config in _corners(entry):
+        _, losses = _trained(make_workload(), entry, config, 3)
+        # One step at the largest lr may well throw a linear model far, not to infinity.
+        assert all(map(math.isfinite, losses)), config
+
+
+@every_optimizer
+def test_its_class_takes_all_that_a_user_may_set(entry: OptimizerEntry, make_workload: MakeWorkload) -> None:
+    """At the limits, by pairs, a run may diverge; if the class refused them it would be our failure."""
+    ends = {name: _ends(entry.limits(name)) for name in entry.space}
+    for one, other in combinations(ends, 2):
+        for values in product(ends[one], ends[other]):
+            config = {**entry.default, one: values[0], other: values[1]}
+            _trained(make_workload(), entry, config, 2)
+
+
+@every_optimizer
+def test_its_state_takes_the_bytes_it_says(entry: OptimizerEntry, make_workload: MakeWorkload) -> None:
+    def measured(config: Config) -> float:
+        optimizer, _ = _trained(make_workload(), entry, config, 2)
+        weight = max(optimizer.param_groups[0]["params"], key=torch.numel)
+        kept = [value for value in optimizer.state[weight].values() if isinstance(value, torch.Tensor)]
+        return float(sum(value.nbytes for value in kept if value.shape == weight.shape) / weight.numel())
+
+    configs = [entry.default, *_corners(entry)]
+    assert max(map(measured, configs)) == entry.state_bytes
+
+
+@every_optimizer
+def test_what_it_cannot_take_is_refused(entry: OptimizerEntry) -> None:
+    for name in entry.space:
+        limits = entry.limits(name)
+        wrong: tuple[Value, ...] = ("much",)
+        if not isinstance(limits, Categorical):
+            wrong = ("much", limits.low - 1, limits.high + 1)
+        for value in wrong:
+            with pytest.raises(InvalidSpec) as refused:
+                resolve(_job(entry.name, space={name: value}))
+            assert refused.value.field == f"optimizers.0.space.{name}"
+            assert refused.value.value == value
+            with pytest.raises(InvalidSpec):
+                resolve(_job(entry.name, default={name: value}))
+    with pytest.raises(InvalidSpec, match="learning_rate"):
+        resolve(_job(entry.name, space={"learning_rate": 0.1}))
+
+
+@every_optimizer
+def test_its_resolved_spec_resolves_to_itself(entry: OptimizerEntry) -> None:
+    resolved = resolve(_job(entry.name))
+    assert resolve(JobSpec.model_validate_json(resolved.model_dump_json())) == resolved
+    (optimizer,) = resolved.optimizers
+    assert optimizer.default == dict(entry.default)
+
+
+def test_everything_named_can_be_built() -> None:
+    assert set(LOADERS) == {data.name for data in DATASETS}
+    assert set(BUILDERS) == {model.name for model in MODELS}
+    assert set(CRITERIA) == {task.name for task in TASKS}
+
+
+@every_dataset
+def test_a_dataset_has_the_shape_it_says(data: DatasetEntry, make_workload: MakeWorkload) -> None:
+    options = data.options()
+    shape = data.shape(options)
+    table = LOADERS[data.name](options)
+    assert table.features.shape == (shape.examples, shape.features)
+    assert table.labels.shape == (shape.examples,)
+    splits = make_workload(data.name).splits(1)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == data.sizes(options)
+    assert splits.train.inputs.shape[1] == shape.features
+    assert splits.train.inputs.dtype == torch.float32
+    if shape.image is not None:
+        assert math.prod(shape.image) == shape.features
+
+
+@every_dataset
+@every_model
+def test_a_workload_trains_and_is_measured(
+    data: DatasetEntry,
+    model: ModelEntry,
+    make_workload: MakeWorkload,
+    make_plan: Callable[..., TrialPlan],
+    watch: Any,
+) -> None:
+    shape = data.shape(data.options())
+    if model.needs_image and shape.image is None:
+        with pytest.raises(InvalidSpec, match="image"):
+            make_workload(data.name, model.name)
+        return
+    workload = make_workload(data.name, model.name)
+    params = sum(param.numel() for param in workload.model(0).parameters())
+    assert params == model.params(model.options(), shape)
+    assert workload.model(0)(workload.splits(0).train.inputs[:3]).shape == (3, shape.outputs)
+    (result,) = SoloExecutor().run(workload, [make_plan(phase=Phase.CONFIRM)], watch)
+    assert result.state is TrialState.COMPLETE
+    assert set(result.metrics) == {"train", "validation", "test"}
+    assert result.reference is not None
+    for scores in (*result.metrics.values(), result.reference):
+        assert tuple(scores) == workload.task.metrics
+        assert all(map(math.isfinite, scores.values()))
+
+
+@every_model
+def test_a_models_options_count(model: ModelEntry, make_workload: MakeWorkload) -> None:
+    """The closed form holds away from the defaults as well."""
+    variants: dict[str, list[dict[str, Any]]] = {
+        "hidden": [{"hidden": [3]}, {"hidden": [5, 4, 3]}],
+        "channels": [{"channels": [2]}, {"channels": [2, 3, 4, 5]}],
+        "activation": [{"activation": "gelu"}, {"activation": "tanh"}],
+    }
+    data = next(data for data in DATASETS if data.shape(data.options()).image)
+    for options in (variant for field in model.options.model_fields for variant in variants[field]):
+        network = make_workload(data.name, model.name, **options).model(0)
+        params = sum(param.numel() for param in network.parameters())
+        assert params == model.params(model.options(**options), data.shape(data.options()))

@@ -1,0 +1,293 @@
+"""What a worker does, driven message by message: in order, twice, late, or never."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.db import Store
+from service.reaper import sweep
+from service.settings import Settings
+from service.spec import JobSpec, resolve
+from service.states import JobState, TrialState
+from service.trials import TrialPlan, TrialResult
+from service.views import JobView, Recommendation
+from workers import jobs
+from workers.engine import Cancelled, State, Watch
+from workers.engine.solo import SoloExecutor
+from workers.workload import Workload
+
+SPEC = {
+    "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},
+    "optimizers": ["adabelief", "sgd"],
+    "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
+    "batch_size": 32,
+}
+
+
+@dataclass
+class Bell:
+    """A dispatcher that writes down what was rung for."""
+
+    rung: list[tuple[str, int]] = field(default_factory=list)
+
+    def plan(self, job_id: int) -> None:
+        self.rung.append(("plan", job_id))
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:
+        assert queue == "cpu"
+        self.rung += [("cohort", cohort_id) for cohort_id in ids]
+
+    def reachable(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def context(store: Store, tmp_path: Path) -> jobs.Context:
+    settings = Settings(blobs=tmp_path / "blobs", tick_s=0.02, ring_again_s=0.001, checkpoint_s=0.001)
+    return jobs.Context(store, Bell(), settings, worker_name="w1")
+
+
+def submit(context: jobs.Context, **changes: Any) -> tuple[int, str]:
+    with context.store.transaction() as tx:
+        return tx.jobs.add(resolve(JobSpec.model_validate({**SPEC, **changes})), queue="cpu")
+
+
+def bell(context: jobs.Context) -> Bell:
+    assert isinstance(context.dispatcher, Bell)
+    return context.dispatcher
+
+
+def answer(context: jobs.Context, message: tuple[str, int]) -> None:
+    kind, row = message
+    (jobs.plan_round if kind == "plan" else jobs.run_cohort)(context, row)
+
+
+def answer_all(context: jobs.Context, *, order: random.Random | None = None, twice: bool = False) -> None:
+    rung = bell(context).rung
+    while rung:
+        message = rung.pop(0 if order is None else order.randrange(len(rung)))
+        answer(context, message)
+        if twice:
+            answer(context, message)
+
+
+def view(context: jobs.Context, uid: str) -> JobView:
+    with context.store.read() as tx:
+        found = tx.views.job(uid, alive_s=10)
+    assert found is not None
+    return found
+
+
+def conclusion(context: jobs.Context, uid: str) -> Recommendation:
+    with context.store.read() as tx:
+        found = tx.views.recommendation(uid)
+    assert found is not None
+    assert found[1] is not None, view(context, uid)
+    return found[1]
+
+
+def timeless(found: Recommendation) -> dict[str, Any]:
+    """The recommendation without ids and times, which differ from run to run."""
+    data = found.model_dump(mode="json")
+    del data["job_id"]
+    for part in (data["cost"], *data["ranking"]):
+        del part["seconds"]
+    return data
+
+
+def results_of(context: jobs.Context, job_id: int) -> list[tuple[Any, ...]]:
+    with context.store.read() as tx:
+        trials = tx.views.trials(job_id, limit=1000).items
+    return [
+        (t.optimizer, t.phase, t.replicate, t.number, t.config, t.state, t.value, t.curve) for t in trials
+    ]
+
+
+def test_a_job_reaches_its_recommendation_however_messages_come(context: jobs.Context) -> None:
+    found = []
+    for order, twice in ((None, False), (random.Random(1), False), (random.Random(2), True)):
+        job_id, uid = submit(context)
+        bell(context).plan(job_id)
+        answer_all(context, order=order, twice=twice)
+        assert view(context, uid).state is JobState.SUCCEEDED
+        found.append((timeless(conclusion(context, uid)), sorted(results_of(context, job_id), key=str)))
+        searched = [row for row in found[-1][1] if row[1] == "search"]
+        assert len(searched) == 16, "each trial is counted once"
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_job_reaches_its_end_when_every_message_is_lost(context: jobs.Context) -> None:
+    job_id, uid = submit(context)
+    for _ in range(100):
+        bell(context).rung.clear()  # what the planner and the door rang for never arrives
+        sweep(context.store, context.dispatcher, context.settings)
+        for message in list(bell(context).rung):
+            answer(context, message)
+        if view(context, uid).state.ended:
+            break
+    assert view(context, uid).state is JobState.SUCCEEDED
+    job_again, uid_again = submit(context)
+    bell(context).rung = [("plan", job_again)]
+    answer_all(context)
+    assert timeless(conclusion(context, uid)) == timeless(conclusion(context, uid_again))
+    assert job_id != job_again
+
+
+class Breaking:
+    """An executor that raises."""
+
+    def run(self, *_: object) -> list[TrialResult]:
+        raise FloatingPointError("the loss is not what it was")
+
+
+def test_training_that_raises_fails_the_job_with_its_cause(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "EXECUTORS", {"solo": Breaking})
+    job_id, uid = submit(context)
+    bell(context).plan(job_id)
+    answer_all(context)
+    failed = view(context, uid)
+    assert failed.state is JobState.FAILED
+    assert failed.error is not None
+    assert failed.error.code == "training_failed"
+    assert "FloatingPointError: the loss is not what it was" in failed.error.detail
+
+
+def test_planning_that_raises_fails_the_job_with_its_cause(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("nothing to plan")
+
+    monkeypatch.setattr(jobs, "next_round", broken)
+    job_id, uid = submit(context)
+    jobs.plan_round(context, job_id)
+    failed = view(context, uid)
+    assert failed.state is JobState.FAILED
+    assert failed.error is not None
+    assert "nothing to plan" in failed.error.detail
+
+
+@dataclass
+class Waiting:
+    """An executor that evaluates for ever; `meanwhile` happens once, from outside."""
+
+    meanwhile: Any
+    evaluations: int = 0
+
+    def run(
+        self, _workload: Workload, plans: Sequence[TrialPlan], watch: Watch, _resume: State | None = None
+    ) -> list[TrialResult]:
+        self.meanwhile()
+        while not watch.cancelled():
+            self.evaluations += 1
+            watch.progress(0, self.evaluations, [])
+        raise Cancelled
+
+
+def test_cancel_is_heard_within_a_tick(context: jobs.Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id, uid = submit(context)
+
+    def cancel() -> None:
+        with context.store.transaction() as tx:
+            tx.jobs.cancel(job_id)
+
+    monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: Waiting(cancel)})
+    bell(context).plan(job_id)
+    answer_all(context)
+    assert view(context, uid).state is JobState.CANCELLED
+    assert {row[5] for row in results_of(context, job_id)} == {TrialState.CANCELLED}
+
+
+def test_a_stopping_worker_gives_its_cohort_back(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, uid = submit(context)
+    with context.store.transaction() as tx:
+        tx.workers.seen("w1", queue="cpu")
+
+    def stop() -> None:
+        with context.store.transaction() as tx:
+            tx.workers.stopping("w1")
+
+    jobs.plan_round(context, job_id)
+    message = bell(context).rung[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "EXECUTORS", {"solo": lambda: Waiting(stop)})
+        answer(context, message)
+    assert bell(context).rung[-1] == message, "it was rung for again"
+    assert view(context, uid).state is JobState.RUNNING
+    assert {row[5] for row in results_of(context, job_id)} == {TrialState.QUEUED}
+    with context.store.transaction() as tx:
+        tx.workers.gone("w1")
+    answer_all(context)
+    assert view(context, uid).state is JobState.SUCCEEDED
+
+
+class Power(BaseException):
+    """The plug is pulled: nothing after it runs, as after kill -9."""
+
+
+def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, uid = submit(context, budget={**SPEC["budget"], "epochs": 6})  # type: ignore[dict-item]
+    jobs.plan_round(context, job_id)
+    message = bell(context).rung[0]
+    resumed: list[bool] = []
+
+    class Fading(SoloExecutor):
+        """Trains for real, until the power goes after a few checkpoints."""
+
+        def run(
+            self,
+            workload: Workload,
+            plans: Sequence[TrialPlan],
+            watch: Watch,
+            resume: State | None = None,
+        ) -> list[TrialResult]:
+            resumed.append(resume is not None)
+            keep, kept = watch.checkpoint, []
+
+            def fade(state: Any) -> None:
+                keep(state)
+                kept.append(1)
+                if len(kept) == 8 and len(resumed) == 1:
+                    raise Power
+
+            watch.checkpoint = fade  # type: ignore[method-assign]
+            return super().run(workload, plans, watch, resume)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "EXECUTORS", {"solo": Fading})
+        with pytest.raises(Power):
+            answer(context, message)
+        with context.store.transaction() as tx:
+            tx.cohorts.lapse_all()
+        answer(context, message)
+    assert resumed == [False, True]
+    answer_all(context)
+    assert view(context, uid).state is JobState.SUCCEEDED
+    assert list(context.settings.blobs.iterdir()) == [], "checkpoints of ended cohorts are not kept"
+
+    undisturbed, uid_undisturbed = submit(context, budget={**SPEC["budget"], "epochs": 6})  # type: ignore[dict-item]
+    bell(context).rung = [("plan", undisturbed)]
+    answer_all(context)
+    assert results_of(context, job_id) == results_of(context, undisturbed)
+    assert timeless(conclusion(context, uid)) == timeless(conclusion(context, uid_undisturbed))
+
+
+def test_max_seconds_ends_the_search_and_the_recommendation_says_so(context: jobs.Context) -> None:
+    job_id, uid = submit(context, budget={**SPEC["budget"], "max_seconds": 1e-6})  # type: ignore[dict-item]
+    bell(context).plan(job_id)
+    answer_all(context)
+    found = conclusion(context, uid)
+    assert any(warning.code == "cut_short" for warning in found.warnings), found.warnings
+    assert found.value.seeds == 3

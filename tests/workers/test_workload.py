@@ -1,0 +1,144 @@
+"""Workloads: init from a seed, metrics in their units, the constant predictor, and fitness for stacking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from service.catalog.datasets import dataset
+from service.catalog.models import MODELS
+from workers.workload import Workload, batches
+from workers.workload.data import LOADERS, divided
+from workers.workload.models import BUILDERS
+from workers.workload.tasks import CRITERIA
+
+MakeWorkload = Callable[..., Workload]
+
+
+def _params(model: nn.Module) -> Tensor:
+    return torch.cat([param.detach().flatten() for param in model.parameters()])
+
+
+def test_is_built_once_per_process(make_workload: MakeWorkload) -> None:
+    assert make_workload("wine", "mlp", hidden=[4]) is make_workload("wine", "mlp", hidden=[4])
+    assert make_workload("wine", "mlp", hidden=[4]) is not make_workload("wine", "mlp", hidden=[5])
+    workload = make_workload()
+    assert workload.splits(1) is workload.splits(1)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_init_is_a_pure_function_of_the_seed(name: str, make_workload: MakeWorkload) -> None:
+    workload = make_workload("digits", name)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = _params(workload.model(5))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(_params(workload.model(5)), first)
+    assert not torch.equal(_params(workload.model(6)), first)
+    # torch's own generator would drop all but the low 32 bits.
+    assert not torch.equal(_params(workload.model(5 + 2**32)), first)
+
+
+def test_classification_metrics(make_workload: MakeWorkload) -> None:
+    workload = make_workload("wine")
+    splits = workload.splits(0)
+    model = workload.model(0)
+    logits = model(splits.test.inputs).detach().double().numpy()
+    targets = splits.test.targets.numpy()
+    nll = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(targets)), targets]
+    found = workload.evaluate(model, splits.test)
+    # Both in float64, from the same float32 logits.
+    assert found["nll"].item() == pytest.approx(nll.mean(), rel=1e-12)
+    assert found["accuracy"].item() == pytest.approx((logits.argmax(axis=1) == targets).mean(), rel=1e-12)
+
+
+def test_regression_metrics_are_in_the_targets_own_units(make_workload: MakeWorkload) -> None:
+    workload = make_workload("diabetes")
+    entry = dataset("diabetes")
+    labels = LOADERS["diabetes"](entry.options()).labels
+    train, _, test = (labels[part] for part in divided(None, len(labels), entry.sizes(entry.options()), 4))
+    splits = workload.splits(4)
+    model = workload.model(0)
+    outputs = model(splits.test.inputs).detach().double().numpy()[:, 0]
+    errors = outputs * train.std() + train.mean() - test
+    found = workload.evaluate(model, splits.test)
+    # The standardized targets are rounded to float32.
+    assert found["rmse"].item() == pytest.approx(math.sqrt((errors**2).mean()), rel=1e-5)
+    assert found["r2"].item() == pytest.approx(1 - (errors**2).mean() / test.var(), rel=1e-5)
+
+
+def test_the_constant_predictor_of_classes_is_their_frequencies(make_workload: MakeWorkload) -> None:
+    workload = make_workload("wine")
+    splits = workload.splits(2)
+    frequencies = np.bincount(splits.train.targets.numpy()) / len(splits.train)
+    targets = splits.test.targets.numpy()
+    reference = workload.reference(splits)
+    # float64 throughout.
+    assert reference["nll"] == pytest.approx(-np.log(frequencies[targets]).mean(), rel=1e-12)
+    assert reference["accuracy"] == pytest.approx((targets == frequencies.argmax()).mean(), rel=1e-12)
+
+
+def test_a_class_that_training_lacks_does_not_make_the_constant_predictor_infinite() -> None:
+    row = CRITERIA["classification"].constant(torch.tensor([0, 0, 1]), 3)
+    assert row.isfinite().all()
+    assert row.argmin() == 2
+
+
+def test_the_constant_predictor_of_a_number_is_its_mean(make_workload: MakeWorkload) -> None:
+    workload = make_workload("diabetes")
+    entry = dataset("diabetes")
+    labels = LOADERS["diabetes"](entry.options()).labels
+    train, _, test = (labels[part] for part in divided(None, len(labels), entry.sizes(entry.options()), 4))
+    reference = workload.reference(workload.splits(4))
+    # The standardized targets are rounded to float32.
+    assert reference["rmse"] == pytest.approx(math.sqrt(((test - train.mean()) ** 2).mean()), rel=1e-5)
+    assert reference["r2"] <= 0
+
+
+def test_evaluation_does_not_depend_on_how_many_examples_it_takes_at_once(
+    make_workload: MakeWorkload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = make_workload("wine")
+    test, model = workload.splits(0).test, workload.model(0)
+    whole = workload.evaluate(model, test)
+    monkeypatch.setattr("workers.workload.EVALUATION_BATCH", 7)
+    parts = workload.evaluate(model, test)
+    # A product of another height may be summed in another order: some last bits of float32 logits.
+    assert parts["nll"].item() == pytest.approx(whole["nll"].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in MODELS])
+def test_the_loss_can_be_stacked(name: str, make_workload: MakeWorkload) -> None:
+    """One forward and backward over stacked params gives each trial's own gradients."""
+    workload = make_workload("digits", name)
+    (player,) = workload.players
+    batch = next(batches(workload.splits(0).train, 1, 0, 16, 16))
+    models = [workload.model(seed) for seed in (1, 2)]
+    params, buffers = torch.func.stack_module_state(models)
+    skeleton = workload.model(0)
+
+    def loss(own: dict[str, Tensor], kept: dict[str, Tensor]) -> Tensor:
+        def net(inputs: Tensor) -> Tensor:
+            outputs: Tensor = torch.func.functional_call(skeleton, (own, kept), (inputs,))
+            return outputs
+
+        return player.loss(net, batch, {})[0]
+
+    losses = torch.func.vmap(loss)(params, buffers)
+    torch.autograd.backward(losses.sum())
+    for i, model in enumerate(models):
+        alone, _ = player.loss(model, batch, {})
+        torch.autograd.backward(alone)
+        # Other kernels (batched products, grouped convolutions) sum in another order: a few last bits of
+        # float32, against gradients of size 0.01 to 1.
+        torch.testing.assert_close(losses[i], alone, rtol=1e-5, atol=1e-6)
+        for path, param in model.named_parameters():
+            stacked = params[path].grad
+            assert stacked is not None
+            torch.testing.assert_close(stacked[i], param.grad, rtol=1e-4, atol=1e-6)
