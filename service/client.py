@@ -34,17 +34,11 @@ RETRIES = 8
 
 
 class ProblemError(WhichoptError):
-    """The service refused: `problem` is its answer, of which the first field's problem stands on the error."""
+    """The service refused: `problem` is its answer, whose first field stands on the error itself."""
 
     def __init__(self, problem: Problem) -> None:
-        first = problem.errors[0] if problem.errors else None
-        super().__init__(
-            problem.detail,
-            field=first and first.field,
-            value=first and first.value,
-            allowed=first and first.allowed,
-            nearest=first and first.nearest,
-        )
+        first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
+        super().__init__(problem.detail, **first)
         self.problem = problem
 
     def __str__(self) -> str:
@@ -151,14 +145,16 @@ class Client:
 
     def wait(self, job_id: str, on_change: Callable[[JobView], object] | None = None) -> JobView:
         """Waits until the job has ended; `on_change` hears of the job whenever it has moved."""
-        for event in self.events(job_id, last_event_id=None if on_change else self.job(job_id).revision):
-            if not isinstance(event, JobView):
-                continue
-            if on_change is not None:
-                on_change(event)
-            if event.state.ended:
-                return event
-        raise AssertionError("an event stream ends with a job that has ended")
+        hear = on_change or (lambda _: None)
+        job = self.job(job_id)
+        hear(job)
+        if job.state.ended:
+            return job
+        for event in self.events(job_id, last_event_id=job.revision):
+            if isinstance(event, JobView):
+                job = event
+                hear(job)
+        return job
 
     # -- results -------------------------------------------------------------------------------------
 

@@ -103,7 +103,10 @@ class Interval(_View):
 
 
 class Difference(_View):
-    """Of two means, in the metric's units, with a simultaneous interval; positive is worse than the best."""
+    """From the best arm, in the metric's units, with a simultaneous interval; positive is worse.
+
+    Negative where an arm that may not win (a finalist of its optimizer diverged) has the better mean.
+    """
 
     mean: float
     low: float | None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.routes.jobs import Cursor
 from service.routes.parts import TheSettings, TheStore
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,24 +29,28 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-templates = Environment(
-    loader=FileSystemLoader(WEB / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
 @router.get("/", response_class=HTMLResponse)
 def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
     with store.read() as tx:
         jobs = tx.views.jobs(state=None, before=before, limit=JOBS_A_PAGE, alive_s=settings.worker_alive_s)
         workers = tx.workers.live(settings.worker_alive_s)
-    html = templates.get_template("jobs.html").render(
+    html = _templates().get_template("jobs.html").render(
         jobs=jobs.items,
         older=jobs.cursor,
         workers=workers,
         refresh_s=5 if any(not job.state.ended for job in jobs.items) else 60,
     )
     return HTMLResponse(html, headers=HEADERS)
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a start need not wait for it
+
+    return Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -78,10 +78,10 @@ def test_step_is_bounded_by_the_floor_of_the_denominator() -> None:
 def test_stationary_noise(beta1: float, mean: float, sigma: float) -> None:
     generator = torch.Generator().manual_seed(0)
     theta, m, s = (torch.zeros(4000, dtype=torch.float64) for _ in range(3))
-    for t in range(1, 1001):
+    for t in range(1, 501):
         g = mean + sigma * torch.randn(4000, generator=generator, dtype=torch.float64)
-        update_(theta, g, m, s, t=t, lr=0.0, beta1=beta1, beta2=0.99, eps=1e-16)
-    # One entry's s varies by about 10 %, the mean of 4000 by 0.2 %: 1 % is five standard errors and more.
+        update_(theta, g, m, s, t=t, lr=0.0, beta1=beta1, beta2=0.98, eps=1e-16)
+    # One entry's s varies by 14 %, the mean of 4000 by some 0.2 %: 1 % is more than four standard errors.
     assert s.mean().item() == pytest.approx(sigma**2 * 2 * beta1**2 / (1 + beta1), rel=1e-2)
 
 

@@ -12,7 +12,7 @@ from adabelief import AdaBelief
 STEPS = 12  # enough for both branches of rectify at the betas below
 
 # Example times depend on what else the machine does, so there is no deadline.
-fast = settings(max_examples=25, deadline=None)
+fast = settings(max_examples=15, deadline=None)
 
 seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from([torch.float32, torch.float64])

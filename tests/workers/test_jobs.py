@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Bell:
 
 @pytest.fixture
 def context(store: Store, tmp_path: Path) -> jobs.Context:
-    settings = Settings(blobs=tmp_path / "blobs", tick_s=0.02, ring_again_s=0.001, checkpoint_s=0.001)
+    settings = Settings(blobs=tmp_path / "blobs", tick_s=0.02, ring_again_s=0.001)
     return jobs.Context(store, Bell(), settings, worker_name="w1")
 
 
@@ -183,7 +184,7 @@ class Waiting:
     evaluations: int = 0
 
     def run(
-        self, _workload: Workload, plans: Sequence[TrialPlan], watch: Watch, _resume: State | None = None
+        self, _workload: Workload, _plans: Sequence[TrialPlan], watch: Watch, _resume: State | None = None
     ) -> list[TrialResult]:
         self.meanwhile()
         while not watch.cancelled():
@@ -238,6 +239,8 @@ class Power(BaseException):
 def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = context.settings.model_copy(update={"checkpoint_s": 1e-6})
+    context = dataclasses.replace(context, settings=settings)
     job_id, uid = submit(context, budget={**SPEC["budget"], "epochs": 6})  # type: ignore[dict-item]
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]
@@ -289,5 +292,5 @@ def test_max_seconds_ends_the_search_and_the_recommendation_says_so(context: job
     bell(context).plan(job_id)
     answer_all(context)
     found = conclusion(context, uid)
-    assert any(warning.code == "cut_short" for warning in found.warnings), found.warnings
+    assert any(warning.code == "search_cut_short" for warning in found.warnings), found.warnings
     assert found.value.seeds == 3
