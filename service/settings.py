@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Read once, where a process starts; everything else is handed its settings."""
 
-    model_config = SettingsConfigDict(env_prefix="WHICHOPT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="WHICHOPT_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: str = Field(
         default="sqlite:///whichopt-data/whichopt.db", description="SQLAlchemy URL, SQLite or PostgreSQL"

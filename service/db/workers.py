@@ -39,6 +39,12 @@ class Workers:
         )
         return dict(Counter(rows))
 
+    def live_on(self, host: str, *, within_s: float) -> bool:
+        """Whether a worker of that host was seen in the last `within_s` seconds."""
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        query = sa.select(worker.c.id).where(worker.c.seen_at >= since, worker.c.name.endswith(f"@{host}"))
+        return self.connection.scalar(query.limit(1)) is not None
+
     def bury(self, older_than_s: float) -> None:
         """Forgets workers that have not been seen for long."""
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)

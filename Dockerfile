@@ -1,0 +1,23 @@
+# syntax=docker/dockerfile:1
+
+# CPU torch by default; `--target cuda` has PyTorch's CUDA build.
+FROM python:3.12-slim-bookworm AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY adabelief adabelief
+COPY service service
+COPY workers workers
+COPY migrations migrations
+RUN useradd --system --uid 10001 --create-home whichopt \
+    && install -d -o whichopt -g whichopt /data
+
+FROM base AS cuda
+RUN pip install -c constraints.txt '.[workers]'
+USER 10001
+CMD ["python", "-m", "workers", "--queue=cuda"]
+
+FROM base AS cpu
+RUN pip install -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu '.[workers]'
+USER 10001
+CMD ["python", "-m", "uvicorn", "--factory", "service.app:from_environment", "--host=0.0.0.0", "--port=8000"]
