@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
-
-from service.states import JobState
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
     from service.client import Client
+    from service.views import Recommendation
 
 app = typer.Typer(
     name="whichopt",
@@ -171,8 +170,7 @@ def recommend(
 
     with _client(url, key, data) as client:
         if job is not None:
-            one = client.recommendation(job)
-            _show(one, as_json, terminal.recommendation_panel(one))
+            _show_recommendation(client.recommendation(job), as_json)
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
         _show(found, as_json, terminal.recommendation_table(found))
@@ -238,6 +236,7 @@ def _submit(
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     from service import terminal
+    from service.states import JobState
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
     with terminal.Bars(_console(stderr=as_json)) as bars:
@@ -245,8 +244,16 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
         raise typer.Exit(1)
-    found = client.recommendation(job_id)
+    _show_recommendation(client.recommendation(job_id), as_json)
+
+
+def _show_recommendation(found: Recommendation, as_json: bool) -> None:
+    from service import terminal
+
     _show(found, as_json, terminal.recommendation_panel(found))
+    if not as_json:
+        # Plain, as a wrapped or cropped line would not run when pasted.
+        typer.echo(f"\nPaste and run:\n\n{found.snippet}")
 
 
 def _show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
@@ -254,9 +261,12 @@ def _show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: Renderab
     if not as_json:
         _console().print(drawn)
         return
-    one = value.model_dump(mode="json") if isinstance(value, BaseModel) else None
-    many = None if isinstance(value, BaseModel) else [each.model_dump(mode="json") for each in value]
-    typer.echo(json.dumps(many if one is None else one, indent=2))
+    data = (
+        [one.model_dump(mode="json") for one in value]
+        if isinstance(value, Sequence)
+        else value.model_dump(mode="json")
+    )
+    typer.echo(json.dumps(data, indent=2))
 
 
 def _console(*, stderr: bool = False) -> Console:

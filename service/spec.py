@@ -299,7 +299,23 @@ def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
             default[name] = (
                 allowed.nearest(entry.default[name]) if name in choice.space else entry.default[name]
             )
+    _switches(entry, space, field)
     return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
+
+
+def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
+    """Raises InvalidSpec where a switch could be on while what it needs is 0."""
+    for switch, needed in entry.needs.items():
+        can_be_on = space[switch] is not False
+        least = space[needed].low if isinstance(space[needed], Float) else space[needed]
+        if can_be_on and least == 0:
+            raise InvalidSpec(
+                f"{entry.name}: {switch} needs {needed} above 0; "
+                f"fix {switch} to false, or keep {needed} above 0",
+                field=f"{field}.space.{switch}",
+                value=True,
+                allowed=[False],
+            )
 
 
 def _ends(dimension: Dimension) -> tuple[Value, ...]:

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -171,8 +170,6 @@ def recommendation_panel(found: Recommendation) -> RenderableType:
         ranking,
         Text(),
         Panel(about, title="Recommendation", title_align="left"),
-        Text("Paste and run:", style="dim"),
-        Syntax(found.snippet.rstrip(), "python", background_color="default", word_wrap=True),
     )
 
 

@@ -38,9 +38,9 @@ class Training(_Frozen):
 class Seeds(_Frozen):
     """`init` draws the params, `order` the stream of examples, `split` train against validation."""
 
-    init: int
-    order: int
-    split: int
+    init: int = Field(ge=0)
+    order: int = Field(ge=0)
+    split: int = Field(ge=0)
 
 
 class Rung(_Frozen):

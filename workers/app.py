@@ -65,6 +65,7 @@ def _warm_up(**_: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True  # a trial's result is a pure function of its plan
     import workers.jobs  # noqa: F401  (imported before the first message rather than during it)
 
 

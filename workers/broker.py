@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+if TYPE_CHECKING:
+    import redis
 
 START_S = 10.0
 
@@ -76,6 +76,8 @@ class Broker:
 
     def stop(self) -> None:
         """Ends the server, also one that was taken over; what is queued is on disk."""
+        import redis
+
         with contextlib.suppress(redis.ConnectionError):  # it closes the connection instead of answering
             self._client().shutdown(nosave=True)
         if self.process is not None:
@@ -87,12 +89,19 @@ class Broker:
     def _answers(self) -> bool:
         if not self.socket.exists():
             return False
+        import redis
+
         try:
             return bool(self._client().ping())
         except redis.RedisError:
             return False
 
     def _client(self) -> redis.Redis:
+        # Imported here, as the API's process is spawned before: it is what a user waits for.
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         # Without its default back-off: a first look at a server that is not there would take seconds.
         return redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=2)
 

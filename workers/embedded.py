@@ -22,9 +22,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from service.db import Store
-from service.db.keys import new_key
-from service.db.migrate import ensure_key, upgrade
 from workers.broker import Broker
 
 API_START_S = 30.0
@@ -113,10 +110,10 @@ class Home:
         self.data = data.resolve()
         self.lock = _lock(self.data)
         self.broker = Broker(self.data)
-        self.store = Store(f"sqlite:///{self.data / 'whichopt.db'}")
+        self.database_url = f"sqlite:///{self.data / 'whichopt.db'}"
         environment = {
             **os.environ,
-            "WHICHOPT_DATABASE_URL": str(self.store.url),
+            "WHICHOPT_DATABASE_URL": self.database_url,
             "WHICHOPT_BROKER_URL": self.broker.url,
             "WHICHOPT_BLOBS": str(self.data / "blobs"),
         }
@@ -147,11 +144,7 @@ class Home:
         _port_is_free(self.host, self.port)
         self.broker.start()
         self.api.start()
-        upgrade(self.store)
-        key = self._key()
-        with self.store.transaction() as tx:
-            tx.cohorts.lapse_all()
-            tx.workers.bury(older_than_s=0)
+        key = self._prepare_database()
         self.broker.wait()
         self._wait_for_api()
         (self.data / "url").write_text(self.url + "\n")
@@ -180,20 +173,33 @@ class Home:
         self.api.ask_to_stop()
         self.api.make_stop(deadline)
         self.broker.stop()
-        self.store.close()
         self.lock.close()
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stop_asked = True
 
-    def _key(self) -> str:
-        """The key in the data folder, made at the first start, readable by its owner alone."""
+    def _prepare_database(self) -> str:
+        """Migrates, ends what the last home left running, and returns the key.
+
+        The key is in the data folder, made at the first start, readable by its owner alone.
+        """
+        # Imported while the API and the broker start: they are what a user waits for.
+        from service.db import Store
+        from service.db.keys import new_key
+        from service.db.migrate import ensure_key, upgrade
+
+        store = Store(self.database_url)
+        upgrade(store)
+        with store.transaction() as tx:
+            tx.cohorts.lapse_all()
+            tx.workers.bury(older_than_s=0)
         path = self.data / "api-key"
         if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(new_key() + "\n")
         key = path.read_text().strip()
-        ensure_key(self.store, key)
+        ensure_key(store, key)
+        store.close()
         return key
 
     def _wait_for_api(self) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
-from service.evidence.recommend import recommend
 
 from service.db import Store
 from service.db.cohorts import Beat, Claim
 from service.db.jobs import Planning
 from service.dispatch import Dispatcher
+from service.evidence.recommend import recommend
 from service.settings import Settings
 from service.trials import TrialResult
 from workers import checkpoints, workload

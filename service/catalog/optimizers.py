@@ -38,6 +38,7 @@ class OptimizerEntry:
     `target` is where its class is imported from; `fixed` are arguments that are not searched;
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
     `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
+    `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
     `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
     `state_bytes` are the bytes of state per fp32 param.
     """
@@ -52,6 +53,7 @@ class OptimizerEntry:
     fixed: Mapping[str, Value] = field(default_factory=dict)
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     narrower: Mapping[str, Dimension] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[str, ...] = ("lr",)
 
     def limits(self, name: str) -> Dimension:
@@ -138,7 +140,7 @@ OPTIMIZERS = (
             "weight_decay": _log(1e-7, 1e-2),
         },
         # The class refuses 0 beside nesterov; the least that is allowed is plain SGD in all but name.
-        narrower={"momentum": Float(low=1e-9, high=0.9999)},
+        needs={"nesterov": "momentum"},
         state_bytes=4,
         source="torch.optim.SGD; Sutskever et al. 2013",
     ),

@@ -29,16 +29,21 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+
 @router.get("/", response_class=HTMLResponse)
 def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
     with store.read() as tx:
         jobs = tx.views.jobs(state=None, before=before, limit=JOBS_A_PAGE, alive_s=settings.worker_alive_s)
         workers = tx.workers.live(settings.worker_alive_s)
-    html = _templates().get_template("jobs.html").render(
-        jobs=jobs.items,
-        older=jobs.cursor,
-        workers=workers,
-        refresh_s=5 if any(not job.state.ended for job in jobs.items) else 60,
+    html = (
+        _templates()
+        .get_template("jobs.html")
+        .render(
+            jobs=jobs.items,
+            older=jobs.cursor,
+            workers=workers,
+            refresh_s=5 if any(not job.state.ended for job in jobs.items) else 60,
+        )
     )
     return HTMLResponse(html, headers=HEADERS)
 

@@ -1,0 +1,95 @@
+"""The app over a real SQLite database, with a dispatcher that only notes what it was asked for."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.db import Store
+from service.db.migrate import ensure_key, upgrade
+from service.settings import Settings
+
+KEY = "wo_the-key-of-these-tests"
+
+
+class Recorder:
+    """A dispatcher that rings nowhere."""
+
+    def __init__(self) -> None:
+        self.planned: list[int] = []
+        self.up = True
+
+    def plan(self, job_id: int) -> None:
+        self.planned.append(job_id)
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:
+        raise AssertionError(f"a door rings for no cohorts: {list(ids)}, {queue}")
+
+    def reachable(self) -> bool:
+        return self.up
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with this version's tables and one key."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    store = Store(f"sqlite:///{path}")
+    upgrade(store)
+    ensure_key(store, KEY)
+    store.close()
+    return path
+
+
+@pytest.fixture
+def lite(migrated: Path, tmp_path: Path) -> Iterator[Store]:
+    """A new SQLite database that knows KEY."""
+    shutil.copy(migrated, tmp_path / "doors.db")
+    store = Store(f"sqlite:///{tmp_path / 'doors.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(events_s=0.02, reap_s=600, max_body_bytes=20_000)
+
+
+@pytest.fixture
+def dispatcher() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def app(settings: Settings, lite: Store, dispatcher: Recorder) -> FastAPI:
+    return create_app(settings, lite, dispatcher)
+
+
+@pytest.fixture
+def http(app: FastAPI) -> Iterator[TestClient]:
+    """Sends KEY; an exception that no handler took fails the test."""
+    with TestClient(app, headers={"X-API-Key": KEY}, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """Where the app answers, for clients that need a socket."""
+    config = uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)
