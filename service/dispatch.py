@@ -92,6 +92,7 @@ def celery_app(settings: Settings) -> Any:
         # With fork, torch deadlocks once the parent has run an operation, and CUDA fails outright.
         worker_pool_start_method="spawn",
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
         worker_send_task_events=False,
     )
     return app

@@ -307,7 +307,8 @@ def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], fi
     """Raises InvalidSpec where a switch could be on while what it needs is 0."""
     for switch, needed in entry.needs.items():
         can_be_on = space[switch] is not False
-        least = space[needed].low if isinstance(space[needed], Float) else space[needed]
+        of = space[needed]
+        least = min(_ends(of)) if isinstance(of, Float | Int | Categorical) else of
         if can_be_on and least == 0:
             raise InvalidSpec(
                 f"{entry.name}: {switch} needs {needed} above 0; "

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from service.states import JobState
@@ -58,7 +58,17 @@ class Bars:
 
 
 def job_table(jobs: Sequence[JobView]) -> Table:
-    table = Table("id", "name", "workload", "state", "phase", "trials", "created", box=None, pad_edge=False)
+    table = Table(
+        Column("id", no_wrap=True, min_width=36),
+        "name",
+        "workload",
+        "state",
+        "phase",
+        "trials",
+        "created",
+        box=None,
+        pad_edge=False,
+    )
     for job in jobs:
         workload = f"{job.spec.workload.dataset.name}/{job.spec.workload.model.name}"
         table.add_row(
@@ -178,7 +188,15 @@ def config_text(config: dict[str, Any]) -> str:
 
 
 def recommendation_table(found: Sequence[Recommendation]) -> Table:
-    table = Table("job", "workload", "verdict", "optimizer", "value", "config", box=None)
+    table = Table(
+        Column("job", no_wrap=True, min_width=36),
+        "workload",
+        "verdict",
+        "optimizer",
+        "value",
+        "config",
+        box=None,
+    )
     for one in found:
         table.add_row(
             one.job_id,

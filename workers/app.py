@@ -101,14 +101,32 @@ class Presence(threading.Thread):
                 return
 
 
+class Parent:
+    """The threads of a worker's parent, from its start to its end."""
+
+    def __init__(self, name: str, queue: str) -> None:
+        self.presence = Presence(name, queue)
+        self.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
+        self.presence.start()
+        self.reaper.start()
+
+    def end(self) -> None:
+        self.presence.ended.set()
+        self.presence.join(timeout=5)
+        self.reaper.stop()
+        with _own_store().transaction() as tx:
+            tx.workers.gone(self.presence.worker_name)
+
+
+_parent: Parent | None = None
+
+
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
+    global _parent
     configure(settings.log_level)
     queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
-    sender.presence = Presence(sender.hostname, ",".join(sorted(queues)))
-    sender.presence.start()
-    sender.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
-    sender.reaper.start()
+    _parent = Parent(sender.hostname, ",".join(sorted(queues)))
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
@@ -122,9 +140,6 @@ def _shutting_down(sender: str, **_: Any) -> None:
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
-def _gone(sender: Any, **_: Any) -> None:
-    sender.presence.ended.set()
-    sender.presence.join(timeout=5)
-    sender.reaper.stop()
-    with _own_store().transaction() as tx:
-        tx.workers.gone(sender.hostname)
+def _gone(**_: Any) -> None:
+    if _parent is not None:
+        _parent.end()

@@ -78,13 +78,13 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
 
 def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) -> FieldProblem:
     near = difflib.get_close_matches(name[:100].lower(), allowed or [], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(allowed or [])}"
+    guess = f"did you mean {near[0]!r}? " if near else ""
     return FieldProblem(
         field=field,
         value=value,
         allowed=allowed,
         nearest=near[0] if near else None,
-        detail=f"{said}; {hint}",
+        detail=f"{said}; {guess}There are: {', '.join(allowed or [])}",
     )
 
 

@@ -164,7 +164,7 @@ def test_a_recommendation_is_there_once_the_job_has_succeeded(http: TestClient, 
 
 def test_recommendations_for_workloads_like_this_one(http: TestClient, lite: Store) -> None:
     uids = [concluded_job(lite)[1] for _ in range(3)]
-    _, labeled = concluded_job(lite, make_spec(optimizers=[{"name": "sgd", "label": "mine"}]))
+    _, labeled = concluded_job(lite, make_spec(optimizers=[{"name": "sgd", "label": "mine"}, "adam"]))
 
     def ids(query: str) -> list[str]:
         return [found["job_id"] for found in http.get(f"/v1/recommendations{query}").json()["items"]]

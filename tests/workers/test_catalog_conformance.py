@@ -126,6 +126,10 @@ def test_its_class_takes_all_that_a_user_may_set(entry: OptimizerEntry, make_wor
     for one, other in combinations(ends, 2):
         for values in product(ends[one], ends[other]):
             config = {**entry.default, one: values[0], other: values[1]}
+            if any(config[switch] and not config[needed] for switch, needed in entry.needs.items()):
+                with pytest.raises(InvalidSpec, match="needs"):
+                    resolve(_job(entry.name, space=dict(config)))
+                continue
             _trained(make_workload(), entry, config, 2)
 
 

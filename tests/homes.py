@@ -1,0 +1,173 @@
+"""The service as real processes, in both of its homes, for the journeys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+
+from service.client import Client
+from service.db import Store
+from service.db.migrate import ensure_key
+from service.db.tables import cohort
+from service.states import CohortState, JobState
+from service.views import JobView, Recommendation, TrialView
+from workers.broker import Broker
+
+FAST = {
+    "WHICHOPT_TICK_S": "0.05",
+    "WHICHOPT_LEASE_S": "2",
+    "WHICHOPT_REAP_S": "0.3",
+    "WHICHOPT_RING_AGAIN_S": "2",
+    "WHICHOPT_EVENTS_S": "0.1",
+}
+"""Short leases, so that what a crash leaves behind is found within a test's time."""
+
+DEADLINE_S = 120.0
+
+SPEC: dict[str, Any] = {
+    "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [32]}},
+    "optimizers": ["adabelief", "sgd"],
+    "budget": {"trials": 8, "replicates": 2, "epochs": 20, "confirm_seeds": 3},
+    "seed": 7,
+}
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {DEADLINE_S:g} s for {what}"
+        time.sleep(0.02)
+
+
+class Home:
+    """What both homes have: a client, a look into the database, and the state of a job."""
+
+    client: Client
+    store: Store
+
+    def cohorts(self, state: CohortState) -> int:
+        """Cohorts in that state; for running ones, those that have come some way."""
+        query = sa.select(sa.func.count()).where(cohort.c.state == state)
+        if state is CohortState.RUNNING:
+            query = query.where(cohort.c.examples > 0)
+        with self.store.read() as tx:
+            return tx.connection.execute(query).scalar_one()
+
+    def attempts(self) -> list[int]:
+        with self.store.read() as tx:
+            return list(tx.connection.scalars(sa.select(cohort.c.attempt)))
+
+    def finish(self, job: JobView) -> Recommendation:
+        ended = self.client.wait(job.id)
+        assert ended.state is JobState.SUCCEEDED, (ended.state, ended.error)
+        return self.client.recommendation(job.id)
+
+    def outcome(self, job: JobView) -> tuple[Any, list[Any]]:
+        """All that must not depend on who ran the job: everything but ids and times."""
+        found = self.finish(job).model_dump(mode="json", exclude={"job_id"})
+        for part in (found["cost"], *found["ranking"]):
+            del part["seconds"]
+        return found, sorted(map(timeless, self.client.trials(job.id)), key=str)
+
+
+def timeless(trial: TrialView) -> dict[str, Any]:
+    return trial.model_dump(mode="json", exclude={"id", "seconds", "revision"})
+
+
+class Embedded(Home):
+    """`whichopt up`, as a process."""
+
+    def __init__(self, data: Path, *, workers: int = 2) -> None:
+        self.data = data
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = ["-m", "service.cli", "up", f"--port={port}", f"--data={data}", f"--workers={workers}"]
+        self.process = subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, **FAST},
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        wait_until((data / "url").exists, "the service to start")
+        self.store = Store(f"sqlite:///{data / 'whichopt.db'}")
+        self.client = Client((data / "url").read_text().strip(), (data / "api-key").read_text().strip())
+
+    def trainers(self) -> list[psutil.Process]:
+        """The processes that train."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "billiard.spawn" in " ".join(child.cmdline())]
+
+    def stop(self) -> str:
+        """Ctrl-C; what the service printed. Nothing may be left running."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        assert len(family) >= 4, "broker, API, worker and what trains"
+        self.process.send_signal(signal.SIGINT)
+        printed, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+        _, alive = psutil.wait_procs(family, timeout=5)
+        assert alive == []
+        self.client.close()
+        self.store.close()
+        return printed
+
+
+class Production(Home):
+    """The processes of docker-compose.yml without Docker: API and workers on a database and a broker."""
+
+    def __init__(self, database_url: str, broker: Broker, folder: Path, *, workers: int = 2) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            **FAST,
+            "WHICHOPT_DATABASE_URL": database_url,
+            "WHICHOPT_BROKER_URL": broker.url,
+            "WHICHOPT_BLOBS": str(folder / "blobs"),
+        }
+        subprocess.run([sys.executable, "-m", "service.cli", "migrate"], env=self.environment, check=True)
+        self.store = Store(database_url)
+        ensure_key(self.store, "the-key")
+        serve = ["uvicorn", "--factory", "service.app:from_environment", f"--port={port}"]
+        self.api = self._start("api", *serve)
+        self.workers = [
+            self._start(f"worker{i}", "workers", "--queue=cpu", "--processes=1") for i in range(workers)
+        ]
+        self.client = Client(f"http://127.0.0.1:{port}", "the-key")
+        with socket.socket() as probe:
+            wait_until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, "the API to listen")
+
+    def kill_a_worker(self) -> None:
+        """kill -9, the whole of it."""
+        os.killpg(self.workers.pop(0).pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.api):
+            process.send_signal(signal.SIGTERM)
+        for process in (*self.workers, self.api):
+            process.wait(timeout=60)
+        self.client.close()
+        self.store.close()
+
+    def _start(self, name: str, *module: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *module],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )

@@ -1,0 +1,151 @@
+"""The event stream: what changed, in order, resumable, and it ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import fastapi.routing
+import pytest
+from fastapi.testclient import TestClient
+
+from service.db import Store
+from service.db.views import Views
+from tests.service.concluded import conclude, concluded_job, motley_job
+from tests.service.made_up import add_job, add_round, finish, must_claim
+
+
+def parse(text: str) -> list[tuple[str, int | None, Any]]:
+    """(kind, id, data) of each event in a stream that has ended."""
+    events = []
+    for block in text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+        if lines:
+            id_ = int(lines["id"]) if "id" in lines else None
+            events.append((lines["event"], id_, json.loads(lines["data"])))
+    return events
+
+
+def follow(http: TestClient, uid: str, last: int | None = None) -> list[tuple[str, int | None, Any]]:
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    answer = http.get(f"/v1/jobs/{uid}/events", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    return parse(answer.text)
+
+
+def test_a_job_that_has_ended_is_told_whole(http: TestClient, lite: Store) -> None:
+    _, uid = concluded_job(lite)
+    events = follow(http, uid)
+    assert [kind for kind, _, _ in events] == ["trial"] * 4 + ["job"]
+    kind, id_, job = events[-1]
+    assert (kind, id_, job["state"]) == ("job", job["revision"], "succeeded")
+    assert http.get(f"/v1/jobs/{uid}").json() == job
+
+
+def test_a_stream_follows_the_job_to_its_end(http: TestClient, lite: Store) -> None:
+    job_id, uid = add_job(lite)
+
+    def live() -> None:
+        for cohort_id in add_round(lite, job_id):
+            claimed = must_claim(lite, cohort_id)
+            time.sleep(0.06)
+            finish(lite, claimed)
+            time.sleep(0.06)
+        conclude(lite, job_id)
+
+    life = threading.Thread(target=live)
+    life.start()
+    events = follow(http, uid)
+    life.join()
+    jobs = [job for kind, _, job in events if kind == "job"]
+    revisions = [job["revision"] for job in jobs]
+    assert revisions == sorted(set(revisions))
+    assert len(jobs) >= 4
+    assert (jobs[0]["state"], jobs[-1]["state"]) == ("queued", "succeeded")
+    assert events[-1][0] == "job"
+    last = {trial["id"]: trial["state"] for kind, _, trial in events if kind == "trial"}
+    assert sorted(last.values()) == ["complete"] * 4
+    assert "running" in {trial["state"] for kind, _, trial in events if kind == "trial"}
+
+
+def test_a_stream_resumes_after_the_last_event(http: TestClient, lite: Store) -> None:
+    _, uid = concluded_job(lite)
+    whole = follow(http, uid)
+    final = whole[-1][1]
+    assert final is not None
+    second = max(trial["revision"] for kind, _, trial in whole if kind == "trial")
+    resumed = follow(http, uid, second - 1)
+    assert [kind for kind, _, _ in resumed] == ["trial", "trial", "job"], "only the last cohort's"
+    assert [kind for kind, _, _ in follow(http, uid, final)] == ["job"], "the end is always told"
+    assert follow(http, uid, final + 1000) == whole, "a revision from the future begins again"
+    assert follow(http, uid, 0) == whole
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30, " "])
+def test_a_malformed_last_event_id(http: TestClient, lite: Store, last: str) -> None:
+    _, uid = add_job(lite)
+    answer = http.get(f"/v1/jobs/{uid}/events", headers={"Last-Event-ID": last})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_query")
+    assert answer.json()["errors"][0]["field"] == "last-event-id"
+
+
+def test_many_trials_come_in_pieces(http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.routes.events.TRIALS_AT_ONCE", 2)
+    _, uid = motley_job(lite)
+    http.post(f"/v1/jobs/{uid}/cancel")
+    with lite.transaction() as tx:
+        job_id = tx.jobs.id_of(uid)
+        assert job_id is not None
+        tx.jobs.fail(job_id, code="test", detail="ends the job")
+    events = follow(http, uid)
+    assert [trial["number"] for kind, _, trial in events if kind == "trial"] == [0, 1, 2, 3, 4]
+
+
+def test_a_silent_stream_keeps_a_heartbeat(
+    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.02)
+    _, uid = add_job(lite)
+
+    def end() -> None:
+        time.sleep(0.3)
+        http.post(f"/v1/jobs/{uid}/cancel")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    answer = http.get(f"/v1/jobs/{uid}/events")
+    ending.join()
+    assert ": ping" in answer.text
+    assert parse(answer.text)[-1][2]["state"] == "cancelled"
+
+
+def test_streams_do_not_hold_up_other_requests(http: TestClient, lite: Store) -> None:
+    """More streams than there are threads for requests."""
+    _, uid = add_job(lite)
+    threads = [threading.Thread(target=follow, args=(http, uid)) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    assert http.get("/v1/optimizers").status_code == 200
+    assert time.monotonic() - began < 5
+    http.post(f"/v1/jobs/{uid}/cancel")
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+
+
+def test_a_stream_ends_where_the_database_is_lost(
+    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    _, uid = motley_job(lite)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+    monkeypatch.setattr(Views, "trials", fail)
+    assert http.get(f"/v1/jobs/{uid}/events").text == ""

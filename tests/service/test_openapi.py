@@ -1,0 +1,56 @@
+"""The API's description is the committed one, and what it describes never answers with a 500."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from service.app import create_app, openapi_json
+from service.db import Store
+from service.routes.problems import MEDIA_TYPE
+from service.settings import Settings
+from tests.service.concluded import concluded_job, motley_job
+from tests.service.conftest import KEY, Recorder
+
+COMMITTED = Path(__file__).parent / "openapi.json"
+
+
+def test_the_description_is_the_committed_one() -> None:
+    assert openapi_json() == COMMITTED.read_text(), "if the change is meant: make openapi"
+
+
+def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
+    found = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    assert found == {
+        ("POST", "/v1/jobs"),
+        ("GET", "/v1/jobs"),
+        ("GET", "/v1/jobs/{job_id}"),
+        ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("GET", "/v1/jobs/{job_id}/trials"),
+        ("GET", "/v1/jobs/{job_id}/events"),
+        ("GET", "/v1/jobs/{job_id}/recommendation"),
+        ("GET", "/v1/jobs/{job_id}/studies.db"),
+        ("GET", "/v1/recommendations"),
+        *((("GET", f"/v1/{kind}{one}")) for kind in CATALOG for one in ("", "/{name}")),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    }
+
+
+CATALOG = ("optimizers", "models", "datasets", "tasks")
+
+
+def test_every_failure_is_described_as_a_problem(app: FastAPI) -> None:
+    for methods in app.openapi()["paths"].values():
+        for operation in methods.values():
+            assert list(operation["responses"]["default"]["content"]) == [MEDIA_TYPE]
+            assert "422" not in operation["responses"], "it is a problem like the others"
+    assert "HTTPValidationError" not in app.openapi()["components"]["schemas"]

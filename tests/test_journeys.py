@@ -1,0 +1,178 @@
+"""The whole journey with real processes, in both homes, disturbed and undisturbed."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import optuna
+import pytest
+
+from service.states import CohortState, JobState, Phase
+from tests.conftest import Postgres
+from tests.homes import SPEC, Embedded, Home, Production, wait_until
+from workers.broker import Broker
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Embedded]]:
+    """Starts embedded homes over the test's data folder; ends what the test leaves running."""
+    homes: list[Embedded] = []
+
+    def begin(**options: int) -> Embedded:
+        homes.append(Embedded(tmp_path / "data", **options))
+        return homes[-1]
+
+    yield begin
+    for home in homes:
+        if home.process.poll() is None:
+            home.stop()
+
+
+def expected_trials(home: Home, job_id: str) -> None:
+    """Exactly the trials that were asked for, each counted once."""
+    trials = list(home.client.trials(job_id))
+    budget = SPEC["budget"]
+    search = [(t.optimizer, t.replicate, t.number) for t in trials if t.phase is Phase.SEARCH]
+    assert sorted(search) == [
+        (label, replicate, number)
+        for label in SPEC["optimizers"]
+        for replicate in range(budget["replicates"])
+        for number in range(budget["trials"] // budget["replicates"])
+    ]
+    confirm = [(t.optimizer, str(t.config), t.number) for t in trials if t.phase is Phase.CONFIRM]
+    assert len(confirm) == len(set(confirm))
+    assert {number for _, _, number in confirm} == set(range(budget["confirm_seeds"]))
+
+
+def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
+    start: Callable[..., Embedded], tmp_path: Path
+) -> None:
+    home = start(workers=2)
+    undisturbed = home.client.submit(SPEC)
+    expected = home.outcome(undisturbed)
+    expected_trials(home, undisturbed.id)
+    assert set(home.attempts()) == {1}
+
+    # kill -9 in the middle of a cohort.
+    killed = home.client.submit(SPEC)
+    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    home.trainers()[0].kill()
+    assert home.outcome(killed) == expected
+    expected_trials(home, killed.id)
+    assert max(home.attempts()) == 2
+
+    # Ctrl-C in the middle of a job; one worker goes on with it.
+    interrupted = home.client.submit(SPEC)
+    wait_until(lambda: home.cohorts(CohortState.RUNNING), "a cohort to train")
+    assert "Ctrl-C ends it" in home.stop()
+    home = start(workers=1)
+    assert home.outcome(interrupted) == expected
+    expected_trials(home, interrupted.id)
+
+    found = subprocess.run(
+        [sys.executable, "-m", "service.cli", "export", interrupted.id, "--to", "x.db", "--data", home.data],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "optuna.load_study" in found.stdout
+    storage = f"sqlite:///{tmp_path / 'x.db'}"
+    names = optuna.get_all_study_names(storage)
+    assert len(names) == 4
+    for name in names:
+        study = optuna.load_study(study_name=name, storage=storage)
+        assert len(study.trials) == 4
+        assert study.best_value > 0
+    home.stop()
+
+
+def test_a_stranger_with_curl_finds_everything(start: Callable[..., Embedded]) -> None:
+    home = start()
+    url = (home.data / "url").read_text().strip()
+    with httpx.Client(base_url=url) as stranger:
+        assert stranger.get("/healthz").json()["status"] == "ok"
+        assert stranger.get("/v1/jobs").status_code == 401
+    key = {"X-API-Key": (home.data / "api-key").read_text().strip()}
+    assert (home.data / "api-key").stat().st_mode & 0o777 == 0o600
+    with httpx.Client(base_url=url, headers=key, timeout=30) as curl:
+        answer = curl.post("/v1/jobs", json=SPEC)
+        assert answer.status_code == 202
+        where = answer.headers["Location"]
+        early = curl.get(f"{where}/recommendation")
+        assert early.status_code == 409
+        assert early.json()["code"] == "no_recommendation"
+        with curl.stream("GET", f"{where}/events") as events:
+            lines = [line for line in events.iter_lines() if line.startswith("event:")]
+        assert {line.split(": ")[1] for line in lines} == {"job", "trial"}
+        assert curl.get(where).json()["state"] == JobState.SUCCEEDED
+        assert curl.get(f"{where}/recommendation").json()["optimizer"] in SPEC["optimizers"]
+        assert len(curl.get(f"{where}/trials", params={"limit": 5}).json()["items"]) == 5
+        similar = curl.get("/v1/recommendations", params={"dataset": "digits", "model": "mlp"})
+        assert len(similar.json()["items"]) == 1
+        studies = curl.get("/api/studies")
+        assert len(studies.json()["study_summaries"]) == 4
+        for page in ("/", "/dashboard", "/docs", "/metrics", "/readyz", "/v1/optimizers", "/openapi.json"):
+            assert curl.get(page, follow_redirects=True).status_code == 200, page
+        studies_db = curl.get(f"{where}/studies.db").content
+    assert studies_db.startswith(b"SQLite format 3")
+    home.stop()
+
+
+def test_a_job_without_its_worker_says_so_and_can_be_cancelled(start: Callable[..., Embedded]) -> None:
+    home = start(workers=1)
+    job = home.client.submit({**SPEC, "device": "cuda"})
+    wait_until(lambda: home.client.job(job.id).waiting_for, "the job to say what it waits for")
+    assert "'cuda'" in str(home.client.job(job.id).waiting_for)
+    home.client.cancel(job.id)
+    assert home.client.wait(job.id).state is JobState.CANCELLED
+
+    long = home.client.submit({**SPEC, "budget": {**SPEC["budget"], "epochs": 1000}})
+    wait_until(lambda: home.cohorts(CohortState.RUNNING), "a cohort to train")
+    home.client.cancel(long.id)
+    assert home.client.wait(long.id).state is JobState.CANCELLED
+    assert home.cohorts(CohortState.RUNNING) == 0
+    home.stop()
+
+
+def test_two_homes_never_share_a_data_folder(start: Callable[..., Embedded]) -> None:
+    home = start(workers=1)
+    second = subprocess.run(
+        [sys.executable, "-m", "workers.embedded", f"--data={home.data}", "--port=1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert "another whichopt runs on" in second.stderr
+    assert home.client.jobs().items == []
+    home.stop()
+
+
+def test_the_production_home_survives_the_death_of_a_worker(
+    postgres: Postgres, broker: Broker, tmp_path: Path
+) -> None:
+    home = Production(postgres.database(migrated=False), broker, tmp_path, workers=2)
+    undisturbed = home.client.submit(SPEC)
+    expected = home.outcome(undisturbed)
+    assert set(home.attempts()) == {1}
+    killed = home.client.submit(SPEC)
+    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    home.kill_a_worker()
+    assert home.outcome(killed) == expected
+    expected_trials(home, killed.id)
+    assert max(home.attempts()) == 2
+    home.stop()
+
+
+def test_what_is_left_behind_is_a_plain_sqlite_file(start: Callable[..., Embedded]) -> None:
+    home = start(workers=1)
+    home.stop()
+    with sqlite3.connect(home.data / "whichopt.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
