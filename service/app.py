@@ -91,8 +91,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         }
         for path, operations in schema["paths"].items():
             for operation in operations.values():
-                content = operation["responses"]["default"]["content"]
-                content[problems.MEDIA_TYPE] = content.pop("application/json")
+                document = {"schema": {"$ref": "#/components/schemas/Problem"}}
+                operation["responses"]["default"]["content"] = {problems.MEDIA_TYPE: document}
                 operation["security"] = [] if path == "/healthz" else [{"key": []}, {"cookie": []}]
         app.openapi_schema = schema
     return app.openapi_schema

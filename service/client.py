@@ -30,7 +30,10 @@ HEARTBEAT_S = 45.0
 """An event stream that is silent for this long is broken: the service beats every 15 seconds."""
 
 RETRIES = 8
-"""How often in a row a broken event stream is tried again, after 0.25 s, 0.5 s, ... up to 5 s."""
+"""How often in a row a broken event stream is tried again."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
+"""Between two tries; it doubles while nothing comes."""
 
 
 class ProblemError(WhichoptError):
@@ -141,7 +144,7 @@ class Client:
                 failures += 1
                 if error.problem.status < 500 or failures > RETRIES:
                     raise
-            time.sleep(min(5.0, 0.25 * 2.0 ** max(0, failures - 1)))
+            time.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** max(0, failures - 1)))
 
     def wait(self, job_id: str, on_change: Callable[[JobView], object] | None = None) -> JobView:
         """Waits until the job has ended; `on_change` hears of the job whenever it has moved."""

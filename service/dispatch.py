@@ -91,6 +91,8 @@ def celery_app(settings: Settings) -> Any:
         worker_prefetch_multiplier=1,
         # With fork, torch deadlocks once the parent has run an operation, and CUDA fails outright.
         worker_pool_start_method="spawn",
+        # Time for a child to import torch: one that is slower is taken for dead.
+        worker_proc_alive_timeout=120.0,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from service.states import JobState
-from service.views import CatalogEntry, Interval, JobView, Recommendation, TrialView
+from service.views import CatalogEntry, Interval, JobView, JobWarning, Recommendation, TrialView
 
 
 class Bars:
@@ -175,7 +175,7 @@ def recommendation_panel(found: Recommendation) -> RenderableType:
     about.add_row("value", f"{value}, P(best) {found.probability_best:.2f}")
     about.add_row("cost", cost)
     for warning in found.warnings:
-        about.add_row(Text("note", style="yellow"), warning.detail)
+        about.add_row(Text("note", style="yellow"), _of(warning))
     return Group(
         ranking,
         Text(),
@@ -217,6 +217,10 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
             Text(f"    {name}: {json.dumps(value)}", style="dim") for name, value in entry.details.items()
         ]
     return Group(*lines)
+
+
+def _of(warning: JobWarning) -> str:
+    return warning.detail if warning.optimizer is None else f"{warning.optimizer}: {warning.detail}"
 
 
 def _value(value: Any) -> str:

@@ -66,7 +66,12 @@ def _warm_up(**_: Any) -> None:
 
     torch.set_num_threads(1)
     torch.backends.cudnn.deterministic = True  # a trial's result is a pure function of its plan
-    import workers.jobs  # noqa: F401  (imported before the first message rather than during it)
+    # What the first message would wait for: training's imports, and those of a first optimizer.
+    import sklearn.datasets  # noqa: F401
+
+    import workers.jobs  # noqa: F401
+
+    torch.optim.SGD([torch.zeros(1)])
 
 
 def _choose_gpu() -> None:

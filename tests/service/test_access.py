@@ -62,7 +62,7 @@ def test_paths_like_healthz_are_not_open(anonymous: TestClient, path: str) -> No
 
 def test_a_wrong_key_is_refused_however_it_comes(anonymous: TestClient) -> None:
     for wrong in ("", "wo_wrong", KEY + " x", "ü" * 10):
-        refused(anonymous.get("/v1/jobs", headers={"X-API-Key": wrong.encode("latin-1")}))
+        refused(anonymous.get("/v1/jobs", headers={b"X-API-Key": wrong.encode("latin-1")}))
     anonymous.cookies.set("whichopt_key", "wo_wrong")
     refused(anonymous.get("/v1/jobs"))
     refused(anonymous.get("/?key=wo_wrong"))

@@ -6,7 +6,6 @@ import gc
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
+from starlette.types import ASGIApp
 
 from service.dashboard import StudyStorage, export
 from service.db import Store
@@ -220,8 +220,8 @@ def test_the_dashboard_refuses_writes_and_nonsense_with_problems(http: TestClien
         "/csv/999": 404,
         "/csv/1?trial_ids=x": 422,
         "/csv/x": 404,
-        "/artifacts/1/ab": 404,
-        "/artifacts/1/1/ab": 404,
+        "/artifacts/1/ab": 422,
+        "/artifacts/1/1/ab": 422,
         "/dashboardx": 404,
     }
     for path, status in refusals.items():
@@ -238,9 +238,14 @@ def test_the_dashboard_needs_no_accept_encoding(http: TestClient) -> None:
 def test_first_requests_at_once_make_one_dashboard(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     import service.dashboard
 
-    made: list[Any] = []
+    made = []
+
+    def make(store: Store) -> ASGIApp:
+        made.append(store)
+        return real(store)
+
     real = service.dashboard.asgi
-    monkeypatch.setattr("service.dashboard.asgi", lambda store: made.append(real(store)) or made[0])
+    monkeypatch.setattr("service.dashboard.asgi", make)
     with TestClient(app, headers={"X-API-Key": KEY}) as http:
         threads = [threading.Thread(target=http.get, args=("/api/meta",)) for _ in range(8)]
         for thread in threads:

@@ -19,6 +19,7 @@ from service.settings import Settings
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY, Recorder
 
+AUTHORIZED = {"X-API-Key": KEY}
 COMMITTED = Path(__file__).parent / "openapi.json"
 
 
@@ -54,3 +55,39 @@ def test_every_failure_is_described_as_a_problem(app: FastAPI) -> None:
             assert list(operation["responses"]["default"]["content"]) == [MEDIA_TYPE]
             assert "422" not in operation["responses"], "it is a problem like the others"
     assert "HTTPValidationError" not in app.openapi()["components"]["schemas"]
+
+
+@pytest.fixture
+def described(lite: Store) -> Any:
+    """The API as schemathesis reads it, with jobs in every state but no stream that stays open."""
+    uids = [concluded_job(lite)[1], motley_job(lite)[1]]
+    app = create_app(Settings(events_s=0.02, reap_s=600), lite, Recorder())
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=AUTHORIZED)
+    return schema.exclude(path_regex="/events$"), uids
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+def test_nothing_that_it_describes_fails(described: Any, mode: schemathesis.GenerationMode) -> None:
+    schema, uids = described
+    operations = [found.ok() for found in schema.get_all_operations()]
+
+    @hypothesis_settings(
+        max_examples=150,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def attack(data: st.DataObject) -> None:
+        operation = data.draw(st.sampled_from(operations))
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+        if "{job_id}" in operation.path and data.draw(st.booleans()):
+            case.path_parameters = {"job_id": data.draw(st.sampled_from(uids))}
+        answer = case.call(headers=AUTHORIZED)
+        assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == [MEDIA_TYPE]
+
+    attack()

@@ -16,8 +16,9 @@ from service.app import create_app
 from service.db import Store
 from service.settings import Settings
 from service.views import Problem
-from tests.service.concluded import BODY, add_job
+from tests.service.concluded import BODY
 from tests.service.conftest import KEY, Recorder
+from tests.service.made_up import add_job
 
 WORKLOAD = BODY["workload"]
 JSON = {"Content-Type": "application/json"}
@@ -183,7 +184,7 @@ def test_a_bad_query_for_trials(http: TestClient, lite: Store, query: str) -> No
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\t", "ü"])
 def test_a_bad_idempotency_key(http: TestClient, key: str) -> None:
-    answer = http.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": key.encode("latin-1")})
+    answer = http.post("/v1/jobs", json=BODY, headers={b"Idempotency-Key": key.encode("latin-1")})
     assert problem(answer).errors[0].field == "idempotency-key"
 
 

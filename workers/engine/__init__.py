@@ -35,6 +35,19 @@ class Watch(Protocol):
         ...
 
 
+class Unwatched:
+    """The watch of a run that nobody looks into, as in a REPL."""
+
+    def cancelled(self) -> bool:
+        return False
+
+    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
+        """Goes nowhere."""
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        """Is not kept."""
+
+
 class Executor(Protocol):
     """Trains the trials of a cohort.
 
