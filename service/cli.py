@@ -250,7 +250,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
 def _show_recommendation(found: Recommendation, as_json: bool) -> None:
     from service import terminal
 
-    _show(found, as_json, terminal.recommendation_panel(found))
+    _show(found, as_json, terminal.recommendation_panel(found, width=_console().width))
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import warnings
 from collections.abc import Container
 from datetime import datetime
 from pathlib import Path
@@ -66,15 +65,13 @@ def export(store: Store, job_uid: str, to: Path) -> None:
     """
     ours = StudyStorage(store, job_uid)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        theirs = RDBStorage(f"sqlite:///{to}")
-        try:
-            for study in ours.get_all_studies():
-                optuna.copy_study(from_study_name=study.study_name, from_storage=ours, to_storage=theirs)
-        finally:
-            theirs.remove_session()
-            theirs.engine.dispose()
+    theirs = RDBStorage(f"sqlite:///{to}")
+    try:
+        for study in ours.get_all_studies():
+            optuna.copy_study(from_study_name=study.study_name, from_storage=ours, to_storage=theirs)
+    finally:
+        theirs.remove_session()
+        theirs.engine.dispose()
 
 
 class StudyStorage(BaseStorage):

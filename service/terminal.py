@@ -15,6 +15,9 @@ from rich.text import Text
 from service.states import JobState
 from service.views import CatalogEntry, Interval, JobView, JobWarning, Recommendation, TrialView
 
+WIDE = 100
+"""Columns from which on a terminal shows all that a table has."""
+
 
 class Bars:
     """One bar an optimizer, for a running job; `update` takes the job as it stands now."""
@@ -130,37 +133,31 @@ def trial_table(trials: Sequence[TrialView]) -> Table:
     return table
 
 
-def recommendation_panel(found: Recommendation) -> RenderableType:
+def recommendation_panel(found: Recommendation, *, width: int) -> RenderableType:
+    """The ranking and the verdicts; what it cost per optimizer only where `width` has room for it."""
     ranking = Table(
-        "optimizer",
-        f"test {found.metric}",
-        "interval",
-        "behind the best",
-        "P(best)",
-        "default",
-        "trials",
-        "steps",
-        "train s",
-        title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}, "
+        *(Column(title, no_wrap=True) for title in ("optimizer", f"test {found.metric}", "behind the best")),
+        *(Column(title, no_wrap=True, justify="right") for title in ("P(best)", "default")),
+        title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}; "
         f"{found.value.seeds} fresh seeds, {found.value.level:.0%} simultaneous intervals",
         title_justify="left",
         box=None,
     )
+    costs = ("trials", "steps", "train s") if width >= WIDE else ()
+    for title in costs:
+        ranking.add_column(title, justify="right", no_wrap=True)
     for row in found.ranking:
-        behind = "" if row.difference.mean == 0 else f"{row.difference.mean:.4g}"
+        behind = "" if row.difference.mean == 0 else f"{row.difference.mean:.3g}"
         if behind and row.difference.low is not None and row.difference.high is not None:
             behind += f" [{row.difference.low:.3g}, {row.difference.high:.3g}]"
-        ranking.add_row(
-            Text(row.optimizer, style="bold" if row.optimizer == found.optimizer else ""),
-            f"{row.value.mean:.4g}",
-            _interval(row.value),
+        cells = (
+            f"{row.value.mean:.4g} {_interval(row.value)}",
             behind,
             f"{row.probability_best:.2f}",
             f"{row.default_value.mean:.4g}",
-            str(row.trials),
-            f"{row.steps:,}",
-            f"{row.seconds:.1f}",
+            *(str(row.trials), f"{row.steps:,}", f"{row.seconds:.1f}")[: len(costs)],
         )
+        ranking.add_row(Text(row.optimizer, style="bold" if row.optimizer == found.optimizer else ""), *cells)
     cost = (
         f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
         f"{found.cost.seconds:.1f} s of training"
@@ -232,7 +229,7 @@ def _value(value: Any) -> str:
 
 
 def _interval(value: Interval) -> str:
-    return "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
+    return "" if value.low is None or value.high is None else f"[{value.low:.3g}, {value.high:.3g}]"
 
 
 def _colored(state: JobState) -> Text:
