@@ -20,4 +20,5 @@ CMD ["python", "-m", "workers", "--queue=cuda"]
 FROM base AS cpu
 RUN pip install -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu '.[workers]'
 USER 10001
-CMD ["python", "-m", "uvicorn", "--factory", "service.app:from_environment", "--host=0.0.0.0", "--port=8000"]
+CMD ["python", "-m", "uvicorn", "--factory", "service.app:from_environment", "--host=0.0.0.0", "--port=8000", \
+     "--no-access-log", "--timeout-graceful-shutdown=3"]

@@ -1,0 +1,66 @@
+"""The command line's own words; what it does over HTTP is in the journeys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.db import Store
+from service.db.migrate import is_current
+
+RUN = CliRunner()
+
+
+def test_without_a_service_it_says_what_to_do(tmp_path: Path) -> None:
+    for command in (["show"], ["watch", "x"], ["recommend"], ["cancel", "x"], ["catalog"]):
+        found = RUN.invoke(app, [*command, "--data", str(tmp_path)])
+        assert found.exit_code == 2
+        assert "whichopt up" in found.output
+
+
+def test_a_spec_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    found = RUN.invoke(app, ["submit", str(tmp_path / "none.json")])
+    assert found.exit_code == 2
+    assert "No such file" in found.output
+    (tmp_path / "bad.json").write_text("{")
+    assert "is not JSON" in RUN.invoke(app, ["submit", str(tmp_path / "bad.json")]).output
+    assert "a job spec is a JSON object" in RUN.invoke(app, ["submit", "-"], input="[1]").output
+
+
+def test_an_unknown_catalog_is_said_so() -> None:
+    found = RUN.invoke(app, ["catalog", "optimisers"])
+    assert found.exit_code == 2
+    assert "optimizers, models, datasets, tasks" in found.output
+
+
+def test_a_service_that_does_not_answer_is_said_so() -> None:
+    found = RUN.invoke(app, ["show", "--url", "http://127.0.0.1:9", "--key", "x"])
+    assert found.exit_code == 2
+    assert "does not answer" in found.output
+
+
+def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{tmp_path / 'w.db'}")
+    first = RUN.invoke(app, ["migrate"])
+    assert first.exit_code == 0
+    assert "shown once: wo_" in first.output
+    assert "shown once" not in RUN.invoke(app, ["migrate"]).output
+    store = Store(f"sqlite:///{tmp_path / 'w.db'}")
+    assert is_current(store)
+    store.close()
+
+
+def test_migrate_makes_the_key_of_the_environment_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{tmp_path / 'w.db'}")
+    monkeypatch.setenv("WHICHOPT_API_KEY", "mine")
+    assert "shown once" not in RUN.invoke(app, ["migrate"]).output
+    store = Store(f"sqlite:///{tmp_path / 'w.db'}")
+    with store.read() as tx:
+        assert tx.keys.find("mine") is not None
+        assert tx.keys.find("") is None
+    store.close()

@@ -1,0 +1,153 @@
+"""The job spec: what is written out, what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service.catalog.optimizers import OPTIMIZERS, optimizer
+from service.errors import InvalidSpec
+from service.spec import DEFAULT_OPTIMIZERS, JobSpec, ResolvedSpec, resolve
+
+WORKLOAD = {"dataset": {"name": "digits"}, "model": {"name": "mlp"}}
+
+
+def resolved(**parts: Any) -> ResolvedSpec:
+    return resolve(JobSpec.model_validate({"workload": WORKLOAD, **parts}))
+
+
+def test_only_the_workload_is_needed() -> None:
+    spec = resolved()
+    assert spec.workload.task == "classification"
+    assert spec.workload.model.options == {"hidden": [128, 64], "activation": "relu"}
+    assert spec.labels == DEFAULT_OPTIMIZERS
+    assert sum(spec.sizes) == 1797
+    for chosen in spec.optimizers:
+        assert chosen.default == optimizer(chosen.name).default
+        assert chosen.searched == optimizer(chosen.name).space
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"optimizers": [{"name": "sgd", "space": {"momentum": 0, "nesterov": False}}]},
+        {
+            "optimizers": [
+                {
+                    "name": "adam",
+                    "default": {"lr": 1},
+                    "space": {"lr": {"type": "float", "low": 2, "high": 3}},
+                }
+            ]
+        },
+        {"workload": {"dataset": {"name": "friedman1", "noise": 2}, "model": {"name": "linear"}}},
+    ],
+)
+def test_a_resolved_spec_is_a_spec_that_resolves_to_itself(parts: dict[str, Any]) -> None:
+    once = resolved(**parts)
+    again = JobSpec.model_validate_json(once.model_dump_json())
+    assert resolve(again) == once
+
+
+def test_a_range_that_the_user_sets_holds_for_the_first_trial_too() -> None:
+    narrow = {"type": "float", "low": 0.1, "high": 0.5}
+    (chosen,) = resolved(optimizers=[{"name": "sgd", "space": {"lr": narrow, "momentum": 0.5}}]).optimizers
+    assert chosen.default["lr"] == 0.1
+    assert chosen.default["momentum"] == 0.5
+    assert "momentum" not in chosen.searched
+    assert chosen.default["weight_decay"] == 0.0, "the catalog's own setting stands"
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"optimizers": ["adamww"]}, "optimizers.0.name", "did you mean 'adamw'"),
+    ({"optimizers": ["adam", "adam"]}, "optimizers.1.label", "two optimizers are labeled 'adam'"),
+    (
+        {"optimizers": [{"name": "sgd", "space": {"beta1": 0.9}}]},
+        "optimizers.0.space",
+        "no sgd hyperparameter",
+    ),
+    ({"optimizers": [{"name": "sgd", "space": {"lr": -1}}]}, "optimizers.0.space.lr", "cannot be -1"),
+    (
+        {"optimizers": [{"name": "adam", "space": {"beta1": {"type": "float", "low": 0, "high": 1}}}]},
+        "optimizers.0.space.beta1",
+        "allowed: 0 to 0.9999",
+    ),
+    ({"optimizers": [{"name": "adabelief", "space": {"beta1": 0}}]}, "optimizers.0.space.beta1", "0.001"),
+    ({"optimizers": [{"name": "sgd", "space": {"momentum": 0}}]}, "optimizers.0.space.nesterov", "needs"),
+    ({"optimizers": [{"name": "sgd", "default": {"lr": "x"}}]}, "optimizers.0.default.lr", "cannot be 'x'"),
+    ({"budget": {"trials": 10, "replicates": 3}}, "budget.trials", "the nearest that can is 9"),
+    (
+        {"budget": {"trials": 3000}, "optimizers": [entry.name for entry in OPTIMIZERS]},
+        "budget.trials",
+        "at most 20,000",
+    ),
+    ({"batch_size": 2000}, "batch_size", "exceeds the 1078 examples"),
+    ({"workload": {**WORKLOAD, "task": "regression"}}, "workload.task", "is for classification"),
+    ({"workload": {**WORKLOAD, "task": "clasification"}}, "workload.task", "did you mean 'classification'"),
+    ({"workload": {**WORKLOAD, "dataset": {"name": "digit"}}}, "workload.dataset.name", "mean 'digits'"),
+    (
+        {"workload": {**WORKLOAD, "dataset": {"name": "digits", "x": 1}}},
+        "workload.dataset.x",
+        "not permitted",
+    ),
+    (
+        {"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": []}}},
+        "workload.model.hidden",
+        "at least 1",
+    ),
+    (
+        {"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": [8000, 8000]}}},
+        "workload.model",
+        "at most 10,000,000",
+    ),
+    (
+        {"workload": {"dataset": {"name": "wine"}, "model": {"name": "cnn"}}},
+        "workload.model.name",
+        "needs images",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "field", "says"), REFUSED, ids=[says for _, _, says in REFUSED])
+def test_a_refusal_names_the_field_and_what_is_allowed(parts: dict[str, Any], field: str, says: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        resolved(**parts)
+    assert refused.value.field == field
+    assert says in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"optimizers": []},
+        {"optimizers": ["adam"] * 17},
+        {"optimizers": [{"name": "adam", "label": "no spaces"}]},
+        {"budget": {"trials": 0}},
+        {"budget": {"epochs": 10**6}},
+        {"budget": {"confirm_seeds": 2}},
+        {"seed": -1},
+        {"executor": "none"},
+        {"schedule": {"name": "cosine", "warmup": 2}},
+        {"clip_norm": 0},
+        {"unknown": 1},
+        {"workload": {"dataset": {"name": "digits"}}},
+    ],
+)
+def test_what_does_not_fit_the_schema_is_refused(parts: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        JobSpec.model_validate({"workload": WORKLOAD, **parts})
+
+
+@pytest.mark.parametrize("names", [["eps"], ["weight_decay"], ["momentum", "beta1"]])
+def test_spaces_respect_inclusion(names: list[str]) -> None:
+    """eps, weight decay and momentum are open wherever a family has them, whatever the budget."""
+    has = {entry.name: [name for name in names if name in entry.default] for entry in OPTIMIZERS}
+    for trials in (1, 3, 300):
+        budget = {"trials": trials, "replicates": 1}
+        spec = resolved(optimizers=[entry.name for entry in OPTIMIZERS], budget=budget)
+        for chosen in spec.optimizers:
+            assert set(has[chosen.name]) <= set(chosen.searched)
+    assert sum(bool(found) for found in has.values()) >= len(OPTIMIZERS) - 1
