@@ -79,6 +79,10 @@ def celery_app(settings: Settings) -> Any:
             "visibility_timeout": 3600,
             "unacked_restore_interval": 10,
             "socket_keepalive": True,
+            # A door does not wait for a broker that is away: the row is safe, the reaper rings again.
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.2,
         },
         task_serializer="json",
         accept_content=["json"],

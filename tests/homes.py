@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import sqlalchemy as sa
 
@@ -104,10 +105,18 @@ class Embedded(Home):
         self.store = Store(f"sqlite:///{data / 'whichopt.db'}")
         self.client = Client((data / "url").read_text().strip(), (data / "api-key").read_text().strip())
 
-    def trainers(self) -> list[psutil.Process]:
-        """The processes that train."""
+    def parts(self, name: str) -> list[psutil.Process]:
+        """The home's processes whose command line has `name` in it."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "billiard.spawn" in " ".join(child.cmdline())]
+        return [child for child in children if name in " ".join(child.cmdline())]
+
+    def answers(self) -> bool:
+        """Whether the API does."""
+        try:
+            self.client.health()
+        except httpx.TransportError:
+            return False
+        return True
 
     def stop(self) -> str:
         """Ctrl-C; what the service printed. Nothing may be left running."""

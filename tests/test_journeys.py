@@ -10,12 +10,16 @@ from pathlib import Path
 
 import httpx
 import optuna
+import psutil
 import pytest
 
 from service.states import CohortState, JobState, Phase
 from tests.conftest import Postgres
 from tests.homes import SPEC, Embedded, Home, Production, wait_until
 from workers.broker import Broker
+
+TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m workers --queue"
+"""What the command lines of a home's processes have in them."""
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     # kill -9 in the middle of a cohort.
     killed = home.client.submit(SPEC)
     wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
-    home.trainers()[0].kill()
+    home.parts(TRAINER)[0].kill()
     assert home.outcome(killed) == expected
     expected_trials(home, killed.id)
     assert max(home.attempts()) == 2
@@ -89,6 +93,30 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
         study = optuna.load_study(study_name=name, storage=storage)
         assert len(study.trials) == 4
         assert study.best_value > 0
+    home.stop()
+
+
+def test_any_part_of_the_embedded_home_may_be_killed(start: Callable[..., Embedded]) -> None:
+    home = start(workers=2)
+    expected = home.outcome(home.client.submit(SPEC))
+    for part in (BROKER, API, WORKER):
+        job = home.client.submit(SPEC)
+        wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+        (process,) = home.parts(part)
+        process.kill()
+        process.wait()
+        wait_until(home.answers, "the API to answer again")
+        assert home.outcome(job) == expected, part
+        expected_trials(home, job.id)
+
+    job = home.client.submit(SPEC)
+    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    family = psutil.Process(home.process.pid).children(recursive=True)
+    home.process.kill()  # of the whole home only the broker lives on, for the next one
+    home.process.communicate()
+    wait_until(lambda: sum(process.is_running() for process in family) <= 1, "the orphans to end")
+    home = start(workers=2)
+    assert home.outcome(job) == expected
     home.stop()
 
 

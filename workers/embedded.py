@@ -142,6 +142,7 @@ class Home:
     def start(self, announce: Callable[[str], None]) -> None:
         """Starts everything; `announce` gets the page link once the API answers."""
         _port_is_free(self.host, self.port)
+        (self.data / "url").unlink(missing_ok=True)  # of a home that was killed
         self.broker.start()
         self.api.start()
         key = self._prepare_database()

@@ -91,7 +91,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"workload": {**WORKLOAD, "dataset": {"name": "digits", "x": 1}}},
         "workload.dataset.x",
-        "not permitted",
+        "no option 'x'",
     ),
     (
         {"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": []}}},
