@@ -322,7 +322,8 @@ def _service(data: Path, workers: int) -> Iterator[None]:
         port = probe.getsockname()[1]
     process = subprocess.Popen(_embedded("127.0.0.1", port, data, workers), start_new_session=True)
     try:
-        while not (data / "url").exists():
+        # A home that was killed leaves its address behind: it is ours that is waited for.
+        while _read(data / "url") != f"http://127.0.0.1:{port}":
             if process.poll() is not None:
                 raise _complaint(f"the service did not start; see {data / 'logs'}")
             time.sleep(0.05)

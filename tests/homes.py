@@ -101,9 +101,10 @@ class Embedded(Home):
             stdout=subprocess.PIPE,
             text=True,
         )
-        wait_until((data / "url").exists, "the service to start")
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: (data / "url").exists() and (data / "url").read_text().strip() == url, "a start")
         self.store = Store(f"sqlite:///{data / 'whichopt.db'}")
-        self.client = Client((data / "url").read_text().strip(), (data / "api-key").read_text().strip())
+        self.client = Client(url, (data / "api-key").read_text().strip())
 
     def parts(self, name: str) -> list[psutil.Process]:
         """The home's processes whose command line has `name` in it."""
