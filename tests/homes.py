@@ -119,6 +119,15 @@ class Embedded(Home):
             return False
         return True
 
+    def kill(self) -> None:
+        """kill -9 of the command itself: of its parts only the broker lives on, for the next home."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.process.communicate()
+        wait_until(lambda: sum(process.is_running() for process in family) <= 1, "the orphans to end")
+        self.client.close()
+        self.store.close()
+
     def stop(self) -> str:
         """Ctrl-C; what the service printed. Nothing may be left running."""
         family = psutil.Process(self.process.pid).children(recursive=True)

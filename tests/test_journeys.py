@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import optuna
-import psutil
 import pytest
 
 from service.states import CohortState, JobState, Phase
@@ -111,10 +110,7 @@ def test_any_part_of_the_embedded_home_may_be_killed(start: Callable[..., Embedd
 
     job = home.client.submit(SPEC)
     wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
-    family = psutil.Process(home.process.pid).children(recursive=True)
-    home.process.kill()  # of the whole home only the broker lives on, for the next one
-    home.process.communicate()
-    wait_until(lambda: sum(process.is_running() for process in family) <= 1, "the orphans to end")
+    home.kill()
     home = start(workers=2)
     assert home.outcome(job) == expected
     home.stop()
