@@ -38,7 +38,7 @@ DEMO = {
     "name": "demo",
     "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
     "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
-    "budget": {"trials": 24, "replicates": 3, "epochs": 20, "confirm_seeds": 10},
+    "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
 }
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

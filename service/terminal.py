@@ -142,6 +142,7 @@ def recommendation_panel(found: Recommendation, *, width: int) -> RenderableType
         f"{found.value.seeds} fresh seeds, {found.value.level:.0%} simultaneous intervals",
         title_justify="left",
         box=None,
+        padding=(0, 1, 0, 0),
     )
     costs = ("trials", "steps", "train s") if width >= WIDE else ()
     for title in costs:
