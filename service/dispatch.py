@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import structlog
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from service.settings import Settings
 
@@ -32,6 +32,10 @@ class Dispatcher(Protocol):
         """Somebody should train these cohorts."""
         ...
 
+    def waiting(self, queue: str, /) -> int | None:
+        """How many doorbells wait in a queue; None where the broker does not answer."""
+        ...
+
     def reachable(self) -> bool:
         """Whether the broker answers."""
         ...
@@ -49,6 +53,17 @@ class CeleryDispatcher:
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         for cohort_id in ids:
             self._ring(RUN_COHORT, [cohort_id], queue)
+
+    def waiting(self, queue: str, /) -> int | None:
+        with self.celery.connection_for_write() as connection:
+            try:
+                declared = connection.default_channel.queue_declare(queue, passive=True)
+            except (ChannelError, *connection.channel_errors):
+                return 0  # nobody has rung in it yet
+            except (OperationalError, *connection.connection_errors) as error:
+                log.warning("broker_out_of_reach", error=str(error))
+                return None
+        return int(declared.message_count)
 
     def reachable(self) -> bool:
         try:
@@ -79,6 +94,9 @@ def celery_app(settings: Settings) -> Any:
             "visibility_timeout": 3600,
             "unacked_restore_interval": 10,
             "socket_keepalive": True,
+            # A broker that hangs must not hang the doors, the reaper and the workers with it.
+            "socket_connect_timeout": 2,
+            "socket_timeout": 10,
             # A door does not wait for a broker that is away: the row is safe, the reaper rings again.
             "max_retries": 1,
             "interval_start": 0,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 
-import sqlalchemy as sa
 import structlog
 
+from service import blobs
 from service.db import Store
-from service.dispatch import Dispatcher
+from service.dispatch import PLAN_QUEUE, Dispatcher
 from service.settings import Settings
+
+COLLECT_S = 600.0
+"""How often blobs are looked through; what no cohort names is removed after an hour."""
+
+ORPHAN_S = 3600.0
 
 log = structlog.get_logger()
 
@@ -23,13 +29,35 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
             again = tx.cohorts.take_back(cohort_id, job_id, attempts=settings.attempts)
         log.warning("lease_ran_out", cohort=cohort_id, job=job_id, queued_again=again)
     with store.transaction() as tx:
-        unanswered = tx.cohorts.unanswered(settings.ring_again_s)
-        stalled = tx.jobs.stalled(settings.ring_again_s)
         tx.workers.bury(older_than_s=20 * settings.worker_alive_s)
-    for cohort_id, queue in unanswered:
-        dispatcher.cohorts([cohort_id], queue)
-    for job_id in stalled:
-        dispatcher.plan(job_id)
+    with store.read() as tx:
+        live = tx.workers.live(settings.worker_alive_s)
+        queued = {queue: tx.cohorts.queued(queue) for queue in live}
+    for queue, count in queued.items():
+        if not count or not _lost(dispatcher.waiting(queue), expected=count):
+            continue
+        with store.transaction() as tx:
+            unanswered = tx.cohorts.unanswered(queue, settings.ring_again_s)
+        dispatcher.cohorts(unanswered, queue)
+    if live and _lost(dispatcher.waiting(PLAN_QUEUE), expected=1):
+        with store.transaction() as tx:
+            stalled = tx.jobs.stalled(settings.ring_again_s)
+        for job_id in stalled:
+            dispatcher.plan(job_id)
+
+
+def _lost(waiting: int | None, *, expected: int) -> bool:
+    """Whether doorbells are missing from a queue: ringing again only adds to those that are still there."""
+    return waiting is not None and waiting < expected
+
+
+def collect(store: Store, settings: Settings) -> None:
+    """Removes checkpoints that no cohort resumes from."""
+    with store.read() as tx:
+        keep = tx.cohorts.checkpoints()
+    removed = blobs.collect(settings.blobs, keep, older_than_s=ORPHAN_S)
+    if removed:
+        log.info("blobs_removed", count=removed)
 
 
 class Reaper(threading.Thread):
@@ -43,12 +71,16 @@ class Reaper(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
+        collected_at = time.monotonic()
         while not self._stop_asked.wait(self.settings.reap_s):
             try:
                 sweep(self.store, self.dispatcher, self.settings)
-            except sa.exc.DBAPIError as error:
-                # The database is out of reach or busy: the next sweep finds the same work.
-                log.warning("sweep_failed", error=str(error.orig))
+                if time.monotonic() - collected_at > COLLECT_S:
+                    collect(self.store, self.settings)
+                    collected_at = time.monotonic()
+            except Exception:
+                # Whatever it was, the next sweep finds the same work; a reaper that died would find none.
+                log.exception("sweep_failed")
 
     def stop(self) -> None:
         self._stop_asked.set()

@@ -10,15 +10,17 @@ import os
 import threading
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from celery import signals
 
-from service.db import Store
+from service.db import OUT_OF_REACH, Store
 from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatcher, celery_app
 from service.logs import configure
 from service.reaper import Reaper
 from service.settings import Settings
+
+PLAN_S = 600
+"""How long a planner may take before it is killed."""
 
 settings = Settings()
 app = celery_app(settings)
@@ -35,7 +37,8 @@ def _own_store() -> Store:
     return _store
 
 
-@app.task(name=PLAN_ROUND, bind=True)  # type: ignore[untyped-decorator]
+# Acknowledged when it begins: a planner that dies is rung for again by the reaper, which counts.
+@app.task(name=PLAN_ROUND, bind=True, acks_late=False, time_limit=PLAN_S)  # type: ignore[untyped-decorator]
 def plan_round(task: Any, job_id: int) -> None:
     from workers import jobs
 
@@ -100,8 +103,8 @@ class Presence(threading.Thread):
             try:
                 with _own_store().transaction() as tx:
                     tx.workers.seen(self.worker_name, queue=self.queue)
-            except sa.exc.DBAPIError as error:
-                log.warning("presence_failed", error=str(error.orig))
+            except Exception:
+                log.exception("presence_failed")  # and tried again: a worker that is not seen is gone
             if self.ended.wait(settings.worker_alive_s / 3):
                 return
 
@@ -140,8 +143,8 @@ def _shutting_down(sender: str, **_: Any) -> None:
     try:
         with _own_store().transaction() as tx:
             tx.workers.stopping(sender)
-    except sa.exc.DBAPIError as error:
-        log.warning("stopping_not_told", error=str(error.orig))  # the leases run out instead
+    except OUT_OF_REACH as error:
+        log.warning("stopping_not_told", error=str(error))  # the leases run out instead
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]

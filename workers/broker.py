@@ -71,8 +71,19 @@ class Broker:
                 raise RuntimeError(f"the broker does not answer within {START_S:g} s on {self.socket}")
             time.sleep(0.02)
 
-    def running(self) -> bool:
-        return self._answers()
+    def ended(self) -> bool:
+        """Whether the server is gone; one that is only slow is not."""
+        if self.process is not None:
+            return self.process.poll() is not None
+        import redis
+
+        try:
+            self._client().ping()
+        except redis.TimeoutError:
+            return False
+        except redis.ConnectionError:
+            return True
+        return False
 
     def stop(self) -> None:
         """Ends the server, also one that was taken over; what is queued is on disk."""

@@ -159,7 +159,7 @@ class Home:
                 if child.ended():
                     print(f"{child.name} ended; starting it again (log: {child.log})", file=sys.stderr)
                     child.start()
-            if not self.broker.running():
+            if self.broker.ended():
                 print("the broker ended; starting it again", file=sys.stderr)
                 self.broker.start()
                 self.broker.wait()
@@ -193,7 +193,6 @@ class Home:
         upgrade(store)
         with store.transaction() as tx:
             tx.cohorts.lapse_all()
-            tx.workers.bury(older_than_s=0)
         path = self.data / "api-key"
         if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 import structlog
 
+from service import blobs
 from service.db import Store
 from service.db.cohorts import Beat, Claim
-from service.db.jobs import Planning
 from service.dispatch import Dispatcher
 from service.evidence.recommend import recommend
 from service.settings import Settings
 from service.trials import TrialResult
+from service.views import Recommendation
 from workers import checkpoints, workload
 from workers.engine import Cancelled, Executor
 from workers.engine.solo import SoloExecutor
@@ -50,22 +51,21 @@ def plan_round(context: Context, job_id: int) -> None:
         planned = tx.jobs.planning(job_id)
     if planned is None:
         return
-    try:
-        _advance(context, planned)
-    except Exception as error:
-        log.exception("planning_failed", job=planned.uid, round=planned.round)
-        with context.store.transaction() as tx:
-            tx.jobs.fail(job_id, code="planning_failed", detail=f"{type(error).__name__}: {error}")
-
-
-def _advance(context: Context, planned: Planning) -> None:
     spec = planned.spec
     executor = planned.executor or (AUTO if spec.executor == "auto" else spec.executor)
     elapsed_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     out_of_time = spec.budget.max_seconds is not None and elapsed_s > spec.budget.max_seconds
-    following = next_round(spec, planned.trials, executor=executor, out_of_time=out_of_time)
-    if following is None:
-        found = recommend(planned.uid, spec, planned.trials, cut_short=planned.cut_short)
+    try:
+        following = next_round(spec, planned.trials, executor=executor, out_of_time=out_of_time)
+        found = following or recommend(planned.uid, spec, planned.trials, cut_short=planned.cut_short)
+    except Exception as error:
+        log.exception("planning_failed", job=planned.uid, round=planned.round)
+        with context.store.transaction() as tx:
+            detail = f"{type(error).__name__}: {error}"
+            tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
+        return
+    # What the database cannot take now, another planner writes later: no reason to fail the job.
+    if isinstance(found, Recommendation):
         with context.store.transaction() as tx:
             first = tx.jobs.conclude(planned, found)
         log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
@@ -73,9 +73,9 @@ def _advance(context: Context, planned: Planning) -> None:
     with context.store.transaction() as tx:
         ids = tx.jobs.add_round(
             planned,
-            following.cohorts,
+            found.cohorts,
             executor=executor,
-            cut_short=planned.cut_short or following.cut_short,
+            cut_short=planned.cut_short or found.cut_short,
         )
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
@@ -108,12 +108,12 @@ def run_cohort(context: Context, cohort_id: int) -> None:
             return
     if results is not None:
         with context.store.transaction() as tx:
-            kept = tx.cohorts.finish(claim, results)
-        log.info("finished", cohort=cohort_id, job=claim.job_id, kept=kept)
+            ended = tx.cohorts.finish(claim, results)
+        log.info("finished", cohort=cohort_id, job=claim.job_id, kept=ended)
     else:
-        _let_go(context, claim, lease.heard)
-    if lease.checkpoint_name is not None and lease.heard in (Beat.GO_ON, Beat.CANCEL):
-        checkpoints.discard(settings.blobs, lease.checkpoint_name)
+        ended = _let_go(context, claim, lease.heard)
+    if ended and lease.checkpoint_name is not None:
+        blobs.discard(settings.blobs, lease.checkpoint_name)
     plan_round(context, claim.job_id)
 
 
@@ -123,13 +123,14 @@ def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 
 
-def _let_go(context: Context, claim: Claim, heard: Beat) -> None:
-    """Ends what was not trained to its end, as the last tick was told."""
+def _let_go(context: Context, claim: Claim, heard: Beat) -> bool:
+    """Ends what was not trained to its end, as the last tick was told; whether nobody will go on with it."""
     log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=heard.name)
-    with context.store.transaction() as tx:
-        if heard is Beat.CANCEL:
-            tx.cohorts.drop(claim)
-        elif heard is Beat.GIVE_BACK:
-            tx.cohorts.give_back(claim)
+    if heard is Beat.CANCEL:
+        with context.store.transaction() as tx:
+            return tx.cohorts.drop(claim)
     if heard is Beat.GIVE_BACK:
+        with context.store.transaction() as tx:
+            tx.cohorts.give_back(claim)
         context.dispatcher.cohorts([claim.cohort_id], claim.queue)
+    return False

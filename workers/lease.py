@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import sqlalchemy as sa
 import structlog
 
-from service.db import Store
+from service import blobs
+from service.db import OUT_OF_REACH, Store
 from service.db.cohorts import Beat, Claim
 from service.settings import Settings
 from service.trials import Point
@@ -36,6 +36,7 @@ class Lease(threading.Thread):
         self._examples: dict[int, int] = {}
         self._curves: dict[int, list[Point]] = {}
         self._lock = threading.Lock()
+        self._ticking = threading.Lock()
         self._ended = threading.Event()
         self._moved_at = self._renewed_at = self._kept_at = time.monotonic()
 
@@ -53,11 +54,16 @@ class Lease(threading.Thread):
     def checkpoint(self, state: Callable[[], State]) -> None:
         if time.monotonic() - self._kept_at < self.settings.checkpoint_s:
             return
-        before, self.checkpoint_name = self.checkpoint_name, checkpoints.save(self.settings.blobs, state())
         self._kept_at = time.monotonic()
-        self._tick()
-        if before is not None and before != self.checkpoint_name:
-            checkpoints.discard(self.settings.blobs, before)
+        try:
+            name = checkpoints.save(self.settings.blobs, state())
+        except OSError as error:
+            # A checkpoint saves time after a crash; without one, nothing but that time is lost.
+            log.warning("checkpoint_not_kept", cohort=self.claim.cohort_id, error=str(error))
+            return
+        before, self.checkpoint_name = self.checkpoint_name, name
+        if self._tick() and before is not None and before != name:
+            blobs.discard(self.settings.blobs, before)
 
     # -- the thread ----------------------------------------------------------------------------------
 
@@ -77,10 +83,15 @@ class Lease(threading.Thread):
                 # another, and the reaper counts the attempt.
                 log.error("cohort_stuck", cohort=self.claim.cohort_id, seconds=self.settings.stuck_s)
                 os._exit(70)
-            if self.heard is not Beat.GO_ON:
+            if self.heard is Beat.LOST:
                 return
 
-    def _tick(self) -> None:
+    def _tick(self) -> bool:
+        """Whether the row is written: the claim still holds, and the database answers."""
+        with self._ticking:  # one at a time: a late one would name a checkpoint that is no more
+            return self._renew()
+
+    def _renew(self) -> bool:
         with self._lock:
             examples, curves = sum(self._examples.values()), dict(self._curves)
         try:
@@ -93,10 +104,12 @@ class Lease(threading.Thread):
                     checkpoint=self.checkpoint_name,
                 )
             self._renewed_at = time.monotonic()
-        except sa.exc.DBAPIError as error:
+        except OUT_OF_REACH as error:
             # Out of reach for a while is no reason to throw work away; out of reach for a lease is.
-            log.warning("tick_failed", cohort=self.claim.cohort_id, error=str(error.orig))
-            lapsed = time.monotonic() - self._renewed_at > self.settings.lease_s
-            heard = Beat.LOST if lapsed else Beat.GO_ON
-        if self.heard is Beat.GO_ON:
+            log.warning("tick_failed", cohort=self.claim.cohort_id, error=str(error))
+            if time.monotonic() - self._renewed_at > self.settings.lease_s:
+                self.heard = Beat.LOST
+            return False
+        if self.heard is Beat.GO_ON or heard is Beat.LOST:
             self.heard = heard
+        return heard is not Beat.LOST

@@ -66,11 +66,12 @@ def next_round(
 
 
 def round_size(study_trials: int) -> int:
-    """Trials of one study that are planned together: about a sixth of them, at most 8.
+    """Trials of one study that are planned together: about a sixth of them, at most 8 or a sixteenth.
 
-    More rounds make better use of what is known; fewer keep all workers busy.
+    More rounds make better use of what is known; fewer keep all workers busy, and as each round reads all
+    that came before it, their number is bounded.
     """
-    return max(1, min(8, math.ceil(study_trials / 6)))
+    return max(1, min(math.ceil(study_trials / 6), max(8, math.ceil(study_trials / 16))))
 
 
 def startup_trials(study_trials: int) -> int:

@@ -70,6 +70,9 @@ def upgrade() -> None:
         sa.Column(
             "rung_at", sa.DateTime(timezone=True), nullable=True, comment="when its planner was last rung for"
         ),
+        sa.Column(
+            "plan_rings", sa.Integer(), nullable=False, comment="rung for again, since its round last moved"
+        ),
         sa.ForeignKeyConstraint(["api_key_id"], ["api_key.id"], name=op.f("fk_job_api_key_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
         sa.UniqueConstraint("api_key_id", "idempotency_key", name=op.f("uq_job_api_key_id_idempotency_key")),

@@ -38,6 +38,10 @@ class Claim:
     checkpoint: str | None
 
 
+_ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
+"""The attempt is given back: it was cut off by nobody's fault."""
+
+
 class Beat(Enum):
     """What a worker hears when it renews its lease."""
 
@@ -61,6 +65,8 @@ class Cohorts:
         if job_id is None:
             return None
         self.jobs.lock(job_id)
+        if not self.jobs.goes_on(job_id):
+            return None
         now = datetime.now(UTC)
         owner = new_uid()
         free = sa.or_(
@@ -140,8 +146,9 @@ class Cohorts:
         """Keeps the results, all or none; False where the cohort is not ours any more."""
         if not self._end(claim, state=CohortState.DONE, progress=None):
             return False
-        revision = self.jobs.bump(claim.job_id)
         now = datetime.now(UTC)
+        # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
+        revision = self.jobs.bump(claim.job_id, rung_at=now)
         for position, result in enumerate(results):
             self.connection.execute(
                 trial.update()
@@ -170,12 +177,17 @@ class Cohorts:
         return True
 
     def give_back(self, claim: Claim) -> bool:
-        """Queues a cohort again that its worker cannot finish, without counting the attempt."""
+        """Queues a cohort again that its worker cannot finish, without counting the attempt.
+
+        Where the job has ended meanwhile, so does the cohort.
+        """
         self.jobs.lock(claim.job_id)
+        if not self.jobs.goes_on(claim.job_id):
+            return self.drop(claim)
         given = self.connection.execute(
             cohort.update()
             .where(*self._fence(claim))
-            .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=cohort.c.attempt - 1)
+            .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=_ATTEMPT_BACK)
         )
         if given.rowcount:
             self._stamp(claim.cohort_id, claim.job_id, TrialState.QUEUED)
@@ -233,34 +245,53 @@ class Cohorts:
             self.jobs.fail(job_id, code="worker_lost", detail=detail)
         return again
 
-    def unanswered(self, not_rung_for_s: float, *, limit: int = 64) -> list[tuple[int, str]]:
-        """(id, queue) of the oldest queued cohorts not rung for of late; notes that they are now."""
+    def queued(self, queue: str) -> int:
+        """How many cohorts wait in a queue."""
+        query = sa.select(sa.func.count()).where(
+            cohort.c.state == CohortState.QUEUED, cohort.c.queue == queue
+        )
+        return self.connection.execute(query).scalar_one()
+
+    def unanswered(self, queue: str, not_rung_for_s: float, *, limit: int = 64) -> list[int]:
+        """Cohorts of a queue not rung for of late, the longest unrung first; notes that they are now."""
         now = datetime.now(UTC)
-        oldest = (
+        since = now - timedelta(seconds=not_rung_for_s)
+        longest = (
             sa.select(cohort.c.id)
-            .where(cohort.c.state == CohortState.QUEUED)
-            .order_by(cohort.c.id)
+            .where(
+                cohort.c.state == CohortState.QUEUED,
+                cohort.c.queue == queue,
+                sa.or_(cohort.c.rung_at.is_(None), cohort.c.rung_at < since),
+            )
+            .order_by(cohort.c.rung_at.asc().nulls_first(), cohort.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        stale = sa.or_(cohort.c.rung_at.is_(None), cohort.c.rung_at < now - timedelta(seconds=not_rung_for_s))
         found = self.connection.execute(
             cohort.update()
-            .where(cohort.c.id.in_(oldest), cohort.c.state == CohortState.QUEUED, stale)
+            .where(cohort.c.id.in_(longest), cohort.c.state == CohortState.QUEUED)
             .values(rung_at=now)
-            .returning(cohort.c.id, cohort.c.queue)
+            .returning(cohort.c.id)
         )
-        return sorted((row.id, row.queue) for row in found)
+        return sorted(found.scalars())
+
+    def checkpoints(self) -> set[str]:
+        """The blobs that unfinished cohorts resume from."""
+        query = sa.select(cohort.c.checkpoint).where(
+            cohort.c.state.in_((CohortState.QUEUED, CohortState.RUNNING)), cohort.c.checkpoint.is_not(None)
+        )
+        return set(self.connection.scalars(query))
 
     def lapse_all(self) -> None:
         """Ends every lease: for a home that has just started and knows that no worker lives.
 
-        The attempts that its own end cut off do not count.
+        The attempts that its own end cut off do not count. A worker that has outlived its home after all
+        hears that its claim is lost.
         """
         self.connection.execute(
             cohort.update()
             .where(cohort.c.state == CohortState.RUNNING)
-            .values(lease_until=datetime.now(UTC) - timedelta(seconds=1), attempt=cohort.c.attempt - 1)
+            .values(lease_until=datetime.now(UTC) - timedelta(seconds=1), owner=None, attempt=_ATTEMPT_BACK)
         )
 
     # ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog import tasks
 from service.db.tables import cohort, job, study, trial
 from service.ids import new_uid
 from service.spec import ResolvedSpec
@@ -20,9 +21,16 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
 
+MAX_PLAN_RINGS = 20
+"""How often a planner is rung for again before the job fails: each of them came and ended nothing."""
+
+
 @dataclass(frozen=True)
 class Planning:
-    """What a planner needs: a job whose last round has ended, and all that is known of it."""
+    """What a planner needs: a job whose last round has ended, and all that is known of it.
+
+    Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
+    """
 
     job_id: int
     uid: str
@@ -71,6 +79,7 @@ class Jobs:
             "body_digest": body_digest,
             "created_at": now,
             "rung_at": now,
+            "plan_rings": 0,
         }
         job_id = self.connection.execute(job.insert().values(row).returning(job.c.id)).scalar_one()
         studies = [
@@ -125,6 +134,7 @@ class Jobs:
         ).one_or_none()
         if row is None or self._unfinished(job_id):
             return None
+        metric = tasks.task(row.task).metric
         trials = self.connection.execute(
             sa.select(trial.c.plan, trial.c.state, trial.c.result)
             .where(trial.c.job_id == job_id)
@@ -143,7 +153,7 @@ class Jobs:
                 Trial(
                     plan=TrialPlan.model_validate(plan),
                     state=TrialState(state),
-                    result=None if result is None else TrialResult.model_validate(result),
+                    result=None if result is None else _without_curves(result, keep=f"validation.{metric}"),
                 )
                 for plan, state, result in trials
             ],
@@ -233,7 +243,13 @@ class Jobs:
                 job.c.state.in_(ACTIVE),
                 job.c.cancel_requested.is_(False),
             )
-            .values(round=planned.round + 1, revision=job.c.revision + 1, **values)
+            .values(
+                round=planned.round + 1,
+                revision=job.c.revision + 1,
+                plan_rings=0,
+                rung_at=datetime.now(UTC),
+                **values,
+            )
             .returning(job.c.revision)
         ).scalar_one_or_none()
 
@@ -243,13 +259,25 @@ class Jobs:
         """Makes other writers of this job wait for this transaction (on SQLite, all writers do)."""
         self.connection.execute(sa.select(job.c.id).where(job.c.id == job_id).with_for_update())
 
-    def fail(self, job_id: int, *, code: str, detail: str) -> None:
-        """Ends the job as our fault, with its cause. Running cohorts hear of it at their next tick."""
+    def goes_on(self, job_id: int) -> bool:
+        """Whether the job is active and nobody has asked for its cancel."""
+        query = sa.select(job.c.id).where(
+            job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
+        )
+        return self.connection.scalar(query) is not None
+
+    def fail(self, job_id: int, *, code: str, detail: str, round_: int | None = None) -> None:
+        """Ends the job as our fault, with its cause. Running cohorts hear of it at their next tick.
+
+        With `round_`, only where the job still stands at that round: a planner that failed speaks for no
+        other planner.
+        """
         self.lock(job_id)
         error = {"code": code, "detail": detail}
-        self.connection.execute(
+        still = sa.true() if round_ is None else job.c.round == round_
+        failed = self.connection.execute(
             job.update()
-            .where(job.c.id == job_id, job.c.state.in_(ACTIVE))
+            .where(job.c.id == job_id, job.c.state.in_(ACTIVE), still)
             .values(
                 state=JobState.FAILED,
                 error=error,
@@ -257,7 +285,8 @@ class Jobs:
                 revision=job.c.revision + 1,
             )
         )
-        self.drop_queued(job_id)
+        if failed.rowcount:
+            self.drop_queued(job_id)
 
     def end_if_cancelled(self, job_id: int) -> None:
         """Ends a job that was asked to be cancelled, once nobody works on it."""
@@ -316,5 +345,22 @@ class Jobs:
             ~waiting,
             sa.or_(job.c.rung_at.is_(None), job.c.rung_at < now - timedelta(seconds=not_rung_for_s)),
         )
-        found = self.connection.execute(job.update().where(stale).values(rung_at=now).returning(job.c.id))
-        return list(found.scalars())
+        found = self.connection.execute(
+            job.update()
+            .where(stale)
+            .values(rung_at=now, plan_rings=job.c.plan_rings + 1)
+            .returning(job.c.id, job.c.plan_rings)
+        ).all()
+        for row in found:
+            if row.plan_rings > MAX_PLAN_RINGS:
+                detail = (
+                    f"{MAX_PLAN_RINGS} planners came for the job's next round and none finished; "
+                    "a planner that dies usually runs out of memory: look at the workers' logs"
+                )
+                self.fail(row.id, code="planner_lost", detail=detail)
+        return [row.id for row in found if row.plan_rings <= MAX_PLAN_RINGS]
+
+
+def _without_curves(result: dict[str, Any], *, keep: str) -> TrialResult:
+    curves = {name: curve for name, curve in result["curves"].items() if name == keep}
+    return TrialResult.model_validate({**result, "curves": curves})

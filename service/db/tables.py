@@ -73,6 +73,7 @@ job = Table(
     Column("started_at", UTCDateTime),
     Column("finished_at", UTCDateTime),
     Column("rung_at", UTCDateTime, comment="when its planner was last rung for"),
+    Column("plan_rings", Integer, nullable=False, comment="rung for again, since its round last moved"),
     sa.UniqueConstraint("api_key_id", "idempotency_key"),
     Index(None, "state"),
     Index(None, "task", "dataset", "model"),

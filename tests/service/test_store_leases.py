@@ -225,6 +225,21 @@ def test_a_cancelled_job_whose_worker_died_ends_with_its_lease(store: Store) -> 
     assert state_of(store, uid) is JobState.CANCELLED
 
 
+def test_nothing_of_an_ended_job_is_claimed_or_queued_again(store: Store) -> None:
+    job_id, uid = add_job(store)
+    lapsed, running = add_round(store, job_id)
+    must_claim(store, lapsed, lease_s=LAPSED_S)
+    held = must_claim(store, running)
+    with store.transaction() as tx:
+        tx.jobs.fail(job_id, code="training_failed", detail="why")
+    assert claim(store, lapsed) is None
+    with store.transaction() as tx:
+        assert tx.cohorts.give_back(held)
+    assert claim(store, running) is None
+    assert state_of(store, uid) is JobState.FAILED
+    assert set(trial_states(store, job_id)[2:]) == {TrialState.CANCELLED}
+
+
 def test_a_failure_ends_the_job_with_its_cause(store: Store) -> None:
     job_id, uid = add_job(store)
     first, second = (must_claim(store, cohort_id) for cohort_id in add_round(store, job_id))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.db import Store
+from service.db.jobs import MAX_PLAN_RINGS
 from service.db.tables import cohort
 from service.states import JobState
 from tests.service.made_up import (
@@ -16,6 +17,7 @@ from tests.service.made_up import (
     add_round,
     beat,
     finish,
+    make_spec,
     must_claim,
     state_of,
 )
@@ -30,13 +32,39 @@ def test_the_reaper_sees_what_nobody_came_for(store: Store) -> None:
     ids = add_round(store, job_id)
     with store.transaction() as tx:
         assert tx.jobs.stalled(-1) == [], "cohorts are waiting"
-        assert tx.cohorts.unanswered(60) == []
-        assert tx.cohorts.unanswered(-1) == [(cohort_id, "cpu") for cohort_id in ids]
+        assert tx.cohorts.unanswered("cpu", 60) == []
+        assert tx.cohorts.unanswered("cpu", -1) == ids
     for cohort_id in ids:
         finish(store, must_claim(store, cohort_id))
     with store.transaction() as tx:
-        assert tx.cohorts.unanswered(-1) == []
+        assert tx.cohorts.unanswered("cpu", -1) == []
         assert tx.jobs.stalled(-1) == [job_id], "the round ended without a successor"
+
+
+def test_the_oldest_queued_cohorts_do_not_hide_the_others(store: Store) -> None:
+    with store.transaction() as tx:
+        elsewhere, _ = tx.jobs.add(make_spec(), queue="cuda")
+    add_round(store, elsewhere)
+    job_id, _ = add_job(store)
+    ids = add_round(store, job_id)
+    with store.transaction() as tx:
+        assert tx.cohorts.queued("cpu") == 2
+        assert tx.cohorts.unanswered("cpu", -1, limit=1) == ids[:1]
+        assert tx.cohorts.unanswered("cpu", -1, limit=1) == ids[1:], "the longest unrung come first"
+
+
+def test_a_job_whose_planners_all_die_fails_with_its_cause(store: Store) -> None:
+    _, uid = add_job(store)
+    for _ in range(MAX_PLAN_RINGS):
+        with store.transaction() as tx:
+            assert len(tx.jobs.stalled(-1)) == 1
+    with store.transaction() as tx:
+        assert tx.jobs.stalled(-1) == []
+    with store.read() as tx:
+        view = tx.views.job(uid, alive_s=10)
+    assert view is not None
+    assert view.error is not None
+    assert view.error.code == "planner_lost"
 
 
 def test_a_job_that_waits_for_a_worker_says_so(store: Store) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from service.db import Store
+from service.db.jobs import Jobs
 from service.reaper import sweep
 from service.settings import Settings
 from service.spec import JobSpec, resolve
@@ -43,6 +45,9 @@ class Bell:
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         assert queue == "cpu"
         self.rung += [("cohort", cohort_id) for cohort_id in ids]
+
+    def waiting(self, _queue: str) -> int | None:
+        return 0
 
     def reachable(self) -> bool:
         return True
@@ -125,6 +130,8 @@ def test_a_job_reaches_its_recommendation_however_messages_come(context: jobs.Co
 
 def test_a_job_reaches_its_end_when_every_message_is_lost(context: jobs.Context) -> None:
     job_id, uid = submit(context)
+    with context.store.transaction() as tx:
+        tx.workers.seen("w1", queue="cpu")
     for _ in range(100):
         bell(context).rung.clear()  # what the planner and the door rang for never arrives
         sweep(context.store, context.dispatcher, context.settings)
@@ -174,6 +181,49 @@ def test_planning_that_raises_fails_the_job_with_its_cause(
     assert failed.state is JobState.FAILED
     assert failed.error is not None
     assert "nothing to plan" in failed.error.detail
+
+
+def test_a_database_that_is_away_while_planning_fails_no_job(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("", {}, Exception("the server closed the connection"))
+
+    job_id, uid = submit(context)
+    with monkeypatch.context() as patched:
+        patched.setattr(Jobs, "add_round", away)
+        with pytest.raises(OperationalError):
+            jobs.plan_round(context, job_id)
+    assert view(context, uid).state is JobState.QUEUED
+    jobs.plan_round(context, job_id)
+    answer_all(context)
+    assert view(context, uid).state is JobState.SUCCEEDED
+
+
+def test_a_planner_that_fails_late_does_not_fail_what_another_has_planned(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, uid = submit(context)
+
+    def late(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        jobs.plan_round(context, job_id)  # another planner is faster
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(jobs, "next_round", late)
+    jobs.plan_round(context, job_id)
+    answer_all(context)
+    assert view(context, uid).state is JobState.SUCCEEDED
+
+
+def test_a_checkpoint_that_cannot_be_kept_fails_no_job(context: jobs.Context, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    settings = context.settings.model_copy(update={"checkpoint_s": 1e-6, "blobs": tmp_path / "file"})
+    context = dataclasses.replace(context, settings=settings)
+    job_id, uid = submit(context)
+    bell(context).plan(job_id)
+    answer_all(context)
+    assert view(context, uid).state is JobState.SUCCEEDED
 
 
 @dataclass

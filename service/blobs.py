@@ -1,0 +1,61 @@
+"""Large things, by the hash of their content, in a folder that all workers reach."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Container
+from pathlib import Path
+
+PART = "part-"
+"""Begins the name of a blob that is being written."""
+
+
+def save(folder: Path, data: bytes) -> str:
+    """Keeps `data`; its name. Whole or not at all: written beside, then renamed.
+
+    Raises:
+        OSError: the folder cannot be written, or is full.
+    """
+    name = hashlib.sha256(data).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, part = tempfile.mkstemp(dir=folder, prefix=PART)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, folder / name)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return name
+
+
+def load(folder: Path, name: str) -> bytes:
+    """What was kept under `name`.
+
+    Raises:
+        OSError: it is gone.
+        ValueError: it is damaged.
+    """
+    data = (folder / name).read_bytes()
+    if hashlib.sha256(data).hexdigest() != name:
+        raise ValueError(f"blob {name} does not have its own hash")
+    return data
+
+
+def discard(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+
+
+def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:
+    """Removes what is not in `keep` and old enough that nobody is about to name it; how many."""
+    removed = 0
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.name not in keep and time.time() - file.stat().st_mtime > older_than_s:
+            file.unlink(missing_ok=True)
+            removed += 1
+    return removed
