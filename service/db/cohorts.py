@@ -267,13 +267,10 @@ class Cohorts:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        found = self.connection.execute(
-            cohort.update()
-            .where(cohort.c.id.in_(longest), cohort.c.state == CohortState.QUEUED)
-            .values(rung_at=now)
-            .returning(cohort.c.id)
-        )
-        return sorted(found.scalars())
+        # Read first, then written: PostgreSQL may run a locking sub-select with a limit more than once.
+        ids = sorted(self.connection.scalars(longest))
+        self.connection.execute(cohort.update().where(cohort.c.id.in_(ids)).values(rung_at=now))
+        return ids
 
     def checkpoints(self) -> set[str]:
         """The blobs that unfinished cohorts resume from."""

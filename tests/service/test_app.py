@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -116,6 +117,8 @@ def test_the_page_leads_to_older_jobs(http: TestClient, lite: Store) -> None:
 def test_the_reaper_lives_as_long_as_the_app(lite: Store) -> None:
     dispatcher = Recorder()
     job_id, _ = add_job(lite)
+    with lite.transaction() as tx:
+        tx.workers.seen("w1", queue="cpu")
     app = create_app(Settings(reap_s=0.02, ring_again_s=0.05), lite, dispatcher)
 
     def reapers() -> list[threading.Thread]:
@@ -123,9 +126,10 @@ def test_the_reaper_lives_as_long_as_the_app(lite: Store) -> None:
 
     with TestClient(app, headers={"X-API-Key": KEY}):
         assert len(reapers()) == 1
-        deadline = threading.Event()
+        deadline = time.monotonic() + 30
         while not dispatcher.planned:
-            assert not deadline.wait(0.01)
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
     assert job_id in dispatcher.planned
     assert not reapers()
 
