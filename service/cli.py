@@ -54,7 +54,7 @@ Data = Annotated[Path, typer.Option(help="The data folder of a service on this m
 @app.command()
 def up(
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     data: Data = DATA,
     workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = os.cpu_count() or 1,
 ) -> None:
@@ -111,7 +111,7 @@ def submit(
     """Send a job."""
     try:
         text = sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8")
-        body = json.loads(text)
+        body = json.loads(text, parse_constant=_no_number)
     except OSError as error:
         raise _complaint(f"cannot read {spec}: {error.strerror}") from None
     except ValueError as error:
@@ -188,12 +188,15 @@ def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
 def export(
     job: Job,
     to: Annotated[Path, typer.Option(help="An SQLite file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
     """Save a job's studies as real Optuna studies, for optuna.load_study."""
+    if to.exists() and not force:
+        raise _complaint(f"{to} exists; give another path, or --force to replace it")
     with _client(url, key, data) as client:
         client.studies(job, to)
     if as_json:
@@ -232,6 +235,8 @@ def _submit(
         _follow(client, job.id, as_json=as_json)
     else:
         _show(job, as_json, job.id)
+        if job.waiting_for:
+            typer.secho(f"it waits for {job.waiting_for}", err=True, fg="yellow")
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
@@ -275,6 +280,11 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr)
 
 
+def _no_number(name: str) -> None:
+    """JSON has no NaN and no Infinity, though Python's reader takes them."""
+    raise ValueError(f"{name} is no number in JSON")
+
+
 def _complaint(text: str) -> typer.Exit:
     typer.secho(f"whichopt: {text}", err=True, fg="red")
     return typer.Exit(2)
@@ -302,6 +312,10 @@ def _client(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise _complaint(str(error)) from None
     except httpx.TransportError as error:
         raise _complaint(f"the service at {url} does not answer: {error}") from None
+    except OSError as error:
+        raise _complaint(f"{error.strerror}: {error.filename}") from None
+    except UnicodeEncodeError as error:
+        raise _complaint(f"an API key has ASCII characters only: {error.object!r}") from None
 
 
 def _read(path: Path) -> str | None:

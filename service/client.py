@@ -46,7 +46,8 @@ class ProblemError(WhichoptError):
 
     def __str__(self) -> str:
         others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
-        return "\n".join([f"{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
+        at = f"{self.field}: " if self.field and self.field not in self.detail else ""
+        return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
 
 
 class Client:

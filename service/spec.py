@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.catalog import datasets, models, optimizers, tasks
 from service.errors import InvalidSpec, UnknownName
@@ -37,12 +37,20 @@ class Named(BaseModel):
         return dict(self.model_extra or {})
 
 
+def _by_name(value: Any) -> Any:
+    """A name alone stands for the entry with its defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+ByName = Annotated[Named, BeforeValidator(_by_name)]
+
+
 class WorkloadSpec(_Strict):
     """Task, model and dataset. The task may be left out: it is the dataset's."""
 
     task: str | None = Field(default=None, max_length=64)
-    dataset: Named
-    model: Named
+    dataset: ByName
+    model: ByName
 
 
 SpaceEntry = Dimension | bool | int | float | str
@@ -59,9 +67,16 @@ class OptimizerChoice(_Strict):
         default_factory=dict, max_length=32, description="overrides the first trial's setting, entry by entry"
     )
 
-
-def _by_name(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+    @model_validator(mode="before")
+    @classmethod
+    def _unpack(cls, data: Any) -> Any:
+        """Reads torch's own tuples, as recommendations show them: `betas` for `beta1` and `beta2`."""
+        known = {entry.name: entry for entry in optimizers.OPTIMIZERS}
+        entry = known.get(str(data.get("name"))) if isinstance(data, dict) else None
+        if entry is None:
+            return data
+        read = {part: entry.unpacked(data[part]) for part in ("space", "default") if part in data}
+        return {**data, **read}
 
 
 class Budget(_Strict):
@@ -89,7 +104,7 @@ class _Common(_Strict):
     name: str | None = Field(default=None, max_length=200, pattern=PRINTABLE)
     budget: Budget = Budget()
     batch_size: int = Field(default=64, ge=1, le=65536)
-    schedule: Schedule = Schedule(name="cosine", warmup=0.05)
+    schedule: Annotated[Schedule, BeforeValidator(_by_name)] = Schedule(name="cosine", warmup=0.05)
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pruning: Pruning = Pruning()
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -299,6 +314,9 @@ def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
             default[name] = (
                 allowed.nearest(entry.default[name]) if name in choice.space else entry.default[name]
             )
+    for switch, needed in entry.needs.items():
+        if space[needed] == 0 and switch not in choice.space:
+            space[switch] = default[switch] = False  # plain SGD was asked for, and nothing said of Nesterov
     _switches(entry, space, field)
     return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
 

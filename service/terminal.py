@@ -208,13 +208,28 @@ def recommendation_table(found: Sequence[Recommendation]) -> Table:
 
 
 def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
-    lines: list[Text] = []
+    lines: list[RenderableType] = []
     for entry in entries:
+        details = dict(entry.details)
+        searched = details.pop("hyperparameters", [])
         lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
-        lines += [
-            Text(f"    {name}: {json.dumps(value)}", style="dim") for name, value in entry.details.items()
-        ]
+        lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in details.items()]
+        if searched:
+            table = Table("    hyperparameter", "default", "range", "scale", box=None)
+            for one in searched:
+                table.add_row(f"    {one['name']}", _value(one["default"]), *_range(one["space"]))
+            lines.append(table)
     return Group(*lines)
+
+
+def _range(space: dict[str, Any]) -> tuple[str, str]:
+    if "choices" in space:
+        return ", ".join(map(str, space["choices"])), ""
+    return f"{space['low']:g} to {space['high']:g}", str(space["scale"])
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _of(warning: JobWarning) -> str:

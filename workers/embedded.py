@@ -245,7 +245,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         home = Home(host=options.host, port=options.port, data=options.data, workers=options.workers)
-    except CannotStart as error:
+    except (CannotStart, OSError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -253,6 +253,7 @@ def main() -> int:
     try:
         home.start(_announce(home))
         home.watch()
+        print("ending; what is unfinished goes on at the next start", flush=True)
     except (CannotStart, RuntimeError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1

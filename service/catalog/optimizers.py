@@ -56,6 +56,19 @@ class OptimizerEntry:
     needs: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[str, ...] = ("lr",)
 
+    def unpacked(self, given: Any) -> Any:
+        """`given` with torch's tuples as the scalars of the space; what cannot be read so stays as it is."""
+        if not isinstance(given, dict):
+            return given
+        read: dict[str, Any] = {}
+        for name, value in given.items():
+            parts = self.packed.get(name, ())
+            if isinstance(value, list | tuple) and len(value) == len(parts):
+                read |= dict(zip(parts, value, strict=True))
+            else:
+                read[name] = value
+        return read
+
     def limits(self, name: str) -> Dimension:
         """What the hyperparameter may be at all."""
         return self.narrower.get(name, LIMITS[name])

@@ -23,7 +23,6 @@ _DONE = (
     TrialState.PRUNED,
     TrialState.DIVERGED,
     TrialState.FAILED,
-    TrialState.CANCELLED,
 )
 
 

@@ -67,7 +67,7 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
             return _unknown(field, context["tag"], allowed, f"{what}no such type", context["tag"])
         case "literal_error" | "enum":
             allowed = re.findall(r"'([^']*)'", context["expected"])
-            return _unknown(field, str(value), allowed, f"{what}not allowed", value)
+            return _unknown(field, str(value), allowed, f"{what}{str(value)[:80]!r} is not allowed", value)
         case "missing":
             said = "is required, and missing"
         case _:
@@ -77,14 +77,14 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
 
 
 def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) -> FieldProblem:
-    near = difflib.get_close_matches(name[:100].lower(), allowed or [], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100].lower(), allowed or [], n=1, cutoff=0.6)
     guess = f"did you mean {near[0]!r}? " if near else ""
     return FieldProblem(
         field=field,
         value=value,
         allowed=allowed,
         nearest=near[0] if near else None,
-        detail=f"{said}; {guess}There are: {', '.join(allowed or [])}",
+        detail=f"{said}; {guess}there are: {', '.join(allowed or [])}",
     )
 
 

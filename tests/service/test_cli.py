@@ -30,6 +30,15 @@ def test_a_spec_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     assert "a job spec is a JSON object" in RUN.invoke(app, ["submit", "-"], input="[1]").output
 
 
+def test_what_is_no_json_or_no_free_path_is_said_so(tmp_path: Path) -> None:
+    assert "NaN is no number in JSON" in RUN.invoke(app, ["submit", "-"], input='{"seed": NaN}').output
+    (tmp_path / "mine.txt").write_text("precious")
+    found = RUN.invoke(app, ["export", "x", "--to", str(tmp_path / "mine.txt")])
+    assert found.exit_code == 2
+    assert "--force" in found.output
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+
+
 def test_an_unknown_catalog_is_said_so() -> None:
     found = RUN.invoke(app, ["catalog", "optimisers"])
     assert found.exit_code == 2

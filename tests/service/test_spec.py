@@ -61,6 +61,26 @@ def test_a_range_that_the_user_sets_holds_for_the_first_trial_too() -> None:
     assert chosen.default["weight_decay"] == 0.0, "the catalog's own setting stands"
 
 
+def test_what_torch_packs_may_be_given_packed() -> None:
+    config = {"lr": 0.01, "betas": [0.8, 0.99], "eps": 1e-9, "weight_decay": 0.1}
+    (chosen,) = resolved(optimizers=[{"name": "adamw", "default": config}]).optimizers
+    assert optimizer("adamw").arguments(chosen.default) == {**config, "betas": (0.8, 0.99)}
+    (fixed,) = resolved(optimizers=[{"name": "adamw", "space": {"betas": [0.8, 0.99]}}]).optimizers
+    assert set(fixed.searched) == {"lr", "eps", "weight_decay"}
+
+
+def test_a_name_alone_stands_for_its_entry() -> None:
+    spec = resolved(workload={"dataset": "digits", "model": "mlp"}, schedule="constant")
+    assert spec.workload == resolved().workload
+    assert spec.schedule.name == "constant"
+
+
+def test_plain_sgd_is_momentum_0() -> None:
+    (chosen,) = resolved(optimizers=[{"name": "sgd", "space": {"momentum": 0}}]).optimizers
+    assert chosen.default["nesterov"] is False
+    assert set(chosen.searched) == {"lr", "weight_decay"}
+
+
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"optimizers": ["adamww"]}, "optimizers.0.name", "did you mean 'adamw'"),
     ({"optimizers": ["adam", "adam"]}, "optimizers.1.label", "two optimizers are labeled 'adam'"),
@@ -76,7 +96,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "allowed: 0 to 0.9999",
     ),
     ({"optimizers": [{"name": "adabelief", "space": {"beta1": 0}}]}, "optimizers.0.space.beta1", "0.001"),
-    ({"optimizers": [{"name": "sgd", "space": {"momentum": 0}}]}, "optimizers.0.space.nesterov", "needs"),
+    (
+        {"optimizers": [{"name": "sgd", "space": {"momentum": 0, "nesterov": True}}]},
+        "optimizers.0.space.nesterov",
+        "needs",
+    ),
     ({"optimizers": [{"name": "sgd", "default": {"lr": "x"}}]}, "optimizers.0.default.lr", "cannot be 'x'"),
     ({"budget": {"trials": 10, "replicates": 3}}, "budget.trials", "the nearest that can is 9"),
     (
