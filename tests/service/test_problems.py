@@ -52,7 +52,7 @@ def lr(**space: Any) -> dict[str, Any]:
             "the nearest that can is 6",
         ),
         ({**BODY, "schedule": {"name": "cosin"}}, "schedule.name", "cosine", "did you mean 'cosine'"),
-        ({**BODY, "device": "gpu"}, "device", "cpu", "There are: auto, cpu, cuda"),
+        ({**BODY, "device": "gpu"}, "device", "cpu", "there are: auto, cpu, cuda"),
         ({}, "workload", None, "required"),
         ({"workload": {"dataset": {"name": "wine"}}}, "workload.model", None, "required"),
         (
