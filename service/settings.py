@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -47,7 +46,3 @@ class Settings(BaseSettings):
     )
     worker_alive_s: float = Field(default=15.0, gt=0, description="a worker not seen for this long is gone")
     events_s: float = Field(default=0.5, gt=0, description="how often an event stream looks for changes")
-
-    @cached_property
-    def is_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
