@@ -1,20 +1,49 @@
 """The AdaBelief update of one tensor, once, in the letters and the order of the paper.
 
-Nothing here knows of optimizers: the tensors are real, dense and of one dtype, the hyperparameters are
-numbers. The order of the operations is part of the contract, because it fixes every rounding; with it the
-result is bit for bit that of ``adabelief-pytorch`` 0.2.1 wherever that is sane.
+Every path of the optimizer runs these lines: tensor by tensor, packed, compiled, captured in a graph, under
+autograd. The tensors are real, dense and of one dtype. A hyperparameter is a number, or a tensor that
+broadcasts against theta: of 0 dimensions where reading its value would stop a device, or a column where the
+rows of theta belong to different runs.
+
+With numbers, the order of the operations is part of the contract, because it fixes every rounding; with it
+the result is bit for bit that of ``adabelief-pytorch`` 0.2.1 wherever that is sane.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["rectification", "update_"]
+__all__ = ["Coefficients", "apply_", "coefficients", "rectification", "update_"]
+
+Scalar = float | Tensor
 
 
-def rectification(t: float, beta2: float) -> float | None:
-    r"""RAdam's factor for step t, with the bias correction of s in it, or None while t is too small.
+class Coefficients(NamedTuple):
+    r"""All that step t multiplies its tensors by, worked out before any of them is touched."""
+
+    sign: Scalar
+    """Factor of g: -1 to ascend."""
+    coupled: Scalar
+    r"""How much of theta joins g: :math:`\lambda` of the coupled weight decay, else 0."""
+    shrink: Scalar
+    r"""Factor of theta: :math:`1 - \mathrm{lr} \lambda` of the decoupled weight decay, else 1."""
+    beta1: Scalar
+    gain1: Scalar
+    r""":math:`1 - \beta_1`"""
+    beta2: Scalar
+    gain2: Scalar
+    r""":math:`1 - \beta_2`"""
+    eps: Scalar
+    root: Scalar
+    r""":math:`\sqrt{1 - \beta_2^t}`; 1 where it stands in ``size``; 0 for no denominator at all."""
+    size: Scalar
+    r"""The step size: :math:`\mathrm{lr} / (1 - \beta_1^t)`, rectified where that is on."""
+
+
+def rectification(t: Scalar, beta2: Scalar) -> Scalar:
+    r"""RAdam's factor for step t, with the bias correction of s in it, or 0 while t is too small.
 
     .. math::
         \rho_\infty &= 2 / (1 - \beta_2) - 1 \\
@@ -26,11 +55,11 @@ def rectification(t: float, beta2: float) -> float | None:
         beta2: the decay rate of s.
 
     Returns:
-        :math:`r_t \sqrt{1 - \beta_2^t}` once :math:`\rho_t \ge 5`, else None. At ``beta2 <= 2/3`` that is
-        None for every t.
+        :math:`r_t \sqrt{1 - \beta_2^t}` once :math:`\rho_t \ge 5`, else 0. At ``beta2 <= 2/3`` that is 0 for
+        every t.
 
     Example:
-        >>> [rectification(t, 0.999) is None for t in (1, 5, 6)]
+        >>> [rectification(t, 0.999) == 0 for t in (1, 5, 6)]
         [True, True, False]
 
     References:
@@ -39,9 +68,104 @@ def rectification(t: float, beta2: float) -> float | None:
     beta2_t = beta2**t
     rho_inf = 2 / (1 - beta2) - 1
     rho = rho_inf - 2 * t * beta2_t / (1 - beta2_t)
-    if rho < 5:
-        return None
-    return math.sqrt((1 - beta2_t) * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2))
+    if not isinstance(rho, Tensor) and rho < 5:
+        return 0.0
+    square = (1 - beta2_t) * (rho - 4) / (rho_inf - 4) * (rho - 2) / rho * rho_inf / (rho_inf - 2)
+    return torch.where(rho < 5, 0.0, _sqrt(square)) if isinstance(rho, Tensor) else _sqrt(square)
+
+
+def coefficients(
+    *,
+    t: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar = 0.0,
+    decoupled_weight_decay: bool = True,
+    fixed_decay: bool = False,
+    rectify: bool = False,
+    rectify_fallback: str = "sgd",
+    maximize: bool = False,
+) -> Coefficients:
+    """The scalars of step t; for the arguments see ``update_``.
+
+    Example:
+        >>> coefficients(t=1, lr=0.1, beta1=0.5, beta2=0.75, eps=1e-8).size
+        0.2
+    """
+    shrink: Scalar = 1.0
+    if decoupled_weight_decay:
+        decay = weight_decay if fixed_decay else lr * weight_decay
+        shrink = _where(lr == 0, 1.0, 1 - decay)
+    correction1, correction2 = 1 - beta1**t, 1 - beta2**t
+    if rectify:
+        r = rectification(t, beta2)
+        root = _where(r == 0, 0.0, 1.0)
+        size = _where(r == 0, 1.0 if rectify_fallback == "sgd" else 0.0, r) / correction1 * lr
+    else:
+        root, size = _sqrt(correction2), lr / correction1
+    return Coefficients(
+        sign=-1.0 if maximize else 1.0,
+        coupled=0.0 if decoupled_weight_decay else weight_decay,
+        shrink=shrink,
+        beta1=beta1,
+        gain1=1 - beta1,
+        beta2=beta2,
+        gain2=1 - beta2,
+        eps=eps,
+        root=root,
+        size=size,
+    )
+
+
+def apply_(
+    theta: Tensor,
+    g: Tensor,
+    m: Tensor,
+    s: Tensor,
+    s_max: Tensor | None,
+    c: Coefficients,
+    work: Tensor | None = None,
+) -> None:
+    """Take the step that c holds: change theta, m, s (and s_max) in place, and leave g as it is.
+
+    Args:
+        theta, g, m, s, s_max: as in ``update_``.
+        c: the step's coefficients; numbers that change nothing cost nothing.
+        work: memory of theta's shape for the values in between; without it they are allocated, as autograd
+            needs.
+    """
+    if not _is(c.sign, 1):
+        g = torch.mul(g, c.sign, out=work)
+    if isinstance(c.coupled, Tensor):
+        g = torch.add(g, theta * c.coupled, out=work)
+    elif c.coupled != 0:
+        g = torch.add(g, theta, alpha=c.coupled, out=work)
+    if not _is(c.shrink, 1):
+        theta.mul_(c.shrink)
+
+    _add_(m.mul_(c.beta1), g, c.gain1)
+    deviation = torch.sub(g, m, out=work)
+    _addcmul_(s.mul_(c.beta2), deviation, deviation, c.gain2).add_(c.eps)
+    if s_max is not None:
+        s = s_max.clamp_(min=s)
+    if _is(c.size, 0):
+        return  # else 0 * m / denominator could still turn -0.0 into 0.0, or 0 / 0 into nan
+
+    if _is(c.root, 0):
+        _add_(theta, m, -c.size)
+        return
+    denominator = torch.sqrt(s, out=work)
+    if not _is(c.root, 1):
+        denominator = torch.div(denominator, c.root, out=work)
+    denominator = torch.add(denominator, c.eps, out=work)
+    if isinstance(c.root, Tensor):
+        denominator = torch.where(c.root == 0, 1.0, denominator)
+    if isinstance(c.size, Tensor):
+        theta.sub_(torch.where(c.size == 0, 0.0, m / denominator * c.size))
+    else:
+        theta.addcdiv_(m, denominator, value=-c.size)
 
 
 def update_(
@@ -51,15 +175,16 @@ def update_(
     s: Tensor,
     s_max: Tensor | None = None,
     *,
-    t: float,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float = 0.0,
+    t: Scalar,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar = 0.0,
     decoupled_weight_decay: bool = True,
     fixed_decay: bool = False,
     rectify: bool = False,
+    rectify_fallback: str = "sgd",
     maximize: bool = False,
 ) -> None:
     r"""Take step t: change theta, m, s (and s_max) in place, and leave g as it is.
@@ -83,7 +208,7 @@ def update_(
             \hat m_t / (\sqrt{s_t} + \epsilon)
 
     and, while :math:`r_t` is undefined, :math:`\theta_t = \theta_{t-1} - \mathrm{lr} \; \hat m_t`: plain
-    SGD, whose steps grow with the gradient.
+    SGD, whose steps grow with the gradient; or nothing, where ``rectify_fallback`` is ``"skip"``.
 
     Args:
         theta: the parameter.
@@ -92,7 +217,7 @@ def update_(
         s: the variance of the gradients about that mean, zeros before step 1.
         s_max: the largest s so far, zeros before step 1; None for no AMSGrad.
         t: the number of this step, from 1.
-        lr: the learning rate; at 0 theta keeps every bit, whatever the decay, while m and s move on.
+        lr: the learning rate; at 0 theta keeps its value, whatever the decay, while m and s move on.
         beta1: the decay rate of m, in (0, 1).
         beta2: the decay rate of s, in [0, 1).
         eps: added to s and to its root.
@@ -100,6 +225,7 @@ def update_(
         decoupled_weight_decay: whether the decay shrinks theta rather than joins g.
         fixed_decay: whether the decoupled decay is not scaled by lr.
         rectify: whether to rectify the step as RAdam does.
+        rectify_fallback: ``"sgd"`` or ``"skip"``: what to do while that is undefined.
         maximize: whether to ascend.
 
     Example:
@@ -111,29 +237,54 @@ def update_(
         >>> theta
         tensor([0.9000, 1.1000])
 
+        Two runs at once, each with a learning rate of its own:
+
+        >>> theta, g, m, s = torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 3), torch.zeros(2, 3)
+        >>> lr = torch.tensor([[0.09], [0.18]])
+        >>> update_(theta, g, m, s, t=1, lr=lr, beta1=0.9, beta2=0.999, eps=1e-16)
+        >>> theta
+        tensor([[0.9000, 0.9000, 0.9000],
+                [0.8000, 0.8000, 0.8000]])
+
     References:
         Zhuang et al., AdaBelief Optimizer, Algorithm 2, https://arxiv.org/abs/2010.07468
     """
-    if maximize:
-        g = -g
-    if weight_decay != 0 and not decoupled_weight_decay:
-        g = g.add(theta, alpha=weight_decay)
-    elif weight_decay != 0 and lr != 0:
-        theta.mul_(1 - (weight_decay if fixed_decay else lr * weight_decay))
+    c = coefficients(
+        t=t,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        weight_decay=weight_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+        fixed_decay=fixed_decay,
+        rectify=rectify,
+        rectify_fallback=rectify_fallback,
+        maximize=maximize,
+    )
+    apply_(theta, g, m, s, s_max, c)
 
-    m.mul_(beta1).add_(g, alpha=1 - beta1)
-    deviation = g - m
-    s.mul_(beta2).addcmul_(deviation, deviation, value=1 - beta2).add_(eps)
-    if s_max is not None:
-        s = torch.maximum(s_max, s, out=s_max)
-    if lr == 0:
-        return  # else 0 * m / denominator could still turn -0.0 into 0.0, or 0 / 0 into nan
 
-    correction1, correction2 = 1 - beta1**t, 1 - beta2**t
-    if not rectify:
-        denominator = s.sqrt().div_(math.sqrt(correction2)).add_(eps)
-        theta.addcdiv_(m, denominator, value=-(lr / correction1))
-    elif (r := rectification(t, beta2)) is not None:
-        theta.addcdiv_(m, s.sqrt().add_(eps), value=-(r / correction1) * lr)
-    else:
-        theta.add_(m, alpha=-(1 / correction1) * lr)
+def _is(x: Scalar, value: float) -> bool:
+    """Whether x is a number of that value; a tensor is not asked, as that would wait for its device."""
+    return not isinstance(x, Tensor) and x == value
+
+
+def _where(condition: bool | Tensor, x: Scalar, y: Scalar) -> Scalar:
+    if isinstance(condition, Tensor):
+        return torch.where(condition, x, y)
+    return x if condition else y
+
+
+def _sqrt(x: Scalar) -> Scalar:
+    return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
+
+
+def _add_(x: Tensor, y: Tensor, scale: Scalar) -> Tensor:
+    """x += scale * y. torch takes numbers alone as ``alpha``, and rounds once with them."""
+    return x.add_(y * scale) if isinstance(scale, Tensor) else x.add_(y, alpha=scale)
+
+
+def _addcmul_(x: Tensor, y: Tensor, z: Tensor, scale: Scalar) -> Tensor:
+    """x += scale * y * z."""
+    return x.add_(y * z * scale) if isinstance(scale, Tensor) else x.addcmul_(y, z, value=scale)

@@ -1,23 +1,37 @@
-"""The torch optimizer around the update: its settings, its state, and which tensors it is applied to."""
+"""The torch optimizer around the update: its settings, its state, and which path its tensors take."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
-from numbers import Real
-from typing import Any, TypeVar, overload
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar, cast, overload
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT, StateDict
+from torch.optim.optimizer import (
+    Optimizer,
+    ParamsT,
+    StateDict,
+    _default_to_fused_or_foreach,
+    _use_grad_for_differentiable,
+)
 
-from adabelief.functional import update_
+from adabelief import checkpoints
+from adabelief.checkpoints import moment_dtype, step_tensor
+from adabelief.compiled import kernel
+from adabelief.functional import Coefficients, Scalar, coefficients
+from adabelief.paths import PLAIN, Kernel, Leaf, flat_leaf, run_each, run_kernel, run_packed
+from adabelief.settings import FILLED_IN, check
 
 __all__ = ["AdaBelief"]
 
 Loss = TypeVar("Loss")
+Group = dict[str, Any]
 
-_MOMENTS = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
-_FLAGS = ("decoupled_weight_decay", "fixed_decay", "rectify", "amsgrad", "maximize")
+_SPARSE = (
+    "AdaBelief needs dense gradients, got one of layout {layout}: rows without a gradient deviate from their "
+    "mean too, so every row moves at every step. Use sparse=False in the embedding, or "
+    "torch.optim.SparseAdam for it"
+)
+_ONE = torch.tensor(1.0, device="cpu")  # a number would be made a tensor again for every count
 
 
 class AdaBelief(Optimizer):
@@ -47,13 +61,27 @@ class AdaBelief(Optimizer):
             AdamW) rather than joins the gradient (as in Adam).
         fixed_decay: whether the decoupled decay is ``1 - weight_decay``, whatever the learning rate; without
             a meaning for the coupled one.
-        rectify: whether to rectify the step as RAdam does. Its first steps (five at beta2 = 0.999, all at
-            beta2 <= 2/3) are then plain SGD, which grow with the gradient.
+        rectify: whether to rectify the step as RAdam does. Off, as in the paper's Algorithm 2 and most of its
+            experiments; the reference package has it on. On, the first steps (five at beta2 = 0.999, all at
+            beta2 <= 2/3) are plain SGD, which grow with the gradient (51 units for one of 1e4 at lr 1e-3),
+            and a run of a few hundred steps is throttled to 3 to 40 % of its step size.
+        rectify_fallback: what those first steps are: ``"sgd"``, as in the reference package, or ``"skip"``,
+            which leaves the parameter alone while the moments fill.
         amsgrad: whether to divide by the largest s so far.
         maximize: whether to ascend.
+        foreach: whether to update small tensors together: the same bits on CPUs, in fewer calls. None: as
+            torch does, on accelerators only.
+        fused: whether to run one compiled kernel, which reads and writes each value once: the fastest path,
+            equal to the others but for the last bits. It needs a C++ compiler on the machine (elsewhere it
+            warns and takes the eager path), runs it once, for some ten to twenty seconds, and keeps the
+            kernel in ``~/.cache/adabelief``.
+        capturable: whether the step waits for no value of the device, so that a CUDA graph can hold it. The
+            counts of steps are then kept on the device, and each tensor is updated by itself.
+        differentiable: whether autograd passes through the step, also to a learning rate that is a tensor.
 
     Raises:
         ValueError: if a setting is out of its range, or no parameters are given.
+        RuntimeError: if two of foreach, fused and differentiable are asked for.
         TypeError: if ``params`` is not a collection of tensors, named tensors or groups.
 
     Example:
@@ -85,10 +113,15 @@ class AdaBelief(Optimizer):
         decoupled_weight_decay: bool = True,
         fixed_decay: bool = False,
         rectify: bool = False,
+        rectify_fallback: str = "sgd",
         amsgrad: bool = False,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
-        defaults: dict[str, Any] = {
+        defaults: Group = {
             "lr": lr,
             "betas": betas,
             "eps": eps,
@@ -96,13 +129,19 @@ class AdaBelief(Optimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "fixed_decay": fixed_decay,
             "rectify": rectify,
+            "rectify_fallback": rectify_fallback,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "fused": fused,
+            "capturable": capturable,
+            "differentiable": differentiable,
         }
-        _check(defaults)
+        check(defaults)
         super().__init__(params, defaults)
+        self._vectors = _Vectors()
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """Add a group of parameters; what it does not set is taken from the defaults.
 
         Args:
@@ -110,10 +149,11 @@ class AdaBelief(Optimizer):
 
         Raises:
             ValueError: if a setting is out of its range, or a parameter is in another group already.
+            RuntimeError: if two of foreach, fused and differentiable are asked for.
             TypeError: if it is not a dict of tensors or named tensors.
         """
         if isinstance(param_group, dict):
-            _check({**self.defaults, **param_group})
+            check({**self.defaults, **param_group})
         super().add_param_group(param_group)
 
     @overload
@@ -122,7 +162,7 @@ class AdaBelief(Optimizer):
     @overload
     def step(self, closure: Callable[[], Loss]) -> Loss: ...
 
-    @torch.no_grad()
+    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
         """Update every parameter that has a gradient.
 
@@ -135,149 +175,215 @@ class AdaBelief(Optimizer):
         Raises:
             RuntimeError: if a gradient is sparse.
         """
+        self._accelerator_graph_capture_health_check()
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._update(p, p.grad, group)
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:
+                if p.grad is not None and p.grad.layout is not torch.strided:
+                    raise RuntimeError(_SPARSE.format(layout=p.grad.layout))
+            if group["differentiable"]:
+                self._update_differentiably(params, group)
+            else:
+                self._update(params, group)
         return loss
 
-    def _update(self, p: Tensor, grad: Tensor, group: Mapping[str, Any]) -> None:
-        if grad.layout != torch.strided:
-            raise RuntimeError(
-                f"AdaBelief needs dense gradients, got one of layout {grad.layout}: rows without a gradient "
-                "deviate from their mean too, so every row moves at every step. Use sparse=False in the "
-                "embedding, or torch.optim.SparseAdam for it"
-            )
-        state = self._state(p, group["amsgrad"])
-        state["step"] += 1
-        m, s = _real(state["exp_avg"]), _real(state["exp_avg_var"])
-        lr, (beta1, beta2) = group["lr"], group["betas"]
-        # Half precision is computed in float32 and rounded once, when it is copied back.
-        stored = _real(p)
-        theta = stored.to(_moment_dtype(stored))
-        update_(
-            theta,
-            _real(grad.resolve_conj()).to(theta.dtype),
-            m,
-            s,
-            _real(state["max_exp_avg_var"]) if group["amsgrad"] else None,
-            t=state["step"].item(),
-            lr=lr.item() if isinstance(lr, Tensor) else lr,
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            decoupled_weight_decay=group["decoupled_weight_decay"],
-            fixed_decay=group["fixed_decay"],
-            rectify=group["rectify"],
-            maximize=group["maximize"],
-        )
-        if theta.dtype != stored.dtype:
-            stored.copy_(theta)
+    def _update(self, params: list[Tensor], group: Group) -> None:
+        foreach, fused = group["foreach"], group["fused"]
+        if foreach is None and fused is None:
+            _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
+        leaves = self._leaves(params, group)
+        if torch.compiler.is_compiling():
+            run_each(leaves)
+        elif fused:
+            run_kernel(leaves, partial(_kernel_for, amsgrad=group["amsgrad"]))
+        elif foreach:
+            run_packed(leaves)
+        else:
+            run_each(leaves)
 
-    def _state(self, p: Tensor, amsgrad: bool) -> dict[str, Any]:
+    def _leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+        amsgrad, lr = group["amsgrad"], group["lr"]
+        if group["capturable"] or torch.compiler.is_compiling():
+            leaves = []
+            for p in params:
+                state = self._state(p, group)
+                state["step"] += 1
+                wide_lr = _wide(lr, p) if isinstance(lr, Tensor) else lr
+                c = _coefficients(_wide(state["step"], p), wide_lr, group)
+                leaves.append(flat_leaf(_tensors(p, state, amsgrad), c))
+            return leaves
+        if isinstance(lr, Tensor):
+            lr = lr.item()
+        known: dict[float, Coefficients] = {}  # one object for each count of steps
+        leaves = []
+        for p in params:
+            state = self._state(p, group)
+            step = state["step"].add_(_ONE)
+            t = step.item()
+            if t not in known:
+                known[t] = _coefficients(t, lr, group)
+            leaves.append(self._vectors.leaf(p, state, amsgrad, known[t]))
+        return leaves
+
+    def _update_differentiably(self, params: list[Tensor], group: Group) -> None:
+        for p in params:
+            state = self._state(p, group)
+            state["step"] += 1
+            for name in checkpoints.MOMENTS:
+                if name in state:  # autograd keeps the last step's for its way back
+                    state[name] = state[name].clone()
+            c = _coefficients(state["step"].item(), group["lr"], group)
+            run_each([Leaf(_tensors(p, state, group["amsgrad"]), c, flat=False)])
+
+    def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
         state: dict[str, Any] = self.state[p]
         if not state:
-            state["step"] = _step_tensor(0.0)
+            state["step"] = step_tensor(0.0, p.device if group["capturable"] else None)
             state["exp_avg"] = _zeros(p)
             state["exp_avg_var"] = _zeros(p)
-        if amsgrad and "max_exp_avg_var" not in state:
+        if group["capturable"] and state["step"].device != p.device:
+            state["step"] = state["step"].to(p.device)
+        if group["amsgrad"] and "max_exp_avg_var" not in state:
             state["max_exp_avg_var"] = _zeros(p)
         return state
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load settings and state; the moments of parameters in half precision stay in float32.
 
+        Checkpoints of ``adabelief-pytorch`` are read too; the flags that they lack stay as they are here.
+
         Args:
             state_dict: what ``state_dict()`` of an optimizer with groups of the same sizes returned.
 
         Raises:
-            ValueError: if the groups differ in number or size.
+            ValueError: if the groups differ in number or size, or the state is another optimizer's.
         """
         final: StateDict = {}
 
-        def remember(_: Optimizer, loaded: StateDict) -> None:
-            final.update(loaded)
+        def read(_: Optimizer, loaded: StateDict) -> StateDict:
+            final.update(checkpoints.readable(loaded))
+            return dict(final)
 
         def restore(_: Optimizer) -> None:
-            keys = _params(final["param_groups"])
-            for key, p in zip(keys, _params(self.param_groups), strict=True):
-                if _moment_dtype(p) != p.dtype:
-                    for name, value in final["state"].get(key, {}).items():
-                        if name in _MOMENTS:
-                            self.state[p][name] = value.to(device=p.device, dtype=_moment_dtype(p))
+            checkpoints.restore_precision(self, final)
 
-        # The base class casts every moment to the dtype of its parameter, where an eps of 1e-16 becomes 0.
-        # These hooks stand around that cast: after the user's pre-hooks and before the user's post-hooks.
+        # These hooks stand around the base class's casts: after the user's pre-hooks, before the post-hooks.
         with (
-            self.register_load_state_dict_pre_hook(remember),
+            self.register_load_state_dict_pre_hook(read),
             self.register_load_state_dict_post_hook(restore, prepend=True),
         ):
             super().load_state_dict(state_dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._vectors = _Vectors()
         for group in self.param_groups:
-            for name in ("weight_decay", *_FLAGS):  # what other or older checkpoints may lack
+            for name in FILLED_IN:
                 group.setdefault(name, self.defaults[name])
             for p in group["params"]:
                 p_state = self.state.get(p, {})
-                if p_state and not isinstance(p_state["step"], Tensor):
-                    p_state["step"] = _step_tensor(float(p_state["step"]))
+                if p_state:
+                    step = p_state["step"]
+                    if not isinstance(step, Tensor):
+                        p_state["step"] = step_tensor(float(step), p.device if group["capturable"] else None)
+                    elif not group["capturable"]:
+                        p_state["step"] = step.cpu()
 
 
-def _check(group: Mapping[str, Any]) -> None:
-    lr, betas = group["lr"], group["betas"]
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            raise ValueError(f"Tensor lr must be 1-element, got one of shape {tuple(lr.shape)}")
-        lr = lr.item()
-    _check_number("lr", lr)
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ValueError(f"betas must be two numbers (beta1, beta2), got {betas!r}")
-    if betas[0] == 0:
-        raise ValueError(
-            f"betas[0] must be a number in (0, 1), got {betas[0]!r}: without memory the gradient is its own "
-            "mean, nothing deviates from it, and only eps bounds the step"
-        )
-    _check_number("betas[0]", betas[0], below=1, interval="(0, 1)")
-    _check_number("betas[1]", betas[1], below=1, interval="[0, 1)")
-    _check_number("eps", group["eps"])
-    _check_number("weight_decay", group["weight_decay"])
-    for name in _FLAGS:
-        if not isinstance(group[name], bool):
-            raise ValueError(f"{name} must be True or False, got {group[name]!r}")
+def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:
+    beta1, beta2 = group["betas"]
+    return coefficients(
+        t=t,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        eps=group["eps"],
+        weight_decay=group["weight_decay"],
+        decoupled_weight_decay=group["decoupled_weight_decay"],
+        fixed_decay=group["fixed_decay"],
+        rectify=group["rectify"],
+        rectify_fallback=group["rectify_fallback"],
+        maximize=group["maximize"],
+    )
 
 
-def _check_number(name: str, value: object, below: float = math.inf, interval: str = "[0, inf)") -> None:
-    if not isinstance(value, Real) or not 0 <= float(value) < below:  # so that nan is refused as well
-        raise ValueError(f"{name} must be a number in {interval}, got {value!r}")
+class _Vectors:
+    """The tensors of parameters as vectors, kept from step to step while they are where they were.
+
+    Making the views anew costs a small model as much as updating it. A vector holds its memory, so that no
+    address can come to mean something else, and whatever has been moved or replaced is noticed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[tuple[Any, ...], list[Tensor]]] = {}
+
+    def leaf(self, p: Tensor, state: dict[str, Any], amsgrad: bool, c: Coefficients) -> Leaf:
+        m, s, g = state["exp_avg"], state["exp_avg_var"], p.grad
+        s_max = state["max_exp_avg_var"] if amsgrad else None
+        assert g is not None
+        known = self._known.get(id(p))
+        if known is not None and type(g) is Tensor and g.is_contiguous() and not g.is_neg():
+            (m0, s0, s_max0, p_at, m_at, s_at, dtype), vectors = known
+            if (
+                m is m0
+                and s is s0
+                and s_max is s_max0
+                and p.data_ptr() == p_at
+                and m.data_ptr() == m_at
+                and s.data_ptr() == s_at
+                and g.dtype is dtype
+                and p.is_contiguous()
+                and g.numel() == vectors[0].numel()
+            ):
+                vectors = vectors.copy()
+                vectors[1] = g if g.dim() == 1 else g.view(-1)
+                return Leaf(vectors, c, flat=True)
+        tensors = _tensors(p, state, amsgrad)
+        leaf = flat_leaf(tensors, c)
+        if leaf.flat and p.is_contiguous() and p.dtype == g.dtype and not p.is_complex():
+            facts = m, s, s_max, p.data_ptr(), m.data_ptr(), s.data_ptr(), p.dtype
+            self._known[id(p)] = facts, leaf.tensors
+        return leaf
 
 
-def _params(groups: Iterable[Mapping[str, Any]]) -> Iterable[Any]:
-    return chain.from_iterable(group["params"] for group in groups)
+def _kernel_for(theta: Tensor, m: Tensor, amsgrad: bool) -> Kernel | None:
+    return kernel(theta.dtype, m.dtype, theta.device, amsgrad)
 
 
-def _step_tensor(t: float) -> Tensor:
-    # torch's convention: on the CPU, float32 or wider, so that bfloat16 as default cannot stop the count.
-    dtype = torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32
-    return torch.tensor(t, dtype=dtype, device="cpu")
-
-
-def _moment_dtype(p: Tensor) -> torch.dtype:
-    # bfloat16 would round beta2 * s back to s, and float16 would round eps to 0.
-    return torch.promote_types(p.dtype, torch.float32)
+def _tensors(p: Tensor, state: dict[str, Any], amsgrad: bool) -> list[Tensor]:
+    """theta, g, m, s and s_max: real, local, on memory that holds their values as they are."""
+    grad = p.grad
+    assert grad is not None
+    tensors = [p, grad, state["exp_avg"], state["exp_avg_var"]]
+    if amsgrad:
+        tensors.append(state["max_exp_avg_var"])
+    if grad.dtype != p.dtype:
+        tensors[1] = grad.to(p.dtype)
+    if type(p) not in PLAIN and hasattr(p, "to_local"):
+        tensors = [_local(x, p) for x in tensors]
+    if grad.is_conj() or grad.is_neg():
+        tensors[1] = tensors[1].resolve_conj().resolve_neg()
+    if p.is_complex():  # a pair of reals, each a parameter of its own
+        tensors = [torch.view_as_real(x) for x in tensors]
+    return tensors
 
 
 def _zeros(p: Tensor) -> Tensor:
-    return torch.zeros_like(p, dtype=_moment_dtype(p), memory_format=torch.preserve_format)
+    return torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
 
 
-def _real(x: Tensor) -> Tensor:
-    """A complex tensor as pairs of reals: its axes are parameters of their own."""
-    return torch.view_as_real(x) if x.is_complex() else x
+def _local(x: Any, p: Any) -> Tensor:
+    """The part of the DTensor x on this process, divided as the parameter p is."""
+    return cast(
+        Tensor, (x if x.placements == p.placements else x.redistribute(placements=p.placements)).to_local()
+    )
+
+
+def _wide(x: Tensor, p: Tensor) -> Tensor:
+    """A scalar on the device of p, in float64 where that has it: 1 - beta**t loses half the digits."""
+    return x.to(p.device, torch.float32 if p.device.type == "mps" else torch.float64).view(())

@@ -37,6 +37,7 @@ class OptimizerEntry:
 
     `target` is where its class is imported from; `fixed` are arguments that are not searched;
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
+    `faster` are arguments that make the same step take less time, so that only workers need them;
     `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
     `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
     `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
@@ -51,6 +52,7 @@ class OptimizerEntry:
     state_bytes: int
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    faster: Mapping[str, Value] = field(default_factory=dict)
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     narrower: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +138,7 @@ OPTIMIZERS = (
             "rectify": Categorical(choices=(False, True)),
         },
         fixed={"decoupled_weight_decay": True},
+        faster={"foreach": True},
         packed=BETAS,
         narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
         state_bytes=8,
@@ -145,6 +148,7 @@ OPTIMIZERS = (
         name="sgd",
         title="SGD with momentum",
         target="torch.optim.SGD",
+        faster={"fused": True},
         default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
         space={
             "lr": _log(1e-4, 5.0),
@@ -161,6 +165,7 @@ OPTIMIZERS = (
         name="adam",
         title="Adam",
         target="torch.optim.Adam",
+        faster={"fused": True},
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
@@ -171,6 +176,7 @@ OPTIMIZERS = (
         name="adamw",
         title="AdamW",
         target="torch.optim.AdamW",
+        faster={"fused": True},
         default={**ADAM_DEFAULT, "weight_decay": 1e-2},
         space={**ADAM_SPACE, "weight_decay": DECOUPLED},
         packed=BETAS,
@@ -216,6 +222,7 @@ OPTIMIZERS = (
         name="adagrad",
         title="Adagrad",
         target="torch.optim.Adagrad",
+        faster={"fused": True},
         default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
         state_bytes=4,

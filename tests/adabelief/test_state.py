@@ -20,8 +20,13 @@ SETTINGS: dict[str, Any] = {
     "decoupled_weight_decay": False,
     "fixed_decay": True,
     "rectify": True,
+    "rectify_fallback": "skip",
     "amsgrad": True,
     "maximize": True,
+    "foreach": True,
+    "fused": None,
+    "capturable": False,
+    "differentiable": False,
 }
 HALF = [torch.float16, torch.bfloat16]
 

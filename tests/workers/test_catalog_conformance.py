@@ -74,7 +74,7 @@ def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
     optimizer = optimizers.build(entry.name, entry.default, [torch.nn.Parameter(torch.zeros(2))])
     assert type(optimizer) is kind
     (group,) = optimizer.param_groups
-    for argument, value in {**entry.arguments(entry.default), **entry.fixed}.items():
+    for argument, value in {**entry.arguments(entry.default), **entry.fixed, **entry.faster}.items():
         assert group[argument] == value
 
 

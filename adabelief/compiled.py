@@ -1,0 +1,149 @@
+"""The update as one kernel, by torch's own compiler, from the lines of ``functional``.
+
+On CPUs the kernel is compiled ahead of time and kept in a folder, so that the compiler runs once on a machine
+and later processes neither wait for it nor import it. Elsewhere ``torch.compile`` does it, whose caches do
+the same. The coefficients come in as one tensor, so no schedule of any hyperparameter compiles again.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import adabelief.functional as functional
+from adabelief.functional import Coefficients, apply_
+from adabelief.paths import Kernel
+
+__all__ = ["cache_folder", "kernel"]
+
+
+class _Update(torch.nn.Module):
+    """The update of flat tensors in the form that torch.export and torch.compile take."""
+
+    def __init__(self, amsgrad: bool) -> None:
+        super().__init__()
+        self.amsgrad = amsgrad
+
+    def forward(self, tensors: list[Tensor]) -> None:
+        theta, g, m, s, *s_max, column = tensors
+        # In the dtype of m: half precision is computed in float32 and rounded once, when it is copied back.
+        wide = theta.to(m.dtype)
+        largest = s_max[0] if self.amsgrad else None
+        apply_(wide, g.to(m.dtype), m, s, largest, Coefficients(*column.unbind()))
+        theta.copy_(wide)
+
+
+def cache_folder() -> Path:
+    """Where kernels are kept: ``$XDG_CACHE_HOME/adabelief``, which is ``~/.cache/adabelief`` if not set."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adabelief"
+
+
+@cache
+def kernel(
+    dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool
+) -> Kernel | None:
+    """The compiled update for tensors of these dtypes on this device.
+
+    Compiled at the first call, which takes some ten to twenty seconds where the cache does not have it.
+
+    Args:
+        dtype: of theta and of g.
+        moment_dtype: of m, s, s_max and of the coefficients.
+        device: of all of them.
+        amsgrad: whether there is an s_max.
+
+    Returns:
+        A function of the list of vectors: theta, g, m, s, s_max where there is one, coefficients. None, after
+        a warning, where there is no compiler that works.
+    """
+    example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
+    example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
+    example += [torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
+    try:
+        return _ahead_of_time(example) if device.type == "cpu" else _just_in_time(example)
+    except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        warnings.warn(
+            f"fused=True: no compiler that works for {device.type} ({lines[0]}), so the eager path is used, "
+            "which is slower. A C++ compiler (g++, or what CXX names) and a cache folder that can be written "
+            "(XDG_CACHE_HOME) are needed; or say foreach=True",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def _just_in_time(example: list[Tensor]) -> Kernel:
+    compiled = torch.compile(_Update(amsgrad=len(example) == 6), dynamic=True, fullgraph=True)
+    compiled(example)
+    return compiled
+
+
+def _ahead_of_time(example: list[Tensor]) -> Kernel:
+    path = cache_folder() / f"{_fingerprint(example)}.pt2"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # To a file of its own first: of processes that compile at once, none sees half of another's.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            _compile(example, draft)
+            draft.replace(path)
+    # What torch._inductor.aoti_load_package does, without the two seconds that importing the compiler takes.
+    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    run: Kernel = loader.run
+    return run
+
+
+def _compile(example: list[Tensor], path: Path) -> None:
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise OSError(f"no {compiler} found")
+    size = torch.export.Dim("size", min=2)
+    shapes = [*({0: size} for _ in example[:-1]), None]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the compiler's own, on its insides
+        program = torch.export.export(
+            _Update(amsgrad=len(example) == 6), (example,), dynamic_shapes=(shapes,), strict=False
+        )
+        settings = {
+            "cpp.dynamic_threads": True,  # as many as the process that loads it has
+            "aot_inductor.precompile_headers": False,  # which pays from the second kernel on
+        }
+        import torch._inductor as inductor
+
+        try:
+            # Trust the flags that the CPU reports; trying each instruction set doubles the time.
+            inductor.aoti_compile_and_package(
+                program, package_path=str(path), inductor_configs={**settings, "cpp.vec_isa_ok": True}
+            )
+        except RuntimeError:  # a compiler that is older than the CPU
+            inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=settings)
+
+
+def _fingerprint(example: list[Tensor]) -> str:
+    """All that the compiled code depends on: the source, torch, the machine, the compiler, the dtypes."""
+    try:
+        cpu = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = next(line for line in cpu if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        flags = platform.processor()
+    facts = [
+        Path(functional.__file__).read_text(),
+        Path(__file__).read_text(),
+        torch.__version__,
+        platform.platform(),
+        torch.backends.cpu.get_cpu_capability(),
+        flags,
+        os.environ.get("CXX", ""),
+        *(str(x.dtype) for x in example),
+    ]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
