@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from torch import Tensor
 
 import adabelief.functional as functional
 from adabelief.functional import Coefficients, apply_
-from adabelief.paths import Kernel
 
-__all__ = ["cache_folder", "kernel"]
+__all__ = ["Kernel", "cache_folder", "kernel"]
+
+Kernel = Callable[[list[Tensor]], object]
+"""The update of vectors: theta, g, m, s, s_max where there is one, and the coefficients as one tensor."""
 
 
 class _Update(torch.nn.Module):
@@ -62,12 +65,14 @@ def kernel(
         amsgrad: whether there is an s_max.
 
     Returns:
-        A function of the list of vectors: theta, g, m, s, s_max where there is one, coefficients. None, after
-        a warning, where there is no compiler that works.
+        A function of the list of vectors: theta, g, m, s, s_max where there is one, coefficients. None where
+        ``ADABELIEF_COMPILE`` is 0 in the environment and, after a warning, where no compiler works.
     """
     example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
     example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
     example += [torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
+    if os.environ.get("ADABELIEF_COMPILE") == "0":
+        return None
     try:
         return _ahead_of_time(example) if device.type == "cpu" else _just_in_time(example)
     except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:

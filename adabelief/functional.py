@@ -23,6 +23,8 @@ Scalar = float | Tensor
 class Coefficients(NamedTuple):
     r"""All that step t multiplies its tensors by, worked out before any of them is touched."""
 
+    t: Scalar
+    """The number of the step, from 1."""
     sign: Scalar
     """Factor of g: -1 to ascend."""
     coupled: Scalar
@@ -37,7 +39,9 @@ class Coefficients(NamedTuple):
     r""":math:`1 - \beta_2`"""
     eps: Scalar
     root: Scalar
-    r""":math:`\sqrt{1 - \beta_2^t}`; 1 where it stands in ``size``; 0 for no denominator at all."""
+    r""":math:`\sqrt{1 - \beta_2^t}`; 1 where it stands in ``size``; infinite for no denominator at all."""
+    unroot: Scalar
+    """1 / root, by which tensors are multiplied: a kernel would divide anew for every entry."""
     size: Scalar
     r"""The step size: :math:`\mathrm{lr} / (1 - \beta_1^t)`, rectified where that is on."""
 
@@ -101,11 +105,12 @@ def coefficients(
     correction1, correction2 = 1 - beta1**t, 1 - beta2**t
     if rectify:
         r = rectification(t, beta2)
-        root = _where(r == 0, 0.0, 1.0)
+        root = _where(r == 0, math.inf, 1.0)
         size = _where(r == 0, 1.0 if rectify_fallback == "sgd" else 0.0, r) / correction1 * lr
     else:
         root, size = _sqrt(correction2), lr / correction1
     return Coefficients(
+        t=t,
         sign=-1.0 if maximize else 1.0,
         coupled=0.0 if decoupled_weight_decay else weight_decay,
         shrink=shrink,
@@ -115,6 +120,7 @@ def coefficients(
         gain2=1 - beta2,
         eps=eps,
         root=root,
+        unroot=1 / root,
         size=size,
     )
 
@@ -153,15 +159,16 @@ def apply_(
     if _is(c.size, 0):
         return  # else 0 * m / denominator could still turn -0.0 into 0.0, or 0 / 0 into nan
 
-    if _is(c.root, 0):
+    if _is(c.root, math.inf):
         _add_(theta, m, -c.size)
         return
     denominator = torch.sqrt(s, out=work)
-    if not _is(c.root, 1):
-        denominator = torch.div(denominator, c.root, out=work)
-    denominator = torch.add(denominator, c.eps, out=work)
-    if isinstance(c.root, Tensor):
-        denominator = torch.where(c.root == 0, 1.0, denominator)
+    if isinstance(c.unroot, Tensor):
+        denominator = torch.where(c.unroot == 0, 1.0, denominator * c.unroot + c.eps)
+    else:
+        if c.root != 1:
+            denominator = torch.div(denominator, c.root, out=work)
+        denominator = torch.add(denominator, c.eps, out=work)
     if isinstance(c.size, Tensor):
         theta.sub_(torch.where(c.size == 0, 0.0, m / denominator * c.size))
     else:

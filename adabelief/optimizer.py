@@ -1,24 +1,17 @@
 """The torch optimizer around the update: its settings, its state, and which path its tensors take."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar, cast, overload
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import (
-    Optimizer,
-    ParamsT,
-    StateDict,
-    _default_to_fused_or_foreach,
-    _use_grad_for_differentiable,
-)
+from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fused_or_foreach
 
 from adabelief import checkpoints
 from adabelief.checkpoints import moment_dtype, step_tensor
-from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, Scalar, coefficients
-from adabelief.paths import PLAIN, Kernel, Leaf, flat_leaf, run_each, run_kernel, run_packed
+from adabelief.leaves import Counts, Leaf, LeafMaker
+from adabelief.paths import run_each, run_fused, run_packed
 from adabelief.settings import FILLED_IN, check
 
 __all__ = ["AdaBelief"]
@@ -31,7 +24,6 @@ _SPARSE = (
     "mean too, so every row moves at every step. Use sparse=False in the embedding, or "
     "torch.optim.SparseAdam for it"
 )
-_ONE = torch.tensor(1.0, device="cpu")  # a number would be made a tensor again for every count
 
 
 class AdaBelief(Optimizer):
@@ -139,7 +131,8 @@ class AdaBelief(Optimizer):
         }
         check(defaults)
         super().__init__(params, defaults)
-        self._vectors = _Vectors()
+        self._leaves = LeafMaker()
+        self._counts = Counts()
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group of parameters; what it does not set is taken from the defaults.
@@ -162,7 +155,6 @@ class AdaBelief(Optimizer):
     @overload
     def step(self, closure: Callable[[], Loss]) -> Loss: ...
 
-    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
         """Update every parameter that has a gradient.
 
@@ -180,56 +172,63 @@ class AdaBelief(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            for p in params:
-                if p.grad is not None and p.grad.layout is not torch.strided:
-                    raise RuntimeError(_SPARSE.format(layout=p.grad.layout))
-            if group["differentiable"]:
-                self._update_differentiably(params, group)
-            else:
+        if torch.compiler.is_compiling():
+            # As torch's optimizers do: the updates are then a graph of their own, without gradients, in which
+            # the compiler writes in place.
+            torch._dynamo.graph_break()
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            for group in self.param_groups:
+                params = [p for p in group["params"] if p.grad is not None]
+                for p in params:
+                    if p.grad.layout is not torch.strided:
+                        raise RuntimeError(_SPARSE.format(layout=p.grad.layout))
                 self._update(params, group)
+        if torch.compiler.is_compiling():
+            torch._dynamo.graph_break()
         return loss
 
     def _update(self, params: list[Tensor], group: Group) -> None:
+        compiling = torch.compiler.is_compiling()
+        if group["differentiable"]:
+            run_each(self._differentiable_leaves(params, group))
+            return
+        leaves: Iterable[Leaf] = (
+            self._capturable_leaves(params, group)
+            if group["capturable"] or compiling
+            else self._plain_leaves(params, group)
+        )
         foreach, fused = group["foreach"], group["fused"]
         if foreach is None and fused is None:
             _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
-        leaves = self._leaves(params, group)
-        if torch.compiler.is_compiling():
-            run_each(leaves)
-        elif fused:
-            run_kernel(leaves, partial(_kernel_for, amsgrad=group["amsgrad"]))
-        elif foreach:
+        if fused and not compiling:
+            run_fused(leaves)
+        elif foreach and not compiling:
             run_packed(leaves)
         else:
             run_each(leaves)
 
-    def _leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+    def _plain_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
         amsgrad, lr = group["amsgrad"], group["lr"]
-        if group["capturable"] or torch.compiler.is_compiling():
-            leaves = []
-            for p in params:
-                state = self._state(p, group)
-                state["step"] += 1
-                wide_lr = _wide(lr, p) if isinstance(lr, Tensor) else lr
-                c = _coefficients(_wide(state["step"], p), wide_lr, group)
-                leaves.append(flat_leaf(_tensors(p, state, amsgrad), c))
-            return leaves
         if isinstance(lr, Tensor):
             lr = lr.item()
+        states = [self._state(p, group) for p in params]
         known: dict[float, Coefficients] = {}  # one object for each count of steps
         leaves = []
-        for p in params:
-            state = self._state(p, group)
-            step = state["step"].add_(_ONE)
-            t = step.item()
+        for p, state, t in zip(params, states, self._counts.advance(states), strict=True):
             if t not in known:
                 known[t] = _coefficients(t, lr, group)
-            leaves.append(self._vectors.leaf(p, state, amsgrad, known[t]))
+            leaves.append(self._leaves.leaf(p, p.grad, state, amsgrad, known[t]))  # type: ignore[arg-type]
         return leaves
 
-    def _update_differentiably(self, params: list[Tensor], group: Group) -> None:
+    def _capturable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
+        lr = group["lr"]
+        for p in params:
+            state = self._state(p, group)
+            state["step"] += 1
+            c = _coefficients(_wide(state["step"], p), _wide(lr, p) if isinstance(lr, Tensor) else lr, group)
+            yield self._leaves.leaf(p, p.grad, state, group["amsgrad"], c)  # type: ignore[arg-type]
+
+    def _differentiable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
         for p in params:
             state = self._state(p, group)
             state["step"] += 1
@@ -237,7 +236,8 @@ class AdaBelief(Optimizer):
                 if name in state:  # autograd keeps the last step's for its way back
                     state[name] = state[name].clone()
             c = _coefficients(state["step"].item(), group["lr"], group)
-            run_each([Leaf(_tensors(p, state, group["amsgrad"]), c, flat=False)])
+            tensors, *_ = LeafMaker().leaf(p, p.grad, state, group["amsgrad"], c)  # type: ignore[arg-type]
+            yield tensors, c, None
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
@@ -261,12 +261,15 @@ class AdaBelief(Optimizer):
             state_dict: what ``state_dict()`` of an optimizer with groups of the same sizes returned.
 
         Raises:
-            ValueError: if the groups differ in number or size, or the state is another optimizer's.
+            ValueError: if the groups differ in number or size, a setting is out of its range, or the state is
+                another optimizer's.
         """
         final: StateDict = {}
 
         def read(_: Optimizer, loaded: StateDict) -> StateDict:
             final.update(checkpoints.readable(loaded))
+            for group in final["param_groups"]:
+                check({**self.defaults, **group})
             return dict(final)
 
         def restore(_: Optimizer) -> None:
@@ -281,7 +284,8 @@ class AdaBelief(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._vectors = _Vectors()
+        self._leaves = LeafMaker()
+        self._counts = Counts()
         for group in self.param_groups:
             for name in FILLED_IN:
                 group.setdefault(name, self.defaults[name])
@@ -312,76 +316,8 @@ def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:
     )
 
 
-class _Vectors:
-    """The tensors of parameters as vectors, kept from step to step while they are where they were.
-
-    Making the views anew costs a small model as much as updating it. A vector holds its memory, so that no
-    address can come to mean something else, and whatever has been moved or replaced is noticed.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[tuple[Any, ...], list[Tensor]]] = {}
-
-    def leaf(self, p: Tensor, state: dict[str, Any], amsgrad: bool, c: Coefficients) -> Leaf:
-        m, s, g = state["exp_avg"], state["exp_avg_var"], p.grad
-        s_max = state["max_exp_avg_var"] if amsgrad else None
-        assert g is not None
-        known = self._known.get(id(p))
-        if known is not None and type(g) is Tensor and g.is_contiguous() and not g.is_neg():
-            (m0, s0, s_max0, p_at, m_at, s_at, dtype), vectors = known
-            if (
-                m is m0
-                and s is s0
-                and s_max is s_max0
-                and p.data_ptr() == p_at
-                and m.data_ptr() == m_at
-                and s.data_ptr() == s_at
-                and g.dtype is dtype
-                and p.is_contiguous()
-                and g.numel() == vectors[0].numel()
-            ):
-                vectors = vectors.copy()
-                vectors[1] = g if g.dim() == 1 else g.view(-1)
-                return Leaf(vectors, c, flat=True)
-        tensors = _tensors(p, state, amsgrad)
-        leaf = flat_leaf(tensors, c)
-        if leaf.flat and p.is_contiguous() and p.dtype == g.dtype and not p.is_complex():
-            facts = m, s, s_max, p.data_ptr(), m.data_ptr(), s.data_ptr(), p.dtype
-            self._known[id(p)] = facts, leaf.tensors
-        return leaf
-
-
-def _kernel_for(theta: Tensor, m: Tensor, amsgrad: bool) -> Kernel | None:
-    return kernel(theta.dtype, m.dtype, theta.device, amsgrad)
-
-
-def _tensors(p: Tensor, state: dict[str, Any], amsgrad: bool) -> list[Tensor]:
-    """theta, g, m, s and s_max: real, local, on memory that holds their values as they are."""
-    grad = p.grad
-    assert grad is not None
-    tensors = [p, grad, state["exp_avg"], state["exp_avg_var"]]
-    if amsgrad:
-        tensors.append(state["max_exp_avg_var"])
-    if grad.dtype != p.dtype:
-        tensors[1] = grad.to(p.dtype)
-    if type(p) not in PLAIN and hasattr(p, "to_local"):
-        tensors = [_local(x, p) for x in tensors]
-    if grad.is_conj() or grad.is_neg():
-        tensors[1] = tensors[1].resolve_conj().resolve_neg()
-    if p.is_complex():  # a pair of reals, each a parameter of its own
-        tensors = [torch.view_as_real(x) for x in tensors]
-    return tensors
-
-
 def _zeros(p: Tensor) -> Tensor:
     return torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
-
-
-def _local(x: Any, p: Any) -> Tensor:
-    """The part of the DTensor x on this process, divided as the parameter p is."""
-    return cast(
-        Tensor, (x if x.placements == p.placements else x.redistribute(placements=p.placements)).to_local()
-    )
 
 
 def _wide(x: Tensor, p: Tensor) -> Tensor:

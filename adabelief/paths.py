@@ -6,65 +6,36 @@ for them it is the number of calls that costs. Neither changes a bit of the resu
 round every entry alike, as they do on CPUs. The memory that a step takes is a few chunks, whatever the model.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
+from adabelief import native
+from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, apply_
+from adabelief.leaves import Kind, Leaf
 
-__all__ = ["PLAIN", "Kernel", "Leaf", "flat_leaf", "run_each", "run_kernel", "run_packed"]
-
-Kernel = Callable[[list[Tensor]], object]
-"""A compiled update of vectors: theta, g, m, s, s_max where there is one; then the coefficients."""
-
-PLAIN = (Tensor, Parameter)
-"""Types of which a part means what it seems to; of a subclass only the whole is known."""
+__all__ = ["run_each", "run_fused", "run_packed"]
 
 PACKED = 2**14
 """Tensors of fewer elements are packed."""
 
 # Elements of a slice or a pack: what fits the cache of a core, what fills an accelerator.
-CPU_CHUNK, ACCELERATOR_CHUNK = 2**16, 2**24
-
-
-class Leaf(NamedTuple):
-    """A parameter and what belongs to it: real tensors of one shape, and the coefficients of its step.
-
-    If ``flat``, they are vectors over the memory of the originals; else they have no common order, or are of
-    a type of their own, and are only to be taken whole.
-    """
-
-    tensors: list[Tensor]
-    """theta, g, m, s and, with AMSGrad, s_max."""
-    c: Coefficients
-    flat: bool
-
-
-def flat_leaf(tensors: list[Tensor], c: Coefficients) -> Leaf:
-    """The leaf of theta, g, m, s (and s_max), as vectors where they have a common order."""
-    if all(type(x) in PLAIN for x in tensors):
-        if all(x.is_contiguous() for x in tensors):
-            return Leaf([x.view(-1) for x in tensors], c, flat=True)
-        stride = tensors[0].stride()
-        if all(x.stride() == stride and torch.ops.aten.is_non_overlapping_and_dense(x) for x in tensors):
-            return Leaf([x.as_strided((x.numel(),), (1,)) for x in tensors], c, flat=True)
-    return Leaf(tensors, c, flat=False)
+CPU_CHUNK, ACCELERATOR_CHUNK = 2**18, 2**24
 
 
 def run_each(leaves: Iterable[Leaf]) -> None:
     """Update every leaf by itself, in slices where it is large."""
-    for tensors, c, flat in leaves:
-        chunk = _chunk(tensors[0])
-        if not flat or tensors[0].numel() <= chunk:
+    for tensors, c, kind in leaves:
+        if kind is None:
             _apply(tensors, c)
-            continue
-        work = torch.empty(chunk, dtype=tensors[2].dtype, device=tensors[2].device)
-        for parts in zip(*(torch.split(x, chunk) for x in tensors), strict=True):
-            _apply(parts, c, work[: parts[0].numel()])
+        else:
+            for parts, work in _slices(tensors):
+                _apply(parts, c, work)
 
 
 def run_packed(leaves: Iterable[Leaf]) -> None:
@@ -73,36 +44,44 @@ def run_packed(leaves: Iterable[Leaf]) -> None:
         if len(pack) == 1:
             run_each(pack)
             continue
-        columns = list(zip(*(leaf.tensors for leaf in pack), strict=True))
+        columns = list(zip(*(tensors for tensors, _, _ in pack), strict=True))
         packed = [torch.cat(column) for column in columns]
-        _apply(packed, pack[0].c, torch.empty_like(packed[2]))
+        _apply(packed, pack[0][1], torch.empty_like(packed[2]))
+        del columns[1], packed[1]  # the gradients, which are as they were
         sizes = [x.numel() for x in columns[0]]
-        changed = [(x, column) for i, (x, column) in enumerate(zip(packed, columns, strict=True)) if i != 1]
         torch._foreach_copy_(
-            list(chain.from_iterable(column for _, column in changed)),
-            list(chain.from_iterable(torch.split(x, sizes) for x, _ in changed)),
+            list(chain.from_iterable(columns)),
+            list(chain.from_iterable(x.split_with_sizes(sizes) for x in packed)),
         )
 
 
-def run_kernel(leaves: Iterable[Leaf], kernel_for: Callable[[Tensor, Tensor], Kernel | None]) -> None:
-    """Update the leaves by the compiled kernel for theta and m; those without one as ``run_packed`` does."""
+def run_fused(leaves: Iterable[Leaf]) -> None:
+    """Update the leaves by compiled kernels; those that have none by torch's own, or else packed."""
     rest = []
-    of: tuple[object, ...] = ()
+    kind: Kind | None = None
+    c: Coefficients | None = None
     for leaf in leaves:
-        tensors, c, flat = leaf
-        theta, m = tensors[0], tensors[2]
-        if of != (theta.dtype, theta.device, m.dtype, c):
-            of = theta.dtype, theta.device, m.dtype, c
-            kernel = kernel_for(theta, m)
-            column = _column(leaf)
-        if kernel is None or not flat:
+        tensors, leaf_c, leaf_kind = leaf
+        if leaf_kind is not kind or leaf_c is not c:
+            kind, c = leaf_kind, leaf_c
+            run = None if kind is None else kernel(*kind)
+            column = _column(c, tensors[2])
+        if run is None:
             rest.append(leaf)
         else:
-            kernel([*tensors, column])
-    run_packed(rest)
+            run([*tensors, column])
+    for pack in _packs(rest):
+        tensors, c, kind = pack[0]
+        if not native.suits(c, kind):
+            run_packed(pack)
+        elif len(pack) > 1:
+            native.update_(list(zip(*(tensors for tensors, _, _ in pack), strict=True)), c)
+        else:
+            for parts, work in _slices(tensors):
+                native.update_([[x] for x in parts], c, work)
 
 
-def _apply(tensors: Iterable[Tensor], c: Coefficients, work: Tensor | None = None) -> None:
+def _apply(tensors: Sequence[Tensor], c: Coefficients, work: Tensor | None = None) -> None:
     theta, g, m, s, *s_max = tensors
     # Half precision is computed in float32 and rounded once, when it is copied back.
     wide = theta.to(m.dtype)
@@ -111,38 +90,53 @@ def _apply(tensors: Iterable[Tensor], c: Coefficients, work: Tensor | None = Non
         theta.copy_(wide)
 
 
-def _chunk(x: Tensor) -> int:
-    return CPU_CHUNK if x.device.type == "cpu" else ACCELERATOR_CHUNK
+def _slices(tensors: list[Tensor]) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
+    """The vectors in slices, or whole if they fit a chunk, with memory for the values in between."""
+    theta, _, m, *_ = tensors
+    chunk = _chunk(theta.device)
+    if theta.numel() <= chunk:
+        yield tensors, torch.empty_like(m)
+        return
+    work = torch.empty(chunk, dtype=m.dtype, device=m.device)
+    for parts in zip(*(torch.split(x, chunk) for x in tensors), strict=True):
+        yield parts, work[: parts[0].numel()]
+
+
+def _chunk(device: torch.device) -> int:
+    return CPU_CHUNK if device.type == "cpu" else ACCELERATOR_CHUNK
 
 
 def _packs(leaves: Iterable[Leaf]) -> Iterator[list[Leaf]]:
     """The large leaves one by one; the small ones that may be updated as one, no more than fit a chunk."""
-    packs: dict[object, list[Leaf]] = {}
-    sizes: dict[object, int] = {}
+    packs: dict[tuple[int, int], list[Leaf]] = {}
+    room: dict[tuple[int, int], int] = {}
     for leaf in leaves:
-        theta, _, m = leaf.tensors[:3]
-        size = theta.numel()
-        if size >= PACKED or not leaf.flat:
+        tensors, c, kind = leaf
+        size = tensors[0].numel()
+        if kind is None or size >= PACKED:
             yield [leaf]
             continue
-        # Coefficients that are tensors are equal only where they are the same.
-        kind = theta.dtype, m.dtype, theta.device, leaf.c
-        sizes[kind] = sizes.get(kind, 0) + size
-        if sizes[kind] > _chunk(theta):
-            yield packs.pop(kind)
-            sizes[kind] = size
-        packs.setdefault(kind, []).append(leaf)
+        key = id(kind), id(c)  # by identity, as to compare tensors would be to wait for them
+        if size > room.get(key, 0):
+            if key in packs:
+                yield packs[key]
+            packs[key] = []
+            room[key] = _chunk(kind[2])
+        packs[key].append(leaf)
+        room[key] -= size
     yield from packs.values()
 
 
-def _column(leaf: Leaf) -> Tensor:
+def _column(c: Coefficients, m: Tensor) -> Tensor:
     """The coefficients as one tensor, as a kernel takes them."""
-    c, dtype, device = leaf.c, leaf.tensors[2].dtype, leaf.tensors[2].device
-    if not any(isinstance(x, Tensor) for x in c):
-        return torch.tensor(cast(tuple[float, ...], c), dtype=dtype, device=device)
+    if not isinstance(c.size, Tensor) and not isinstance(c.shrink, Tensor):
+        numbers = array("d" if m.dtype == torch.float64 else "f", cast(tuple[float, ...], c))
+        return torch.frombuffer(numbers, dtype=m.dtype).to(m.device)  # a third of the time of torch.tensor
     return torch.stack(
         [
-            x.to(device, dtype) if isinstance(x, Tensor) else torch.full((), x, dtype=dtype, device=device)
+            x.to(m.device, m.dtype)
+            if isinstance(x, Tensor)
+            else torch.full((), x, dtype=m.dtype, device=m.device)
             for x in c
         ]
     )

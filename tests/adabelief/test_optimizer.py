@@ -146,32 +146,6 @@ def test_complex_is_a_pair_of_reals(dtype: torch.dtype, setting: dict[str, Any])
     assert optimizer.state[z]["exp_avg"].dtype == dtype
 
 
-def test_imaginary_gradient_moves_the_imaginary_axis() -> None:
-    z = torch.zeros(1, dtype=torch.complex64, requires_grad=True)
-    z.grad = torch.tensor([1j])
-    AdaBelief([z], lr=0.09).step()
-    assert z.real.item() == 0
-    assert z.imag.item() == pytest.approx(-0.1, rel=1e-6)  # lr / beta1, in float32
-
-
-def test_closure_has_gradients_even_under_no_grad() -> None:
-    p = param()
-    optimizer = AdaBelief([p])
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = p.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    with torch.no_grad():
-        assert optimizer.step(closure).item() == 4
-        assert not torch.is_grad_enabled()
-    assert bool((p < 1).all())
-    optimizer.step()
-    assert torch.is_grad_enabled()
-
-
 def losses(lr: float | Tensor, gamma: float = 0.9) -> Tensor:
     p = param()
     optimizer = AdaBelief([p], lr=lr)

@@ -1,0 +1,144 @@
+"""What belongs to a parameter at a step, as the update takes it: real, local, flat where it can be."""
+
+from operator import is_
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from adabelief.functional import Coefficients
+
+__all__ = ["Counts", "Kind", "Leaf", "LeafMaker"]
+
+Kind = tuple[torch.dtype, torch.dtype, torch.device, bool]
+"""The dtype of theta, the dtype of its moments, their device, and whether there is an s_max."""
+
+Leaf = tuple[list[Tensor], Coefficients, Kind | None]
+"""theta, g, m, s and, with AMSGrad, s_max, of one shape; the coefficients of the step; and the kind, if these
+tensors are vectors over the memory of the originals. If not, they have no common order, or are of a type of
+their own, and are only to be taken whole. Leaves of a kind have the same object for it.
+
+A plain tuple, as one is made for every parameter at every step.
+"""
+
+PLAIN = (Tensor, Parameter)
+"""Types of which a part means what it seems to."""
+
+_ONE = torch.tensor(1.0, device="cpu")  # a number would be made a tensor at every step
+
+
+class Counts:
+    """Counts the steps of parameters, on the CPU.
+
+    The counts of those that first step together become elements of one vector, so that one addition does for
+    all of them: one addition each would be a tenth of the step of a small model.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, list[Tensor]]] = {}
+
+    def advance(self, states: list[dict[str, Any]]) -> list[float]:
+        """Add one to the ``step`` of each state, and give the new counts."""
+        if not states:
+            return []
+        steps = [state["step"] for state in states]
+        first = id(steps[0])
+        # Of layers that come and go at random there is no end of sets, so not each gets a vector.
+        if first not in self._known and len(self._known) < 16 and len({x.dtype for x in steps}) == 1:
+            vector = torch.stack(steps)
+            steps = list(vector.unbind())
+            for state, step in zip(states, steps, strict=True):
+                state["step"] = step
+            first = id(steps[0])
+            self._known[first] = vector, steps
+        vector, elements = self._known.get(first, (_ONE, []))
+        if len(steps) == len(elements) and all(map(is_, steps, elements)):
+            counts: list[float] = vector.add_(_ONE).tolist()
+            return counts
+        torch._foreach_add_(steps, _ONE, alpha=1.0)
+        return [step.item() for step in steps]
+
+
+class LeafMaker:
+    """Makes leaves, and keeps the vectors from step to step while the tensors are where they were.
+
+    Making four views a step costs a small model as much as updating it. A vector holds its memory, so that no
+    address can come to mean something else, and whatever has been moved or replaced is noticed.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[Kind, Kind] = {}
+        self._known: dict[int, tuple[Any, ...]] = {}
+
+    def leaf(self, p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool, c: Coefficients) -> Leaf:
+        """The leaf of the parameter p.
+
+        Args:
+            p: the parameter.
+            g: its gradient, dense.
+            state: ``exp_avg``, ``exp_avg_var`` and, with AMSGrad, ``max_exp_avg_var``.
+            amsgrad: whether s_max is wanted.
+            c: the coefficients of its step.
+        """
+        m, s = state["exp_avg"], state["exp_avg_var"]
+        known = self._known.get(id(p))
+        if known is not None and type(g) is Tensor and g.is_contiguous():
+            m0, s0, p_at, m_at, s_at, size, kind, theta, m_vector, s_vector = known
+            if (
+                m is m0
+                and s is s0
+                and p.data_ptr() == p_at
+                and m.data_ptr() == m_at
+                and s.data_ptr() == s_at
+                and g.numel() == size
+                and p.is_contiguous()
+                and g.dtype is kind[0]
+                and not g.is_neg()
+                and not amsgrad
+            ):
+                return [theta, g if g.dim() == 1 else g.view(-1), m_vector, s_vector], c, kind
+        tensors = _real(p, g, state, amsgrad)
+        vectors = _flat(tensors)
+        if vectors is None:
+            return tensors, c, None
+        kind = vectors[0].dtype, vectors[2].dtype, vectors[0].device, amsgrad
+        kind = self._kinds.setdefault(kind, kind)
+        if not amsgrad and tensors[0] is p and p.is_contiguous():
+            addresses = p.data_ptr(), m.data_ptr(), s.data_ptr()
+            self._known[id(p)] = m, s, *addresses, p.numel(), kind, vectors[0], *vectors[2:]
+        return vectors, c, kind
+
+
+def _real(p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool) -> list[Tensor]:
+    """theta, g, m, s and s_max, with values that stand in memory as they are."""
+    if g.dtype != p.dtype:
+        g = g.to(p.dtype)
+    tensors = [p, g, state["exp_avg"], state["exp_avg_var"]]
+    if amsgrad:
+        tensors.append(state["max_exp_avg_var"])
+    if type(p) not in PLAIN and hasattr(p, "to_local"):
+        tensors = [_local(x, p) for x in tensors]
+    tensors[1] = tensors[1].resolve_conj().resolve_neg()
+    if p.is_complex():  # a pair of reals, each a parameter of its own
+        tensors = [torch.view_as_real(x) for x in tensors]
+    return tensors
+
+
+def _local(x: Any, p: Any) -> Tensor:
+    """The part of the DTensor x on this process, divided as the parameter p is."""
+    if x.placements != p.placements:
+        x = x.redistribute(placements=p.placements)
+    return cast(Tensor, x.to_local())
+
+
+def _flat(tensors: list[Tensor]) -> list[Tensor] | None:
+    """The tensors as vectors over the same memory, or None where they have no common order."""
+    if not all(type(x) in PLAIN for x in tensors):
+        return None
+    if all(x.is_contiguous() for x in tensors):
+        return [x.view(-1) for x in tensors]
+    stride = tensors[0].stride()
+    if all(x.stride() == stride and torch.ops.aten.is_non_overlapping_and_dense(x) for x in tensors):
+        return [x.as_strided((x.numel(),), (1,)) for x in tensors]
+    return None
