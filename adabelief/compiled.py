@@ -66,12 +66,13 @@ def kernel(
 
     Returns:
         A function of the list of vectors: theta, g, m, s, s_max where there is one, coefficients. None where
-        ``ADABELIEF_COMPILE`` is 0 in the environment and, after a warning, where no compiler works.
+        ``ADABELIEF_COMPILE`` is 0 in the environment, where tensors have no values (meta) and, after a
+        warning, where no compiler works.
     """
     example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
     example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
     example += [torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
-    if os.environ.get("ADABELIEF_COMPILE") == "0":
+    if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type == "meta":
         return None
     try:
         return _ahead_of_time(example) if device.type == "cpu" else _just_in_time(example)

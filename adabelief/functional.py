@@ -101,7 +101,8 @@ def coefficients(
     shrink: Scalar = 1.0
     if decoupled_weight_decay:
         decay = weight_decay if fixed_decay else lr * weight_decay
-        shrink = _where(lr == 0, 1.0, 1 - decay)
+        none = torch.ones_like(lr) if isinstance(lr, Tensor) else 1.0
+        shrink = _where(lr == 0, none, 1 - decay)
     correction1, correction2 = 1 - beta1**t, 1 - beta2**t
     if rectify:
         r = rectification(t, beta2)

@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from adabelief.functional import Coefficients
 
-__all__ = ["Counts", "Kind", "Leaf", "LeafMaker"]
+__all__ = ["Counts", "Kind", "Leaf", "LeafMaker", "real_tensors"]
 
 Kind = tuple[torch.dtype, torch.dtype, torch.device, bool]
 """The dtype of theta, the dtype of its moments, their device, and whether there is an s_max."""
@@ -98,7 +98,7 @@ class LeafMaker:
                 and not amsgrad
             ):
                 return [theta, g if g.dim() == 1 else g.view(-1), m_vector, s_vector], c, kind
-        tensors = _real(p, g, state, amsgrad)
+        tensors = real_tensors(p, g, state, amsgrad)
         vectors = _flat(tensors)
         if vectors is None:
             return tensors, c, None
@@ -110,8 +110,8 @@ class LeafMaker:
         return vectors, c, kind
 
 
-def _real(p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool) -> list[Tensor]:
-    """theta, g, m, s and s_max, with values that stand in memory as they are."""
+def real_tensors(p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool) -> list[Tensor]:
+    """theta, g, m, s and, with AMSGrad, s_max, with values that stand in memory as they are."""
     if g.dtype != p.dtype:
         g = g.to(p.dtype)
     tensors = [p, g, state["exp_avg"], state["exp_avg_var"]]

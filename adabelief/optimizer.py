@@ -1,6 +1,6 @@
 """The torch optimizer around the update: its settings, its state, and which path its tensors take."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
 import torch
@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fus
 from adabelief import checkpoints
 from adabelief.checkpoints import moment_dtype, step_tensor
 from adabelief.functional import Coefficients, Scalar, coefficients
-from adabelief.leaves import Counts, Leaf, LeafMaker
+from adabelief.leaves import Counts, Leaf, LeafMaker, real_tensors
 from adabelief.paths import run_each, run_fused, run_packed
 from adabelief.settings import FILLED_IN, check
 
@@ -188,24 +188,18 @@ class AdaBelief(Optimizer):
         return loss
 
     def _update(self, params: list[Tensor], group: Group) -> None:
-        compiling = torch.compiler.is_compiling()
-        if group["differentiable"]:
-            run_each(self._differentiable_leaves(params, group))
+        if group["differentiable"] or torch.compiler.is_compiling():
+            run_each(self._whole_leaves(params, group))
             return
-        leaves: Iterable[Leaf] = (
-            self._capturable_leaves(params, group)
-            if group["capturable"] or compiling
-            else self._plain_leaves(params, group)
-        )
         foreach, fused = group["foreach"], group["fused"]
         if foreach is None and fused is None:
             _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
-        if fused and not compiling:
-            run_fused(leaves)
-        elif foreach and not compiling:
-            run_packed(leaves)
-        else:
-            run_each(leaves)
+        run = run_fused if fused else run_packed if foreach else run_each
+        run(
+            self._capturable_leaves(params, group)
+            if group["capturable"]
+            else self._plain_leaves(params, group)
+        )
 
     def _plain_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
         amsgrad, lr = group["amsgrad"], group["lr"]
@@ -217,27 +211,30 @@ class AdaBelief(Optimizer):
         for p, state, t in zip(params, states, self._counts.advance(states), strict=True):
             if t not in known:
                 known[t] = _coefficients(t, lr, group)
-            leaves.append(self._leaves.leaf(p, p.grad, state, amsgrad, known[t]))  # type: ignore[arg-type]
+            leaves.append(self._leaves.leaf(p, _gradient(p), state, amsgrad, known[t]))
         return leaves
 
     def _capturable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
-        lr = group["lr"]
         for p in params:
             state = self._state(p, group)
             state["step"] += 1
-            c = _coefficients(_wide(state["step"], p), _wide(lr, p) if isinstance(lr, Tensor) else lr, group)
-            yield self._leaves.leaf(p, p.grad, state, group["amsgrad"], c)  # type: ignore[arg-type]
+            c = _coefficients(_wide(state["step"], p), _wide(group["lr"], p), group)
+            yield self._leaves.leaf(p, _gradient(p), state, group["amsgrad"], c)
 
-    def _differentiable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
+    def _whole_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+        """Leaves of which a compiler, or autograd, can follow every operation."""
+        leaves: list[Leaf] = []
         for p in params:
             state = self._state(p, group)
             state["step"] += 1
-            for name in checkpoints.MOMENTS:
-                if name in state:  # autograd keeps the last step's for its way back
-                    state[name] = state[name].clone()
-            c = _coefficients(state["step"].item(), group["lr"], group)
-            tensors, *_ = LeafMaker().leaf(p, p.grad, state, group["amsgrad"], c)  # type: ignore[arg-type]
-            yield tensors, c, None
+            t = _wide(state["step"], p) if torch.compiler.is_compiling() else state["step"].item()
+            if group["differentiable"]:
+                for name in checkpoints.MOMENTS:
+                    if name in state:  # autograd keeps the last step's for its way back
+                        state[name] = state[name].clone()
+            c = _coefficients(t, _wide(group["lr"], p), group)
+            leaves.append((real_tensors(p, _gradient(p), state, group["amsgrad"]), c, None))
+        return leaves
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
@@ -320,6 +317,13 @@ def _zeros(p: Tensor) -> Tensor:
     return torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
 
 
-def _wide(x: Tensor, p: Tensor) -> Tensor:
+def _gradient(p: Tensor) -> Tensor:
+    assert p.grad is not None
+    return p.grad
+
+
+def _wide(x: float | Tensor, p: Tensor) -> float | Tensor:
     """A scalar on the device of p, in float64 where that has it: 1 - beta**t loses half the digits."""
+    if not isinstance(x, Tensor):
+        return x
     return x.to(p.device, torch.float32 if p.device.type == "mps" else torch.float64).view(())

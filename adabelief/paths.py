@@ -117,11 +117,10 @@ def _packs(leaves: Iterable[Leaf]) -> Iterator[list[Leaf]]:
             yield [leaf]
             continue
         key = id(kind), id(c)  # by identity, as to compare tensors would be to wait for them
-        if size > room.get(key, 0):
-            if key in packs:
-                yield packs[key]
-            packs[key] = []
-            room[key] = _chunk(kind[2])
+        if key in packs and size > room[key]:
+            yield packs.pop(key)
+        if key not in packs:
+            packs[key], room[key] = [], _chunk(kind[2])
         packs[key].append(leaf)
         room[key] -= size
     yield from packs.values()

@@ -26,6 +26,16 @@ def test_the_journey_in_a_repl_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seeds" in capsys.readouterr().out
 
 
+def test_the_code_on_adabelief_runs_and_its_figures_are_right() -> None:
+    training, settings = (block for block in blocks("python") if "from adabelief" in block)
+    names: dict[str, object] = {}
+    exec(compile(training, "README.md", "exec"), names)
+    exec(compile(settings, "README.md", "exec"), names)
+    for call, figure in re.findall(r"^(translate\..*?)  # ([-\de.]+)", settings, flags=re.MULTILINE):
+        # The figures are given to two digits.
+        assert eval(call, names) == pytest.approx(float(figure), rel=0.02), call
+
+
 def test_the_job_in_the_readme_is_a_job() -> None:
     (text,) = re.findall(r"<<'JSON'\n(.*?)\nJSON", README, flags=re.DOTALL)
     spec = resolve(JobSpec.model_validate(json.loads(text)))
