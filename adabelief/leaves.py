@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from adabelief.functional import Coefficients
 
-__all__ = ["Counts", "Kind", "Leaf", "LeafMaker", "real_tensors"]
+__all__ = ["SMALL", "Counts", "Kind", "Leaf", "LeafMaker", "real_tensors"]
 
 Kind = tuple[torch.dtype, torch.dtype, torch.device, bool]
 """The dtype of theta, the dtype of its moments, their device, and whether there is an s_max."""
@@ -24,6 +24,9 @@ A plain tuple, as one is made for every parameter at every step.
 
 PLAIN = (Tensor, Parameter)
 """Types of which a part means what it seems to."""
+
+SMALL = 2**14
+"""Elements below which it is the calls for a tensor that cost, rather than its size."""
 
 _ONE = torch.tensor(1.0, device="cpu")  # a number would be made a tensor at every step
 
@@ -63,8 +66,9 @@ class Counts:
 class LeafMaker:
     """Makes leaves, and keeps the vectors from step to step while the tensors are where they were.
 
-    Making four views a step costs a small model as much as updating it. A vector holds its memory, so that no
-    address can come to mean something else, and whatever has been moved or replaced is noticed.
+    Making four views a step costs a small tensor as much as updating it. A vector holds its memory, so that
+    no address can come to mean something else, and whatever has been moved or replaced is noticed. Of large
+    tensors, whose memory somebody may wait for, none is kept.
     """
 
     def __init__(self) -> None:
@@ -104,7 +108,7 @@ class LeafMaker:
             return tensors, c, None
         kind = vectors[0].dtype, vectors[2].dtype, vectors[0].device, amsgrad
         kind = self._kinds.setdefault(kind, kind)
-        if not amsgrad and tensors[0] is p and p.is_contiguous():
+        if p.numel() < SMALL and not amsgrad and tensors[0] is p and p.is_contiguous():
             addresses = p.data_ptr(), m.data_ptr(), s.data_ptr()
             self._known[id(p)] = m, s, *addresses, p.numel(), kind, vectors[0], *vectors[2:]
         return vectors, c, kind

@@ -64,7 +64,7 @@ def update_(columns: Sequence[Sequence[Tensor]], c: Coefficients, work: Tensor |
         m,
         s,
         s_max[0] if s_max else [],
-        [torch.tensor(t)] * len(theta),
+        [torch.tensor(t, dtype=torch.float32, device="cpu")] * len(theta),
         lr=size * scale * (1 - NEAR_ONE**t),
         beta1=NEAR_ONE,
         beta2=beta2,

@@ -17,12 +17,9 @@ from torch import Tensor
 from adabelief import native
 from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, apply_
-from adabelief.leaves import Kind, Leaf
+from adabelief.leaves import SMALL, Kind, Leaf
 
 __all__ = ["run_each", "run_fused", "run_packed"]
-
-PACKED = 2**14
-"""Tensors of fewer elements are packed."""
 
 # Elements of a slice or a pack: what fits the cache of a core, what fills an accelerator.
 CPU_CHUNK, ACCELERATOR_CHUNK = 2**18, 2**24
@@ -57,7 +54,7 @@ def run_packed(leaves: Iterable[Leaf]) -> None:
 
 def run_fused(leaves: Iterable[Leaf]) -> None:
     """Update the leaves by compiled kernels; those that have none by torch's own, or else packed."""
-    rest = []
+    rest, changed = [], []
     kind: Kind | None = None
     c: Coefficients | None = None
     for leaf in leaves:
@@ -70,6 +67,8 @@ def run_fused(leaves: Iterable[Leaf]) -> None:
             rest.append(leaf)
         else:
             run([*tensors, column])
+            changed.append(tensors[0])
+    torch.autograd.graph.increment_version(changed)  # autograd does not see what a kernel of ours writes
     for pack in _packs(rest):
         tensors, c, kind = pack[0]
         if not native.suits(c, kind):
@@ -113,7 +112,7 @@ def _packs(leaves: Iterable[Leaf]) -> Iterator[list[Leaf]]:
     for leaf in leaves:
         tensors, c, kind = leaf
         size = tensors[0].numel()
-        if kind is None or size >= PACKED:
+        if kind is None or size >= SMALL:
             yield [leaf]
             continue
         key = id(kind), id(c)  # by identity, as to compare tensors would be to wait for them

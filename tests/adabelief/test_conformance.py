@@ -2,8 +2,10 @@
 
 import contextlib
 import copy
+import os
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -29,12 +31,12 @@ from tests.adabelief.inputs import (
     states,
 )
 
-# A private part of torch: without it, or in a form of another version, there is nothing to hold ours.
-common = pytest.importorskip("torch.testing._internal.common_optimizers", exc_type=ImportError)
-device_types = pytest.importorskip("torch.testing._internal.common_device_type", exc_type=ImportError)
-test_utils = pytest.importorskip("torch.testing._internal.common_utils", exc_type=ImportError)
-# It forbids every later test to set torch.backends' flags, which only torch's own suite wants.
-setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+# A private part of torch: without it, or in a form of another version, there is nothing to hold ours. Left
+# alone it writes into the environment, and forbids all later tests to set the flags of torch.backends.
+with mock.patch.dict(os.environ), mock.patch.object(torch.backends, "disable_global_flags"):
+    common = pytest.importorskip("torch.testing._internal.common_optimizers", exc_type=ImportError)
+    device_types = pytest.importorskip("torch.testing._internal.common_device_type", exc_type=ImportError)
+    test_utils = pytest.importorskip("torch.testing._internal.common_utils", exc_type=ImportError)
 
 
 def optim_inputs(device: str, dtype: torch.dtype | None = None) -> list[Any]:  # noqa: ARG001

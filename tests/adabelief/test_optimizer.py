@@ -146,6 +146,18 @@ def test_complex_is_a_pair_of_reals(dtype: torch.dtype, setting: dict[str, Any])
     assert optimizer.state[z]["exp_avg"].dtype == dtype
 
 
+@pytest.mark.parametrize("path", [{"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+def test_autograd_is_told_that_the_parameter_has_changed(path: dict[str, bool]) -> None:
+    p = param()
+    optimizer = AdaBelief([p], **path)
+    for _ in range(3):
+        loss = p.pow(3).sum()  # its gradient needs p as it is now
+        p.grad = noise(p, 0)
+        optimizer.step()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()  # type: ignore[no-untyped-call]
+
+
 def losses(lr: float | Tensor, gamma: float = 0.9) -> Tensor:
     p = param()
     optimizer = AdaBelief([p], lr=lr)
