@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from adabelief.functional import Coefficients
 
-__all__ = ["SMALL", "Counts", "Kind", "Leaf", "LeafMaker", "real_tensors"]
+__all__ = ["Counts", "Kind", "Leaf", "LeafMaker", "real_tensors"]
 
 Kind = tuple[torch.dtype, torch.dtype, torch.device, bool]
 """The dtype of theta, the dtype of its moments, their device, and whether there is an s_max."""
@@ -25,8 +25,8 @@ A plain tuple, as one is made for every parameter at every step.
 PLAIN = (Tensor, Parameter)
 """Types of which a part means what it seems to."""
 
-SMALL = 2**14
-"""Elements below which it is the calls for a tensor that cost, rather than its size."""
+KEPT = 2**18
+"""Elements below which a tensor's vectors are kept."""
 
 _ONE = torch.tensor(1.0, device="cpu")  # a number would be made a tensor at every step
 
@@ -108,7 +108,7 @@ class LeafMaker:
             return tensors, c, None
         kind = vectors[0].dtype, vectors[2].dtype, vectors[0].device, amsgrad
         kind = self._kinds.setdefault(kind, kind)
-        if p.numel() < SMALL and not amsgrad and tensors[0] is p and p.is_contiguous():
+        if p.numel() < KEPT and not amsgrad and tensors[0] is p and p.is_contiguous():
             addresses = p.data_ptr(), m.data_ptr(), s.data_ptr()
             self._known[id(p)] = m, s, *addresses, p.numel(), kind, vectors[0], *vectors[2:]
         return vectors, c, kind
@@ -123,7 +123,8 @@ def real_tensors(p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool) -> 
         tensors.append(state["max_exp_avg_var"])
     if type(p) not in PLAIN and hasattr(p, "to_local"):
         tensors = [_local(x, p) for x in tensors]
-    tensors[1] = tensors[1].resolve_conj().resolve_neg()
+    if g.is_neg() or g.is_conj():
+        tensors[1] = tensors[1].resolve_conj().resolve_neg()
     if p.is_complex():  # a pair of reals, each a parameter of its own
         tensors = [torch.view_as_real(x) for x in tensors]
     return tensors
@@ -138,9 +139,12 @@ def _local(x: Any, p: Any) -> Tensor:
 
 def _flat(tensors: list[Tensor]) -> list[Tensor] | None:
     """The tensors as vectors over the same memory, or None where they have no common order."""
-    if not all(type(x) in PLAIN for x in tensors):
-        return None
-    if all(x.is_contiguous() for x in tensors):
+    contiguous = True
+    for x in tensors:
+        if type(x) not in PLAIN:
+            return None
+        contiguous = contiguous and x.is_contiguous()
+    if contiguous:
         return [x.view(-1) for x in tensors]
     stride = tensors[0].stride()
     if all(x.stride() == stride and torch.ops.aten.is_non_overlapping_and_dense(x) for x in tensors):

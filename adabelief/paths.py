@@ -17,9 +17,12 @@ from torch import Tensor
 from adabelief import native
 from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, apply_
-from adabelief.leaves import SMALL, Kind, Leaf
+from adabelief.leaves import Kind, Leaf
 
 __all__ = ["run_each", "run_fused", "run_packed"]
+
+PACKED = 2**14
+"""Tensors of fewer elements are packed: for them it is the number of calls that costs."""
 
 # Elements of a slice or a pack: what fits the cache of a core, what fills an accelerator.
 CPU_CHUNK, ACCELERATOR_CHUNK = 2**18, 2**24
@@ -112,7 +115,7 @@ def _packs(leaves: Iterable[Leaf]) -> Iterator[list[Leaf]]:
     for leaf in leaves:
         tensors, c, kind = leaf
         size = tensors[0].numel()
-        if kind is None or size >= SMALL:
+        if kind is None or size >= PACKED:
             yield [leaf]
             continue
         key = id(kind), id(c)  # by identity, as to compare tensors would be to wait for them

@@ -246,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    plan = {"17k in 6": (60, 200), "11M in 95": (40, 3), "21M in 2": (25, 1)}
+    plan = {"17k in 6": (40, 200), "11M in 95": (25, 3), "21M in 2": (15, 1)}
     if given.quick:
         plan = {"17k in 6": (5, 20)}
     cold, warm = compile_seconds()

@@ -147,7 +147,7 @@ def test_complex_is_a_pair_of_reals(dtype: torch.dtype, setting: dict[str, Any])
 
 
 @pytest.mark.parametrize("path", [{"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
-def test_autograd_is_told_that_the_parameter_has_changed(path: dict[str, bool]) -> None:
+def test_autograd_is_told_that_the_parameter_has_changed(path: dict[str, Any]) -> None:
     p = param()
     optimizer = AdaBelief([p], **path)
     for _ in range(3):
