@@ -64,9 +64,10 @@ class AdaBelief(Optimizer):
         foreach: whether to update small tensors together: the same bits on CPUs, in fewer calls. None: as
             torch does, on accelerators only.
         fused: whether to run one compiled kernel, which reads and writes each value once: the fastest path,
-            equal to the others but for the last bits. It needs a C++ compiler on the machine (elsewhere it
-            warns and takes the eager path), runs it once, for some ten to twenty seconds, and keeps the
-            kernel in ``~/.cache/adabelief``.
+            equal to the others but for the last bits. It runs the machine's C++ compiler once, for some ten
+            to twenty seconds, and keeps the kernel in ``~/.cache/adabelief``. Where there is no compiler it
+            warns, and where ``ADABELIEF_COMPILE`` is 0 in the environment it does not: both take torch's own
+            kernels where those can do it.
         capturable: whether the step waits for no value of the device, so that a CUDA graph can hold it. The
             counts of steps are then kept on the device, and each tensor is updated by itself.
         differentiable: whether autograd passes through the step, also to a learning rate that is a tensor.

@@ -103,8 +103,9 @@ def test_float32_is_the_plain_step_but_for_the_last_digits(
 ) -> None:
     # A scalar that is a tensor is multiplied in before the sum, and so rounded once more than a number.
     for variant in (setting, tensor_lr(setting, device)):
-        zoo = [make_zoo(device=device) for _ in range(2)]
-        one, other = build(zoo[0], variant, path, CAPTURABLE), build(zoo[1], setting, LOOP)
+        shapes = (1031,), (3, 2), ()
+        one = build(make_params(*shapes, device=device), variant, path, CAPTURABLE)
+        other = build(make_params(*shapes, device=device), setting, LOOP)
         for t in range(STEPS):
             set_gradients(one, t)
             set_gradients(other, t)

@@ -256,12 +256,10 @@ def dynamo() -> Iterator[Any]:
 
 
 COMPILED = {
-    **{name: SETTINGS[name] | LOOP for name in ("default", "everything", "capturable, everything")},
-    **{
-        f"tensor lr, {name}": SETTINGS["tensor lr, rectify"] | path
-        for name, path in {"for-loop": LOOP, "foreach": FOREACH, "fused": FUSED, "torch's choice": {}}.items()
-    },
-    "tensor lr, fixed decay": SETTINGS["tensor lr"] | SETTINGS["fixed decay"],
+    **{name: SETTINGS[name] | LOOP for name in ("everything", "capturable, everything")},
+    "tensor lr, foreach": SETTINGS["tensor lr, rectify"] | FOREACH,
+    "tensor lr, fused": SETTINGS["tensor lr, rectify"] | FUSED,
+    "tensor lr, torch's choice": SETTINGS["tensor lr"] | SETTINGS["fixed decay"],
 }
 
 
