@@ -81,7 +81,8 @@ def kernel(
         warnings.warn(
             f"fused=True: no compiler that works for {device.type} ({lines[0]}), so torch's own kernels are "
             "used where they can be, which is slower. A C++ compiler (g++, or what CXX names) and a cache "
-            "folder that can be written (XDG_CACHE_HOME) are needed; or say foreach=True, or ADABELIEF_COMPILE=0",
+            "folder that can be written (XDG_CACHE_HOME) are needed; or say foreach=True, or set "
+            "ADABELIEF_COMPILE=0",
             RuntimeWarning,
             stacklevel=2,
         )
