@@ -123,8 +123,7 @@ def real_tensors(p: Tensor, g: Tensor, state: dict[str, Any], amsgrad: bool) -> 
         tensors.append(state["max_exp_avg_var"])
     if type(p) not in PLAIN and hasattr(p, "to_local"):
         tensors = [_local(x, p) for x in tensors]
-    if g.is_neg() or g.is_conj():
-        tensors[1] = tensors[1].resolve_conj().resolve_neg()
+    tensors[1] = tensors[1].resolve_conj().resolve_neg()
     if p.is_complex():  # a pair of reals, each a parameter of its own
         tensors = [torch.view_as_real(x) for x in tensors]
     return tensors

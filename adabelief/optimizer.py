@@ -5,6 +5,8 @@ from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _profiler_enabled as profiler_enabled
+from torch.optim import optimizer
 from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fused_or_foreach
 
 from adabelief import checkpoints
@@ -168,6 +170,23 @@ class AdaBelief(Optimizer):
         Raises:
             RuntimeError: if a gradient is sparse.
         """
+        # torch's wrapper takes a fifth of the step of a small model, and is only for those who listen.
+        return self._observed_step(closure) if self._is_observed() else self._step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]  # so that torch does not wrap it as well
+
+    def _is_observed(self) -> bool:
+        """Whether there are hooks on the step, or a profiler."""
+        if not torch.compiler.is_compiling() and profiler_enabled():
+            return True
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or optimizer._global_optimizer_pre_hooks
+            or optimizer._global_optimizer_post_hooks
+        )
+
+    def _step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
         self._accelerator_graph_capture_health_check()
         loss = None
         if closure is not None:
@@ -187,6 +206,8 @@ class AdaBelief(Optimizer):
         if torch.compiler.is_compiling():
             torch._dynamo.graph_break()
         return loss
+
+    _observed_step = Optimizer.profile_hook_step(_step)
 
     def _update(self, params: list[Tensor], group: Group) -> None:
         if group["differentiable"] or torch.compiler.is_compiling():

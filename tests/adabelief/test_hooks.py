@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.profiler import ProfilerActivity, profile
 
 from adabelief import AdaBelief
 from tests.adabelief.inputs import (
@@ -242,3 +243,30 @@ def test_hook_for_accumulated_gradients_may_step_and_free_them() -> None:
         optimizer.step()
     assert all(p.grad is None for p in params)
     assert all(map(torch.equal, params, together))
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_profiler_knows_the_step_by_its_name(hooked: bool) -> None:
+    optimizer = trained()
+    if hooked:
+        optimizer.register_step_post_hook(lambda *_: None)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        optimizer.step()
+        optimizer.zero_grad()
+    names = [event.name for event in profiled.events()]
+    assert names.count("Optimizer.step#AdaBelief.step") == 1
+    assert names.count("Optimizer.zero_grad#AdaBelief.zero_grad") == 1
+
+
+def test_step_of_a_subclass_and_of_a_schedule_runs_each_hook_once() -> None:
+    class Own(AdaBelief):
+        pass
+
+    optimizer = Own(make_params((3,)))
+    calls: list[str] = []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)  # which wraps the step of the object
+    go_on(optimizer, 0, 2)
+    schedule.step()
+    assert calls == ["before", "after"] * 2

@@ -158,6 +158,16 @@ def test_autograd_is_told_that_the_parameter_has_changed(path: dict[str, Any]) -
             loss.backward()  # type: ignore[no-untyped-call]
 
 
+def test_profiler_sees_the_step() -> None:
+    p = param()
+    optimizer = AdaBelief([p])
+    p.grad = noise(p, 0)
+    optimizer.step()
+    with torch.profiler.profile() as profile:
+        optimizer.step()
+    assert "Optimizer.step#AdaBelief.step" in {event.key for event in profile.key_averages()}
+
+
 def losses(lr: float | Tensor, gamma: float = 0.9) -> Tensor:
     p = param()
     optimizer = AdaBelief([p], lr=lr)
