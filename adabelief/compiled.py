@@ -91,7 +91,9 @@ def kernel(
 
 def _just_in_time(example: list[Tensor]) -> Kernel:
     compiled = torch.compile(_Update(amsgrad=len(example) == 6), dynamic=True, fullgraph=True)
-    compiled(example)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own, on its insides
+        compiled(example)
     return compiled
 
 
