@@ -1,8 +1,9 @@
 """The update as one kernel, by torch's own compiler, from the lines of ``functional``.
 
-On CPUs the kernel is compiled ahead of time and kept in a folder, so that the compiler runs once on a machine
-and later processes neither wait for it nor import it. Elsewhere ``torch.compile`` does it, whose caches do
-the same. The coefficients come in as one tensor, so no schedule of any hyperparameter compiles again.
+On CPUs the kernel is compiled ahead of time and kept in a folder, so that the compiler runs once on a
+machine and later processes neither wait for it nor import it. Elsewhere ``torch.compile`` does it, whose
+caches spare the compiling but not the import. The coefficients come in as one tensor, so no schedule of any
+hyperparameter compiles again.
 """
 
 import hashlib
@@ -69,17 +70,18 @@ def kernel(
         ``ADABELIEF_COMPILE`` is 0 in the environment, where tensors have no values (meta) and, after a
         warning, where no compiler works.
     """
+    if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type == "meta":
+        return None
     example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
     example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
     example += [torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
-    if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type == "meta":
-        return None
     try:
         return _ahead_of_time(example) if device.type == "cpu" else _just_in_time(example)
     except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        cause = " ".join([type(error).__name__, *lines[:3]])  # the first line alone may name no cause
         warnings.warn(
-            f"fused=True: no compiler that works for {device.type} ({lines[0]}), so torch's own kernels are "
+            f"fused=True: no compiler that works for {device.type} ({cause}), so torch's own kernels are "
             "used where they can be, which is slower. A C++ compiler (g++, or what CXX names) and a cache "
             "folder that can be written (XDG_CACHE_HOME) are needed; or say foreach=True, or set "
             "ADABELIEF_COMPILE=0",
@@ -139,7 +141,7 @@ def _compile(example: list[Tensor], path: Path) -> None:
 
 
 def _fingerprint(example: list[Tensor]) -> str:
-    """All that the compiled code depends on: the source, torch, the machine, the compiler, the dtypes."""
+    """What the compiled code depends on: the source, torch, the machine, the compiler's name, the dtypes."""
     try:
         cpu = Path("/proc/cpuinfo").read_text().splitlines()
         flags = next(line for line in cpu if line.startswith(("flags", "Features")))

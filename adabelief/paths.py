@@ -1,9 +1,10 @@
 """Ways to run the update over many tensors: one by one, packed, compiled. The mathematics is elsewhere.
 
-A tensor that does not fit the cache is updated slice by slice, so that the dozen passes of an update cost one
-trip to memory. Small tensors are packed: copied into one flat tensor, updated together and copied back, since
-for them it is the number of calls that costs. Neither changes a bit of the result where the kernels of torch
-round every entry alike, as they do on CPUs. The memory that a step takes is a few chunks, whatever the model.
+A tensor that does not fit the cache is updated slice by slice, so that the dozen passes of an update cost
+one trip to memory. Small tensors are packed: copied into one flat tensor, updated together and copied back,
+since for them it is the number of calls that costs. Neither changes a bit of the result where the kernels
+of torch round every entry alike, as they do on CPUs. The memory that a step takes is a few chunks, whatever
+the model; but a tensor whose values and gradient lie in different orders is taken whole.
 """
 
 from array import array
