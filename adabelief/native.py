@@ -15,11 +15,12 @@ That is four passes for the ten of the plain operations, and equal to them but f
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from adabelief.functional import Coefficients
+from adabelief.functional import Coefficients, Scalar
 from adabelief.leaves import Kind
 
 __all__ = ["suits", "update_"]
@@ -46,7 +47,7 @@ def update_(columns: Sequence[Sequence[Tensor]], c: Coefficients, work: Tensor |
         work: memory for the deviation, where there is one parameter; without it, it is allocated.
     """
     theta, g, m, s, *s_max = map(list, columns)
-    t, sign, coupled, shrink, _, gain1, beta2, _, eps, root, _, size = map(float, c)
+    t, sign, coupled, shrink, _, gain1, beta2, _, eps, root, _, size = map(float, cast(tuple[Scalar, ...], c))
     if sign == -1:
         g = list(torch._foreach_neg(g))
     if coupled != 0:

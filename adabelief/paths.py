@@ -17,7 +17,7 @@ from torch import Tensor
 
 from adabelief import native
 from adabelief.compiled import kernel
-from adabelief.functional import Coefficients, apply_
+from adabelief.functional import Coefficients, Scalar, apply_
 from adabelief.leaves import Kind, Leaf
 
 __all__ = ["run_each", "run_fused", "run_packed"]
@@ -139,6 +139,6 @@ def _column(c: Coefficients, m: Tensor) -> Tensor:
             x.to(m.device, m.dtype)
             if isinstance(x, Tensor)
             else torch.full((), x, dtype=m.dtype, device=m.device)
-            for x in c
+            for x in cast(tuple[Scalar, ...], c)
         ]
     )

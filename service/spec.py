@@ -108,7 +108,7 @@ class _Common(_Strict):
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pruning: Pruning = Pruning()
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    executor: Literal["auto", "solo"] = "auto"
+    executor: Literal["auto", "solo", "stacked"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**53)
 
 

@@ -62,6 +62,9 @@ class JobView(_View):
     spec: ResolvedSpec
     queue: str = Field(description="the kind of worker that trains it: cpu or cuda")
     executor: str | None = Field(description="settled when the job is first planned")
+    probe: dict[str, float] | None = Field(
+        description="seconds that a step of one trial took, by executor, where that settled it"
+    )
     progress: Progress
     ledger: list[LedgerEntry]
     waiting_for: str | None = Field(description="what the job waits for, where no worker can take it")

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+import torch
 
 from service import blobs
 from service.db import Store
 from service.db.cohorts import Beat, Claim
+from service.db.jobs import Planning
 from service.dispatch import Dispatcher
 from service.evidence.recommend import recommend
 from service.settings import Settings
@@ -21,13 +23,13 @@ from service.trials import TrialResult
 from service.views import Recommendation
 from workers import checkpoints, workload
 from workers.engine import Cancelled, Executor
+from workers.engine.probe import Choice, choose
 from workers.engine.solo import SoloExecutor
+from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
 from workers.study import next_round
 
-EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor}
-AUTO = "solo"
-"""The executor that `auto` stands for."""
+EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor, "stacked": StackedExecutor}
 
 log = structlog.get_logger()
 
@@ -48,15 +50,21 @@ def plan_round(context: Context, job_id: int) -> None:
     Does nothing where the last round still runs, the job has ended, or another planner is first.
     """
     with context.store.read() as tx:
-        planned = tx.jobs.planning(job_id)
+        planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
     if planned is None:
         return
     spec = planned.spec
-    executor = planned.executor or (AUTO if spec.executor == "auto" else spec.executor)
     elapsed_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     out_of_time = spec.budget.max_seconds is not None and elapsed_s > spec.budget.max_seconds
     try:
-        following = next_round(spec, planned.trials, executor=executor, out_of_time=out_of_time)
+        chosen = _executor(planned)
+        following = next_round(
+            spec,
+            planned.trials,
+            executor=chosen.executor,
+            workers=planned.workers,
+            out_of_time=out_of_time,
+        )
         found = following or recommend(planned.uid, spec, planned.trials, cut_short=planned.cut_short)
     except Exception as error:
         log.exception("planning_failed", job=planned.uid, round=planned.round)
@@ -74,12 +82,27 @@ def plan_round(context: Context, job_id: int) -> None:
         ids = tx.jobs.add_round(
             planned,
             found.cohorts,
-            executor=executor,
+            executor=chosen.executor,
+            probe=chosen.seconds,
             cut_short=planned.cut_short or found.cut_short,
         )
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
         context.dispatcher.cohorts(ids, planned.queue)
+
+
+def _executor(planned: Planning) -> Choice:
+    """What the job's trials are trained by: settled before its first round, and kept."""
+    spec = planned.spec
+    if planned.executor is not None or spec.executor != "auto":
+        return Choice(planned.executor or spec.executor, {})
+    first = next_round(spec, [], executor="solo")
+    assert first is not None
+    plans = [plan for cohort in first.cohorts for plan in cohort]
+    here = planned.queue == "cpu" or torch.cuda.is_available()  # every worker plans, whatever it trains on
+    return choose(
+        workload.build(spec.workload, device=planned.queue if here else "cpu"), plans, measured=here
+    )
 
 
 def run_cohort(context: Context, cohort_id: int) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from service.catalog import tasks
-from service.evidence.finalists import finalists
+from service.evidence.finalists import Finalist, finalists
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.spec import ResolvedOptimizer, ResolvedSpec
 from service.states import Direction, Origin, Phase, TrialState
@@ -25,8 +27,17 @@ from service.trials import Rung, Seeds, Trial, TrialPlan
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-COHORT_TRIALS: Mapping[str, int] = {"solo": 4}
-"""Trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
+COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32}
+"""Most trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
+
+COHORT_LEAST: Mapping[str, int] = {"stacked": 4}
+"""Executors whose trials gain from company, and the fewest that are a cohort where a round has more."""
+
+TPE_TRIALS = 256
+"""The most trials of a study that the sampler sees, as each of its asks looks at all of them."""
+
+TPE_BEST = 32
+"""So many of them are the study's best: more than the 25 that TPE takes for the good ones at most."""
 
 MAX_EVALUATIONS = 200
 MIN_TRIALS_TO_PRUNE = 4
@@ -45,38 +56,49 @@ class Round:
 
 
 def next_round(
-    spec: ResolvedSpec, trials: Sequence[Trial], *, executor: str, out_of_time: bool = False
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    *,
+    executor: str,
+    workers: int = 1,
+    out_of_time: bool = False,
 ) -> Round | None:
-    """The round after `trials`, all of which have ended; None once the job can be concluded."""
+    """The round after `trials`, all of which have ended; None once the job can be concluded.
+
+    `workers` are the processes that wait for it. They bear on how its trials are cut into cohorts and on
+    nothing else: a trial's result is a pure function of its plan, whatever shares its cohort.
+    """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
         return None
     done = len(trials) // (len(spec.optimizers) * spec.budget.replicates)
     remaining = spec.budget.study_trials - done
     if remaining and not (out_of_time and done):
-        size = min(remaining, round_size(spec.budget.study_trials))
-        groups = [
-            _search(spec, trials, replicate, range(done, done + size))
-            for replicate in range(spec.budget.replicates)
-        ]
+        end = next(end for end in round_ends(spec.budget.study_trials) if end > done)
+        groups = _search(spec, trials, range(done, end))
     else:
         seeds = min(spec.budget.confirm_seeds, CUT_SHORT_SEEDS) if remaining else spec.budget.confirm_seeds
-        groups = [_confirm(spec, trials, number) for number in range(seeds)]
-    cohorts = [cohort for plans in groups for cohort in _chunks(plans, COHORT_TRIALS[executor])]
+        groups = _confirm(spec, trials, range(seeds))
+    cohorts = _cut(groups, executor, max(1, workers))
     return Round(cohorts, cut_short=bool(remaining) and out_of_time and bool(done))
-
-
-def round_size(study_trials: int) -> int:
-    """Trials of one study that are planned together: about a sixth of them, at most 8 or a sixteenth.
-
-    More rounds make better use of what is known; fewer keep all workers busy, and as each round reads all
-    that came before it, their number is bounded.
-    """
-    return max(1, min(math.ceil(study_trials / 6), max(8, math.ceil(study_trials / 16))))
 
 
 def startup_trials(study_trials: int) -> int:
     """Trials of one study before the sampler stops drawing at random: about a quarter, at most 10."""
-    return max(round_size(study_trials), min(10, math.ceil(study_trials / 4)))
+    return min(10, math.ceil(study_trials / 4))
+
+
+def round_ends(study_trials: int) -> list[int]:
+    """How many trials one study has after each of its rounds.
+
+    The first round has all that are drawn at random, as nothing is learned between them. The others are of
+    near equal size: at most a third of what remains, and at most 8 or a sixteenth of the study. More rounds
+    make better use of what is known; fewer keep all workers busy, and as each round reads all that came
+    before it, their number is bounded.
+    """
+    startup = startup_trials(study_trials)
+    rest = study_trials - startup
+    most = max(1, min(math.ceil(rest / 3), max(8, math.ceil(study_trials / 16))))
+    return [startup, *(startup + end for end in _ends(rest, math.ceil(rest / most)))]
 
 
 def derive(seed: int, *names: object) -> int:
@@ -101,34 +123,73 @@ def to_params(space: Space, config: Config) -> dict[str, Value]:
     return {name: _to_param(dimension, config[name]) for name, dimension in space.items()}
 
 
+# -- cohorts -------------------------------------------------------------------------------------------
+
+
+def _cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int) -> list[list[TrialPlan]]:
+    """The cohorts of a round, whose trials share their seeds within a group.
+
+    Where company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
+    optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
+    """
+    most, least = COHORT_TRIALS[executor], COHORT_LEAST.get(executor)
+    if least is None:
+        return [cohort for plans in groups for cohort in _chunks(plans, math.ceil(len(plans) / most))]
+    plans = [plan for group in groups for plan in group]
+    even = workers * math.ceil(len(plans) / (workers * most))
+    return _chunks(plans, max(1, min(even, len(plans) // least)))
+
+
+def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
+    """`plans` in order, in `count` chunks of near equal size."""
+    return [plans[start:end] for start, end in pairwise([0, *_ends(len(plans), count)])]
+
+
+def _ends(total: int, count: int) -> list[int]:
+    """Where each of `count` near equal parts of `total` things ends."""
+    return [round(total * i / count) for i in range(1, count + 1)]
+
+
 # -- search --------------------------------------------------------------------------------------------
 
 
-def _search(spec: ResolvedSpec, trials: Sequence[Trial], replicate: int, numbers: range) -> list[TrialPlan]:
-    """The next trials of this replicate's studies, by number, then in the order of the spec.
+def _search(spec: ResolvedSpec, trials: Iterable[Trial], numbers: range) -> list[list[TrialPlan]]:
+    """The next trials of every study: by replicate, then by number, then in the order of the spec.
 
-    They share one set of seeds, so that they are compared on the same init and order of examples.
+    Those of a replicate share one set of seeds, so that they are compared on the same init and order of
+    examples.
     """
-    seeds = Seeds(
-        init=derive(spec.seed, "search", replicate, "init"),
-        order=derive(spec.seed, "search", replicate, "order"),
-        split=derive(spec.seed, "search", replicate, "split"),
-    )
-    by_label: list[list[TrialPlan]] = []
-    for chosen in spec.optimizers:
-        own = [
-            trial for trial in trials if (trial.plan.label, trial.plan.replicate) == (chosen.label, replicate)
-        ]
-        rungs = _rungs(spec, own)
-        by_label.append(
-            [
-                _plan(spec, chosen, config, seeds, rungs, Phase.SEARCH, origin, replicate, number)
-                for number, (config, origin) in zip(
-                    numbers, _configs(spec, chosen, own, replicate, numbers), strict=True
-                )
-            ]
-        )
-    return [plan for plans in zip(*by_label, strict=True) for plan in plans]
+    studies: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
+    for trial in sorted(trials, key=lambda trial: trial.plan.number):
+        studies[trial.plan.label, trial.plan.replicate].append(trial)
+    common = _common(spec)
+    groups = []
+    for replicate in range(spec.budget.replicates):
+        seeds = _seeds(spec, Phase.SEARCH, replicate)
+        by_label: list[list[TrialPlan]] = []
+        for chosen in spec.optimizers:
+            own = studies[chosen.label, replicate]
+            rungs = _rungs(spec, own)
+            configs = _configs(spec, chosen, own, replicate, numbers)
+            by_label.append(
+                [
+                    TrialPlan(
+                        **common,
+                        label=chosen.label,
+                        optimizer=chosen.name,
+                        config=config,
+                        seeds=seeds,
+                        rungs=rungs,
+                        phase=Phase.SEARCH,
+                        origin=origin,
+                        replicate=replicate,
+                        number=number,
+                    )
+                    for number, (config, origin) in zip(numbers, configs, strict=True)
+                ]
+            )
+        groups.append([plan for plans in zip(*by_label, strict=True) for plan in plans])
+    return groups
 
 
 def _configs(
@@ -137,7 +198,8 @@ def _configs(
     """The study's next configs: the default first, then what the sampler asks for."""
     task = tasks.task(spec.workload.task)
     startup = startup_trials(spec.budget.study_trials)
-    space = distributions(chosen.searched)
+    searched = chosen.searched
+    space = distributions(searched)
     study = optuna.create_study(
         direction=task.direction.value,
         sampler=optuna.samplers.TPESampler(
@@ -145,7 +207,7 @@ def _configs(
             n_startup_trials=startup,
         ),
     )
-    study.add_trials([_remembered(trial, chosen.searched, space, task) for trial in own])
+    study.add_trials([_remembered(trial, searched, space, task) for trial in shown_to_sampler(own, task)])
     origin = Origin.RANDOM if len(own) < startup else Origin.TPE
     found: list[tuple[Config, Origin]] = []
     for number in numbers:
@@ -156,6 +218,35 @@ def _configs(
     return found
 
 
+def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]:
+    """The study's trials that the sampler sees, by number, as `own` are: all, or TPE_TRIALS of them.
+
+    These are the TPE_BEST that TPE ranks best, and of the others every so-manieth. TPE takes a tenth of what
+    it sees for the good ones, but never more than 25: of TPE_TRIALS it takes the same 25 as of all, and only
+    what the others are like is read off a sample.
+    """
+    if len(own) <= TPE_TRIALS:
+        return list(own)
+    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], task))
+    others = sorted(ranked[TPE_BEST:])
+    count = TPE_TRIALS - TPE_BEST
+    shown = {*ranked[:TPE_BEST], *(others[len(others) * i // count] for i in range(count))}
+    return [own[i] for i in sorted(shown)]
+
+
+def _rank(trial: Trial, task: tasks.TaskEntry) -> tuple[int, int, float]:
+    """What TPE ranks a trial by, the best first; those that it ranks alike are in the order of their numbers.
+
+    Pruned ones are behind all others, also diverged ones: by how far they came, and by their value there.
+    """
+    assert trial.result is not None
+    sign = _sign(task)
+    if trial.state is TrialState.PRUNED:
+        last = trial.result.curves[f"validation.{task.metric}"][-1]
+        return 1, -last.step, sign * last.value
+    return 0, 0, math.inf if trial.result.value is None else sign * trial.result.value
+
+
 def _remembered(
     trial: Trial, space: Space, known: dict[str, BaseDistribution], task: tasks.TaskEntry
 ) -> optuna.trial.FrozenTrial:
@@ -163,15 +254,14 @@ def _remembered(
     assert trial.result is not None
     params = to_params(space, trial.plan.config)
     if trial.state is TrialState.PRUNED:
-        curve = trial.result.curves[f"validation.{task.metric}"]
+        last = trial.result.curves[f"validation.{task.metric}"][-1]  # TPE looks at no other
         return optuna.trial.create_trial(
             state=optuna.trial.TrialState.PRUNED,
             params=params,
             distributions=known,
-            intermediate_values={point.step: point.value for point in curve},
+            intermediate_values={last.step: last.value},
         )
-    worst = math.inf if task.direction is Direction.MINIMIZE else -math.inf
-    value = worst if trial.result.value is None else trial.result.value
+    value = _sign(task) * math.inf if trial.result.value is None else trial.result.value
     return optuna.trial.create_trial(value=value, params=params, distributions=known)
 
 
@@ -181,7 +271,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
     if not spec.pruning.worst:
         return ()
     points = evaluations(spec)
-    sign = 1 if task.direction is Direction.MINIMIZE else -1
+    sign = _sign(task)
     rungs = []
     for index in sorted({max(0, math.ceil(share * len(points)) - 1) for share in spec.pruning.rungs}):
         if index >= len(points) - 1:
@@ -204,27 +294,39 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
 # -- confirm -------------------------------------------------------------------------------------------
 
 
-def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], number: int) -> list[TrialPlan]:
-    """Every finalist once, on the fresh seeds `number`: init, order, and train against validation."""
-    seeds = Seeds(
-        init=derive(spec.seed, "confirm", number, "init"),
-        order=derive(spec.seed, "confirm", number, "order"),
-        split=derive(spec.seed, "confirm", number, "split"),
-    )
+def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> list[list[TrialPlan]]:
+    """Every finalist once on each of the fresh seeds: init, order, and train against validation."""
+    common = _common(spec)
+    arms = _spread(finalists(spec, trials))
     return [
-        _plan(
-            spec,
-            spec.optimizer(finalist.label),
-            finalist.config,
-            seeds,
-            (),
-            Phase.CONFIRM,
-            finalist.origin,
-            None if finalist.is_default else finalist.replicates[0],
-            number,
-        )
-        for finalist in finalists(spec, trials)
+        [
+            TrialPlan(
+                **common,
+                label=finalist.label,
+                optimizer=finalist.optimizer,
+                config=finalist.config,
+                seeds=seeds,
+                phase=Phase.CONFIRM,
+                origin=finalist.origin,
+                replicate=finalist.replicate,
+                number=number,
+            )
+            for finalist in arms
+        ]
+        for number in numbers
+        for seeds in [_seeds(spec, Phase.CONFIRM, number)]
     ]
+
+
+def _spread(arms: Sequence[Finalist]) -> list[Finalist]:
+    """The arms in an order in which those of each label are spread evenly."""
+    of = Counter(arm.label for arm in arms)
+    before: Counter[str] = Counter()
+    places = []
+    for arm in arms:
+        places.append((before[arm.label] + 0.5) / of[arm.label])
+        before[arm.label] += 1
+    return [arms[i] for i in sorted(range(len(arms)), key=places.__getitem__)]
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -237,39 +339,24 @@ def evaluations(spec: ResolvedSpec) -> tuple[int, ...]:
     return tuple(round(length * (i + 1) / count) for i in range(count))
 
 
-def _plan(
-    spec: ResolvedSpec,
-    chosen: ResolvedOptimizer,
-    config: Config,
-    seeds: Seeds,
-    rungs: tuple[Rung, ...],
-    phase: Phase,
-    origin: Origin,
-    replicate: int | None,
-    number: int,
-) -> TrialPlan:
+def _common(spec: ResolvedSpec) -> dict[str, Any]:
+    """What all plans of a job have in common."""
     points = evaluations(spec)
-    return TrialPlan(
-        label=chosen.label,
-        optimizer=chosen.name,
-        config=config,
-        training=spec.training,
-        seeds=seeds,
-        length=points[-1],
-        evaluations=points,
-        rungs=rungs,
-        phase=phase,
-        origin=origin,
-        replicate=replicate,
-        number=number,
+    return {"training": spec.training, "length": points[-1], "evaluations": points}
+
+
+def _seeds(spec: ResolvedSpec, phase: Phase, number: int) -> Seeds:
+    """Those of search's replicate, or of confirm's fresh seeds, of that number."""
+    return Seeds(
+        init=derive(spec.seed, phase.value, number, "init"),
+        order=derive(spec.seed, phase.value, number, "order"),
+        split=derive(spec.seed, phase.value, number, "split"),
     )
 
 
-def _chunks(plans: list[TrialPlan], most: int) -> list[list[TrialPlan]]:
-    """`plans` in order, in as few chunks of at most `most` as can be, of near equal size."""
-    count = math.ceil(len(plans) / most)
-    ends = [round(len(plans) * i / count) for i in range(count + 1)]
-    return [plans[start:end] for start, end in pairwise(ends)]
+def _sign(task: tasks.TaskEntry) -> int:
+    """1 where lower is better, else -1."""
+    return 1 if task.direction is Direction.MINIMIZE else -1
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from service.catalog import find
 from service.space import Categorical, Config, Dimension, Float, Space, Value
@@ -38,6 +38,9 @@ class OptimizerEntry:
     `target` is where its class is imported from; `fixed` are arguments that are not searched;
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
     `faster` are arguments that make the same step take less time, so that only workers need them;
+    `stacked` is how the rows of a stack of trials take their steps (`workers.engine.steps.STEPS`);
+    `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
+    round the last few entries of a tensor otherwise);
     `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
     `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
     `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
@@ -53,6 +56,8 @@ class OptimizerEntry:
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     faster: Mapping[str, Value] = field(default_factory=dict)
+    stacked: Literal["class", "kernel", "columns"] = "class"
+    joinable: bool = True
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     narrower: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +144,7 @@ OPTIMIZERS = (
         },
         fixed={"decoupled_weight_decay": True},
         faster={"foreach": True},
+        stacked="columns",
         packed=BETAS,
         narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
         state_bytes=8,
@@ -149,6 +155,8 @@ OPTIMIZERS = (
         title="SGD with momentum",
         target="torch.optim.SGD",
         faster={"fused": True},
+        stacked="kernel",
+        joinable=False,
         default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
         space={
             "lr": _log(1e-4, 5.0),
@@ -166,6 +174,8 @@ OPTIMIZERS = (
         title="Adam",
         target="torch.optim.Adam",
         faster={"fused": True},
+        stacked="kernel",
+        joinable=False,
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
@@ -177,6 +187,8 @@ OPTIMIZERS = (
         title="AdamW",
         target="torch.optim.AdamW",
         faster={"fused": True},
+        stacked="kernel",
+        joinable=False,
         default={**ADAM_DEFAULT, "weight_decay": 1e-2},
         space={**ADAM_SPACE, "weight_decay": DECOUPLED},
         packed=BETAS,
@@ -223,6 +235,7 @@ OPTIMIZERS = (
         title="Adagrad",
         target="torch.optim.Adagrad",
         faster={"fused": True},
+        joinable=False,
         default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
         state_bytes=4,
@@ -254,6 +267,7 @@ OPTIMIZERS = (
         name="lamb",
         title="LAMB",
         target="pytorch_optimizer.Lamb",
+        joinable=False,
         default={"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "weight_decay": 1e-2},
         space={
             **ADAM_SPACE,

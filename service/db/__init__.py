@@ -8,12 +8,14 @@ job follow each other, and moves `job.revision`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -67,7 +69,9 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        self.engine = sa.create_engine(self.url, pool_pre_ping=not self._is_sqlite)
+        self.engine = sa.create_engine(
+            self.url, pool_pre_ping=not self._is_sqlite, json_serializer=_json_text
+        )
         if self._is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -93,6 +97,11 @@ class Store:
     @property
     def _is_sqlite(self) -> bool:
         return self.url.get_backend_name() == "sqlite"
+
+
+def _json_text(value: Any) -> str:
+    """A plan or a result writes itself: several times as fast as by way of a dict."""
+    return value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:

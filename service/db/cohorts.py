@@ -149,21 +149,23 @@ class Cohorts:
         now = datetime.now(UTC)
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
         revision = self.jobs.bump(claim.job_id, rung_at=now)
-        for position, result in enumerate(results):
-            self.connection.execute(
-                trial.update()
-                .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == position)
-                .values(
-                    state=result.state,
-                    result=result.model_dump(mode="json"),
-                    value=result.value,
-                    steps=result.steps,
-                    examples=result.examples,
-                    seconds=result.seconds,
-                    revision=revision,
-                    finished_at=now,
-                )
-            )
+        self.connection.execute(
+            trial.update()
+            .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
+            .values(revision=revision, finished_at=now),
+            [
+                {
+                    "at": position,
+                    "state": result.state,
+                    "result": result,
+                    "value": result.value,
+                    "steps": result.steps,
+                    "examples": result.examples,
+                    "seconds": result.seconds,
+                }
+                for position, result in enumerate(results)
+            ],
+        )
         # A cancel that came while the last cohort ended has nobody else to carry it out.
         self.jobs.end_if_cancelled(claim.job_id)
         return True
@@ -320,6 +322,8 @@ class Cohorts:
 
     def _plans(self, cohort_id: int) -> list[TrialPlan]:
         plans = self.connection.scalars(
-            sa.select(trial.c.plan).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
+            sa.select(sa.cast(trial.c.plan, sa.Text))
+            .where(trial.c.cohort_id == cohort_id)
+            .order_by(trial.c.position)
         )
-        return [TrialPlan.model_validate(plan) for plan in plans]
+        return [TrialPlan.model_validate_json(plan) for plan in plans]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from service.catalog import tasks
 from service.db.tables import cohort, job, study, trial
+from service.db.workers import Workers
 from service.ids import new_uid
 from service.spec import ResolvedSpec
 from service.states import CohortState, JobState, Phase, TrialState
-from service.trials import Trial, TrialPlan, TrialResult
+from service.trials import Point, Trial, TrialPlan, TrialResult
 from service.views import Recommendation
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -30,6 +31,7 @@ class Planning:
     """What a planner needs: a job whose last round has ended, and all that is known of it.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
+    `workers` are the processes that were live for the job's queue.
     """
 
     job_id: int
@@ -40,6 +42,7 @@ class Planning:
     round: int
     cut_short: bool
     started_at: datetime | None
+    workers: int
     trials: list[Trial]
 
 
@@ -125,8 +128,11 @@ class Jobs:
 
     # -- planners ------------------------------------------------------------------------------------
 
-    def planning(self, job_id: int) -> Planning | None:
-        """The job with all its trials, where it is active and its last round has ended."""
+    def planning(self, job_id: int, *, alive_s: float = 0.0) -> Planning | None:
+        """The job with all its trials, where it is active and its last round has ended.
+
+        `alive_s` is how recently a worker must have been seen to count.
+        """
         row = self.connection.execute(
             sa.select(job).where(
                 job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
@@ -134,12 +140,6 @@ class Jobs:
         ).one_or_none()
         if row is None or self._unfinished(job_id):
             return None
-        metric = tasks.task(row.task).metric
-        trials = self.connection.execute(
-            sa.select(trial.c.plan, trial.c.state, trial.c.result)
-            .where(trial.c.job_id == job_id)
-            .order_by(trial.c.id)
-        )
         return Planning(
             job_id=job_id,
             uid=row.uid,
@@ -149,15 +149,29 @@ class Jobs:
             round=row.round,
             cut_short=row.cut_short,
             started_at=row.started_at,
-            trials=[
-                Trial(
-                    plan=TrialPlan.model_validate(plan),
-                    state=TrialState(state),
-                    result=None if result is None else _without_curves(result, keep=f"validation.{metric}"),
-                )
-                for plan, state, result in trials
-            ],
+            workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
+            trials=self._trials(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
         )
+
+    def _trials(self, job_id: int, *, curve: str) -> list[Trial]:
+        """The job's trials in the order of their plans, with that one curve.
+
+        Each round reads all of them: what is not needed stays in the database, and what was checked when it
+        was written is not checked again.
+        """
+        query = sa.select(
+            sa.cast(trial.c.plan, sa.Text).label("plan"),
+            trial.c.state,
+            trial.c.value,
+            trial.c.result["metrics"].label("metrics"),
+            trial.c.result["curves", curve].label("curve"),
+            trial.c.result["reference"].label("reference"),
+            trial.c.steps,
+            trial.c.examples,
+            trial.c.seconds,
+        )
+        rows = self.connection.execute(query.where(trial.c.job_id == job_id).order_by(trial.c.id))
+        return [_trial(row, curve) for row in rows]
 
     def add_round(
         self,
@@ -166,59 +180,61 @@ class Jobs:
         *,
         executor: str,
         cut_short: bool,
+        probe: Mapping[str, float] | None = None,
     ) -> list[int] | None:
-        """Writes the next round, and returns its cohorts' ids; None where another planner was first."""
+        """Writes the next round; its cohorts' ids, or None where another planner was first.
+
+        `probe` is what `executor` was chosen by, where it was chosen for this round."""
         job_id = planned.job_id
         phase = cohorts[0][0].phase
-        revision = self._advance(planned, executor=executor, cut_short=cut_short, phase=phase)
+        settled = {"executor": executor, **({"probe": dict(probe)} if probe else {})}
+        revision = self._advance(planned, **settled, cut_short=cut_short, phase=phase)
         if revision is None:
             return None
         studies = {
             (row.label, row.replicate): row.id
             for row in self.connection.execute(sa.select(study).where(study.c.job_id == job_id))
         }
-        now = datetime.now(UTC)
-        ids = []
-        for position, plans in enumerate(cohorts):
-            row = {
-                "job_id": job_id,
-                "round": planned.round,
-                "position": position,
-                "phase": phase,
-                "queue": planned.queue,
-                "state": CohortState.QUEUED,
-                "attempt": 0,
-                "examples": 0,
-                "rung_at": now,
-            }
-            inserted = self.connection.execute(cohort.insert().values(row).returning(cohort.c.id))
-            ids.append(inserted.scalar_one())
-            self.connection.execute(
-                trial.insert(),
-                [
-                    {
-                        "uid": new_uid(),
-                        "job_id": job_id,
-                        "cohort_id": ids[-1],
-                        "position": i,
-                        "study_id": (
-                            studies[plan.label, plan.replicate]
-                            if phase is Phase.SEARCH and plan.replicate is not None
-                            else None
-                        ),
-                        "label": plan.label,
-                        "phase": phase,
-                        "number": plan.number,
-                        "state": TrialState.QUEUED,
-                        "plan": plan.model_dump(mode="json"),
-                        "steps": 0,
-                        "examples": 0,
-                        "seconds": 0.0,
-                        "revision": revision,
-                    }
-                    for i, plan in enumerate(plans)
-                ],
-            )
+        row = {
+            "job_id": job_id,
+            "round": planned.round,
+            "phase": phase,
+            "queue": planned.queue,
+            "state": CohortState.QUEUED,
+            "attempt": 0,
+            "examples": 0,
+            "rung_at": datetime.now(UTC),
+        }
+        self.connection.execute(cohort.insert(), [{**row, "position": i} for i in range(len(cohorts))])
+        made = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.round == planned.round)
+        ids = list(self.connection.scalars(made.order_by(cohort.c.position)))
+        self.connection.execute(
+            trial.insert(),
+            [
+                {
+                    "uid": new_uid(),
+                    "job_id": job_id,
+                    "cohort_id": cohort_id,
+                    "position": i,
+                    "study_id": (
+                        studies[plan.label, plan.replicate]
+                        if phase is Phase.SEARCH and plan.replicate is not None
+                        else None
+                    ),
+                    "label": plan.label,
+                    "phase": phase,
+                    "number": plan.number,
+                    "state": TrialState.QUEUED,
+                    "plan": plan,
+                    "steps": 0,
+                    "examples": 0,
+                    "seconds": 0.0,
+                    "revision": revision,
+                }
+                for cohort_id, plans in zip(ids, cohorts, strict=True)
+                for i, plan in enumerate(plans)
+            ],
+        )
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation) -> bool:
@@ -361,6 +377,19 @@ class Jobs:
         return [row.id for row in found if row.plan_rings <= MAX_PLAN_RINGS]
 
 
-def _without_curves(result: dict[str, Any], *, keep: str) -> TrialResult:
-    curves = {name: curve for name, curve in result["curves"].items() if name == keep}
-    return TrialResult.model_validate({**result, "curves": curves})
+def _trial(row: sa.Row[Any], curve: str) -> Trial:
+    """A trial from its row, which has metrics where it has a result; `curve` is the name of its curve."""
+    state: Any = TrialState(row.state)
+    result = None
+    if row.metrics is not None:
+        result = TrialResult.model_construct(
+            state=state,
+            value=row.value,
+            metrics=row.metrics,
+            curves={} if row.curve is None else {curve: [Point(*point) for point in row.curve]},
+            reference=row.reference,
+            steps=row.steps,
+            examples=row.examples,
+            seconds=row.seconds,
+        )
+    return Trial(plan=TrialPlan.model_validate_json(row.plan), state=state, result=result)

@@ -206,6 +206,7 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
         spec=spec,
         queue=row.queue,
         executor=row.executor,
+        probe=row.probe,
         progress=Progress(
             trials_done=sum(found.done for found in ledger.values()),
             trials_total=asked,

@@ -14,15 +14,15 @@ class Workers:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
-    def seen(self, name: str, *, queue: str) -> None:
-        """Notes that worker `name`, which takes work from `queue`, lives."""
+    def seen(self, name: str, *, queue: str, processes: int = 1) -> None:
+        """Notes that worker `name` lives, which takes work from `queue` for so many processes."""
         now = datetime.now(UTC)
-        known = self.connection.execute(
-            worker.update().where(worker.c.name == name).values(seen_at=now, queue=queue)
-        )
+        state = {"queue": queue, "processes": processes, "seen_at": now}
+        known = self.connection.execute(worker.update().where(worker.c.name == name).values(state))
         if known.rowcount == 0:
-            row = {"name": name, "queue": queue, "stopping": False, "started_at": now, "seen_at": now}
-            self.connection.execute(worker.insert().values(row))
+            self.connection.execute(
+                worker.insert().values(name=name, stopping=False, started_at=now, **state)
+            )
 
     def stopping(self, name: str) -> None:
         """Asks the cohorts that `name` runs to be given back at their next tick."""
@@ -38,6 +38,14 @@ class Workers:
             sa.select(worker.c.queue).where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
         )
         return dict(Counter(rows))
+
+    def processes(self, queue: str, *, within_s: float) -> int:
+        """Processes that take work from `queue`, of the workers seen in the last `within_s` seconds."""
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        query = sa.select(sa.func.coalesce(sa.func.sum(worker.c.processes), 0)).where(
+            worker.c.queue == queue, worker.c.seen_at >= since, worker.c.stopping.is_(False)
+        )
+        return int(self.connection.execute(query).scalar_one())
 
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""

@@ -22,7 +22,6 @@ from service.trials import TrialPlan, TrialResult
 from service.views import JobView, Recommendation
 from workers import jobs
 from workers.engine import Cancelled, State, Watch
-from workers.engine.solo import SoloExecutor
 from workers.workload import Workload
 
 SPEC = {
@@ -30,6 +29,7 @@ SPEC = {
     "optimizers": ["adabelief", "sgd"],
     "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
     "batch_size": 32,
+    "executor": "stacked",
 }
 
 
@@ -157,7 +157,7 @@ class Breaking:
 def test_training_that_raises_fails_the_job_with_its_cause(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "EXECUTORS", {"solo": Breaking})
+    monkeypatch.setattr(jobs, "EXECUTORS", {"stacked": Breaking})
     job_id, uid = submit(context)
     bell(context).plan(job_id)
     answer_all(context)
@@ -250,7 +250,7 @@ def test_cancel_is_heard_within_a_tick(context: jobs.Context, monkeypatch: pytes
         with context.store.transaction() as tx:
             tx.jobs.cancel(job_id)
 
-    monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: Waiting(cancel)})
+    monkeypatch.setattr(jobs, "EXECUTORS", {"stacked": lambda: Waiting(cancel)})
     bell(context).plan(job_id)
     answer_all(context)
     assert view(context, uid).state is JobState.CANCELLED
@@ -271,7 +271,7 @@ def test_a_stopping_worker_gives_its_cohort_back(
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "EXECUTORS", {"solo": lambda: Waiting(stop)})
+        patched.setattr(jobs, "EXECUTORS", {"stacked": lambda: Waiting(stop)})
         answer(context, message)
     assert bell(context).rung[-1] == message, "it was rung for again"
     assert view(context, uid).state is JobState.RUNNING
@@ -286,17 +286,21 @@ class Power(BaseException):
     """The plug is pulled: nothing after it runs, as after kill -9."""
 
 
+@pytest.mark.parametrize("executor", jobs.EXECUTORS)
 def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
-    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+    executor: str, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = context.settings.model_copy(update={"checkpoint_s": 1e-6})
     context = dataclasses.replace(context, settings=settings)
-    job_id, uid = submit(context, budget={**SPEC["budget"], "epochs": 6})  # type: ignore[dict-item]
+    epochs = {"solo": 6, "stacked": 12}[executor]  # enough for eight checkpoints in a cohort
+    changes = {"budget": {**SPEC["budget"], "epochs": epochs}, "executor": executor}  # type: ignore[dict-item]
+    real = jobs.EXECUTORS[executor]()
+    job_id, uid = submit(context, **changes)
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]
     resumed: list[bool] = []
 
-    class Fading(SoloExecutor):
+    class Fading:
         """Trains for real, until the power goes after a few checkpoints."""
 
         def run(
@@ -316,10 +320,10 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
                     raise Power
 
             watch.checkpoint = fade  # type: ignore[method-assign]
-            return super().run(workload, plans, watch, resume)
+            return real.run(workload, plans, watch, resume)
 
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "EXECUTORS", {"solo": Fading})
+        patched.setattr(jobs, "EXECUTORS", {executor: Fading})
         with pytest.raises(Power):
             answer(context, message)
         with context.store.transaction() as tx:
@@ -330,7 +334,7 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
     assert view(context, uid).state is JobState.SUCCEEDED
     assert list(context.settings.blobs.iterdir()) == [], "checkpoints of ended cohorts are not kept"
 
-    undisturbed, uid_undisturbed = submit(context, budget={**SPEC["budget"], "epochs": 6})  # type: ignore[dict-item]
+    undisturbed, uid_undisturbed = submit(context, **changes)
     bell(context).rung = [("plan", undisturbed)]
     answer_all(context)
     assert results_of(context, job_id) == results_of(context, undisturbed)
@@ -344,3 +348,34 @@ def test_max_seconds_ends_the_search_and_the_recommendation_says_so(context: job
     found = conclusion(context, uid)
     assert any(warning.code == "search_cut_short" for warning in found.warnings), found.warnings
     assert found.value.seeds == 3
+
+
+def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> None:
+    job_id, uid = submit(context, executor="auto")
+    jobs.plan_round(context, job_id)
+    first = view(context, uid)
+    assert first.probe is not None
+    assert set(first.probe) == set(jobs.EXECUTORS)
+    assert first.executor == min(first.probe, key=first.probe.__getitem__)
+    answer_all(context)
+    last = view(context, uid)
+    assert last.state is JobState.SUCCEEDED
+    assert (last.executor, last.probe) == (first.executor, first.probe)
+
+
+def test_a_job_is_the_same_by_either_executor_trial_by_trial(context: jobs.Context) -> None:
+    """On digits and mlp, where the kernels of a stack agree with those of one network."""
+    found = []
+    for executor in jobs.EXECUTORS:
+        job_id, uid = submit(
+            context,
+            executor=executor,
+            workload={"dataset": {"name": "digits"}, "model": {"name": "mlp"}},
+            optimizers=["adabelief", "sgd", "radam"],
+            budget={"trials": 3, "replicates": 1, "epochs": 2, "confirm_seeds": 3},
+        )
+        bell(context).rung = [("plan", job_id)]
+        answer_all(context)
+        assert view(context, uid).executor == executor
+        found.append((sorted(results_of(context, job_id), key=str), timeless(conclusion(context, uid))))
+    assert found[0] == found[1]

@@ -52,8 +52,8 @@ def test_is_the_plain_loop_to_the_bit(
         assert result.metrics[name] == wanted
     last = losses[13:]
     mean = sum(loss * count for loss, count in last) / sum(count for _, count in last)
-    # The same float64 sum of the same float32 losses, but for one rounding in each product.
-    assert result.curves["train.loss"][-1].value == pytest.approx(mean, rel=1e-12)
+    # The mean of 16 losses in float32, which may be summed in another order: 15 roundings of 2**-24 at most.
+    assert result.curves["train.loss"][-1].value == pytest.approx(mean, rel=1e-6)
 
 
 class _Spied:

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
+from service.catalog import tasks
 from service.catalog.optimizers import OPTIMIZERS
 from service.space import Categorical, Float
 from service.spec import JobSpec, ResolvedSpec, resolve
@@ -19,13 +23,19 @@ from service.states import Origin, Phase, TrialState
 from service.trials import Point, Trial, TrialPlan, TrialResult
 from workers.study import (
     CUT_SHORT_SEEDS,
+    TPE_BEST,
+    TPE_TRIALS,
+    _remembered,
     evaluations,
     next_round,
-    round_size,
+    round_ends,
+    shown_to_sampler,
     startup_trials,
     to_config,
     to_params,
 )
+
+TASK = tasks.task("classification")
 
 
 def spec_of(**budget: Any) -> ResolvedSpec:
@@ -67,13 +77,15 @@ def result(state: Any, value: float | None, curve: list[Point], plan: TrialPlan)
     )
 
 
-def run(spec: ResolvedSpec, *, stop_after: int | None = None) -> list[list[list[TrialPlan]]]:
+def run(
+    spec: ResolvedSpec, *, stop_after: int | None = None, executor: str = "solo", workers: int = 1
+) -> list[list[list[TrialPlan]]]:
     """Every round of the job, trained as above; time runs out after `stop_after` rounds."""
     trials: list[Trial] = []
     rounds: list[list[list[TrialPlan]]] = []
     while True:
         out_of_time = stop_after is not None and len(rounds) >= stop_after
-        planned = next_round(spec, trials, executor="solo", out_of_time=out_of_time)
+        planned = next_round(spec, trials, executor=executor, workers=workers, out_of_time=out_of_time)
         if planned is None:
             return rounds
         rounds.append(planned.cohorts)
@@ -175,6 +187,13 @@ def test_a_round_is_a_pure_function_of_spec_and_results() -> None:
     assert run(spec_of()) == run(spec_of())
 
 
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_how_a_round_is_cut_changes_nothing_that_is_planned(workers: int) -> None:
+    alone = [sorted(map(str, flat(cohorts))) for cohorts in run(spec_of())]
+    stacked = run(spec_of(), executor="stacked", workers=workers)
+    assert [sorted(map(str, flat(cohorts))) for cohorts in stacked] == alone
+
+
 def test_another_optimizer_in_the_job_changes_nothing_for_the_others() -> None:
     alone = resolve(JobSpec.model_validate({**spec_of().model_dump(), "optimizers": ["sgd"]}))
     assert plans_of(run(alone), Phase.SEARCH) == [
@@ -194,9 +213,35 @@ def test_out_of_time_ends_the_search_and_confirms_with_fewer_seeds() -> None:
 
 @given(trials=st.integers(1, 3000))
 def test_rounds_add_up_whatever_the_budget(trials: int) -> None:
-    assert 1 <= round_size(trials) <= startup_trials(trials)
-    assert math.ceil(trials / round_size(trials)) <= 16
-    assert sum(min(round_size(trials), trials - n) for n in range(0, trials, round_size(trials))) == trials
+    ends = round_ends(trials)
+    assert (ends[0], ends[-1]) == (startup_trials(trials), trials)
+    assert len(ends) <= 17
+    sizes = [end - start for start, end in pairwise(ends)]
+    if sizes:
+        assert 1 <= min(sizes) <= max(sizes) <= min(sizes) + 1
+        assert max(sizes) <= max(8, math.ceil(trials / 16))
+        assert len(sizes) >= min(3, sum(sizes)), "what is learned is used"
+
+
+@pytest.mark.parametrize(
+    ("trials", "ends"),
+    [(1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4]), (10, [3, 5, 8, 10]), (16, [4, 8, 12, 16])],
+)
+def test_the_first_round_is_all_that_is_random_and_the_others_are_equal(trials: int, ends: list[int]) -> None:
+    assert round_ends(trials) == ends
+
+
+def test_a_study_that_stands_between_two_rounds_goes_on_to_the_next_end() -> None:
+    """As one does that another version has begun."""
+    spec = spec_of(trials=30, replicates=3)
+    first = next_round(spec, [], executor="solo")
+    assert first is not None
+    plans = [plan for plan in flat(first.cohorts) if plan.number < 2]
+    found = [train(plan) for plan in plans]
+    trials = [Trial(plan=p, state=r.state, result=r) for p, r in zip(plans, found, strict=True)]
+    second = next_round(spec, trials, executor="solo")
+    assert second is not None
+    assert {plan.number for plan in flat(second.cohorts)} == {2}
 
 
 def test_evaluations_end_every_epoch_and_stay_bounded() -> None:
@@ -246,3 +291,101 @@ def test_a_fixed_hyperparameter_is_never_searched() -> None:
 def test_pruning_can_be_turned_off() -> None:
     body = {**spec_of().model_dump(), "pruning": {"worst": 0}}
     assert not any(plan.rungs for plan in plans_of(run(resolve(JobSpec.model_validate(body))), Phase.SEARCH))
+
+
+# -- cohorts -------------------------------------------------------------------------------------------
+
+
+def test_alone_trials_of_one_seed_are_cut_small() -> None:
+    for cohorts in run(spec_of()):
+        assert max(map(len, cohorts)) <= 4
+        assert all(len({plan.seeds for plan in cohort}) == 1 for cohort in cohorts)
+
+
+@given(trials=st.integers(1, 300), replicates=st.integers(1, 4), workers=st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_stacked_cohorts_are_equal_and_every_worker_has_as_many(
+    trials: int, replicates: int, workers: int
+) -> None:
+    spec = spec_of(trials=trials * replicates, replicates=replicates)
+    planned = next_round(spec, [], executor="stacked", workers=workers)
+    assert planned is not None
+    sizes = [len(cohort) for cohort in planned.cohorts]
+    total, busy = sum(sizes), max(1, workers)
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= 32
+    assert min(sizes) >= min(4, total)
+    assert len(sizes) % busy == 0 or len(sizes) == max(1, total // 4), "or more would be too small"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_stacked_cohorts_have_about_the_same_mix_of_optimizers(workers: int) -> None:
+    for cohorts in run(spec_of(trials=48, confirm_seeds=10), executor="stacked", workers=workers):
+        whole = Counter(plan.label for plan in flat(cohorts))
+        for cohort in cohorts:
+            mix = Counter(plan.label for plan in cohort)
+            for label, count in whole.items():
+                assert abs(mix[label] - count / len(cohorts)) < 2
+
+
+# -- what the sampler sees -----------------------------------------------------------------------------
+
+
+def history(states: Sequence[str], values: Sequence[float]) -> list[Trial]:
+    """A study's trials by number, in those states; a pruned one ended early, at a step of its own."""
+    spec = spec_of()
+    first = next_round(spec, [], executor="solo")
+    assert first is not None
+    plan = flat(first.cohorts)[0]
+    trials = []
+    for number, (state, value) in enumerate(zip(states, values, strict=True)):
+        steps = 1 + number % 3 if state == "pruned" else 8
+        curve = [Point(step, 100 * step, value) for step in range(1, steps + 1)]
+        found = result(state, value if state == "complete" else None, curve, plan)
+        known = plan.model_copy(update={"number": number})
+        trials.append(Trial(plan=known, state=found.state, result=found))
+    return trials
+
+
+STATES = st.lists(st.sampled_from(["complete", "complete", "pruned", "diverged"]), min_size=1, max_size=600)
+
+
+@given(states=STATES, seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_the_sampler_sees_all_of_a_short_study_and_a_fixed_share_of_a_long_one(
+    states: list[str], seed: int
+) -> None:
+    values = np.random.default_rng(seed).integers(0, 20, len(states)) / 4  # with ties
+    own = history(states, values.tolist())
+    shown = shown_to_sampler(own, TASK)
+    assert shown == shown_to_sampler(own, TASK)
+    assert len(shown) == min(len(own), TPE_TRIALS)
+    numbers = [trial.plan.number for trial in shown]
+    assert numbers == sorted(set(numbers)), "as they were, and none twice"
+
+
+@pytest.mark.parametrize("trials", [257, 300, 1000])
+@pytest.mark.parametrize(
+    "pool", ["complete", "complete pruned", "complete pruned diverged", "pruned diverged"]
+)
+def test_the_good_ones_are_those_of_the_whole_history(trials: int, pool: str) -> None:
+    rng = np.random.default_rng(trials)
+    states = rng.choice(pool.split(), trials).tolist()
+    own = history(states, rng.integers(0, 40, trials).astype(float).tolist())
+    assert good(own) == good(shown_to_sampler(own, TASK))
+
+
+def good(own: Sequence[Trial]) -> list[int]:
+    """The numbers of the trials that TPE takes for the good ones, by its own rule."""
+    study = optuna.create_study(direction=TASK.direction.value)
+    study.add_trials([_remembered(trial, {}, {}, TASK) for trial in own])
+    below, _ = _split_trials(study, study.trials, default_gamma(len(own)))
+    return [own[trial.number].plan.number for trial in below]
+
+
+def test_of_the_others_the_sampler_sees_every_so_manieth() -> None:
+    own = history(["complete"] * 1000, [float(number) for number in range(1000)])
+    numbers = [trial.plan.number for trial in shown_to_sampler(own, TASK)]
+    assert numbers[:TPE_BEST] == list(range(TPE_BEST))
+    gaps = {later - earlier for earlier, later in pairwise(numbers[TPE_BEST:])}
+    assert gaps == {4, 5}

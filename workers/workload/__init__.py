@@ -13,11 +13,26 @@ from service.catalog.datasets import Shape, dataset
 from service.catalog.models import model
 from service.catalog.tasks import TaskEntry, task
 from service.spec import ResolvedWorkload
-from workers.workload.data import LOADERS, Batch, Examples, Splits, batches, split
-from workers.workload.models import BUILDERS, initialized
+from workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split
+from workers.workload.models import BUILDERS, generator, initialized, seeded
 from workers.workload.tasks import CRITERIA, Criteria
 
-__all__ = ["Batch", "Carry", "Examples", "Loss", "Net", "Player", "Splits", "Workload", "batches", "build"]
+__all__ = [
+    "Batch",
+    "Carry",
+    "Criterion",
+    "Examples",
+    "Loss",
+    "Net",
+    "Player",
+    "Splits",
+    "Workload",
+    "batches",
+    "build",
+    "generator",
+    "order",
+    "seeded",
+]
 
 EVALUATION_BATCH = 4096
 """Examples that are evaluated at once, so that memory does not grow with the split."""
@@ -35,14 +50,23 @@ Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
 and made of operations that `torch.func.vmap` knows."""
 
 
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""Losses (...) from outputs (..., N, outputs) and targets."""
+
+
 @dataclass(frozen=True)
 class Player:
-    """Params (by their names in the model) that follow one loss, at every `every`-th step."""
+    """Params (by their names in the model) that follow one loss, at every `every`-th step.
+
+    `criterion` is there if the loss is no more than that: of the network's outputs for the batch's inputs
+    and of the targets, with nothing carried, and with all of the model's params.
+    """
 
     name: str
     params: tuple[str, ...]
     loss: Loss
     every: int = 1
+    criterion: Criterion | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +128,7 @@ def _build(resolved: str, device: str) -> Workload:
         task=task(spec.task),
         shape=shape,
         device=place,
-        players=(Player(net.name, params, loss),),
+        players=(Player(net.name, params, loss, criterion=criteria.loss),),
         model=lambda seed: initialized(network, seed, place),
         splits=splits,
         criteria=criteria,

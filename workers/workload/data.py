@@ -49,7 +49,10 @@ class Examples:
 
 
 class Batch(NamedTuple):
-    """Examples of one step: `inputs` (N, features), `targets` (N,) or (N, outputs)."""
+    """Examples of one step: `inputs` (N, features), `targets` (N,) or (N, outputs).
+
+    In a stack both have another dimension before these: one entry a network.
+    """
 
     inputs: Tensor
     targets: Tensor
@@ -60,6 +63,11 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+    def named(self, name: str) -> Examples:
+        """The split `train`, `validation` or `test`."""
+        examples: Examples = getattr(self, name)
+        return examples
 
 
 def _scikit(name: str) -> Callable[[Options], Table]:

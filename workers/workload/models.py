@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -54,8 +55,25 @@ def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device)
 
     It is drawn on the CPU whatever `device` it ends on, so that both start from the same params.
     """
-    # torch reads the low 32 bits of a seed only; numpy's sequence stirs all of them in.
-    (stirred,) = np.random.SeedSequence(seed).generate_state(1)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(stirred))
+        torch.default_generator.manual_seed(_stirred(seed))
         return build().to(device)
+
+
+@contextmanager
+def seeded(seed: int, examples: int, device: torch.device) -> Iterator[None]:
+    """What a network draws in the block (dropout), it draws as `generator` would for the same arguments."""
+    accelerators = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices=accelerators, device_type=device.type if accelerators else "cuda"):
+        torch.manual_seed(_stirred(seed, examples))
+        yield
+
+
+def generator(seed: int, examples: int, device: torch.device) -> torch.Generator:
+    """What draws from the moment when `examples` have been seen of the stream that `seed` orders."""
+    return torch.Generator(device).manual_seed(_stirred(seed, examples))
+
+
+def _stirred(*seeds: int) -> int:
+    # torch reads the low 32 bits of a seed only; numpy's sequence stirs all of them in.
+    return int(np.random.SeedSequence(seeds).generate_state(1)[0])

@@ -1,0 +1,70 @@
+"""What the networks of a stack are shown: batches of every trial's own stream, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from service.trials import TrialPlan
+from workers.workload import Batch, Examples, Splits, batches, order
+
+GATHERED_BYTES = 2**22
+"""About how much is gathered at once: enough that gathering costs little, and little enough for a cache."""
+
+
+class Feed:
+    """The streams of the rows of a stack, which agree in batch size and number of examples.
+
+    Rows whose seeds agree share a stream; where all do, their batch is one, expanded over the rows.
+    """
+
+    def __init__(self, plans: Sequence[TrialPlan], splits: Sequence[Splits]) -> None:
+        self.size = plans[0].training.batch_size
+        self.rows = len(plans)
+        self.seeds = [(plan.seeds.order, plan.seeds.split) for plan in plans]
+        self.splits = dict(zip(self.seeds, splits, strict=True))
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The streams from `start` to `stop`: inputs (rows, N, ...) and targets (rows, N, ...)."""
+        if len(self.splits) == 1:
+            ((seed, splits),) = self.splits.items()
+            for batch in batches(splits.train, seed[0], start, stop, self.size):
+                yield Batch(*(part.expand(self.rows, *part.shape) for part in batch))
+            return
+        at_once = self._examples_at_once()
+        for begin in range(start, stop, at_once):
+            inputs, targets = self._gathered(begin, min(begin + at_once, stop))
+            yield from map(
+                Batch, torch.split(inputs, self.size, dim=1), torch.split(targets, self.size, dim=1)
+            )
+
+    def whole(self, split: str) -> list[Examples]:
+        """The split of each row."""
+        return [self.splits[seed].named(split) for seed in self.seeds]
+
+    def _gathered(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        parts = {
+            seed: order(seed[0], len(splits.train), start, stop).to(splits.train.inputs.device)
+            for seed, splits in self.splits.items()
+        }
+        trains = [self.splits[seed].train for seed in self.seeds]
+        rows = [parts[seed] for seed in self.seeds]
+        return (
+            _rows([train.inputs for train in trains], rows),
+            _rows([train.targets for train in trains], rows),
+        )
+
+    def _examples_at_once(self) -> int:
+        train = self.splits[self.seeds[0]].train
+        one = sum(part[0].numel() * part.element_size() for part in (train.inputs, train.targets))
+        return max(1, GATHERED_BYTES // (one * self.rows * self.size)) * self.size
+
+
+def _rows(tables: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+    """(rows, N, ...): of each table the rows that are wanted."""
+    found = tables[0].new_empty(len(tables), len(rows[0]), *tables[0].shape[1:])
+    for part, table, wanted in zip(found, tables, rows, strict=True):
+        torch.index_select(table, 0, wanted, out=part)
+    return found

@@ -1,0 +1,107 @@
+"""How much memory a stack takes, and how many trials may be stacked at once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+SHARE = 0.5
+"""Of the memory that is free, what is planned with: other workers take some too, and an estimate is one."""
+
+EVALUATED_BYTES = 2**26
+"""What an evaluation may take: it goes through the rows of a stack block by block."""
+
+FULL = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says when a CPU has no memory left: a RuntimeError without a class of its own."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a trial of a stack takes: between steps, at most in a step, and more in an evaluation."""
+
+    resting: int
+    stepping: int
+    evaluating: int
+
+    @property
+    def block(self) -> int:
+        """Trials that are evaluated at once."""
+        return max(1, EVALUATED_BYTES // max(1, self.evaluating))
+
+    def of(self, trials: int) -> int:
+        """What so many trials take at most."""
+        evaluating = self.resting * trials + self.evaluating * min(trials, self.block)
+        return max(self.stepping * trials, evaluating)
+
+    def most(self, device: torch.device) -> int:
+        """How many trials fit what is free on the device, but one at least."""
+        free = int(SHARE * free_bytes(device)) - max(EVALUATED_BYTES, self.evaluating)
+        return max(1, free // self.stepping)
+
+
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors that are made while it is on and still there."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = self.peak = 0
+        self.known: dict[int, weakref.ref[Any]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor):
+                self._note(tensor.untyped_storage())
+        return made
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        key, size = id(storage), storage.nbytes()
+        if key in self.known:
+            return
+
+        def gone(_: weakref.ref[Any]) -> None:
+            del self.known[key]
+            self.bytes -= size
+
+        self.known[key] = weakref.ref(storage, gone)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+
+    def peak_of(self, work: Callable[[], Any]) -> int:
+        """The most bytes that there are while `work` runs."""
+        self.peak = self.bytes
+        work()
+        return self.peak
+
+
+def free_bytes(device: torch.device) -> int:
+    """What may still be allocated, as the device says, or the machine, or the container that holds us."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+    except OSError:  # no container, or one of an older kind
+        return int(free)
+    return int(free) if limit == "max" else min(int(free), int(limit) - used)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the error says that memory has run out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)

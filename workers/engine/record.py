@@ -1,0 +1,108 @@
+"""What is known of a trial while it trains: how far it is, how it is judged, what comes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from service.states import Direction, Phase, TrialState
+from service.trials import Point, TrialPlan, TrialResult
+from workers.engine import State
+from workers.workload import Splits, Workload
+
+Scores = Callable[[str], Mapping[str, float]]
+"""The task's metrics of the model as it stands, on the split of that name."""
+
+
+class Record:
+    """A trial's counts, curves and verdict; the same for every executor."""
+
+    def __init__(self, workload: Workload, plan: TrialPlan, splits: Splits) -> None:
+        self.workload = workload
+        self.plan = plan
+        self.splits = splits
+        self.steps = 0
+        self.examples = 0
+        self.seconds = 0.0
+        self.curves: dict[str, list[Point]] = {}
+        self.metrics: dict[str, dict[str, float]] = {}
+
+    @property
+    def selection(self) -> tuple[Point, ...]:
+        """The selection metric on the validation split so far."""
+        return tuple(self.curves.get(selection(self.workload), ()))
+
+    @property
+    def boundary(self) -> int:
+        """Examples at the first step boundary at or after the next evaluation point."""
+        size = self.plan.training.batch_size
+        point = min(at for at in self.plan.evaluations if at > self.examples)
+        boundary = self.examples + math.ceil((point - self.examples) / size) * size
+        return min(boundary, self.plan.length)
+
+    def judge(self, loss: float, before: int, scores: Scores) -> TrialState | None:
+        """Evaluates, and says how the trial ends here; None if it goes on.
+
+        A rung that is reached with the last step has nothing left to save: the trial is complete.
+
+        Args:
+            loss: the mean loss since the evaluation before.
+            before: the examples seen at that one.
+            scores: what the model scores now; asked for a split only where it counts.
+        """
+        validation = dict(scores("validation"))
+        points = {"train.loss": loss, **{f"validation.{name}": value for name, value in validation.items()}}
+        if not _finite(points):
+            return TrialState.DIVERGED
+        for name, value in points.items():
+            self.curves.setdefault(name, []).append(Point(self.steps, self.examples, value))
+        self.metrics = {"validation": validation}
+        if self.examples == self.plan.length:
+            self.metrics["train"] = dict(scores("train"))
+            if self.plan.phase is Phase.CONFIRM:
+                self.metrics["test"] = dict(scores("test"))
+            return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
+        reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
+        value = validation[self.workload.task.metric]
+        return TrialState.PRUNED if any(self._worse(value, rung.threshold) for rung in reached) else None
+
+    def _worse(self, value: float, threshold: float) -> bool:
+        minimized = self.workload.task.direction is Direction.MINIMIZE
+        return value > threshold if minimized else value < threshold
+
+    def result(self, state: TrialState) -> TrialResult:
+        """What `state` makes of the trial."""
+        confirm = self.plan.phase is Phase.CONFIRM
+        judged = self.metrics.get("test" if confirm else "validation", {})
+        return TrialResult(
+            state=state,
+            value=judged[self.workload.task.metric] if state is TrialState.COMPLETE else None,
+            metrics={} if state is TrialState.DIVERGED else self.metrics,
+            curves=self.curves,
+            reference=self.workload.reference(self.splits) if confirm else None,
+            steps=self.steps,
+            examples=self.examples,
+            seconds=self.seconds,
+        )
+
+    def state(self) -> State:
+        """A copy of all that `load` needs."""
+        return {
+            "steps": self.steps,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "curves": {name: [list(point) for point in curve] for name, curve in self.curves.items()},
+        }
+
+    def load(self, state: State) -> None:
+        self.steps, self.examples, self.seconds = state["steps"], state["examples"], state["seconds"]
+        self.curves = {name: [Point(*point) for point in curve] for name, curve in state["curves"].items()}
+
+
+def selection(workload: Workload) -> str:
+    """The name of the curve by which configs are selected."""
+    return f"validation.{workload.task.metric}"
+
+
+def _finite(values: Mapping[str, float]) -> bool:
+    return all(map(math.isfinite, values.values()))

@@ -1,0 +1,153 @@
+"""Many trials in one forward and backward, whatever mix of optimizers: what makes a search cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+
+import structlog
+
+from service.catalog.optimizers import optimizer
+from service.states import Origin, Phase
+from service.trials import Seeds, Training, TrialPlan, TrialResult
+from workers.engine import Cancelled, State, Watch
+from workers.engine.memory import Footprint, Tracker, is_full
+from workers.engine.nets import Nets, nets
+from workers.engine.record import selection
+from workers.engine.run import Run
+from workers.engine.stack import LEAST
+from workers.workload import Workload
+
+log = structlog.get_logger()
+
+Positions = Sequence[int]
+"""Of trials in the plans."""
+
+
+class StackedExecutor:
+    """Trains at once what agrees in batch size and evaluations and fits the memory.
+
+    How much that is changes no result. A trial that ends leaves its stack, and the rest go on faster.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most = most
+        """The most trials in a stack, whatever the memory; None for no limit."""
+
+    def run(
+        self,
+        workload: Workload,
+        plans: Sequence[TrialPlan],
+        watch: Watch,
+        resume: State | None = None,
+    ) -> list[TrialResult]:
+        """See `Executor.run`. What `resume` holds is told to the watch first, as if just evaluated."""
+        if not plans:
+            return []
+        results: dict[int, TrialResult] = {}
+        saved: State | None = None
+        if resume is not None:
+            results = {int(at): TrialResult.model_validate(found) for at, found in resume["results"].items()}
+            saved = resume["stack"]
+        for position, done in results.items():
+            watch.progress(position, done.examples, done.curves.get(selection(workload), ()))
+        kind = nets(workload)
+        stacked = [] if saved is None else saved["positions"]
+        waiting = [at for at in range(len(plans)) if at not in results and at not in stacked]
+        pending: list[tuple[Positions, State | None]] = [(stacked, saved)] if stacked else []
+        pending += [(positions, None) for positions in self._stacks(workload, plans, waiting)]
+        while pending:
+            positions, saved = pending.pop(0)
+            try:
+                _train(workload, kind, plans, positions, saved, results, watch)
+            except (RuntimeError, MemoryError) as error:
+                left = [at for at in positions if at not in results]
+                if not is_full(error) or len(left) == 1:
+                    raise
+                half = len(left) // 2
+                log.warning("out_of_memory", stacked=len(left), next=half, error=str(error)[:200])
+                # Afresh, or from where the resumed stack stood: half of a step is no state to go on from.
+                pending[:0] = [(part, saved) for part in (left[:half], left[half:])]
+        return [results[at] for at in range(len(plans))]
+
+    def _stacks(
+        self, workload: Workload, plans: Sequence[TrialPlan], waiting: Positions
+    ) -> Iterator[Positions]:
+        """What is trained together: like plans, in as few equal parts as may be, by optimizer."""
+        alike: dict[object, list[int]] = {}
+        for at in waiting:
+            plan = plans[at]
+            alike.setdefault((plan.training.batch_size, plan.length, plan.evaluations), []).append(at)
+        for positions in alike.values():
+            most = footprint(workload, [plans[at] for at in positions]).most(workload.device)
+            most = min(most, self.most or most)
+            count = -(-len(positions) // most)
+            for part in range(count):
+                yield sorted(positions[part::count], key=lambda at: plans[at].optimizer)
+
+
+def _train(
+    workload: Workload,
+    kind: Nets,
+    plans: Sequence[TrialPlan],
+    positions: Positions,
+    saved: State | None,
+    results: dict[int, TrialResult],
+    watch: Watch,
+) -> None:
+    """Trains those plans to their ends, from `saved` on where given, and adds to `results`."""
+    block = footprint(workload, [plans[at] for at in positions]).block
+    run = Run(workload, kind, plans, positions, saved, block)
+    if saved is not None:
+        for position, record in run.records.items():
+            watch.progress(position, record.examples, record.selection)
+    while run.records:
+        told = dict(run.records)
+        results |= run.advance()
+        if watch.cancelled():
+            raise Cancelled
+        for position, record in told.items():
+            watch.progress(position, record.examples, record.selection)
+        watch.checkpoint(partial(_state, results, run))
+
+
+def _state(results: Mapping[int, TrialResult], run: Run) -> State:
+    return {
+        "results": {str(at): result.model_dump(mode="json") for at, result in results.items()},
+        "stack": run.state() if run.records else None,
+    }
+
+
+def footprint(workload: Workload, plans: Sequence[TrialPlan]) -> Footprint:
+    """What a trial like these takes on the average of their optimizers."""
+    names = sorted({plan.optimizer for plan in plans})
+    return _footprint(workload, plans[0].training, tuple(names * LEAST if len(names) < LEAST else names))
+
+
+@lru_cache(maxsize=16)
+def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> Footprint:
+    """Found by two steps and an evaluation of a small stack, of which every tensor is counted."""
+    size, rows = training.batch_size, len(names)
+    plans = [
+        TrialPlan(
+            label=name,
+            optimizer=name,
+            config=optimizer(name).default,
+            training=training,
+            seeds=Seeds(init=row, order=row, split=0),
+            length=4 * size,
+            evaluations=(4 * size,),
+            phase=Phase.SEARCH,
+            origin=Origin.DEFAULT,
+            replicate=0,
+            number=row,
+        )
+        for row, name in enumerate(names)
+    ]
+    workload.splits(0)
+    with Tracker() as tracker:
+        run = Run(workload, nets(workload), plans, range(rows), None, block=rows)
+        stepping = tracker.peak_of(lambda: run.train(2 * size))
+        resting = tracker.bytes
+        evaluating = tracker.peak_of(lambda: run.scores()(0, "train")) - resting
+    return Footprint(resting // rows, stepping // rows, evaluating // rows)
