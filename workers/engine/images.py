@@ -179,15 +179,15 @@ class Columns:
         # The workspace of what all networks share has room for one network's gradient only.
         x, weight = kept.contiguous() if further and _shared(kept) else kept, params[0]
         g = _turned(g).reshape(g.shape[0], -1, g.shape[2])
-        below = g.new_empty(_turned(x).shape) if further else None
+        below = torch.empty_like(kept) if further else None
         for part, windows, space in self._chunks(x, weight):
             turned = g[part].transpose(1, 2)
             self.geometry.untap([torch.bmm(turned, window) for window in windows], grads[0][part])
             if below is not None:
-                below[part] = space.scattered(self.geometry.taps(weight[part]), g[part])
+                below[part] = _turned(space.scattered(self.geometry.taps(weight[part]), g[part]))
         if len(params) == 2:
             torch.sum(g, 1, out=grads[1])
-        return None if below is None else _turned(below)
+        return below
 
     def _chunks(self, x: Tensor, weight: Tensor) -> Iterator[tuple[slice, list[Tensor], Workspace]]:
         """What the products take of x, for as many networks at a time as fit in a cache; and the workspace
@@ -217,21 +217,22 @@ class Each:
     geometry: Geometry
 
     def forward(self, x: Tensor, params: Sequence[Tensor]) -> tuple[Tensor, Kept]:
-        x, (weight, *biases) = _channels_last(x), params
+        images, (weight, *biases) = _channels_last(x), params
         (height, width, batch), (n, outputs) = self.geometry.out, weight.shape[:2]
         y = x.new_empty((n, batch, height, width, outputs)).movedim(4, 2)
         for i in range(n):
-            y[i] = torch.convolution(x[i], weight[i], biases[0][i] if biases else None, *self._options)
+            y[i] = torch.convolution(images[i], weight[i], biases[0][i] if biases else None, *self._options)
         return y, x
 
     def backward(
         self, g: Tensor, kept: Kept, params: Sequence[Tensor], grads: Sequence[Tensor], further: bool
     ) -> Tensor | None:
-        g, weight, wanted = _channels_last(g), params[0], [further, True, len(params) == 2]
-        below = g.new_empty(kept.movedim(2, 4).shape).movedim(4, 2) if further else None
+        g, x, weight = _channels_last(g), _channels_last(kept), params[0]
+        wanted = (further, True, len(params) == 2)
+        below = torch.empty_like(kept) if further else None
         for i in range(g.shape[0]):
             found = torch.ops.aten.convolution_backward(
-                g[i], kept[i], weight[i], weight.shape[1:2], *self._options, wanted
+                g[i], x[i], weight[i], weight.shape[1:2], *self._options, wanted
             )
             if below is not None:
                 below[i] = found[0]
@@ -265,7 +266,8 @@ class Conv2d:
         """Told by the shapes of one network, as its bits must not depend on its company."""
         geometry = _geometry(*shape[1:], self.kernel, self.stride, self.padding)
         products = math.prod(geometry.out) * weight[0].numel()
-        return Columns(geometry) if products < MANY_PRODUCTS else Each(geometry)
+        # A single channel is slow in torch, too; and, said to be last, makes it leave outputs unwritten.
+        return Columns(geometry) if products < MANY_PRODUCTS or shape[2] == 1 else Each(geometry)
 
 
 class Unlearned(ABC):
@@ -340,11 +342,9 @@ def _shared(x: Tensor) -> bool:
 
 def _channels_last(x: Tensor) -> Tensor:
     """Images (n, batch, channels, height, width) as they are, but with the channels last in memory."""
-    # But for a single one: where that is said to be last, torch 2.13 has left outputs unwritten.
-    order, back = ((0, 1, 3, 4, 2), (0, 1, 4, 2, 3)) if x.shape[2] > 1 else (range(5), range(5))
-    source = (x[:1] if _shared(x) else x).permute(*order)
+    source = (x[:1] if _shared(x) else x).movedim(2, 4)
     # `contiguous` would leave axes of one their strides, of which torch infers the order.
-    return source.reshape(source.shape[0], -1).view(source.shape).permute(*back).expand(x.shape)
+    return source.reshape(source.shape[0], -1).view(source.shape).movedim(4, 2).expand(x.shape)
 
 
 def _pair(value: Any) -> Pair:

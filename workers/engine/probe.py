@@ -22,10 +22,11 @@ log = structlog.get_logger()
 STACKED = 16
 """Trials in the stack that is tried: about where more of them cease to make a step cheaper."""
 
-FEW, LONG_S = 4, 0.05
-"""Trials in it, where a step of one takes longer than that."""
+FEW, LONG_S = 4, 0.002
+"""Trials in it, where a step of one takes longer than that: then it is not the calls that cost."""
 
-STEPS = 3
+WARMING, STEPS = 2, 4
+"""Steps before a step is timed, and those that are."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,11 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
 
 
 def _seconds(train: Callable[[int], Tensor], plan: TrialPlan) -> float:
-    """What a step takes, once it has been taken: the first ones make the state, and fill the caches."""
+    """What a step takes at best; the first ones make the state and fill the caches, and are not timed."""
     size = plan.training.batch_size
-    train(2 * size).sum().item()
-    started = perf_counter()
-    train((2 + STEPS) * size).sum().item()
-    return (perf_counter() - started) / STEPS
+    took = []
+    for number in range(WARMING, WARMING + STEPS + 1):
+        started = perf_counter()
+        train(number * size).sum().item()
+        took.append(perf_counter() - started)
+    return min(took[1:])
