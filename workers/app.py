@@ -19,6 +19,7 @@ from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatche
 from service.logs import configure
 from service.reaper import Reaper
 from service.settings import Settings
+from workers import allocator
 
 PLAN_S = 600
 """How long a planner may take before it is killed."""
@@ -51,6 +52,7 @@ def run_cohort(task: Any, cohort_id: int) -> None:
     from workers import jobs
 
     jobs.run_cohort(_context(task), cohort_id)
+    allocator.give_back()
 
 
 def _context(task: Any) -> Any:
@@ -68,6 +70,7 @@ def _warm_up(**_: Any) -> None:
     _choose_gpu()
     import torch
 
+    allocator.keep()
     torch.set_num_threads(1)
     torch.backends.cudnn.deterministic = True  # a trial's result is a pure function of its plan
     # What the first message would wait for: training's imports, and those of a first optimizer.

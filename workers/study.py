@@ -114,7 +114,8 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
     """What Optuna suggested, in our terms, with what is fixed."""
-    found = {name: _from_param(chosen.searched[name], value) for name, value in params.items()}
+    searched = chosen.searched
+    found = {name: _from_param(searched[name], value) for name, value in params.items()}
     return {**chosen.default, **found}
 
 

@@ -316,7 +316,7 @@ def test_a_whole_network_is_what_it_is_alone(
 
 @pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("image", IMAGES, ids=str)
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.GELU])
 def test_a_whole_networks_bits_do_not_depend_on_its_company(
     image: tuple[int, int, int], activation: Callable[[], nn.Module]
 ) -> None:

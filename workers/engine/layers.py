@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Kept = Any
@@ -110,11 +111,38 @@ class Dropout:
 
 
 def _gelu(module: nn.GELU) -> Activation:
+    def function(x: Tensor) -> Tensor:
+        return F.gelu(x, approximate=module.approximate)
+
+    def slope(g: Tensor, x: Tensor) -> Tensor:
+        found: Tensor = torch.ops.aten.gelu_backward(g, x, approximate=module.approximate)
+        return found
+
     return Activation(
-        function=module,
-        slope=lambda g, x: torch.ops.aten.gelu_backward(g, x, approximate=module.approximate),
+        function=lambda x: _in_memory_order(function, x),
+        slope=lambda g, x: _in_memory_order(slope, g, x),
         keeps_inputs=True,
     )
+
+
+def _in_memory_order(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """What the function of each entry alone gives, taken along the memory of the last tensor.
+
+    torch's GELU has two formulas, which differ in the last bit, and in a permuted tensor it is the shape that
+    says which entry has which.
+    """
+    shape, strides = tensors[-1].shape, tensors[-1].stride()
+    last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    if tensors[-1].is_contiguous() or last != tensors[-1].numel() - 1:
+        return function(*(tensor.contiguous() for tensor in tensors))
+    laid = [
+        tensor
+        if tensor.stride() == strides
+        else torch.empty_strided(shape, strides, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
+        for tensor in tensors
+    ]
+    flat = function(*(tensor.as_strided((tensor.numel(),), (1,)) for tensor in laid))
+    return flat.as_strided(shape, strides)
 
 
 LAYERS: Mapping[type[nn.Module], Callable[[Any], Layer]] = {
