@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from service.db.jobs import ACTIVE, Jobs
 from service.db.tables import cohort, job, trial, worker
+from service.db.trials import Trials
 from service.ids import new_uid
 from service.spec import ResolvedSpec
 from service.states import CohortState, JobState, TrialState
@@ -106,7 +107,7 @@ class Cohorts:
             spec=ResolvedSpec.model_validate(found.spec),
             executor=found.executor,
             queue=found.queue,
-            plans=self._plans(cohort_id),
+            plans=Trials(self.connection).plans(cohort_id),
             checkpoint=claimed.checkpoint,
         )
 
@@ -319,11 +320,3 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id, trial.c.result.is_(sa.null()))
             .values(state=state, revision=revision)
         )
-
-    def _plans(self, cohort_id: int) -> list[TrialPlan]:
-        plans = self.connection.scalars(
-            sa.select(sa.cast(trial.c.plan, sa.Text))
-            .where(trial.c.cohort_id == cohort_id)
-            .order_by(trial.c.position)
-        )
-        return [TrialPlan.model_validate_json(plan) for plan in plans]

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from service.catalog import tasks
 from service.db.tables import cohort, job, study, trial
+from service.db.trials import Trials
 from service.db.workers import Workers
 from service.ids import new_uid
 from service.spec import ResolvedSpec
 from service.states import CohortState, JobState, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
+from service.trials import Trial, TrialPlan
 from service.views import Recommendation
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -150,28 +151,8 @@ class Jobs:
             cut_short=row.cut_short,
             started_at=row.started_at,
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
-            trials=self._trials(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
+            trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
         )
-
-    def _trials(self, job_id: int, *, curve: str) -> list[Trial]:
-        """The job's trials in the order of their plans, with that one curve.
-
-        Each round reads all of them: what is not needed stays in the database, and what was checked when it
-        was written is not checked again.
-        """
-        query = sa.select(
-            sa.cast(trial.c.plan, sa.Text).label("plan"),
-            trial.c.state,
-            trial.c.value,
-            trial.c.result["metrics"].label("metrics"),
-            trial.c.result["curves", curve].label("curve"),
-            trial.c.result["reference"].label("reference"),
-            trial.c.steps,
-            trial.c.examples,
-            trial.c.seconds,
-        )
-        rows = self.connection.execute(query.where(trial.c.job_id == job_id).order_by(trial.c.id))
-        return [_trial(row, curve) for row in rows]
 
     def add_round(
         self,
@@ -375,21 +356,3 @@ class Jobs:
                 )
                 self.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in found if row.plan_rings <= MAX_PLAN_RINGS]
-
-
-def _trial(row: sa.Row[Any], curve: str) -> Trial:
-    """A trial from its row, which has metrics where it has a result; `curve` is the name of its curve."""
-    state: Any = TrialState(row.state)
-    result = None
-    if row.metrics is not None:
-        result = TrialResult.model_construct(
-            state=state,
-            value=row.value,
-            metrics=row.metrics,
-            curves={} if row.curve is None else {curve: [Point(*point) for point in row.curve]},
-            reference=row.reference,
-            steps=row.steps,
-            examples=row.examples,
-            seconds=row.seconds,
-        )
-    return Trial(plan=TrialPlan.model_validate_json(row.plan), state=state, result=result)

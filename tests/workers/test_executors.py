@@ -229,7 +229,7 @@ def _normalized(workload: Workload) -> Workload:
     names = tuple(name for name, _ in model(0).named_parameters())
     (player,) = workload.players
     return dataclasses.replace(
-        workload, model=model, players=(dataclasses.replace(player, params=names, loss=loss),)
+        workload, model=model, players=(dataclasses.replace(player, params=names, loss=loss, slope=None),)
     )
 
 

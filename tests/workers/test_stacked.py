@@ -263,8 +263,8 @@ def test_players_take_turns(make_workload: MakeWorkload, make_plan: MakePlan, wa
         mean = nn.functional.cross_entropy(net(batch.inputs), batch.targets)
         return mean * (1 + carry.get("last", torch.zeros(()))), {"last": mean.detach()}
 
-    first = dataclasses.replace(player, params=player.params[:2], every=3, criterion=None, loss=loss)
-    second = dataclasses.replace(player, params=player.params[2:], criterion=None)
+    first = dataclasses.replace(player, params=player.params[:2], every=3, slope=None, loss=loss)
+    second = dataclasses.replace(player, params=player.params[2:], slope=None)
     both = dataclasses.replace(workload, players=(first, second))
     plans = [make_plan("adam", init=1), make_plan("adabelief", init=2)]
     stacked, solo = StackedExecutor().run(both, plans, watch), SoloExecutor().run(both, plans, watch)
@@ -287,7 +287,7 @@ def test_what_cannot_be_stacked_is_trained_alone(make_workload: MakeWorkload, ma
         mean = nn.functional.cross_entropy(net(batch.inputs), batch.targets)
         return (mean * 2 if mean.item() > 1 else mean), carry
 
-    changed = dataclasses.replace(player, loss=loss, criterion=None)
+    changed = dataclasses.replace(player, loss=loss, slope=None)
     choice = choose(dataclasses.replace(workload, players=(changed,)), [make_plan(), make_plan("sgd")])
     assert choice.executor == "solo"
     assert choice.seconds == {}

@@ -142,3 +142,32 @@ def test_the_loss_can_be_stacked(name: str, make_workload: MakeWorkload) -> None
             stacked = params[path].grad
             assert stacked is not None
             torch.testing.assert_close(stacked[i], param.grad, rtol=1e-4, atol=1e-6)
+
+
+TORCH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classification": torch.nn.functional.cross_entropy,
+    "regression": torch.nn.functional.mse_loss,
+}
+
+
+@pytest.mark.parametrize("task", CRITERIA)
+@pytest.mark.parametrize(("size", "width"), [(1, 1), (7, 3), (32, 10), (256, 129)])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_losses_are_torchs_and_their_slope_is_autograds_to_the_bit(
+    task: str, size: int, width: int, scale: float
+) -> None:
+    criteria = CRITERIA[task]
+    generator = torch.Generator().manual_seed(size)
+    outputs = (scale * torch.randn(4, size, width, generator=generator)).requires_grad_()
+    classes = torch.randint(width, (4, size), generator=generator)
+    targets = classes if task == "classification" else torch.randn(4, size, width, generator=generator)
+    losses = criteria.loss(outputs, targets)
+    (wanted,) = torch.autograd.grad(losses.sum(), outputs)
+    with torch.no_grad():
+        found, slope = criteria.slope(outputs, targets)
+    assert torch.equal(slope, wanted)
+    assert torch.equal(found, losses)
+    for row in range(4):
+        # A log-sum-exp of values of that scale, rounded some times: not relative to a loss that is near 0.
+        expected = TORCH[task](outputs[row], targets[row])
+        torch.testing.assert_close(losses[row], expected, rtol=1e-5, atol=1e-6 * scale)

@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 
 from workers.engine.images import IMAGE_LAYERS
 from workers.engine.layers import LAYERS, Dropout, Generators, Layer
-from workers.workload import Batch, Carry, Criterion, Player, Workload
+from workers.workload import Batch, Carry, Player, Slope, Workload
 
 Tensors = Mapping[str, Tensor]
 """Params or buffers of n networks by name, each (n, ...)."""
@@ -52,15 +52,16 @@ class _Placed:
 
 
 class Layered:
-    """A chain of layers, and a criterion of what comes out of it."""
+    """A chain of layers, and the slope of a loss of what comes out of it."""
 
-    def __init__(self, chain: Sequence[_Placed], criterion: Criterion) -> None:
+    def __init__(self, chain: Sequence[_Placed], slope: Slope) -> None:
         self.chain = chain
-        self.criterion = criterion
+        self.slope = slope
         self.random = any(isinstance(placed.layer, Dropout) for placed in chain)
         # Below the first layer with params, nobody wants a gradient.
         self.first = next(i for i, placed in enumerate(chain) if placed.names)
 
+    @torch.no_grad()
     def gradients(
         self,
         player: Player,  # noqa: ARG002
@@ -72,21 +73,17 @@ class Layered:
         random: Generators | None,
     ) -> tuple[Tensor, Carry]:
         x, kept = batch.inputs, []
-        with torch.no_grad():
-            for placed in self.chain:
-                x, left = placed.layer.forward(x, [params[name] for name in placed.names], random)
-                kept.append(left)
-        x.requires_grad_()
-        losses = self.criterion(x, batch.targets)
-        (g,) = torch.autograd.grad(losses, x, torch.ones_like(losses))
-        with torch.no_grad():
-            for i in range(len(self.chain) - 1, self.first - 1, -1):
-                placed = self.chain[i]
-                own, into = ([of[name] for name in placed.names] for of in (params, grads))
-                below = placed.layer.backward(g, kept[i], own, into, i > self.first)
-                if below is not None:
-                    g = below
-        return losses.detach(), carry
+        for placed in self.chain:
+            x, left = placed.layer.forward(x, [params[name] for name in placed.names], random)
+            kept.append(left)
+        losses, g = self.slope(x, batch.targets)
+        for i in range(len(self.chain) - 1, self.first - 1, -1):
+            placed = self.chain[i]
+            own, into = ([of[name] for name in placed.names] for of in (params, grads))
+            below = placed.layer.backward(g, kept[i], own, into, i > self.first)
+            if below is not None:
+                g = below
+        return losses, carry
 
     def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:  # noqa: ARG002
         x = inputs
@@ -143,8 +140,8 @@ def nets(workload: Workload) -> Nets:
     if len(workload.players) == 1 and not any(True for _ in model.buffers()):
         (player,) = workload.players
         chain = _chain(model, "")
-        if player.criterion is not None and chain is not None:
-            return Layered(chain, player.criterion)
+        if player.slope is not None and chain is not None:
+            return Layered(chain, player.slope)
     return Mapped(model)
 
 

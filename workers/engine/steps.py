@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -22,7 +23,7 @@ from service.catalog.optimizers import OptimizerEntry
 from service.space import Config
 from workers.engine import State, optimizers
 
-BLOCK = 2**16
+BLOCK = 2**17
 """Entries of a matrix that are stepped at once: with its gradients and state they stay in a core's cache."""
 
 
@@ -147,8 +148,10 @@ class ColumnSteps:
             for arguments, share in zip(self.arguments, shares, strict=True)
         ]
         if self.joined:
-            for start in range(0, len(steps), self.height):
-                self._block(start, steps[start : start + self.height])
+            count = -(-len(steps) // self.height)
+            ends = [len(steps) * block // count for block in range(count + 1)]
+            for start, end in pairwise(ends):
+                self._block(start, steps[start:end])
         for pieces, c in zip(self.pieces, steps, strict=False):
             for theta, g, m, s, work in pieces:
                 apply_(theta, g, m, s, None, c, work)

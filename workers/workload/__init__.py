@@ -20,11 +20,11 @@ from workers.workload.tasks import CRITERIA, Criteria
 __all__ = [
     "Batch",
     "Carry",
-    "Criterion",
     "Examples",
     "Loss",
     "Net",
     "Player",
+    "Slope",
     "Splits",
     "Workload",
     "batches",
@@ -50,23 +50,23 @@ Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
 and made of operations that `torch.func.vmap` knows."""
 
 
-Criterion = Callable[[Tensor, Tensor], Tensor]
-"""Losses (...) from outputs (..., N, outputs) and targets."""
+Slope = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From outputs (..., N, outputs) and targets, losses (...) and the gradient of each in its outputs."""
 
 
 @dataclass(frozen=True)
 class Player:
     """Params (by their names in the model) that follow one loss, at every `every`-th step.
 
-    `criterion` is there if the loss is no more than that: of the network's outputs for the batch's inputs
-    and of the targets, with nothing carried, and with all of the model's params.
+    `slope` is there if the loss is no more than what it tells the gradient of: a function of the network's
+    outputs for the batch's inputs and of the targets, with nothing carried, for all of the model's params.
     """
 
     name: str
     params: tuple[str, ...]
     loss: Loss
     every: int = 1
-    criterion: Criterion | None = None
+    slope: Slope | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _build(resolved: str, device: str) -> Workload:
         task=task(spec.task),
         shape=shape,
         device=place,
-        players=(Player(net.name, params, loss, criterion=criteria.loss),),
+        players=(Player(net.name, params, loss, slope=criteria.slope),),
         model=lambda seed: initialized(network, seed, place),
         splits=splits,
         criteria=criteria,

@@ -19,7 +19,8 @@ Labels = npt.NDArray[Any]
 class Criteria:
     """A task as functions of outputs (N, outputs) and of targets as the model is given them.
 
-    `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each. `metrics` are those
+    `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each; `slope` gives the
+    losses and their gradients, each in its outputs, to the bit as autograd would. `metrics` are those
     of the catalog's entry, by name, each a float64 tensor without dimensions; its `unit` is what 1 of a
     target is in the targets' own units. `constant` is the row of outputs (outputs,) that suits all the given
     targets best. `encode` turns the labels of all examples, and those of the training split alone, into
@@ -28,6 +29,7 @@ class Criteria:
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
+    slope: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     metrics: Callable[[Tensor, Tensor, float], dict[str, Tensor]]
     constant: Callable[[Tensor, int], Tensor]
     encode: Callable[[Labels, Labels], tuple[Tensor, float]]
@@ -40,8 +42,21 @@ def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.logsumexp(dim=-1) - chosen).mean(dim=-1)
 
 
+def _cross_entropy_slope(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    chosen, share = targets.unsqueeze(-1), 1 / targets.shape[-1]
+    total = outputs.logsumexp(dim=-1, keepdim=True)
+    losses = (total - outputs.gather(-1, chosen)).squeeze(-1).mean(dim=-1)
+    slope = torch.sub(outputs, total).exp_().mul_(share)
+    return losses, slope.scatter_add_(-1, chosen, outputs.new_full((), -share).expand(chosen.shape))
+
+
 def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs, targets, reduction="none").mean(dim=(-2, -1))
+
+
+def _squared_error_slope(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    off = outputs - targets
+    return off.square().mean(dim=(-2, -1)), off.mul_(2 / (off.shape[-2] * off.shape[-1]))
 
 
 def _classification_metrics(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:  # noqa: ARG001
@@ -77,6 +92,7 @@ def _standardized(labels: Labels, training: Labels) -> tuple[Tensor, float]:
 CRITERIA: Mapping[str, Criteria] = {
     "classification": Criteria(
         loss=_cross_entropy,
+        slope=_cross_entropy_slope,
         metrics=_classification_metrics,
         constant=_log_frequencies,
         encode=_classes,
@@ -84,6 +100,7 @@ CRITERIA: Mapping[str, Criteria] = {
     ),
     "regression": Criteria(
         loss=_squared_error,
+        slope=_squared_error_slope,
         metrics=_regression_metrics,
         constant=_mean,
         encode=_standardized,

@@ -1,0 +1,74 @@
+"""Plans and results, read back from the rows of their trials by those who train and plan."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.db.tables import trial
+from service.states import TrialState
+from service.trials import Point, Trial, TrialPlan, TrialResult
+
+PLAN = sa.cast(trial.c.plan, sa.Text)
+"""As text: the model reads it faster than the driver and the model do in turn."""
+
+
+class Trials:
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def plans(self, cohort_id: int) -> list[TrialPlan]:
+        """The cohort's plans by position."""
+        query = sa.select(PLAN).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
+        return [TrialPlan.model_validate_json(plan) for plan in self.connection.scalars(query)]
+
+    def of_job(self, job_id: int, *, curve: str) -> list[Trial]:
+        """The job's trials in the order in which they were planned, with that one curve.
+
+        Each round reads all of them: what is not needed stays in the database, and what was checked when it
+        was written is not checked again.
+        """
+        result = trial.c.result
+        query = (
+            sa.select(
+                PLAN.label("plan"),
+                trial.c.state,
+                trial.c.value,
+                result["metrics"].label("metrics"),
+                result["curves", curve].label("curve"),
+                result["reference"].label("reference"),
+                trial.c.steps,
+                trial.c.examples,
+                trial.c.seconds,
+            )
+            .where(trial.c.job_id == job_id)
+            .order_by(trial.c.id)
+        )
+        rows = self.connection.execute(query)
+        collects = gc.isenabled()
+        gc.disable()  # all that is made here stays: collections in between would double the time
+        try:
+            return [_trial(row, curve) for row in rows]
+        finally:
+            if collects:
+                gc.enable()
+
+
+def _trial(row: sa.Row[Any], curve: str) -> Trial:
+    """A trial from its row, which has metrics where it has a result; `curve` is the name of its curve."""
+    state: Any = TrialState(row.state)
+    result = None
+    if row.metrics is not None:
+        result = TrialResult.model_construct(
+            state=state,
+            value=row.value,
+            metrics=row.metrics,
+            curves={} if row.curve is None else {curve: [Point._make(point) for point in row.curve]},
+            reference=row.reference,
+            steps=row.steps,
+            examples=row.examples,
+            seconds=row.seconds,
+        )
+    return Trial(plan=TrialPlan.model_validate_json(row.plan), state=state, result=result)
