@@ -31,7 +31,8 @@ class Watch(Protocol):
         ...
 
     def checkpoint(self, state: Callable[[], State]) -> None:
-        """Offers the cohort's state; the watch calls `state` when it wants to keep it."""
+        """Offers the cohort's state; the watch calls `state` when it wants to keep it, and keeps it before it
+        returns, as the tensors are those in use."""
         ...
 
 

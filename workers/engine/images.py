@@ -7,7 +7,6 @@ their order in memory; so any layer may follow any other, and a dropout's mask i
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.engine.layers import Generators, Kept, Layer
+from workers.engine.layers import Generators, Kept, Layer, Unlearned
 
 MANY_PRODUCTS = 3 << 20
 """From so many on, one network's convolution takes long enough for a call of its own."""
@@ -268,24 +267,6 @@ class Conv2d:
         products = math.prod(geometry.out) * weight[0].numel()
         # A single channel is slow in torch, too; and, said to be last, makes it leave outputs unwritten.
         return Columns(geometry) if products < MANY_PRODUCTS or shape[2] == 1 else Each(geometry)
-
-
-class Unlearned(ABC):
-    """A layer without params."""
-
-    @abstractmethod
-    def below(self, g: Tensor, kept: Kept) -> Tensor:
-        """The gradient of the inputs."""
-
-    def backward(
-        self,
-        g: Tensor,
-        kept: Kept,
-        params: Sequence[Tensor],  # noqa: ARG002
-        grads: Sequence[Tensor],  # noqa: ARG002
-        further: bool,
-    ) -> Tensor | None:
-        return self.below(g, kept) if further else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ Its kernels are those whose bits for one network do not depend on n or on the co
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -56,8 +57,26 @@ class Linear:
         return torch.bmm(g, params[0]) if further else None
 
 
+class Unlearned(ABC):
+    """A layer without params."""
+
+    @abstractmethod
+    def below(self, g: Tensor, kept: Kept) -> Tensor:
+        """The gradient of the inputs."""
+
+    def backward(
+        self,
+        g: Tensor,
+        kept: Kept,
+        params: Sequence[Tensor],  # noqa: ARG002
+        grads: Sequence[Tensor],  # noqa: ARG002
+        further: bool,
+    ) -> Tensor | None:
+        return self.below(g, kept) if further else None
+
+
 @dataclass(frozen=True)
-class Activation:
+class Activation(Unlearned):
     """A function of each entry alone. `slope(g, kept)` is the gradient of the inputs from g of the outputs.
 
     `kept` are the outputs, or the inputs where the slope is told from those.
@@ -71,19 +90,12 @@ class Activation:
         y = self.function(x)
         return y, (x if self.keeps_inputs else y)
 
-    def backward(
-        self,
-        g: Tensor,
-        kept: Kept,
-        params: Sequence[Tensor],  # noqa: ARG002
-        grads: Sequence[Tensor],  # noqa: ARG002
-        further: bool,
-    ) -> Tensor | None:
-        return self.slope(g, kept) if further else None
+    def below(self, g: Tensor, kept: Kept) -> Tensor:
+        return self.slope(g, kept)
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Unlearned):
     """`nn.Dropout`: each network's mask is what its generator would give it alone."""
 
     p: float
@@ -97,16 +109,7 @@ class Dropout:
         mask.div_(1 - self.p)
         return x * mask, mask
 
-    def backward(
-        self,
-        g: Tensor,
-        kept: Kept,
-        params: Sequence[Tensor],  # noqa: ARG002
-        grads: Sequence[Tensor],  # noqa: ARG002
-        further: bool,
-    ) -> Tensor | None:
-        if not further:
-            return None
+    def below(self, g: Tensor, kept: Kept) -> Tensor:
         return g if kept is None else g * kept
 
 

@@ -31,7 +31,7 @@ WARMING, STEPS = 2, 4
 
 @dataclass(frozen=True)
 class Choice:
-    """`seconds` is what a step of one trial took, by executor; empty where only one of them can run it."""
+    """`seconds` is what a step of one trial took, by executor; empty where that did not settle it."""
 
     executor: str
     seconds: dict[str, float]

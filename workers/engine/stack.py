@@ -78,9 +78,8 @@ class Stack:
             "buffers": {name: tensor[:count] for name, tensor in self.buffers.items()},
         }
 
-    def load(self, state: State, rows: Sequence[int] | None = None) -> None:
-        """Makes the state of another stack, or of those of its rows, this one's; nothing is shared after."""
-        rows = range(len(self.plans)) if rows is None else rows
+    def load(self, state: State, rows: Sequence[int]) -> None:
+        """Makes those rows of another stack's state this one's; nothing is shared after."""
         for learners, saved in zip(self.players, state["players"], strict=True):
             learners.load(saved, rows)
         for name, tensor in self.buffers.items():
