@@ -19,7 +19,8 @@ from workers.workload import Workload
 MEGABYTE = 2**20
 
 RUN = """
-import json, resource, sys
+import json, re, sys
+from pathlib import Path
 import psutil, torch
 from service.spec import JobSpec, resolve
 from service.trials import TrialPlan
@@ -37,7 +38,8 @@ large.splits(0)
 before = psutil.Process().memory_info().rss
 estimate = footprint(large, plans).of(len(plans))
 StackedExecutor().run(large, plans, Unwatched())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+# Not ru_maxrss, which a process inherits from the one that forked it.
+peak = 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 print(json.dumps({"estimate": before + estimate, "peak": peak, "trials": estimate}))
 """
 
