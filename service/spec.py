@@ -179,6 +179,11 @@ class ResolvedSpec(_Common):
         entry = datasets.dataset(self.workload.dataset.name)
         return entry.sizes(entry.options(**self.workload.dataset.options))
 
+    @property
+    def steps(self) -> int:
+        """Steps of a trial that is not stopped early."""
+        return -(-self.sizes.train * self.budget.epochs // self.batch_size)
+
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
@@ -192,7 +197,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
     """
     workload = _workload(spec)
     _budget(spec)
-    chosen = tuple(_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
+    chosen = tuple(resolve_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
         if label in labels[:i]:
@@ -290,7 +295,12 @@ def _budget(spec: JobSpec) -> None:
         )
 
 
-def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+    """`choice` with its space and its default written out; `field` is where it stands.
+
+    Raises:
+        InvalidSpec: something is unknown or out of bounds.
+    """
     entry = optimizers.optimizer(choice.name, field=f"{field}.name")
     for part, given in (("space", choice.space), ("default", choice.default)):
         for name in given:

@@ -12,6 +12,7 @@ from service.catalog import optimizers, tasks
 from service.db.jobs import ACTIVE, UNFINISHED
 from service.db.tables import cohort, job, trial
 from service.db.workers import Workers
+from service.lint import lint
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
 from service.trials import Point, TrialPlan, TrialResult
@@ -219,6 +220,7 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
         ],
         waiting_for=_waiting_for(row, cohorts_running, live),
         error=None if row.error is None else JobError.model_validate(row.error),
+        lint=lint(spec),
         revision=row.revision,
         created_at=row.created_at,
         started_at=row.started_at,
