@@ -10,17 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from rich.console import Console, RenderableType
+from service import advice
+from service.console import AsJson, read_object
+from service.console import complaint as _complaint
+from service.console import console as _console
+from service.console import show as _show
 
+if TYPE_CHECKING:
     from service.client import Client
     from service.views import Recommendation
 
@@ -32,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(advice.app)
 
 DATA = Path("whichopt-data")
 DEMO = {
@@ -41,7 +45,6 @@ DEMO = {
     "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
 }
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Job = Annotated[str, typer.Argument(help="The job's id.")]
 Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
 Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
@@ -109,15 +112,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Send a job."""
-    try:
-        text = sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8")
-        body = json.loads(text, parse_constant=_no_number)
-    except OSError as error:
-        raise _complaint(f"cannot read {spec}: {error.strerror}") from None
-    except ValueError as error:
-        raise _complaint(f"{spec} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise _complaint(f"{spec} holds a {type(body).__name__}; a job spec is a JSON object")
+    body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
         _submit(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
 
@@ -231,6 +226,10 @@ def _submit(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
+    if not as_json and job.lint:
+        from service import terminal
+
+        _console(stderr=True).print(terminal.findings(job.lint))
     if wait:
         _follow(client, job.id, as_json=as_json)
     else:
@@ -259,35 +258,6 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
-
-
-def _show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
-    """Prints `value` as JSON where that was asked for, else as it was drawn."""
-    if not as_json:
-        _console().print(drawn)
-        return
-    data = (
-        [one.model_dump(mode="json") for one in value]
-        if isinstance(value, Sequence)
-        else value.model_dump(mode="json")
-    )
-    typer.echo(json.dumps(data, indent=2))
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
-def _no_number(name: str) -> None:
-    """JSON has no NaN and no Infinity, though Python's reader takes them."""
-    raise ValueError(f"{name} is no number in JSON")
-
-
-def _complaint(text: str) -> typer.Exit:
-    typer.secho(f"whichopt: {text}", err=True, fg="red")
-    return typer.Exit(2)
 
 
 @contextmanager

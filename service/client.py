@@ -22,7 +22,18 @@ from pydantic import BaseModel, ValidationError
 from service.errors import WhichoptError
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
-from service.views import CatalogEntry, Health, JobView, Page, Problem, Readiness, Recommendation, TrialView
+from service.views import (
+    CatalogEntry,
+    Health,
+    JobView,
+    LintFinding,
+    LintReport,
+    Page,
+    Problem,
+    Readiness,
+    Recommendation,
+    TrialView,
+)
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 
@@ -78,6 +89,11 @@ class Client:
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._call(JobView, "POST", "/v1/jobs", json=sent, headers=headers)
+
+    def lint(self, spec: JobSpec | Mapping[str, Any]) -> list[LintFinding]:
+        """What users often get wrong, found in the spec; nothing is submitted."""
+        sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
+        return self._call(LintReport, "POST", "/v1/lint", json=sent).findings
 
     def job(self, job_id: str) -> JobView:
         return self._call(JobView, "GET", f"/v1/jobs/{job_id}")

@@ -39,10 +39,9 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
     if setting.entry.floor == "accumulated":
         yield from _accumulating_eps(setting, eps, searched)
         return
-    tiny = eps if eps is not None and eps < TINY_EPS else None
-    if tiny is None and searched is not None and searched.high < TINY_EPS:
-        tiny = searched.high
-    if tiny is not None:
+    ranged = searched is not None and searched.high < TINY_EPS
+    tiny = searched.high if searched is not None and ranged else eps
+    if tiny is not None and tiny < TINY_EPS:
         yield setting.finding(
             "eps_of_adabelief",
             "eps",
@@ -50,7 +49,7 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
             "this optimizer adds eps outside the root, once: where the squares of a gradient underflow "
             "(entries below 1e-19 in float32) nothing else keeps the step bounded",
             "keep 1e-8; AdaBelief's default of 1e-16 has the floor of 3e-7",
-            ranged=eps is None,
+            ranged=ranged,
         )
     lr = setting.number("lr")
     if eps is not None and eps >= LARGE_EPS and lr is not None and setting.entry.steps == "normalized":

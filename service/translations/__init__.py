@@ -47,7 +47,8 @@ def translate(source: str, target: str, config: Mapping[str, Value], assumed: As
         for name, value in found.config.items()
         if not last.limits(name).contains(value)
     )
-    return replace(found, path=path, warnings=(*dict.fromkeys(found.warnings), *beyond))
+    why, warnings = (tuple(dict.fromkeys(said)) for said in (found.why, found.warnings))
+    return replace(found, path=path, why=why, warnings=(*warnings, *beyond))
 
 
 def _path(source: str, target: str) -> tuple[str, ...]:

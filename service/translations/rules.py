@@ -233,6 +233,9 @@ _BELIEF = (
 )
 
 
+_EPS = "eps is not copied"
+
+
 def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
     def rule(config: Config, assumed: Assumed) -> Translated:
         entry, target = optimizers.optimizer(source), optimizers.optimizer("adabelief")
@@ -241,15 +244,24 @@ def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
         ours, theirs = (denominator(e, c, assumed.gradient) for e, c in ((entry, config), (target, moved)))
         moved["lr"] = number(config, "lr") * theirs / ours
         copied = floor(target, {**moved, "eps": config["eps"]})
+        squared = floor(target, {**moved, "eps": number(config, "eps") ** 2})
         said = (
-            "eps is not copied: AdaBelief adds it under the root at every step, where it adds up. "
-            f"{eps:.3g} makes Adam's floor; {number(config, 'eps'):.3g} would make one of {copied:.3g}, "
-            "and the rule of thumb, the square of Adam's eps, one "
-            f"{1 / math.sqrt(1 - number(config, 'beta2')):.3g} times Adam's"
+            f"{_EPS}: AdaBelief adds it under the root at every step, where it adds up. "
+            f"{eps:.3g} makes Adam's floor; {number(config, 'eps'):.3g} would make one of {copied:.3g}, and "
+            f"the rule of thumb, the square of Adam's eps, one of {squared:.3g}"
         )
         return _believes(entry, config, target, moved, number(config, "eps"), said, assumed)
 
     return rule
+
+
+def _sgd_to_adabelief(config: Config, assumed: Assumed) -> Translated:
+    adam = _sgd_to_adam(config, assumed)
+    found = _to_adabelief("adam")(adam.config, assumed)
+    worst: Exactness = "approximate" if "approximate" in (adam.exactness, found.exactness) else "limit"
+    # SGD has no eps that could have been copied.
+    warnings = tuple(text for text in found.warnings if not text.startswith(_EPS))
+    return replace(found, exactness=worst, why=(*adam.why, *found.why), warnings=warnings, free=adam.free)
 
 
 def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]:
@@ -259,7 +271,7 @@ def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]
         moved: Config = {name: value for name, value in config.items() if name != "rectify"} | {"eps": eps}
         ours, theirs = (denominator(e, c, assumed.gradient) for e, c in ((entry, config), (target, moved)))
         moved["lr"] = number(config, "lr") * theirs / ours
-        said = f"eps is not copied: {eps:.3g} is the floor that AdaBelief's {number(config, 'eps'):.3g} makes"
+        said = f"{_EPS}: {eps:.3g} is the floor that AdaBelief's {number(config, 'eps'):.3g} makes"
         found = _believes(entry, config, target, moved, eps, said, assumed)
         if config["rectify"] is True:
             dropped = "rectify has no counterpart: use a warm-up, or radam"
@@ -312,6 +324,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("sgd", "adam"): _sgd_to_adam,
     ("adam", "sgd"): _adam_to_sgd,
     ("sgd", "qhadam"): _sgd_to_qhadam,
+    ("sgd", "adabelief"): _sgd_to_adabelief,
     ("adam", "adabelief"): _to_adabelief("adam"),
     ("adamw", "adabelief"): _to_adabelief("adamw"),
     ("adabelief", "adam"): _from_adabelief("adam"),

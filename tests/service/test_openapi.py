@@ -31,6 +31,7 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
     found = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
     assert found == {
         ("POST", "/v1/jobs"),
+        ("POST", "/v1/lint"),
         ("GET", "/v1/jobs"),
         ("GET", "/v1/jobs/{job_id}"),
         ("POST", "/v1/jobs/{job_id}/cancel"),
