@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.states import Direction, Phase
+from service.states import Direction, Phase, TrialState
 
 
 class _View(BaseModel):
@@ -27,7 +27,7 @@ class CurvePoint(_View):
 
 
 class StudyTrace(_View):
-    """One study's best value so far, after each of its trials; diverged and pruned ones only cost."""
+    """One study's best value so far: after its first and last trial, and wherever it got better."""
 
     replicate: int
     trials: list[int]
@@ -55,10 +55,8 @@ class ExpectedBestPoint(_View):
 
     trials: int
     unbiased: float | None = Field(description="U-statistic (Tang et al. 2020)")
-    plug_in: float | None = Field(
-        description="V-statistic (Dodge et al. 2019): less variance, too optimistic"
-    )
-    low: float | None = Field(description="percentile bootstrap of the V-statistic over trials")
+    plug_in: float | None = Field(description="V-statistic (Dodge et al. 2019): steadier, too pessimistic")
+    low: float | None = Field(description="percentile bootstrap over trials of the U-statistic")
     high: float | None
     missing: float = Field(description="probability that none of so many trials is complete (U-statistic)")
 
@@ -125,6 +123,9 @@ class AdviceRange(_View):
     optimizer: str
     probability_low: float = Field(description="of being best: the lowest in the range")
     probability_high: float
+    close: list[str] = Field(
+        description="others that are at least half as likely to be best, somewhere in the range"
+    )
 
 
 class BudgetAdvice(_View):
@@ -143,7 +144,7 @@ class SensitivityPoint(_View):
         description="how much worse than its study's best, as a share of that; null where that is 0"
     )
     replicate: int
-    state: Literal["complete", "pruned", "diverged"]
+    state: TrialState = Field(description="complete, pruned or diverged")
 
 
 class Sensitivity(_View):
@@ -205,6 +206,10 @@ class StepCost(_View):
     ms_per_step: float | None = Field(description="median over trials")
     ms_low: float | None = Field(description="lower quartile")
     ms_high: float | None = Field(description="upper quartile")
+    shared: float | None = Field(
+        description="share of its trials that were charged what another optimizer's was, to the bit: they "
+        "trained in one stack, whose time was split evenly, and tell nothing between the two"
+    )
     state_bytes: int = Field(description="bytes of optimizer state per fp32 param")
 
 
