@@ -26,7 +26,18 @@ DASHES = ("solid", (0, (5, 2)), (0, (2, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """A second sign beside the color, for those who see none."""
 
-WIDTH = 4.5
+SHAPES = {
+    "o": "M4,0A4,4 0 1 1 -4,0A4,4 0 1 1 4,0Z",
+    "s": "M-3.6,-3.6H3.6V3.6H-3.6Z",
+    "^": "M0,-4.6L4.6,3.8H-4.6Z",
+    "D": "M0,-5L5,0L0,5L-5,0Z",
+    "v": "M0,4.6L4.6,-3.8H-4.6Z",
+    "P": "M-1.6,-4.6H1.6V-1.6H4.6V1.6H1.6V4.6H-1.6V1.6H-4.6V-1.6H-1.6Z",
+    "X": "M-4.2,-2L-2,-4.2L0,-2.2L2,-4.2L4.2,-2L2.2,0L4.2,2L2,4.2L0,2.2L-2,4.2L-4.2,2L-2.2,0Z",
+    "*": "M0,-5L1.2,-1.5L4.8,-1.5L1.9,0.6L3,4L0,1.9L-3,4L-1.9,0.6L-4.8,-1.5L-1.2,-1.5Z",
+}
+
+WIDTH = 4.0
 """Inches: about a phone's width at the size of its text, so that it is read there without zooming."""
 
 INK = "#0a0b0c"
@@ -39,6 +50,7 @@ _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "whichopt",
     "font.family": "sans-serif",
+    "text.parse_math": False,
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -78,6 +90,16 @@ class Style:
     marker: str
 
     @property
+    def dashes(self) -> str:
+        """As SVG has them; empty where the line is solid."""
+        return "" if self.dash == "solid" else " ".join(str(length) for length in self.dash[1])
+
+    @property
+    def shape(self) -> str:
+        """The marker as an SVG path around the origin."""
+        return SHAPES[self.marker]
+
+    @property
     def line(self) -> dict[str, Any]:
         return {"color": self.color, "linestyle": self.dash}
 
@@ -106,13 +128,15 @@ def drawn(
 ) -> Figure:
     """The figure that `draw` makes on empty axes of that size in inches."""
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     file = io.StringIO()
     with _LOCK, rc_context(_SETTINGS):
         canvas = Canvas(figsize=(width, height), layout="constrained")
         draw(canvas.add_subplot())
-        canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        # As savefig does, but for a first drawing on nothing that would double the time.
+        FigureCanvasSVG(canvas).print_svg(file, metadata={"Date": None, "Creator": None})
     return Figure(name=name, title=title, caption=caption, alt=alt, svg=_inline(file.getvalue(), name, alt))
 
 
@@ -127,11 +151,17 @@ def spread_over_decades(values: Sequence[float]) -> bool:
 
 def plain_log(axis: Any) -> None:
     """Ticks of a log axis as plain numbers, few enough to be read."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 1.7 else (1,), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(axis) < 1.7 else (1,), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def _plain(value: float) -> str:
+    """As short as it is clear: 1e-5, not 1e-05."""
+    mantissa, e, power = f"{value:g}".partition("e")
+    return f"{mantissa}{e}{int(power)}" if e else mantissa
 
 
 def _decades(axis: Any) -> float:

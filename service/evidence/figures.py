@@ -39,9 +39,9 @@ def config_intervals(report: Report, look: dict[str, Style]) -> Figure:
         look,
         title="Configs: how far behind the best",
         xlabel=f"{found.metric} behind the best config (right is worse)",
-        caption="Each optimizer's best config against the best config of all, on the same fresh seeds; bars "
-        f"are simultaneous {found.value.level:.0%} intervals. Where a bar reaches zero, its interval alone "
-        "does not tell the two apart.",
+        caption="How much worse each optimizer's best config is than the best one of all, whichever that is: "
+        f"the mark is the mean difference to the one that did best here, the bar a simultaneous "
+        f"{found.value.level:.0%} interval. Where a bar reaches zero, that config may be the best itself.",
         what="Differences between each optimizer's best config and the best config of all",
     )
 
@@ -61,8 +61,8 @@ def study_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
         look,
         title="Optimizers: how far behind the best, by study",
         xlabel=f"{report.recommendation.metric} behind the best optimizer (right is worse)",
-        caption=f"Means over {found.replicates} independent studies of each optimizer, which count the luck "
-        "of the search as well as that of the seeds. So these bars are wider than those of single configs.",
+        caption=f"The same for optimizers: means over {found.replicates} independent studies of each, whose "
+        "bars count the luck of the search as well as that of the seeds. So they are wider.",
         what="Differences between the study means of each optimizer and of the best one",
     )
 

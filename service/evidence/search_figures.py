@@ -156,7 +156,7 @@ def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
     shown = [
         (found, [p for p in found.points if p.lr is not None])
         for found in report.analysis.sensitivity
-        if found.range_decades is not None
+        if found.range_decades is not None and found.complete
     ]
     rates = [p.lr for _, points in shown for p in points if p.lr is not None and p.lr > 0]
     values = [p.value for _, points in shown for p in points if p.value is not None]
@@ -164,9 +164,8 @@ def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
         return []
     log = spread_over_decades(values)
     low, high = min(values), max(values)
-    lowest, missing = (
-        (0.8 * low, 1.5 * high) if log else (low - 0.05 * (high - low), high + 0.1 * (high - low))
-    )
+    room = high - low
+    lowest, missing = (0.8 * low, 1.5 * high) if log else (low - 0.05 * room, high + 0.1 * room)
     metric = report.analysis.metric
     figures = []
     for found, points in shown:
@@ -175,13 +174,13 @@ def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
         def draw(axes: Axes, found=found, points=points, style=style) -> None:  # type: ignore[no-untyped-def]
             if found.lr_low is not None and found.lr_high is not None:
                 axes.axvspan(found.lr_low, found.lr_high, color=style.color, alpha=0.15, linewidth=0)
-            for point in points:
-                if point.value is None:
-                    axes.plot(point.lr, missing, "x", color=FAINT, markersize=4)
-                else:
-                    axes.plot(point.lr, point.value, style.marker, color=style.color, alpha=0.75)
+            complete = [(point.lr, point.value) for point in points if point.value is not None]
+            others = [point.lr for point in points if point.value is None]
+            axes.plot(*zip(*complete, strict=True), style.marker, color=style.color, alpha=0.75)
+            axes.plot(others, [missing] * len(others), "x", color=FAINT)
             axes.set_xscale("log")
             axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
+            plain_log(axes.xaxis)
             if log:
                 axes.set_yscale("log")
                 plain_log(axes.yaxis)
