@@ -136,7 +136,8 @@ def drawn(
         canvas = Canvas(figsize=(width, height), layout="constrained")
         draw(canvas.add_subplot())
         # As savefig does, but for a first drawing on nothing that would double the time.
-        FigureCanvasSVG(canvas).print_svg(file, metadata={"Date": None, "Creator": None})
+        backend: Any = FigureCanvasSVG(canvas)
+        backend.print_svg(file, metadata={"Date": None, "Creator": None})
     return Figure(name=name, title=title, caption=caption, alt=alt, svg=_inline(file.getvalue(), name, alt))
 
 

@@ -54,10 +54,6 @@ def page(report: Report) -> str:
     )
 
 
-def file_name(report: Report, ending: str) -> str:
-    return f"whichopt-{report.job.id}.{ending}"
-
-
 def _figures(report: Report) -> dict[str, Figure]:
     """By name; without those that the job has nothing for."""
     look = styles(report.spec.labels)
