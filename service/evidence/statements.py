@@ -63,7 +63,7 @@ def study_statement(
             "merit of its optimizer. It takes replicates of 2 or more."
         )
     ground = (
-        f"tuned with {budget.trials} trials each ({budget.replicates} studies of {budget.study_trials}), "
+        f"tuned {budget.effort}, "
         f"on this test split, over {_seeds(confirmed)}"
     )
     if verdict.verdict == "winner":
