@@ -32,7 +32,8 @@ from service.trials import TrialPlan
 from workers import workload
 from workers.engine import Unwatched
 from workers.jobs import EXECUTORS
-from workers.study import COHORT_TRIALS, next_round
+from workers.cohorts import COHORT_TRIALS
+from workers.study import next_round
 from workers.workload import Workload
 
 SOLO = "solo"
