@@ -1,8 +1,8 @@
 """How a job that is given minutes spends them: what the minutes come to, and how far the next round goes.
 
-The clock runs from the first claim to the recommendation. A probe settles, once and before the first round, how
-many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As a
-probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round is
+The clock runs from the first claim to the recommendation. A probe settles, once and before the first round,
+how many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As
+a probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round is
 reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label, which
 are kept equal, and the time by the clock until the last of their results, which ends the search when what is
 left is needed for confirm. All of it is read off the rows: whoever plans a round plans the same.
@@ -25,8 +25,8 @@ CONFIRM_SHARE = 0.4
 """Of the time, the most that confirm gets."""
 
 LATER_SHARE = 0.15
-"""Of the time, the most that the stages of confirm after its first one get: a job that is settled by then ends
-so much earlier at most."""
+"""Of the time, the most that the stages of confirm after its first one get: by so much earlier ends a job that
+is settled by then."""
 
 LATE_SHARE = 0.1
 """Of the time, by how much a further stage may be reckoned to end too late."""
@@ -67,8 +67,8 @@ def settle(
         least = (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
         raise BudgetTooShort(
             f"budget.minutes {budget.minutes:g} is too short here: {FEWEST_TRIALS} trials for each of "
-            f"{budget.replicates} studies of {len(spec.labels)} optimizers and {FEWEST_SEEDS} fresh seeds take "
-            f"about {least:.2g} minutes on {processes} process{'es' if processes > 1 else ''}",
+            f"{budget.replicates} studies of {len(spec.labels)} optimizers and {FEWEST_SEEDS} fresh seeds "
+            f"take about {least:.2g} minutes on {processes} process{'es' if processes > 1 else ''}",
             field="budget.minutes",
             value=budget.minutes,
             allowed=f"about {least:.2g} or more",
@@ -130,8 +130,8 @@ def more_trials(
     counts = Counter(trial.plan.label for trial in searched)
     done = {label: counts[label] // replicates for label in spec.labels}
     if not searched:
-        lead = budget.study_trials
-        first = {label: startup * settled.trials[label] / (lead * replicates) for label in spec.labels}
+        share = startup / (budget.study_trials * replicates)
+        first = {label: share * settled.trials[label] for label in spec.labels}
         return {label: max(1, round(count)) for label, count in first.items()}
     rest = _rest(spec, searched, done, elapsed_s)
     lead = max(rest, key=lambda label: rest[label])

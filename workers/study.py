@@ -63,8 +63,8 @@ def next_round(
     """The round after `trials`, all of which have ended; None once the job can be concluded.
 
     Search comes first, then confirm in the stages of `service.evidence.staging`, each a round, while the
-    outcome is open. Once it is `out_of_time`, no further round is planned but one: a search that was cut short
-    is confirmed with CUT_SHORT_SEEDS, a whole one by the first stage.
+    outcome is open. Once it is `out_of_time`, the search ends after one round at least, and confirm has one
+    stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
 
     Args:
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
@@ -186,19 +186,19 @@ def _search(
             rungs = _rungs(spec, own)
             configs = _configs(spec, chosen, own, replicate, numbers[chosen.label])
             plans += [
-                    TrialPlan(
-                        **common,
-                        label=chosen.label,
-                        optimizer=chosen.name,
-                        config=config,
-                        seeds=seeds,
-                        rungs=rungs,
-                        phase=Phase.SEARCH,
-                        origin=origin,
-                        replicate=replicate,
-                        number=number,
-                    )
-                    for number, (config, origin) in zip(numbers[chosen.label], configs, strict=True)
+                TrialPlan(
+                    **common,
+                    label=chosen.label,
+                    optimizer=chosen.name,
+                    config=config,
+                    seeds=seeds,
+                    rungs=rungs,
+                    phase=Phase.SEARCH,
+                    origin=origin,
+                    replicate=replicate,
+                    number=number,
+                )
+                for number, (config, origin) in zip(numbers[chosen.label], configs, strict=True)
             ]
         groups.append(spread(plans))
     return groups

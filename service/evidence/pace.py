@@ -1,8 +1,8 @@
 """How long a job's training takes, from the seconds that are recorded with its results.
 
-Training seconds are what a worker process was busy with a trial; times by the clock are those of the whole job,
-from its first claim on. With p busy processes a job's clock runs p times as slow, and somewhat faster for what
-lies between the cohorts: `clock` is that ratio, as the job's own past has it.
+Training seconds are how long a worker process was busy with a trial; time by the clock is that of the whole
+job, from its first claim on. With p busy processes a training second takes 1/p of a second by the clock, and
+somewhat more for what lies between the cohorts: `clock` is that ratio, as the job's own past has it.
 """
 
 from __future__ import annotations
