@@ -3,9 +3,9 @@
 The clock runs from the first claim to the recommendation. A probe settles, once and before the first round,
 how many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As
 a probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round is
-reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label, which
-are kept equal, and the time by the clock until the last of their results, which ends the search when what is
-left is needed for confirm. All of it is read off the rows: whoever plans a round plans the same.
+reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label are
+kept equal, and the time by the clock until the last of their results ends the search when what is left is
+needed for confirm. All of it is read off the rows: whoever plans a round plans the same.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CONFIRM_SHARE = 0.4
 """Of the time, the most that confirm gets."""
 
 LATER_SHARE = 0.15
-"""Of the time, the most that the stages of confirm after its first one get: by so much earlier ends a job that
-is settled by then."""
+"""Of the time, the most that the stages of confirm after its first one get: by so much earlier does a job end
+that is settled by then."""
 
 LATE_SHARE = 0.1
 """Of the time, by how much a further stage may be reckoned to end too late."""
