@@ -36,8 +36,8 @@ class ConfirmProgress(_View):
 
 
 class Progress(_View):
-    """`trials_total` grows with each stage of confirm that is planned, and with each round of a search that is
-    given minutes; it counts what is known to be asked for. `confirm` is null while the job searches."""
+    """`trials_total` counts what is known to be asked for: it grows with each stage of confirm that is
+    planned, and in a search that is given minutes. `confirm` is null while the job searches."""
 
     trials_done: int
     trials_total: int
@@ -294,6 +294,21 @@ class Forecast(_View):
     search: list[SearchForecast]
     confirm: ConfirmForecast | None
     statement: str
+
+
+class JobForecast(Forecast):
+    """A job's forecast, with what it takes by the clock as its recorded seconds have it. Once the job has
+    ended the statement says so, and the rest is how it stood then."""
+
+    job_id: str
+    state: JobState
+    seconds_per_seed: float | None = Field(
+        description="what one fresh seed of all finalists takes by the clock; null before the first result"
+    )
+    seconds_left: float | None = Field(
+        description="what the job takes from its last result on, if all fresh seeds are run; null before the "
+        "first result and after the job's end"
+    )
 
 
 class HyperparameterView(_View):
