@@ -177,6 +177,16 @@ def recommend(
 
 
 @app.command()
+def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Show what a running job may still tell: where its search stands, and what more seeds would change."""
+    from service import terminal
+
+    with _client(url, key, data) as client:
+        found = client.forecast(job)
+        _show(found, as_json, terminal.forecast_tables(found))
+
+
+@app.command()
 def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Cancel a job; what trains stops within an epoch."""
     with _client(url, key, data) as client:
@@ -244,7 +254,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     from service.states import JobState
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with terminal.Bars(_console(stderr=as_json)) as bars:
+    with terminal.Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))

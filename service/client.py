@@ -23,7 +23,17 @@ from service.errors import WhichoptError
 from service.evidence.report import Report
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
-from service.views import CatalogEntry, Health, JobView, Page, Problem, Readiness, Recommendation, TrialView
+from service.views import (
+    CatalogEntry,
+    Health,
+    JobForecast,
+    JobView,
+    Page,
+    Problem,
+    Readiness,
+    Recommendation,
+    TrialView,
+)
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 
@@ -165,6 +175,10 @@ class Client:
 
     def recommendation(self, job_id: str) -> Recommendation:
         return self._call(Recommendation, "GET", f"/v1/jobs/{job_id}/recommendation")
+
+    def forecast(self, job_id: str) -> JobForecast:
+        """Where a job stands, and what its remaining trials or fresh seeds would be expected to change."""
+        return self._call(JobForecast, "GET", f"/v1/jobs/{job_id}/forecast")
 
     def recommendations(
         self,

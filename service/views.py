@@ -26,13 +26,24 @@ class Page(_View, Generic[Item]):
     cursor: str | None = None
 
 
+class ConfirmProgress(_View):
+    """Fresh seeds are added in stages, as long as the outcome is open."""
+
+    seeds_done: int = Field(description="fresh seeds that every finalist has been run with")
+    seeds_planned: int = Field(description="those, and the ones of the stage that runs")
+    seeds_most: int = Field(description="budget.confirm_seeds")
+    looks: list[int] = Field(description="fresh seeds after each stage")
+
+
 class Progress(_View):
-    """`trials_total` grows when confirm is planned; it counts what is known to be asked for."""
+    """`trials_total` counts what is known to be asked for: it grows with each stage of confirm that is
+    planned, and in a search that is given minutes. `confirm` is null while the job searches."""
 
     trials_done: int
     trials_total: int
     cohorts_running: int
     examples: int = Field(description="seen so far, by running trials too")
+    confirm: ConfirmProgress | None = None
 
 
 class LedgerEntry(_View):
@@ -283,6 +294,21 @@ class Forecast(_View):
     search: list[SearchForecast]
     confirm: ConfirmForecast | None
     statement: str
+
+
+class JobForecast(Forecast):
+    """A job's forecast, with what it takes by the clock as its recorded seconds have it. Once the job has
+    ended the statement says so, and the rest is how it stood then."""
+
+    job_id: str
+    state: JobState
+    seconds_per_seed: float | None = Field(
+        description="what one fresh seed of all finalists takes by the clock; null before the first result"
+    )
+    seconds_left: float | None = Field(
+        description="what the job takes from its last result on, if all fresh seeds are run; null before the "
+        "first result and after the job's end"
+    )
 
 
 class HyperparameterView(_View):
