@@ -93,15 +93,21 @@ def _ranges(steps: list[AdviceStep]) -> list[AdviceRange]:
                 optimizer=label,
                 probability_low=min(chances),
                 probability_high=max(chances),
-                close=[
-                    row.optimizer
-                    for i, row in enumerate(own[0].rows)
-                    if row.optimizer != label
-                    and any(step.rows[i].probability_best >= CLOSE * _chance(step, label) for step in own)
-                ],
+                likelier=_at_least(own, label, 1 + ROUNDING),
+                close=_at_least(own, label, CLOSE),
             )
         )
     return ranges
+
+
+def _at_least(steps: list[AdviceStep], label: str, times: float) -> list[str]:
+    """The others that are somewhere in `steps` at least so many times as likely to be best as `label`."""
+    return [
+        row.optimizer
+        for i, row in enumerate(steps[0].rows)
+        if row.optimizer != label
+        and any(step.rows[i].probability_best >= times * _chance(step, label) for step in steps)
+    ]
 
 
 def _statement(ranges: list[AdviceRange], last: int) -> str:
@@ -126,5 +132,9 @@ def _chance(step: AdviceStep, label: str) -> float:
 
 def _chances(found: AdviceRange) -> str:
     low, high = f"{found.probability_low:.2f}", f"{found.probability_high:.2f}"
-    close = f"; close: {', '.join(found.close)}" if found.close else ""
-    return (low if low == high else f"{low} to {high}") + close
+    said = [low if low == high else f"{low} to {high}"]
+    if found.likelier:
+        said.append(f"more often best: {', '.join(found.likelier)}")
+    if close := [label for label in found.close if label not in found.likelier]:
+        said.append(f"close: {', '.join(close)}")
+    return "; ".join(said)

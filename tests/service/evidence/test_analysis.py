@@ -161,6 +161,14 @@ def test_the_advice_changes_with_the_number_of_trials_and_ends_with_what_was_run
     assert [step.trials for step in analyze(spec, cut).advice.steps] == [1, 2]
 
 
+def test_the_best_on_average_need_not_be_the_one_that_is_best_most_often() -> None:
+    spec = spec_of("adam", "sgd", trials=3, replicates=3)
+    trials = search(spec, {"adam": [[0.5], [0.5], [0.5]], "sgd": [[0.25], [0.25], [5.0]]})
+    (found,) = analyze(spec, trials).advice.ranges
+    assert (found.optimizer, found.likelier, found.close) == ("adam", ["sgd"], ["sgd"])
+    assert found.probability_high == (1 + 0.5) / 4
+
+
 def test_sensitivity_counts_what_is_near_its_studys_best() -> None:
     spec = spec_of("adam", "sgd", trials=8, replicates=2)
     values: Values = {
