@@ -73,11 +73,12 @@ def _lr_share(spec: ResolvedSpec, i: int) -> float:
 def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
     budget = spec.budget
     most = max(len(optimizer.searched) for optimizer in spec.optimizers)
-    if budget.study_trials < most:
+    settled = budget.trials is not None or budget.settled is not None
+    if settled and budget.study_trials < most:
         yield LintFinding(
             code="few_trials",
             severity="note",
-            field="budget.trials",
+            field="budget.minutes" if budget.timed else "budget.trials",
             what=f"a study has {budget.study_trials} trials for up to {most} hyperparameters"
             + ("; the first is the default, so that nothing is tuned" if budget.study_trials == 1 else ""),
             why="the defaults-first trial apart, fewer draws than dimensions is luck more than search",
