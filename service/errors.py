@@ -2,8 +2,10 @@
 
 WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
-│   └── UnknownName         422 unknown_name      a catalog has no such entry
+│   ├── UnknownName         422 unknown_name      a catalog has no such entry
+│   └── BudgetTooShort      422 budget_too_short  minutes that a probe found too few; fails the job
 ├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
+├── InvalidReport           422 invalid_report    a file holds no evidence report that can be read
 ├── InvalidJson             400 invalid_json      the body cannot be read as JSON
 ├── UnsupportedMedia        415 unsupported_media_type
 ├── Unauthorized            401 unauthorized      no key, or not one of ours
@@ -70,8 +72,16 @@ class UnknownName(InvalidSpec):
         )
 
 
+class BudgetTooShort(InvalidSpec):
+    code, title = "budget_too_short", "The budget is too short for the job"
+
+
 class InvalidQuery(WhichoptError):
     status, code, title = 422, "invalid_query", "The request is invalid"
+
+
+class InvalidReport(WhichoptError):
+    status, code, title = 422, "invalid_report", "No report that can be read"
 
 
 class InvalidJson(WhichoptError):

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from service.budget import Budget, Settled, check
 from service.catalog import datasets, models, optimizers, tasks
 from service.errors import InvalidSpec, UnknownName
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.trials import Schedule, Training
 
 MAX_PARAMS = 10_000_000
-MAX_TRIALS = 20_000
-"""Of a whole job, both phases."""
 
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -79,18 +78,20 @@ class OptimizerChoice(_Strict):
         return {**data, **read}
 
 
-class Budget(_Strict):
-    """`trials` is per optimizer, dealt to `replicates` equal, independent studies."""
+class Margin(_Strict):
+    """The least difference that matters: in the metric's units, or in percent of the best one's value."""
 
-    trials: int = Field(default=48, ge=1, le=3000)
-    replicates: int = Field(default=3, ge=1, le=10)
-    epochs: int = Field(default=20, ge=1, le=1000)
-    confirm_seeds: int = Field(default=10, ge=3, le=100)
-    max_seconds: float | None = Field(default=None, gt=0, le=30 * 86400, allow_inf_nan=False)
+    absolute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    percent: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
 
-    @property
-    def study_trials(self) -> int:
-        return self.trials // self.replicates
+    @model_validator(mode="after")
+    def _one(self) -> Margin:
+        if (self.absolute is None) == (self.percent is None):
+            raise ValueError("a margin is either {'absolute': x} or {'percent': x}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g} %"
 
 
 class Pruning(_Strict):
@@ -107,6 +108,9 @@ class _Common(_Strict):
     schedule: Annotated[Schedule, BeforeValidator(_by_name)] = Schedule(name="cosine", warmup=0.05)
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pruning: Pruning = Pruning()
+    margin: Margin | None = Field(
+        default=None, description="smaller differences count as none: a rival is beaten by more than this"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     executor: Literal["auto", "solo", "stacked"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**53)
@@ -179,8 +183,23 @@ class ResolvedSpec(_Common):
         entry = datasets.dataset(self.workload.dataset.name)
         return entry.sizes(entry.options(**self.workload.dataset.options))
 
+    @property
+    def steps(self) -> int:
+        """Steps of a trial that is not stopped early."""
+        return -(-self.sizes.train * self.budget.epochs // self.batch_size)
+
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
+
+    @property
+    def asked_trials(self) -> int:
+        """Search trials of all labels, as asked for or settled; 0 for minutes that are not settled."""
+        return sum(self.budget.trials_of(label) or 0 for label in self.labels)
+
+    def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
+        """The spec with what its minutes came to, and the most fresh seeds that there is time for."""
+        budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
+        return self.model_copy(update={"budget": budget})
 
 
 def resolve(spec: JobSpec) -> ResolvedSpec:
@@ -191,8 +210,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
             allowed and the nearest match.
     """
     workload = _workload(spec)
-    _budget(spec)
-    chosen = tuple(_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
+    chosen = tuple(resolve_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
         if label in labels[:i]:
@@ -201,6 +219,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
                 field=f"optimizers.{i}.label",
                 value=label,
             )
+    check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in _Common.model_fields}
     resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen)
     if spec.batch_size > resolved.sizes.train:
@@ -266,31 +285,12 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
         raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
 
 
-def _budget(spec: JobSpec) -> None:
-    budget = spec.budget
-    if budget.trials % budget.replicates:
-        near = max(1, round(budget.trials / budget.replicates)) * budget.replicates
-        raise InvalidSpec(
-            f"budget.trials {budget.trials} cannot be dealt to {budget.replicates} equal studies; "
-            f"the nearest that can is {near}",
-            field="budget.trials",
-            value=budget.trials,
-            allowed=f"multiples of budget.replicates ({budget.replicates})",
-        )
-    finalists = budget.replicates + 1
-    total = len(spec.optimizers) * (budget.trials + finalists * budget.confirm_seeds)
-    if total > MAX_TRIALS:
-        raise InvalidSpec(
-            f"the job would have up to {total:,} trials "
-            f"({len(spec.optimizers)} optimizers x ({budget.trials} to search + {finalists} finalists x "
-            f"{budget.confirm_seeds} seeds to confirm)); at most {MAX_TRIALS:,} are allowed",
-            field="budget.trials",
-            value=total,
-            allowed=MAX_TRIALS,
-        )
+def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+    """`choice` with its space and its default written out; `field` is where it stands.
 
-
-def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+    Raises:
+        InvalidSpec: something is unknown or out of bounds.
+    """
     entry = optimizers.optimizer(choice.name, field=f"{field}.name")
     for part, given in (("space", choice.space), ("default", choice.default)):
         for name in given:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.catalog import optimizers, tasks
-from service.db.jobs import ACTIVE, UNFINISHED
+from service.db.jobs import ACTIVE, UNFINISHED, Jobs
 from service.db.tables import cohort, job, trial
+from service.db.trials import Trials
 from service.db.workers import Workers
+from service.evidence.staging import looks
+from service.lint import lint
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
-from service.trials import Point, TrialPlan, TrialResult
-from service.views import JobError, JobView, LedgerEntry, Page, Progress, Recommendation, TrialView
+from service.trials import Point, Trial, TrialPlan, TrialResult
+from service.views import (
+    ConfirmProgress,
+    JobError,
+    JobView,
+    LedgerEntry,
+    Page,
+    Progress,
+    Recommendation,
+    TrialView,
+)
 
 Row = sa.Row[Any]
 _DONE = (
@@ -24,6 +37,19 @@ _DONE = (
     TrialState.DIVERGED,
     TrialState.FAILED,
 )
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """What is recorded of a job by now; `elapsed_s` is from its first claim to the last of its results.
+
+    Of the results' curves only the selection metric's is there.
+    """
+
+    state: JobState
+    spec: ResolvedSpec
+    trials: list[Trial]
+    elapsed_s: float | None
 
 
 class Views:
@@ -56,7 +82,10 @@ class Views:
         ledgers = self._ledgers(ids)
         running = self._running(ids)
         live = Workers(self.connection).live(alive_s)
-        return [_job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), live) for row in rows]
+        fresh = self._fresh_seeds([row.id for row in rows if row.phase == Phase.CONFIRM])
+        return [
+            _job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], live) for row in rows
+        ]
 
     def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
         """Per job and label: counts by state, and what was used."""
@@ -83,6 +112,22 @@ class Views:
         for row in self.connection.execute(query):
             ledgers[row.job_id][row.label] = row
         return ledgers
+
+    def _fresh_seeds(self, job_ids: Sequence[int]) -> dict[int, dict[int, bool]]:
+        """Per job: confirm's fresh seeds by number, and whether every finalist has been run with it."""
+        query = (
+            sa.select(
+                trial.c.job_id,
+                trial.c.number,
+                sa.func.count() == sa.func.count(sa.case((trial.c.state.in_(_DONE), 1))),
+            )
+            .where(trial.c.job_id.in_(job_ids), trial.c.phase == Phase.CONFIRM)
+            .group_by(trial.c.job_id, trial.c.number)
+        )
+        fresh: dict[int, dict[int, bool]] = defaultdict(dict)
+        for job_id, number, done in self.connection.execute(query):
+            fresh[job_id][number] = bool(done)
+        return fresh
 
     def _running(self, job_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Per job: cohorts that run, and the examples that they have seen."""
@@ -125,6 +170,21 @@ class Views:
         if after is not None:
             query = query.where(trial.c.id > after)
         return self._page(query, limit, lambda rows: [_trial_view(row, metric) for row in rows])
+
+    def so_far(self, uid: str) -> SoFar | None:
+        """What is recorded of the job by now; None where there is no such job."""
+        row = self.connection.execute(
+            sa.select(job.c.id, job.c.state, job.c.spec, job.c.task).where(job.c.uid == uid)
+        ).one_or_none()
+        if row is None:
+            return None
+        curve = f"validation.{tasks.task(row.task).metric}"
+        return SoFar(
+            state=JobState(row.state),
+            spec=ResolvedSpec.model_validate(row.spec),
+            trials=Trials(self.connection).of_job(row.id, curve=curve),
+            elapsed_s=Jobs(self.connection).elapsed_s(row.id),
+        )
 
     # -- recommendations -----------------------------------------------------------------------------
 
@@ -191,13 +251,22 @@ class Views:
         return Page(items=shape(shown), cursor=str(shown[-1].id) if more else None)
 
 
-def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: dict[str, int]) -> JobView:
+def _job_view(
+    row: Row,
+    ledger: dict[str, Row],
+    running: tuple[int, int],
+    fresh: dict[int, bool],
+    live: dict[str, int],
+) -> JobView:
     spec = ResolvedSpec.model_validate(row.spec)
     direction = tasks.task(row.task).direction
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
     planned = sum(found.total for found in ledger.values())
-    asked = len(spec.optimizers) * spec.budget.trials if searching else planned
+    asked = {
+        label: max(found.total if (found := ledger.get(label)) else 0, spec.budget.trials_of(label) or 0)
+        for label in spec.labels
+    }
     return JobView(
         id=row.uid,
         name=row.name,
@@ -209,20 +278,31 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
         probe=row.probe,
         progress=Progress(
             trials_done=sum(found.done for found in ledger.values()),
-            trials_total=asked,
+            trials_total=sum(asked.values()) if searching else planned,
             cohorts_running=cohorts_running,
             examples=examples_running + sum(found.examples for found in ledger.values()),
+            confirm=_confirm_progress(spec, fresh) if fresh else None,
         ),
         ledger=[
-            _ledger_entry(label, ledger.get(label), spec.budget.trials if searching else None, direction)
+            _ledger_entry(label, ledger.get(label), asked[label] if searching else None, direction)
             for label in spec.labels
         ],
         waiting_for=_waiting_for(row, cohorts_running, live),
         error=None if row.error is None else JobError.model_validate(row.error),
+        lint=lint(spec),
         revision=row.revision,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+    )
+
+
+def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, bool]) -> ConfirmProgress:
+    return ConfirmProgress(
+        seeds_done=sum(fresh.values()),
+        seeds_planned=len(fresh),
+        seeds_most=spec.budget.confirm_seeds,
+        looks=list(looks(spec.budget.confirm_seeds)),
     )
 
 

@@ -1,11 +1,13 @@
 """What a reader of a recommendation has to know besides: one JobWarning each, with a stable code.
 
 search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
+confirm_cut_short   time ended confirm while it was open
 few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each
 finalist_diverged   its optimizer cannot win              default_diverged  scored as a constant predictor
 study_empty         the default stood in                  default_best      tuning found nothing better
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
+under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from service.catalog import optimizers
+from service.evidence.audit import inclusion_warnings
 from service.evidence.confirmed import Confirmed
 from service.evidence.finalists import study_bests
 from service.evidence.stats import ALPHA, mean_estimate
@@ -34,7 +37,12 @@ FAMILIES = {
 
 
 def job_warnings(
-    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, *, cut_short: bool
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    confirmed: Confirmed,
+    *,
+    cut_short: bool,
+    level: float = ALPHA,
 ) -> list[JobWarning]:
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
     return [
@@ -43,7 +51,8 @@ def job_warnings(
         *_searches(spec, searched),
         *_edges(spec, searched),
         *_tuning(spec, confirmed),
-        *_spaces(spec),
+        *unequal_spaces(spec),
+        *inclusion_warnings(spec, confirmed, level=level),
         JobWarning(
             code="fixed_test_split",
             detail=f"every run was scored on the same {spec.sizes.test} test examples; what another "
@@ -56,12 +65,17 @@ def _budget(
     spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed, cut_short: bool
 ) -> Iterator[JobWarning]:
     seeds, replicates = len(confirmed.seeds), spec.budget.replicates
-    if cut_short:
-        asked = len(spec.optimizers) * spec.budget.trials
+    if cut_short and len(searched) < spec.asked_trials:
         yield JobWarning(
             code="search_cut_short",
-            detail=f"max_seconds ended the search after {len(searched)} of {asked} trials; "
+            detail=f"max_seconds ended the search after {len(searched)} of {spec.asked_trials} trials; "
             f"confirm ran with {seeds} seeds",
+        )
+    elif cut_short:
+        yield JobWarning(
+            code="confirm_cut_short",
+            detail=f"the time was over after {seeds} of at most {spec.budget.confirm_seeds} fresh seeds, and "
+            "the outcome was still open",
         )
     if seeds < FEW_SEEDS:
         yield JobWarning(
@@ -174,7 +188,8 @@ def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
             )
 
 
-def _spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
+def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    """Families of hyperparameters that are open to some of the optimizers that have them, not to all."""
     for family, names in FAMILIES.items():
         has = {
             optimizer.label: any(name in optimizer.searched for name in names)
