@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from service.errors import WhichoptError
+from service.evidence.report import Report
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
 from service.views import (
@@ -201,18 +202,17 @@ class Client:
             limit=limit,
         )
 
+    def report(self, job_id: str) -> Report:
+        """The evidence behind the recommendation, with all raw results."""
+        return self._get(Report, f"/v1/jobs/{job_id}/report", format="json")
+
+    def save_report(self, job_id: str, to: Path, *, form: Literal["html", "json"] = "html") -> None:
+        """Saves the job's report in the file `to`, as one page or as JSON; replaces it whole."""
+        self._save(f"/v1/jobs/{job_id}/report", to, format=form)
+
     def studies(self, job_id: str, to: Path) -> None:
         """Saves the job's studies as real Optuna studies in the SQLite file `to`; replaces it whole."""
-        part = to.with_name(f"{to.name}.part")
-        try:
-            with self._http.stream("GET", f"/v1/jobs/{job_id}/studies.db", timeout=None) as response:
-                _check(response)
-                with part.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
+        self._save(f"/v1/jobs/{job_id}/studies.db", to)
 
     # -- the service ---------------------------------------------------------------------------------
 
@@ -231,6 +231,18 @@ class Client:
     def _get(self, view: type[ViewT], path: str, **params: Any) -> ViewT:
         given = {name: str(value) for name, value in params.items() if value is not None}
         return self._call(view, "GET", path, params=given)
+
+    def _save(self, path: str, to: Path, **params: str) -> None:
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with self._http.stream("GET", path, params=params, timeout=None) as response:
+                _check(response)
+                with part.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _call(self, view: type[ViewT], method: str, path: str, **options: Any) -> ViewT:
         response = self._http.request(method, path, **options)
