@@ -230,7 +230,7 @@ def apart(by: float) -> Callable[[TrialPlan], TrialResult]:
         if plan.phase is Phase.SEARCH or found.value is None:
             return found
         luck = derive(0, plan.label, plan.number, str(plan.config)) / 2**31
-        order = ["adabelief", "sgd", "lamb"].index(plan.label)
+        order = ["sgd", "adabelief", "lamb"].index(plan.label)  # a tie would pick sgd
         return found.model_copy(update={"value": 1 + by * order + 0.1 * luck})
 
     return train_apart
@@ -252,7 +252,7 @@ def stages(rounds: Sequence[Sequence[Sequence[TrialPlan]]]) -> list[set[int]]:
 
 def test_seeds_are_added_in_stages_and_none_twice_while_the_outcome_is_open() -> None:
     spec = spec_of(trials=6, confirm_seeds=10)
-    rounds = run(spec, train=apart(0.01))
+    rounds = run(spec, train=apart(0.05))
     found = stages(rounds)
     ends = looks(10)
     assert found == [set(range(start, end)) for start, end in pairwise((0, *ends))]
@@ -266,21 +266,19 @@ def test_a_clear_winner_needs_no_further_stage() -> None:
 
 
 def test_an_accepted_risk_ends_confirm_before_a_winner_is_shown() -> None:
-    """Here the first stage has nearly told, and the level that it may spend does not suffice."""
-    alone = spec_of(trials=6, confirm_seeds=10)
-    brave = spec_of(trials=6, confirm_seeds=10, risk=0.4)
-    assert len(stages(run(brave, train=apart(0.03)))) < len(stages(run(alone, train=apart(0.03))))
+    spec = spec_of(trials=6, confirm_seeds=10, risk=0.1)
+    assert stages(run(spec, train=apart(0.05))) == [set(range(looks(10)[0]))]
 
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_no_stage_is_begun_once_the_time_is_over(after: int) -> None:
     spec = spec_of(trials=6, confirm_seeds=10)
-    searching = len(run(spec, train=apart(0.01))) - len(looks(10))
-    rounds = run(spec, stop_after=searching + after, train=apart(0.01))
+    searching = len(run(spec, train=apart(0.05))) - len(looks(10))
+    rounds = run(spec, stop_after=searching + after, train=apart(0.05))
     assert len(stages(rounds)) == after
     plans = flat([cohort for cohorts in rounds for cohort in cohorts])
     trials = [
-        Trial(plan=plan, state=found.state, result=found) for plan in plans for found in [apart(0.01)(plan)]
+        Trial(plan=plan, state=found.state, result=found) for plan in plans for found in [apart(0.05)(plan)]
     ]
     assert ended_early(spec, trials)
 
