@@ -88,7 +88,10 @@ def test_the_same_report_is_the_same_page(report: Report, html: str) -> None:
 
 def test_the_page_says_the_conclusion(report: Report, html: str) -> None:
     shown = re.sub(r"\s+", " ", html)
-    assert f"Use {report.recommendation.optimizer} with the config below" in shown
+    headline = re.search(r'class="headline">(.*?)</p>', shown)
+    assert headline is not None
+    assert report.recommendation.optimizer in headline.group(1)
+    assert ("no clear winner" in headline.group(1).lower()) == (report.recommendation.verdict == "tie")
     for statement in (report.recommendation.statement, report.recommendation.optimizer_verdict.statement):
         assert statement.split("(")[0].strip().replace("'", "&#39;") in shown
 
@@ -287,7 +290,7 @@ def test_a_change_that_nothing_rests_on_is_told_as_that(report: Report) -> None:
     ("update", "conclusion"),
     [
         ({"verdict": "nobody"}, "the verdict on configs"),
-        ({"optimizer": "sgd-0.9+x"}, "the recommended optimizer"),
+        ({"optimizer": "adam"}, "the recommended optimizer"),
         ({"config": {"lr": 1.0}}, "the recommended config"),
         ({"equivalent": []}, "the set that cannot be told from the best config"),
         ({"probability_best": 0.5}, "the probability of being best"),
@@ -295,8 +298,7 @@ def test_a_change_that_nothing_rests_on_is_told_as_that(report: Report) -> None:
 )
 def test_a_changed_conclusion_is_found(report: Report, update: dict[str, object], conclusion: str) -> None:
     stored = report.recommendation
-    if all(getattr(stored, name) == value for name, value in update.items()):
-        pytest.skip("the job came out so")
+    assert any(getattr(stored, name) != value for name, value in update.items())
     found = verify(report.model_copy(update={"recommendation": stored.model_copy(update=update)}))
     assert [difference.conclusion for difference in found.differences] == [conclusion]
     assert found.checksum_matches
