@@ -15,7 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from service.db import Store
 from service.db.jobs import Jobs
+from service.evidence.report import evidence
 from service.evidence.staging import looks
+from service.evidence.verify import verify
 from service.reaper import sweep
 from service.settings import Settings
 from service.spec import JobSpec, resolve
@@ -435,3 +437,23 @@ def test_a_job_is_the_same_by_either_executor_trial_by_trial(context: jobs.Conte
         assert view(context, uid).executor == executor
         found.append((sorted(results_of(context, job_id), key=str), timeless(conclusion(context, uid))))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("limit", [None, 1e-6])
+def test_what_is_recorded_of_a_job_confirms_its_conclusion(
+    context: jobs.Context, limit: float | None
+) -> None:
+    """Also where time cut it short; and the record knows what trained it."""
+    job_id, uid = submit(context, budget={**SPEC["budget"], "max_seconds": limit})  # type: ignore[dict-item]
+    bell(context).plan(job_id)
+    answer_all(context)
+    with context.store.read() as tx:
+        found = tx.records.of_job(uid)
+    assert found is not None
+    assert found.recommendation is not None
+    assert found.environments == [jobs.training_environment("cpu")]
+    assert {"torch", "numpy", "optuna", "whichopt"} <= set(found.environments[0].packages)
+    report = evidence(found.facts, found.spec, found.trials, found.recommendation, found.environments)
+    assert report.job.cut_short == (limit is not None)
+    assert {trial.environment for trial in report.trials} == {0}
+    assert verify(report).outcome == "confirmed", verify(report)
