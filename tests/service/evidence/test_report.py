@@ -259,6 +259,25 @@ def test_a_plan_that_does_not_follow_from_the_spec_is_found(report: Report) -> N
     assert any("its seeds do not follow from the spec's seed 0" in said for said in found.inconsistencies)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"workload": {"dataset": {"name": "moon"}}}, "no dataset 'moon'"),
+        ({"budget": {"epochs": 4}}, "the spec's budget is"),
+        ({"seed": 1}, "do not follow from the spec's seed 1"),
+    ],
+)
+def test_another_spec_is_found(report: Report, changed: dict[str, object], said: str) -> None:
+    def merged(old: dict[str, object], new: dict[str, object]) -> dict[str, object]:
+        parts = {key: merged(dict(old[key]), value) for key, value in new.items() if isinstance(value, dict)}  # type: ignore[call-overload]
+        return {**old, **new, **parts}
+
+    spec = type(report.spec).model_validate(merged(report.spec.model_dump(mode="json"), changed))
+    found = verify(report.model_copy(update={"spec": spec}))
+    assert found.outcome == "differs"
+    assert any(said in each for each in found.inconsistencies), found.inconsistencies[:3]
+
+
 def test_missing_trials_are_named(report: Report) -> None:
     mine = is_pick(report)
     first = next(i for i, trial in enumerate(report.trials) if mine(trial))
