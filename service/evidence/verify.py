@@ -21,6 +21,7 @@ from service.evidence.analysis import analyze
 from service.evidence.consistency import inconsistencies
 from service.evidence.recommend import recommend
 from service.evidence.report import Report, raw_sha256
+from service.spec import JobSpec, resolve
 
 RELATIVE = 1e-9
 PROBABILITY = 0.022
@@ -87,7 +88,7 @@ class Verification(_Frozen):
 def verify(report: Report) -> Verification:
     """Whether everything that the report concludes follows from its raw results."""
     matches = raw_sha256(report.spec, report.trials) == report.raw_sha256
-    strange = inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
+    strange = _inconsistencies(report)
     found = _grouped(report, [*_recommendation(report), *_analysis(report)])
     here = version("whichopt")
     notes = []
@@ -123,6 +124,17 @@ def _statement(report: Report, matches: bool, strange: list[str], found: list[Di
             "in a place that no conclusion rests on."
         )
     return f"Confirmed: {follows}, which are as they were written."
+
+
+def _inconsistencies(report: Report) -> list[str]:
+    """Those of the trials, where the spec is one that a job could have had."""
+    try:
+        again = resolve(JobSpec.model_validate(report.spec.model_dump(mode="json")))
+    except _IMPOSSIBLE as error:
+        return [f"the spec is none that a job could have had: {_said(error)}"]
+    if again != report.spec:
+        return ["the spec is not what it resolves to: something in it was changed"]
+    return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
 
 
 # -- recomputed ----------------------------------------------------------------------------------------
@@ -245,6 +257,8 @@ def _precisely(report: Report, name: str, path: str, prefix: str) -> str:
         part, _, rest = parts.partition(".")
         said = f"the analysis, {part.replace('_', ' ')}" if part else name
         return f"{said}{_of(report, rest)}"
+    if prefix.endswith("differences") and not parts:
+        return "the order of the tuned optimizers"
     if prefix.endswith(("ranking", "differences")) and parts:
         label = _of(report, parts)
         field = parts.removeprefix(label.removeprefix(" of ")).strip(".").partition(".")[0]

@@ -8,6 +8,7 @@ study_empty         the default stood in                  default_best      tuni
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
+skewed              runs have a long tail to one side
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from service.catalog import optimizers
 from service.evidence.audit import inclusion_warnings
 from service.evidence.confirmed import Confirmed
 from service.evidence.finalists import study_bests
+from service.evidence.skew import shape_of
 from service.evidence.stats import ALPHA, mean_estimate
 from service.space import Categorical
 from service.spec import ResolvedSpec
@@ -48,6 +50,7 @@ def job_warnings(
     return [
         *_budget(spec, searched, confirmed, cut_short),
         *_diverged(confirmed),
+        *_shape(confirmed),
         *_searches(spec, searched),
         *_edges(spec, searched),
         *_tuning(spec, confirmed),
@@ -108,6 +111,22 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
                 "scores what a constant predictor scores); its tuned configs did not diverge",
                 optimizer=label,
             )
+
+
+def looks_skewed(confirmed: Confirmed) -> bool:
+    """Whether the finalists' runs, taken together, have a long tail to one side."""
+    return shape_of(confirmed).kappa != 0
+
+
+def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
+    if looks_skewed(confirmed):
+        kappa = shape_of(confirmed).kappa
+        side = "worse" if kappa > 0 else "better"
+        yield JobWarning(
+            code="skewed",
+            detail=f"now and then a run is much {side} than the others (skewness of the loss {kappa:.2g}): "
+            "intervals may cover the truth less often than they say; the tests for a winner allow for it",
+        )
 
 
 def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:

@@ -11,6 +11,14 @@ from service.catalog.optimizers import OPTIMIZERS, optimizer
 from service.errors import InvalidSpec
 from service.spec import DEFAULT_OPTIMIZERS, JobSpec, ResolvedSpec, resolve
 
+SETTLED = {
+    "trials": {"sgd": 9, "adam": 6},
+    "step_ms": {"sgd": 0.2, "adam": 0.3},
+    "trial_seconds": {"sgd": 0.2, "adam": 0.3},
+    "search_seconds": 2.0,
+    "processes": 2,
+    "confirm_seeds_asked": 10,
+}
 WORKLOAD = {"dataset": {"name": "digits"}, "model": {"name": "mlp"}}
 
 
@@ -175,3 +183,36 @@ def test_spaces_respect_inclusion(names: list[str]) -> None:
         for chosen in spec.optimizers:
             assert set(has[chosen.name]) <= set(chosen.searched)
     assert sum(bool(found) for found in has.values()) >= len(OPTIMIZERS) - 1
+
+
+def test_minutes_stand_in_place_of_trials() -> None:
+    budget = resolved(budget={"minutes": 5}).budget
+    assert (budget.trials, budget.minutes, budget.settled) == (None, 5, None)
+    assert resolved(budget={}).budget.trials == 48
+    once = resolved(budget={"minutes": 5, "risk": 0.1})
+    assert resolve(JobSpec.model_validate_json(once.model_dump_json())) == once
+
+
+@pytest.mark.parametrize(
+    ("budget", "field"),
+    [
+        ({"minutes": 5, "trials": 24}, "budget.trials"),
+        ({"minutes": 5, "max_seconds": 60}, "budget.max_seconds"),
+        ({"trials": 24, "settled": SETTLED}, "budget.settled"),
+        ({"minutes": 5, "settled": {**SETTLED, "trials": {"sgd": 6}}}, "budget.settled.trials"),
+        ({"minutes": 5, "settled": {**SETTLED, "trials": {"sgd": 6, "adam": 7}}}, "budget.settled.trials"),
+        ({"minutes": 5, "settled": {**SETTLED, "step_ms": {"sgd": 0, "adam": 1}}}, "budget.settled.step_ms"),
+    ],
+)
+def test_what_does_not_go_with_minutes_is_refused(budget: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        resolved(optimizers=["sgd", "adam"], budget=budget)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "budget", [{"risk": 0}, {"risk": 0.5}, {"minutes": 0}, {"minutes": 0.01}, {"trials": 0}]
+)
+def test_a_budget_out_of_bounds_is_refused(budget: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        resolved(budget=budget)

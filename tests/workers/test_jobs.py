@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from service.db import Store
 from service.db.jobs import Jobs
+from service.evidence.report import evidence
+from service.evidence.staging import looks
+from service.evidence.verify import verify
 from service.reaper import sweep
 from service.settings import Settings
 from service.spec import JobSpec, resolve
@@ -350,6 +354,60 @@ def test_max_seconds_ends_the_search_and_the_recommendation_says_so(context: job
     assert found.value.seeds == 3
 
 
+HOPELESS = {"name": "sgd", "label": "hopeless", "space": {"lr": 1e-7, "momentum": 0, "weight_decay": 0}}
+
+
+def test_a_job_with_a_clear_winner_stops_after_the_first_stage(context: jobs.Context) -> None:
+    job_id, uid = submit(
+        context,
+        optimizers=["adamw", HOPELESS],
+        budget={"trials": 4, "replicates": 2, "epochs": 6, "confirm_seeds": 10},
+    )
+    bell(context).plan(job_id)
+    answer_all(context)
+    ended, found = view(context, uid), conclusion(context, uid)
+    assert (found.verdict, found.optimizer) == ("winner", "adamw")
+    assert ended.progress.confirm is not None
+    first = looks(10)[0]
+    assert (ended.progress.confirm.seeds_done, ended.progress.confirm.seeds_most) == (first, 10)
+    assert ended.progress.trials_done == ended.progress.trials_total
+    assert found.value.seeds == first
+    assert found.stage is not None
+    assert "clear winner" in found.stage.stopped
+    assert not any("cut_short" in warning.code for warning in found.warnings)
+
+
+def test_minutes_are_settled_once_and_recorded(context: jobs.Context) -> None:
+    """How close to the time a job ends depends on what else the machine does: that is for a benchmark."""
+    budget = {"minutes": 0.05, "replicates": 2, "epochs": 60, "confirm_seeds": 6}
+    job_id, uid = submit(context, budget=budget)
+    assert view(context, uid).progress.trials_total == 0, "nobody knows yet"
+    jobs.plan_round(context, job_id)
+    settled = view(context, uid).spec.budget.settled
+    assert settled is not None
+    assert set(settled.trials) == set(settled.step_ms) == {"adabelief", "sgd"}
+    answer_all(context)
+    ended = view(context, uid)
+    assert ended.state is JobState.SUCCEEDED, ended.error
+    assert ended.spec.budget.settled == settled
+    assert ended.spec.budget.minutes == 0.05
+    searched = Counter((row[0], row[2]) for row in results_of(context, job_id) if row[1] == "search")
+    for label in settled.trials:
+        assert searched[label, 0] == searched[label, 1] > 0
+    assert "equal seconds" in conclusion(context, uid).optimizer_verdict.statement
+
+
+def test_minutes_that_do_not_suffice_fail_the_job_and_say_how_many_would(context: jobs.Context) -> None:
+    job_id, uid = submit(context, budget={"minutes": 0.05, "epochs": 1000}, batch_size=1)
+    bell(context).plan(job_id)
+    answer_all(context)
+    failed = view(context, uid)
+    assert failed.state is JobState.FAILED
+    assert failed.error is not None
+    assert failed.error.code == "budget_too_short"
+    assert "minutes on 1 process" in failed.error.detail
+
+
 def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> None:
     job_id, uid = submit(context, executor="auto")
     jobs.plan_round(context, job_id)
@@ -379,3 +437,23 @@ def test_a_job_is_the_same_by_either_executor_trial_by_trial(context: jobs.Conte
         assert view(context, uid).executor == executor
         found.append((sorted(results_of(context, job_id), key=str), timeless(conclusion(context, uid))))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("limit", [None, 1e-6])
+def test_what_is_recorded_of_a_job_confirms_its_conclusion(
+    context: jobs.Context, limit: float | None
+) -> None:
+    """Also where time cut it short; and the record knows what trained it."""
+    job_id, uid = submit(context, budget={**SPEC["budget"], "max_seconds": limit})  # type: ignore[dict-item]
+    bell(context).plan(job_id)
+    answer_all(context)
+    with context.store.read() as tx:
+        found = tx.records.of_job(uid)
+    assert found is not None
+    assert found.recommendation is not None
+    assert found.environments == [jobs.training_environment("cpu")]
+    assert {"torch", "numpy", "optuna", "whichopt"} <= set(found.environments[0].packages)
+    report = evidence(found.facts, found.spec, found.trials, found.recommendation, found.environments)
+    assert report.job.cut_short == (limit is not None)
+    assert {trial.environment for trial in report.trials} == {0}
+    assert verify(report).outcome == "confirmed", verify(report)

@@ -1,0 +1,135 @@
+"""Ask before you spend: a job's forecast in search, in confirm and after, by every door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from fastapi.testclient import TestClient
+from rich.console import Console
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.db import Store
+from service.evidence.finalists import finalists
+from service.evidence.pace import seconds_left
+from service.states import Phase
+from service.terminal import Bars
+from service.trials import Trial
+from service.views import JobForecast, JobView
+from tests.service.concluded import conclude
+from tests.service.conftest import KEY
+from tests.service.evidence.synthetic import confirm, flat
+from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim, planning
+
+SPEC = make_spec(budget={"trials": 4, "replicates": 2, "epochs": 2, "confirm_seeds": 10})
+SEEDS = 4
+
+
+def ended_trials() -> list[Trial]:
+    """A whole search, and the first stage of confirm; each takes 0.1 s. The optimizers are 0.02 apart."""
+
+    def value(arm: object, seed: int) -> float:
+        label = arm.label  # type: ignore[attr-defined]
+        return 0.3 + 0.02 * SPEC.labels.index(label) + 0.01 * ((7 * seed + len(label)) % 5)
+
+    return confirm(SPEC, flat(SPEC), value, seeds=SEEDS)
+
+
+def keep(store: Store, job_id: int, trials: Sequence[Trial]) -> None:
+    """A round of one cohort, with those results."""
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx:
+        ids = tx.jobs.add_round(planned, [[t.plan for t in trials]], executor="solo", cut_short=False)
+    assert ids is not None
+    claimed = must_claim(store, ids[0])
+    with store.transaction() as tx:
+        assert tx.cohorts.finish(claimed, [t.result for t in trials if t.result is not None])
+
+
+@pytest.fixture
+def confirming(lite: Store) -> tuple[int, str]:
+    job_id, uid = add_job(lite, SPEC)
+    trials = ended_trials()
+    keep(lite, job_id, [trial for trial in trials if trial.plan.phase is Phase.SEARCH])
+    keep(lite, job_id, [trial for trial in trials if trial.plan.phase is Phase.CONFIRM])
+    return job_id, uid
+
+
+def test_in_search_it_tells_what_is_left(http: TestClient, lite: Store) -> None:
+    job_id, uid = add_job(lite, SPEC)
+    assert http.get(f"/v1/jobs/{uid}/forecast").json()["seconds_left"] is None
+    first, _ = add_round(lite, job_id)
+    finish(lite, must_claim(lite, first))
+    found = JobForecast.model_validate_json(http.get(f"/v1/jobs/{uid}/forecast").content)
+    assert (found.phase, found.confirm, found.job_id) == (Phase.SEARCH, None, uid)
+    assert [(row.trials, row.trials_left) for row in found.search] == [(1, 3), (1, 3)]
+    assert found.seconds_left is not None
+
+
+def test_in_confirm_it_tells_what_the_next_seeds_would_change(
+    http: TestClient, lite: Store, confirming: tuple[int, str]
+) -> None:
+    job_id, uid = confirming
+    answer = http.get(f"/v1/jobs/{uid}/forecast")
+    assert answer.status_code == 200
+    found = JobForecast.model_validate_json(answer.content)
+    assert found.confirm is not None
+    assert (found.confirm.seeds, found.confirm.most) == (SEEDS, 10)
+    assert sum(found.confirm.probability_best.values()) == pytest.approx(1)
+    assert found.seconds_per_seed is not None
+    assert found.confirm.next_seeds is not None
+    assert found.confirm.next_seconds == pytest.approx(found.confirm.next_seeds * found.seconds_per_seed)
+    progress = http.get(f"/v1/jobs/{uid}").json()["progress"]["confirm"]
+    assert (progress["seeds_done"], progress["seeds_planned"], progress["seeds_most"]) == (SEEDS, SEEDS, 10)
+    assert progress["looks"] == found.confirm.looks
+
+    conclude(lite, job_id)
+    after = JobForecast.model_validate_json(http.get(f"/v1/jobs/{uid}/forecast").content)
+    assert after.statement.startswith("The job has ended (succeeded)")
+    assert after.seconds_left is None
+    assert after.confirm == found.confirm, "how it stood"
+
+
+def test_seconds_left_are_those_of_the_trials_that_are_left() -> None:
+    """Each trial takes 0.1 s of training, and twice as long by the clock."""
+    trials = ended_trials()
+    search = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
+    arms = (len(trials) - len(search)) // SEEDS
+    assert seconds_left(SPEC, trials, 0.2 * len(trials)) == pytest.approx(0.2 * arms * (10 - SEEDS))
+    some = search[:-3]
+    assert seconds_left(SPEC, some, 0.2 * len(some)) == pytest.approx(
+        0.2 * (3 + 10 * len(finalists(SPEC, some)))
+    )
+    assert seconds_left(SPEC, [], 0.0) is None
+
+
+def test_there_is_none_of_a_job_that_is_not_there(http: TestClient) -> None:
+    assert http.get("/v1/jobs/00000000-0000-0000-0000-000000000000/forecast").status_code == 404
+
+
+def test_the_command_line_shows_it(url: str, confirming: tuple[int, str]) -> None:
+    options = [confirming[1], "--url", url, "--key", KEY]
+    shown = CliRunner().invoke(app, ["forecast", *options])
+    assert shown.exit_code == 0, shown.output
+    assert "P(best) now" in shown.output
+    assert "fresh seeds" in shown.output
+    data = json.loads(CliRunner().invoke(app, ["forecast", *options, "--json"]).output)
+    assert data["confirm"]["seeds"] == SEEDS
+
+
+def test_a_line_of_it_follows_each_stage_once(http: TestClient, confirming: tuple[int, str]) -> None:
+    job = JobView.model_validate_json(http.get(f"/v1/jobs/{confirming[1]}").content)
+    asked: list[str] = []
+
+    def forecast(job_id: str) -> JobForecast:
+        asked.append(job_id)
+        return JobForecast.model_validate_json(http.get(f"/v1/jobs/{job_id}/forecast").content)
+
+    console = Console(record=True, width=200, quiet=True)
+    with Bars(console, forecast=forecast) as bars:
+        bars.update(job)
+        bars.update(job)
+    assert asked == [job.id]
