@@ -147,18 +147,23 @@ def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sig
 
 def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> Iterator[str]:
     """Every study has the trials that its budget gives it, once each, the default first."""
+    most = 0 if spec.budget.timed else spec.budget.study_trials
     studies: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
     for trial in trials:
         if trial.plan.phase is Phase.SEARCH:
             studies[trial.plan.label, trial.plan.replicate].append(trial)
-    most = max((len(study) for study in studies.values()), default=0)
-    asked = most if cut_short else spec.budget.study_trials
+    ran = {
+        label: max((len(study) for (whose, _), study in studies.items() if whose == label), default=0)
+        for label in spec.labels
+    }
     wanted = {(label, replicate) for label in spec.labels for replicate in range(spec.budget.replicates)}
     for label, replicate in sorted(studies.keys() - wanted, key=str):
         yield f"there is a study {replicate} of {label}, and the spec has {spec.budget.replicates} of each"
     for label, replicate in sorted(wanted):
         study = studies.get((label, replicate), [])
         counts = Counter(trial.plan.number for trial in study)
+        # Equal seconds are other numbers of trials for each, and time that ran out ends all at one round.
+        asked = ran[label] if spec.budget.timed else max(ran.values()) if cut_short else most
         whose = f"study {replicate} of {label}"
         if missing := sorted(set(range(asked)) - set(counts)):
             yield f"{whose}: of {asked} search trials {_numbers(missing)} missing"

@@ -160,8 +160,8 @@ def plain_log(axis: Any) -> None:
 
 
 def _plain(value: float) -> str:
-    """As short as it is clear: 1e-5, not 1e-05."""
-    mantissa, e, power = f"{value:g}".partition("e")
+    """As short as it is clear: 0.01 and 1e-3, not 1e-03."""
+    mantissa, e, power = (f"{value:.0e}" if 0 < value < 0.01 else f"{value:g}").partition("e")
     return f"{mantissa}{e}{int(power)}" if e else mantissa
 
 

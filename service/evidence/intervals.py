@@ -14,13 +14,11 @@ much worse than the best, not than the one that happened to have the best mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.evidence.stats import ALPHA, Estimate, Spend
-
-Compare = Callable[[int, int], Estimate]
-"""The estimate of mu_i - mu_k."""
+from service.evidence.pairs import Pairs
+from service.evidence.stats import ALPHA, Spend, critical_t
 
 
 class Bounds(NamedTuple):
@@ -32,28 +30,34 @@ class Bounds(NamedTuple):
 
 class Gaps(NamedTuple):
     """`possible` are the candidates that may be the best one; `bounds` are those of every item's difference
-    to the best one, at the two-sided level `tail` each side."""
+    to the best one, with probability `tail` beyond each end."""
 
     possible: tuple[int, ...]
     bounds: tuple[Bounds, ...]
     tail: float
 
 
-def gaps_to_best(count: int, candidates: Sequence[int], compare: Compare, alpha: Spend) -> Gaps:
-    """How much worse each of `count` items is than the best of the `candidates` among them.
+def gaps_to_best(pairs: Pairs, candidates: Sequence[int], alpha: Spend) -> Gaps:
+    """How much worse each item is than the best of the `candidates` among them.
 
-    `candidates` come in the order of their means, the best first (only so that the search for G ends soon).
     Items that are no candidates get bounds too, which may be negative.
     """
+    import numpy as np
+
+    count = len(pairs.means)
     tail = alpha(ALPHA / (2 * max(count - 1, 1)))
-    possible = [k for k in candidates if all(compare(i, k).high(tail) >= 0 for i in candidates if i != k)]
-    bounds = []
-    for i in range(count):
-        found = [Bounds(0.0, 0.0) if i == k else Bounds(*compare(i, k).bounds(tail)) for k in possible]
-        lows, highs = [b.low for b in found], [b.high for b in found]
-        low = None if None in lows else min(value for value in lows if value is not None)
-        high = None if None in highs else max(value for value in highs if value is not None)
-        if i in candidates and low is not None:
-            low = max(low, 0.0)
-        bounds.append(Bounds(low, high))
+    if pairs.df < 1:
+        return Gaps(tuple(candidates), (Bounds(None, None),) * count, tail)
+    reach = critical_t(pairs.df, tail) * pairs.errors
+    own = list(candidates)
+    high = pairs.means + reach
+    possible = [k for k in own if (high[own, k] >= 0).all()]
+    lows = (pairs.means - reach)[:, possible].min(axis=1)
+    highs = high[:, possible].max(axis=1)
+    lows[own] = np.maximum(lows[own], 0.0)
+    finite = np.isfinite(lows) & np.isfinite(highs)
+    bounds = [
+        Bounds(low, high) if known else Bounds(None, None)
+        for low, high, known in zip(lows.tolist(), highs.tolist(), finite.tolist(), strict=True)
+    ]
     return Gaps(tuple(possible), tuple(bounds), tail)

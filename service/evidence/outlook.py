@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Draws = NDArray[np.float64]
 
-DRAWS = 400
-"""Of the runs to come: a probability of 0.05 has a Monte Carlo error of 0.011."""
+DRAWS = 256
+"""Of the runs to come: a probability of 0.02 has a Monte Carlo error of 0.009."""
 
 _STREAM = 20_260_202
 """First word of the seed of those draws."""
@@ -45,7 +45,7 @@ def drawn(confirmed: Confirmed, seeds: int, *, seed: int, draws: int = DRAWS) ->
     spread = 1 / np.sqrt(random.chisquare(count - 1, size=(draws, 1, 1)))
     shift = random.standard_normal((draws, 1, count)) / np.sqrt(count)
     runs = random.standard_normal((draws, seeds - count, count)) + shift
-    new = centers + np.einsum("drc,ac->dar", runs, residuals) * spread
+    new = np.swapaxes(runs @ residuals.T, 1, 2) * spread + centers
     return np.concatenate([np.broadcast_to(observed, (draws, arms, count)), new], axis=2)
 
 

@@ -75,28 +75,37 @@ def _figures(report: Report) -> dict[str, Figure]:
 
 def _headline(report: Report) -> str:
     found = report.recommendation
-    others = [label for label in found.equivalent if label != found.optimizer]
+    pick, best = found.optimizer, found.ranking[0].optimizer
     if found.verdict == "winner":
-        return f"Use {found.optimizer} with the config below: it is the clear winner."
+        return f"Use {pick} with the config below: it is the clear winner."
     if len(report.spec.labels) == 1:
-        return f"Use {found.optimizer} with the config below: the best that was found for it."
-    if others:
+        return f"Use {pick} with the config below: the best that was found for it."
+    others = [label for label in found.equivalent if label != best]
+    if best != pick:
         return (
-            f"Use {found.optimizer} with the config below. It is no clear winner: "
-            f"{_listed(others)} may be as good."
+            f"No clear winner: {best} did best here, and {_listed(others)} may be as good. "
+            f"Of these the rule for ties picks {pick}, with the config below."
         )
-    return f"Use {found.optimizer} with the config below. It is no clear winner."
+    may = f": {_listed(others)} may be as good" if others else ""
+    return f"Use {pick} with the config below. It is no clear winner{may}."
 
 
 def _surely(report: Report) -> str:
-    """The probability of being best, in words that do not say more than it does."""
+    """How probable it is that the pick is the best, and that what did best is, where that is another."""
     found = report.recommendation
     if len(report.spec.labels) == 1:
         return ""
-    return (
-        f"Probability that no other optimizer's finalist has a better expected {found.metric} here: "
-        f"{found.probability_best:.0%}."
-    )
+    rows = {row.optimizer: row.probability_best for row in found.ranking}
+    asked = dict.fromkeys((found.ranking[0].optimizer, found.optimizer))
+    told = _listed([f"{label} {_percent(rows[label])}" for label in asked])
+    return f"Probability of having the best expected {found.metric} of all finalists here: {told}."
+
+
+def _percent(probability: float) -> str:
+    """No draw of many is not the same as never."""
+    if probability < 0.005:
+        return "under 1 %"
+    return "over 99 %" if probability > 0.995 else f"{probability:.0%}".replace("%", " %")
 
 
 def _totals(report: Report) -> dict[str, dict[str, float]]:

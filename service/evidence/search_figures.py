@@ -183,8 +183,9 @@ def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
             plain_log(axes.xaxis)
             if log:
                 axes.set_yscale("log")
-                plain_log(axes.yaxis)
             axes.set_ylim(lowest, missing * 1.25 if log else missing + 0.05 * room)
+            if log:
+                plain_log(axes.yaxis)
             axes.set_xlabel("lr")
             axes.set_ylabel(f"validation {metric}")
 
@@ -240,7 +241,7 @@ def _coordinates(report: Report, chosen: ResolvedOptimizer, own: Sequence[Trial]
                 alpha=0.9 if best else 0.45,
             )
         for at, name in enumerate(names):
-            axes.axvline(at, color=INK, linewidth=0.7, alpha=0.6)
+            axes.plot((at, at), (0, 1), color=INK, linewidth=0.7, alpha=0.6)
             low, high = _ends(chosen, name)
             axes.text(at, 1.04, high, ha="center", va="bottom", fontsize=7)
             axes.text(at, -0.04, low, ha="center", va="top", fontsize=7)
@@ -287,4 +288,4 @@ def _ends(chosen: ResolvedOptimizer, name: str) -> tuple[str, str]:
 
 
 def _number(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -33,7 +33,7 @@ DRAWS = 2**14
 _STREAM = 20_260_101
 """First word of the seed of those draws, so that they share no stream with anything else."""
 
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Relative to the values: a smaller difference or spread is the rounding of equal numbers."""
 
 
@@ -57,19 +57,27 @@ class Estimate(NamedTuple):
         low, high = self.mean - reach, self.mean + reach
         return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
-    def low(self, tail: float) -> float:
-        """The lower bound, minus infinity where there is none."""
+    def low(self, tail: float, skewness: float = 0.0) -> float:
+        """The lower bound, minus infinity where there is none.
+
+        Where single runs are skewed to the left it is lower (`service.evidence.skew`).
+        """
         low = self.bounds(tail)[0]
-        return -math.inf if low is None else low
+        if low is None:
+            return -math.inf
+        if skewness >= 0 or self.error == 0:
+            return low
+        critical = critical_t(self.df, tail)
+        return low + skewness / math.sqrt(self.df + 1) * (2 * critical**2 + 1) / 6 * self.error
 
     def high(self, tail: float) -> float:
         """The upper bound, infinity where there is none."""
         high = self.bounds(tail)[1]
         return math.inf if high is None else high
 
-    def above_zero(self, tail: float) -> bool:
+    def above_zero(self, tail: float, skewness: float = 0.0) -> bool:
         """Whether a one-sided t-test at level `tail` rejects a mean of zero or less."""
-        return self.low(tail) > 0
+        return self.low(tail, skewness) > 0
 
 
 @lru_cache(maxsize=4096)
@@ -81,13 +89,13 @@ def critical_t(df: int, tail: float) -> float:
 
 
 def mean(values: Sequence[float]) -> float:
-    scale = _scale(values)
-    return scale * (math.fsum(value / scale for value in values) / len(values))
+    unit = unit_of(_largest(values))
+    return unit * (math.fsum(_in(unit, values)) / len(values))
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
     """The mean of independent runs (Student 1908)."""
-    return _estimate(values, _scale(values))
+    return _estimate(values, unit_of(_largest(values)))
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
@@ -96,9 +104,10 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimat
     A difference or a spread within the rounding of the values counts as zero: equal runs tie, and runs that
     differ by a constant differ for certain.
     """
-    scale = _scale((*ours, *theirs))
-    differences = [scale * (a / scale - b / scale) for a, b in zip(ours, theirs, strict=True)]
-    return _without_rounding(_estimate(differences, scale), scale)
+    largest = max(_largest(ours), _largest(theirs))
+    unit = unit_of(largest)
+    differences = [a - b for a, b in zip(_in(unit, ours), _in(unit, theirs), strict=True)]
+    return _without_rounding(_estimate(differences, 1.0), unit, largest)
 
 
 def crossed_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate:
@@ -115,15 +124,18 @@ def crossed_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequenc
     more. The smaller df instead of Satterthwaite's keeps the level exact or below whatever the shares of the
     two variances (Mickey and Brown 1966, Annals of Mathematical Statistics 37: 639-642).
     """
-    scale = _scale([value for side in (ours, theirs) for row in side for value in row])
+    largest = max(_largest(row) for side in (ours, theirs) for row in side)
+    unit = unit_of(largest)
     rows = [
-        [scale * (a / scale - b / scale) for a, b in zip(*pair, strict=True)]
-        for pair in zip(ours, theirs, strict=True)
+        [a - b for a, b in zip(_in(unit, row), _in(unit, other), strict=True)]
+        for row, other in zip(ours, theirs, strict=True)
     ]
-    over_studies = _estimate([mean(row) for row in rows], scale)
-    over_seeds = _estimate([mean(column) for column in zip(*rows, strict=True)], scale)
+    studies, seeds = len(rows), len(rows[0])
+    over_studies = _estimate([math.fsum(row) / seeds for row in rows], 1.0)
+    over_seeds = _estimate([math.fsum(column) / studies for column in zip(*rows, strict=True)], 1.0)
     error = math.hypot(over_studies.error, over_seeds.error)
-    return _without_rounding(Estimate(over_studies.mean, error, min(over_studies.df, over_seeds.df)), scale)
+    found = Estimate(over_studies.mean, error, min(over_studies.df, over_seeds.df))
+    return _without_rounding(found, unit, largest)
 
 
 def probability_best(
@@ -150,7 +162,7 @@ def probability_best(
     random = np.random.default_rng([_STREAM, seed])
     normal = random.standard_normal((seeds, draws))
     spread = np.sqrt(1 / (seeds * random.chisquare(seeds - 1, size=draws)))
-    scale = _scale([value for row in losses for value in row])
+    scale = max(map(_largest, losses)) or 1.0
     values = np.asarray(losses, dtype=np.float64) / scale
     centers = np.asarray([[mean(row) / scale] for row in losses])
     drawn = centers + ((values - centers) @ normal) * spread
@@ -178,7 +190,7 @@ def study_probability_best(
     studies, seeds = len(losses[0]), len(losses[0][0])
     if min(studies, seeds) < 2:
         return {label: 1 / len(labels) for label in labels}
-    scale = _scale([value for table in losses for row in table for value in row])
+    scale = max(_largest(row) for table in losses for row in table) or 1.0
     table = np.asarray(losses, dtype=np.float64) / scale
     centers = np.asarray([[mean([mean(row) for row in rows]) / scale] for rows in losses])
     random = np.random.default_rng([_STREAM, seed, studies])
@@ -192,29 +204,36 @@ def study_probability_best(
 
 def _shares(draws: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
     """How often each row of `draws` is the lowest; a tie is split evenly."""
-    best = draws <= draws.min(axis=0) + _ROUNDING
+    best = draws <= draws.min(axis=0) + ROUNDING
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
 
 
-def _scale(values: Sequence[float]) -> float:
-    """The largest of the values, by which they are divided so that no square of one overflows."""
-    return max((abs(value) for value in values), default=0.0) or 1.0
+def _largest(values: Sequence[float]) -> float:
+    """In absolute value."""
+    return max(map(abs, values), default=0.0)
 
 
-def _estimate(values: Sequence[float], scale: float) -> Estimate:
+def unit_of(largest: float) -> float:
+    """What values are divided by, so that no square of one overflows or vanishes: 1, but for extreme ones."""
+    return largest if largest and not 1e-100 < largest < 1e100 else 1.0
+
+
+def _in(unit: float, values: Sequence[float]) -> Sequence[float]:
+    return values if unit == 1.0 else [value / unit for value in values]
+
+
+def _estimate(values: Sequence[float], unit: float) -> Estimate:
     count = len(values)
-    scaled = [value / scale for value in values]
-    center = math.fsum(scaled) / count
+    values = _in(unit, values)
+    center = math.fsum(values) / count
     if count < 2:
-        return Estimate(scale * center, 0.0, 0)
-    variance = math.fsum((value - center) ** 2 for value in scaled) / (count - 1)
-    return Estimate(scale * center, scale * math.sqrt(variance / count), count - 1)
+        return Estimate(unit * center, 0.0, 0)
+    variance = math.fsum([(value - center) ** 2 for value in values]) / (count - 1)
+    return Estimate(unit * center, unit * math.sqrt(variance / count), count - 1)
 
 
-def _without_rounding(estimate: Estimate, scale: float) -> Estimate:
-    least = _ROUNDING * scale
-    return estimate._replace(
-        mean=0.0 if abs(estimate.mean) <= least else estimate.mean,
-        error=0.0 if estimate.error <= least else estimate.error,
-    )
+def _without_rounding(estimate: Estimate, unit: float, largest: float) -> Estimate:
+    """In the values' own unit, and zero where it is the rounding of values as large as `largest`."""
+    center, error, least = unit * estimate.mean, unit * estimate.error, ROUNDING * largest
+    return Estimate(0.0 if abs(center) <= least else center, 0.0 if error <= least else error, estimate.df)

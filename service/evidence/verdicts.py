@@ -22,6 +22,8 @@ rival with probability at most alpha / n, by the same argument; so it holds for 
 The intervals of single differences claim more: each holds for the difference to the best one, whichever that
 is, and from both sides (`intervals.gaps_to_best`). So one may reach beyond zero beside a winner.
 
+Where the runs are skewed, the tests of the config verdict allow for it (`skew`).
+
 Where the results are looked at in stages, each level above is what the look may spend (`staging`).
 
 Runs that diverged have no distribution to test. A finalist with such a run cannot be deployed and need not
@@ -31,14 +33,16 @@ finalists). Both verdicts are conditional on which finalists stayed finite.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from service.catalog import optimizers
 from service.evidence.confirmed import Confirmed
-from service.evidence.intervals import Bounds, Compare, Gaps, gaps_to_best
+from service.evidence.intervals import Bounds, Gaps, gaps_to_best
 from service.evidence.margins import worsened, worsened_rows
+from service.evidence.pairs import all_crossed, all_paired
+from service.evidence.skew import shape_of
 from service.evidence.stats import (
     ALPHA,
     Estimate,
@@ -51,6 +55,9 @@ from service.evidence.stats import (
 from service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
+
+Compare = Callable[[int, int], Estimate]
+"""The estimate of the difference of two candidates."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +120,18 @@ def config_verdict(
     rivals = [i for i in confirmed.finite if arms[i].label != arms[best].label]
     tail = alpha(ALPHA / len(arms))
     bar = worsened(losses[best], margin)
-    unbeaten = {i for i in rivals if not paired_difference(losses[i], bar).above_zero(tail)}
+    shape = shape_of(confirmed)
+    unbeaten = {
+        i
+        for i in rivals
+        if not paired_difference(losses[i], bar).above_zero(tail, shape.of_difference(i, best))
+    }
     others = {arms[i].label for i in unbeaten}
     equivalent = (arms[best].label, *(label for label in ranked(confirmed) if label in others))
     if rivals and not unbeaten and unbarred:
-        lead = min(paired_difference(losses[i], losses[best]).low(tail) for i in rivals)
+        lead = min(
+            paired_difference(losses[i], losses[best]).low(tail, shape.of_difference(i, best)) for i in rivals
+        )
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
     equals = [i for i in map(confirmed.best, equivalent) if i == best or i in unbeaten]
@@ -130,7 +144,7 @@ def config_gaps(confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | 
     arms, losses = confirmed.arms, confirmed.losses
     unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
     candidates = sorted(unbarred or confirmed.finite, key=lambda i: confirmed.means[i])
-    gaps = gaps_to_best(len(arms), candidates, lambda i, k: paired_difference(losses[i], losses[k]), alpha)
+    gaps = gaps_to_best(all_paired(losses), candidates, alpha)
     chosen = {label: confirmed.best(label) for label in confirmed.labels}
     within = _within(
         {label: i for label, i in chosen.items() if i in candidates},
@@ -217,16 +231,13 @@ def study_verdict(
     best = order[0]
     candidates = [labels.index(label) for label in order if label in unbarred or not unbarred]
 
-    def compare(i: int, k: int) -> Estimate:
-        return crossed_difference(losses[labels[i]], losses[labels[k]])
-
     def beyond(i: int, k: int) -> Estimate:
         return crossed_difference(losses[labels[i]], worsened_rows(losses[labels[k]], margin))
 
-    gaps = gaps_to_best(len(labels), candidates, compare, alpha)
+    gaps = gaps_to_best(all_crossed([losses[label] for label in labels]), candidates, alpha)
     differences = tuple(
         StudyDifference(
-            label, compare(labels.index(label), labels.index(best)), gaps.bounds[labels.index(label)]
+            label, crossed_difference(losses[label], losses[best]), gaps.bounds[labels.index(label)]
         )
         for label in order
         if label != best

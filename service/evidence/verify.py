@@ -245,6 +245,8 @@ def _precisely(report: Report, name: str, path: str, prefix: str) -> str:
         part, _, rest = parts.partition(".")
         said = f"the analysis, {part.replace('_', ' ')}" if part else name
         return f"{said}{_of(report, rest)}"
+    if prefix.endswith("differences") and not parts:
+        return "the order of the tuned optimizers"
     if prefix.endswith(("ranking", "differences")) and parts:
         label = _of(report, parts)
         field = parts.removeprefix(label.removeprefix(" of ")).strip(".").partition(".")[0]

@@ -7,6 +7,7 @@ finalist_diverged   its optimizer cannot win              default_diverged  scor
 study_empty         the default stood in                  default_best      tuning found nothing better
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
+skewed              runs have a long tail to one side
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from service.catalog import optimizers
 from service.evidence.confirmed import Confirmed
 from service.evidence.finalists import study_bests
+from service.evidence.skew import shape_of
 from service.evidence.stats import ALPHA, mean_estimate
 from service.space import Categorical
 from service.spec import ResolvedSpec
@@ -41,6 +43,7 @@ def job_warnings(
     return [
         *_budget(spec, searched, confirmed, cut_short),
         *_diverged(confirmed),
+        *_shape(confirmed),
         *_searches(spec, searched),
         *_edges(spec, searched),
         *_tuning(spec, confirmed),
@@ -100,6 +103,22 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
                 "scores what a constant predictor scores); its tuned configs did not diverge",
                 optimizer=label,
             )
+
+
+def looks_skewed(confirmed: Confirmed) -> bool:
+    """Whether the finalists' runs, taken together, have a long tail to one side."""
+    return shape_of(confirmed).kappa != 0
+
+
+def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
+    if looks_skewed(confirmed):
+        kappa = shape_of(confirmed).kappa
+        side = "worse" if kappa > 0 else "better"
+        yield JobWarning(
+            code="skewed",
+            detail=f"now and then a run is much {side} than the others (skewness of the loss {kappa:.2g}): "
+            "intervals may cover the truth less often than they say; the tests for a winner allow for it",
+        )
 
 
 def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:

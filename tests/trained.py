@@ -1,0 +1,60 @@
+"""A small job that is really trained, in this process: its report is what a worker's would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from service.evidence.recommend import recommend
+from service.evidence.report import JobFacts, RecordedTrial, Report, evidence
+from service.spec import JobSpec, resolve
+from service.trials import Trial
+from workers import workload
+from workers.engine import Unwatched
+from workers.jobs import EXECUTORS, training_environment
+from workers.study import next_round
+
+UID = "01a00000-0000-7000-8000-000000000001"
+SPEC: dict[str, Any] = {
+    "name": "wine <script>alert('x')</script> & \"more\"",
+    "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},
+    "optimizers": ["adam", {"name": "sgd", "label": "sgd-0.9+x"}, "adabelief"],
+    "budget": {"trials": 12, "replicates": 3, "epochs": 3, "confirm_seeds": 5},
+    "batch_size": 32,
+    "executor": "stacked",
+}
+"""Its name is what a name must not do to a page; its label has all that a label may have."""
+
+
+@cache
+def trained_report() -> Report:
+    """The report of SPEC; trained once a process."""
+    spec = resolve(JobSpec.model_validate(SPEC))
+    trials: list[RecordedTrial] = []
+    while (following := next_round(spec, trials, executor="stacked")) is not None:
+        for plans in following.cohorts:
+            results = EXECUTORS["stacked"]().run(workload.build(spec.workload), plans, Unwatched())
+            trials += [
+                RecordedTrial(plan=plan, state=result.state, result=result, environment=0)
+                for plan, result in zip(plans, results, strict=True)
+            ]
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    facts = JobFacts(
+        id=UID,
+        name=spec.name,
+        queue="cpu",
+        executor="stacked",
+        probe=None,
+        cut_short=False,
+        created_at=now,
+        started_at=now,
+        finished_at=now,
+    )
+    return evidence(facts, spec, trials, recommend(UID, spec, trials), [training_environment("cpu")])
+
+
+def with_trials(report: Report, trials: Sequence[Trial]) -> Report:
+    """The report with other raw results, its conclusions and checksum as they were."""
+    return report.model_copy(update={"trials": tuple(trials)})

@@ -1,0 +1,78 @@
+"""A reported config trained again: the same bits here, and new seeds judged by a prediction interval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from service.errors import InvalidReport
+from service.evidence.report import Report
+from service.states import Phase
+from tests.trained import trained_report, with_trials
+from workers.rerun import main, prediction_interval, rerun
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return trained_report()
+
+
+def test_a_like_machine_gives_the_same_bits(report: Report) -> None:
+    found = rerun(report, new_seeds=3)
+    assert {one.outcome for one in found.repeated} == {"same bits"}
+    assert [one.seed for one in found.repeated] == list(range(report.recommendation.value.seeds))
+    assert len({one.value for one in found.new}) == 3
+    assert not {one.value for one in found.new} & {one.reported for one in found.repeated}
+    assert found.interval is not None
+    low, high = found.interval
+    assert all(one.inside == (one.value is not None and low <= one.value <= high) for one in found.new)
+    assert found.holds == all(one.inside for one in found.new)
+    assert found.unlike == []
+
+
+def test_an_invented_value_is_not_repeated(report: Report) -> None:
+    """One reported test value moved by a standard deviation of the seeds: training again says that."""
+    pick = rerun(report, new_seeds=0)
+    values = [one.reported for one in pick.repeated if one.reported is not None]
+    moved = values[0] + float(stats.tstd(values))
+    trials = [
+        trial.model_copy(update={"result": trial.result.model_copy(update={"value": moved})})
+        if trial.result is not None and trial.plan.phase is Phase.CONFIRM and trial.result.value == values[0]
+        else trial
+        for trial in report.trials
+    ]
+    found = rerun(with_trials(report, trials), new_seeds=0)
+    assert not found.holds
+    assert [one.outcome for one in found.repeated].count("differs") == 1
+
+
+def test_the_prediction_interval_is_students() -> None:
+    """One future value: the textbook's interval. More: the same with the error shared out among them."""
+    values = [1.0, 2.0, 4.0, 3.5, 2.5]
+    n, mean, spread = 5, 2.6, float(stats.tstd(values))
+    for future in (1, 4):
+        reach = float(stats.t.ppf(1 - 0.05 / (2 * future), n - 1)) * spread * (1 + 1 / n) ** 0.5
+        assert prediction_interval(values, future) == pytest.approx((mean - reach, mean + reach), rel=1e-12)
+    assert prediction_interval([1.0], 3) is None
+
+
+def test_a_report_without_its_runs_cannot_be_run(report: Report) -> None:
+    with pytest.raises(InvalidReport, match="no confirm runs of what it recommends"):
+        rerun(with_trials(report, report.trials[:1]))
+
+
+def test_the_command_prints_what_it_found(
+    report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(report.model_dump_json())
+    assert main([str(path), "--new-seeds", "0"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("same bits") == report.recommendation.value.seeds + 1  # a row each, and the statement
+    assert main([str(path), "--new-seeds", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["holds"] is True
+    assert main([str(tmp_path / "none.json")]) == 2
+    assert "cannot read" in capsys.readouterr().err
