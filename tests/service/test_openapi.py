@@ -38,6 +38,7 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
         ("GET", "/v1/jobs/{job_id}/events"),
         ("GET", "/v1/jobs/{job_id}/recommendation"),
         ("GET", "/v1/jobs/{job_id}/forecast"),
+        ("GET", "/v1/jobs/{job_id}/forecast"),
         ("GET", "/v1/jobs/{job_id}/report"),
         ("GET", "/v1/jobs/{job_id}/studies.db"),
         ("GET", "/v1/recommendations"),
