@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.advice import app as advice_commands
 from service.cli_evidence import app as evidence_commands
-from service.console import DATA, AsJson, Data, Job, Key, Url
+from service.console import DATA, AsJson, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 
 app.add_typer(evidence_commands)
+app.add_typer(advice_commands)
 
 DEMO = {
     "name": "demo",
@@ -109,15 +111,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Send a job."""
-    try:
-        text = sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8")
-        body = json.loads(text, parse_constant=_no_number)
-    except OSError as error:
-        raise _complaint(f"cannot read {spec}: {error.strerror}") from None
-    except ValueError as error:
-        raise _complaint(f"{spec} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise _complaint(f"{spec} holds a {type(body).__name__}; a job spec is a JSON object")
+    body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
         _submit(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
 
@@ -241,6 +235,10 @@ def _submit(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
+    if not as_json and job.lint:
+        from service import terminal
+
+        _console(stderr=True).print(terminal.findings(job.lint))
     if wait:
         _follow(client, job.id, as_json=as_json)
     else:
@@ -269,11 +267,6 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
-
-
-def _no_number(name: str) -> None:
-    """JSON has no NaN and no Infinity, though Python's reader takes them."""
-    raise ValueError(f"{name} is no number in JSON")
 
 
 def _embedded(host: str, port: int, data: Path, workers: int) -> list[str]:

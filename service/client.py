@@ -28,6 +28,8 @@ from service.views import (
     Health,
     JobForecast,
     JobView,
+    LintFinding,
+    LintReport,
     Page,
     Problem,
     Readiness,
@@ -89,6 +91,11 @@ class Client:
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._call(JobView, "POST", "/v1/jobs", json=sent, headers=headers)
+
+    def lint(self, spec: JobSpec | Mapping[str, Any]) -> list[LintFinding]:
+        """What users often get wrong, found in the spec; nothing is submitted."""
+        sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
+        return self._call(LintReport, "POST", "/v1/lint", json=sent).findings
 
     def job(self, job_id: str) -> JobView:
         return self._call(JobView, "GET", f"/v1/jobs/{job_id}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +24,20 @@ Job = Annotated[str, typer.Argument(help="The job's id.")]
 Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
 Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
 Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
+
+
+def read_object(path: str, what: str) -> dict[str, Any]:
+    """The JSON object in a file, or on standard input where `path` is -; `what` it should be."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        body = json.loads(text, parse_constant=_no_number)
+    except OSError as error:
+        raise complaint(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise complaint(f"{path} is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise complaint(f"{path} holds a {type(body).__name__}; {what} is a JSON object")
+    return body
 
 
 def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
@@ -79,3 +94,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
 
 def read(path: Path) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _no_number(name: str) -> None:
+    """JSON has no NaN and no Infinity, though Python's reader takes them."""
+    raise ValueError(f"{name} is no number in JSON")

@@ -13,7 +13,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from service.states import JobState
-from service.views import CatalogEntry, Interval, JobForecast, JobView, JobWarning, Recommendation, TrialView
+from service.translations import MEANING
+from service.views import (
+    CatalogEntry,
+    Interval,
+    JobForecast,
+    JobView,
+    JobWarning,
+    LintFinding,
+    Recommendation,
+    Translation,
+    TrialView,
+)
 
 WIDE = 100
 """Columns from which on a terminal shows all that a table has."""
@@ -287,6 +298,32 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
             for one in searched:
                 table.add_row(f"    {one['name']}", _value(one["default"]), *_range(one["space"]))
             lines.append(table)
+    return Group(*lines)
+
+
+def findings(found: Sequence[LintFinding]) -> RenderableType:
+    """What the linter found: what, why, and what instead."""
+    if not found:
+        return Text("nothing found", style="green")
+    colors = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+    lines: list[RenderableType] = []
+    for finding in found:
+        head = Text.assemble((finding.severity, colors[finding.severity]), f" {finding.code}")
+        lines.append(head.append(f"  {finding.field}" if finding.field else "", style="dim"))
+        lines += [Text(f"    {text}") for text in (finding.what, f"why: {finding.why}")]
+        lines.append(Text(f"    instead: {finding.instead}"))
+    return Group(*lines)
+
+
+def translation(found: Translation) -> RenderableType:
+    """Both settings side by side, how near they are, and what to mind."""
+    table = Table("hyperparameter", found.source, found.target, box=None, pad_edge=False)
+    for name in dict.fromkeys((*found.given, *found.config)):
+        sides = (_value(side[name]) if name in side else "" for side in (found.given, found.config))
+        table.add_row(name, *sides)
+    lines: list[RenderableType] = [table, Text(), Text(MEANING[found.exactness], style="bold")]
+    lines += [Text(f"  {why}") for why in found.why]
+    lines += [Text.assemble(("mind: ", "yellow"), warning) for warning in found.warnings]
     return Group(*lines)
 
 

@@ -15,6 +15,7 @@ from service.db.tables import cohort, job, trial
 from service.db.trials import Trials
 from service.db.workers import Workers
 from service.evidence.staging import looks
+from service.lint import lint
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
 from service.trials import Point, Trial, TrialPlan, TrialResult
@@ -288,6 +289,7 @@ def _job_view(
         ],
         waiting_for=_waiting_for(row, cohorts_running, live),
         error=None if row.error is None else JobError.model_validate(row.error),
+        lint=lint(spec),
         revision=row.revision,
         created_at=row.created_at,
         started_at=row.started_at,
