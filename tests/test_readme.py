@@ -46,7 +46,7 @@ def test_the_job_in_the_readme_is_a_job() -> None:
 def test_the_commands_in_the_readme_exist() -> None:
     shown = set(re.findall(r"^whichopt (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE))
     assert {"up", "submit", "show", "recommend", "catalog"} <= shown
-    for command in shown | {"watch", "cancel", "export", "demo", "migrate"}:
+    for command in shown | {"watch", "forecast", "cancel", "export", "demo", "migrate"}:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command
 
 
