@@ -80,7 +80,8 @@ def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
     planned = looks(world.seeds)
     stopped = False
     for seeds in planned:
-        look, table = Look(planned, seeds), jobs.confirmed(job, seeds)
+        look = Look(planned, seeds)
+        table = whole if seeds == world.seeds else jobs.confirmed(job, seeds)
         stops = not stopped and (
             seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
         )
