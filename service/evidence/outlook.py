@@ -67,7 +67,7 @@ def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | No
     closest = np.where(own[best], np.inf, means).argmin(axis=1)
     wins = _beaten(losses[np.arange(draws), closest][:, None], bar, critical)[:, 0] & ~own[best].all(axis=1)
     wins[wins] = (_beaten(losses[wins], bar[wins], critical) | own[best[wins]]).all(axis=1)
-    return wins
+    return np.asarray(wins)
 
 
 def _beaten(losses: Draws, bar: Draws, critical: float) -> NDArray[np.bool_]:
