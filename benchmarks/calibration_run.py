@@ -40,12 +40,12 @@ class Tally:
         """With one study each there is no verdict on optimizers."""
         return "optimizer" not in event or event.startswith("plain") or self.world.replicates > 1
 
-    def lower_bound(self, event: str) -> float:
-        """Of its probability, at one-sided 95 % (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
+    def lower_bound(self, event: str, tail: float = 0.05) -> float:
+        """Of its probability, one-sided, at 95 % (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
         from scipy.special import betaincinv
 
         count = self.counts[event]
-        return float(betaincinv(count, self.jobs - count + 1, 0.05)) if count else 0.0
+        return float(betaincinv(count, self.jobs - count + 1, tail)) if count else 0.0
 
     @property
     def seed_share(self) -> float:
@@ -80,7 +80,8 @@ def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
     planned = looks(world.seeds)
     stopped = False
     for seeds in planned:
-        look, table = Look(planned, seeds), jobs.confirmed(job, seeds)
+        look = Look(planned, seeds)
+        table = whole if seeds == world.seeds else jobs.confirmed(job, seeds)
         stops = not stopped and (
             seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
         )

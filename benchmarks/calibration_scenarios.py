@@ -47,19 +47,19 @@ TIES = (
 """The best merit is shared: every winner among the optimizers is false."""
 
 LEADS = (
-    *(strong(f"lead {lead:g} sd, strong pairing", lead=lead) for lead in (0.1, 0.25, 0.5, 1.0, 2.0)),
+    *(strong(f"lead {lead:g} sd, strong pairing", lead=lead) for lead in (0.1, 0.25, 0.5, 1.0, 2.0, 2.5)),
     weak("lead 1 sd, weak pairing", lead=1.0),
     weak("lead 2 sd, weak pairing", lead=2.0),
     strong("lead 1 sd, strong pairing, t3", lead=1.0, noise="t3"),
     strong("lead 1 sd, strong pairing, skewed", lead=1.0, noise="skewed"),
     strong("lead 1 sd, strong pairing, unequal", lead=1.0, unequal=3.0),
     strong("lead 1 sd, strong pairing, 6 studies", optimizers=3, replicates=6, lead=1.0),
-    strong("lead 2 sd, strong pairing, 20 seeds", lead=2.0, seeds=20),
+    strong("lead 2.5 sd, strong pairing, 20 seeds", lead=2.5, seeds=20),
 )
 """One optimizer is truly the best."""
 
-CLEAR = ("lead 2 sd, strong pairing", "lead 2 sd, strong pairing, 20 seeds")
-"""Where it is clearly the best: its lead is 6 standard deviations of a paired difference."""
+CLEAR = ("lead 2.5 sd, strong pairing", "lead 2.5 sd, strong pairing, 20 seeds")
+"""Where it is clearly the best: its lead is 8 standard deviations of a paired difference of two runs."""
 
 PRIOR = tuple(
     World(f"merits from N(0, {spread:g}), {seeds} seeds", optimizers=4, seeds=seeds, merits=spread)

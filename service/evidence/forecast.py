@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from service.catalog import tasks
 from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.finalists import finalist_key
+from service.evidence.finalists import Key, finalist_key, finalists
 from service.evidence.outlook import drawn, scaled, winner_chances
 from service.evidence.probability import config_probabilities
 from service.evidence.staging import Look, coming_levels, look_of, settled_at
@@ -60,7 +60,7 @@ def forecast(
             statement=f"Searching: {done} trials have ended and {left} are left. Searched values are those "
             "of the luckiest trials, and tell no winner; fresh seeds will.",
         )
-    if not _common_seed(trials):
+    if not _common_seed(spec, trials):
         return Forecast(
             phase=Phase.CONFIRM,
             search=search,
@@ -110,18 +110,14 @@ def expected_best(ascending: Sequence[float], k: int) -> float:
     return math.fsum(value * (math.comb(n - i, k - 1) / total) for i, value in enumerate(ascending, start=1))
 
 
-def _common_seed(trials: Sequence[Trial]) -> bool:
-    """Whether some fresh seed has a result for every finalist that is planned."""
-    planned, ended = set(), set()
+def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
+    """Whether there is a fresh seed on which every finalist was run."""
+    ended: dict[Key, set[int]] = {arm.key: set() for arm in finalists(spec, trials)}
     for trial in trials:
         plan = trial.plan
-        if plan.phase is Phase.CONFIRM:
-            key = finalist_key(plan.label, plan.config)
-            planned.add(key)
-            if trial.result is not None:
-                ended.add((key, plan.number))
-    seeds = {seed for _, seed in ended}
-    return any(all((key, seed) in ended for key in planned) for seed in seeds)
+        if plan.phase is Phase.CONFIRM and trial.result is not None:
+            ended.setdefault(finalist_key(plan.label, plan.config), set()).add(plan.number)
+    return bool(set.intersection(*ended.values()))
 
 
 def _confirm(

@@ -58,15 +58,27 @@ def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | No
     draws, _, seeds = losses.shape
     if not may_win.any() or len(set(labels)) < 2:
         return np.zeros(draws, dtype=bool)
+    own = np.asarray([[name == label for name in labels] for label in labels])
+    critical = critical_t(seeds - 1, alpha / len(confirmed.arms))
     means = losses.mean(axis=2)
     best = np.where(may_win, means, np.inf).argmin(axis=1)
     bar = _worsened(losses[np.arange(draws), best], margin)
+    # Whoever wins beats the closest rival; that is seldom, so the others are only looked at where it is so.
+    closest = np.where(own[best], np.inf, means).argmin(axis=1)
+    wins = _beaten(losses[np.arange(draws), closest][:, None], bar, critical)[:, 0] & ~own[best].all(axis=1)
+    wins[wins] = (_beaten(losses[wins], bar[wins], critical) | own[best[wins]]).all(axis=1)
+    return np.asarray(wins)
+
+
+def _beaten(losses: Draws, bar: Draws, critical: float) -> NDArray[np.bool_]:
+    """Whether each arm is worse than the bar on its draw, by a one-sided paired t-test."""
+    import numpy as np
+
     differences = losses - bar[:, None, :]
-    error = differences.std(axis=2, ddof=1) / np.sqrt(seeds)
-    critical = critical_t(seeds - 1, alpha / len(confirmed.arms))
-    beaten = differences.mean(axis=2) > critical * error
-    own = np.asarray([[name == label for name in labels] for label in labels])
-    return np.asarray((beaten | own[best]).all(axis=1) & ~own[best].all(axis=1))
+    means = differences.mean(axis=2)
+    squares = ((differences - means[..., None]) ** 2).sum(axis=2)
+    seeds = losses.shape[2]
+    return np.asarray(means > critical * np.sqrt(squares / (seeds - 1) / seeds))
 
 
 def _worsened(rows: Draws, margin: Margin | None) -> Draws:

@@ -46,11 +46,15 @@ from service.trials import Trial
 FEWEST_STAGED = 6
 """With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""
 
-SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.15, 0.25, 0.6)}
+SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.1, 0.35, 0.55)}
 """What each look may spend, by the number of looks."""
 
 FUTILE = 0.02
-"""Confirm stops where the seeds that are left would name a winner with a smaller probability than this."""
+"""Confirm stops where the seeds that are left would name a winner with a smaller probability than this.
+
+Six optimizers, 10 seeds, simulated as in `benchmarks/calibration.py`: against never stopping so, it takes
+42 % of the seeds where two optimizers tie, 71 % where the lead is 1.6 standard deviations of a paired
+difference, and names the right winner in as many jobs (0.7 % fewer at most); at 0.1 up to 3 % are lost."""
 
 
 def looks(confirm_seeds: int) -> tuple[int, ...]:

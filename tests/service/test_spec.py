@@ -216,3 +216,17 @@ def test_what_does_not_go_with_minutes_is_refused(budget: dict[str, Any], field:
 def test_a_budget_out_of_bounds_is_refused(budget: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         resolved(budget=budget)
+
+
+@pytest.mark.parametrize("margin", [{"absolute": 0.01}, {"percent": 2.0}])
+def test_a_margin_is_in_units_or_in_percent(margin: dict[str, float]) -> None:
+    spec = resolved(margin=margin)
+    assert spec.margin is not None
+    assert spec.margin.model_dump(exclude_none=True) == margin
+    assert resolved().margin is None
+
+
+@pytest.mark.parametrize("margin", [{}, {"absolute": 1, "percent": 1}, {"absolute": -1}, {"percent": 0}, 0.1])
+def test_a_margin_is_one_positive_number(margin: Any) -> None:
+    with pytest.raises(ValidationError, match="margin"):
+        resolved(margin=margin)

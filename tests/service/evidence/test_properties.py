@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +87,56 @@ def test_names_change_no_verdict(table: Table) -> None:
     assert plain == json.loads(json.dumps(verdicts(found)))
 
 
+@given(st.integers(0, 2**32 - 1), st.permutations(LABELS), st.sampled_from([None, 1.5]))
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_the_optimizers_changes_no_conclusion(
+    seed: int, order: list[str], margin: float | None
+) -> None:
+    random = np.random.default_rng(seed)
+    table: Table = {
+        (label, study): list(random.normal(lead, 0.4, size=4))
+        for label, lead in zip(LABELS, 5 + 2 * random.random(3), strict=True)
+        for study in (None, 0, 1)
+    }
+    rest: dict[str, Any] = {} if margin is None else {"margin": {"absolute": margin}}
+    specs = [spec_of(*names, trials=4, replicates=2, seeds=4, **rest) for names in (LABELS, order)]
+    found, other = (recommend("job", spec, trials_of(spec, table)) for spec in specs)
+    assert (other.verdict, other.optimizer, other.config) == (found.verdict, found.optimizer, found.config)
+    assert other.equivalent == found.equivalent
+    assert set(other.practically_equivalent or ()) == set(found.practically_equivalent or ())
+    assert [row.optimizer for row in other.ranking] == [row.optimizer for row in found.ranking]
+    for ours, theirs in zip(found.ranking, other.ranking, strict=True):
+        assert theirs.value == ours.value
+        for mine, yours in zip(ours.difference, theirs.difference, strict=True):
+            assert yours[1] is mine[1] is None or yours[1] == pytest.approx(mine[1], rel=1e-9)
+        # The same draws for other arms: 2^14 of them.
+        assert theirs.probability_best == pytest.approx(ours.probability_best, abs=0.02)
+    assert other.optimizer_verdict.verdict == found.optimizer_verdict.verdict
+    assert other.optimizer_verdict.equivalent == found.optimizer_verdict.equivalent
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_swapping_two_labels_swaps_the_conclusions(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    table: Table = {
+        (label, study): list(random.normal(5, 1, 4)) for label in LABELS for study in (None, 0, 1)
+    }
+    swap = {"adam": "adabelief", "adabelief": "adam", "sgd": "sgd"}
+    found = recommend("job", SPEC, trials_of(SPEC, table))
+    other = recommend(
+        "job", SPEC, trials_of(SPEC, {(swap[label], s): row for (label, s), row in table.items()})
+    )
+    assert [swap[row.optimizer] for row in other.ranking] == [row.optimizer for row in found.ranking]
+    assert [swap[label] for label in other.equivalent] == found.equivalent
+    studies, others = found.optimizer_verdict, other.optimizer_verdict
+    assert [swap[label] for label in others.equivalent] == studies.equivalent
+    assert studies.probability_best is not None
+    assert others.probability_best is not None
+    for label, probability in others.probability_best.items():
+        assert studies.probability_best[swap[label]] == pytest.approx(probability, abs=0.02)
+
+
 @given(tables(diverging))
 @settings(max_examples=40, deadline=None)
 def test_what_always_holds(table: Table) -> None:
@@ -96,10 +148,14 @@ def test_what_always_holds(table: Table) -> None:
     chosen = next(row for row in found.ranking if row.optimizer == found.optimizer)
     assert (chosen.config, chosen.value) == (found.config, found.value)
     for row in found.ranking:
-        for interval in (row.value, row.default_value, row.difference):
+        for interval in (row.value, row.default_value):
             assert interval.low is not None
             assert interval.high is not None
             assert interval.low <= interval.mean <= interval.high
+        assert row.difference.low is not None
+        assert row.difference.high is not None
+        assert row.difference.low <= row.difference.high
+        assert row.difference.mean <= row.difference.high
     barred = {
         label
         for label in LABELS

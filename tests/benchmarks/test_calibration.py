@@ -1,0 +1,79 @@
+"""The simulated jobs are what they are said to be, and what is counted is what the product concludes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration import unmet
+from benchmarks.calibration_chance import Chances
+from benchmarks.calibration_run import Tally, merged, run
+from benchmarks.calibration_scenarios import LEADS, PRIOR, TIES
+from benchmarks.calibration_worlds import Noise, World, draw
+from service.evidence.verdicts import config_verdict
+
+
+def test_a_drawn_job_has_its_truth_and_its_noise() -> None:
+    """The variance of a run around its truth is 1; the share that its seed explains is the pairing."""
+    jobs = draw(World("made up", optimizers=4, seeds=6, pairing=0.6, own=0.1, lead=1.0), 400, 0)
+    noise = jobs.values - jobs.truth[:, :, None]
+    assert noise.var() == pytest.approx(1, rel=0.05)
+    assert noise.mean(axis=1).var() == pytest.approx(0.6 + 0.1 / 4 + 0.3 / 16, rel=0.1)
+    assert (jobs.merits[:, 0] == -1).all()
+    assert (jobs.merits[:, 1:] == 0).all()
+    assert jobs.searched.mean() < jobs.truth.mean()  # what is chosen was lucky
+
+
+@pytest.mark.parametrize("noise", ["normal", "t3", "skewed"])
+def test_noise_is_in_units_of_its_standard_deviation(noise: Noise) -> None:
+    jobs = draw(World("made up", noise=noise, pairing=0.0, own=0.0, luck=0.0), 300, 0)
+    assert jobs.values.mean() == pytest.approx(0, abs=0.02)
+    assert jobs.values.var() == pytest.approx(1, rel=0.15)
+    skewness = float((jobs.values**3).mean())
+    assert skewness == pytest.approx(2, rel=0.1) if noise == "skewed" else abs(skewness) < 1
+
+
+def test_a_tally_counts_what_the_verdicts_say() -> None:
+    world = World("made up", optimizers=3, seeds=6, pairing=0.95, own=0.01, lead=1.5)
+    jobs, tally = draw(world, 12, 3), run(world, 12, 3)
+    winners = [config_verdict(jobs.confirmed(job, 6)) for job in range(12)]
+    named = sum(found.verdict == "winner" for found in winners)
+    assert named > 0
+    assert tally.counts["fixed config true"] + tally.counts["fixed config false"] == named
+    assert 4 * 12 <= tally.seeds <= 6 * 12
+    both = merged([tally, tally])
+    assert (both.jobs, both.seeds, both.share("naive false")) == (
+        24,
+        2 * tally.seeds,
+        tally.share("naive false"),
+    )
+
+
+def test_what_is_not_met_is_named() -> None:
+    tally = Tally(World("made up"), 1000)
+    for kind in ("fixed", "staged"):
+        for question in ("config", "optimizer"):
+            tally.counts[f"{kind} {question} covered"] = 960
+    even = np.linspace(0.05, 0.95, 10).repeat(20)
+    fair = Chances(even, (np.tile(np.arange(20) / 20, 10) < even).astype(np.float64))
+    assert unmet([tally], {"config": fair}) == []
+    tally.counts["any look optimizer false"] = 66
+    tally.counts["staged config covered"] = 929
+    constant = Chances(np.full(200, 0.5), fair.came)
+    failures = unmet([tally], {"config": constant, "optimizer": Chances(1 - even, fair.came)})
+    assert len(failures) == 4
+    assert "any look optimizer false in 0.066 of the jobs (lower bound 0.054)" in failures[0]
+    assert "staged config covered in 0.929" in failures[1]
+
+
+def test_clopper_and_pearson() -> None:
+    """With none there is no bound; with all n it is 0.05^(1/n)."""
+    tally = Tally(World("made up"), 10)
+    assert tally.lower_bound("event") == 0
+    tally.counts["event"] = 10
+    assert tally.lower_bound("event") == pytest.approx(0.05 ** (1 / 10))
+
+
+def test_scenarios_have_names_of_their_own() -> None:
+    names = [world.name for world in (*TIES, *LEADS, *PRIOR)]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,83 @@
+"""Recorded recommendations: what a job concluded is what it concludes, to the letter.
+
+Words, verdicts and orders are compared exactly. Numbers may differ in their last bits between machines (sums
+by numpy), and a probability by the few of its 2^14 draws that those bits decide.
+
+`python -m tests.service.evidence.test_golden` records them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.evidence.finalists import Finalist
+from service.evidence.recommend import recommend
+from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, spec_of
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+def drawn(lead: float) -> Confirm:
+    """Adam's runs are better by `lead`; sgd's are erratic, and one of its studies' configs diverges once."""
+
+    def value(arm: Finalist, seed: int) -> Outcome:
+        if arm.label == "sgd" and arm.replicate == 1 and seed == 2:
+            return None
+        names = ("adam", "adamw", "sgd")
+        random = np.random.default_rng([seed, names.index(arm.label), arm.replicate or 7])
+        base = {"adam": 0.3, "adamw": 0.3 + lead, "sgd": 0.35 + lead}[arm.label]
+        spread = 0.1 if arm.label == "sgd" else 0.02
+        return float(round(base + 0.1 * arm.is_default + spread * random.standard_normal(), 6))
+
+    return value
+
+
+def winner() -> dict[str, Any]:
+    """At its second look."""
+    spec = spec_of("adam", "adamw", "sgd", seeds=10)
+    return recommend("job", spec, confirm(spec, flat(spec), drawn(0.3), seeds=6)).model_dump(mode="json")
+
+
+def tie() -> dict[str, Any]:
+    """With a margin, and all its seeds."""
+    spec = spec_of("adam", "adamw", "sgd", seeds=6, margin={"percent": 30})
+    return recommend("job", spec, confirm(spec, flat(spec), drawn(0.01))).model_dump(mode="json")
+
+
+CASES: dict[str, Callable[[], dict[str, Any]]] = {"winner": winner, "tie": tie}
+
+
+def same(found: Any, recorded: Any, path: str = "") -> None:
+    if isinstance(recorded, dict):
+        assert found.keys() == recorded.keys(), path
+        for key, value in recorded.items():
+            same(found[key], value, f"{path}.{key}")
+    elif isinstance(recorded, list):
+        assert len(found) == len(recorded), path
+        for i, value in enumerate(recorded):
+            same(found[i], value, f"{path}[{i}]")
+    elif isinstance(recorded, float):
+        within = 0.002 if "probability" in path else 1e-9 * max(1.0, abs(recorded))
+        assert found == pytest.approx(recorded, rel=0, abs=within), path
+    else:
+        assert found == recorded, path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_recorded_job_concludes_as_it_did(case: str) -> None:
+    same(CASES[case](), json.loads((FOLDER / f"{case}.json").read_text()))
+
+
+def record() -> None:
+    for case, make in CASES.items():
+        (FOLDER / f"{case}.json").write_text(json.dumps(make(), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    record()
