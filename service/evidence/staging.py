@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.outlook import winner_chances
 from service.evidence.probability import config_probabilities
 from service.evidence.stats import ALPHA
 from service.evidence.verdicts import config_gaps, config_verdict
@@ -48,13 +47,6 @@ FEWEST_STAGED = 6
 
 SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.1, 0.35, 0.55)}
 """What each look may spend, by the number of looks."""
-
-FUTILE = 0.02
-"""Confirm stops where the seeds that are left would name a winner with a smaller probability than this.
-
-Six optimizers, 10 seeds, simulated as in `benchmarks/calibration.py`: against never stopping so, it takes
-42 % of the seeds where two optimizers tie, 71 % where the lead is 1.6 standard deviations of a paired
-difference, and names the right winner in as many jobs (0.7 % fewer at most); at 0.1 up to 3 % are lost."""
 
 
 def looks(confirm_seeds: int) -> tuple[int, ...]:
@@ -134,11 +126,12 @@ def _study_level(alpha: float, replicates: int, planned: tuple[int, ...]) -> flo
 def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
     """Why no further seeds are needed after a complete stage, in words; None while the outcome is open.
 
-    They are not needed once a winner is named, or all that are not beaten are practically equivalent, or a
-    winner would hardly be named with all the seeds that are left (futility; by the predictive distribution).
+    They are not needed once a winner is named, or all that are not beaten are practically equivalent, or the
+    pick is good enough for the job's risk. That a winner has become improbable is no reason to stop: the
+    seeds that are left still tell which of the others to pick.
 
     Args:
-        risk: in place of the last: once the pick is not the best one with at most this probability.
+        risk: enough, once the pick is not the best one with at most this probability.
     """
     confirmed = read_confirmed(spec, trials)
     return settled_at(
@@ -164,9 +157,6 @@ def settled_at(
         probability = config_probabilities(confirmed, seed=seed)[pick]
         reached = f"{pick} is the best with a probability of {probability:.3g}, and the job accepts a risk of"
         return f"{reached} {risk:g}" if 1 - probability <= risk else None
-    chances = winner_chances(confirmed, coming_levels(look), margin, seed=seed)
-    if chances and chances[-1] < FUTILE:
-        return f"more seeds would name a winner with a probability below {FUTILE:g}"
     return None
 
 

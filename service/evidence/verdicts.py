@@ -33,7 +33,7 @@ finalists). Both verdicts are conditional on which finalists stayed finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -55,6 +55,9 @@ from service.evidence.stats import (
 from service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
+
+Row = Sequence[float]
+"""Losses on the fresh seeds."""
 
 Compare = Callable[[int, int], Estimate]
 """The estimate of the difference of two candidates."""
@@ -135,7 +138,7 @@ def config_verdict(
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
     equals = [i for i in map(confirmed.best, equivalent) if i == best or i in unbeaten]
-    pick, reason = _pick(confirmed, equals, bool(unbarred))
+    pick, reason = _pick(confirmed, _near(losses, best, bar, equals), bool(unbarred))
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
 
 
@@ -177,9 +180,18 @@ def ranked(confirmed: Confirmed) -> list[str]:
     )
 
 
+def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> list[int]:
+    """Those whose mean is within one standard error of the best one's, worsened by the margin: the rule of
+    Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees, section 3.4.3). With few
+    runs much cannot be told from the best that is probably worse, and is not to be picked for its size.
+    """
+    differences = {i: paired_difference(losses[i], bar) for i in candidates}
+    return [i for i, found in differences.items() if i == best or found.mean <= found.error]
+
+
 def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
-    """Breaks a tie: fewest bytes of state, then the best default, then the order of the catalog; says
-    which of them decided. Nothing here depends on timing."""
+    """Breaks a tie of those candidates: fewest bytes of state, then the best default, then the order of the
+    catalog; says which of them decided. Nothing here depends on timing."""
     names = [entry.name for entry in optimizers.OPTIMIZERS]
     left = [i for i in candidates if not unbarred or confirmed.arms[i].label not in confirmed.barred]
     decided = []

@@ -101,9 +101,10 @@ def test_in_confirm_it_says_what_the_next_seeds_would_change() -> None:
     assert found.winner_next is not None
     assert found.winner_end is not None
     assert 0 <= found.winner_next <= found.winner_end <= 1
-    assert found.pick == "sgd"  # a tie still, and it has the fewest bytes of state
+    assert found.pick == "adam"  # a tie still, but sgd, which has the fewest bytes of state, is not near it
     assert found.probability_best["adam"] > 0.9
-    assert found.pick_changes == pytest.approx(found.winner_next, abs=0.2)  # then adam wins
+    assert found.pick_changes is not None
+    assert found.pick_changes < 0.1
     assert found.expected_probability_best is not None
     assert found.expected_probability_best > 0.5
     assert forecast(spec, trials) == forecast(spec, trials[::-1])
