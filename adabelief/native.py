@@ -14,16 +14,18 @@ That is four passes for the ten of the plain operations, and equal to them but f
 """
 
 import math
+from array import array
 from collections.abc import Sequence
-from typing import cast
+from itertools import chain
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from adabelief.functional import Coefficients, Scalar
+from adabelief.functional import Coefficients
 from adabelief.leaves import Kind
 
-__all__ = ["suits", "update_"]
+__all__ = ["descend_", "deviate_", "suits", "update_"]
 
 NEAR_ONE = 1 - 2**-30
 """Adam's beta1: what it blends in is below the last bit of m in float32, unless d is some 60 times m."""
@@ -47,16 +49,45 @@ def update_(columns: Sequence[Sequence[Tensor]], c: Coefficients, work: Tensor |
         work: memory for the deviation, where there is one parameter; without it, it is allocated.
     """
     theta, g, m, s, *s_max = map(list, columns)
-    t, sign, coupled, shrink, _, gain1, beta2, _, eps, root, _, size = map(float, cast(tuple[Scalar, ...], c))
-    if sign == -1:
+    if c.sign == -1:
         g = list(torch._foreach_neg(g))
-    if coupled != 0:
-        g = list(torch._foreach_add(g, theta, alpha=coupled))
-    if shrink != 1:
-        torch._foreach_mul_(theta, shrink)
-    torch._foreach_lerp_(m, g, gain1)
+    if c.coupled != 0:
+        g = list(torch._foreach_add(g, theta, alpha=cast(float, c.coupled)))
+    if c.shrink != 1:
+        torch._foreach_mul_(theta, cast(float, c.shrink))
+    torch._foreach_lerp_(m, g, cast(float, c.gain1))
     d = list(torch._foreach_sub(g, m)) if work is None else [torch.sub(g[0], m[0], out=work)]
-    torch._foreach_add_(s, eps / beta2)
+    torch._foreach_add_(s, cast(float, c.eps) / cast(float, c.beta2))
+    descend_(theta, d, m, s, s_max[0] if s_max else [], c)
+
+
+def deviate_(
+    theta: Tensor, g: Tensor, m: Tensor, s: Tensor, rows: Sequence[Coefficients], work: Tensor
+) -> None:
+    """What of the step comes before the kernel, for runs whose tensors are the rows of one.
+
+    Each row is changed to the bit as ``update_`` changes it with its own coefficients, which are to descend
+    by a decay that is decoupled. The deviations come to stand in ``work``.
+    """
+    table = array("f", chain.from_iterable((c.shrink, c.gain1, c.eps / c.beta2) for c in cast(Any, rows)))
+    shrink, gain1, eps = torch.frombuffer(table, dtype=torch.float32).view(len(rows), 3, 1).unbind(1)
+    if any(c.shrink != 1 for c in rows):
+        theta.mul_(shrink)
+    m.lerp_(g, gain1)
+    torch.sub(g, m, out=work)
+    s.add_(eps)
+
+
+def descend_(
+    theta: list[Tensor],
+    d: list[Tensor],
+    m: list[Tensor],
+    s: list[Tensor],
+    s_max: list[Tensor],
+    c: Coefficients,
+) -> None:
+    """The kernel: s takes up the deviations d, and theta steps."""
+    t, beta2, eps, root, size = (float(cast(float, x)) for x in (c.t, c.beta2, c.eps, c.root, c.size))
     # Where rectified, root is 1, not what the kernel divides by: both of its terms are scaled.
     scale = root / math.sqrt(1 - beta2**t)
     torch._fused_adam_(
@@ -64,7 +95,7 @@ def update_(columns: Sequence[Sequence[Tensor]], c: Coefficients, work: Tensor |
         d,
         m,
         s,
-        s_max[0] if s_max else [],
+        s_max,
         [torch.tensor(t, dtype=torch.float32, device="cpu")] * len(theta),
         lr=size * scale * (1 - NEAR_ONE**t),
         beta1=NEAR_ONE,

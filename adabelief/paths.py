@@ -20,7 +20,7 @@ from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, Scalar, apply_
 from adabelief.leaves import Kind, Leaf
 
-__all__ = ["run_each", "run_fused", "run_packed"]
+__all__ = ["run_each", "run_fused", "run_native", "run_packed"]
 
 PACKED = 2**14
 """Tensors of fewer elements are packed: for them it is the number of calls that costs."""
@@ -57,7 +57,7 @@ def run_packed(leaves: Iterable[Leaf]) -> None:
 
 
 def run_fused(leaves: Iterable[Leaf]) -> None:
-    """Update the leaves by compiled kernels; those that have none by torch's own, or else packed."""
+    """Update the leaves by compiled kernels; those that have none by torch's own."""
     rest, changed = [], []
     kind: Kind | None = None
     c: Coefficients | None = None
@@ -73,7 +73,12 @@ def run_fused(leaves: Iterable[Leaf]) -> None:
             run([*tensors, column])
             changed.append(tensors[0])
     torch.autograd.graph.increment_version(changed)  # autograd does not see what a kernel of ours writes
-    for pack in _packs(rest):
+    run_native(rest)
+
+
+def run_native(leaves: Iterable[Leaf]) -> None:
+    """Update the leaves by torch's kernel for its own Adam; those that it does not suit, packed."""
+    for pack in _packs(leaves):
         tensors, c, kind = pack[0]
         if not native.suits(c, kind):
             run_packed(pack)

@@ -18,7 +18,7 @@ FLAGS = (
     "capturable",
     "differentiable",
 )
-CHOICES = ("foreach", "fused")
+CHOICES: Mapping[str, tuple[str, ...]] = {"foreach": (), "fused": ("torch",)}
 FALLBACKS = ("sgd", "skip")
 FILLED_IN = ("weight_decay", "rectify_fallback", *FLAGS, *CHOICES)
 """Settings that checkpoints of other or older optimizers may lack; the loading optimizer's own are taken."""
@@ -51,17 +51,18 @@ def check(group: Mapping[str, Any]) -> None:
     for name in FLAGS:
         if not isinstance(group[name], bool):
             raise ValueError(f"{name} must be True or False, got {group[name]!r}")
-    for name in CHOICES:
-        if group[name] is not None and not isinstance(group[name], bool):
-            raise ValueError(f"{name} must be True, False or None, got {group[name]!r}")
+    for name, others in CHOICES.items():
+        if group[name] is not None and not isinstance(group[name], bool) and group[name] not in others:
+            allowed = ", ".join(("True", "False", *map(repr, others)))
+            raise ValueError(f"{name} must be {allowed} or None, got {group[name]!r}")
     if group["rectify_fallback"] not in FALLBACKS:
         raise ValueError(f"rectify_fallback must be 'sgd' or 'skip', got {group['rectify_fallback']!r}")
     if group["fused"] and group["foreach"]:
-        raise RuntimeError("fused and foreach cannot both be True: each is a way of computing the step")
+        raise RuntimeError("fused and foreach cannot both be on: each is a way of computing the step")
     if group["differentiable"] and (group["fused"] or group["foreach"]):
         name = "fused" if group["fused"] else "foreach"
         raise RuntimeError(
-            f"differentiable=True cannot be had with {name}=True, whose copies autograd cannot see"
+            f"differentiable=True cannot be had with {name}={group[name]!r}, whose copies autograd cannot see"
         )
 
 

@@ -82,7 +82,7 @@ def flops(spec: ResolvedSpec) -> int:
     forward, both = example_flops(products(spec))
     points = evaluations(spec)
     trial = both * points[-1] + forward * spec.sizes.validation * len(points)
-    return trial * spec.budget.trials * len(spec.optimizers)
+    return trial * spec.asked_trials
 
 
 def peak() -> float:
@@ -100,7 +100,7 @@ def bound(body: dict[str, Any], repeat: int) -> Outcome:
         row="e",
         repeat=repeat,
         seconds=work / speed,
-        trials=spec.budget.trials * len(spec.optimizers),
+        trials=spec.asked_trials,
         note=f"{work / 1e9:.1f} GFLOP at {speed / 1e9:.0f} GFLOP/s",
         details={"flops": work, "flops_per_second": speed, "layers": [vars(x) for x in products(spec)]},
     )

@@ -104,7 +104,7 @@ def _fit(spec: ResolvedSpec, turns: Any, folder: str, reuse: bool) -> None:
             search_alg=turns,
             metric="nll",
             mode="min",
-            num_samples=spec.budget.trials * len(spec.optimizers) + PROCESSES,
+            num_samples=spec.asked_trials + PROCESSES,
             max_concurrent_trials=PROCESSES,
             reuse_actors=reuse,
         ),

@@ -4,6 +4,7 @@ WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
 │   └── UnknownName         422 unknown_name      a catalog has no such entry
 ├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
+├── InvalidReport           422 invalid_report    a file holds no evidence report that can be read
 ├── InvalidJson             400 invalid_json      the body cannot be read as JSON
 ├── UnsupportedMedia        415 unsupported_media_type
 ├── Unauthorized            401 unauthorized      no key, or not one of ours
@@ -72,6 +73,10 @@ class UnknownName(InvalidSpec):
 
 class InvalidQuery(WhichoptError):
     status, code, title = 422, "invalid_query", "The request is invalid"
+
+
+class InvalidReport(WhichoptError):
+    status, code, title = 422, "invalid_report", "No report that can be read"
 
 
 class InvalidJson(WhichoptError):

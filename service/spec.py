@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from service.budget import Budget, Settled, check
 from service.catalog import datasets, models, optimizers, tasks
 from service.errors import InvalidSpec, UnknownName
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.trials import Schedule, Training
 
 MAX_PARAMS = 10_000_000
-MAX_TRIALS = 20_000
-"""Of a whole job, both phases."""
 
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -77,20 +76,6 @@ class OptimizerChoice(_Strict):
             return data
         read = {part: entry.unpacked(data[part]) for part in ("space", "default") if part in data}
         return {**data, **read}
-
-
-class Budget(_Strict):
-    """`trials` is per optimizer, dealt to `replicates` equal, independent studies."""
-
-    trials: int = Field(default=48, ge=1, le=3000)
-    replicates: int = Field(default=3, ge=1, le=10)
-    epochs: int = Field(default=20, ge=1, le=1000)
-    confirm_seeds: int = Field(default=10, ge=3, le=100)
-    max_seconds: float | None = Field(default=None, gt=0, le=30 * 86400, allow_inf_nan=False)
-
-    @property
-    def study_trials(self) -> int:
-        return self.trials // self.replicates
 
 
 class Pruning(_Strict):
@@ -182,6 +167,16 @@ class ResolvedSpec(_Common):
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
+    @property
+    def asked_trials(self) -> int:
+        """Search trials of all labels, as asked for or settled; 0 for minutes that are not settled."""
+        return sum(self.budget.trials_of(label) or 0 for label in self.labels)
+
+    def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
+        """The spec with what its minutes came to, and the most fresh seeds that there is time for."""
+        budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
+        return self.model_copy(update={"budget": budget})
+
 
 def resolve(spec: JobSpec) -> ResolvedSpec:
     """`spec` with every default written out.
@@ -191,7 +186,6 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
             allowed and the nearest match.
     """
     workload = _workload(spec)
-    _budget(spec)
     chosen = tuple(_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
@@ -201,6 +195,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
                 field=f"optimizers.{i}.label",
                 value=label,
             )
+    check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in _Common.model_fields}
     resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen)
     if spec.batch_size > resolved.sizes.train:
@@ -264,30 +259,6 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
         if first["type"] == "extra_forbidden":
             raise UnknownName.of("option", str(first["loc"][-1]), kind.model_fields, field=path) from None
         raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
-
-
-def _budget(spec: JobSpec) -> None:
-    budget = spec.budget
-    if budget.trials % budget.replicates:
-        near = max(1, round(budget.trials / budget.replicates)) * budget.replicates
-        raise InvalidSpec(
-            f"budget.trials {budget.trials} cannot be dealt to {budget.replicates} equal studies; "
-            f"the nearest that can is {near}",
-            field="budget.trials",
-            value=budget.trials,
-            allowed=f"multiples of budget.replicates ({budget.replicates})",
-        )
-    finalists = budget.replicates + 1
-    total = len(spec.optimizers) * (budget.trials + finalists * budget.confirm_seeds)
-    if total > MAX_TRIALS:
-        raise InvalidSpec(
-            f"the job would have up to {total:,} trials "
-            f"({len(spec.optimizers)} optimizers x ({budget.trials} to search + {finalists} finalists x "
-            f"{budget.confirm_seeds} seeds to confirm)); at most {MAX_TRIALS:,} are allowed",
-            field="budget.trials",
-            value=total,
-            allowed=MAX_TRIALS,
-        )
 
 
 def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.settings import Settings
-from service.spec import Budget, JobSpec, resolve
+from service.budget import Budget
+from service.spec import JobSpec, resolve
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

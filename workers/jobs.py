@@ -17,6 +17,7 @@ from service.db import Store
 from service.db.cohorts import Beat, Claim
 from service.db.jobs import Planning
 from service.dispatch import Dispatcher
+from service.environment import Environment, here
 from service.evidence.recommend import recommend
 from service.settings import Settings
 from service.trials import TrialResult
@@ -131,7 +132,7 @@ def run_cohort(context: Context, cohort_id: int) -> None:
             return
     if results is not None:
         with context.store.transaction() as tx:
-            ended = tx.cohorts.finish(claim, results)
+            ended = tx.cohorts.finish(claim, results, training_environment(claim.queue))
         log.info("finished", cohort=cohort_id, job=claim.job_id, kept=ended)
     else:
         ended = _let_go(context, claim, lease.heard)
@@ -144,6 +145,12 @@ def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
     built = workload.build(claim.spec.workload, device=claim.queue)
     resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
+
+
+def training_environment(device: str) -> Environment:
+    """What this process trains with."""
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    return here(device=name, threads=torch.get_num_threads())
 
 
 def _let_go(context: Context, claim: Claim, heard: Beat) -> bool:

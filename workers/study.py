@@ -6,7 +6,6 @@ so there is nothing that could disagree with our rows.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +19,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from service.catalog import tasks
 from service.evidence.finalists import Finalist, finalists
+from service.seeds import derive, trial_seeds
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.spec import ResolvedOptimizer, ResolvedSpec
 from service.states import Direction, Origin, Phase, TrialState
-from service.trials import Rung, Seeds, Trial, TrialPlan
+from service.trials import Rung, Trial, TrialPlan
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -101,12 +101,6 @@ def round_ends(study_trials: int) -> list[int]:
     return [startup, *(startup + end for end in _ends(rest, math.ceil(rest / most)))]
 
 
-def derive(seed: int, *names: object) -> int:
-    """A seed of 31 bits for the thing that `names` name, from the job's seed."""
-    text = "/".join(str(part) for part in (seed, *names))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
-
-
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """`space` as Optuna has it; a `log1m` dimension is searched as one minus the value, on a log scale."""
     return {name: _distribution(dimension) for name, dimension in space.items()}
@@ -166,7 +160,7 @@ def _search(spec: ResolvedSpec, trials: Iterable[Trial], numbers: range) -> list
     common = _common(spec)
     groups = []
     for replicate in range(spec.budget.replicates):
-        seeds = _seeds(spec, Phase.SEARCH, replicate)
+        seeds = trial_seeds(spec.seed, Phase.SEARCH, replicate)
         by_label: list[list[TrialPlan]] = []
         for chosen in spec.optimizers:
             own = studies[chosen.label, replicate]
@@ -315,7 +309,7 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> lis
             for finalist in arms
         ]
         for number in numbers
-        for seeds in [_seeds(spec, Phase.CONFIRM, number)]
+        for seeds in [trial_seeds(spec.seed, Phase.CONFIRM, number)]
     ]
 
 
@@ -344,15 +338,6 @@ def _common(spec: ResolvedSpec) -> dict[str, Any]:
     """What all plans of a job have in common."""
     points = evaluations(spec)
     return {"training": spec.training, "length": points[-1], "evaluations": points}
-
-
-def _seeds(spec: ResolvedSpec, phase: Phase, number: int) -> Seeds:
-    """Those of search's replicate, or of confirm's fresh seeds, of that number."""
-    return Seeds(
-        init=derive(spec.seed, phase.value, number, "init"),
-        order=derive(spec.seed, phase.value, number, "order"),
-        split=derive(spec.seed, phase.value, number, "split"),
-    )
 
 
 def _sign(task: tasks.TaskEntry) -> int:

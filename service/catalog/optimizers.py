@@ -143,8 +143,9 @@ OPTIMIZERS = (
             "rectify": Categorical(choices=(False, True)),
         },
         fixed={"decoupled_weight_decay": True},
-        faster={"foreach": True},
+        faster={"fused": "torch"},
         stacked="columns",
+        joinable=False,
         packed=BETAS,
         narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
         state_bytes=8,

@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from service.db.cohorts import Cohorts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
+from service.db.records import Records
 from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
@@ -54,6 +55,10 @@ class Transaction:
     @cached_property
     def views(self) -> Views:
         return Views(self.connection)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.connection)
 
     @cached_property
     def studies(self) -> Studies:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from service.db.jobs import ACTIVE, Jobs
 from service.db.tables import cohort, job, trial, worker
 from service.db.trials import Trials
+from service.environment import Environment
 from service.ids import new_uid
 from service.spec import ResolvedSpec
 from service.states import CohortState, JobState, TrialState
@@ -143,9 +144,13 @@ class Cohorts:
         stopping = self.connection.scalar(sa.select(worker.c.stopping).where(worker.c.name == held.worker))
         return Beat.GIVE_BACK if stopping else Beat.GO_ON
 
-    def finish(self, claim: Claim, results: Sequence[TrialResult]) -> bool:
-        """Keeps the results, all or none; False where the cohort is not ours any more."""
-        if not self._end(claim, state=CohortState.DONE, progress=None):
+    def finish(
+        self, claim: Claim, results: Sequence[TrialResult], environment: Environment | None = None
+    ) -> bool:
+        """Keeps the results, all or none, and what they were computed with; False where the cohort is not
+        ours any more."""
+        made = None if environment is None else environment.model_dump(mode="json")
+        if not self._end(claim, state=CohortState.DONE, progress=None, environment=made):
             return False
         now = datetime.now(UTC)
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.

@@ -107,6 +107,7 @@ cohort = Table(
     Column("state", String(16), nullable=False),
     Column("owner", String(36), comment="token of the claim that runs it: the fence"),
     Column("worker", String(100), comment="name of the worker that claimed it last"),
+    Column("environment", JSON, comment="of the worker that trained it"),
     Column("lease_until", UTCDateTime),
     Column("attempt", Integer, nullable=False),
     Column("examples", Integer, nullable=False, comment="seen so far in this attempt"),

@@ -197,7 +197,10 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
     planned = sum(found.total for found in ledger.values())
-    asked = len(spec.optimizers) * spec.budget.trials if searching else planned
+    asked = {
+        label: max(found.total if (found := ledger.get(label)) else 0, spec.budget.trials_of(label) or 0)
+        for label in spec.labels
+    }
     return JobView(
         id=row.uid,
         name=row.name,
@@ -209,12 +212,12 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
         probe=row.probe,
         progress=Progress(
             trials_done=sum(found.done for found in ledger.values()),
-            trials_total=asked,
+            trials_total=sum(asked.values()) if searching else planned,
             cohorts_running=cohorts_running,
             examples=examples_running + sum(found.examples for found in ledger.values()),
         ),
         ledger=[
-            _ledger_entry(label, ledger.get(label), spec.budget.trials if searching else None, direction)
+            _ledger_entry(label, ledger.get(label), asked[label] if searching else None, direction)
             for label in spec.labels
         ],
         waiting_for=_waiting_for(row, cohorts_running, live),

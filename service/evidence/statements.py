@@ -62,10 +62,7 @@ def study_statement(
             "No verdict on optimizers: with one study each, the luck of a search cannot be told from the "
             "merit of its optimizer. It takes replicates of 2 or more."
         )
-    ground = (
-        f"tuned with {budget.trials} trials each ({budget.replicates} studies of {budget.study_trials}), "
-        f"on this test split, over {_seeds(confirmed)}"
-    )
+    ground = f"tuned {budget.effort}, on this test split, over {_seeds(confirmed)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = (

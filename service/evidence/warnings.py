@@ -1,6 +1,7 @@
 """What a reader of a recommendation has to know besides: one JobWarning each, with a stable code.
 
 search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
+confirm_cut_short   time ended confirm while it was open
 few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each
 finalist_diverged   its optimizer cannot win              default_diverged  scored as a constant predictor
 study_empty         the default stood in                  default_best      tuning found nothing better
@@ -56,12 +57,17 @@ def _budget(
     spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed, cut_short: bool
 ) -> Iterator[JobWarning]:
     seeds, replicates = len(confirmed.seeds), spec.budget.replicates
-    if cut_short:
-        asked = len(spec.optimizers) * spec.budget.trials
+    if cut_short and len(searched) < spec.asked_trials:
         yield JobWarning(
             code="search_cut_short",
-            detail=f"max_seconds ended the search after {len(searched)} of {asked} trials; "
+            detail=f"max_seconds ended the search after {len(searched)} of {spec.asked_trials} trials; "
             f"confirm ran with {seeds} seeds",
+        )
+    elif cut_short:
+        yield JobWarning(
+            code="confirm_cut_short",
+            detail=f"the time was over after {seeds} of at most {spec.budget.confirm_seeds} fresh seeds, and "
+            "the outcome was still open",
         )
     if seeds < FEW_SEEDS:
         yield JobWarning(

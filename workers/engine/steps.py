@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief import native
 from adabelief.functional import Coefficients, apply_, coefficients, columns
+from adabelief.leaves import Kind
 from service.catalog.optimizers import OptimizerEntry
 from service.space import Config
 from workers.engine import State, optimizers
@@ -121,7 +123,7 @@ class KernelSteps(ClassSteps):
 
 
 class ColumnSteps:
-    """AdaBelief's, by `adabelief.functional`: rows as matrices and hyperparameters as columns.
+    """AdaBelief's, by the functions that its class calls: rows as matrices and hyperparameters as columns.
 
     As many rows at once as stay in a core's cache; where one is more than that, it goes piece by piece, with
     numbers for hyperparameters.
@@ -136,10 +138,14 @@ class ColumnSteps:
         self.t = 0
         for i, state in enumerate(states):
             self.m[i], self.s[i], self.t = state["m"], state["s"], state["t"]
+        self.kind: Kind = (self.theta.dtype, self.m.dtype, self.theta.device, False)
         self.height = BLOCK // self.theta.shape[1]
         self.joined = self.height > 0
         self.work = self.theta.new_empty(max(self.height, 1), min(self.theta.shape[1], BLOCK))
+        self.sizes = [param.numel() for param in rows[0].params]
         self.pieces = [] if self.joined else [list(self._pieces(row, i)) for i, row in enumerate(rows)]
+        self.blocks = list(self._blocks(len(rows))) if self.joined else []
+        self.parts = [list(self._parts(block, i)) for block in self.blocks for i in range(*block)]
 
     def step(self, shares: Sequence[float]) -> None:
         self.t += 1
@@ -147,30 +153,50 @@ class ColumnSteps:
             coefficients(t=self.t, **{**arguments, "lr": arguments["lr"] * share})
             for arguments, share in zip(self.arguments, shares, strict=True)
         ]
-        if self.joined:
-            count = -(-len(steps) // self.height)
-            ends = [len(steps) * block // count for block in range(count + 1)]
-            for start, end in pairwise(ends):
-                self._block(start, steps[start:end])
+        for start, end in self.blocks:
+            self._block(start, steps[start:end])
         for pieces, c in zip(self.pieces, steps, strict=False):
-            for theta, g, m, s, work in pieces:
-                apply_(theta, g, m, s, None, c, work)
+            for piece in pieces:
+                _alone(piece, c, self.kind)
 
     def _block(self, start: int, steps: Sequence[Coefficients]) -> None:
         theta, g, m, s = (x[start : start + len(steps)] for x in (self.theta, self.g, self.m, self.s))
         work = self.work[: len(steps)]
-        together = columns(steps, theta) if len(steps) > 1 else None
+        suited = [native.suits(c, self.kind) for c in steps]
+        if all(suited):
+            native.deviate_(theta, g, m, s, steps, work)
+            for (own, d, means, variances), c in zip(self.parts[start:], steps, strict=False):
+                native.descend_(own, d, means, variances, [], c)
+            return
+        together = columns(steps, theta) if len(steps) > 1 and not any(suited) else None
         if together is not None:
             apply_(theta, g, m, s, None, together, work)
             return
         for row, c in enumerate(steps):
-            apply_(theta[row], g[row], m[row], s[row], None, c, work[row])
+            for piece in zip(*(torch.split(x[row], self.sizes) for x in (theta, g, m, s, work)), strict=True):
+                _alone(piece, c, self.kind)
+
+    def _blocks(self, rows: int) -> Iterator[tuple[int, int]]:
+        """The first row of each block, and the row after its last."""
+        count = -(-rows // self.height)
+        return pairwise(rows * block // count for block in range(count + 1))
+
+    def _parts(
+        self, block: tuple[int, int], i: int
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+        """Of row `i`, by param: theta, the deviations, m, s."""
+        tensors = (self.theta[i], self.work[i - block[0]], self.m[i], self.s[i])
+        theta, d, m, s = (list(torch.split(x, self.sizes)) for x in tensors)
+        return theta, d, m, s
 
     def _pieces(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
         """Of row `i`: theta, g, m, s, and memory for the values in between."""
-        sizes = [param.numel() for param in row.params]
         tensors = zip(
-            row.params, row.grads, torch.split(self.m[i], sizes), torch.split(self.s[i], sizes), strict=True
+            row.params,
+            row.grads,
+            torch.split(self.m[i], self.sizes),
+            torch.split(self.s[i], self.sizes),
+            strict=True,
         )
         for parts in tensors:
             for piece in zip(*(torch.split(part.flatten(), BLOCK) for part in parts), strict=True):
@@ -178,6 +204,16 @@ class ColumnSteps:
 
     def states(self) -> list[State]:
         return [{"m": m, "s": s, "t": self.t} for m, s in zip(self.m, self.s, strict=True)]
+
+
+def _alone(piece: Sequence[Tensor], c: Coefficients, kind: Kind) -> None:
+    """AdaBelief's step of part of a row: theta, g, m, s, and memory for the values in between."""
+    *tensors, work = piece
+    if native.suits(c, kind):
+        native.update_([[x] for x in tensors], c, work)
+    else:
+        theta, g, m, s = tensors
+        apply_(theta, g, m, s, None, c, work)
 
 
 def _adam(optimizer: Optimizer) -> Kernel:

@@ -1,0 +1,83 @@
+"""What a result was computed with: packages, machine, threads. Imports none of the packages it names."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn", "pytorch_optimizer")
+"""Those whose version may move a bit of a result, or a configuration that is asked for."""
+
+
+class Environment(BaseModel):
+    """Where a trial was trained. `device` and `threads` are what the process that trained it used."""
+
+    model_config = ConfigDict(frozen=True)
+
+    python: str
+    packages: dict[str, str] = Field(description="versions of those that are installed")
+    os: str
+    machine: str = Field(description="the instruction set, as in x86_64")
+    cpu: str
+    cores: int = Field(description="that the process may use")
+    threads: int | None = Field(description="torch's, of one training process")
+    device: str = Field(description="cpu, or the GPU's name")
+
+    def unlike(self, other: Environment) -> list[str]:
+        """Where the two differ in what may move the bits of a result, in words."""
+        mine, theirs = self._facts(), other._facts()
+        return [
+            f"{name}: {mine.get(name, 'none')} there, {theirs.get(name, 'none')} here"
+            for name in dict.fromkeys((*mine, *theirs))
+            if mine.get(name) != theirs.get(name)
+        ]
+
+    def _facts(self) -> dict[str, str]:
+        """Number of cores aside: each process trains alone, with `threads` of its own."""
+        threads = {} if self.threads is None else {"threads": str(self.threads)}
+        kept = {name: getattr(self, name) for name in ("python", "os", "machine", "cpu", "device")}
+        return {**self.packages, **kept, **threads}
+
+
+def here(*, device: str = "cpu", threads: int | None = None) -> Environment:
+    """This process's environment; what torch would have to be asked for is given."""
+    return Environment(
+        python=platform.python_version(),
+        packages={name: found for name in PACKAGES if (found := _version(name)) is not None},
+        os=platform.platform(),
+        machine=platform.machine(),
+        cpu=_cpu(),
+        cores=_cores(),
+        threads=threads,
+        device=device,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _cpu() -> str:
+    """The processor's name as its maker spells it, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,63 @@
+"""What else the trials of a job tell, beside its verdict: a pure function of the spec and the trials.
+
+records      what all others read                    advice       which optimizer for how many trials
+anytime      best so far, by trials and by seconds   tunability   tuned against default, and against searched
+expected     the best of k random trials             sensitivity  near configs, their width in lr
+incumbents   of a study, over its possible orders    targets      steps and seconds to a value
+costs        of a step and in all; train to test     views        the shapes of it all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.catalog import tasks
+from service.evidence.analysis import advice, anytime, costs, expected, sensitivity, targets, tunability
+from service.evidence.analysis.records import read
+from service.evidence.analysis.views import Analysis
+from service.spec import ResolvedSpec
+from service.states import Phase
+from service.trials import Trial
+
+METHODS = {
+    "anytime": anytime.METHOD,
+    "expected_best": expected.METHOD,
+    "tunability": tunability.METHOD,
+    "advice": advice.METHOD,
+    "sensitivity": sensitivity.METHOD,
+    "time_to_target": targets.METHOD,
+    "step_cost": costs.STEP_COST,
+    "ledger": costs.LEDGER,
+    "generalization": costs.GENERALIZATION,
+}
+"""How each part of an Analysis is made."""
+
+
+def analyze(spec: ResolvedSpec, trials: Sequence[Trial], *, target: float | None = None) -> Analysis:
+    """All that `METHODS` describes.
+
+    Args:
+        trials: those of both phases, in any order, whatever became of them.
+        target: what to measure the time to, on the validation split; by default the second-best
+            optimizer's median.
+
+    Raises:
+        InvalidSpec: `target` is not finite.
+    """
+    records = read(spec, trials)
+    gaps = [costs.generalization(records, label) for label in spec.labels]
+    return Analysis(
+        metric=records.metric,
+        direction=tasks.task(spec.workload.task).direction,
+        optimizers=list(spec.labels),
+        anytime=[anytime.anytime(records, label) for label in spec.labels],
+        expected_best=[expected.expected_best(records, label) for label in spec.labels],
+        tunability=[tunability.tunability(records, label) for label in spec.labels],
+        advice=advice.budget_advice(records),
+        sensitivity=[sensitivity.sensitivity(records, label) for label in spec.labels],
+        time_to_target=targets.time_to_target(records, target),
+        step_cost=[costs.step_cost(records, label) for label in spec.labels],
+        ledger=[costs.ledger(records, label, phase) for phase in Phase for label in spec.labels],
+        generalization=[gap for gap in gaps if gap is not None],
+        methods=METHODS,
+    )

@@ -1,0 +1,98 @@
+"""What the optimizers cost, a step and in all, and what their best finalists lose on new data."""
+
+from __future__ import annotations
+
+from statistics import median, quantiles
+
+from service.catalog import optimizers
+from service.evidence.analysis.records import Records
+from service.evidence.analysis.views import GeneralizationGap, LedgerRow, StepCost
+from service.evidence.stats import ALPHA, mean, paired_difference
+from service.states import Phase, TrialState
+from service.trials import TrialResult
+
+STEP_COST = (
+    "Median over the optimizer's trials of seconds by steps, evaluations included. Trials that train in "
+    "one stack are charged equal shares of its time, so this is what a trial cost in company, and "
+    "optimizers that shared stacks look more alike than alone. Bytes of state are the catalog's."
+)
+LEDGER = (
+    "All trials as recorded. Equal budgets are equal trials and limits of examples; pruned and diverged "
+    "ones used less."
+)
+GENERALIZATION = (
+    "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: test minus training "
+    "value of the task's metric at the last step, positive where the test split is worse, mean with 95 % "
+    "t interval. Diverged runs have no gap and are left out."
+)
+
+
+def step_cost(records: Records, label: str) -> StepCost:
+    results = [result for result in _results(records, label, None) if result.steps]
+    others = {r.seconds for of in records.spec.labels if of != label for r in _results(records, of, None)}
+    times = [1000 * (result.seconds / result.steps) for result in results]
+    low, high = (times[0], times[0]) if len(times) == 1 else (None, None)
+    if len(times) > 1:
+        low, _, high = quantiles(times, n=4, method="inclusive")
+    return StepCost(
+        optimizer=label,
+        trials=len(times),
+        ms_per_step=median(times) if times else None,
+        ms_low=low,
+        ms_high=high,
+        shared=sum(r.seconds in others for r in results) / len(results) if results else None,
+        state_bytes=optimizers.optimizer(records.spec.optimizer(label).name).state_bytes,
+    )
+
+
+def ledger(records: Records, label: str, phase: Phase) -> LedgerRow:
+    own = [t for t in records.trials if t.plan.label == label and t.plan.phase is phase]
+    results = _results(records, label, phase)
+    ended = [result.state for result in results]
+    return LedgerRow(
+        optimizer=label,
+        phase=phase,
+        trials=len(own),
+        complete=ended.count(TrialState.COMPLETE),
+        pruned=ended.count(TrialState.PRUNED),
+        diverged=ended.count(TrialState.DIVERGED),
+        without_result=len(own) - len(results),
+        steps=sum(result.steps for result in results),
+        examples=sum(result.examples for result in results),
+        seconds=len(results) * mean([result.seconds for result in results]) if results else 0.0,
+    )
+
+
+def generalization(records: Records, label: str) -> GeneralizationGap | None:
+    """None where no run of the best finalist is complete."""
+    losses = [
+        (train, test)
+        for run in records.best_runs(label)
+        if (train := records.loss_on("train", run)) is not None
+        and (test := records.loss_on("test", run)) is not None
+    ]
+    if not losses:
+        return None
+    trained, tested = [train for train, _ in losses], [test for _, test in losses]
+    gap = paired_difference(tested, trained)
+    low, high = gap.bounds(ALPHA / 2)
+    return GeneralizationGap(
+        optimizer=label,
+        runs=len(losses),
+        train=records.sign * mean(trained),
+        test=records.sign * mean(tested),
+        gap=gap.mean,
+        low=low,
+        high=high,
+        level=1 - ALPHA,
+        spread=gap.error * len(losses) ** 0.5 if gap.df else None,
+    )
+
+
+def _results(records: Records, label: str, phase: Phase | None) -> list[TrialResult]:
+    """Those of `phase`, or of both."""
+    return [
+        trial.result
+        for trial in records.trials
+        if trial.result is not None and trial.plan.label == label and phase in (None, trial.plan.phase)
+    ]

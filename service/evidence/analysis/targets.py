@@ -1,0 +1,131 @@
+"""How soon each optimizer's best finalist has a value worth having."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Literal, TypeVar
+
+from service.errors import InvalidSpec
+from service.evidence.analysis.records import Records
+from service.evidence.analysis.views import TargetTimes, TimeToTarget
+from service.evidence.stats import mean
+from service.evidence.verdicts import ranked
+from service.states import TrialState
+from service.trials import Point, TrialResult
+
+METHOD = (
+    "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: the first "
+    "evaluation at which the validation value is as good as the target. The target, unless given, is the "
+    "median final validation value of the second-best optimizer of the ranking: validation, as the test "
+    "split is scored once a run, at its end. Runs that never have it, or diverge, are censored: the "
+    "median is the time by which half of all runs had it, and the restricted mean counts them with the "
+    "whole budget, so it is a lower bound. Ratios are of medians to the lowest one. Resolution: one "
+    "evaluation. Seconds are the run's share of a stack, in proportion to its steps."
+)
+
+Number = TypeVar("Number", int, float)
+Source = Literal["second best", "only optimizer", "given"]
+
+
+def time_to_target(records: Records, target: float | None) -> TimeToTarget | None:
+    """None without a complete confirm run.
+
+    Raises:
+        InvalidSpec: `target` is not finite.
+    """
+    if target is not None and not math.isfinite(target):
+        raise InvalidSpec(
+            f"target {target} is not a value to reach",
+            field="target",
+            value=str(target),
+            allowed="any number",
+        )
+    runs = {label: records.best_runs(label) for label in records.spec.labels}
+    settled: tuple[float, Source, str | None] | None = (
+        _target(records, runs) if target is None else (records.sign * target, "given", None)
+    )
+    full = max((run.steps for own in runs.values() for run in own if run.value is not None), default=0)
+    if settled is None or not full:
+        return None
+    loss, source, of = settled  # `full`: the steps of the whole budget
+    times = {label: [_reached(records, run, loss) for run in own] for label, own in runs.items()}
+    return TimeToTarget(
+        target=records.sign * loss,
+        source=source,
+        of=of,
+        metric=records.metric,
+        rows=_with_ratios([_row(label, runs[label], found, full) for label, found in times.items()]),
+    )
+
+
+def _target(
+    records: Records, runs: Mapping[str, Sequence[TrialResult]]
+) -> tuple[float, Source, str | None] | None:
+    """The second-best optimizer's median final loss; the best one's, where no other has a complete run."""
+    if records.confirmed is None:
+        return None
+    finals = {
+        label: [loss for run in runs[label] if (loss := records.loss_on("validation", run)) is not None]
+        for label in ranked(records.confirmed)
+    }
+    known = [label for label, losses in finals.items() if losses]
+    if not known:
+        return None
+    of = known[min(1, len(known) - 1)]
+    return median(finals[of]), "second best" if len(known) > 1 else "only optimizer", of
+
+
+def _reached(records: Records, run: TrialResult, loss: float) -> Point | None:
+    """Where the run first had `loss`; None where it never did, or diverged."""
+    if run.state is not TrialState.COMPLETE:
+        return None
+    final = records.loss_on("validation", run)
+    curve = run.curves.get(f"validation.{records.metric}", [])
+    if not curve and final is not None:
+        curve = [Point(run.steps, run.examples, records.sign * final)]
+    return next((point for point in curve if records.sign * point.value <= loss), None)
+
+
+def _row(label: str, runs: Sequence[TrialResult], found: Sequence[Point | None], full: int) -> TargetTimes:
+    paces = [run.seconds / run.steps if run.steps else 0.0 for run in runs]
+    steps = [None if point is None else point.step for point in found]
+    seconds = [None if point is None else pace * point.step for point, pace in zip(found, paces, strict=True)]
+    return TargetTimes(
+        optimizer=label,
+        runs=len(runs),
+        reached=sum(point is not None for point in found),
+        median_steps=_median(steps),
+        median_examples=_median([None if point is None else point.examples for point in found]),
+        median_seconds=_median(seconds),
+        restricted_steps=mean([full if step is None else step for step in steps]),
+        restricted_seconds=mean(
+            [pace * full if s is None else s for s, pace in zip(seconds, paces, strict=True)]
+        ),
+        ratio_steps=None,
+        ratio_seconds=None,
+        steps=steps,
+        seconds=seconds,
+    )
+
+
+def _median(times: Sequence[Number | None]) -> Number | None:
+    """The lower median of censored times: by then at least half of the runs were there."""
+    known = sorted(time for time in times if time is not None)
+    middle = (len(times) - 1) // 2
+    return known[middle] if middle < len(known) else None
+
+
+def _with_ratios(rows: list[TargetTimes]) -> list[TargetTimes]:
+    steps = min((row.median_steps for row in rows if row.median_steps), default=None)
+    seconds = min((row.median_seconds for row in rows if row.median_seconds), default=None)
+    return [
+        row.model_copy(
+            update={
+                "ratio_steps": row.median_steps / steps if steps and row.median_steps else None,
+                "ratio_seconds": row.median_seconds / seconds if seconds and row.median_seconds else None,
+            }
+        )
+        for row in rows
+    ]

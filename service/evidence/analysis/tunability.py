@@ -1,0 +1,101 @@
+"""What tuning gives over the default, how early, and how much of it was the luck of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.evidence.analysis.incumbents import expectation, incumbents
+from service.evidence.analysis.records import Records
+from service.evidence.analysis.views import Change, Tunability
+from service.evidence.finalists import study_bests
+from service.evidence.stats import ALPHA, Estimate, crossed_difference, mean, paired_difference
+
+METHOD = (
+    "Areas: sum of w(t) times the expected incumbent after t trials of a study (averaged over studies and "
+    "over the orders of the random trials); w uniform, or falling linearly to reward early gains, and "
+    "summing to 1 (Sivaprasad et al. 2020). Gain: the test value of the configs that the studies chose, "
+    "mean over studies, against the default's, paired by fresh seed; a diverged run scores what a "
+    "constant predictor scores. Its interval counts the luck of studies and of seeds, at 95 % for one "
+    "optimizer, not simultaneously for all. Optimism of the search: the chosen configs' validation value "
+    "over the fresh seeds against the one they were chosen for."
+)
+
+
+def tunability(records: Records, label: str) -> Tunability:
+    uniform, early = _areas(records, label)
+    default, tuned = _test(records, label)
+    searched, confirmed = _validation(records, label)
+    gain = _gain(default, tuned) if tuned else None
+    return Tunability(
+        optimizer=label,
+        area_uniform=records.value(uniform),
+        area_early=records.value(early),
+        default_value=records.value(mean(default)) if default else None,
+        tuned_value=records.value(mean([mean(row) for row in tuned])) if tuned else None,
+        gain=gain,
+        gain_over=None if gain is None else "studies and seeds" if len(tuned) > 1 else "seeds",
+        seeds=len(default),
+        searched_value=records.value(mean(searched)) if searched else None,
+        confirmed_value=records.value(mean(confirmed)) if confirmed else None,
+        search_optimism=mean(confirmed) - mean(searched) if searched else None,
+    )
+
+
+def _areas(records: Records, label: str) -> tuple[float | None, float | None]:
+    studies = [[expectation(found) for found in incumbents(s)] for s in records.studies[label]]
+    losses = []
+    for after in zip(*studies, strict=False):  # up to where the shortest study ends
+        known = [loss for loss in after if loss is not None]
+        if len(known) < len(studies):
+            return None, None
+        losses.append(mean(known))
+    if not losses:
+        return None, None
+    count = len(losses)
+    total = count * (count + 1) / 2
+    early = mean([loss * ((count - t) * count / total) for t, loss in enumerate(losses)])
+    return mean(losses), early
+
+
+def _test(records: Records, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
+    """Losses on the test split by seed: of the default, and of each study's choice."""
+    confirmed = records.confirmed
+    if confirmed is None:
+        return (), []
+    chosen = [confirmed.study(label, r) for r in range(records.spec.budget.replicates)]
+    return confirmed.losses[confirmed.default(label)], [confirmed.losses[i] for i in chosen]
+
+
+def _gain(default: Sequence[float], tuned: Sequence[Sequence[float]]) -> Change:
+    found: Estimate
+    if len(tuned) > 1:
+        found = crossed_difference([default] * len(tuned), tuned)
+    else:
+        found = paired_difference(default, tuned[0])
+    low, high = found.bounds(ALPHA / 2)
+    base = abs(mean(default))
+    return Change(
+        mean=found.mean,
+        low=low,
+        high=high,
+        level=1 - ALPHA,
+        percent=100 * (found.mean / base) if base > 0 else None,
+    )
+
+
+def _validation(records: Records, label: str) -> tuple[list[float], list[float]]:
+    """Validation losses of the configs that the studies chose: in search, and over the fresh seeds.
+
+    Studies without a complete trial are left out, and those whose choice diverged on a fresh seed.
+    """
+    searched: list[float] = []
+    confirmed: list[float] = []
+    table = records.confirmed
+    if table is None:
+        return searched, confirmed
+    for (of, replicate), trial in sorted(study_bests(records.spec, records.trials).items()):
+        row = table.validation[table.study(of, replicate)] if of == label else None
+        if row is not None and trial.result is not None and trial.result.value is not None:
+            searched.append(records.sign * trial.result.value)
+            confirmed.append(records.sign * mean(row))
+    return searched, confirmed
