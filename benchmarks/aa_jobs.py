@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
+from service.evidence.staging import Look, looks, settled_at
 
 from benchmarks.aa_pool import Key, Pool, Study, label
 from service.evidence.confirmed import Confirmed
@@ -30,14 +30,11 @@ class Drawn:
     members: tuple[tuple[int, ...], ...]
     seeds: tuple[int, ...]
 
-    def study(self, pool: Pool, name: int, replicate: int) -> Study:
-        return pool.groups[self.groups[replicate]][self.members[name][replicate]]
-
     def studies(self, pool: Pool) -> list[list[Study]]:
         """By name, then by replicate."""
         return [
-            [self.study(pool, name, replicate) for replicate in range(len(self.groups))]
-            for name in range(len(self.members))
+            [pool.groups[group][member] for group, member in zip(self.groups, own, strict=True)]
+            for own in self.members
         ]
 
 
@@ -53,9 +50,14 @@ def draw(pool: Pool, names: int, replicates: int, seeds: int, jobs: int, seed: i
         )
 
 
+def job(pool: Pool, drawn: Drawn) -> ResolvedSpec:
+    """The spec of a drawn job."""
+    return pool.setting.spec(len(drawn.members), len(drawn.groups), seed=0, confirm_seeds=len(drawn.seeds))
+
+
 @dataclass(frozen=True)
 class Conclusion:
-    """What the product said: the winners' names by number, None in a tie; the seeds it took."""
+    """What the product said: the winners' names by number, None in a tie; the winner's config; its seeds."""
 
     config: int | None
     arm: Key | None
@@ -63,19 +65,28 @@ class Conclusion:
     seeds: int
 
 
-def conclude(pool: Pool, drawn: Drawn) -> Conclusion:
-    """The product's two verdicts on the drawn job, with all of its seeds."""
-    found = confirmed(pool, drawn, len(drawn.seeds))
-    config = config_verdict(found)
-    study = study_verdict(found, len(drawn.groups))
-    names = [label(i) for i in range(len(drawn.members))]
+def conclude(pool: Pool, drawn: Drawn, *, staged: bool) -> Conclusion:
+    """The product's two verdicts on the drawn job: at the look where confirm stops, or at all its seeds."""
+    most = len(drawn.seeds)
+    planned = looks(most) if staged else (most,)
+    for seeds in planned:
+        look = Look(planned, seeds)
+        found = confirmed(pool, drawn, seeds)
+        if not look.further or settled_at(found, look, margin=None, risk=None, seed=0) is not None:
+            return _concluded(found, look, len(drawn.groups))
+    raise AssertionError("after the last look there is none")
+
+
+def _concluded(found: Confirmed, look: Look, replicates: int) -> Conclusion:
+    config = config_verdict(found, alpha=look.config_level)
+    study = study_verdict(found, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
     best = found.arms[config.best]
     named = config.verdict == "winner"
     return Conclusion(
-        config=names.index(best.label) if named else None,
+        config=found.labels.index(best.label) if named else None,
         arm=best.key[1] if named else None,
-        optimizer=names.index(study.best) if study is not None and study.verdict == "winner" else None,
-        seeds=len(drawn.seeds),
+        optimizer=found.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
+        seeds=look.seeds,
     )
 
 
@@ -86,51 +97,41 @@ def confirmed(pool: Pool, drawn: Drawn, seeds: int) -> Confirmed:
         chosen: dict[Key, list[int]] = {}
         for replicate, study in enumerate(studies):
             chosen.setdefault(study.key, []).append(replicate)
-        chosen.setdefault(default_key(pool), [])
-        for config, replicates in chosen.items():
-            arms.append(_arm(pool, label(name), config, tuple(replicates), studies))
+        chosen.setdefault(pool.default_key, [])
+        arms += [_arm(pool, label(name), config, own, studies) for config, own in chosen.items()]
     kept = drawn.seeds[:seeds]
-    keys = [arm.key[1] for arm in arms]
+    runs = [[pool.runs[arm.key[1]][seed] for seed in kept] for arm in arms]
+    metric = pool.task.metric
     return Confirmed(
         arms=tuple(arms),
         seeds=tuple(range(seeds)),
-        values=tuple(tuple(pool.values[config][seed] for seed in kept) for config in keys),
-        validation=tuple(None for _ in keys),
-        diverged=tuple(sum(pool.runs[config][seed].value is None for seed in kept) for config in keys),
+        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in kept) for arm in arms),
+        validation=tuple(
+            None
+            if any(run.value is None for run in row)
+            else tuple(run.metrics["validation"][metric] for run in row)
+            for row in runs
+        ),
+        diverged=tuple(sum(run.value is None for run in row) for row in runs),
         sign=pool.sign,
     )
 
 
-def default_key(pool: Pool) -> Key:
-    return next(iter(pool.runs))
-
-
-def _arm(pool: Pool, name: str, config: Key, replicates: tuple[int, ...], studies: list[Study]) -> Finalist:
+def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[Study]) -> Finalist:
     first = studies[replicates[0]] if replicates else None
-    is_default = config == default_key(pool)
+    is_default = config == pool.default_key
     return Finalist(
         label=name,
         optimizer=pool.setting.optimizer,
-        config=dict(config),
-        replicates=replicates,
+        config=pool.default if first is None else first.chosen,
+        replicates=tuple(replicates),
         is_default=is_default,
         origin=Origin.DEFAULT if is_default or first is None else first.origin,
         searched_value=None if first is None else first.searched_value,
     )
 
 
-@lru_cache(maxsize=64)
-def _job(pool_name: str, spec_of: tuple[int, int, int], pool: Pool) -> ResolvedSpec:
-    names, replicates, seeds = spec_of
-    return pool.setting.spec(names, replicates, seed=0, confirm_seeds=seeds)
-
-
-def job(pool: Pool, names: int, replicates: int, seeds: int) -> ResolvedSpec:
-    """The spec of a drawn job."""
-    return pool.setting.spec(names, replicates, seed=0, confirm_seeds=seeds)
-
-
-def as_trials(pool: Pool, drawn: Drawn, seeds: int) -> list[Trial]:
+def as_trials(pool: Pool, drawn: Drawn) -> list[Trial]:
     """The drawn job as the database would have it: search and confirm trials, under its own names."""
     found = []
     for name, studies in enumerate(drawn.studies(pool)):
@@ -140,17 +141,9 @@ def as_trials(pool: Pool, drawn: Drawn, seeds: int) -> list[Trial]:
                 found.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=told)}))
     like = found[0].plan
     for arm in confirmed(pool, drawn, 1).arms:
-        for number, seed in enumerate(drawn.seeds[:seeds]):
+        for number, seed in enumerate(drawn.seeds):
             result = pool.runs[arm.key[1]][seed]
-            plan = like.model_copy(
-                update={
-                    "label": arm.label,
-                    "config": arm.config,
-                    "phase": Phase.CONFIRM,
-                    "origin": arm.origin,
-                    "replicate": arm.replicate,
-                    "number": number,
-                }
-            )
+            told = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
+            plan = like.model_copy(update={**told, "phase": Phase.CONFIRM, "replicate": arm.replicate})
             found.append(Trial(plan=plan, state=result.state, result=result))
     return found

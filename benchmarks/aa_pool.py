@@ -26,11 +26,12 @@ from typing import Any, TextIO
 from benchmarks.trainers import Crew, stacked, trainers
 from service.catalog import tasks
 from service.evidence.finalists import finalists
+from service.seeds import derive
 from service.space import Config, Value
 from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Origin, Phase
+from service.states import Direction, Origin, Phase
 from service.trials import Seeds, Trial, TrialPlan, TrialResult
-from workers.study import COHORT_TRIALS, derive, next_round
+from workers.study import COHORT_TRIALS, next_round
 
 PROCESSES = 2
 MOST_REPLICATES = 10
@@ -118,6 +119,10 @@ class Study:
     def key(self) -> Key:
         return key(self.chosen)
 
+    @property
+    def origin(self) -> Origin:
+        return next(trial.plan.origin for trial in self.trials if trial.plan.config == self.chosen)
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -129,6 +134,19 @@ class Pool:
     groups: tuple[tuple[Study, ...], ...]
     runs: Mapping[Key, tuple[TrialResult, ...]]
 
+    @cached_property
+    def default_key(self) -> Key:
+        return key(self.default)
+
+    @cached_property
+    def task(self) -> tasks.TaskEntry:
+        return tasks.task(self.setting.spec(1, 1, seed=0).workload.task)
+
+    @cached_property
+    def sign(self) -> float:
+        """1 where lower is better, else -1."""
+        return 1.0 if self.task.direction is Direction.MINIMIZE else -1.0
+
     @property
     def studies(self) -> list[Study]:
         return [study for group in self.groups for study in group]
@@ -136,8 +154,14 @@ class Pool:
     @cached_property
     def values(self) -> dict[Key, tuple[float, ...]]:
         """The metric on the test split on each fresh seed; a constant predictor's where the run diverged."""
-        metric = tasks.task(self.setting.spec(1, 1, seed=0).workload.task).metric
-        return {config: tuple(_value(run, metric) for run in runs) for config, runs in self.runs.items()}
+        return {
+            config: tuple(_value(run, self.task.metric) for run in runs) for config, runs in self.runs.items()
+        }
+
+    @cached_property
+    def losses(self) -> dict[Key, tuple[float, ...]]:
+        """`values` with their sign set so that lower is better."""
+        return {config: tuple(self.sign * value for value in row) for config, row in self.values.items()}
 
 
 def _value(result: TrialResult, metric: str) -> float:

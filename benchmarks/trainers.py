@@ -1,10 +1,9 @@
-"""Processes that wait, warm, for things to train; whoever is free gets the next. `benchmarks.aa` and `regret`.
+"""Processes that wait, warm, for things to train; whoever is free gets the next.
 
-    with trainers(2, prepare_cohorts, spec_json) as crew:
+    with trainers(2, stacked, spec.model_dump_json()) as crew:
         crew.feed(source, sink)
 
-Each process has one torch thread. A thing that comes back late (its process was slow) is still handed on: the
-one who asked decides whether it counts.
+Each process has one torch thread.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Trainers(Generic[Thing, Answer]):
         self.count = len(self._idle)
 
     def feed(self, source: Callable[[], Thing | None], sink: Callable[[Thing, Answer], None]) -> None:
-        """Hands out what `source` gives until that is None, and each answer to `sink`; returns when all is in.
+        """Hands out what `source` gives until that is None, and each answer to `sink`; then all are in.
 
         Raises:
             EOFError: a process ended before its time; its error is on stderr.
@@ -74,9 +73,7 @@ Crew = Trainers[Any, Any]
 
 
 @contextmanager
-def trainers(
-    count: int, prepare: Callable[..., Callable[[Any], Any]], *arguments: Any
-) -> Iterator[Crew]:
+def trainers(count: int, prepare: Callable[..., Callable[[Any], Any]], *arguments: Any) -> Iterator[Crew]:
     """`count` processes, each of which has called `prepare(*arguments)` and answers by what that returned."""
     connections, processes = [], []
     for _ in range(count):
