@@ -115,7 +115,7 @@ def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row
 
 
 def _joined(parts: Sequence[Judged]) -> Judged:
-    return Judged(*(sum(of, start=[]) for of in zip(*parts, strict=True)))
+    return Judged(*([one for part in of for one in part] for of in zip(*parts, strict=True)))
 
 
 def _row(pool: Pool, cell: Cell, found: Judged) -> Row:
@@ -169,8 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for pool in found:
         console.print(table(rows, pool))
     console.print(
-        "in brackets the 95 % bounds over jobs (Clopper-Pearson); below, those over pools: jobs from one pool "
-        "share its studies and seeds, and are no independent looks at the world\n"
+        "in brackets the 95 % bounds over jobs (Clopper-Pearson); below, those over pools: jobs from one "
+        "pool share its studies and seeds, and are no independent looks at the world\n"
         f"{CONFIG.partition(', ')[2]}: two configs of one optimizer may truly differ; worse: on the pool's "
         "other seeds, whose means have errors too"
     )

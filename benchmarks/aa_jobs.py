@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from service.evidence.staging import Look, looks, settled_at
 
 from benchmarks.aa_pool import Key, Pool, Study, label
 from service.evidence.confirmed import Confirmed
 from service.evidence.finalists import Finalist
+from service.evidence.staging import Look, looks, settled_at
 from service.evidence.verdicts import config_verdict, study_verdict
 from service.spec import ResolvedSpec
 from service.states import Origin, Phase

@@ -78,6 +78,22 @@ class OptimizerChoice(_Strict):
         return {**data, **read}
 
 
+class Margin(_Strict):
+    """The least difference that matters: in the metric's units, or in percent of the best one's value."""
+
+    absolute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    percent: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one(self) -> Margin:
+        if (self.absolute is None) == (self.percent is None):
+            raise ValueError("a margin is either {'absolute': x} or {'percent': x}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g} %"
+
+
 class Pruning(_Strict):
     """A trial is stopped at a rung (share of the budget) where it is among the `worst` share of its study."""
 
@@ -92,6 +108,9 @@ class _Common(_Strict):
     schedule: Annotated[Schedule, BeforeValidator(_by_name)] = Schedule(name="cosine", warmup=0.05)
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pruning: Pruning = Pruning()
+    margin: Margin | None = Field(
+        default=None, description="smaller differences count as none: a rival is beaten by more than this"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     executor: Literal["auto", "solo", "stacked"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**53)

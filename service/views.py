@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.spec import ResolvedSpec
+from service.spec import Margin, ResolvedSpec
 from service.states import Direction, JobState, Origin, Phase, TrialState
 from service.trials import Point
 
@@ -106,14 +106,26 @@ class Interval(_View):
 
 
 class Difference(_View):
-    """From the best arm, in the metric's units, with a simultaneous interval; positive is worse.
+    """In the metric's units; positive is worse. `mean` is the difference to the arm with the best mean.
 
-    Negative where an arm that may not win (a finalist of its optimizer diverged) has the better mean.
+    `low` and `high` bound how much worse its expected value is than that of the best finalist, whichever
+    that is: simultaneous over all finalists (Edwards and Hsu 1983). Negative where an arm that may not win (a
+    finalist of its optimizer diverged) has the better mean.
     """
 
     mean: float
     low: float | None
     high: float | None
+    percent: float | None = Field(
+        default=None, description="`mean` in percent of the best one's value; null where that is 0"
+    )
+    effect: float | None = Field(
+        default=None,
+        description="`mean` in standard deviations of the paired differences (Cohen's d_z); null without any",
+    )
+    worse_share: float | None = Field(
+        default=None, description="share of the fresh seeds on which it is worse; an equal value counts half"
+    )
 
 
 class Finalist(_View):
@@ -132,6 +144,9 @@ class Finalist(_View):
     )
     probability_best: float
     difference: Difference
+    practically_equivalent: bool | None = Field(
+        default=None, description="shown to be within the margin of the best; null where no margin was set"
+    )
     diverged: int = Field(description="confirm runs of this optimizer's finalists that diverged")
     trials: int
     steps: int
@@ -140,12 +155,16 @@ class Finalist(_View):
 
 
 class OptimizerDifference(_View):
-    """Between study means of an optimizer and of the best one."""
+    """Between the means over studies of an optimizer and of the best one; positive is worse.
+
+    The interval is for the difference to the best optimizer, whichever that is, simultaneous over all.
+    """
 
     optimizer: str
     mean: float
     low: float | None
     high: float | None
+    percent: float | None = None
 
 
 class OptimizerVerdict(_View):
@@ -157,6 +176,24 @@ class OptimizerVerdict(_View):
     differences: list[OptimizerDifference]
     replicates: int
     statement: str
+    probability_best: dict[str, float] | None = Field(
+        default=None, description="by label, that it is the best optimizer here when tuned with this budget"
+    )
+    practically_equivalent: list[str] | None = Field(
+        default=None,
+        description="optimizers shown to be within the margin of the best one; null without margin",
+    )
+
+
+class Stage(_View):
+    """How far confirm went. Every test and interval is made at the level that is this look's."""
+
+    seeds: int = Field(description="fresh seeds that every finalist was run with")
+    most: int = Field(description="budget.confirm_seeds")
+    looks: list[int] = Field(description="fresh seeds after each planned look at the results")
+    look: int = Field(description="which of them this is, from 1")
+    alpha: float = Field(description="what this look may spend of the family-wise 0.05 of the config verdict")
+    stopped: str = Field(description="why there are no more seeds")
 
 
 class Cost(_View):
@@ -194,6 +231,58 @@ class Recommendation(_View):
     cost: Cost
     warnings: list[JobWarning]
     snippet: str
+    margin: Margin | None = Field(default=None, description="as the spec set it")
+    practically_equivalent: list[str] | None = Field(
+        default=None,
+        description="optimizers whose best finalist is shown to be within the margin of the best finalist; "
+        "null where no margin was set",
+    )
+    stage: Stage | None = None
+
+
+class SearchForecast(_View):
+    """Where one optimizer's search stands, and what its remaining trials may bring."""
+
+    optimizer: str
+    trials: int = Field(description="that have a result")
+    trials_left: int
+    best_value: float | None = Field(description="the best searched value so far, on the validation split")
+    probability_better: float | None = Field(
+        description="that a remaining trial beats the best of its study in at least one study; null where "
+        "nothing tells"
+    )
+    expected_best: float | None = Field(
+        description="the best searched value to expect once all trials are done; null where nothing tells"
+    )
+
+
+class ConfirmForecast(_View):
+    """Where confirm stands, and what more fresh seeds would be expected to change."""
+
+    seeds: int = Field(description="fresh seeds that every finalist has been run with")
+    most: int
+    looks: list[int]
+    pick: str = Field(description="what would be recommended now")
+    verdict: Literal["winner", "tie"]
+    probability_best: dict[str, float] = Field(description="of being best now, by label")
+    stops: str | None = Field(description="why no more seeds are needed, where that is so")
+    next_seeds: int | None = Field(description="fresh seeds that the next look adds; null after the last")
+    next_seconds: float | None = Field(description="what they take, at the seconds a seed has taken so far")
+    winner_next: float | None = Field(description="probability that the next look names a winner")
+    winner_end: float | None = Field(description="probability that the last look would name a winner")
+    pick_changes: float | None = Field(description="probability that the next look picks another optimizer")
+    expected_probability_best: float | None = Field(
+        description="what the pick's probability of being best is expected to be at the next look"
+    )
+
+
+class Forecast(_View):
+    """What a running job may still tell: `search` while it searches, `confirm` once a fresh seed is done."""
+
+    phase: Phase
+    search: list[SearchForecast]
+    confirm: ConfirmForecast | None
+    statement: str
 
 
 class HyperparameterView(_View):

@@ -8,10 +8,20 @@ from typing import Any
 
 from service.catalog import optimizers, tasks
 from service.evidence.confirmed import Confirmed, read_confirmed
+from service.evidence.intervals import Bounds
+from service.evidence.probability import config_probabilities, study_probabilities
 from service.evidence.snippet import snippet
+from service.evidence.staging import Look, look_of, settled_at
 from service.evidence.statements import config_statement, study_statement
-from service.evidence.stats import ALPHA, Estimate, mean, mean_estimate, paired_difference, probability_best
-from service.evidence.verdicts import StudyVerdict, config_verdict, ranked, study_verdict
+from service.evidence.stats import ALPHA, mean, mean_estimate, paired_difference
+from service.evidence.verdicts import (
+    ConfigGaps,
+    config_gaps,
+    config_verdict,
+    ranked,
+    study_losses,
+    study_verdict,
+)
 from service.evidence.warnings import job_warnings
 from service.space import Config
 from service.spec import ResolvedSpec
@@ -24,6 +34,7 @@ from service.views import (
     OptimizerDifference,
     OptimizerVerdict,
     Recommendation,
+    Stage,
 )
 
 
@@ -35,8 +46,9 @@ def recommend(
     With one optimizer there is nobody to beat: the verdict is a tie of one, its config is the best of its
     finalists, and the statement says whether that beats its default.
 
-    Intervals of means are simultaneous over all finalists, those of differences over all pairs of finalists
-    of different optimizers (Bonferroni), at 95 %: they hold for the ones shown, which the data chose.
+    Intervals of means are simultaneous over all finalists (Bonferroni), and so are those of differences to
+    the best one (`service.evidence.intervals`), at 95 %: they hold for the ones shown, which the data chose.
+    All is said at the level of the look that the number of fresh seeds is (`service.evidence.staging`).
 
     Args:
         trials: those of both phases, in any order.
@@ -47,10 +59,11 @@ def recommend(
     """
     task = tasks.task(spec.workload.task)
     confirmed = read_confirmed(spec, trials)
-    verdict = config_verdict(confirmed)
-    studies = study_verdict(confirmed, spec.budget.replicates)
+    look = look_of(spec, len(confirmed.seeds))
+    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
+    gaps = config_gaps(confirmed, alpha=look.config_level, margin=spec.margin)
     pick = confirmed.arms[verdict.pick]
-    ranking = _ranking(spec, trials, confirmed, verdict.best)
+    ranking = _ranking(spec, trials, confirmed, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
         task=task.name,
@@ -59,17 +72,27 @@ def recommend(
         verdict=verdict.verdict,
         optimizer=pick.label,
         config=shown(pick.optimizer, pick.config),
-        statement=config_statement(confirmed, verdict, task.metric),
-        optimizer_verdict=_optimizer_verdict(spec, confirmed, studies, task.metric),
+        statement=config_statement(spec, confirmed, verdict, gaps, look),
+        optimizer_verdict=_optimizer_verdict(spec, confirmed, look),
         metric=task.metric,
         direction=task.direction,
-        value=_interval(confirmed, verdict.pick),
+        value=_interval(confirmed, verdict.pick, look),
         probability_best=next(row.probability_best for row in ranking if row.optimizer == pick.label),
         equivalent=list(verdict.equivalent),
         ranking=ranking,
         cost=_cost(trials),
         warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short),
         snippet=snippet(spec, pick.label, pick.config),
+        margin=spec.margin,
+        practically_equivalent=None if spec.margin is None else list(gaps.within),
+        stage=Stage(
+            seeds=look.seeds,
+            most=spec.budget.confirm_seeds,
+            looks=list(look.planned),
+            look=look.index + 1,
+            alpha=look.config_level(ALPHA),
+            stopped=_stopped(spec, confirmed, look, cut_short),
+        ),
     )
 
 
@@ -79,12 +102,25 @@ def shown(optimizer: str, config: Config) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
-def _ranking(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, best: int) -> list[Finalist]:
+def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bool) -> str:
+    if not look.further:
+        return f"all {look.seeds} fresh seeds were run"
+    if cut_short:
+        return "max_seconds ended the job"
+    reason = settled_at(confirmed, look, margin=spec.margin, risk=None, seed=spec.seed)
+    return reason or "the job was concluded before its next look"
+
+
+def _ranking(
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    confirmed: Confirmed,
+    best: int,
+    gaps: ConfigGaps,
+    look: Look,
+) -> list[Finalist]:
     """One entry a label, by its best arm's mean; differences are to the arm `best`."""
-    finite = confirmed.finite
-    probability = probability_best(
-        [confirmed.losses[i] for i in finite], [confirmed.arms[i].label for i in finite], seed=spec.seed
-    )
+    probability = config_probabilities(confirmed, seed=spec.seed)
     ranking = []
     for label in ranked(confirmed):
         arm = confirmed.best(label)
@@ -95,12 +131,13 @@ def _ranking(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, 
                 optimizer=label,
                 config=shown(finalist.optimizer, finalist.config),
                 replicate=finalist.replicate,
-                value=_interval(confirmed, arm),
-                default_value=_interval(confirmed, confirmed.default(label)),
+                value=_interval(confirmed, arm, look),
+                default_value=_interval(confirmed, confirmed.default(label), look),
                 searched_value=finalist.searched_value,
                 confirmed_validation=None if validation is None else mean(validation),
-                probability_best=probability.get(label, 0.0),
-                difference=_difference(confirmed, arm, best),
+                probability_best=probability[label],
+                difference=_difference(confirmed, arm, best, gaps.bounds[arm]),
+                practically_equivalent=None if spec.margin is None else label in gaps.within,
                 diverged=sum(confirmed.diverged[i] for i in confirmed.of(label)),
                 trials=cost.trials,
                 steps=cost.steps,
@@ -111,29 +148,38 @@ def _ranking(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, 
     return ranking
 
 
-def _interval(confirmed: Confirmed, arm: int) -> Interval:
+def _interval(confirmed: Confirmed, arm: int, look: Look) -> Interval:
     found = mean_estimate(confirmed.values[arm])
-    low, high = found.bounds(ALPHA / (2 * len(confirmed.arms)))
+    low, high = found.bounds(look.config_level(ALPHA / (2 * len(confirmed.arms))))
     return Interval(mean=found.mean, low=low, high=high, level=1 - ALPHA, seeds=len(confirmed.seeds))
 
 
-def _difference(confirmed: Confirmed, arm: int, best: int) -> Difference:
-    found = paired_difference(confirmed.losses[arm], confirmed.losses[best])
-    own = [len(confirmed.of(label)) for label in confirmed.labels]
-    pairs = (sum(own) ** 2 - sum(n**2 for n in own)) // 2
-    low, high = found.bounds(_pair_tail(pairs))
-    return Difference(mean=found.mean, low=low, high=high)
+def _difference(confirmed: Confirmed, arm: int, best: int, gap: Bounds) -> Difference:
+    ours, theirs = confirmed.losses[arm], confirmed.losses[best]
+    found = paired_difference(ours, theirs)
+    spread = found.error * math.sqrt(len(ours))
+    worse = [(a > b) + (a == b) / 2 for a, b in zip(ours, theirs, strict=True)]
+    return Difference(
+        mean=found.mean,
+        low=gap.low,
+        high=gap.high,
+        percent=_percent(found.mean, confirmed.means[best]),
+        effect=found.mean / spread if spread else None,
+        worse_share=mean(worse),
+    )
 
 
-def _pair_tail(pairs: int) -> float:
-    return ALPHA / (2 * max(pairs, 1))
+def _percent(difference: float, of: float) -> float | None:
+    percent = 100 * (difference / abs(of)) if of else math.inf
+    return percent if math.isfinite(percent) else None
 
 
-def _optimizer_verdict(
-    spec: ResolvedSpec, confirmed: Confirmed, found: StudyVerdict | None, metric: str
-) -> OptimizerVerdict:
-    statement = study_statement(spec, confirmed, found, metric)
+def _optimizer_verdict(spec: ResolvedSpec, confirmed: Confirmed, look: Look) -> OptimizerVerdict:
     replicates = spec.budget.replicates
+    found = study_verdict(
+        confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
+    )
+    statement = study_statement(spec, confirmed, found, look)
     if found is None:
         return OptimizerVerdict(
             verdict=None,
@@ -143,20 +189,27 @@ def _optimizer_verdict(
             replicates=replicates,
             statement=statement,
         )
-    tail = _pair_tail(math.comb(len(confirmed.labels), 2))
+    losses = study_losses(confirmed, replicates)
+    level = mean([mean(row) for row in losses[found.best]])
     return OptimizerVerdict(
         verdict=found.verdict,
         optimizer=found.best if found.verdict == "winner" else None,
         equivalent=list(found.equivalent),
-        differences=[_study_difference(label, estimate, tail) for label, estimate in found.differences],
+        differences=[
+            OptimizerDifference(
+                optimizer=row.label,
+                mean=row.estimate.mean,
+                low=row.gap.low,
+                high=row.gap.high,
+                percent=_percent(row.estimate.mean, level),
+            )
+            for row in found.differences
+        ],
         replicates=replicates,
         statement=statement,
+        probability_best=study_probabilities(confirmed, replicates, seed=spec.seed),
+        practically_equivalent=None if spec.margin is None else list(found.within),
     )
-
-
-def _study_difference(label: str, estimate: Estimate, tail: float) -> OptimizerDifference:
-    low, high = estimate.bounds(tail)
-    return OptimizerDifference(optimizer=label, mean=estimate.mean, low=low, high=high)
 
 
 def _cost(trials: Iterable[Trial]) -> Cost:

@@ -7,11 +7,25 @@ on first use. Sums are exact (`math.fsum`), so that no result depends on the ord
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ALPHA = 0.05
 """Family-wise level of each verdict, and one minus the simultaneous level of each set of intervals."""
+
+Spend = Callable[[float], float]
+"""The level at which a test is made now, of the level that it may err with in all (`staging.Look`)."""
+
+
+def whole(alpha: float) -> float:
+    """Of a test that is made once."""
+    return alpha
+
 
 DRAWS = 2**14
 """Draws behind a probability: its Monte Carlo error is at most 0.004."""
@@ -39,9 +53,7 @@ class Estimate(NamedTuple):
             return None, None
         if self.error == 0:
             return self.mean, self.mean
-        from scipy.special import stdtrit
-
-        reach = -float(stdtrit(self.df, tail)) * self.error
+        reach = critical_t(self.df, tail) * self.error
         low, high = self.mean - reach, self.mean + reach
         return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
@@ -50,9 +62,22 @@ class Estimate(NamedTuple):
         low = self.bounds(tail)[0]
         return -math.inf if low is None else low
 
+    def high(self, tail: float) -> float:
+        """The upper bound, infinity where there is none."""
+        high = self.bounds(tail)[1]
+        return math.inf if high is None else high
+
     def above_zero(self, tail: float) -> bool:
         """Whether a one-sided t-test at level `tail` rejects a mean of zero or less."""
         return self.low(tail) > 0
+
+
+@lru_cache(maxsize=4096)
+def critical_t(df: int, tail: float) -> float:
+    """What Student's t on `df` degrees of freedom exceeds with probability `tail`."""
+    from scipy.special import stdtrit
+
+    return -float(stdtrit(df, tail))
 
 
 def mean(values: Sequence[float]) -> float:
@@ -102,7 +127,7 @@ def crossed_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequenc
 
 
 def probability_best(
-    losses: Sequence[Sequence[float]], labels: Sequence[str], *, seed: int
+    losses: Sequence[Sequence[float]], labels: Sequence[str], *, seed: int, draws: int = DRAWS
 ) -> dict[str, float]:
     """For each label, the probability that one of its arms has the lowest expected loss.
 
@@ -123,15 +148,51 @@ def probability_best(
     import numpy as np
 
     random = np.random.default_rng([_STREAM, seed])
-    normal = random.standard_normal((seeds, DRAWS))
-    spread = np.sqrt(1 / (seeds * random.chisquare(seeds - 1, size=DRAWS)))
+    normal = random.standard_normal((seeds, draws))
+    spread = np.sqrt(1 / (seeds * random.chisquare(seeds - 1, size=draws)))
     scale = _scale([value for row in losses for value in row])
     values = np.asarray(losses, dtype=np.float64) / scale
     centers = np.asarray([[mean(row) / scale] for row in losses])
-    draws = centers + ((values - centers) @ normal) * spread
+    drawn = centers + ((values - centers) @ normal) * spread
     own = np.asarray(labels)
-    lowest = np.stack([draws[own == name].min(axis=0) for name in names])
-    best = lowest <= lowest.min(axis=0) + _ROUNDING
+    lowest = np.stack([drawn[own == name].min(axis=0) for name in names])
+    return _shares(lowest, names)
+
+
+def study_probability_best(
+    losses: Sequence[Sequence[Sequence[float]]], labels: Sequence[str], *, seed: int
+) -> dict[str, float]:
+    """For each label, the probability that its expected loss over studies and seeds is the lowest.
+
+    `losses` holds one table a label: one row a study, one column a seed. As in `crossed_difference`, what the
+    studies do and what the seeds do to a mean are two pieces of luck, each with its own spread; a draw is
+
+        mu = x_bar + Z' (row means - x_bar) / sqrt(R chi2_{R-1})
+                   + Y' (column means - x_bar) / sqrt(S chi2_{S-1}),    Z ~ N(0, I_R), Y ~ N(0, I_S),
+
+    so that the difference of two labels has the Behrens-Fisher posterior of its two spreads (Box and Tiao
+    1973, section 2.5). Draws of Z and Y are common to the labels, as studies and seeds are paired.
+    """
+    import numpy as np
+
+    studies, seeds = len(losses[0]), len(losses[0][0])
+    if min(studies, seeds) < 2:
+        return {label: 1 / len(labels) for label in labels}
+    scale = _scale([value for table in losses for row in table for value in row])
+    table = np.asarray(losses, dtype=np.float64) / scale
+    centers = np.asarray([[mean([mean(row) for row in rows]) / scale] for rows in losses])
+    random = np.random.default_rng([_STREAM, seed, studies])
+    draws = centers + np.zeros((len(labels), DRAWS))
+    for residuals in (table.mean(axis=2) - centers, table.mean(axis=1) - centers):
+        count = residuals.shape[1]
+        normal = random.standard_normal((count, DRAWS))
+        draws += (residuals @ normal) / np.sqrt(count * random.chisquare(count - 1, size=DRAWS))
+    return _shares(draws, labels)
+
+
+def _shares(draws: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
+    """How often each row of `draws` is the lowest; a tie is split evenly."""
+    best = draws <= draws.min(axis=0) + _ROUNDING
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
 

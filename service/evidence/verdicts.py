@@ -19,9 +19,10 @@ Technometrics 7: 225-245).
 *The lead is a confidence bound.* The least of the n tests' lower bounds exceeds b's true lead over the best
 rival with probability at most alpha / n, by the same argument; so it holds for the b that was selected.
 
-The intervals of single differences claim more: they hold for every pair that could have been shown, since
-the data choose both ends. So they are Bonferroni intervals over all pairs (Miller 1981, Simultaneous
-Statistical Inference), wider than what a winner needs; one may reach beyond zero beside a winner.
+The intervals of single differences claim more: each holds for the difference to the best one, whichever that
+is, and from both sides (`intervals.gaps_to_best`). So one may reach beyond zero beside a winner.
+
+Where the results are looked at in stages, each level above is what the look may spend (`staging`).
 
 Runs that diverged have no distribution to test. A finalist with such a run cannot be deployed and need not
 be beaten; a label whose study chose one cannot win (though a config still has to beat the label's other
@@ -30,12 +31,24 @@ finalists). Both verdicts are conditional on which finalists stayed finite.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service.catalog import optimizers
 from service.evidence.confirmed import Confirmed
-from service.evidence.stats import ALPHA, Estimate, crossed_difference, mean, paired_difference
+from service.evidence.intervals import Bounds, Compare, Gaps, gaps_to_best
+from service.evidence.margins import worsened, worsened_rows
+from service.evidence.stats import (
+    ALPHA,
+    Estimate,
+    Spend,
+    crossed_difference,
+    mean,
+    paired_difference,
+    whole,
+)
+from service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
 
@@ -55,37 +68,91 @@ class ConfigVerdict:
 
 
 @dataclass(frozen=True)
+class ConfigGaps:
+    """How much worse than the best arm each arm is; `within` are the labels whose best arm is shown to be
+    within the margin of it (none without a margin)."""
+
+    bounds: tuple[Bounds, ...]
+    within: tuple[str, ...]
+
+
+class StudyDifference(NamedTuple):
+    """A label's mean over its studies minus the best label's, and how much worse it is than the best one."""
+
+    label: str
+    estimate: Estimate
+    gap: Bounds
+
+
+@dataclass(frozen=True)
 class StudyVerdict:
-    """As ConfigVerdict, of labels; `differences` are the other labels' study means minus the best one's."""
+    """As ConfigVerdict, of labels."""
 
     verdict: Verdict
     best: str
     equivalent: tuple[str, ...]
-    differences: tuple[tuple[str, Estimate], ...]
+    differences: tuple[StudyDifference, ...]
     lead: float | None
+    within: tuple[str, ...]
 
 
-def config_verdict(confirmed: Confirmed) -> ConfigVerdict:
+def config_verdict(
+    confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None
+) -> ConfigVerdict:
     """Which finalist to deploy: arms are candidates, and the arms of other labels are a candidate's rivals.
 
     With one label there are no rivals, and so no winner. Where every label is barred nobody wins either.
+
+    Args:
+        alpha: the level of a test at this look.
+        margin: a rival is beaten where it is worse by more than this.
     """
-    arms, means = confirmed.arms, confirmed.means
+    arms, means, losses = confirmed.arms, confirmed.means, confirmed.losses
     unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
     best = min(unbarred or confirmed.finite, key=lambda i: means[i])
     rivals = [i for i in confirmed.finite if arms[i].label != arms[best].label]
-    tail = ALPHA / len(arms)
-    leads = {i: paired_difference(confirmed.losses[i], confirmed.losses[best]) for i in rivals}
-    unbeaten = {i for i, lead in leads.items() if not lead.above_zero(tail)}
+    tail = alpha(ALPHA / len(arms))
+    bar = worsened(losses[best], margin)
+    unbeaten = {i for i in rivals if not paired_difference(losses[i], bar).above_zero(tail)}
     others = {arms[i].label for i in unbeaten}
     equivalent = (arms[best].label, *(label for label in ranked(confirmed) if label in others))
     if rivals and not unbeaten and unbarred:
-        lead = min(lead.low(tail) for lead in leads.values())
+        lead = min(paired_difference(losses[i], losses[best]).low(tail) for i in rivals)
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
-    candidates = [confirmed.best(label) for label in equivalent]
-    pick, reason = _pick(confirmed, [i for i in candidates if i == best or i in unbeaten], bool(unbarred))
+    equals = [i for i in map(confirmed.best, equivalent) if i == best or i in unbeaten]
+    pick, reason = _pick(confirmed, equals, bool(unbarred))
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
+
+
+def config_gaps(confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None) -> ConfigGaps:
+    """How much worse each arm is than the best of those that may win (of all that stayed finite, if none)."""
+    arms, losses = confirmed.arms, confirmed.losses
+    unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
+    candidates = sorted(unbarred or confirmed.finite, key=lambda i: confirmed.means[i])
+    gaps = gaps_to_best(len(arms), candidates, lambda i, k: paired_difference(losses[i], losses[k]), alpha)
+    chosen = {label: confirmed.best(label) for label in confirmed.labels}
+    within = _within(
+        {label: i for label, i in chosen.items() if i in candidates},
+        gaps,
+        lambda i, k: paired_difference(losses[i], worsened(losses[k], margin)),
+        margin,
+    )
+    return ConfigGaps(gaps.bounds, within)
+
+
+def _within(
+    chosen: Mapping[str, int], gaps: Gaps, compare: Compare, margin: Margin | None
+) -> tuple[str, ...]:
+    """The labels whose chosen candidate is within the margin of whichever is the best one: `compare` has its
+    difference to another beyond the margin. The intervals of `gaps` say so; they cost no further level."""
+    if margin is None:
+        return ()
+    return tuple(
+        label
+        for label, i in chosen.items()
+        if all(i == k or compare(i, k).high(gaps.tail) <= 0 for k in gaps.possible)
+    )
 
 
 def ranked(confirmed: Confirmed) -> list[str]:
@@ -119,32 +186,58 @@ def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[
     return left[0], ", then ".join(decided) or None
 
 
-def study_verdict(confirmed: Confirmed, replicates: int) -> StudyVerdict | None:
+def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[float, ...]]]:
+    """By label: one row a study, the losses of the arm that it chose on the fresh seeds."""
+    return {
+        label: [confirmed.losses[confirmed.study(label, r)] for r in range(replicates)]
+        for label in confirmed.labels
+    }
+
+
+def study_verdict(
+    confirmed: Confirmed, replicates: int, *, alpha: Spend = whole, margin: Margin | None = None
+) -> StudyVerdict | None:
     """Which optimizer is better when tuned with this budget: labels are candidates.
 
     A label's value in a study is the mean over the fresh seeds of the arm that the study chose; the tests
     are paired by replicate and by seed, and count the luck of both (`crossed_difference`). None with one
     replicate, which leaves the luck of the search in the optimizer's merit, and with one label.
+
+    Args:
+        alpha: the level of a test at this look.
+        margin: a rival is beaten where it is worse by more than this.
     """
     labels = confirmed.labels
     if replicates < 2 or len(labels) < 2:
         return None
-    losses = {
-        label: [confirmed.losses[confirmed.study(label, r)] for r in range(replicates)] for label in labels
-    }
+    losses = study_losses(confirmed, replicates)
     means = {label: mean([mean(row) for row in losses[label]]) for label in labels}
     unbarred = [label for label in labels if label not in confirmed.barred]
-    best = min(unbarred or labels, key=lambda label: means[label])
+    order = sorted(labels, key=lambda label: (label in confirmed.barred, means[label]))
+    best = order[0]
+    candidates = [labels.index(label) for label in order if label in unbarred or not unbarred]
+
+    def compare(i: int, k: int) -> Estimate:
+        return crossed_difference(losses[labels[i]], losses[labels[k]])
+
+    def beyond(i: int, k: int) -> Estimate:
+        return crossed_difference(losses[labels[i]], worsened_rows(losses[labels[k]], margin))
+
+    gaps = gaps_to_best(len(labels), candidates, compare, alpha)
     differences = tuple(
-        (label, crossed_difference(losses[label], losses[best]))
-        for label in sorted(labels, key=lambda label: (label in confirmed.barred, means[label]))
+        StudyDifference(
+            label, compare(labels.index(label), labels.index(best)), gaps.bounds[labels.index(label)]
+        )
+        for label in order
         if label != best
     )
-    rivals = [(label, lead) for label, lead in differences if not unbarred or label in unbarred]
-    tail = ALPHA / len(labels)
-    unbeaten = [label for label, lead in rivals if not lead.above_zero(tail)]
-    equivalent = (best, *unbeaten)
+    rivals = [label for label in order[1:] if label in unbarred or not unbarred]
+    tail = alpha(ALPHA / len(labels))
+    unbeaten = [
+        label for label in rivals if not beyond(labels.index(label), labels.index(best)).above_zero(tail)
+    ]
+    within = _within({labels[i]: i for i in candidates}, gaps, beyond, margin)
     if rivals and not unbeaten and unbarred:
-        least = min(lead.low(tail) for _, lead in rivals)
-        return StudyVerdict("winner", best, equivalent, differences, least)
-    return StudyVerdict("tie", best, equivalent, differences, None)
+        least = min(row.estimate.low(tail) for row in differences if row.label in rivals)
+        return StudyVerdict("winner", best, (best,), differences, least, within)
+    return StudyVerdict("tie", best, (best, *unbeaten), differences, None, within)

@@ -1,0 +1,188 @@
+"""Ask before you spend: where a job stands, and what its remaining trials or seeds may still change.
+
+*In search* the estimates are simple ones, and say so: trials are taken as exchangeable (true of random ones;
+TPE's later ones are better), so the best of n + m is among the last m with probability m / (n + m); and each
+further doubling of the trials is taken to bring what the last one brought, which is generous, as returns
+diminish. The latter is read off the expected best of k of the n values (the U-statistic of Tang et al. 2020,
+"Showing Your Work Doesn't Always Work").
+
+*In confirm* they are predictive probabilities (`service.evidence.outlook`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.catalog import tasks
+from service.evidence.confirmed import Confirmed, read_confirmed
+from service.evidence.finalists import finalist_key
+from service.evidence.outlook import drawn, scaled, winner_chances
+from service.evidence.probability import config_probabilities
+from service.evidence.staging import Look, coming_levels, look_of, settled_at
+from service.evidence.stats import mean
+from service.evidence.verdicts import config_verdict
+from service.spec import ResolvedSpec
+from service.states import Direction, Phase
+from service.trials import Trial
+from service.views import ConfirmForecast, Forecast, SearchForecast
+
+DRAWS = 64
+"""On which a whole verdict is taken: a probability of a half has a Monte Carlo error of 0.06."""
+
+DRAWN_DRAWS = 2**10
+"""Draws behind the probability of being best on one of those."""
+
+
+def forecast(
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    *,
+    seconds_per_seed: float | None = None,
+    risk: float | None = None,
+) -> Forecast:
+    """What a running job may still tell.
+
+    Args:
+        trials: those of both phases, in any order; the ones without a result say nothing yet.
+        seconds_per_seed: what one fresh seed of all finalists takes, by the wall clock.
+        risk: the job's, at which it stops by itself (see `staging.settled`).
+    """
+    confirming = any(trial.plan.phase is Phase.CONFIRM for trial in trials)
+    search = [_search(spec, label, trials) for label in spec.labels]
+    if not confirming:
+        done, left = sum(row.trials for row in search), sum(row.trials_left for row in search)
+        return Forecast(
+            phase=Phase.SEARCH,
+            search=search,
+            confirm=None,
+            statement=f"Searching: {done} trials have ended and {left} are left. Searched values are those "
+            "of the luckiest trials, and tell no winner; fresh seeds will.",
+        )
+    if not _common_seed(trials):
+        return Forecast(
+            phase=Phase.CONFIRM,
+            search=search,
+            confirm=None,
+            statement="Confirming: there is no fresh seed yet on which every finalist was run.",
+        )
+    confirm = _confirm(spec, read_confirmed(spec, trials), seconds_per_seed, risk)
+    return Forecast(phase=Phase.CONFIRM, search=search, confirm=confirm, statement=_statement(confirm))
+
+
+def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchForecast:
+    task = tasks.task(spec.workload.task)
+    sign = 1.0 if task.direction is Direction.MINIMIZE else -1.0
+    own = [
+        trial
+        for trial in trials
+        if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.result is not None
+    ]
+    losses = sorted(sign * t.result.value for t in own if t.result is not None and t.result.value is not None)
+    left = max(0, spec.budget.trials - len(own))
+    return SearchForecast(
+        optimizer=label,
+        trials=len(own),
+        trials_left=left,
+        best_value=sign * losses[0] if losses else None,
+        probability_better=left / (left + len(own)) if losses else None,
+        expected_best=_extrapolated(losses, len(own), left, sign),
+    )
+
+
+def _extrapolated(losses: Sequence[float], ended: int, left: int, sign: float) -> float | None:
+    """The best value after `left` more trials, if each doubling brings what the last one brought.
+
+    Trials without a value (pruned or diverged) are worse than the others, and count as the worst of them.
+    """
+    if not losses or ended < 4:
+        return None
+    padded = [*losses, *[losses[-1]] * (ended - len(losses))]
+    doubling = expected_best(padded, ended // 2) - padded[0]
+    return sign * (padded[0] - doubling * math.log2((ended + left) / ended))
+
+
+def expected_best(ascending: Sequence[float], k: int) -> float:
+    """The expected least of k of the values, drawn without replacement: sum_i v_(i) C(n-i, k-1) / C(n, k)."""
+    n = len(ascending)
+    total = math.comb(n, k)
+    return math.fsum(value * (math.comb(n - i, k - 1) / total) for i, value in enumerate(ascending, start=1))
+
+
+def _common_seed(trials: Sequence[Trial]) -> bool:
+    """Whether some fresh seed has a result for every finalist that is planned."""
+    planned, ended = set(), set()
+    for trial in trials:
+        plan = trial.plan
+        if plan.phase is Phase.CONFIRM:
+            key = finalist_key(plan.label, plan.config)
+            planned.add(key)
+            if trial.result is not None:
+                ended.add((key, plan.number))
+    seeds = {seed for _, seed in ended}
+    return any(all((key, seed) in ended for key in planned) for seed in seeds)
+
+
+def _confirm(
+    spec: ResolvedSpec, confirmed: Confirmed, seconds_per_seed: float | None, risk: float | None
+) -> ConfirmForecast:
+    look = look_of(spec, len(confirmed.seeds))
+    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
+    pick = confirmed.arms[verdict.pick].label
+    further = look.further[0] - look.seeds if look.further else None
+    chances = winner_chances(confirmed, coming_levels(look), spec.margin, seed=spec.seed)
+    changes, expected = _next_look(spec, confirmed, look, pick) if chances else (None, None)
+    return ConfirmForecast(
+        seeds=look.seeds,
+        most=look.planned[-1],
+        looks=list(look.planned),
+        pick=pick,
+        verdict=verdict.verdict,
+        probability_best=config_probabilities(confirmed, seed=spec.seed),
+        stops=settled_at(confirmed, look, margin=spec.margin, risk=risk, seed=spec.seed),
+        next_seeds=further,
+        next_seconds=None if further is None or seconds_per_seed is None else further * seconds_per_seed,
+        winner_next=chances[0] if chances else None,
+        winner_end=chances[-1] if chances else None,
+        pick_changes=changes,
+        expected_probability_best=expected,
+    )
+
+
+def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) -> tuple[float, float]:
+    """How often the next look would pick another optimizer, and how probable it would be on the average that
+    what it picks is the best: over tables that are drawn to its end."""
+    confirmed, margin = scaled(confirmed, spec.margin)
+    seeds = look.further[0]
+    then = Look(look.planned, seeds)
+    changed, probability = 0, []
+    for table in drawn(confirmed, seeds, seed=spec.seed, draws=DRAWS).tolist():
+        rows = iter(table)
+        values = tuple(
+            tuple(confirmed.sign * loss for loss in next(rows))
+            if i in confirmed.finite
+            else (*row, *[row[-1]] * (seeds - look.seeds))
+            for i, row in enumerate(confirmed.values)
+        )
+        coming = replace(confirmed, seeds=tuple(range(seeds)), values=values)
+        label = coming.arms[config_verdict(coming, alpha=then.config_level, margin=margin).pick].label
+        changed += label != pick
+        probability.append(config_probabilities(coming, seed=spec.seed, draws=DRAWN_DRAWS)[label])
+    return changed / DRAWS, mean(probability)
+
+
+def _statement(found: ConfirmForecast) -> str:
+    said = [
+        f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, {found.pick} would be "
+        f"recommended; it is the best with a probability of {found.probability_best[found.pick]:.2f}."
+    ]
+    if found.stops:
+        said.append(f"No more seeds are needed: {found.stops}.")
+    elif found.winner_next is not None and found.pick_changes is not None:
+        time = "" if found.next_seconds is None else f" (about {found.next_seconds / 60:.3g} minutes)"
+        said.append(
+            f"The next {found.next_seeds} seeds{time} would name a winner with a probability of "
+            f"{found.winner_next:.2f}, and change the pick with one of {found.pick_changes:.2f}."
+        )
+    return " ".join(said)
