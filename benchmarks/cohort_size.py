@@ -30,9 +30,10 @@ from benchmarks.cohort_runs import job, resolved
 from service.states import TrialState
 from service.trials import TrialPlan
 from workers import workload
+from workers.cohorts import COHORT_TRIALS
 from workers.engine import Unwatched
 from workers.jobs import EXECUTORS
-from workers.study import COHORT_TRIALS, next_round
+from workers.study import next_round
 from workers.workload import Workload
 
 SOLO = "solo"

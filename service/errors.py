@@ -2,7 +2,8 @@
 
 WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
-│   └── UnknownName         422 unknown_name      a catalog has no such entry
+│   ├── UnknownName         422 unknown_name      a catalog has no such entry
+│   └── BudgetTooShort      422 budget_too_short  minutes that a probe found too few; fails the job
 ├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
 ├── InvalidReport           422 invalid_report    a file holds no evidence report that can be read
 ├── InvalidJson             400 invalid_json      the body cannot be read as JSON
@@ -69,6 +70,10 @@ class UnknownName(InvalidSpec):
             allowed=allowed,
             nearest=close[0] if close else None,
         )
+
+
+class BudgetTooShort(InvalidSpec):
+    code, title = "budget_too_short", "The budget is too short for the job"
 
 
 class InvalidQuery(WhichoptError):

@@ -26,13 +26,24 @@ class Page(_View, Generic[Item]):
     cursor: str | None = None
 
 
+class ConfirmProgress(_View):
+    """Fresh seeds are added in stages, as long as the outcome is open."""
+
+    seeds_done: int = Field(description="fresh seeds that every finalist has been run with")
+    seeds_planned: int = Field(description="those, and the ones of the stage that runs")
+    seeds_most: int = Field(description="budget.confirm_seeds")
+    looks: list[int] = Field(description="fresh seeds after each stage")
+
+
 class Progress(_View):
-    """`trials_total` grows when confirm is planned; it counts what is known to be asked for."""
+    """`trials_total` grows with each stage of confirm that is planned, and with each round of a search that is
+    given minutes; it counts what is known to be asked for. `confirm` is null while the job searches."""
 
     trials_done: int
     trials_total: int
     cohorts_running: int
     examples: int = Field(description="seen so far, by running trials too")
+    confirm: ConfirmProgress | None = None
 
 
 class LedgerEntry(_View):

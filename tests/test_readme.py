@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from service.budget import Budget
 from service.cli import app
 from service.settings import Settings
-from service.budget import Budget
 from service.spec import JobSpec, resolve
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

@@ -15,20 +15,20 @@ import torch
 from service import blobs
 from service.db import Store
 from service.db.cohorts import Beat, Claim
-from service.db.jobs import Planning
 from service.dispatch import Dispatcher
 from service.environment import Environment, here
+from service.errors import BudgetTooShort
 from service.evidence.recommend import recommend
 from service.settings import Settings
 from service.trials import TrialResult
 from service.views import Recommendation
 from workers import checkpoints, workload
 from workers.engine import Cancelled, Executor
-from workers.engine.probe import Choice, choose
 from workers.engine.solo import SoloExecutor
 from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
-from workers.study import next_round
+from workers.settle import settle
+from workers.study import ended_early, next_round
 
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor, "stacked": StackedExecutor}
 
@@ -54,19 +54,25 @@ def plan_round(context: Context, job_id: int) -> None:
         planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
     if planned is None:
         return
-    spec = planned.spec
-    elapsed_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
-    out_of_time = spec.budget.max_seconds is not None and elapsed_s > spec.budget.max_seconds
+    since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
+    limit_s = planned.spec.budget.max_seconds
     try:
-        chosen = _executor(planned)
+        chosen = settle(planned)
         following = next_round(
-            spec,
+            chosen.spec,
             planned.trials,
             executor=chosen.executor,
             workers=planned.workers,
-            out_of_time=out_of_time,
+            out_of_time=limit_s is not None and since_s > limit_s,
+            elapsed_s=planned.elapsed_s,
         )
-        found = following or recommend(planned.uid, spec, planned.trials, cut_short=planned.cut_short)
+        cut_short = planned.cut_short or (following is None and ended_early(chosen.spec, planned.trials))
+        found = following or recommend(planned.uid, chosen.spec, planned.trials, cut_short=cut_short)
+    except BudgetTooShort as error:
+        log.info("too_short", job=planned.uid, detail=error.detail)
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
+        return
     except Exception as error:
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
@@ -76,7 +82,7 @@ def plan_round(context: Context, job_id: int) -> None:
     # What the database cannot take now, another planner writes later: no reason to fail the job.
     if isinstance(found, Recommendation):
         with context.store.transaction() as tx:
-            first = tx.jobs.conclude(planned, found)
+            first = tx.jobs.conclude(planned, found, cut_short=cut_short)
         log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
         return
     with context.store.transaction() as tx:
@@ -84,26 +90,13 @@ def plan_round(context: Context, job_id: int) -> None:
             planned,
             found.cohorts,
             executor=chosen.executor,
-            probe=chosen.seconds,
+            probe=chosen.probe,
+            spec=None if chosen.spec is planned.spec else chosen.spec,
             cut_short=planned.cut_short or found.cut_short,
         )
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
         context.dispatcher.cohorts(ids, planned.queue)
-
-
-def _executor(planned: Planning) -> Choice:
-    """What the job's trials are trained by: settled before its first round, and kept."""
-    spec = planned.spec
-    if planned.executor is not None or spec.executor != "auto":
-        return Choice(planned.executor or spec.executor, {})
-    first = next_round(spec, [], executor="solo")
-    assert first is not None
-    plans = [plan for cohort in first.cohorts for plan in cohort]
-    here = planned.queue == "cpu" or torch.cuda.is_available()  # every worker plans, whatever it trains on
-    return choose(
-        workload.build(spec.workload, device=planned.queue if here else "cpu"), plans, measured=here
-    )
 
 
 def run_cohort(context: Context, cohort_id: int) -> None:

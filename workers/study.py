@@ -10,7 +10,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,17 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from service.catalog import tasks
-from service.evidence.finalists import Finalist, finalists
+from service.evidence.finalists import finalists
+from service.evidence.staging import looks, settled
 from service.seeds import derive, trial_seeds
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.spec import ResolvedOptimizer, ResolvedSpec
 from service.states import Direction, Origin, Phase, TrialState
 from service.trials import Rung, Trial, TrialPlan
+from workers.cohorts import cut, ends, spread
+from workers.pace import has_time, more_trials
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32}
-"""Most trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
-
-COHORT_LEAST: Mapping[str, int] = {"stacked": 4}
-"""Executors whose trials gain from company, and the fewest that are a cohort where a round has more."""
 
 TPE_TRIALS = 256
 """The most trials of a study that the sampler sees, as each of its asks looks at all of them."""
@@ -62,24 +58,72 @@ def next_round(
     executor: str,
     workers: int = 1,
     out_of_time: bool = False,
+    elapsed_s: float | None = None,
 ) -> Round | None:
     """The round after `trials`, all of which have ended; None once the job can be concluded.
 
-    `workers` are the processes that wait for it. They bear on how its trials are cut into cohorts and on
-    nothing else: a trial's result is a pure function of its plan, whatever shares its cohort.
+    Search comes first, then confirm in the stages of `service.evidence.staging`, each a round, while the
+    outcome is open. Once it is `out_of_time`, the search ends after one round at least, and confirm has one
+    stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
+
+    Args:
+        workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
+            nothing else: a trial's result is a pure function of its plan, whatever shares its cohort.
+        elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
     """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
-        return None
-    done = len(trials) // (len(spec.optimizers) * spec.budget.replicates)
-    remaining = spec.budget.study_trials - done
-    if remaining and not (out_of_time and done):
-        end = next(end for end in round_ends(spec.budget.study_trials) if end > done)
-        groups = _search(spec, trials, range(done, end))
+        numbers, cut_short = _next_seeds(spec, trials, out_of_time, elapsed_s), False
+        groups = _confirm(spec, trials, numbers)
     else:
-        seeds = min(spec.budget.confirm_seeds, CUT_SHORT_SEEDS) if remaining else spec.budget.confirm_seeds
-        groups = _confirm(spec, trials, range(seeds))
-    cohorts = _cut(groups, executor, max(1, workers))
-    return Round(cohorts, cut_short=bool(remaining) and out_of_time and bool(done))
+        left = _left(spec, trials, elapsed_s)
+        cut_short = bool(left) and out_of_time and bool(trials)
+        if left and not cut_short:
+            groups = _search(spec, trials, left)
+        else:
+            first = looks(spec.budget.confirm_seeds)[0]
+            groups = _confirm(spec, trials, range(min(first, CUT_SHORT_SEEDS) if cut_short else first))
+    return Round(cut(groups, executor, max(1, workers)), cut_short) if groups else None
+
+
+def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
+    """Whether the job's last round left fresh seeds that might have told more, as only time makes it do."""
+    return _confirmed(trials) < spec.budget.confirm_seeds and _settled(spec, trials) is None
+
+
+def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> dict[str, range]:
+    """The numbers of each label's trials in the next round of the search; empty once it has ended."""
+    budget = spec.budget
+    if budget.timed:
+        startup = startup_trials(budget.study_trials)
+        more = more_trials(spec, trials, startup=startup, elapsed_s=elapsed_s)
+        counts = Counter(trial.plan.label for trial in trials)
+        done = {label: counts[label] // budget.replicates for label in spec.labels}
+        return {label: range(done[label], done[label] + count) for label, count in more.items()}
+    each = len(trials) // (len(spec.labels) * budget.replicates)
+    if each == budget.study_trials:
+        return {}
+    end = next(end for end in round_ends(budget.study_trials) if end > each)
+    return dict.fromkeys(spec.labels, range(each, end))
+
+
+def _next_seeds(
+    spec: ResolvedSpec, trials: Sequence[Trial], out_of_time: bool, elapsed_s: float | None
+) -> range:
+    """The fresh seeds of the next stage of confirm; none, where there is none, or no need or time for it."""
+    done = _confirmed(trials)
+    end = next((seeds for seeds in looks(spec.budget.confirm_seeds) if seeds > done), done)
+    if end == done or out_of_time or not has_time(spec, trials, end - done, elapsed_s):
+        return range(0)
+    return range(0) if _settled(spec, trials) is not None else range(done, end)
+
+
+def _confirmed(trials: Iterable[Trial]) -> int:
+    """Fresh seeds so far."""
+    return 1 + max(trial.plan.number for trial in trials if trial.plan.phase is Phase.CONFIRM)
+
+
+def _settled(spec: ResolvedSpec, trials: Sequence[Trial]) -> str | None:
+    return settled(spec, trials, spec.budget.risk)
 
 
 def startup_trials(study_trials: int) -> int:
@@ -98,7 +142,7 @@ def round_ends(study_trials: int) -> list[int]:
     startup = startup_trials(study_trials)
     rest = study_trials - startup
     most = max(1, min(math.ceil(rest / 3), max(8, math.ceil(study_trials / 16))))
-    return [startup, *(startup + end for end in _ends(rest, math.ceil(rest / most)))]
+    return [startup, *(startup + end for end in ends(rest, math.ceil(rest / most)))]
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -118,38 +162,13 @@ def to_params(space: Space, config: Config) -> dict[str, Value]:
     return {name: _to_param(dimension, config[name]) for name, dimension in space.items()}
 
 
-# -- cohorts -------------------------------------------------------------------------------------------
-
-
-def _cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int) -> list[list[TrialPlan]]:
-    """The cohorts of a round, whose trials share their seeds within a group.
-
-    Where company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
-    optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
-    """
-    most, least = COHORT_TRIALS[executor], COHORT_LEAST.get(executor)
-    if least is None:
-        return [cohort for plans in groups for cohort in _chunks(plans, math.ceil(len(plans) / most))]
-    plans = [plan for group in groups for plan in group]
-    even = workers * math.ceil(len(plans) / (workers * most))
-    return _chunks(plans, max(1, min(even, len(plans) // least)))
-
-
-def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
-    """`plans` in order, in `count` chunks of near equal size."""
-    return [plans[start:end] for start, end in pairwise([0, *_ends(len(plans), count)])]
-
-
-def _ends(total: int, count: int) -> list[int]:
-    """Where each of `count` near equal parts of `total` things ends."""
-    return [round(total * i / count) for i in range(1, count + 1)]
-
-
 # -- search --------------------------------------------------------------------------------------------
 
 
-def _search(spec: ResolvedSpec, trials: Iterable[Trial], numbers: range) -> list[list[TrialPlan]]:
-    """The next trials of every study: by replicate, then by number, then in the order of the spec.
+def _search(
+    spec: ResolvedSpec, trials: Iterable[Trial], numbers: Mapping[str, range]
+) -> list[list[TrialPlan]]:
+    """The next trials of every study, those numbers of each label's: by replicate, labels taking turns.
 
     Those of a replicate share one set of seeds, so that they are compared on the same init and order of
     examples.
@@ -161,29 +180,27 @@ def _search(spec: ResolvedSpec, trials: Iterable[Trial], numbers: range) -> list
     groups = []
     for replicate in range(spec.budget.replicates):
         seeds = trial_seeds(spec.seed, Phase.SEARCH, replicate)
-        by_label: list[list[TrialPlan]] = []
+        plans: list[TrialPlan] = []
         for chosen in spec.optimizers:
             own = studies[chosen.label, replicate]
             rungs = _rungs(spec, own)
-            configs = _configs(spec, chosen, own, replicate, numbers)
-            by_label.append(
-                [
-                    TrialPlan(
-                        **common,
-                        label=chosen.label,
-                        optimizer=chosen.name,
-                        config=config,
-                        seeds=seeds,
-                        rungs=rungs,
-                        phase=Phase.SEARCH,
-                        origin=origin,
-                        replicate=replicate,
-                        number=number,
-                    )
-                    for number, (config, origin) in zip(numbers, configs, strict=True)
-                ]
-            )
-        groups.append([plan for plans in zip(*by_label, strict=True) for plan in plans])
+            configs = _configs(spec, chosen, own, replicate, numbers[chosen.label])
+            plans += [
+                TrialPlan(
+                    **common,
+                    label=chosen.label,
+                    optimizer=chosen.name,
+                    config=config,
+                    seeds=seeds,
+                    rungs=rungs,
+                    phase=Phase.SEARCH,
+                    origin=origin,
+                    replicate=replicate,
+                    number=number,
+                )
+                for number, (config, origin) in zip(numbers[chosen.label], configs, strict=True)
+            ]
+        groups.append(spread(plans))
     return groups
 
 
@@ -192,7 +209,7 @@ def _configs(
 ) -> list[tuple[Config, Origin]]:
     """The study's next configs: the default first, then what the sampler asks for."""
     task = tasks.task(spec.workload.task)
-    startup = startup_trials(spec.budget.study_trials)
+    startup = startup_trials((spec.budget.trials_of(chosen.label) or 0) // spec.budget.replicates)
     searched = chosen.searched
     space = distributions(searched)
     study = optuna.create_study(
@@ -292,7 +309,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
 def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> list[list[TrialPlan]]:
     """Every finalist once on each of the fresh seeds: init, order, and train against validation."""
     common = _common(spec)
-    arms = _spread(finalists(spec, trials))
+    arms = spread(finalists(spec, trials))
     return [
         [
             TrialPlan(
@@ -311,17 +328,6 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> lis
         for number in numbers
         for seeds in [trial_seeds(spec.seed, Phase.CONFIRM, number)]
     ]
-
-
-def _spread(arms: Sequence[Finalist]) -> list[Finalist]:
-    """The arms in an order in which those of each label are spread evenly."""
-    of = Counter(arm.label for arm in arms)
-    before: Counter[str] = Counter()
-    places = []
-    for arm in arms:
-        places.append((before[arm.label] + 0.5) / of[arm.label])
-        before[arm.label] += 1
-    return [arms[i] for i in sorted(range(len(arms)), key=places.__getitem__)]
 
 
 # ------------------------------------------------------------------------------------------------------

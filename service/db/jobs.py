@@ -32,7 +32,8 @@ class Planning:
     """What a planner needs: a job whose last round has ended, and all that is known of it.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
-    `workers` are the processes that were live for the job's queue.
+    `workers` are the processes that were live for the job's queue; `elapsed_s` is the time from the job's
+    first claim to the last of its results.
     """
 
     job_id: int
@@ -43,6 +44,7 @@ class Planning:
     round: int
     cut_short: bool
     started_at: datetime | None
+    elapsed_s: float | None
     workers: int
     trials: list[Trial]
 
@@ -150,9 +152,18 @@ class Jobs:
             round=row.round,
             cut_short=row.cut_short,
             started_at=row.started_at,
+            elapsed_s=self.elapsed_s(job_id),
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
         )
+
+    def elapsed_s(self, job_id: int) -> float | None:
+        """From the job's first claim to the last of its results; None before one."""
+        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        last = self.connection.scalar(
+            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
+        )
+        return None if started_at is None or last is None else (last - started_at).total_seconds()
 
     def add_round(
         self,
@@ -162,13 +173,17 @@ class Jobs:
         executor: str,
         cut_short: bool,
         probe: Mapping[str, float] | None = None,
+        spec: ResolvedSpec | None = None,
     ) -> list[int] | None:
         """Writes the next round; its cohorts' ids, or None where another planner was first.
 
-        `probe` is what `executor` was chosen by, where it was chosen for this round."""
+        `probe` is what `executor` was chosen by, where it was chosen for this round; `spec` is the job's with
+        what its minutes came to, where that was settled for this round."""
         job_id = planned.job_id
         phase = cohorts[0][0].phase
-        settled = {"executor": executor, **({"probe": dict(probe)} if probe else {})}
+        settled: dict[str, Any] = {"executor": executor, **({"probe": dict(probe)} if probe else {})}
+        if spec is not None:
+            settled["spec"] = spec.model_dump(mode="json")
         revision = self._advance(planned, **settled, cut_short=cut_short, phase=phase)
         if revision is None:
             return None
@@ -218,12 +233,13 @@ class Jobs:
         )
         return ids
 
-    def conclude(self, planned: Planning, recommendation: Recommendation) -> bool:
-        """Writes the conclusion; False where another planner was first."""
+    def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
+        """Writes the conclusion, and whether time forced it; False where another planner was first."""
         recommended = planned.spec.optimizer(recommendation.optimizer).name
         revision = self._advance(
             planned,
             state=JobState.SUCCEEDED,
+            cut_short=planned.cut_short or cut_short,
             recommendation=recommendation.model_dump(mode="json"),
             recommended=recommended,
             finished_at=datetime.now(UTC),

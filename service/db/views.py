@@ -12,10 +12,20 @@ from service.catalog import optimizers, tasks
 from service.db.jobs import ACTIVE, UNFINISHED
 from service.db.tables import cohort, job, trial
 from service.db.workers import Workers
+from service.evidence.staging import looks
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
 from service.trials import Point, TrialPlan, TrialResult
-from service.views import JobError, JobView, LedgerEntry, Page, Progress, Recommendation, TrialView
+from service.views import (
+    ConfirmProgress,
+    JobError,
+    JobView,
+    LedgerEntry,
+    Page,
+    Progress,
+    Recommendation,
+    TrialView,
+)
 
 Row = sa.Row[Any]
 _DONE = (
@@ -56,7 +66,10 @@ class Views:
         ledgers = self._ledgers(ids)
         running = self._running(ids)
         live = Workers(self.connection).live(alive_s)
-        return [_job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), live) for row in rows]
+        fresh = self._fresh_seeds([row.id for row in rows if row.phase == Phase.CONFIRM])
+        return [
+            _job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], live) for row in rows
+        ]
 
     def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
         """Per job and label: counts by state, and what was used."""
@@ -83,6 +96,22 @@ class Views:
         for row in self.connection.execute(query):
             ledgers[row.job_id][row.label] = row
         return ledgers
+
+    def _fresh_seeds(self, job_ids: Sequence[int]) -> dict[int, dict[int, bool]]:
+        """Per job: confirm's fresh seeds by number, and whether every finalist has been run with it."""
+        query = (
+            sa.select(
+                trial.c.job_id,
+                trial.c.number,
+                sa.func.count() == sa.func.count(sa.case((trial.c.state.in_(_DONE), 1))),
+            )
+            .where(trial.c.job_id.in_(job_ids), trial.c.phase == Phase.CONFIRM)
+            .group_by(trial.c.job_id, trial.c.number)
+        )
+        fresh: dict[int, dict[int, bool]] = defaultdict(dict)
+        for job_id, number, done in self.connection.execute(query):
+            fresh[job_id][number] = bool(done)
+        return fresh
 
     def _running(self, job_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Per job: cohorts that run, and the examples that they have seen."""
@@ -191,7 +220,13 @@ class Views:
         return Page(items=shape(shown), cursor=str(shown[-1].id) if more else None)
 
 
-def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: dict[str, int]) -> JobView:
+def _job_view(
+    row: Row,
+    ledger: dict[str, Row],
+    running: tuple[int, int],
+    fresh: dict[int, bool],
+    live: dict[str, int],
+) -> JobView:
     spec = ResolvedSpec.model_validate(row.spec)
     direction = tasks.task(row.task).direction
     cohorts_running, examples_running = running
@@ -215,6 +250,7 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
             trials_total=sum(asked.values()) if searching else planned,
             cohorts_running=cohorts_running,
             examples=examples_running + sum(found.examples for found in ledger.values()),
+            confirm=_confirm_progress(spec, fresh) if fresh else None,
         ),
         ledger=[
             _ledger_entry(label, ledger.get(label), asked[label] if searching else None, direction)
@@ -226,6 +262,15 @@ def _job_view(row: Row, ledger: dict[str, Row], running: tuple[int, int], live: 
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+    )
+
+
+def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, bool]) -> ConfirmProgress:
+    return ConfirmProgress(
+        seeds_done=sum(fresh.values()),
+        seeds_planned=len(fresh),
+        seeds_most=spec.budget.confirm_seeds,
+        looks=list(looks(spec.budget.confirm_seeds)),
     )
 
 

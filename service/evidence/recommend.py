@@ -106,8 +106,8 @@ def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bo
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
     if cut_short:
-        return "max_seconds ended the job"
-    reason = settled_at(confirmed, look, margin=spec.margin, risk=None, seed=spec.seed)
+        return "the time was over"
+    reason = settled_at(confirmed, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
     return reason or "the job was concluded before its next look"
 
 

@@ -1,10 +1,11 @@
-"""Which executor suits a job: what it can do, and what a few steps of either cost."""
+"""What a job's trials cost: which executor suits them, and how long each optimizer's take."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from time import perf_counter
 
 import structlog
@@ -27,6 +28,9 @@ FEW, LONG_S = 4, 0.002
 
 WARMING, STEPS = 2, 4
 """Steps before a step is timed, and those that are."""
+
+PACED_STEPS = 8
+"""Steps that are timed where their usual time is asked for, and not the best."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,64 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
     return Choice(min(seconds, key=seconds.__getitem__), seconds)
 
 
-def _seconds(train: Callable[[int], Tensor], plan: TrialPlan) -> float:
-    """What a step takes at best; the first ones make the state and fill the caches, and are not timed."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a trial keeps a worker: in a step, in an evaluation on a validation split, and in the one
+    on the training split at its end. In a stack, its share of them."""
+
+    step: float
+    validation: float
+    train: float
+
+    def of(self, plan: TrialPlan) -> float:
+        """What the whole trial takes."""
+        steps = math.ceil(plan.length / plan.training.batch_size)
+        return steps * self.step + len(plan.evaluations) * self.validation + self.train
+
+
+def costs(workload: Workload, plans: Sequence[TrialPlan], executor: str) -> dict[str, Cost]:
+    """What trials like `plans` cost, by optimizer: each of them alone, or a stack of nothing but it."""
+    kinds = {plan.optimizer: plan for plan in plans}
+    return {name: _cost(workload, plan, executor) for name, plan in kinds.items()}
+
+
+def _cost(workload: Workload, plan: TrialPlan, executor: str) -> Cost:
+    if executor == "solo":
+        trial = Trial(workload, plan)
+        return Cost(
+            step=_seconds(trial.train, plan, steps=PACED_STEPS, of=median),
+            validation=_timed(lambda: trial.scores("validation")),
+            train=_timed(lambda: trial.scores("train")),
+        )
+    fits = footprint(workload, [plan])
+    size = min(STACKED, fits.most(workload.device))
+    run = Run(workload, nets(workload), [plan] * size, range(size), None, block=fits.block)
+    return Cost(
+        step=_seconds(run.train, plan, steps=PACED_STEPS, of=median) / size,
+        validation=_timed(lambda: run.scores()(0, "validation")) / size,
+        train=_timed(lambda: run.scores()(0, "train")) / size,
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = perf_counter()
+    work()
+    return perf_counter() - started
+
+
+def _seconds(
+    train: Callable[[int], Tensor],
+    plan: TrialPlan,
+    *,
+    steps: int = STEPS,
+    of: Callable[[Sequence[float]], float] = min,
+) -> float:
+    """What a step takes, at best or what else is asked `of` those that were timed; the first ones make the
+    state and fill the caches, and are not timed."""
     size = plan.training.batch_size
     took = []
-    for number in range(WARMING, WARMING + STEPS + 1):
+    for number in range(WARMING, WARMING + steps + 1):
         started = perf_counter()
         train(number * size).sum().item()
         took.append(perf_counter() - started)
-    return min(took[1:])
+    return of(took[1:])

@@ -55,9 +55,9 @@ class Run:
     def advance(self) -> dict[int, TrialResult]:
         """Trains to the next evaluation and evaluates; the results of the trials that end there, by position.
 
-        A trial's seconds are its equal share of the stack's.
+        A trial's seconds are what its optimizer took, and its equal share of what else the stack did.
         """
-        started = perf_counter()
+        started, own_before = perf_counter(), self.stack.own_seconds()
         records = list(self.records.values())
         before = records[0].examples
         losses = self.train(records[0].boundary).tolist()
@@ -66,9 +66,11 @@ class Run:
             record.judge(loss, before, partial(scores, row))
             for row, (record, loss) in enumerate(zip(records, losses, strict=False))
         ]
-        seconds = (perf_counter() - started) / len(records)
-        for record in records:
-            record.seconds += seconds
+        seconds = perf_counter() - started
+        own = [now - then for now, then in zip(self.stack.own_seconds(), own_before, strict=True)]
+        shared = max(0.0, seconds - sum(own)) / len(records)
+        for record, taken in zip(records, own, strict=True):
+            record.seconds += shared + taken
         ended = {}
         for (position, record), state in zip(list(self.records.items()), states, strict=True):
             if state is not None:

@@ -78,7 +78,7 @@ class Trial:
         before = self.record.examples
         loss = self.train(self.record.boundary).item()
         self.model.eval()
-        state = self.record.judge(loss, before, self._scores)
+        state = self.record.judge(loss, before, self.scores)
         self.record.seconds += perf_counter() - started
         return None if state is None else self.record.result(state)
 
@@ -103,7 +103,8 @@ class Trial:
                 record.examples += count
         return total / (record.examples - before)
 
-    def _scores(self, split: str) -> dict[str, float]:
+    def scores(self, split: str) -> dict[str, float]:
+        """The task's metrics of the model as it stands, on that split."""
         metrics = self.workload.evaluate(self.model, self.splits.named(split))
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,15 @@ class Stack:
             inputs,
         )
 
+    def own_seconds(self) -> list[float]:
+        """What each trial's optimizer has taken since the stack was made: an equal share of its group's."""
+        rows = [0.0] * len(self.plans)
+        for learners in self.players:
+            for (start, stop, _), taken in zip(learners.groups, learners.seconds, strict=True):
+                for row in range(start, stop):
+                    rows[row] += taken / (stop - start)
+        return rows
+
     def state(self) -> State:
         """All that `load` needs; its tensors are those in use."""
         count = len(self.plans)
@@ -114,15 +124,20 @@ class _Learners:
             if plan.training.clip_norm is not None
         ]
         self.groups = self._grouped([])
+        self.seconds = [0.0] * len(self.groups)
 
     def step(self, shares: Sequence[float]) -> None:
         for params, norm in self.clips:
             clip_grad_norm_(params, norm)
-        for start, stop, steps in self.groups:
+        before = perf_counter()
+        for at, (start, stop, steps) in enumerate(self.groups):
             if steps.joined:
                 parts = [grad[start:stop].flatten(1) for grad in self.grads.values()]
                 torch.cat(parts, dim=1, out=self.joined[start:stop])
             steps.step(shares[start:stop])
+            after = perf_counter()
+            self.seconds[at] += after - before
+            before = after
 
     def state(self) -> State:
         count = len(self.plans)

@@ -1,0 +1,61 @@
+"""How the trials of a round are cut into cohorts, the units that are leased. It changes no result."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Protocol, TypeVar
+
+from service.trials import TrialPlan
+
+
+class _Labeled(Protocol):
+    @property
+    def label(self) -> str: ...
+
+
+LabeledT = TypeVar("LabeledT", bound=_Labeled)
+
+COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32}
+"""Most trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
+
+COHORT_LEAST: Mapping[str, int] = {"stacked": 4}
+"""Executors whose trials gain from company, and the fewest that are a cohort where a round has more."""
+
+
+def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int) -> list[list[TrialPlan]]:
+    """The cohorts of a round, whose trials share their seeds within a group.
+
+    Where company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
+    optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
+    """
+    most, least = COHORT_TRIALS[executor], COHORT_LEAST.get(executor)
+    if least is None:
+        return [cohort for plans in groups for cohort in _chunks(plans, math.ceil(len(plans) / most))]
+    plans = [plan for group in groups for plan in group]
+    even = workers * math.ceil(len(plans) / (workers * most))
+    return _chunks(plans, max(1, min(even, len(plans) // least)))
+
+
+def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
+    """`plans` in order, in `count` chunks of near equal size."""
+    return [plans[start:end] for start, end in pairwise([0, *ends(len(plans), count)])]
+
+
+def ends(total: int, count: int) -> list[int]:
+    """Where each of `count` near equal parts of `total` things ends."""
+    return [round(total * i / count) for i in range(1, count + 1)]
+
+
+def spread(things: Sequence[LabeledT]) -> list[LabeledT]:
+    """`things` in an order in which those of each label are spread evenly: they take turns where each label
+    has as many."""
+    of = Counter(thing.label for thing in things)
+    before: Counter[str] = Counter()
+    places = []
+    for thing in things:
+        places.append((before[thing.label] + 0.5) / of[thing.label])
+        before[thing.label] += 1
+    return [things[i] for i in sorted(range(len(things)), key=places.__getitem__)]
