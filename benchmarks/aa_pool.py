@@ -31,7 +31,8 @@ from service.space import Config, Value
 from service.spec import JobSpec, ResolvedSpec, resolve
 from service.states import Direction, Origin, Phase
 from service.trials import Seeds, Trial, TrialPlan, TrialResult
-from workers.study import COHORT_TRIALS, next_round
+from workers.cohorts import COHORT_TRIALS
+from workers.study import next_round
 
 PROCESSES = 2
 MOST_REPLICATES = 10

@@ -54,6 +54,15 @@ class Trainers(Generic[Thing, Answer]):
                 self._idle.append(ready)
                 sink(busy.pop(ready), answer)
 
+    def everyone(self, things: Sequence[Thing]) -> None:
+        """Makes each process answer all of `things`, and drops the answers."""
+        for connection in self._idle:
+            for thing in things:
+                connection.send(thing)
+        for connection in self._idle:
+            for _ in things:
+                connection.recv()
+
     def map(self, things: Sequence[Thing], heard: Callable[[int, Answer], None]) -> None:
         """Hands out all of `things`; `heard` gets the number of each with its answer, as they come."""
         left = iter(range(len(things)))
