@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -44,8 +45,10 @@ MOST, LOWER = 0.065, 0.05
 """What the optimizer verdict's rate, and its lower bound, may be at most."""
 
 NAMES, REPLICATES, SEEDS = (2, 6), (3, 1, 5), 10
-JOBS, QUICK_JOBS = 4000, 200
-PART = 250
+JOBS, QUICK_JOBS = 3000, 120
+"""With the first of REPLICATES, which is a job's default; with the others a third of them."""
+
+PART = 100
 """Jobs that a process judges in one go."""
 
 CHECKED = 5
@@ -101,9 +104,10 @@ def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row
         if replicates < len(found[number].groups)
     ]
     parts = [
-        Part(cell, min(PART, jobs - start), seed=seed + start, checked=CHECKED if start == 0 else 0)
+        Part(cell, min(PART, of - start), seed=seed + start, checked=CHECKED if start == 0 else 0)
         for cell in cells
-        for start in range(0, jobs, PART)
+        for of in [jobs if cell.replicates == REPLICATES[0] else math.ceil(jobs / 3)]
+        for start in range(0, of, PART)
     ]
     heard: dict[int, Judged] = {}
     with trainers(PROCESSES, judge, str(file)) as crew:

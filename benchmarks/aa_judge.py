@@ -178,7 +178,7 @@ def jackknife_variance(named: npt.NDArray[np.float64], drawn: npt.NDArray[np.boo
     raw = (units - 1) / units * float(((rates - rates.mean()) ** 2).sum())
     share = float(drawn.mean())
     noise = (units - 1) * float(named.var()) / jobs * share / (1 - share)
-    return max(0.0, raw - noise)
+    return float(max(0.0, raw - noise))
 
 
 def clopper_pearson(hits: float, trials: float) -> tuple[float, float]:

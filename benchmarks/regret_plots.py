@@ -37,7 +37,7 @@ def picture(runs: Sequence[Run], found: Sequence[Standing], file: Path) -> None:
     left.set_ylim(bottom=-0.15)
     left.set_xticks(range(len(problems)), problems)
     left.set(ylabel="percent behind the best of the four", title="Value on unseen examples, at equal seconds")
-    left.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=len(colors), fontsize=8, frameon=False)
     for place, one in enumerate(found[::-1]):
         right.plot([one.low, one.high], [place, place], color=colors[one.policy], lw=2)
         right.plot(one.rank, place, "o", ms=8, color=colors[one.policy])

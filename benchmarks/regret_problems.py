@@ -1,4 +1,4 @@
-"""The workloads of `benchmarks.regret`, with examples set aside that no policy ever sees, and what trains them.
+"""The workloads of `benchmarks.regret`, with examples set aside that no policy sees, and what trains them.
 
 The product picks a config by what finalists score on its test split; the other policies pick by validation.
 So that none is judged on what it has chosen by, a share of the examples is set aside first, another in each
