@@ -72,7 +72,7 @@ PROBLEMS = (
     _problem("wine", {"name": "mlp", "hidden": [32]}, 16, 15),
     _problem("breast_cancer", {"name": "mlp", "hidden": [32]}, 32, 10),
     _problem("digits", {"name": "mlp", "hidden": [64]}, 64, 8),
-    _problem("digits", {"name": "cnn", "channels": [4, 8]}, 64, 4),
+    _problem("digits", {"name": "cnn", "channels": [4, 8]}, 64, 3),
     _problem("diabetes", {"name": "mlp", "hidden": [32]}, 32, 10),
     _problem("friedman1", {"name": "mlp", "hidden": [32]}, 32, 10),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from benchmarks.aa_rules import RULES, Entrants, least
 from service.evidence.confirmed import read_confirmed
 from service.seeds import derive, trial_seeds
 from service.states import Origin, Phase, TrialState
-from service.trials import Point, Trial, TrialResult
+from service.trials import Point, Trial, TrialPlan, TrialResult
 from workers.study import next_round
 
 GROUPS, EACH, FRESH = 6, 6, 16
@@ -241,8 +242,45 @@ def test_the_command_judges_a_kept_pool_and_fails_where_winners_are_false(
     assert aa.main(arguments) == 1
 
 
+def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wine = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+    tiny = Setting("tiny", "sgd", wine, batch_size=32, epochs=1, trials=2, groups=2, each=2, fresh=3)
+    trained: list[TrialPlan] = []
+
+    class Counted(_here):
+        def __init__(self, count: int, prepare: object, *arguments: object) -> None:
+            super().__init__(count, prepare, *arguments)
+            train = self.answer
+            self.answer = lambda plans: trained.extend(plans) or train(plans)
+
+    monkeypatch.setattr(aa_pool, "trainers", Counted)
+    file = tmp_path / "pool.part"
+    pool = aa_pool.build(tiny, file, sys.stderr)
+    # The default is one run for all studies of a group: the same plan by another name.
+    searched = [plan for plan in trained if plan.phase is Phase.SEARCH]
+    assert len(searched) == 2 * (1 + 2)
+    assert len(trained) - len(searched) == 3 * len(pool.runs)
+    for group in pool.groups:
+        assert len({trial.plan.seeds for study in group for trial in study.trials}) == 1
+        assert len({study.trials[1].plan.config["lr"] for study in group}) == 2
+    for study in pool.studies:
+        values = [
+            trial.result.value for trial in study.trials if trial.result and trial.result.value is not None
+        ]
+        assert study.searched_value == min(values)
+        assert study.key in pool.runs
+    assert {len(runs) for runs in pool.runs.values()} == {3}
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-2]) + lines[-2][:40])  # killed in the middle of a line
+    trained.clear()
+    assert aa_pool.build(tiny, file, sys.stderr).values == pool.values
+    assert len(trained) == 2
+
+
 class _here:  # noqa: N801
-    """Judges in this process, where the real thing starts others."""
+    """Judges or trains in this process, where the real thing starts others."""
 
     def __init__(self, _count: int, prepare: object, *arguments: object) -> None:
         assert callable(prepare)
