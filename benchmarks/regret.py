@@ -33,6 +33,7 @@ from benchmarks.regret_policies import OTHERS, Pick, other, whichopt
 from benchmarks.regret_problems import PROBLEMS, SIDES, Cohort, Problem, Single, desk, like
 from benchmarks.trainers import Crew, trainers
 from service.catalog import tasks
+from service.errors import BudgetTooShort
 from service.seeds import derive, trial_seeds
 from service.spec import ResolvedSpec
 from service.states import Direction, Phase
@@ -68,10 +69,14 @@ class Run:
 
 def repetition(crew: Crew, problem: Problem, repeat: int, seconds: float, seeds: int) -> list[Run]:
     """All policies, the product first as its seconds are the others'."""
-    spec = problem.spec(seconds, derive(0, "regret", problem.name, repeat))
-    aside = derive(1, problem.name, repeat)
+    seed = derive(0, "regret", problem.name, repeat)
+    spec, aside = problem.spec(seconds, seed), derive(1, problem.name, repeat)
     _warm_up(crew, spec, aside)
-    ours, by_mean = whichopt(crew, spec, aside)
+    try:
+        ours, by_mean = whichopt(crew, spec, aside)
+    except BudgetTooShort as error:  # others use the machine, or it is a slow one: more seconds, for all
+        print(f"{problem.name} {repeat}: {error.detail}; twice the time", file=sys.stderr, flush=True)
+        return repetition(crew, problem, repeat, 2 * seconds, seeds)
     picks = {OURS: ours, BY_MEAN: by_mean}
     for name, make in OTHERS.items():
         picks[name] = other(crew, make(spec), spec, aside, ours.seconds)
