@@ -16,6 +16,7 @@ That is four passes for the ten of the plain operations, and equal to them but f
 import math
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
@@ -96,7 +97,7 @@ def descend_(
         m,
         s,
         s_max,
-        [torch.tensor(t, dtype=torch.float32, device="cpu")] * len(theta),
+        [_count(t)] * len(theta),
         lr=size * scale * (1 - NEAR_ONE**t),
         beta1=NEAR_ONE,
         beta2=beta2,
@@ -105,3 +106,9 @@ def descend_(
         amsgrad=bool(s_max),
         maximize=False,
     )
+
+
+@lru_cache(maxsize=64)
+def _count(t: float) -> Tensor:
+    """The number of a step as the kernel takes it, which reads it alone: one for all that take that step."""
+    return torch.tensor(t, dtype=torch.float32, device="cpu")

@@ -34,7 +34,7 @@ DATABASE = "whichopt.db"
 
 def service(body: dict[str, Any], repeat: int) -> Outcome:
     """The job through the service."""
-    with TemporaryDirectory() as folder, _up(Path(folder)) as client:
+    with TemporaryDirectory() as folder, running_service(Path(folder)) as client:
         _finish(client, _small(body))
         posted = datetime.now(UTC)
         ended = _finish(client, body)
@@ -93,7 +93,7 @@ def _end_of_search(database: Path, job_id: str) -> datetime:
 
 
 @contextmanager
-def _up(data: Path) -> Iterator[Client]:
+def running_service(data: Path) -> Iterator[Client]:
     """A client of a service over `data`, which is ended with the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

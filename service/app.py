@@ -22,7 +22,7 @@ from service import logs
 from service.db import Store
 from service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from service.reaper import Reaper
-from service.routes import catalog, dashboard, events, health, jobs, pages, problems, results
+from service.routes import catalog, dashboard, events, health, jobs, lint, pages, problems, reports, results
 from service.routes.access import Gate
 from service.routes.body import BodyLimit
 from service.settings import Settings
@@ -63,7 +63,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     app.add_middleware(Gate, store=store)
     Instrumentator(registry=app.state.metrics).instrument(app)
 
-    for routes in (jobs, events, results, catalog, health, pages):
+    for routes in (jobs, lint, events, results, reports, catalog, health, pages):
         app.include_router(routes.router)
     app.mount("/assets", StaticFiles(directory=pages.ASSETS))
     dashboard.mount(app, store)

@@ -10,17 +10,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from rich.console import Console, RenderableType
+from service.advice import app as advice_commands
+from service.cli_evidence import app as evidence_commands
+from service.console import DATA, AsJson, Data, Job, Key, Url, read_object
+from service.console import complaint as _complaint
+from service.console import connected as _client
+from service.console import console as _console
+from service.console import read as _read
+from service.console import show as _show
 
+if TYPE_CHECKING:
     from service.client import Client
     from service.views import Recommendation
 
@@ -33,19 +39,15 @@ app = typer.Typer(
     add_completion=False,
 )
 
-DATA = Path("whichopt-data")
+app.add_typer(evidence_commands)
+app.add_typer(advice_commands)
+
 DEMO = {
     "name": "demo",
     "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
     "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
     "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
 }
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Job = Annotated[str, typer.Argument(help="The job's id.")]
-Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
-Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
-Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
 
 
 # -- a service on this machine -------------------------------------------------------------------------
@@ -109,15 +111,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Send a job."""
-    try:
-        text = sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8")
-        body = json.loads(text, parse_constant=_no_number)
-    except OSError as error:
-        raise _complaint(f"cannot read {spec}: {error.strerror}") from None
-    except ValueError as error:
-        raise _complaint(f"{spec} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise _complaint(f"{spec} holds a {type(body).__name__}; a job spec is a JSON object")
+    body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
         _submit(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
 
@@ -177,6 +171,16 @@ def recommend(
 
 
 @app.command()
+def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Show what a running job may still tell: where its search stands, and what more seeds would change."""
+    from service import terminal
+
+    with _client(url, key, data) as client:
+        found = client.forecast(job)
+        _show(found, as_json, terminal.forecast_tables(found))
+
+
+@app.command()
 def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Cancel a job; what trains stops within an epoch."""
     with _client(url, key, data) as client:
@@ -231,6 +235,10 @@ def _submit(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
+    if not as_json and job.lint:
+        from service import terminal
+
+        _console(stderr=True).print(terminal.findings(job.lint))
     if wait:
         _follow(client, job.id, as_json=as_json)
     else:
@@ -244,7 +252,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     from service.states import JobState
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with terminal.Bars(_console(stderr=as_json)) as bars:
+    with terminal.Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
@@ -259,67 +267,6 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
-
-
-def _show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
-    """Prints `value` as JSON where that was asked for, else as it was drawn."""
-    if not as_json:
-        _console().print(drawn)
-        return
-    data = (
-        [one.model_dump(mode="json") for one in value]
-        if isinstance(value, Sequence)
-        else value.model_dump(mode="json")
-    )
-    typer.echo(json.dumps(data, indent=2))
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
-def _no_number(name: str) -> None:
-    """JSON has no NaN and no Infinity, though Python's reader takes them."""
-    raise ValueError(f"{name} is no number in JSON")
-
-
-def _complaint(text: str) -> typer.Exit:
-    typer.secho(f"whichopt: {text}", err=True, fg="red")
-    return typer.Exit(2)
-
-
-@contextmanager
-def _client(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
-    """A client for the service that is meant: as told, or the one that runs on the data folder."""
-    import httpx
-
-    from service.client import Client, ProblemError
-
-    url = url or _read(data / "url")
-    key = key or _read(data / "api-key")
-    if url is None:
-        raise _complaint(
-            f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
-        )
-    if key is None:
-        raise _complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
-    try:
-        with Client(url, key) as client:
-            yield client
-    except ProblemError as error:
-        raise _complaint(str(error)) from None
-    except httpx.TransportError as error:
-        raise _complaint(f"the service at {url} does not answer: {error}") from None
-    except OSError as error:
-        raise _complaint(f"{error.strerror}: {error.filename}") from None
-    except UnicodeEncodeError as error:
-        raise _complaint(f"an API key has ASCII characters only: {error.object!r}") from None
-
-
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
 def _embedded(host: str, port: int, data: Path, workers: int) -> list[str]:

@@ -14,15 +14,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from service.errors import WhichoptError
+from service.evidence.report import Report
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
-from service.views import CatalogEntry, Health, JobView, Page, Problem, Readiness, Recommendation, TrialView
+from service.views import (
+    CatalogEntry,
+    Health,
+    JobForecast,
+    JobView,
+    LintFinding,
+    LintReport,
+    Page,
+    Problem,
+    Readiness,
+    Recommendation,
+    TrialView,
+)
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 
@@ -78,6 +91,11 @@ class Client:
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._call(JobView, "POST", "/v1/jobs", json=sent, headers=headers)
+
+    def lint(self, spec: JobSpec | Mapping[str, Any]) -> list[LintFinding]:
+        """What users often get wrong, found in the spec; nothing is submitted."""
+        sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
+        return self._call(LintReport, "POST", "/v1/lint", json=sent).findings
 
     def job(self, job_id: str) -> JobView:
         return self._call(JobView, "GET", f"/v1/jobs/{job_id}")
@@ -165,6 +183,10 @@ class Client:
     def recommendation(self, job_id: str) -> Recommendation:
         return self._call(Recommendation, "GET", f"/v1/jobs/{job_id}/recommendation")
 
+    def forecast(self, job_id: str) -> JobForecast:
+        """Where a job stands, and what its remaining trials or fresh seeds would be expected to change."""
+        return self._call(JobForecast, "GET", f"/v1/jobs/{job_id}/forecast")
+
     def recommendations(
         self,
         *,
@@ -187,18 +209,17 @@ class Client:
             limit=limit,
         )
 
+    def report(self, job_id: str) -> Report:
+        """The evidence behind the recommendation, with all raw results."""
+        return self._get(Report, f"/v1/jobs/{job_id}/report", format="json")
+
+    def save_report(self, job_id: str, to: Path, *, form: Literal["html", "json"] = "html") -> None:
+        """Saves the job's report in the file `to`, as one page or as JSON; replaces it whole."""
+        self._save(f"/v1/jobs/{job_id}/report", to, format=form)
+
     def studies(self, job_id: str, to: Path) -> None:
         """Saves the job's studies as real Optuna studies in the SQLite file `to`; replaces it whole."""
-        part = to.with_name(f"{to.name}.part")
-        try:
-            with self._http.stream("GET", f"/v1/jobs/{job_id}/studies.db", timeout=None) as response:
-                _check(response)
-                with part.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
+        self._save(f"/v1/jobs/{job_id}/studies.db", to)
 
     # -- the service ---------------------------------------------------------------------------------
 
@@ -217,6 +238,18 @@ class Client:
     def _get(self, view: type[ViewT], path: str, **params: Any) -> ViewT:
         given = {name: str(value) for name, value in params.items() if value is not None}
         return self._call(view, "GET", path, params=given)
+
+    def _save(self, path: str, to: Path, **params: str) -> None:
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with self._http.stream("GET", path, params=params, timeout=None) as response:
+                _check(response)
+                with part.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _call(self, view: type[ViewT], method: str, path: str, **options: Any) -> ViewT:
         response = self._http.request(method, path, **options)

@@ -183,6 +183,11 @@ class ResolvedSpec(_Common):
         entry = datasets.dataset(self.workload.dataset.name)
         return entry.sizes(entry.options(**self.workload.dataset.options))
 
+    @property
+    def steps(self) -> int:
+        """Steps of a trial that is not stopped early."""
+        return -(-self.sizes.train * self.budget.epochs // self.batch_size)
+
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
@@ -205,7 +210,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
             allowed and the nearest match.
     """
     workload = _workload(spec)
-    chosen = tuple(_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
+    chosen = tuple(resolve_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
         if label in labels[:i]:
@@ -280,7 +285,12 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
         raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
 
 
-def _optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+    """`choice` with its space and its default written out; `field` is where it stands.
+
+    Raises:
+        InvalidSpec: something is unknown or out of bounds.
+    """
     entry = optimizers.optimizer(choice.name, field=f"{field}.name")
     for part, given in (("space", choice.space), ("default", choice.default)):
         for name in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,16 +13,32 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from service.states import JobState
-from service.views import CatalogEntry, Interval, JobView, JobWarning, Recommendation, TrialView
+from service.translations import MEANING
+from service.views import (
+    CatalogEntry,
+    Interval,
+    JobForecast,
+    JobView,
+    JobWarning,
+    LintFinding,
+    Recommendation,
+    Translation,
+    TrialView,
+)
 
 WIDE = 100
 """Columns from which on a terminal shows all that a table has."""
 
 
 class Bars:
-    """One bar an optimizer, for a running job; `update` takes the job as it stands now."""
+    """One bar an optimizer, for a running job; `update` takes the job as it stands now.
 
-    def __init__(self, console: Console) -> None:
+    After each stage of confirm but the last a line of its `forecast` follows, where one is given.
+    """
+
+    def __init__(self, console: Console, forecast: Callable[[str], JobForecast] | None = None) -> None:
+        self.forecast = forecast
+        self._forecast_at = 0
         self.progress = Progress(
             TextColumn("{task.description:<14}"),
             BarColumn(bar_width=32),
@@ -47,6 +63,7 @@ class Bars:
         if saying != self._said:
             self.progress.console.print(Text(f"{job.state.value}: {saying}", style="dim"))
             self._said = saying
+        self._foretell(job)
         for entry in job.ledger:
             best = "" if entry.best_value is None else f"best {entry.best_value:.4g}"
             dropped = f", {entry.pruned} pruned" if entry.pruned else ""
@@ -58,6 +75,15 @@ class Bars:
                 total=entry.trials_total,
                 note=f"{best}{dropped}",
             )
+
+    def _foretell(self, job: JobView) -> None:
+        confirm = job.progress.confirm
+        if self.forecast is None or confirm is None or job.state.ended:
+            return
+        ended = [seeds for seeds in confirm.looks[:-1] if self._forecast_at < seeds <= confirm.seeds_done]
+        if ended:
+            self._forecast_at = ended[-1]
+            self.progress.console.print(Text(self.forecast(job.id).statement, style="dim"))
 
 
 def job_table(jobs: Sequence[JobView]) -> Table:
@@ -110,11 +136,64 @@ def job_summary(job: JobView) -> RenderableType:
             "" if entry.best_value is None else f"{entry.best_value:.5g}",
         )
     lines: list[RenderableType] = [job_table([job]), Text(), table]
+    lines += [Text(line) for line in _budget_lines(job)]
     if job.waiting_for:
         lines.append(Text(f"waits for {job.waiting_for}", style="yellow"))
     if job.error:
         lines.append(Text(f"{job.error.code}: {job.error.detail}", style="red"))
     return Group(*lines)
+
+
+def _budget_lines(job: JobView) -> list[str]:
+    """What the minutes came to, and how far confirm is."""
+    settled, confirm = job.spec.budget.settled, job.progress.confirm
+    lines = []
+    if settled is not None:
+        trials = ", ".join(
+            f"{label} {count} ({settled.step_ms[label]:.3g} ms a step)"
+            for label, count in settled.trials.items()
+        )
+        lines.append(
+            f"{job.spec.budget.minutes:g} minutes were settled as {settled.search_seconds:.3g} s of search "
+            f"for each optimizer, trials: {trials}; and {job.spec.budget.confirm_seeds} fresh seeds at most"
+        )
+    if confirm is not None:
+        lines.append(f"confirm: {confirm.seeds_done} of at most {confirm.seeds_most} fresh seeds")
+    return lines
+
+
+def forecast_tables(found: JobForecast) -> RenderableType:
+    """What is left of each search; in confirm, how probably each optimizer is the best."""
+    lines: list[RenderableType] = []
+    if found.confirm is None:
+        table = Table("optimizer", "trials", "left", "best so far", "P(better)", "expected best", box=None)
+        for row in found.search:
+            table.add_row(
+                row.optimizer,
+                str(row.trials),
+                str(row.trials_left),
+                _number(row.best_value),
+                _number(row.probability_better, ".2f"),
+                _number(row.expected_best),
+            )
+    else:
+        confirm = found.confirm
+        table = Table("optimizer", Column("P(best) now", justify="right"), box=None)
+        for label, probability in sorted(confirm.probability_best.items(), key=lambda item: -item[1]):
+            style = "bold" if label == confirm.pick else ""
+            table.add_row(Text(label, style=style), f"{probability:.2f}")
+        if confirm.next_seeds is not None:
+            minutes = None if confirm.next_seconds is None else confirm.next_seconds / 60
+            expected = _number(confirm.expected_probability_best, ".2f") or "unknown"
+            lines.append(
+                Text(
+                    f"the next {confirm.next_seeds} seeds ({_number(minutes, '.2g') or '?'} minutes): a "
+                    f"winner with probability {_number(confirm.winner_next, '.2f') or 'unknown'}, another "
+                    f"pick with {_number(confirm.pick_changes, '.2f') or 'unknown'}; P(best) of the pick "
+                    f"then, on the average: {expected}"
+                )
+            )
+    return Group(table, Text(), *lines, Text(found.statement))
 
 
 def trial_table(trials: Sequence[TrialView]) -> Table:
@@ -222,6 +301,32 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
     return Group(*lines)
 
 
+def findings(found: Sequence[LintFinding]) -> RenderableType:
+    """What the linter found: what, why, and what instead."""
+    if not found:
+        return Text("nothing found", style="green")
+    colors = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+    lines: list[RenderableType] = []
+    for finding in found:
+        head = Text.assemble((finding.severity, colors[finding.severity]), f" {finding.code}")
+        lines.append(head.append(f"  {finding.field}" if finding.field else "", style="dim"))
+        lines += [Text(f"    {text}") for text in (finding.what, f"why: {finding.why}")]
+        lines.append(Text(f"    instead: {finding.instead}"))
+    return Group(*lines)
+
+
+def translation(found: Translation) -> RenderableType:
+    """Both settings side by side, how near they are, and what to mind."""
+    table = Table("hyperparameter", found.source, found.target, box=None, pad_edge=False)
+    for name in dict.fromkeys((*found.given, *found.config)):
+        sides = (_value(side[name]) if name in side else "" for side in (found.given, found.config))
+        table.add_row(name, *sides)
+    lines: list[RenderableType] = [table, Text(), Text(MEANING[found.exactness], style="bold")]
+    lines += [Text(f"  {why}") for why in found.why]
+    lines += [Text.assemble(("mind: ", "yellow"), warning) for warning in found.warnings]
+    return Group(*lines)
+
+
 def _range(space: dict[str, Any]) -> tuple[str, str]:
     if "choices" in space:
         return ", ".join(map(str, space["choices"])), ""
@@ -234,6 +339,10 @@ def _plain(value: Any) -> str:
 
 def _of(warning: JobWarning) -> str:
     return warning.detail if warning.optimizer is None else f"{warning.optimizer}: {warning.detail}"
+
+
+def _number(value: float | None, form: str = ".5g") -> str:
+    return "" if value is None else format(value, form)
 
 
 def _value(value: Any) -> str:

@@ -36,8 +36,8 @@ class ConfirmProgress(_View):
 
 
 class Progress(_View):
-    """`trials_total` grows with each stage of confirm that is planned, and with each round of a search that is
-    given minutes; it counts what is known to be asked for. `confirm` is null while the job searches."""
+    """`trials_total` counts what is known to be asked for: it grows with each stage of confirm that is
+    planned, and in a search that is given minutes. `confirm` is null while the job searches."""
 
     trials_done: int
     trials_total: int
@@ -65,6 +65,34 @@ class JobError(_View):
     detail: str
 
 
+class LintFinding(_View):
+    """Something in a spec or a setting that users often get wrong, found before anything is trained."""
+
+    code: str
+    severity: Literal["error", "warning", "note"]
+    field: str | None = Field(description='its path in the spec, as in "optimizers.0.space.lr"')
+    what: str
+    why: str = Field(description="why that matters, with its source")
+    instead: str = Field(description="what to do instead")
+
+
+class LintReport(_View):
+    findings: list[LintFinding]
+
+
+class Translation(_View):
+    """A setting of one optimizer as the nearest one of another; `config` has torch's own form."""
+
+    source: str
+    target: str
+    given: dict[str, Any]
+    config: dict[str, Any]
+    exactness: Literal["exact", "rounding", "limit", "approximate"]
+    why: list[str] = Field(description="what makes it so, step by step of `path`")
+    warnings: list[str]
+    path: list[str] = Field(description="the optimizers that it was translated through")
+
+
 class JobView(_View):
     id: str
     name: str | None
@@ -80,6 +108,7 @@ class JobView(_View):
     ledger: list[LedgerEntry]
     waiting_for: str | None = Field(description="what the job waits for, where no worker can take it")
     error: JobError | None
+    lint: list[LintFinding] = Field(description="what users often get wrong, found in the spec")
     revision: int
     created_at: datetime
     started_at: datetime | None
@@ -294,6 +323,21 @@ class Forecast(_View):
     search: list[SearchForecast]
     confirm: ConfirmForecast | None
     statement: str
+
+
+class JobForecast(Forecast):
+    """A job's forecast, with what it takes by the clock as its recorded seconds have it. Once the job has
+    ended the statement says so, and the rest is how it stood then."""
+
+    job_id: str
+    state: JobState
+    seconds_per_seed: float | None = Field(
+        description="what one fresh seed of all finalists takes by the clock; null before the first result"
+    )
+    seconds_left: float | None = Field(
+        description="what the job takes from its last result on, if all fresh seeds are run; null before the "
+        "first result and after the job's end"
+    )
 
 
 class HyperparameterView(_View):

@@ -24,12 +24,15 @@ from service.trials import Trial
 CONFIRM_SHARE = 0.4
 """Of the time, the most that confirm gets."""
 
-LATER_SHARE = 0.15
+LATER_SHARE = 0.12
 """Of the time, the most that the stages of confirm after its first one get: by so much earlier does a job end
 that is settled by then."""
 
-LATE_SHARE = 0.1
+LATE_SHARE = 0.12
 """Of the time, by how much a further stage may be reckoned to end too late."""
+
+AIM_SHARE = 0.1
+"""Of the time, by how much the last stage is aimed too late at most, so that the first is not too early."""
 
 TAIL_SHARE = 0.04
 """Of the search, what is too little for a round."""
@@ -171,8 +174,8 @@ def search_minutes(spec: ResolvedSpec, trials: Sequence[Trial], ratio: float) ->
     budget = spec.budget
     assert budget.minutes is not None
     seed = (seed_seconds(spec, trials) or 0.0) * ratio / 60
-    later = min(_later(budget.confirm_seeds) * seed, LATER_SHARE * budget.minutes)
-    return budget.minutes + later / 2 - budget.confirm_seeds * seed
+    later = min(_later(budget.confirm_seeds) * seed / 2, AIM_SHARE * budget.minutes)
+    return budget.minutes + later - budget.confirm_seeds * seed
 
 
 def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s: float | None) -> bool:

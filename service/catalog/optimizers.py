@@ -43,6 +43,12 @@ class OptimizerEntry:
     round the last few entries of a tensor otherwise);
     `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
     `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
+    `steps` says what a step's length goes by: `normalized` (lr is about its length), `raw` (lr times the
+    gradient) or `summed` (it falls with the sum of the squares so far); `decay` whether the weight decay is
+    added to the gradient (`coupled`) or shrinks the params by lr * weight_decay (`decoupled`); `floor` how
+    eps keeps the denominator up: added `outside` the root, or `accumulated` under it at every step as well;
+    `uncorrected` names the average whose bias towards its start at 0 is not corrected; `rectified` says
+    that early steps are shortened as RAdam's, always or where the switch `rectify` is on.
     `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
     `state_bytes` are the bytes of state per fp32 param.
     """
@@ -61,6 +67,11 @@ class OptimizerEntry:
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     narrower: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
+    steps: Literal["normalized", "raw", "summed"] = "normalized"
+    decay: Literal["coupled", "decoupled"] = "coupled"
+    floor: Literal["outside", "accumulated"] = "outside"
+    uncorrected: str | None = None
+    rectified: Literal["never", "always", "switch"] = "never"
     edges: tuple[str, ...] = ("lr",)
 
     def unpacked(self, given: Any) -> Any:
@@ -148,6 +159,9 @@ OPTIMIZERS = (
         joinable=False,
         packed=BETAS,
         narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
+        decay="decoupled",
+        floor="accumulated",
+        rectified="switch",
         state_bytes=8,
         source="Zhuang et al. 2020, arXiv 2010.07468; implemented here",
     ),
@@ -167,6 +181,7 @@ OPTIMIZERS = (
         },
         # The class refuses 0 beside nesterov; the least that is allowed is plain SGD in all but name.
         needs={"nesterov": "momentum"},
+        steps="raw",
         state_bytes=4,
         source="torch.optim.SGD; Sutskever et al. 2013",
     ),
@@ -193,6 +208,7 @@ OPTIMIZERS = (
         default={**ADAM_DEFAULT, "weight_decay": 1e-2},
         space={**ADAM_SPACE, "weight_decay": DECOUPLED},
         packed=BETAS,
+        decay="decoupled",
         state_bytes=8,
         source="torch.optim.AdamW; Loshchilov and Hutter 2019, arXiv 1711.05101",
     ),
@@ -203,6 +219,7 @@ OPTIMIZERS = (
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
+        rectified="always",
         state_bytes=8,
         source="torch.optim.RAdam; Liu et al. 2020, arXiv 1908.03265",
     ),
@@ -228,6 +245,7 @@ OPTIMIZERS = (
             "momentum": _log1m(0.0, 0.99),
             "weight_decay": _log(1e-7, 1e-2),
         },
+        uncorrected="alpha",
         state_bytes=8,
         source="torch.optim.RMSprop; Hinton 2012, lecture 6a",
     ),
@@ -239,6 +257,7 @@ OPTIMIZERS = (
         joinable=False,
         default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
+        steps="summed",
         state_bytes=4,
         source="torch.optim.Adagrad; Duchi et al. 2011",
     ),
@@ -261,6 +280,7 @@ OPTIMIZERS = (
         space={**QHADAM_SPACE, "weight_decay": DECOUPLED},
         fixed={"weight_decouple": True},
         packed={**BETAS, "nus": ("nu1", "nu2")},
+        decay="decoupled",
         state_bytes=8,
         source="pytorch_optimizer.QHAdam with decoupled decay; Ma and Yarats 2019, arXiv 1810.06801",
     ),
@@ -279,6 +299,7 @@ OPTIMIZERS = (
         # The paper adds the decay to the update before the trust ratio: this class's coupled form.
         fixed={"weight_decouple": False},
         packed=BETAS,
+        decay="decoupled",  # as the trust ratio scales gradient and decay alike
         state_bytes=8,
         source="pytorch_optimizer.Lamb; You et al. 2020, arXiv 1904.00962",
     ),

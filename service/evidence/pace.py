@@ -8,6 +8,7 @@ somewhat more for what lies between the cohorts: `clock` is that ratio, as the j
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from service.evidence.finalists import finalists
@@ -68,3 +69,27 @@ def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> float | None:
     """Training seconds of one fresh seed of all finalists; None where nothing tells."""
     whole = whole_trial_seconds(spec, trials)
     return None if whole is None else math.fsum(whole[arm.label] for arm in finalists(spec, trials))
+
+
+def seconds_left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float) -> float | None:
+    """By the clock, from the last result on, if all fresh seeds are run; None where nothing tells.
+
+    A search with minutes ends when they ask for it. Another one takes as long for each of its trials as they
+    took so far, pruned ones as well.
+    """
+    budget, seed, ratio = spec.budget, seed_seconds(spec, trials), clock(trials, elapsed_s)
+    if seed is None or ratio is None:
+        return None
+    confirmed = sum(trial.plan.phase is Phase.CONFIRM and trial.result is not None for trial in trials)
+    left = seed * max(0.0, budget.confirm_seeds - confirmed / len(finalists(spec, trials)))
+    if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
+        return left * ratio
+    if budget.minutes is not None:
+        return max(0.0, 60 * budget.minutes - elapsed_s)
+    used = search_seconds(spec, trials)
+    ended = Counter(trial.plan.label for trial in trials if trial.result is not None)
+    whole = whole_trial_seconds(spec, trials) or {}
+    for label in spec.labels:
+        usual = used[label] / ended[label] if ended[label] else whole[label]
+        left += usual * max(0, (budget.trials_of(label) or 0) - ended[label])
+    return left * ratio

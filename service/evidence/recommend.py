@@ -81,7 +81,7 @@ def recommend(
         equivalent=list(verdict.equivalent),
         ranking=ranking,
         cost=_cost(trials),
-        warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short),
+        warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short, level=look.config_level(ALPHA)),
         snippet=snippet(spec, pick.label, pick.config),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else list(gaps.within),

@@ -119,8 +119,8 @@ def _statement(report: Report, matches: bool, strange: list[str], found: list[Di
         return f"Not confirmed: {follows}, but these disagree with the spec or with themselves."
     if not matches:
         return (
-            f"Not confirmed: {follows}, but these are not what was written: they or the spec were changed, in "
-            "a place that no conclusion rests on."
+            f"Not confirmed: {follows}, but these are not what was written: they or the spec were changed, "
+            "in a place that no conclusion rests on."
         )
     return f"Confirmed: {follows}, which are as they were written."
 
@@ -207,7 +207,7 @@ def _same(path: str, stored: Any, again: Any, scale: float) -> bool:
     if len(numbers) < 2:
         return bool(stored == again)
     if path.rpartition(".")[2].startswith("probability"):
-        return abs(stored - again) <= PROBABILITY
+        return math.isclose(stored, again, rel_tol=0.0, abs_tol=PROBABILITY)
     return math.isclose(stored, again, rel_tol=RELATIVE, abs_tol=RELATIVE * 1e-3 * scale)
 
 

@@ -7,6 +7,7 @@ finalist_diverged   its optimizer cannot win              default_diverged  scor
 study_empty         the default stood in                  default_best      tuning found nothing better
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
+under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from service.catalog import optimizers
+from service.evidence.audit import inclusion_warnings
 from service.evidence.confirmed import Confirmed
 from service.evidence.finalists import study_bests
 from service.evidence.stats import ALPHA, mean_estimate
@@ -35,7 +37,12 @@ FAMILIES = {
 
 
 def job_warnings(
-    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, *, cut_short: bool
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    confirmed: Confirmed,
+    *,
+    cut_short: bool,
+    level: float = ALPHA,
 ) -> list[JobWarning]:
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
     return [
@@ -44,7 +51,8 @@ def job_warnings(
         *_searches(spec, searched),
         *_edges(spec, searched),
         *_tuning(spec, confirmed),
-        *_spaces(spec),
+        *unequal_spaces(spec),
+        *inclusion_warnings(spec, confirmed, level=level),
         JobWarning(
             code="fixed_test_split",
             detail=f"every run was scored on the same {spec.sizes.test} test examples; what another "
@@ -180,7 +188,8 @@ def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
             )
 
 
-def _spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
+def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    """Families of hyperparameters that are open to some of the optimizers that have them, not to all."""
     for family, names in FAMILIES.items():
         has = {
             optimizer.label: any(name in optimizer.searched for name in names)

@@ -13,9 +13,10 @@ from fastapi.responses import StreamingResponse
 
 from service.catalog import datasets, models, optimizers, tasks
 from service.errors import NoRecommendation
+from service.evidence.standing import forecast_of
 from service.routes.jobs import Cursor, JobUid, job_id_of, no_job
 from service.routes.parts import TheStore
-from service.views import Page, Recommendation
+from service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
@@ -35,6 +36,16 @@ def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
         never = "it will have none" if state.ended else "it has none yet"
         raise NoRecommendation(f"job {uid} is {state}: {never}", field="state", value=state.value)
     return concluded
+
+
+@router.get("/jobs/{job_id}/forecast")
+def forecast(uid: JobUid, store: TheStore) -> JobForecast:
+    """Where the job stands, and what its remaining trials or fresh seeds would be expected to change."""
+    with store.read() as tx:
+        found = tx.views.so_far(uid)
+    if found is None:
+        raise no_job(uid)
+    return forecast_of(uid, found.state, found.spec, found.trials, elapsed_s=found.elapsed_s)
 
 
 @router.get("/recommendations")

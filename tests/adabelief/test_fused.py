@@ -138,6 +138,27 @@ def test_fused_without_kernels_is_the_for_loop_but_for_the_last_digits(
 
 
 @pytest.mark.usefixtures("no_kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_torchs_own_kernels_are_what_there_is_without_a_compiler(dtype: torch.dtype) -> None:
+    one, other = (build(make_zoo(dtype=dtype), {"fused": fused}) for fused in ("torch", True))
+    go_on(one, 0, 7)
+    go_on(other, 0, 7)
+    for p, q in zip(params_of(one), params_of(other), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_torchs_own_kernels_need_no_compiler() -> None:
+    kernel.cache_clear()
+    go_on(build(make_params((5,), (200, 100)), {"fused": "torch"}), 0, 2)
+    assert kernel.cache_info().misses == 0
+
+
+def test_fused_is_a_switch_or_torch() -> None:
+    with pytest.raises(ValueError, match="fused must be True, False, 'torch' or None, got 'cuda'"):
+        build(make_params((3,)), {"fused": "cuda"})
+
+
+@pytest.mark.usefixtures("no_kernels")
 def test_fused_without_kernels_moves_nothing_where_nothing_is_to_move() -> None:
     params = make_params((4, 3), (), (1031,))
     params[0].data[0, 0] = -0.0

@@ -41,6 +41,12 @@ def live(store: Store, job_id: int) -> threading.Thread:
     return thread
 
 
+def test_a_spec_is_linted_without_a_job(client: Client) -> None:
+    (found,) = (one for one in client.lint({**BODY, "batch_size": 100}) if one.code == "few_steps")
+    assert found.field == "batch_size"
+    assert client.jobs().items == []
+
+
 def test_a_job_from_submission_to_recommendation(client: Client, lite: Store) -> None:
     job = client.submit(BODY)
     assert job.state is JobState.QUEUED

@@ -31,12 +31,15 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
     found = {(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods}
     assert found == {
         ("POST", "/v1/jobs"),
+        ("POST", "/v1/lint"),
         ("GET", "/v1/jobs"),
         ("GET", "/v1/jobs/{job_id}"),
         ("POST", "/v1/jobs/{job_id}/cancel"),
         ("GET", "/v1/jobs/{job_id}/trials"),
         ("GET", "/v1/jobs/{job_id}/events"),
         ("GET", "/v1/jobs/{job_id}/recommendation"),
+        ("GET", "/v1/jobs/{job_id}/forecast"),
+        ("GET", "/v1/jobs/{job_id}/report"),
         ("GET", "/v1/jobs/{job_id}/studies.db"),
         ("GET", "/v1/recommendations"),
         *((("GET", f"/v1/{kind}{one}")) for kind in CATALOG for one in ("", "/{name}")),

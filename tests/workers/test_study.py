@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,8 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
 from service.catalog import tasks
 from service.catalog.optimizers import OPTIMIZERS
+from service.evidence.staging import looks
+from service.seeds import derive
 from service.space import Categorical, Float
 from service.spec import JobSpec, ResolvedSpec, resolve
 from service.states import Origin, Phase, TrialState
@@ -26,6 +28,7 @@ from workers.study import (
     TPE_BEST,
     TPE_TRIALS,
     _remembered,
+    ended_early,
     evaluations,
     next_round,
     round_ends,
@@ -78,7 +81,12 @@ def result(state: Any, value: float | None, curve: list[Point], plan: TrialPlan)
 
 
 def run(
-    spec: ResolvedSpec, *, stop_after: int | None = None, executor: str = "solo", workers: int = 1
+    spec: ResolvedSpec,
+    *,
+    stop_after: int | None = None,
+    executor: str = "solo",
+    workers: int = 1,
+    train: Callable[[TrialPlan], TrialResult] = train,
 ) -> list[list[list[TrialPlan]]]:
     """Every round of the job, trained as above; time runs out after `stop_after` rounds."""
     trials: list[Trial] = []
@@ -209,6 +217,70 @@ def test_out_of_time_ends_the_search_and_confirms_with_fewer_seeds() -> None:
     planned = next_round(spec, [], executor="solo", out_of_time=True)
     assert planned is not None
     assert not planned.cut_short, "one round is searched in any case"
+
+
+# -- confirm in stages ---------------------------------------------------------------------------------
+
+
+def apart(by: float) -> Callable[[TrialPlan], TrialResult]:
+    """Training runs in which the optimizers' test values lie `by` apart, beside the luck of each run."""
+
+    def train_apart(plan: TrialPlan) -> TrialResult:
+        found = train(plan)
+        if plan.phase is Phase.SEARCH or found.value is None:
+            return found
+        luck = derive(0, plan.label, plan.number, str(plan.config)) / 2**31
+        order = ["sgd", "adabelief", "lamb"].index(plan.label)  # a tie would pick sgd
+        return found.model_copy(update={"value": 1 + by * order + 0.1 * luck})
+
+    return train_apart
+
+
+def stages(rounds: Sequence[Sequence[Sequence[TrialPlan]]]) -> list[set[int]]:
+    """The fresh seeds of each round of confirm; every finalist is run once with each."""
+    found = []
+    for cohorts in rounds:
+        plans = [plan for plan in flat(cohorts) if plan.phase is Phase.CONFIRM]
+        if plans:
+            runs = Counter((plan.label, str(plan.config), plan.number) for plan in plans)
+            assert set(runs.values()) == {1}
+            numbers = Counter(plan.number for plan in plans)
+            assert len(set(numbers.values())) == 1, "all finalists"
+            found.append(set(numbers))
+    return found
+
+
+def test_seeds_are_added_in_stages_and_none_twice_while_the_outcome_is_open() -> None:
+    spec = spec_of(trials=6, confirm_seeds=10)
+    rounds = run(spec, train=apart(0.05))
+    found = stages(rounds)
+    ends = looks(10)
+    assert found == [set(range(start, end)) for start, end in pairwise((0, *ends))]
+    finalists_of = [{(plan.label, str(plan.config)) for plan in flat(cohorts)} for cohorts in rounds[-3:]]
+    assert finalists_of[0] == finalists_of[1] == finalists_of[2], "as chosen after the search"
+
+
+def test_a_clear_winner_needs_no_further_stage() -> None:
+    spec = spec_of(trials=6, confirm_seeds=10)
+    assert stages(run(spec, train=apart(5.0))) == [set(range(looks(10)[0]))]
+
+
+def test_an_accepted_risk_ends_confirm_before_a_winner_is_shown() -> None:
+    spec = spec_of(trials=6, confirm_seeds=10, risk=0.1)
+    assert stages(run(spec, train=apart(0.05))) == [set(range(looks(10)[0]))]
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_no_stage_is_begun_once_the_time_is_over(after: int) -> None:
+    spec = spec_of(trials=6, confirm_seeds=10)
+    searching = len(run(spec, train=apart(0.05))) - len(looks(10))
+    rounds = run(spec, stop_after=searching + after, train=apart(0.05))
+    assert len(stages(rounds)) == after
+    plans = flat([cohort for cohorts in rounds for cohort in cohorts])
+    trials = [
+        Trial(plan=plan, state=found.state, result=found) for plan in plans for found in [apart(0.05)(plan)]
+    ]
+    assert ended_early(spec, trials)
 
 
 @given(trials=st.integers(1, 3000))

@@ -24,6 +24,9 @@ METHOD = (
 CLOSE = 0.5
 """An optimizer that is so many times as likely to be best as the advised one is close to it."""
 
+ROUNDING = 1e-12
+"""Relative to the losses: a smaller difference is the rounding of equal means."""
+
 STEPS = 60
 """Most numbers of trials that are looked at; a longer study is thinned evenly."""
 
@@ -48,7 +51,6 @@ def budget_advice(records: Records) -> BudgetAdvice:
 def _step(records: Records, found: dict[str, list[list[Incumbent]]], trials: int) -> AdviceStep:
     after = {label: [study[trials - 1] for study in studies] for label, studies in found.items()}
     expected = {label: _expected(studies) for label, studies in after.items()}
-    known = {label: loss for label, loss in expected.items() if loss is not None}
     shares = [shares_best(replicate) for replicate in zip(*after.values(), strict=True)]
     rows = []
     for i, label in enumerate(after):
@@ -60,7 +62,16 @@ def _step(records: Records, found: dict[str, list[list[Incumbent]]], trials: int
                 probability_best=won / (len(shares) + 1),
             )
         )
-    return AdviceStep(trials=trials, optimizer=min(known, key=known.__getitem__, default=None), rows=rows)
+    return AdviceStep(trials=trials, optimizer=_advised(expected), rows=rows)
+
+
+def _advised(expected: dict[str, float | None]) -> str | None:
+    """The label with the lowest expected loss, the first of those that differ by rounding only."""
+    known = {label: loss for label, loss in expected.items() if loss is not None}
+    if not known:
+        return None
+    limit = min(known.values()) + ROUNDING * max(map(abs, known.values()))
+    return next(label for label, loss in known.items() if loss <= limit)
 
 
 def _expected(studies: list[Incumbent]) -> float | None:
@@ -82,15 +93,21 @@ def _ranges(steps: list[AdviceStep]) -> list[AdviceRange]:
                 optimizer=label,
                 probability_low=min(chances),
                 probability_high=max(chances),
-                close=[
-                    row.optimizer
-                    for i, row in enumerate(own[0].rows)
-                    if row.optimizer != label
-                    and any(step.rows[i].probability_best >= CLOSE * _chance(step, label) for step in own)
-                ],
+                likelier=_at_least(own, label, 1 + ROUNDING),
+                close=_at_least(own, label, CLOSE),
             )
         )
     return ranges
+
+
+def _at_least(steps: list[AdviceStep], label: str, times: float) -> list[str]:
+    """The others that are somewhere in `steps` at least so many times as likely to be best as `label`."""
+    return [
+        row.optimizer
+        for i, row in enumerate(steps[0].rows)
+        if row.optimizer != label
+        and any(step.rows[i].probability_best >= times * _chance(step, label) for step in steps)
+    ]
 
 
 def _statement(ranges: list[AdviceRange], last: int) -> str:
@@ -115,5 +132,9 @@ def _chance(step: AdviceStep, label: str) -> float:
 
 def _chances(found: AdviceRange) -> str:
     low, high = f"{found.probability_low:.2f}", f"{found.probability_high:.2f}"
-    close = f"; close: {', '.join(found.close)}" if found.close else ""
-    return (low if low == high else f"{low} to {high}") + close
+    said = [low if low == high else f"{low} to {high}"]
+    if found.likelier:
+        said.append(f"more often best: {', '.join(found.likelier)}")
+    if close := [label for label in found.close if label not in found.likelier]:
+        said.append(f"close: {', '.join(close)}")
+    return "; ".join(said)

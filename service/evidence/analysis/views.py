@@ -123,6 +123,9 @@ class AdviceRange(_View):
     optimizer: str
     probability_low: float = Field(description="of being best: the lowest in the range")
     probability_high: float
+    likelier: list[str] = Field(
+        description="others that are, somewhere in the range, more often the best, if worse on average"
+    )
     close: list[str] = Field(
         description="others that are at least half as likely to be best, somewhere in the range"
     )

@@ -1,0 +1,101 @@
+"""What every command shares: its options, the service that it means, how it shows and how it complains."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console, RenderableType
+
+    from service.client import Client
+
+DATA = Path("whichopt-data")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Job = Annotated[str, typer.Argument(help="The job's id.")]
+Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
+Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
+Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
+
+
+def read_object(path: str, what: str) -> dict[str, Any]:
+    """The JSON object in a file, or on standard input where `path` is -; `what` it should be."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        body = json.loads(text, parse_constant=_no_number)
+    except OSError as error:
+        raise complaint(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise complaint(f"{path} is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise complaint(f"{path} holds a {type(body).__name__}; {what} is a JSON object")
+    return body
+
+
+def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
+    """Prints `value` as JSON where that was asked for, else as it was drawn."""
+    if not as_json:
+        console().print(drawn)
+        return
+    data = (
+        [one.model_dump(mode="json") for one in value]
+        if isinstance(value, Sequence)
+        else value.model_dump(mode="json")
+    )
+    typer.echo(json.dumps(data, indent=2))
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def complaint(text: str) -> typer.Exit:
+    typer.secho(f"whichopt: {text}", err=True, fg="red")
+    return typer.Exit(2)
+
+
+@contextmanager
+def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
+    """A client for the service that is meant: as told, or the one that runs on the data folder."""
+    import httpx
+
+    from service.client import Client, ProblemError
+
+    url = url or read(data / "url")
+    key = key or read(data / "api-key")
+    if url is None:
+        raise complaint(
+            f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
+        )
+    if key is None:
+        raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
+    try:
+        with Client(url, key) as client:
+            yield client
+    except ProblemError as error:
+        raise complaint(str(error)) from None
+    except httpx.TransportError as error:
+        raise complaint(f"the service at {url} does not answer: {error}") from None
+    except OSError as error:
+        raise complaint(f"{error.strerror}: {error.filename}") from None
+    except UnicodeEncodeError as error:
+        raise complaint(f"an API key has ASCII characters only: {error.object!r}") from None
+
+
+def read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def _no_number(name: str) -> None:
+    """JSON has no NaN and no Infinity, though Python's reader takes them."""
+    raise ValueError(f"{name} is no number in JSON")

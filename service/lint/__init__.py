@@ -1,0 +1,70 @@
+"""What users often get wrong, told from a spec or a setting before anything is trained. Pure.
+
+A finding says what was seen, why it matters, and what to do instead; the thresholds stand beside their
+reasons. None of them fires on a default or a space of the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.catalog import optimizers
+from service.errors import InvalidSpec
+from service.lint.averages import average_rules, rectification_rules
+from service.lint.jobs import JOB_RULES
+from service.lint.ranges import range_rules
+from service.lint.setting import Setting
+from service.lint.sizes import decay_rules, eps_rules, lr_rules
+from service.space import Value
+from service.spec import JobSpec, ResolvedSpec, resolve
+from service.views import LintFinding
+
+SETTING_RULES = (eps_rules, decay_rules, lr_rules, average_rules, rectification_rules, range_rules)
+
+
+def lint(spec: ResolvedSpec) -> list[LintFinding]:
+    """Of a whole job: its budget and schedule, and each of its optimizers."""
+    found = [finding for rule in JOB_RULES for finding in rule(spec)]
+    for i, chosen in enumerate(spec.optimizers):
+        setting = Setting(
+            entry=optimizers.optimizer(chosen.name),
+            values=chosen.default,
+            searched=chosen.searched,
+            field=f"optimizers.{i}",
+            steps=spec.steps,
+            schedule=spec.schedule,
+        )
+        found += [finding for rule in SETTING_RULES for finding in rule(setting)]
+    return found
+
+
+def lint_job(spec: JobSpec) -> list[LintFinding]:
+    """Of a spec as it was written; one that is refused is a finding of its own."""
+    try:
+        return lint(resolve(spec))
+    except InvalidSpec as error:
+        return [refused(error)]
+
+
+def lint_setting(name: str, config: Mapping[str, Value], *, steps: int | None = None) -> list[LintFinding]:
+    """Of one whole setting (scalars, as a space has them) for a run of so many steps.
+
+    Raises:
+        UnknownName: the catalog has no such optimizer.
+    """
+    setting = Setting(optimizers.optimizer(name), config, searched={}, field="config", steps=steps)
+    return [finding for rule in SETTING_RULES for finding in rule(setting)]
+
+
+def refused(error: InvalidSpec) -> LintFinding:
+    """The error as a finding."""
+    nearest = None if error.nearest is None else f"did you mean {error.nearest!r}?"
+    allowed = None if error.allowed is None else f"allowed: {error.allowed}"
+    return LintFinding(
+        code=error.code,
+        severity="error",
+        field=error.field,
+        what=error.detail,
+        why="the service refuses it",
+        instead=nearest or allowed or "change it",
+    )

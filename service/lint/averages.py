@@ -1,0 +1,114 @@
+"""Averages that are too short or too long for the run, and rectification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from service.lint.setting import Setting
+from service.views import LintFinding
+
+RECTIFIED_STEPS = 20
+"""A run of so few steps is one of SGD's steps and of ones shortened to less than a tenth."""
+
+UNRECTIFIED = 0.5
+"""Where the last step is shortened by more than that, the run has seen little of its learning rate."""
+
+NEVER_ADAPTIVE = 2 / 3
+"""Up to this beta2 rectification never lets the denominator in."""
+
+LONG_WARMUP = 0.1
+"""Of the budget; with rectification, which is a warm-up itself, more than that is two of them."""
+
+NOISY_BETA2 = 0.8
+"""The denominator averages fewer than 5 squares."""
+
+
+def average_rules(setting: Setting) -> Iterator[LintFinding]:
+    beta1, beta2 = setting.number("beta1"), setting.number("beta2")
+    if beta1 is not None and beta2 is not None and setting.entry.steps == "normalized":
+        chosen = setting.chosen("beta1") is not None or setting.chosen("beta2") is not None
+        if chosen and beta1 >= math.sqrt(beta2):
+            yield setting.finding(
+                "beta2_below_beta1",
+                "beta2",
+                f"beta1 = {beta1:g} is not below sqrt(beta2) = {math.sqrt(beta2):.4g}",
+                "the denominator then forgets faster than the momentum, so that old gradients are divided by "
+                "squares without them; Adam is known to converge for beta1 < sqrt(beta2) and a large beta2 "
+                "(Zhang et al. 2022, arXiv 2208.09632)",
+                "raise beta2 (0.999), or lower beta1",
+            )
+        elif setting.chosen("beta2") is not None and beta2 < NOISY_BETA2:
+            yield setting.finding(
+                "beta2_noisy",
+                "beta2",
+                f"beta2 = {beta2:g} averages {1 / (1 - beta2):.1f} squares",
+                "with so few the step goes by the sign of the last gradients, whose noise is not "
+                "averaged out",
+                "0.9 to 0.999",
+                severity="note",
+            )
+    late = setting.entry.uncorrected
+    rate = None if late is None else setting.chosen(late)
+    if late is None or rate is None or setting.steps is None or rate == setting.entry.default[late]:
+        return
+    if setting.steps * (1 - rate) < 1:
+        yield setting.finding(
+            "average_longer_than_run",
+            late,
+            f"{late} = {rate:g} averages {1 / (1 - rate):,.0f} steps, and the run has {setting.steps:,}",
+            f"its bias towards 0 is not corrected: the first step is {1 / math.sqrt(1 - rate):.0f} times "
+            "lr, and the run ends before that is over",
+            f"a lower {late}, or adam with beta1 = 0, which corrects it",
+        )
+
+
+def rectification_rules(setting: Setting) -> Iterator[LintFinding]:
+    entry, beta2, steps = setting.entry, setting.number("beta2"), setting.steps
+    switched = entry.rectified == "switch" and setting.values.get("rectify") is True
+    if beta2 is None or not (switched or entry.rectified == "always"):
+        return
+    name = "rectify" if switched else "beta2"
+    if setting.chosen("beta2") is not None and beta2 <= NEVER_ADAPTIVE:
+        yield setting.finding(
+            "rectify_never_adaptive",
+            "beta2",
+            f"at beta2 = {beta2:g} rectification never ends",
+            "up to beta2 = 2/3 the average is too short for the variance that it corrects: every step is "
+            "SGD's",
+            "beta2 of 0.9 or more, or adam",
+        )
+        return
+    warmup = 0.0 if setting.schedule is None else setting.schedule.warmup
+    if warmup > (0.0 if switched else LONG_WARMUP):
+        yield setting.finding(
+            "warmup_and_rectify",
+            name,
+            f"the schedule warms up over {warmup:.0%} of the budget, and rectification warms up as well",
+            "rectification is a warm-up of some 2 / (1 - beta2) steps (Ma and Yarats 2021, arXiv "
+            "1910.04209): the two multiply",
+            "one of them",
+            severity="note",
+        )
+    if steps is None:
+        return
+    share = rectification(beta2, steps)
+    fixed_lr = "lr" not in setting.searched
+    if steps <= RECTIFIED_STEPS or (share < UNRECTIFIED and (fixed_lr or switched)):
+        yield setting.finding(
+            "rectify_throttles",
+            name,
+            f"after its {steps:,} steps rectification still shortens steps to {share:.2f} of lr",
+            "the first 5 steps are SGD's and the rest begin at a few hundredths (beta2 = 0.999): on a "
+            "short run it is rectification that sets the step, not lr",
+            "rectify off with a warm-up, a lower beta2, or more steps",
+        )
+
+
+def rectification(beta2: float, step: int) -> float:
+    """What RAdam multiplies the step with (Liu et al. 2020, arXiv 1908.03265); 0 where it takes SGD's."""
+    limit = 2 / (1 - beta2) - 1
+    rho = limit - 2 * step * beta2**step / (1 - beta2**step)
+    if rho <= 5:
+        return 0.0
+    return math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))

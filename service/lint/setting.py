@@ -1,0 +1,65 @@
+"""The setting or the space of one optimizer, as the rules on it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from service.catalog.optimizers import OptimizerEntry
+from service.space import Dimension, Float, Value
+from service.trials import Schedule
+from service.views import LintFinding
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An optimizer's hyperparameters: all `values`, and the ranges of those that are `searched`."""
+
+    entry: OptimizerEntry
+    values: Mapping[str, Value]
+    searched: Mapping[str, Dimension]
+    field: str
+    steps: int | None = None
+    schedule: Schedule | None = None
+
+    def number(self, name: str) -> float | None:
+        """The value of a numeric hyperparameter that the optimizer has."""
+        value = self.values.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def chosen(self, name: str) -> float | None:
+        """That value, where somebody chose it: it is fixed, or not the catalog's."""
+        given = name not in self.searched or self.values.get(name) != self.entry.default.get(name)
+        return self.number(name) if given else None
+
+    def range(self, name: str) -> Float | None:
+        dimension = self.searched.get(name)
+        return dimension if isinstance(dimension, Float) else None
+
+    def at(self, name: str) -> str:
+        """Where the value stands in the spec."""
+        if not self.searched and "." not in self.field:
+            return f"{self.field}.{name}"
+        return f"{self.field}.{'default' if name in self.searched else 'space'}.{name}"
+
+    def finding(
+        self,
+        code: str,
+        name: str,
+        what: str,
+        why: str,
+        instead: str,
+        *,
+        severity: Literal["warning", "note"] = "warning",
+        ranged: bool = False,
+    ) -> LintFinding:
+        field = f"{self.field}.space.{name}" if ranged else self.at(name)
+        return LintFinding(
+            code=code,
+            severity=severity,
+            field=field,
+            what=f"{self.entry.name}: {what}",
+            why=why,
+            instead=instead,
+        )

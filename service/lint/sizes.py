@@ -1,0 +1,174 @@
+"""Values whose size belongs to another optimizer: eps, weight decay, learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from service.lint.setting import Setting
+from service.space import Float
+from service.translations.denominators import accumulated, floor
+from service.views import LintFinding
+
+BELIEF_FLOOR = 1e-3
+"""Above typical entries of a gradient: AdaBelief with a higher floor is mostly SGD with momentum."""
+
+BELIEF_EPS = 1e-5
+"""Its floor is 0.1 at beta2 = 0.999: a range that goes above is on the scale of Adam's eps."""
+
+TINY_EPS = 1e-12
+"""Below it an eps outside the root does nothing for entries whose squares underflow in float32 (1e-19)."""
+
+LARGE_EPS = 1e-2
+"""From it on Adam is close to SGD with momentum, and a learning rate above 0.1 may be meant."""
+
+NORMALIZED_LR, RAW_LR = 0.1, 1e-3
+"""A normalized step moves each param by about lr: 0.1 is the size of the params. SGD's steps are lr times the
+gradient, whose entries are 1e-2 or less: with 1e-3 they are a hundredth of Adam's."""
+
+COUPLED_DECAY, DECOUPLED_DECAY = 1e-1, 1e-4
+"""A coupled decay is added to gradients of 1e-2 or less, on params of about 0.1; a decoupled one shrinks the
+params by lr * decay a step: with lr = 1e-3 that is 1e-7."""
+
+FORGETTING = 1e-2
+"""A decay of that share a step forgets the params within 100 steps."""
+
+
+def eps_rules(setting: Setting) -> Iterator[LintFinding]:
+    eps, searched = setting.chosen("eps"), setting.range("eps")
+    if setting.entry.floor == "accumulated":
+        yield from _accumulating_eps(setting, eps, searched)
+        return
+    ranged = searched is not None and searched.high < TINY_EPS
+    tiny = searched.high if searched is not None and ranged else eps
+    if tiny is not None and tiny < TINY_EPS:
+        yield setting.finding(
+            "eps_of_adabelief",
+            "eps",
+            f"eps = {tiny:.3g} is AdaBelief's size",
+            "this optimizer adds eps outside the root, once: where the squares of a gradient underflow "
+            "(entries below 1e-19 in float32) nothing else keeps the step bounded",
+            "keep 1e-8; AdaBelief's default of 1e-16 has the floor of 3e-7",
+            ranged=ranged,
+        )
+    lr = setting.number("lr")
+    if eps is not None and eps >= LARGE_EPS and lr is not None and setting.entry.steps == "normalized":
+        beta1 = setting.number("beta1") or 0.0
+        yield setting.finding(
+            "eps_makes_sgd",
+            "eps",
+            f"eps = {eps:.3g} is above most gradients",
+            "the denominator is then about a constant, and the optimizer SGD with momentum of learning "
+            f"rate {lr * (1 - beta1) / eps:.3g} (Choi et al. 2019, arXiv 1910.05446)",
+            "where that is meant, tune lr / eps, or use sgd, which has half the state",
+            severity="note",
+        )
+
+
+def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | None) -> Iterator[LintFinding]:
+    beta2 = setting.number("beta2") or 0.0
+    if searched is not None and searched.high > BELIEF_EPS:
+        yield setting.finding(
+            "eps_of_adam",
+            "eps",
+            f"eps is searched up to {searched.high:.3g}, as Adam's",
+            "it is added under the root at every step and adds up: at beta2 = 0.999 the floor is 32 "
+            f"times its root, {math.sqrt(searched.high / 1e-3):.3g} at that end, where every step is "
+            "SGD's",
+            "search 1e-17 to 1e-6, whose floors are 1e-7 to 3e-2",
+            ranged=True,
+        )
+    if eps is None:
+        return
+    lowest = floor(setting.entry, {"eps": eps, "beta1": 0.9, "beta2": beta2})
+    if lowest < BELIEF_FLOOR:
+        return
+    yield setting.finding(
+        "eps_of_adam",
+        "eps",
+        f"eps = {eps:.3g} makes a floor of {lowest:.3g} under the denominator",
+        "AdaBelief adds eps under the root at every step, where it adds up to eps / (1 - beta2); above "
+        "most gradients it makes SGD with momentum of it (which the authors' 1e-8 for CIFAR does: Zhuang "
+        "et al. 2020)",
+        f"the floor of Adam's 1e-8 is eps = {accumulated(1e-8, beta2):.3g}; the usual 1e-16 (the square "
+        f"of Adam's) has {floor(setting.entry, {'eps': 1e-16, 'beta1': 0.9, 'beta2': beta2}):.2g}. Keep "
+        "it if SGD is meant",
+    )
+
+
+def decay_rules(setting: Setting) -> Iterator[LintFinding]:
+    decay, searched = setting.chosen("weight_decay"), setting.range("weight_decay")
+    if setting.entry.decay == "coupled":
+        for value, ranged in ((decay, False), (searched.low if searched else None, True)):
+            if value is not None and value > (COUPLED_DECAY / 10 if ranged else COUPLED_DECAY):
+                yield setting.finding(
+                    "decay_of_adamw",
+                    "weight_decay",
+                    f"weight_decay {'from ' if ranged else ''}{value:.3g} is the size of a decoupled one",
+                    "here it is coupled: added to the gradient, which it outweighs at this size",
+                    "use adamw, or 1e-7 to 1e-2 (Loshchilov and Hutter 2019, arXiv 1711.05101)",
+                    ranged=ranged,
+                )
+        return
+    for value, ranged in ((decay, False), (searched.high if searched else None, True)):
+        if value is not None and 0 < value < (DECOUPLED_DECAY * 10 if ranged else DECOUPLED_DECAY):
+            yield setting.finding(
+                "decay_of_adam",
+                "weight_decay",
+                f"weight_decay {'up to ' if ranged else ''}{value:.3g} is the size of a coupled one",
+                "here it is decoupled: a step shrinks the params by lr * weight_decay, which is next to "
+                "nothing",
+                "search 1e-4 to 1 (Loshchilov and Hutter 2019, arXiv 1711.05101)",
+                ranged=ranged,
+            )
+    lr = setting.number("lr") or 0.0
+    if decay is not None and lr * decay > FORGETTING:
+        yield setting.finding(
+            "decay_forgets",
+            "weight_decay",
+            f"lr * weight_decay = {lr * decay:.3g}",
+            "every step shrinks the params by that share: they are forgotten within "
+            f"{1 / (lr * decay):.0f} steps",
+            "lower weight_decay as lr rises: their product counts",
+        )
+
+
+def lr_rules(setting: Setting) -> Iterator[LintFinding]:
+    lr, searched, eps = setting.chosen("lr"), setting.range("lr"), setting.number("eps") or 0.0
+    kind = setting.entry.steps
+    if kind == "normalized" and setting.entry.floor == "accumulated":
+        eps = floor(setting.entry, {"beta1": 0.9, **setting.values})
+    if kind == "normalized" and eps < LARGE_EPS:
+        open_eps = setting.range("eps")
+        if lr is not None and lr > NORMALIZED_LR:
+            high, ranged = lr, False
+        elif searched is not None and searched.low >= NORMALIZED_LR / 10 and open_eps is None:
+            high, ranged = searched.low, True
+        else:
+            return
+        yield setting.finding(
+            "lr_of_sgd",
+            "lr",
+            f"lr {'from ' if ranged else '= '}{high:.3g} is SGD's size",
+            "a step divided by the gradient's own size moves each param by about lr, whatever the "
+            "gradient; params are about 0.1 themselves",
+            f"start at {setting.entry.default['lr']:g}; {setting.entry.space['lr'].allowed()} is searched",
+            ranged=ranged,
+        )
+    if kind == "raw":
+        if lr is not None and lr <= RAW_LR:
+            low, ranged = lr, False
+        elif searched is not None and searched.high <= RAW_LR * 10:
+            low, ranged = searched.high, True
+        else:
+            return
+        yield setting.finding(
+            "lr_of_adam",
+            "lr",
+            f"lr {'up to ' if ranged else '= '}{low:.3g} is Adam's size",
+            "SGD's step is lr times the gradient, whose entries are 1e-2 or less: a step of Adam's "
+            "length needs a learning rate that is larger by as much",
+            f"start at {setting.entry.default['lr']:g}; {setting.entry.space['lr'].allowed()} is searched",
+            severity="warning" if ranged else "note",
+            ranged=ranged,
+        )

@@ -1,0 +1,19 @@
+"""The linter over HTTP: what users often get wrong, before anything is submitted."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from service.lint import lint as findings_of
+from service.routes.body import json_only
+from service.spec import JobSpec, resolve
+from service.views import LintReport
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+
+@router.post("/lint", dependencies=[Depends(json_only)])
+def lint(spec: JobSpec) -> LintReport:
+    """Say what users often get wrong in a spec. Nothing is submitted; a spec that a job may not have is
+    refused as it would be there."""
+    return LintReport(findings=findings_of(resolve(spec)))

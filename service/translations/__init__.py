@@ -1,0 +1,80 @@
+"""Settings of one optimizer as the nearest ones of another, with how near that is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from service.catalog import optimizers
+from service.errors import InvalidSpec
+from service.space import Value
+from service.translations.denominators import Assumed, Exactness, Translated
+from service.translations.rules import RULES
+
+MEANING: Mapping[Exactness, str] = {
+    "exact": "exact: the same bits",
+    "rounding": "exact up to the last bits",
+    "limit": "the same in a limit that this setting is close to",
+    "approximate": "approximate",
+}
+"""What each degree of exactness says, nearest first."""
+
+
+def translate(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
+    """`config` of the optimizer `source` as the nearest one of `target`: directly where a rule says how,
+    else by way of others; the worst step decides how exact the whole is.
+
+    Raises:
+        UnknownName: the catalog has no such optimizer.
+        InvalidSpec: no rule leads from one to the other.
+    """
+    first, last = optimizers.optimizer(source), optimizers.optimizer(target)
+    path = _path(first.name, last.name)
+    found = Translated(dict(config), "exact", ())
+    degrees = list(MEANING)
+    for here, there in pairwise(path):
+        step = RULES[here, there](found.config, assumed)
+        found = Translated(
+            config=step.config,
+            exactness=max(found.exactness, step.exactness, key=degrees.index),
+            why=(*found.why, *step.why),
+            warnings=(*found.warnings, *step.warnings),
+            free=found.free | step.free,
+        )
+    beyond = tuple(
+        f"{name} {value:.3g} is not what {last.name} may have: {last.limits(name).allowed()}"
+        for name, value in found.config.items()
+        if not last.limits(name).contains(value)
+    )
+    why, warnings = (tuple(dict.fromkeys(said)) for said in (found.why, found.warnings))
+    return replace(found, path=path, why=why, warnings=(*warnings, *beyond))
+
+
+def _path(source: str, target: str) -> tuple[str, ...]:
+    paths: list[tuple[str, ...]] = [(source,)]
+    seen = {source}
+    for path in paths:
+        if path[-1] == target:
+            return path
+        for here, there in RULES:
+            if here == path[-1] and there not in seen:
+                seen.add(there)
+                paths.append((*path, there))
+    known = sorted({name for pair in RULES for name in pair})
+    untold = target if source in known else source
+    raise InvalidSpec(
+        f"no setting of {target} is near one of {source}: {UNTOLD[untold]}",
+        field="target" if untold == target else "source",
+        value=untold,
+        allowed=known,
+    )
+
+
+UNTOLD: Mapping[str, str] = {
+    "adagrad": "Adagrad divides by the root of the sum of all squares so far, so its steps fall with the "
+    "length of the run, which other optimizers leave to the schedule",
+    "lamb": "LAMB scales the step of each tensor by the norm of its params, so one learning rate of it "
+    "is another one of theirs for every tensor",
+}
+"""Why an optimizer of the catalog has no rule."""

@@ -1,0 +1,278 @@
+"""`python -m workers.rerun report.json`: trains a reported config again, and judges what comes of it.
+
+First on the confirm seeds of the report, by the executor that trained them: the same bits on a like machine.
+On another one the last bit of a product differs, and training near the edge of stability amplifies that; such
+a run still agrees where it differs from the reported one by at most TOLERANCE of the spread between seeds,
+which moves no conclusion that rests on that spread.
+
+Then on new seeds, which nobody could have chosen. If the reported runs were typical, all N new values lie in
+
+    mean +- t(1 - 0.05 / (2 N), n - 1) * s * sqrt(1 + 1 / n)
+
+of the n reported ones with probability 95 % or more: Student's prediction interval for one future value,
+made simultaneous for N of them by Bonferroni (Hahn and Meeker 1991, Statistical Intervals, section 4.8).
+A new run that diverged lies outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.catalog import tasks
+from service.environment import Environment
+from service.errors import InvalidReport
+from service.evidence.reading import read_report
+from service.evidence.recommend import shown
+from service.evidence.report import RecordedTrial, Report
+from service.evidence.stats import mean, mean_estimate
+from service.seeds import trial_seeds
+from service.states import Phase
+from service.trials import TrialPlan, TrialResult
+from workers import workload
+from workers.engine import Unwatched
+from workers.jobs import EXECUTORS, training_environment
+
+TOLERANCE = 0.1
+"""In standard deviations between the reported seeds."""
+
+ALPHA = 0.05
+
+NEW = "rerun"
+"""What the new seeds are for: no job ever derives such seeds, so they are fresh for every report."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Repeated(_Frozen):
+    """One confirm seed of the report, trained again; a value is null where the run diverged."""
+
+    seed: int
+    reported: float | None
+    again: float | None
+    outcome: Literal["same bits", "within tolerance", "differs"]
+
+
+class New(_Frozen):
+    seed: int = Field(description="from 0: the seeds derive from the spec's and from this number")
+    value: float | None
+    inside: bool
+
+
+class Rerun(_Frozen):
+    job_id: str
+    optimizer: str
+    executor: str
+    metric: str
+    statement: str
+    holds: bool
+    repeated: list[Repeated]
+    tolerance: float | None = Field(
+        description="the most that a repeated value may differ; null with one seed"
+    )
+    interval: tuple[float, float] | None = Field(description="for all new values; null with one reported run")
+    new: list[New]
+    unlike: list[str] = Field(description="where this machine is not the one that trained the report")
+
+
+def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
+    """Trains the recommended config on its confirm seeds and on `new_seeds` new ones.
+
+    Raises:
+        InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device.
+    """
+    trials = _confirmed(report)
+    device = report.job.queue
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
+    torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
+    torch.backends.cudnn.deterministic = True
+    plans = [trial.plan for trial in trials]
+    more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
+    built = workload.build(report.spec.workload, device=device)
+    results = EXECUTORS[report.job.executor]().run(built, [*plans, *more], Unwatched())
+    return _judged(report, trials, results[: len(plans)], results[len(plans) :], training_environment(device))
+
+
+def _confirmed(report: Report) -> list[RecordedTrial]:
+    """The confirm runs of what is recommended, by seed."""
+    found = report.recommendation
+    own = [
+        trial
+        for trial in report.trials
+        if trial.plan.phase is Phase.CONFIRM
+        and trial.plan.label == found.optimizer
+        and trial.result is not None
+        and shown(trial.plan.optimizer, trial.plan.config) == found.config
+    ]
+    if not own:
+        raise InvalidReport(
+            f"the report has no confirm runs of what it recommends ({found.optimizer}); see whichopt verify",
+            field="recommendation.config",
+        )
+    if report.job.executor not in EXECUTORS:
+        raise InvalidReport(
+            f"the report was trained by {report.job.executor!r}, which this version does not have",
+            field="job.executor",
+            value=report.job.executor,
+            allowed=list(EXECUTORS),
+        )
+    return sorted(own, key=lambda trial: trial.plan.number)
+
+
+def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:
+    return like.model_copy(
+        update={"number": number, "seeds": trial_seeds(report.spec.seed, NEW, number), "rungs": ()}
+    )
+
+
+# -- judged --------------------------------------------------------------------------------------------
+
+
+def _judged(
+    report: Report,
+    trials: Sequence[RecordedTrial],
+    again: Sequence[TrialResult],
+    new: Sequence[TrialResult],
+    here: Environment,
+) -> Rerun:
+    task = tasks.task(report.spec.workload.task)
+    reported = [trial.result for trial in trials if trial.result is not None]
+    values = [result.value for result in reported if result.value is not None]
+    tolerance = None if len(values) < 2 else TOLERANCE * _spread(values)
+    repeated = [
+        Repeated(
+            seed=trial.plan.number,
+            reported=before.value,
+            again=after.value,
+            outcome=_outcome(before, after, tolerance),
+        )
+        for trial, before, after in zip(trials, reported, again, strict=True)
+    ]
+    interval = prediction_interval(values, len(new)) if new else None
+    judged = [
+        New(seed=number, value=result.value, inside=_inside(result.value, interval))
+        for number, result in enumerate(new)
+    ]
+    holds = all(one.outcome != "differs" for one in repeated) and all(one.inside for one in judged)
+    places = {trial.environment for trial in trials if trial.environment is not None}
+    unlike = [said for place in sorted(places) for said in report.environments[place].unlike(here)]
+    return Rerun(
+        job_id=report.job.id,
+        optimizer=report.recommendation.optimizer,
+        executor=report.job.executor,
+        metric=task.metric,
+        statement=_statement(repeated, judged, interval, holds=holds),
+        holds=holds,
+        repeated=repeated,
+        tolerance=tolerance,
+        interval=interval,
+        new=judged,
+        unlike=list(dict.fromkeys(unlike)),
+    )
+
+
+def prediction_interval(values: Sequence[float], future: int) -> tuple[float, float] | None:
+    """Where `future` further values all lie with probability 1 - ALPHA or more; None from fewer than two."""
+    if len(values) < 2:
+        return None
+    from scipy.special import stdtrit
+
+    reach = -float(stdtrit(len(values) - 1, ALPHA / (2 * future))) * _spread(values)
+    reach *= math.sqrt(1 + 1 / len(values))
+    return mean(values) - reach, mean(values) + reach
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The standard deviation."""
+    return mean_estimate(values).error * math.sqrt(len(values))
+
+
+def _inside(value: float | None, interval: tuple[float, float] | None) -> bool:
+    return value is not None and (interval is None or interval[0] <= value <= interval[1])
+
+
+def _outcome(
+    before: TrialResult, after: TrialResult, tolerance: float | None
+) -> Literal["same bits", "within tolerance", "differs"]:
+    """Seconds aside, all that a run gave must be the same for the bits to be."""
+    if before.model_copy(update={"seconds": 0.0}) == after.model_copy(update={"seconds": 0.0}):
+        return "same bits"
+    if before.value is None or after.value is None or tolerance is None:
+        return "differs"
+    return "within tolerance" if abs(before.value - after.value) <= tolerance else "differs"
+
+
+def _statement(
+    repeated: Sequence[Repeated],
+    new: Sequence[New],
+    interval: tuple[float, float] | None,
+    *,
+    holds: bool,
+) -> str:
+    same = sum(one.outcome == "same bits" for one in repeated)
+    near = sum(one.outcome == "within tolerance" for one in repeated)
+    said = f"Of {len(repeated)} confirm runs trained again {same} gave the same bits"
+    said += f" and {near} the same within the tolerance" if near else ""
+    if new and interval is not None:
+        inside = sum(one.inside for one in new)
+        said += (
+            f"; of {len(new)} new seeds {inside} lie within the interval {interval[0]:.4g} to "
+            f"{interval[1]:.4g} that the reported runs predict for all of them"
+        )
+    return f"{'It holds' if holds else 'It does not hold'}: {said[0].lower()}{said[1:]}."
+
+
+# -- the command ---------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.rerun", description="Train a report's recommended config again."
+    )
+    parser.add_argument("file", type=Path, help="a report: its JSON or its page")
+    parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    try:
+        found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
+    except InvalidReport as error:
+        sys.stderr.write(f"whichopt: {error.detail}\n")
+        return 2
+    sys.stdout.write(f"{found.model_dump_json(indent=2)}\n" if options.json else _table(found))
+    return 0 if found.holds else 1
+
+
+def _table(found: Rerun) -> str:
+    lines = [f"{found.optimizer}, test {found.metric}, executor {found.executor}", ""]
+    lines.append(f"{'seed':>8}  {'reported':>12}  {'again':>12}")
+    lines += [
+        f"{one.seed:>8}  {_number(one.reported):>12}  {_number(one.again):>12}  {one.outcome}"
+        for one in found.repeated
+    ]
+    lines += [
+        f"{f'new {one.seed}':>8}  {'':>12}  {_number(one.value):>12}  {'inside' if one.inside else 'outside'}"
+        for one in found.new
+    ]
+    lines += ["", found.statement]
+    if found.unlike and any(one.outcome != "same bits" for one in found.repeated):
+        lines.append("This is not the machine that trained the report:")
+        lines += [f"  {said}" for said in found.unlike]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.6g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
