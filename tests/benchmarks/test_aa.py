@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from benchmarks.aa_pool import DIGITS, Pool, Setting, Study, key, load, save
 from benchmarks.aa_rules import RULES, Entrants, least
 from service.evidence.confirmed import read_confirmed
 from service.seeds import derive, trial_seeds
+from service.space import Config
 from service.states import Origin, Phase, TrialState
 from service.trials import Point, Trial, TrialPlan, TrialResult
 from workers.study import next_round
@@ -62,7 +65,7 @@ def made_up(seed: int, luck: float = 0.05) -> Pool:
     groups, runs = [], {}
     default = like.config
 
-    def on_fresh_seeds(config: aa_pool.Config, center: float) -> None:
+    def on_fresh_seeds(config: Config, center: float) -> None:
         own = center + by_seed + random.normal(0, 0.02, FRESH)
         runs[key(config)] = tuple(result([v + 0.5, v], v) for v in own.tolist())
 
@@ -196,7 +199,8 @@ def test_bounds_have_their_closed_forms() -> None:
     assert clopper_pearson(0, 100) == pytest.approx((0, 1 - 0.025 ** (1 / 100)))
     assert clopper_pearson(100, 100) == pytest.approx((0.025 ** (1 / 100), 1))
     low, high = clopper_pearson(50, 1000)
-    assert (low, high) == (pytest.approx(0.0373, abs=1e-4), pytest.approx(0.0654, abs=1e-4))
+    assert low == pytest.approx(0.0373, abs=1e-4)
+    assert high == pytest.approx(0.0654, abs=1e-4)
 
 
 def test_the_jackknife_sees_what_the_units_of_a_pool_decide() -> None:
@@ -252,8 +256,12 @@ def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
     class Counted(_here):
         def __init__(self, count: int, prepare: object, *arguments: object) -> None:
             super().__init__(count, prepare, *arguments)
-            train = self.answer
-            self.answer = lambda plans: trained.extend(plans) or train(plans)
+            self.train = self.answer
+            self.answer = self.counted
+
+        def counted(self, plans: list[TrialPlan]) -> object:
+            trained.extend(plans)
+            return self.train(plans)
 
     monkeypatch.setattr(aa_pool, "trainers", Counted)
     file = tmp_path / "pool.part"
@@ -284,7 +292,7 @@ class _here:  # noqa: N801
 
     def __init__(self, _count: int, prepare: object, *arguments: object) -> None:
         assert callable(prepare)
-        self.answer = prepare(*arguments)
+        self.answer: Callable[[Any], object] = prepare(*arguments)
 
     def __enter__(self) -> _here:
         return self
@@ -292,7 +300,7 @@ class _here:  # noqa: N801
     def __exit__(self, *_: object) -> None:
         """Nothing was started."""
 
-    def map(self, things: list[Part], heard: object) -> None:
+    def map(self, things: Sequence[Any], heard: object) -> None:
         assert callable(heard)
         for number, thing in enumerate(things):
             heard(number, self.answer(thing))
