@@ -41,6 +41,25 @@ SETTING = Setting(
 )
 
 
+class _here:  # noqa: N801
+    """Judges or trains in this process, where the real thing starts others."""
+
+    def __init__(self, _count: int, prepare: object, *arguments: object) -> None:
+        assert callable(prepare)
+        self.answer: Callable[[Any], object] = prepare(*arguments)
+
+    def __enter__(self) -> _here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was started."""
+
+    def map(self, things: Sequence[Any], heard: object) -> None:
+        assert callable(heard)
+        for number, thing in enumerate(things):
+            heard(number, self.answer(thing))
+
+
 def made_up(seed: int, luck: float = 0.05) -> Pool:
     """Studies whose configs differ by `luck`, on seeds that move all of them alike and each a little."""
     random = np.random.default_rng(seed)
@@ -285,22 +304,3 @@ def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
     trained.clear()
     assert aa_pool.build(tiny, file, sys.stderr).values == pool.values
     assert len(trained) == 2
-
-
-class _here:  # noqa: N801
-    """Judges or trains in this process, where the real thing starts others."""
-
-    def __init__(self, _count: int, prepare: object, *arguments: object) -> None:
-        assert callable(prepare)
-        self.answer: Callable[[Any], object] = prepare(*arguments)
-
-    def __enter__(self) -> _here:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing was started."""
-
-    def map(self, things: Sequence[Any], heard: object) -> None:
-        assert callable(heard)
-        for number, thing in enumerate(things):
-            heard(number, self.answer(thing))
