@@ -31,8 +31,8 @@ from benchmarks.aa_rules import RULES, Entrants
 from service.evidence.recommend import recommend
 from service.evidence.stats import ALPHA
 
-OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, optimizer verdict, all seeds at once"
-CONFIG, CONFIG_WRONG = "whichopt, config verdict names one", "whichopt, config verdict names a worse one"
+OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, the same without stages"
+CONFIG, CONFIG_WRONG = "whichopt, config verdict", "whichopt, config verdict: a worse one"
 METHODS = (OPTIMIZER, OPTIMIZER_FIXED, *RULES, CONFIG, CONFIG_WRONG)
 
 
