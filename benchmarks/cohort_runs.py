@@ -172,17 +172,17 @@ def _nll(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> float
 # -- the spaces, as a user of Optuna writes them ---------------------------------------------------------
 
 
-def suggested(trial: Trial, chosen: ResolvedOptimizer) -> Config:
-    """The config that `trial` suggests from the optimizer's space."""
+def suggested(trial: Trial, chosen: ResolvedOptimizer, prefix: str = "") -> Config:
+    """The config that `trial` suggests from the optimizer's space; `prefix` goes before its names."""
     params: dict[str, Value] = {}
     for name, known in distributions(chosen.searched).items():
         match known:
             case FloatDistribution():
-                params[name] = trial.suggest_float(name, known.low, known.high, log=known.log)
+                params[name] = trial.suggest_float(prefix + name, known.low, known.high, log=known.log)
             case IntDistribution():
-                params[name] = trial.suggest_int(name, known.low, known.high, log=known.log)
+                params[name] = trial.suggest_int(prefix + name, known.low, known.high, log=known.log)
             case CategoricalDistribution():
-                picked = trial.suggest_categorical(name, known.choices)
+                picked = trial.suggest_categorical(prefix + name, known.choices)
                 assert picked is not None
                 params[name] = picked
     return configured(chosen, params)

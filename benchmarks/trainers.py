@@ -1,0 +1,126 @@
+"""Processes that wait, warm, for things to train; whoever is free gets the next.
+
+    with trainers(2, stacked, spec.model_dump_json()) as crew:
+        crew.feed(source, sink)
+
+Each process has one torch thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from benchmarks.cohort_crew import SPAWN
+from service.spec import ResolvedSpec
+from service.trials import TrialPlan, TrialResult
+from workers import workload
+from workers.engine import Unwatched
+from workers.engine.stacked import StackedExecutor
+
+Thing = TypeVar("Thing")
+Answer = TypeVar("Answer")
+Cohort = list[TrialPlan]
+
+
+class Trainers(Generic[Thing, Answer]):
+    """Processes that answer one thing at a time."""
+
+    def __init__(self, connections: Sequence[Connection]) -> None:
+        self._idle = list(connections)
+        self.count = len(self._idle)
+
+    def feed(self, source: Callable[[], Thing | None], sink: Callable[[Thing, Answer], None]) -> None:
+        """Hands out what `source` gives until that is None, and each answer to `sink`; then all are in.
+
+        Raises:
+            EOFError: a process ended before its time; its error is on stderr.
+        """
+        busy: dict[Any, Thing] = {}
+        while True:
+            while self._idle and (thing := source()) is not None:
+                connection = self._idle.pop()
+                connection.send(thing)
+                busy[connection] = thing
+            if not busy:
+                return
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                answer: Answer = ready.recv()
+                self._idle.append(ready)
+                sink(busy.pop(ready), answer)
+
+    def everyone(self, things: Sequence[Thing]) -> None:
+        """Makes each process answer all of `things`, and drops the answers."""
+        for connection in self._idle:
+            for thing in things:
+                connection.send(thing)
+        for connection in self._idle:
+            for _ in things:
+                connection.recv()
+
+    def map(self, things: Sequence[Thing], heard: Callable[[int, Answer], None]) -> None:
+        """Hands out all of `things`; `heard` gets the number of each with its answer, as they come."""
+        left = iter(range(len(things)))
+        taken: dict[int, int] = {}
+
+        def source() -> Thing | None:
+            number = next(left, None)
+            if number is None:
+                return None
+            taken[id(things[number])] = number
+            return things[number]
+
+        self.feed(source, lambda thing, answer: heard(taken[id(thing)], answer))
+
+
+Crew = Trainers[Any, Any]
+
+
+@contextmanager
+def trainers(count: int, prepare: Callable[..., Callable[[Any], Any]], *arguments: Any) -> Iterator[Crew]:
+    """`count` processes, each of which has called `prepare(*arguments)` and answers by what that returned."""
+    connections, processes = [], []
+    for _ in range(count):
+        ours, theirs = SPAWN.Pipe()
+        process = SPAWN.Process(target=_member, args=(theirs, prepare, arguments), daemon=True)
+        process.start()
+        theirs.close()
+        connections.append(ours)
+        processes.append(process)
+    try:
+        for connection in connections:
+            connection.recv()
+        yield Trainers(connections)
+    finally:
+        for connection in connections:
+            connection.close()
+        for process in processes:
+            process.join(timeout=10)
+            if process.is_alive():
+                process.kill()
+
+
+def _member(
+    connection: Connection, prepare: Callable[..., Callable[[Any], Any]], arguments: Sequence[Any]
+) -> None:
+    torch.set_num_threads(1)
+    answer = prepare(*arguments)
+    connection.send("ready")
+    while True:
+        try:
+            thing = connection.recv()
+        except EOFError:
+            return
+        connection.send(answer(thing))
+
+
+def stacked(spec_json: str) -> Callable[[Cohort], list[TrialResult]]:
+    """In a process: trains cohorts of that spec's workload as a worker does, with the stacked executor."""
+    built = workload.build(ResolvedSpec.model_validate_json(spec_json).workload)
+    executor = StackedExecutor()
+    return lambda plans: executor.run(built, plans, Unwatched())
