@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+import torch
+
 from service.evidence.recommend import recommend
 from service.evidence.report import JobFacts, RecordedTrial, Report, evidence
 from service.spec import JobSpec, resolve
@@ -32,6 +34,7 @@ SPEC: dict[str, Any] = {
 def trained_report() -> Report:
     """The report of SPEC; trained once a process."""
     spec = resolve(JobSpec.model_validate(SPEC))
+    torch.set_num_threads(1)  # as a worker's process has, whatever the process of this test had before
     trials: list[RecordedTrial] = []
     while (following := next_round(spec, trials, executor="stacked")) is not None:
         for plans in following.cohorts:
