@@ -31,7 +31,7 @@ SPEC = {
     "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
     "batch_size": 32,
     "executor": "stacked",
-    "kernels": "torch",
+    "kernels": "torch",  # so that jobs can be compared, whatever else is done on the machine meanwhile
 }
 
 
