@@ -230,9 +230,9 @@ def _configs(
     return found
 
 
-def ask(study: optuna.Study, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
-    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, even
-    where the sampler has found all of them at once."""
+def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, and
+    a sampler that finds all of them at once needs that only once."""
     if any(known.single() for known in space.values()):
         return study.ask(space).params  # without asking the sampler, which is not made for such
     sampler, number = study.sampler, study.ask().number  # known to the sampler as under way from here on
