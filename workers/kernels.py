@@ -24,8 +24,8 @@ COMPILE_S = 20.0
 """What it takes to compile a kernel, on a slow core."""
 
 SAVED_SHARE = 0.1
-"""Of the time of a step, what a compiled kernel saves at least on dense networks: a third of a stacked step
-is the optimizer's, and of that it saves half or more. Convolutions leave the optimizer less."""
+"""Of the time of a step, what a compiled kernel saves at least: on dense networks it is a fifth to a third,
+and convolutions leave the optimizer less."""
 
 WORTH = 3.0
 """How often the time that it saves must make up for the time that it takes, as either may be misjudged."""
