@@ -24,7 +24,7 @@ from torch import Tensor
 import adabelief.functional as functional
 from adabelief.functional import Coefficients, apply_
 
-__all__ = ["Kernel", "cache_folder", "kernel"]
+__all__ = ["Kernel", "cache_folder", "is_kept", "kernel"]
 
 Kernel = Callable[[list[Tensor]], object]
 """The update of vectors: theta, g, m, s, s_max where there is one, and the coefficients as one tensor."""
@@ -51,6 +51,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adabelief"
 
 
+def is_kept(dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool) -> bool:
+    """Whether ``kernel``, asked for the same, finds one on this machine and has nothing to compile."""
+    if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type != "cpu":
+        return False
+    return _kept_at(_example(dtype, moment_dtype, device, amsgrad)).exists()
+
+
 @cache
 def kernel(
     dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool
@@ -72,9 +79,7 @@ def kernel(
     """
     if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type == "meta":
         return None
-    example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
-    example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
-    example += [torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
+    example = _example(dtype, moment_dtype, device, amsgrad)
     try:
         return _ahead_of_time(example) if device.type == "cpu" else _just_in_time(example)
     except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
@@ -91,6 +96,14 @@ def kernel(
         return None
 
 
+def _example(
+    dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool
+) -> list[Tensor]:
+    example = [torch.zeros(8, dtype=dtype, device=device) for _ in range(2)]
+    example += [torch.ones(8, dtype=moment_dtype, device=device) for _ in range(3 if amsgrad else 2)]
+    return [*example, torch.ones(len(Coefficients._fields), dtype=moment_dtype, device=device)]
+
+
 def _just_in_time(example: list[Tensor]) -> Kernel:
     compiled = torch.compile(_Update(amsgrad=len(example) == 6), dynamic=True, fullgraph=True)
     with warnings.catch_warnings():
@@ -100,7 +113,7 @@ def _just_in_time(example: list[Tensor]) -> Kernel:
 
 
 def _ahead_of_time(example: list[Tensor]) -> Kernel:
-    path = cache_folder() / f"{_fingerprint(example)}.pt2"
+    path = _kept_at(example)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # To a file of its own first: of processes that compile at once, none sees half of another's.
@@ -138,6 +151,10 @@ def _compile(example: list[Tensor], path: Path) -> None:
             )
         except RuntimeError:  # a compiler that is older than the CPU
             inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=settings)
+
+
+def _kept_at(example: list[Tensor]) -> Path:
+    return cache_folder() / f"{_fingerprint(example)}.pt2"
 
 
 def _fingerprint(example: list[Tensor]) -> str:

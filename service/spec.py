@@ -113,6 +113,12 @@ class _Common(_Strict):
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     executor: Literal["auto", "solo", "stacked"] = "auto"
+    kernels: Literal["auto", "torch", "compiled"] = Field(
+        default="auto",
+        description="what optimizers that have a compiled kernel of their own step by; settled before the "
+        "first round: compiled, on CPUs, where the kernel is there already or the job is long enough to pay "
+        "for it",
+    )
     seed: int = Field(default=0, ge=0, lt=2**53)
 
 
@@ -171,7 +177,12 @@ class ResolvedSpec(_Common):
 
     @property
     def training(self) -> Training:
-        return Training(batch_size=self.batch_size, schedule=self.schedule, clip_norm=self.clip_norm)
+        return Training(
+            batch_size=self.batch_size,
+            schedule=self.schedule,
+            clip_norm=self.clip_norm,
+            compiled=self.kernels == "compiled",
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ class Training(_Frozen):
     batch_size: int = Field(ge=1)
     schedule: Schedule
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    compiled: bool = Field(default=False, description="whether optimizers step by compiled kernels")
 
 
 class Seeds(_Frozen):

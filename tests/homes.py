@@ -40,6 +40,7 @@ SPEC: dict[str, Any] = {
     "optimizers": ["adabelief", "sgd"],
     "budget": {"trials": 8, "replicates": 2, "epochs": 20, "confirm_seeds": 3},
     "seed": 7,
+    "kernels": "torch",  # so that jobs can be compared, whatever else is done on the machine meanwhile
 }
 
 

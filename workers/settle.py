@@ -10,7 +10,7 @@ import torch
 from service.db.jobs import Planning
 from service.spec import ResolvedSpec
 from service.trials import TrialPlan
-from workers import pace, workload
+from workers import kernels, pace, workload
 from workers.engine.probe import choose, costs
 from workers.study import next_round
 from workers.workload import Workload
@@ -18,8 +18,8 @@ from workers.workload import Workload
 
 @dataclass(frozen=True)
 class Settlement:
-    """`spec` is the job's own, where nothing of it was left to settle; `probe` is what a step of one trial
-    took, by executor, where that settled the executor."""
+    """`spec` is the job's own, where nothing of it was left to settle: the kernels, and what its minutes come
+    to. `probe` is what a step of one trial took, by executor, where that settled the executor."""
 
     executor: str
     probe: dict[str, float]
@@ -36,19 +36,29 @@ def settle(planned: Planning) -> Settlement:
         BudgetTooShort: the minutes do not suffice for the least of searches.
     """
     spec = planned.spec
-    executor = planned.executor or (None if spec.executor == "auto" else spec.executor)
-    open_minutes = spec.budget.timed and spec.budget.settled is None
-    if executor is not None and not open_minutes:
-        return Settlement(executor, {}, spec)
-    plans = _first_plans(spec)
+    if planned.executor is not None:
+        return Settlement(planned.executor, {}, spec)
     here = planned.queue == "cpu" or torch.cuda.is_available()
-    built = workload.build(spec.workload, device=planned.queue if here else "cpu")
+    executor: str = spec.executor
     probe: dict[str, float] = {}
-    if executor is None:
-        choice = choose(built, plans, measured=here)
+
+    def built() -> Workload:
+        return workload.build(spec.workload, device=planned.queue if here else "cpu")
+
+    def step_seconds() -> dict[str, float]:
+        plans = _first_plans(spec)
+        if probe:
+            return {plan.optimizer: probe[executor] for plan in plans}
+        return {name: cost.step for name, cost in costs(built(), plans, executor).items()}
+
+    if executor == "auto":
+        choice = choose(built(), _first_plans(spec), measured=here)
         executor, probe = choice.executor, choice.seconds
-    if open_minutes:
-        spec = _minutes(spec, built, plans, executor, planned.workers)
+    spec = kernels.settle(
+        spec, on_cpu=planned.queue == "cpu", workers=planned.workers, step_seconds=step_seconds
+    )
+    if spec.budget.timed and spec.budget.settled is None:
+        spec = _minutes(spec, built(), _first_plans(spec), executor, planned.workers)
     return Settlement(executor, probe, spec)
 
 

@@ -226,8 +226,22 @@ def _configs(
         if number == 0:
             found.append((chosen.default, Origin.DEFAULT))
         else:
-            found.append((to_config(chosen, study.ask(space).params), origin))
+            found.append((to_config(chosen, ask(study, space)), origin))
     return found
+
+
+def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, and
+    a sampler that finds all of them at once needs that only once."""
+    if any(known.single() for known in space.values()):
+        return study.ask(space).params  # without asking the sampler, which is not made for such
+    sampler, number = study.sampler, study.ask().number  # known to the sampler as under way from here on
+    trial = study.get_trials(deepcopy=False)[number]
+    together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
+    return {
+        name: together[name] if name in together else sampler.sample_independent(study, trial, name, known)
+        for name, known in space.items()
+    }
 
 
 def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]:

@@ -38,6 +38,7 @@ class OptimizerEntry:
     `target` is where its class is imported from; `fixed` are arguments that are not searched;
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
     `faster` are arguments that make the same step take less time, so that only workers need them;
+    `compiled` are those in their place that make it a kernel that a compiler has to make first, if any do;
     `stacked` is how the rows of a stack of trials take their steps (`workers.engine.steps.STEPS`);
     `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
     round the last few entries of a tensor otherwise);
@@ -62,6 +63,7 @@ class OptimizerEntry:
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     faster: Mapping[str, Value] = field(default_factory=dict)
+    compiled: Mapping[str, Value] = field(default_factory=dict)
     stacked: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -155,6 +157,7 @@ OPTIMIZERS = (
         },
         fixed={"decoupled_weight_decay": True},
         faster={"fused": "torch"},
+        compiled={"fused": True},
         stacked="columns",
         joinable=False,
         packed=BETAS,

@@ -71,11 +71,13 @@ def _job(name: str, **choice: Any) -> JobSpec:
 def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
     kind = optimizers.optimizer_class(entry.target)
     assert issubclass(kind, Optimizer)
-    optimizer = optimizers.build(entry.name, entry.default, [torch.nn.Parameter(torch.zeros(2))])
-    assert type(optimizer) is kind
-    (group,) = optimizer.param_groups
-    for argument, value in {**entry.arguments(entry.default), **entry.fixed, **entry.faster}.items():
-        assert group[argument] == value
+    for compiled, faster in ((False, entry.faster), (True, {**entry.faster, **entry.compiled})):
+        params = [torch.nn.Parameter(torch.zeros(2))]
+        optimizer = optimizers.build(entry.name, entry.default, params, compiled=compiled)
+        assert type(optimizer) is kind
+        (group,) = optimizer.param_groups
+        for argument, value in {**entry.arguments(entry.default), **entry.fixed, **faster}.items():
+            assert group[argument] == value
 
 
 @every_optimizer

@@ -24,7 +24,8 @@ from service.spec import JobSpec, resolve
 from service.states import JobState, TrialState
 from service.trials import TrialPlan, TrialResult
 from service.views import JobView, Recommendation
-from workers import jobs
+from tests.adabelief.inputs import needs_compiler
+from workers import jobs, kernels
 from workers.engine import Cancelled, State, Watch
 from workers.workload import Workload
 
@@ -34,6 +35,7 @@ SPEC = {
     "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
     "batch_size": 32,
     "executor": "stacked",
+    "kernels": "torch",  # so that jobs can be compared, whatever else is done on the machine meanwhile
 }
 
 
@@ -421,20 +423,42 @@ def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> N
     assert (last.executor, last.probe) == (first.executor, first.probe)
 
 
-def test_a_job_is_the_same_by_either_executor_trial_by_trial(context: jobs.Context) -> None:
+@needs_compiler
+def test_the_kernels_are_settled_before_the_first_round_and_kept(
+    context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is on the machine later on."""
+    there = kernels.Compiled(is_kept=lambda: True, works=lambda: True)
+    monkeypatch.setattr(kernels, "COMPILED", {"adabelief.AdaBelief": there})
+    job_id, uid = submit(context, kernels="auto")
+    assert view(context, uid).spec.kernels == "auto"
+    jobs.plan_round(context, job_id)
+    assert view(context, uid).spec.kernels == "compiled"
+    monkeypatch.setattr(kernels, "COMPILED", {})
+    answer_all(context)
+    with context.store.read() as tx:
+        record = tx.records.of_job(uid)
+    assert record is not None
+    assert view(context, uid).spec.kernels == "compiled"
+    assert all(trial.plan.training.compiled for trial in record.trials)
+
+
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("compiled", marks=needs_compiler)])
+def test_a_job_is_the_same_by_either_executor_trial_by_trial(kernels: str, context: jobs.Context) -> None:
     """On digits and mlp, where the kernels of a stack agree with those of one network."""
     found = []
     for executor in jobs.EXECUTORS:
         job_id, uid = submit(
             context,
             executor=executor,
+            kernels=kernels,
             workload={"dataset": {"name": "digits"}, "model": {"name": "mlp"}},
             optimizers=["adabelief", "sgd", "radam"],
             budget={"trials": 3, "replicates": 1, "epochs": 2, "confirm_seeds": 3},
         )
         bell(context).rung = [("plan", job_id)]
         answer_all(context)
-        assert view(context, uid).executor == executor
+        assert (view(context, uid).executor, view(context, uid).spec.kernels) == (executor, kernels)
         found.append((sorted(results_of(context, job_id), key=str), timeless(conclusion(context, uid))))
     assert found[0] == found[1]
 

@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from adabelief.compiled import kernel
+from service.catalog.optimizers import OPTIMIZERS, OptimizerEntry, optimizer
 from service.space import Categorical, Config, Float, Int
+from tests.adabelief.inputs import needs_compiler
 from workers.engine import optimizers
 from workers.engine.steps import BLOCK, JOINED, STEPS, ColumnSteps, KernelSteps, Row, Steps
 
@@ -22,8 +24,6 @@ SHAPES = {
     "in-pieces": [(BLOCK // 64, 130), (BLOCK + 3,)],
 }
 """Of params: several rows fit a block; two do; not one does."""
-
-every_optimizer = pytest.mark.parametrize("entry", OPTIMIZERS, ids=lambda entry: entry.name)
 
 
 def _config(entry: OptimizerEntry, draw: np.random.Generator) -> Config:
@@ -76,21 +76,26 @@ class _Alone:
     """The real classes over params of their own."""
 
     def __init__(
-        self, entry: OptimizerEntry, starts: Sequence[Sequence[Tensor]], configs: Sequence[Config]
+        self,
+        entry: OptimizerEntry,
+        starts: Sequence[Sequence[Tensor]],
+        configs: Sequence[Config],
+        *,
+        compiled: bool = False,
     ) -> None:
         self.params = [[nn.Parameter(start.clone()) for start in row] for row in starts]
         self.optimizers = [
-            optimizers.build(entry.name, config, params)
+            optimizers.build(entry.name, config, params, compiled=compiled)
             for config, params in zip(configs, self.params, strict=True)
         ]
         self.lrs = [float(config["lr"]) for config in configs]
 
     def step(self, grads: Sequence[Sequence[Tensor]], shares: Sequence[float]) -> None:
-        for i, optimizer in enumerate(self.optimizers):
-            optimizer.param_groups[0]["lr"] = self.lrs[i] * shares[i]
+        for i, own in enumerate(self.optimizers):
+            own.param_groups[0]["lr"] = self.lrs[i] * shares[i]
             for param, grad in zip(self.params[i], grads[i], strict=True):
                 param.grad = grad.clone()
-            optimizer.step()
+            own.step()
 
 
 def _gradients(shapes: Sequence[tuple[int, ...]], rows: int, seed: int) -> Iterator[list[list[Tensor]]]:
@@ -114,17 +119,32 @@ def _same(stacked: _Stacked, alone: _Alone) -> None:
             assert torch.equal(found, wanted.detach())
 
 
+every_way = pytest.mark.parametrize(
+    ("entry", "compiled"),
+    [
+        *[pytest.param(entry, False, id=entry.name) for entry in OPTIMIZERS],
+        *[
+            pytest.param(entry, True, id=f"{entry.name}-compiled", marks=needs_compiler)
+            for entry in OPTIMIZERS
+            if entry.compiled
+        ],
+    ],
+)
+
+
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
-@every_optimizer
-def test_every_row_steps_as_its_class(entry: OptimizerEntry, shapes: list[tuple[int, ...]]) -> None:
+@every_way
+def test_every_row_steps_as_its_class(
+    entry: OptimizerEntry, compiled: bool, shapes: list[tuple[int, ...]]
+) -> None:
     """With configs of their own, a learning rate that moves, one that is 0 on the way, and a break after
     which rows leave."""
     draw = np.random.default_rng(0)
     configs = [entry.default, *(_config(entry, draw) for _ in range(6))]
     generator = torch.Generator().manual_seed(1)
     starts = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in configs]
-    stacked, alone = _Stacked(starts), _Alone(entry, starts, configs)
-    steps = STEPS[entry.stacked](entry, configs, stacked.rows, [])
+    stacked, alone = _Stacked(starts), _Alone(entry, starts, configs, compiled=compiled)
+    steps = STEPS[entry.stacked](entry, configs, stacked.rows, [], compiled=compiled)
     gradients = _gradients(shapes, len(configs), seed=2)
     for number in range(9):
         shares = [0.0 if number == 4 and i == 2 else 1 - 0.1 * number for i in range(len(configs))]
@@ -135,7 +155,8 @@ def test_every_row_steps_as_its_class(entry: OptimizerEntry, shapes: list[tuple[
     kept = [1, 2, 5]
     states = copy.deepcopy(steps.states())
     left = _Stacked([stacked.rows[i].params for i in kept])
-    steps = STEPS[entry.stacked](entry, [configs[i] for i in kept], left.rows, [states[i] for i in kept])
+    own = [configs[i] for i in kept], left.rows, [states[i] for i in kept]
+    steps = STEPS[entry.stacked](entry, *own, compiled=compiled)
     for name in ("params", "optimizers", "lrs"):
         setattr(alone, name, [getattr(alone, name)[i] for i in kept])
     for grads in (next(gradients)[:3] for _ in range(3)):
@@ -149,6 +170,37 @@ def test_steps_that_spare_the_class() -> None:
     ways = {entry.name: STEPS[entry.stacked] for entry in OPTIMIZERS}
     assert ways["adabelief"] is ColumnSteps
     assert {ways[name] for name in ("sgd", "adam", "adamw")} == {KernelSteps}
+
+
+@needs_compiler
+def test_a_compiled_row_is_a_call_of_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or one for each param, where joining the gradients would be another trip to memory; without a kernel,
+    what the class does then."""
+    entry = optimizer("adabelief")
+    run = kernel(torch.float32, torch.float32, torch.device("cpu"), False)
+    assert run is not None
+    calls: list[int] = []
+
+    def counted(tensors: list[Tensor]) -> None:
+        calls.append(tensors[0].numel())
+        run(tensors)
+
+    monkeypatch.setattr("adabelief.compiled.kernel", lambda *_: counted)
+    wanted = {"small": [118, 118], "in-pieces": [2048 * 130, BLOCK + 3] * 2}
+    for name, sizes in wanted.items():
+        stacked = _Stacked([[torch.ones(shape) for shape in SHAPES[name]] for _ in range(2)])
+        steps = STEPS[entry.stacked](entry, [entry.default] * 2, stacked.rows, [], compiled=True)
+        calls.clear()
+        stacked.step(steps, next(_gradients(SHAPES[name], 2, seed=1)), [1.0, 1.0])
+        assert calls == sizes
+    monkeypatch.setattr("adabelief.compiled.kernel", lambda *_: None)
+    starts = [[torch.ones(shape) for shape in SHAPES["small"]] for _ in range(2)]
+    stacked, alone = _Stacked(starts), _Alone(entry, starts, [entry.default] * 2)
+    steps = STEPS[entry.stacked](entry, [entry.default] * 2, stacked.rows, [], compiled=True)
+    grads = next(_gradients(SHAPES["small"], 2, seed=1))
+    stacked.step(steps, grads, [1.0, 1.0])
+    alone.step(grads, [1.0, 1.0])
+    _same(stacked, alone)
 
 
 def test_a_row_that_is_lost_harms_no_other() -> None:

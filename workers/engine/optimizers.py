@@ -14,10 +14,16 @@ from service.catalog import optimizers
 from service.space import Value
 
 
-def build(name: str, config: Mapping[str, Value], params: Iterable[Tensor]) -> Optimizer:
-    """The optimizer that the catalog has as `name`, set as `config` says, over `params`."""
+def build(
+    name: str, config: Mapping[str, Value], params: Iterable[Tensor], *, compiled: bool = False
+) -> Optimizer:
+    """The optimizer that the catalog has as `name`, set as `config` says, over `params`.
+
+    `compiled` says whether it steps by a compiled kernel, where it has one.
+    """
     entry = optimizers.optimizer(name)
-    arguments: dict[str, Any] = {**entry.arguments(config), **entry.fixed, **entry.faster}
+    faster = {**entry.faster, **entry.compiled} if compiled else entry.faster
+    arguments: dict[str, Any] = {**entry.arguments(config), **entry.fixed, **faster}
     return optimizer_class(entry.target)(params, **arguments)
 
 

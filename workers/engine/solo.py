@@ -130,7 +130,9 @@ class _Learner:
         self.player = player
         self.model = model
         self.params = [model.get_parameter(name) for name in player.params]
-        self.optimizer = optimizers.build(plan.optimizer, plan.config, self.params)
+        self.optimizer = optimizers.build(
+            plan.optimizer, plan.config, self.params, compiled=plan.training.compiled
+        )
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.clip_norm = plan.training.clip_norm
         self.carry: Carry = {}

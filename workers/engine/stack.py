@@ -156,13 +156,18 @@ class _Learners:
     def _grouped(self, states: Sequence[State]) -> list[tuple[int, int, Steps]]:
         """The optimizers of consecutive rows: the first row, the row after the last, how they step."""
         groups = []
-        for name, found in groupby(range(len(self.plans)), key=lambda row: self.plans[row].optimizer):
+        for (name, compiled), found in groupby(range(len(self.plans)), key=self._way):
             rows, entry = list(found), optimizer(name)
             configs = [self.plans[row].config for row in rows]
             own = [states[row] for row in rows] if states else []
-            steps = STEPS[entry.stacked](entry, configs, [self._row(row) for row in rows], own)
+            tensors = [self._row(row) for row in rows]
+            steps = STEPS[entry.stacked](entry, configs, tensors, own, compiled=compiled)
             groups.append((rows[0], rows[-1] + 1, steps))
         return groups
+
+    def _way(self, row: int) -> tuple[str, bool]:
+        plan = self.plans[row]
+        return plan.optimizer, plan.training.compiled
 
     def _row(self, row: int) -> Row:
         return Row(

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief import compiled as compiled_kernels
 from adabelief import native
 from adabelief.functional import Coefficients, apply_, coefficients, columns
 from adabelief.leaves import Kind
+from adabelief.paths import coefficient_columns
 from service.catalog.optimizers import OptimizerEntry
 from service.space import Config
 from workers.engine import State, optimizers
@@ -66,11 +68,17 @@ class ClassSteps:
     """
 
     def __init__(
-        self, entry: OptimizerEntry, configs: Sequence[Config], rows: Sequence[Row], states: Sequence[State]
+        self,
+        entry: OptimizerEntry,
+        configs: Sequence[Config],
+        rows: Sequence[Row],
+        states: Sequence[State],
+        *,
+        compiled: bool = False,
     ) -> None:
         self.joined = entry.joinable
         self.optimizers = [
-            _over(entry.name, config, row, joined=self.joined)
+            _over(entry.name, config, row, joined=self.joined, compiled=compiled)
             for config, row in zip(configs, rows, strict=True)
         ]
         for optimizer, state in zip(self.optimizers, states, strict=False):
@@ -95,9 +103,15 @@ class KernelSteps(ClassSteps):
     """torch's fused kernels, on the state that the classes have made in their own first step."""
 
     def __init__(
-        self, entry: OptimizerEntry, configs: Sequence[Config], rows: Sequence[Row], states: Sequence[State]
+        self,
+        entry: OptimizerEntry,
+        configs: Sequence[Config],
+        rows: Sequence[Row],
+        states: Sequence[State],
+        *,
+        compiled: bool = False,
     ) -> None:
-        super().__init__(entry, configs, rows, states)
+        super().__init__(entry, configs, rows, states, compiled=compiled)
         self.make = KERNELS[entry.target]
         self.count = torch.zeros((), device=rows[0].joined_params.device)
         self.kernels: list[Kernel] = []
@@ -126,11 +140,17 @@ class ColumnSteps:
     """AdaBelief's, by the functions that its class calls: rows as matrices and hyperparameters as columns.
 
     As many rows at once as stay in a core's cache; where one is more than that, it goes piece by piece, with
-    numbers for hyperparameters.
+    numbers for hyperparameters. Its compiled kernel takes a row at once, or a param of one that is larger.
     """
 
     def __init__(
-        self, entry: OptimizerEntry, configs: Sequence[Config], rows: Sequence[Row], states: Sequence[State]
+        self,
+        entry: OptimizerEntry,
+        configs: Sequence[Config],
+        rows: Sequence[Row],
+        states: Sequence[State],
+        *,
+        compiled: bool = False,
     ) -> None:
         self.arguments: list[dict[str, Any]] = [{**config, **entry.fixed} for config in configs]
         self.theta, self.g = (_matrix([getattr(row, name) for row in rows]) for name in JOINED)
@@ -139,10 +159,14 @@ class ColumnSteps:
         for i, state in enumerate(states):
             self.m[i], self.s[i], self.t = state["m"], state["s"], state["t"]
         self.kind: Kind = (self.theta.dtype, self.m.dtype, self.theta.device, False)
+        self.run = compiled_kernels.kernel(*self.kind) if compiled else None
         self.height = BLOCK // self.theta.shape[1]
         self.joined = self.height > 0
-        self.work = self.theta.new_empty(max(self.height, 1), min(self.theta.shape[1], BLOCK))
         self.sizes = [param.numel() for param in rows[0].params]
+        if self.run is not None:
+            self.vectors = [self._vectors(row, i) for i, row in enumerate(rows)]
+            return
+        self.work = self.theta.new_empty(max(self.height, 1), min(self.theta.shape[1], BLOCK))
         self.pieces = [] if self.joined else [list(self._pieces(row, i)) for i, row in enumerate(rows)]
         self.blocks = list(self._blocks(len(rows))) if self.joined else []
         self.parts = [list(self._parts(block, i)) for block in self.blocks for i in range(*block)]
@@ -153,6 +177,11 @@ class ColumnSteps:
             coefficients(t=self.t, **{**arguments, "lr": arguments["lr"] * share})
             for arguments, share in zip(self.arguments, shares, strict=True)
         ]
+        if self.run is not None:
+            for vectors, column in zip(self.vectors, coefficient_columns(steps, self.m), strict=True):
+                for tensors in vectors:
+                    self.run([*tensors, column])
+            return
         for start, end in self.blocks:
             self._block(start, steps[start:end])
         for pieces, c in zip(self.pieces, steps, strict=False):
@@ -191,16 +220,22 @@ class ColumnSteps:
 
     def _pieces(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
         """Of row `i`: theta, g, m, s, and memory for the values in between."""
-        tensors = zip(
-            row.params,
-            row.grads,
-            torch.split(self.m[i], self.sizes),
-            torch.split(self.s[i], self.sizes),
-            strict=True,
-        )
-        for parts in tensors:
-            for piece in zip(*(torch.split(part.flatten(), BLOCK) for part in parts), strict=True):
+        for vectors in self._by_param(row, i):
+            for piece in zip(*(torch.split(vector, BLOCK) for vector in vectors), strict=True):
                 yield *piece, self.work[0, : len(piece[0])]
+
+    def _vectors(self, row: Row, i: int) -> list[tuple[Tensor, ...]]:
+        """What of row `i` a compiled kernel takes at once, theta, g, m, s: all of it, where to join the
+        gradients costs less than a call for each param."""
+        if self.joined:
+            return [(self.theta[i], self.g[i], self.m[i], self.s[i])]
+        return list(self._by_param(row, i))
+
+    def _by_param(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
+        """Of row `i`: theta, g, m, s."""
+        moments = (torch.split(x[i], self.sizes) for x in (self.m, self.s))
+        for tensors in zip(row.params, row.grads, *moments, strict=True):
+            yield tuple(x.flatten() for x in tensors)
 
     def states(self) -> list[State]:
         return [{"m": m, "s": s, "t": self.t} for m, s in zip(self.m, self.s, strict=True)]
@@ -285,14 +320,14 @@ STEPS: Mapping[str, Callable[..., Steps]] = {
 JOINED = ("joined_params", "joined_grads")
 
 
-def _over(name: str, config: Config, row: Row, *, joined: bool) -> Optimizer:
+def _over(name: str, config: Config, row: Row, *, joined: bool, compiled: bool) -> Optimizer:
     tensors = [(row.joined_params, row.joined_grads)] if joined else zip(row.params, row.grads, strict=True)
     params = []
     for tensor, grad in tensors:
         param = nn.Parameter(tensor)
         param.grad = grad
         params.append(param)
-    return optimizers.build(name, config, params)
+    return optimizers.build(name, config, params, compiled=compiled)
 
 
 def _matrix(rows: Sequence[Tensor]) -> Tensor:

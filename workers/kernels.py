@@ -1,0 +1,109 @@
+"""Which kernels a job's optimizers step by: torch's own, or those that a compiler has to make first.
+
+A kernel is compiled once for a machine, which takes as long as many a job, and is kept there. So a job has it
+where it is there already, or where the job is long enough to pay for it. The two round differently: which it
+is, is settled once, before the first round, and kept with the spec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+import torch
+
+from adabelief import compiled
+from service.catalog.optimizers import optimizer
+from service.spec import ResolvedOptimizer, ResolvedSpec
+
+log = structlog.get_logger()
+
+COMPILE_S = 20.0
+"""What it takes to compile a kernel, on a slow core."""
+
+SAVED_SHARE = 0.1
+"""Of the time of a step, what a compiled kernel saves at least: on dense networks it is a fifth to a third,
+and convolutions leave the optimizer less."""
+
+WORTH = 3.0
+"""How often the time that it saves must make up for the time that it takes, as either may be misjudged."""
+
+CPU_FLOAT32 = (torch.float32, torch.float32, torch.device("cpu"), False)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An optimizer's kernel for float32 on a CPU: whether it is on this machine, and whether it can be used,
+    which compiles it where it is not."""
+
+    is_kept: Callable[[], bool]
+    works: Callable[[], bool]
+
+
+COMPILED: Mapping[str, Compiled] = {
+    "adabelief.AdaBelief": Compiled(
+        is_kept=lambda: compiled.is_kept(*CPU_FLOAT32),
+        works=lambda: compiled.kernel(*CPU_FLOAT32) is not None,
+    )
+}
+"""By the target of the catalog's entry."""
+
+
+def profiting(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
+    """The job's optimizers that have a compiled kernel."""
+    return [chosen for chosen in spec.optimizers if optimizer(chosen.name).compiled]
+
+
+def settle(
+    spec: ResolvedSpec,
+    *,
+    on_cpu: bool,
+    workers: int,
+    step_seconds: Callable[[], Mapping[str, float]],
+) -> ResolvedSpec:
+    """`spec` with the kernels that its trials use; nothing is compiled but for a job that it pays for.
+
+    Where they were asked for, the compiled ones are settled unless no compiler works, or on a GPU, which they
+    are not for.
+
+    Args:
+        workers: the processes that train the job.
+        step_seconds: what a step of one trial takes by torch's kernels, by optimizer; measured if it matters.
+    """
+    if spec.kernels == "torch":
+        return spec
+    found = {optimizer(chosen.name).target for chosen in profiting(spec)}
+    kernels = [COMPILED[target] for target in sorted(found)]
+    use = on_cpu and bool(kernels)
+    if use and spec.kernels == "auto" and not all(kernel.is_kept() for kernel in kernels):
+        use = _pays(spec, len(kernels) * COMPILE_S, workers, step_seconds)
+    use = use and all(kernel.works() for kernel in kernels)
+    return spec.model_copy(update={"kernels": "compiled" if use else "torch"})
+
+
+def _pays(
+    spec: ResolvedSpec,
+    compiling: float,
+    workers: int,
+    step_seconds: Callable[[], Mapping[str, float]],
+) -> bool:
+    """Whether the compiled kernels shorten the job by much more than the `compiling` that it waits for them.
+
+    Of the trials, those of the search are counted as if none were pruned, and those of confirm not at all.
+    """
+    needed, budget, chosen = WORTH * compiling / SAVED_SHARE, spec.budget, profiting(spec)
+    limits = [budget.max_seconds, None if budget.minutes is None else 60 * budget.minutes]
+    most = min((limit for limit in limits if limit is not None), default=math.inf)
+    if most < needed:
+        return False
+    if budget.trials is None:  # the optimizers get equal seconds
+        stepping = most * len(chosen) / len(spec.optimizers)
+    else:
+        took = step_seconds()
+        a_step_of_each = math.fsum(took[one.name] for one in chosen)
+        stepping = min(most, budget.trials * spec.steps * a_step_of_each / max(1, workers))
+    pays = stepping >= needed
+    log.info("weighed_compiling", stepping_s=round(stepping), needed_s=round(needed), pays=pays)
+    return pays
