@@ -89,7 +89,7 @@ def test_the_page_shows_every_job_with_links(http: TestClient, lite: Store) -> N
     assert f"/v1/jobs/{running}/recommendation" not in answer.text
     assert 'content="5"' in answer.text, "it comes again soon while something runs"
     for href in set(re.findall(r'(?:href|src)="([^"]+)"', answer.text)):
-        # Events follow a running job to its end; a report needs finalists that were trained (test_report_route).
+        # Events follow a running job to its end; a report is of trained finalists (test_report_route).
         if not href.endswith(("/events", "/report")):
             assert http.get(href).status_code == 200, href
 
