@@ -63,8 +63,8 @@ class _Spied:
         self.norms: list[float] = []
         build = optimizers.build
 
-        def spied(*arguments: Any) -> Optimizer:
-            optimizer = build(*arguments)
+        def spied(*arguments: Any, **settings: Any) -> Optimizer:
+            optimizer = build(*arguments, **settings)
             optimizer.register_step_pre_hook(self._note)
             return optimizer
 
