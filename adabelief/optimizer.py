@@ -70,7 +70,7 @@ class AdaBelief(Optimizer):
             to twenty seconds, and keeps the kernel in ``~/.cache/adabelief``. Where there is no compiler it
             warns, and where ``ADABELIEF_COMPILE`` is 0 in the environment it does not: both take torch's own
             kernels where those can do it. ``"torch"``: those from the start, without a compiler; they can do
-            float32 on CPUs, in less than half the time of foreach, and all else is updated as with foreach.
+            float32 on CPUs, and all else is updated as with foreach.
         capturable: whether the step waits for no value of the device, so that a CUDA graph can hold it. The
             counts of steps are then kept on the device, and each tensor is updated by itself.
         differentiable: whether autograd passes through the step, also to a learning rate that is a tensor.

@@ -35,10 +35,17 @@ def crew(count: int, prepare: Callable[..., Callable[[], R]], *arguments: Any) -
     Raises:
         EOFError: a process ended before its time; its error is on stderr.
     """
+    with members(count, _member, prepare, arguments) as connections:
+        yield Crew(connections)
+
+
+@contextmanager
+def members(count: int, target: Callable[..., None], *arguments: Any) -> Iterator[list[Connection]]:
+    """Connections to `count` processes that run `target` over theirs, once each has said that it is ready."""
     connections, processes = [], []
     for _ in range(count):
         ours, theirs = SPAWN.Pipe()
-        process = SPAWN.Process(target=_member, args=(theirs, prepare, arguments), daemon=True)
+        process = SPAWN.Process(target=target, args=(theirs, *arguments), daemon=True)
         process.start()
         theirs.close()
         connections.append(ours)
@@ -46,7 +53,7 @@ def crew(count: int, prepare: Callable[..., Callable[[], R]], *arguments: Any) -
     try:
         for connection in connections:
             connection.recv()
-        yield Crew(connections)
+        yield connections
     finally:
         for connection in connections:
             connection.close()

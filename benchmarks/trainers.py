@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from benchmarks.cohort_crew import SPAWN
+from benchmarks.cohort_crew import members
 from service.spec import ResolvedSpec
 from service.trials import TrialPlan, TrialResult
 from workers import workload
@@ -84,25 +84,8 @@ Crew = Trainers[Any, Any]
 @contextmanager
 def trainers(count: int, prepare: Callable[..., Callable[[Any], Any]], *arguments: Any) -> Iterator[Crew]:
     """`count` processes, each of which has called `prepare(*arguments)` and answers by what that returned."""
-    connections, processes = [], []
-    for _ in range(count):
-        ours, theirs = SPAWN.Pipe()
-        process = SPAWN.Process(target=_member, args=(theirs, prepare, arguments), daemon=True)
-        process.start()
-        theirs.close()
-        connections.append(ours)
-        processes.append(process)
-    try:
-        for connection in connections:
-            connection.recv()
+    with members(count, _member, prepare, arguments) as connections:
         yield Trainers(connections)
-    finally:
-        for connection in connections:
-            connection.close()
-        for process in processes:
-            process.join(timeout=10)
-            if process.is_alive():
-                process.kill()
 
 
 def _member(

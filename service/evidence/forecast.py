@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from service.catalog import tasks
+from service.evidence.analysis.expected import without_replacement
 from service.evidence.confirmed import Confirmed, read_confirmed
 from service.evidence.finalists import Key, finalist_key, finalists
 from service.evidence.outlook import drawn, scaled, winner_chances
 from service.evidence.probability import config_probabilities
-from service.evidence.staging import Look, coming_levels, look_of, settled_at
-from service.evidence.stats import mean
+from service.evidence.staging import Look, look_of, settled_at
+from service.evidence.stats import ALPHA, mean
 from service.evidence.verdicts import config_verdict
 from service.spec import ResolvedSpec
 from service.states import Direction, Phase
@@ -104,10 +105,9 @@ def _extrapolated(losses: Sequence[float], ended: int, left: int, sign: float) -
 
 
 def expected_best(ascending: Sequence[float], k: int) -> float:
-    """The expected least of k of the values, drawn without replacement: sum_i v_(i) C(n-i, k-1) / C(n, k)."""
-    n = len(ascending)
-    total = math.comb(n, k)
-    return math.fsum(value * (math.comb(n - i, k - 1) / total) for i, value in enumerate(ascending, start=1))
+    """The expected least of k of the values, drawn without replacement."""
+    weights = without_replacement(len(ascending), k)
+    return math.fsum(value * weight for value, weight in zip(ascending, weights, strict=True))
 
 
 def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
@@ -127,7 +127,7 @@ def _confirm(
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     pick = confirmed.arms[verdict.pick].label
     further = look.further[0] - look.seeds if look.further else None
-    chances = winner_chances(confirmed, coming_levels(look), spec.margin, seed=spec.seed)
+    chances = winner_chances(confirmed, _coming_levels(look), spec.margin, seed=spec.seed)
     changes, expected = _next_look(spec, confirmed, look, pick) if chances else (None, None)
     return ConfirmForecast(
         seeds=look.seeds,
@@ -144,6 +144,12 @@ def _confirm(
         pick_changes=changes,
         expected_probability_best=expected,
     )
+
+
+def _coming_levels(look: Look) -> list[tuple[int, float]]:
+    """The looks after this one: their seeds, and what each may spend of the config verdict's level."""
+    later = [Look(look.planned, seeds) for seeds in look.further]
+    return [(each.seeds, each.config_level(ALPHA)) for each in later]
 
 
 def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) -> tuple[float, float]:

@@ -4,8 +4,8 @@ The runs that are still to come are drawn from the posterior predictive distribu
 `stats.probability_best` has (Jeffreys' prior): per draw one variance factor, the expected values given it,
 and the runs given both. Every contrast of arms then has the predictive t distribution of a single normal
 sample (Box and Tiao 1973, section 2.4; Spiegelhalter, Freedman and Blackburn 1986, Controlled Clinical Trials
-7: 8-17, use it to decide on stopping). On each draw the verdict is taken as `verdicts.config_verdict` does.
-It decides nothing but when to stop, so the error rates do not rest on it.
+7: 8-17, use it to monitor trials). On each draw the verdict is taken as `verdicts.config_verdict` does.
+Forecasts show it; it decides nothing.
 """
 
 from __future__ import annotations

@@ -37,7 +37,6 @@ from functools import lru_cache
 
 from service.evidence.confirmed import Confirmed, read_confirmed
 from service.evidence.probability import config_probabilities
-from service.evidence.stats import ALPHA
 from service.evidence.verdicts import config_gaps, config_verdict
 from service.spec import Margin, ResolvedSpec
 from service.trials import Trial
@@ -158,9 +157,3 @@ def settled_at(
         reached = f"{pick} is the best with a probability of {probability:.3g}, and the job accepts a risk of"
         return f"{reached} {risk:g}" if 1 - probability <= risk else None
     return None
-
-
-def coming_levels(look: Look) -> list[tuple[int, float]]:
-    """The looks after this one: their seeds, and what each may spend of the config verdict's level."""
-    later = [Look(look.planned, seeds) for seeds in look.further]
-    return [(each.seeds, each.config_level(ALPHA)) for each in later]
