@@ -27,6 +27,17 @@ class Environment(BaseModel):
     cores: int = Field(description="that the process may use")
     threads: int | None = Field(description="torch's, of one training process")
     device: str = Field(description="cpu, or the GPU's name")
+    blas: str | None = Field(
+        default=None, description="torch's library for products of matrices, with its version"
+    )
+    instructions: str | None = Field(
+        default=None, description="the instruction set that torch's own kernels use, as in AVX2"
+    )
+    mkl_cbwr: str | None = Field(
+        default=None,
+        description="MKL's reproducible mode as it was asked for, off without one; null in reports of "
+        "versions that did not record it: their mode is unknown",
+    )
 
     def unlike(self, other: Environment) -> list[str]:
         """Where the two differ in what may move the bits of a result, in words."""
@@ -41,10 +52,18 @@ class Environment(BaseModel):
         """Number of cores aside: each process trains alone, with `threads` of its own."""
         threads = {} if self.threads is None else {"threads": str(self.threads)}
         kept = {name: getattr(self, name) for name in ("python", "os", "machine", "cpu", "device")}
-        return {**self.packages, **kept, **threads}
+        kernels = {name: getattr(self, name) or "unknown" for name in ("blas", "instructions", "mkl_cbwr")}
+        return {**self.packages, **kept, **kernels, **threads}
 
 
-def here(*, device: str = "cpu", threads: int | None = None) -> Environment:
+def here(
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    blas: str | None = None,
+    instructions: str | None = None,
+    mkl_cbwr: str | None = None,
+) -> Environment:
     """This process's environment; what torch would have to be asked for is given."""
     return Environment(
         python=platform.python_version(),
@@ -55,6 +74,9 @@ def here(*, device: str = "cpu", threads: int | None = None) -> Environment:
         cores=_cores(),
         threads=threads,
         device=device,
+        blas=blas,
+        instructions=instructions,
+        mkl_cbwr=mkl_cbwr,
     )
 
 

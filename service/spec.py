@@ -119,6 +119,11 @@ class _Common(_Strict):
         "first round: compiled, on CPUs, where the kernel is there already or the job is long enough to pay "
         "for it",
     )
+    agreement: Literal["auto", "bits", "close"] = Field(
+        default="auto",
+        description="how far a trial's results agree whatever trains beside it: to the last bit, or closely; "
+        "settled before the first round by a probe of the workers' kernels, whatever was asked for but close",
+    )
     seed: int = Field(default=0, ge=0, lt=2**53)
 
 

@@ -57,3 +57,10 @@ class Origin(StrEnum):
 class Direction(StrEnum):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
+
+
+class Agreement(StrEnum):
+    """How far results agree whatever trains beside them: to the last bit, or closely."""
+
+    BITS = "bits"
+    CLOSE = "close"

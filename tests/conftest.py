@@ -17,7 +17,28 @@ import sqlalchemy as sa
 from service.db import Store
 from service.db.migrate import upgrade
 from service.ids import new_uid
+from service.states import Agreement
+from workers import products
 from workers.broker import Broker
+
+# Before a test imports torch: the suite computes as a worker does.
+products.ask_for_reproducible_products()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--any-agreement", action="store_true", help="run tests of bits also if the probe promises none"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test of the promise of `workers.engine.agree` if this machine does not make it."""
+    if item.get_closest_marker("bits") is None or item.config.getoption("--any-agreement"):
+        return
+    from workers.engine.agree import agreement
+
+    if agreement() is Agreement.CLOSE:
+        pytest.skip(f"the kernels here promise no bits ({products.MODE_VARIABLE}={products.mode()})")
 
 
 class Postgres:

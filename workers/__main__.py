@@ -8,6 +8,7 @@ import socket
 
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
+from workers.identity import Identity
 
 
 def main() -> None:
@@ -19,6 +20,9 @@ def main() -> None:
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
 
+    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{socket.gethostname()}", options.queue)
+    own.hand_down()
+
     from workers.app import app
 
     app.worker_main(
@@ -27,7 +31,7 @@ def main() -> None:
             f"--queues={PLAN_QUEUE},{options.queue}",
             "--pool=prefork",
             f"--concurrency={options.processes}",
-            f"--hostname={options.queue}-{new_uid()[-8:]}@{socket.gethostname()}",
+            f"--hostname={own.name}",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

@@ -19,7 +19,9 @@ from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatche
 from service.logs import configure
 from service.reaper import Reaper
 from service.settings import Settings
+from service.states import Agreement
 from workers import allocator
+from workers.identity import identity
 
 PLAN_S = 600
 """How long a planner may take before it is killed."""
@@ -58,6 +60,7 @@ def run_cohort(task: Any, cohort_id: int) -> None:
 def _context(task: Any) -> Any:
     from workers.jobs import Context  # imports torch: in the children only
 
+    _tell_agreement()
     return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
 
 
@@ -79,7 +82,29 @@ def _warm_up(**_: Any) -> None:
     import workers.jobs  # noqa: F401
 
     torch.optim.SGD([torch.zeros(1)])
+    _tell_agreement()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
+
+
+_agreement_told = False
+
+
+def _tell_agreement() -> None:
+    """Write into the worker's row how far results agree in this process, if that has not been done yet."""
+    global _agreement_told
+    own = identity()
+    if own is None or _agreement_told:  # a row without an answer counts as the worse one
+        return
+    from workers.engine.agree import agreement
+
+    answer = agreement(own.queue)
+    try:
+        with _own_store().transaction() as tx:
+            tx.workers.probed(own.name, queue=own.queue, agreement=answer)
+    except OUT_OF_REACH as error:
+        log.warning("agreement_not_told", agreement=answer, error=str(error))  # the next message tries again
+        return
+    _agreement_told = True
 
 
 def _choose_gpu() -> None:
@@ -102,13 +127,19 @@ class Presence(threading.Thread):
         self.worker_name = name
         self.queue = queue
         self.processes = processes
+        self.agreement: Agreement | None = None
         self.ended = threading.Event()
 
     def run(self) -> None:
         while True:
             try:
                 with _own_store().transaction() as tx:
-                    tx.workers.seen(self.worker_name, queue=self.queue, processes=self.processes)
+                    self.agreement = tx.workers.seen(
+                        self.worker_name,
+                        queue=self.queue,
+                        processes=self.processes,
+                        agreement=self.agreement,
+                    )
             except Exception:
                 log.exception("presence_failed")  # and tried again: a worker that is not seen is gone
             if self.ended.wait(settings.worker_alive_s / 3):

@@ -25,16 +25,26 @@ COHORT_LEAST: Mapping[str, int] = {"stacked": 4}
 """Executors whose trials gain from company, and the fewest that are a cohort where a round has more."""
 
 
-def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int) -> list[list[TrialPlan]]:
+COHORT_ALIKE = 8
+"""Trials in a cohort if its size may not depend on the workers: enough to gain from company, and few enough
+that several workers have something to do."""
+
+
+def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int | None) -> list[list[TrialPlan]]:
     """The cohorts of a round, whose trials share their seeds within a group.
 
     Where company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
     optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
+
+    Without `workers` the cut is the same for any number of them: a trial's result that depends on its company
+    then depends on nothing but the spec.
     """
     most, least = COHORT_TRIALS[executor], COHORT_LEAST.get(executor)
     if least is None:
         return [cohort for plans in groups for cohort in _chunks(plans, math.ceil(len(plans) / most))]
     plans = [plan for group in groups for plan in group]
+    if workers is None:
+        return _chunks(plans, math.ceil(len(plans) / COHORT_ALIKE))
     even = workers * math.ceil(len(plans) / (workers * most))
     return _chunks(plans, max(1, min(even, len(plans) // least)))
 

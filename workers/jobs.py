@@ -27,6 +27,7 @@ from workers.engine import Cancelled, Executor
 from workers.engine.solo import SoloExecutor
 from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
+from workers.products import blas, mode
 from workers.settle import settle
 from workers.study import ended_early, next_round
 
@@ -143,7 +144,13 @@ def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
 def training_environment(device: str) -> Environment:
     """What this process trains with."""
     name = torch.cuda.get_device_name() if device == "cuda" else device
-    return here(device=name, threads=torch.get_num_threads())
+    return here(
+        device=name,
+        threads=torch.get_num_threads(),
+        blas=blas(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+        mkl_cbwr=mode(),
+    )
 
 
 def _let_go(context: Context, claim: Claim, heard: Beat) -> bool:

@@ -9,8 +9,10 @@ import torch
 
 from service.db.jobs import Planning
 from service.spec import ResolvedSpec
+from service.states import Agreement
 from service.trials import TrialPlan
 from workers import kernels, pace, workload
+from workers.engine.agree import agreement
 from workers.engine.probe import choose, costs
 from workers.study import next_round
 from workers.workload import Workload
@@ -18,8 +20,8 @@ from workers.workload import Workload
 
 @dataclass(frozen=True)
 class Settlement:
-    """`spec` is the job's own, where nothing of it was left to settle: the kernels, and what its minutes come
-    to. `probe` is what a step of one trial took, by executor, where that settled the executor."""
+    """What was settled: `spec` is the job's own with how far its results agree, the kernels, and what its
+    minutes come to. `probe` is what a step of one trial took, by executor, if that settled the executor."""
 
     executor: str
     probe: dict[str, float]
@@ -54,12 +56,23 @@ def settle(planned: Planning) -> Settlement:
     if executor == "auto":
         choice = choose(built(), _first_plans(spec), measured=here)
         executor, probe = choice.executor, choice.seconds
+    spec = spec.model_copy(update={"agreement": _agreement(planned, here=here).value})
     spec = kernels.settle(
         spec, on_cpu=planned.queue == "cpu", workers=planned.workers, step_seconds=step_seconds
     )
     if spec.budget.timed and spec.budget.settled is None:
         spec = _minutes(spec, built(), _first_plans(spec), executor, planned.workers)
     return Settlement(executor, probe, spec)
+
+
+def _agreement(planned: Planning, *, here: bool) -> Agreement:
+    """How far the job's results agree: closely, if any worker that may train it cannot do better.
+
+    If none is live, this process stands in for them, provided it has the job's device.
+    """
+    if planned.spec.agreement == "close" or (planned.agreement is None and not here):
+        return Agreement.CLOSE
+    return planned.agreement or agreement(planned.queue)
 
 
 def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:

@@ -68,7 +68,8 @@ def next_round(
 
     Args:
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
-            nothing else: a trial's result is a pure function of its plan, whatever shares its cohort.
+            nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
+            is so only closely (`spec.agreement`), they bear on nothing.
         elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
     """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
@@ -82,7 +83,8 @@ def next_round(
         else:
             first = looks(spec.budget.confirm_seeds)[0]
             groups = _confirm(spec, trials, range(min(first, CUT_SHORT_SEEDS) if cut_short else first))
-    return Round(cut(groups, executor, max(1, workers)), cut_short) if groups else None
+    processes = None if spec.agreement == "close" else max(1, workers)
+    return Round(cut(groups, executor, processes), cut_short) if groups else None
 
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:

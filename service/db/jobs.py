@@ -15,7 +15,7 @@ from service.db.trials import Trials
 from service.db.workers import Workers
 from service.ids import new_uid
 from service.spec import ResolvedSpec
-from service.states import CohortState, JobState, Phase, TrialState
+from service.states import Agreement, CohortState, JobState, Phase, TrialState
 from service.trials import Trial, TrialPlan
 from service.views import Recommendation
 
@@ -32,8 +32,9 @@ class Planning:
     """What a planner needs: a job whose last round has ended, and all that is known of it.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
-    `workers` are the processes that were live for the job's queue; `elapsed_s` is the time from the job's
-    first claim to the last of its results.
+    `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
+    on them, None if there are none; `elapsed_s` is the time from the job's first claim to the last of its
+    results.
     """
 
     job_id: int
@@ -46,6 +47,7 @@ class Planning:
     started_at: datetime | None
     elapsed_s: float | None
     workers: int
+    agreement: Agreement | None
     trials: list[Trial]
 
 
@@ -154,6 +156,7 @@ class Jobs:
             started_at=row.started_at,
             elapsed_s=self.elapsed_s(job_id),
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
+            agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
             trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
         )
 

@@ -153,6 +153,7 @@ worker = Table(
     Column("name", String(100), nullable=False, unique=True),
     Column("queue", String(16), nullable=False),
     Column("processes", Integer, nullable=False, server_default="1", comment="cohorts at a time"),
+    Column("agreement", String(8), comment="bits or close, as its processes probed; none before they have"),
     Column("stopping", Boolean, nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
     Column("seen_at", UTCDateTime, nullable=False),

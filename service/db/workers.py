@@ -6,23 +6,59 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from service.db.tables import worker
+from service.states import Agreement
 
 
 class Workers:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
-    def seen(self, name: str, *, queue: str, processes: int = 1) -> None:
-        """Notes that worker `name` lives, which takes work from `queue` for so many processes."""
+    def seen(
+        self, name: str, *, queue: str, processes: int = 1, agreement: Agreement | None = None
+    ) -> Agreement | None:
+        """Note that worker `name` lives, which takes work from `queue` for so many processes.
+
+        Returns how far results agree on it, if its processes have said so. `agreement` is what this gave the
+        last time: a row that was forgotten meanwhile gets it back.
+        """
         now = datetime.now(UTC)
         state = {"queue": queue, "processes": processes, "seen_at": now}
-        known = self.connection.execute(worker.update().where(worker.c.name == name).values(state))
-        if known.rowcount == 0:
-            self.connection.execute(
-                worker.insert().values(name=name, stopping=False, started_at=now, **state)
+        new = self._insert().values(name=name, agreement=agreement, stopping=False, started_at=now, **state)
+        answer = self.connection.scalar(
+            new.on_conflict_do_update(index_elements=["name"], set_=state).returning(worker.c.agreement)
+        )
+        return None if answer is None else Agreement(answer)
+
+    def probed(self, name: str, *, queue: str, agreement: Agreement) -> None:
+        """Notes what a process of worker `name` found of its kernels.
+
+        The row may not be there yet, as processes start before their worker says that it lives. One process
+        that found no agreement speaks for all of its worker.
+        """
+        now = datetime.now(UTC)
+        new = self._insert().values(
+            name=name, queue=queue, agreement=agreement, stopping=False, started_at=now, seen_at=now
+        )
+        kept = sa.case((worker.c.agreement == Agreement.CLOSE, Agreement.CLOSE), else_=agreement)
+        self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"agreement": kept}))
+
+    def agreement(self, queue: str, *, within_s: float) -> Agreement | None:
+        """Return how far results agree on the live workers of a queue; None if no worker is live.
+
+        A worker that has not answered may be of a version that asks for no agreement: it counts as CLOSE.
+        """
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        answers = self.connection.scalars(
+            sa.select(worker.c.agreement).where(
+                worker.c.queue == queue, worker.c.seen_at >= since, worker.c.stopping.is_(False)
             )
+        ).all()
+        if not answers:
+            return None
+        return Agreement.BITS if set(answers) == {Agreement.BITS} else Agreement.CLOSE
 
     def stopping(self, name: str) -> None:
         """Asks the cohorts that `name` runs to be given back at their next tick."""
@@ -52,6 +88,12 @@ class Workers:
         since = datetime.now(UTC) - timedelta(seconds=within_s)
         query = sa.select(worker.c.id).where(worker.c.seen_at >= since, worker.c.name.endswith(f"@{host}"))
         return self.connection.scalar(query.limit(1)) is not None
+
+    def _insert(self) -> postgresql.Insert | sqlite.Insert:
+        """An insert with `on_conflict_do_update`, which only the dialects have."""
+        if self.connection.dialect.name == "postgresql":
+            return postgresql.insert(worker)
+        return sqlite.insert(worker)
 
     def bury(self, older_than_s: float) -> None:
         """Forgets workers that have not been seen for long."""

@@ -84,10 +84,18 @@ def evidence(
     )
 
 
+LATER_FIELDS = {"agreement": "auto"}
+"""Fields of a spec that reports of earlier versions lack, with the value that such a spec is read with."""
+
+
 def raw_sha256(spec: ResolvedSpec, trials: Sequence[RecordedTrial]) -> str:
-    """SHA-256, hex, of the spec and the trials as JSON with sorted keys and no spaces."""
+    """SHA-256, hex, of the spec and the trials as JSON with sorted keys and no spaces.
+
+    A later field at its first value is left out, so that the sum of an earlier report stays what it was.
+    """
+    fields = spec.model_dump(mode="json")
     raw = {
-        "spec": spec.model_dump(mode="json"),
+        "spec": {name: value for name, value in fields.items() if LATER_FIELDS.get(name, ...) != value},
         "trials": [trial.model_dump(mode="json") for trial in trials],
     }
     return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -8,7 +8,7 @@ study_empty         the default stood in                  default_best      tuni
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
-skewed              runs have a long tail to one side
+skewed              runs have a long tail to one side     last_bits          they depend on the company
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def job_warnings(
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
     return [
         *_budget(spec, searched, confirmed, cut_short),
+        *_agreement(spec),
         *_diverged(confirmed),
         *_shape(confirmed),
         *_searches(spec, searched),
@@ -90,6 +91,16 @@ def _budget(
             detail="with 1 study each there is no verdict on optimizers"
             if replicates == 1
             else f"with {replicates} studies each the verdict on optimizers has little power",
+        )
+
+
+def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    if spec.agreement == "close":
+        yield JobWarning(
+            code="last_bits",
+            detail="on the workers of this job the last bits of a result depend on which trials are trained "
+            "beside it; trained again, values may differ a little. On x86 CPUs, workers that are started "
+            "without MKL_CBWR set, or with MKL_CBWR=AUTO, do not have this",
         )
 
 

@@ -265,6 +265,7 @@ def test_the_command_judges_a_kept_pool_and_fails_where_winners_are_false(
     assert aa.main(arguments) == 1
 
 
+@pytest.mark.bits
 def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

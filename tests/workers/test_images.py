@@ -147,6 +147,7 @@ def test_a_stacked_convolution_is_each_networks_own(case: Case, dtype: torch.dty
     agree(module, x, 4 * max(terms, case.outputs * 9, shape[0] * shape[2] * shape[3]), shape)
 
 
+@pytest.mark.bits
 @pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_networks_bits_do_not_depend_on_its_company(case: Case) -> None:
@@ -183,6 +184,7 @@ def check_company(parts: Sequence[nn.Module], x: Tensor, shape: Sequence[int]) -
         assert torch.equal(found[1::2], reference[1::2])
 
 
+@pytest.mark.bits
 @pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_shared_inputs_give_the_bits_of_copies(case: Case) -> None:
@@ -314,6 +316,7 @@ def test_a_whole_network_is_what_it_is_alone(
     agree(module, x, 16 * 13 * image[1] * image[2], (13, 3))
 
 
+@pytest.mark.bits
 @pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("image", IMAGES, ids=str)
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.GELU])

@@ -20,6 +20,7 @@ def report() -> Report:
     return trained_report()
 
 
+@pytest.mark.bits
 def test_a_like_machine_gives_the_same_bits(report: Report) -> None:
     found = rerun(report, new_seeds=3)
     assert {one.outcome for one in found.repeated} == {"same bits"}
@@ -64,6 +65,7 @@ def test_a_report_without_its_runs_cannot_be_run(report: Report) -> None:
         rerun(with_trials(report, report.trials[:1]))
 
 
+@pytest.mark.bits
 def test_the_command_prints_what_it_found(
     report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ def test_gradients_are_those_of_each_network_alone(
                 )
 
 
+@pytest.mark.bits
 @every_workload
 def test_company_changes_no_bit(
     data: DatasetEntry, model: ModelEntry, make_workload: MakeWorkload, make_plan: MakePlan, watch: Any
@@ -156,6 +157,7 @@ def test_trials_that_end_leave_the_stack(
 # -- memory --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize(
     "error",
     [

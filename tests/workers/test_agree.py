@@ -1,0 +1,199 @@
+"""The probe of the kernels, and what follows from its answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import torch
+
+from service.db import Store
+from service.db.tables import cohort, trial
+from service.settings import Settings
+from service.spec import JobSpec, resolve
+from service.states import Agreement
+from tests.workers.test_jobs import Bell, answer_all, bell, conclusion, submit
+from workers import jobs, products, settle
+from workers.cohorts import COHORT_ALIKE
+from workers.engine.agree import agreement
+from workers.study import next_round
+
+COMPANY_TESTS = (
+    "tests/workers/test_stacked.py::test_company_changes_no_bit",
+    "tests/workers/test_images.py::test_a_networks_bits_do_not_depend_on_its_company",
+    "-k=linear or columns",  # the ways of the engine that multiply matrices
+)
+ON_X86_WITH_MKL = products.blas().startswith("mkl") and products.mode() == "AUTO"
+
+
+@pytest.fixture
+def context(store: Store, tmp_path: Path) -> jobs.Context:
+    return jobs.Context(store, Bell(), Settings(blobs=tmp_path / "blobs"), worker_name="w0")
+
+
+def run(code: list[str], mode: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, products.MODE_VARIABLE: mode}
+    return subprocess.run(
+        [sys.executable, *code], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", ["", "AUTO"])
+def test_the_probe_answers_what_the_company_tests_find(mode: str) -> None:
+    """Without MKL's mode the answer differs by CPU; the tests must differ with it, and never without."""
+    probe = "import torch; torch.set_num_threads(1); from workers.engine.agree import agreement; "
+    answered = run(["-c", probe + "print(agreement())"], mode)
+    assert answered.returncode == 0, answered.stderr
+    tested = run(
+        ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--any-agreement", *COMPANY_TESTS], mode
+    )
+    assert tested.returncode in (0, 1), tested.stdout + tested.stderr
+    expected = Agreement.BITS if tested.returncode == 0 else Agreement.CLOSE
+    assert answered.stdout.strip() == expected, tested.stdout[-2000:]
+
+
+@pytest.mark.skipif(not ON_X86_WITH_MKL, reason="torch multiplies by another library, or in another mode")
+def test_mkls_reproducible_mode_gives_the_same_bits() -> None:
+    assert agreement() is Agreement.BITS
+
+
+@pytest.mark.parametrize("module", ["workers.rerun", "workers.jobs", "benchmarks.toy_functions"])
+def test_the_mode_is_asked_for_before_torch_is_imported(module: str) -> None:
+    script = f"""
+import importlib, os, sys
+
+class Onlooker:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("{products.MODE_VARIABLE}"))
+
+sys.meta_path.insert(0, Onlooker())
+importlib.import_module("{module}")
+"""
+    environment = {key: value for key, value in os.environ.items() if key != products.MODE_VARIABLE}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == [products.MODE]
+
+
+@pytest.mark.parametrize("chosen", ["COMPATIBLE", ""])
+def test_what_a_user_has_set_wins(chosen: str) -> None:
+    found = run(["-c", "import os, workers; print(repr(os.environ['MKL_CBWR']))"], chosen)
+    assert found.stdout.strip() == repr(chosen)
+
+
+def test_results_say_what_they_were_multiplied_by() -> None:
+    here = jobs.training_environment("cpu")
+    assert here.mkl_cbwr == products.mode()
+    assert here.blas == products.blas()
+    assert here.instructions == torch.backends.cpu.get_cpu_capability()
+    unknown = here.model_copy(update={"mkl_cbwr": None})
+    assert unknown.unlike(here) == [f"mkl_cbwr: unknown there, {products.mode()} here"]
+    assert here.unlike(here) == unknown.unlike(unknown) == []
+
+
+# -- a job ---------------------------------------------------------------------------------------------
+
+
+def live(store: Store, *answers: Agreement | None) -> None:
+    """Workers that have answered so, one each."""
+    with store.transaction() as tx:
+        for i, one in enumerate(answers):
+            tx.workers.seen(f"w{i}", queue="cpu", processes=2)
+            if one is not None:
+                tx.workers.probed(f"w{i}", queue="cpu", agreement=one)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((Agreement.BITS,), Agreement.BITS),
+        ((Agreement.BITS, Agreement.BITS), Agreement.BITS),
+        ((Agreement.BITS, Agreement.CLOSE), Agreement.CLOSE),
+        ((Agreement.BITS, None), Agreement.CLOSE),  # of a version that does not ask, or not yet
+        ((), None),
+    ],
+)
+def test_a_job_agrees_as_its_worst_live_worker(
+    store: Store, answers: tuple[Agreement | None, ...], expected: Agreement | None
+) -> None:
+    live(store, *answers)
+    with store.transaction() as tx:
+        tx.workers.probed("gone", queue="cpu", agreement=Agreement.CLOSE)
+        tx.workers.stopping("gone")
+        tx.workers.probed("other", queue="cuda", agreement=Agreement.CLOSE)
+        assert tx.workers.agreement("cpu", within_s=60) is expected
+
+
+def test_one_process_speaks_for_its_worker_and_a_forgotten_row_gets_its_answer_back(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.workers.probed("w", queue="cpu", agreement=Agreement.CLOSE)
+        tx.workers.probed("w", queue="cpu", agreement=Agreement.BITS)
+        known = tx.workers.seen("w", queue="cpu", processes=2)
+        assert known is Agreement.CLOSE
+        tx.workers.gone("w")
+        assert tx.workers.agreement("cpu", within_s=60) is None
+        assert tx.workers.seen("w", queue="cpu", processes=2, agreement=known) is Agreement.CLOSE
+
+
+@pytest.mark.parametrize("asked", ["auto", "bits", "close"])
+@pytest.mark.parametrize("answer", Agreement)
+def test_what_is_settled_is_the_probes_answer_unless_less_was_asked_for(
+    context: jobs.Context,
+    asked: str,
+    answer: Agreement,
+) -> None:
+    live(context.store, answer)
+    job_id, _ = submit(context, agreement=asked)
+    with context.store.read() as tx:
+        planned = tx.jobs.planning(job_id, alive_s=60)
+    assert planned is not None
+    expected = "close" if asked == "close" else answer.value
+    assert settle.settle(planned).spec.agreement == expected
+
+
+@pytest.mark.parametrize("answer", Agreement)
+def test_a_job_that_agrees_closely_says_so_and_is_cut_by_its_spec_alone(
+    context: jobs.Context, answer: Agreement
+) -> None:
+    live(context.store, answer)
+    job_id, uid = submit(context)
+    bell(context).plan(job_id)
+    answer_all(context)
+    warned = {warning.code for warning in conclusion(context, uid).warnings}
+    assert ("last_bits" in warned) == (answer is Agreement.CLOSE)
+    with context.store.read() as tx:
+        job = tx.views.job(uid, alive_s=60)
+        sizes = tx.connection.execute(
+            sa.select(cohort.c.round, sa.func.count())
+            .join(trial, trial.c.cohort_id == cohort.c.id)
+            .where(cohort.c.job_id == job_id)
+            .group_by(cohort.c.id)
+        ).all()
+    assert job is not None
+    assert job.spec.agreement == answer.value
+    last_round = max(round_ for round_, _ in sizes)
+    assert [size for round_, size in sizes if round_ == last_round] == (
+        [6, 6, 6] if answer is Agreement.CLOSE else [9, 9]
+    )
+
+
+def test_the_number_of_workers_cuts_no_cohort_of_a_job_that_agrees_closely() -> None:
+    body = {"workload": {"dataset": "wine", "model": "linear"}, "budget": {"trials": 60}}
+    spec = resolve(JobSpec.model_validate(body))
+
+    def cuts(agreement: str) -> set[tuple[int, ...]]:
+        own = spec.model_copy(update={"agreement": agreement})
+        rounds = (next_round(own, [], executor="stacked", workers=workers) for workers in (1, 2, 3, 10))
+        return {tuple(map(len, following.cohorts)) for following in rounds if following is not None}
+
+    assert len(cuts("bits")) > 1
+    (alike,) = cuts("close")
+    assert len(alike) > 1
+    assert max(alike) <= COHORT_ALIKE
