@@ -4,8 +4,8 @@ The runs that are still to come are drawn from the posterior predictive distribu
 `stats.probability_best` has (Jeffreys' prior): per draw one variance factor, the expected values given it,
 and the runs given both. Every contrast of arms then has the predictive t distribution of a single normal
 sample (Box and Tiao 1973, section 2.4; Spiegelhalter, Freedman and Blackburn 1986, Controlled Clinical Trials
-7: 8-17, use it to monitor trials). On each draw `verdicts.config_verdict` takes the verdict: the one that will
-be taken once the runs are there. Forecasts show it; it decides nothing.
+7: 8-17, use it to monitor trials). On each draw `verdicts.config_verdict` takes the verdict, as it will once
+the runs are there. Forecasts show it; it decides nothing.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ MARGINS = (None, Margin(absolute=0.03), Margin(percent=2.0))
 
 @pytest.mark.parametrize("margin", MARGINS, ids=str)
 def test_the_forecasts_verdict_is_the_verdict_on_skewed_runs(margin: Margin | None) -> None:
-    """If the leader's runs are erratic and now and then much worse, the verdict allows for it, and so does the
-    forecast."""
+    """The verdict allows for a leader whose runs are now and then much worse, and so does the forecast."""
     random = np.random.default_rng(7)
     unlike, winners, skewed = 0, 0, 0
     for _ in range(300):
