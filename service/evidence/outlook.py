@@ -90,9 +90,8 @@ def winner_chances(
     losses = drawn(confirmed, levels[-1][0], seed=seed)
     draws, chances = len(losses), []
     for seeds, alpha in levels:
-        losses = losses[
-            ~named(confirmed, losses[:, :, :seeds], alpha, margin)
-        ]  # the draws that are still open
+        # Only draws on which no earlier look has named a winner are judged again.
+        losses = losses[~named(confirmed, losses[:, :, :seeds], alpha, margin)]
         chances.append(1 - len(losses) / draws)
     return chances
 
