@@ -10,8 +10,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn", "pytorch_optimizer")
-"""Those whose version may move a bit of a result, or a configuration that is asked for."""
+from service.catalog import optimizers
+
+PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn")
+"""Those whose version may move a bit of a result, or a configuration that is asked for; beside them are those
+that the catalog's optimizers come from, if they are installed under the name that they are imported by."""
 
 
 class Environment(BaseModel):
@@ -67,7 +70,7 @@ def here(
     """This process's environment; what torch would have to be asked for is given."""
     return Environment(
         python=platform.python_version(),
-        packages={name: found for name in PACKAGES if (found := _version(name)) is not None},
+        packages={name: found for name in _packages() if (found := _version(name)) is not None},
         os=platform.platform(),
         machine=platform.machine(),
         cpu=_cpu(),
@@ -78,6 +81,11 @@ def here(
         instructions=instructions,
         mkl_cbwr=mkl_cbwr,
     )
+
+
+def _packages() -> list[str]:
+    of_optimizers = (entry.target.partition(".")[0] for entry in optimizers.OPTIMIZERS)
+    return list(dict.fromkeys((*PACKAGES, *of_optimizers)))
 
 
 def _version(package: str) -> str | None:

@@ -1,8 +1,8 @@
-"""A small job that is really trained, in this process: its report is what a worker's would be."""
+"""Small jobs that are concluded in this process: their reports are what a worker's would be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -11,8 +11,8 @@ import torch
 
 from service.evidence.recommend import recommend
 from service.evidence.report import JobFacts, RecordedTrial, Report, evidence
-from service.spec import JobSpec, resolve
-from service.trials import Trial
+from service.spec import JobSpec, ResolvedSpec, resolve
+from service.trials import Trial, TrialPlan, TrialResult
 from workers import workload
 from workers.engine import Unwatched
 from workers.jobs import EXECUTORS, training_environment
@@ -30,18 +30,28 @@ SPEC: dict[str, Any] = {
 """Its name is what a name must not do to a page; its label has all that a label may have."""
 
 
+Train = Callable[[Sequence[TrialPlan]], Sequence[TrialResult]]
+"""Gives the results of a cohort."""
+
+
 @cache
 def trained_report() -> Report:
     """The report of SPEC; trained once a process."""
     spec = resolve(JobSpec.model_validate(SPEC))
     torch.set_num_threads(1)  # as a worker's process has, whatever the process of this test had before
+    return concluded_report(
+        spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.workload), plans, Unwatched())
+    )
+
+
+def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
+    """Return the report of a job that is planned round by round, and whose cohorts `train` trains."""
     trials: list[RecordedTrial] = []
     while (following := next_round(spec, trials, executor="stacked")) is not None:
         for plans in following.cohorts:
-            results = EXECUTORS["stacked"]().run(workload.build(spec.workload), plans, Unwatched())
             trials += [
                 RecordedTrial(plan=plan, state=result.state, result=result, environment=0)
-                for plan, result in zip(plans, results, strict=True)
+                for plan, result in zip(plans, train(plans), strict=True)
             ]
     now = datetime(2026, 1, 1, tzinfo=UTC)
     facts = JobFacts(

@@ -26,7 +26,8 @@ LIMITS: Mapping[str, Dimension] = {
     "nesterov": Categorical(choices=(False, True)),
     "rectify": Categorical(choices=(False, True)),
 }
-"""What a hyperparameter of that name may be at all, however a user sets the ranges."""
+"""What a hyperparameter of that name may be at all, however a user sets the ranges. An entry with one of
+another name brings its limits in `own_limits`."""
 
 BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 
@@ -42,7 +43,8 @@ class OptimizerEntry:
     `stacked` is how the rows of a stack of trials take their steps (`workers.engine.steps.STEPS`);
     `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
     round the last few entries of a tensor otherwise);
-    `default` is the zero-shot setting; `narrower` replaces LIMITS where the class allows less;
+    `default` is the zero-shot setting; `own_limits` are the limits of hyperparameters that LIMITS lacks, or
+    of which the class allows less;
     `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
     `steps` says what a step's length goes by: `normalized` (lr is about its length), `raw` (lr times the
     gradient) or `summed` (it falls with the sum of the squares so far); `decay` whether the weight decay is
@@ -67,7 +69,7 @@ class OptimizerEntry:
     stacked: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    narrower: Mapping[str, Dimension] = field(default_factory=dict)
+    own_limits: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
     steps: Literal["normalized", "raw", "summed"] = "normalized"
     decay: Literal["coupled", "decoupled"] = "coupled"
@@ -75,6 +77,28 @@ class OptimizerEntry:
     uncorrected: str | None = None
     rectified: Literal["never", "always", "switch"] = "never"
     edges: tuple[str, ...] = ("lr",)
+
+    def __post_init__(self) -> None:
+        """Refuse an entry that would only fail later, in a job that names it.
+
+        Raises:
+            ValueError: something that the service looks up in every entry, or in one like it, is missing.
+        """
+        lr = self.space.get("lr")
+        if not isinstance(lr, Float) or lr.low <= 0:
+            raise ValueError(f"{self.name}: space needs an lr, a Float above 0: schedules multiply it")
+        if self.default.keys() != self.space.keys():
+            differ = sorted(self.default.keys() ^ self.space.keys())
+            raise ValueError(f"{self.name}: default and space differ in {', '.join(differ)}")
+        unlimited = [name for name in self.space if name not in self.own_limits and name not in LIMITS]
+        if unlimited:
+            raise ValueError(f"{self.name}: no limits for {', '.join(unlimited)}: give them in own_limits")
+        named = {*self.own_limits, *self.edges, *self.needs, *self.needs.values()}
+        named |= {scalar for scalars in self.packed.values() for scalar in scalars}
+        named |= set() if self.uncorrected is None else {self.uncorrected}
+        named |= {"eps", "beta1", "beta2"} if self.floor == "accumulated" else set()
+        if missing := sorted(named - self.space.keys()):
+            raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
 
     def unpacked(self, given: Any) -> Any:
         """`given` with torch's tuples as the scalars of the space; what cannot be read so stays as it is."""
@@ -90,8 +114,8 @@ class OptimizerEntry:
         return read
 
     def limits(self, name: str) -> Dimension:
-        """What the hyperparameter may be at all."""
-        return self.narrower.get(name, LIMITS[name])
+        """Return what the hyperparameter may be at all."""
+        return self.own_limits[name] if name in self.own_limits else LIMITS[name]
 
     def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
         """`config` as the class's own keyword arguments: tuples packed, `fixed` not yet added."""
@@ -161,7 +185,7 @@ OPTIMIZERS = (
         stacked="columns",
         joinable=False,
         packed=BETAS,
-        narrower={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
+        own_limits={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
         decay="decoupled",
         floor="accumulated",
         rectified="switch",

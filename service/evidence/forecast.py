@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from service.catalog import tasks
 from service.evidence.analysis.expected import without_replacement
 from service.evidence.confirmed import Confirmed, read_confirmed
 from service.evidence.finalists import Key, finalist_key, finalists
-from service.evidence.outlook import drawn, scaled, winner_chances
+from service.evidence.outlook import drawn, scaled, winner_chances, with_losses
 from service.evidence.probability import config_probabilities
 from service.evidence.staging import Look, look_of, settled_at
 from service.evidence.stats import ALPHA, mean
@@ -160,14 +159,7 @@ def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) 
     then = Look(look.planned, seeds)
     changed, probability = 0, []
     for table in drawn(confirmed, seeds, seed=spec.seed, draws=DRAWS).tolist():
-        rows = iter(table)
-        values = tuple(
-            tuple(confirmed.sign * loss for loss in next(rows))
-            if i in confirmed.finite
-            else (*row, *[row[-1]] * (seeds - look.seeds))
-            for i, row in enumerate(confirmed.values)
-        )
-        coming = replace(confirmed, seeds=tuple(range(seeds)), values=values)
+        coming = with_losses(confirmed, table)
         label = coming.arms[config_verdict(coming, alpha=then.config_level, margin=margin).pick].label
         changed += label != pick
         probability.append(config_probabilities(coming, seed=spec.seed, draws=DRAWN_DRAWS)[label])

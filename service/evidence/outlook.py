@@ -4,8 +4,8 @@ The runs that are still to come are drawn from the posterior predictive distribu
 `stats.probability_best` has (Jeffreys' prior): per draw one variance factor, the expected values given it,
 and the runs given both. Every contrast of arms then has the predictive t distribution of a single normal
 sample (Box and Tiao 1973, section 2.4; Spiegelhalter, Freedman and Blackburn 1986, Controlled Clinical Trials
-7: 8-17, use it to monitor trials). On each draw the verdict is taken as `verdicts.config_verdict` does.
-Forecasts show it; it decides nothing.
+7: 8-17, use it to monitor trials). On each draw `verdicts.config_verdict` takes the verdict, as it will once
+the runs are there. Forecasts show it; it decides nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.evidence.confirmed import Confirmed
-from service.evidence.stats import critical_t
+from service.evidence.stats import ALPHA
+from service.evidence.verdicts import config_verdict
 from service.spec import Margin
 
 if TYPE_CHECKING:
@@ -49,48 +50,33 @@ def drawn(confirmed: Confirmed, seeds: int, *, seed: int, draws: int = DRAWS) ->
     return np.concatenate([np.broadcast_to(observed, (draws, arms, count)), new], axis=2)
 
 
+def with_losses(confirmed: Confirmed, table: Sequence[Sequence[float]]) -> Confirmed:
+    """Return `confirmed` on as many fresh seeds as `table` has columns; its rows are the finite arms' losses.
+
+    An arm that did not stay finite stays where it was: its last value is repeated.
+    """
+    rows = iter(table)
+    seeds = len(table[0])
+    values = tuple(
+        tuple(confirmed.sign * loss for loss in next(rows))
+        if i in confirmed.finite
+        else (*row, *[row[-1]] * (seeds - len(row)))
+        for i, row in enumerate(confirmed.values)
+    )
+    return replace(confirmed, seeds=tuple(range(seeds)), values=values)
+
+
 def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | None) -> NDArray[np.bool_]:
-    """On which draws the config verdict at level `alpha` names a winner."""
+    """Return on which draws the config verdict names a winner, when it may err with `alpha` in all."""
     import numpy as np
 
-    labels = [confirmed.arms[i].label for i in confirmed.finite]
-    may_win = np.asarray([label not in confirmed.barred for label in labels])
-    draws, _, seeds = losses.shape
-    if not may_win.any() or len(set(labels)) < 2:
-        return np.zeros(draws, dtype=bool)
-    own = np.asarray([[name == label for name in labels] for label in labels])
-    critical = critical_t(seeds - 1, alpha / len(confirmed.arms))
-    means = losses.mean(axis=2)
-    best = np.where(may_win, means, np.inf).argmin(axis=1)
-    bar = _worsened(losses[np.arange(draws), best], margin)
-    # Whoever wins beats the closest rival; that is seldom, so the others are only looked at where it is so.
-    closest = np.where(own[best], np.inf, means).argmin(axis=1)
-    wins = _beaten(losses[np.arange(draws), closest][:, None], bar, critical)[:, 0] & ~own[best].all(axis=1)
-    wins[wins] = (_beaten(losses[wins], bar[wins], critical) | own[best[wins]]).all(axis=1)
-    return np.asarray(wins)
+    def spent(level: float) -> float:
+        return level * (alpha / ALPHA)
 
-
-def _beaten(losses: Draws, bar: Draws, critical: float) -> NDArray[np.bool_]:
-    """Whether each arm is worse than the bar on its draw, by a one-sided paired t-test."""
-    import numpy as np
-
-    differences = losses - bar[:, None, :]
-    means = differences.mean(axis=2)
-    squares = ((differences - means[..., None]) ** 2).sum(axis=2)
-    seeds = losses.shape[2]
-    return np.asarray(means > critical * np.sqrt(squares / (seeds - 1) / seeds))
-
-
-def _worsened(rows: Draws, margin: Margin | None) -> Draws:
-    import numpy as np
-
-    if margin is None:
-        return rows
-    if margin.percent is None:
-        assert margin.absolute is not None
-        return rows + margin.absolute
-    factor = 1 + np.sign(rows.mean(axis=1, keepdims=True)) * margin.percent / 100
-    return np.asarray(rows * factor)
+    verdicts = (
+        config_verdict(with_losses(confirmed, table), alpha=spent, margin=margin) for table in losses.tolist()
+    )
+    return np.asarray([verdict.verdict == "winner" for verdict in verdicts], dtype=bool)
 
 
 def winner_chances(
@@ -98,17 +84,15 @@ def winner_chances(
 ) -> list[float]:
     """For each coming look (its seeds, and the level that its config verdict may spend), the probability
     that a winner is named at it or before it; none where there are too few runs to tell."""
-    import numpy as np
-
     if not levels or len(confirmed.seeds) < 2:
         return []
     confirmed, margin = scaled(confirmed, margin)
     losses = drawn(confirmed, levels[-1][0], seed=seed)
-    found = np.zeros(len(losses), dtype=bool)
-    chances = []
+    draws, chances = len(losses), []
     for seeds, alpha in levels:
-        found = found | named(confirmed, losses[:, :, :seeds], alpha, margin)
-        chances.append(float(found.mean()))
+        # Only draws on which no earlier look has named a winner are judged again.
+        losses = losses[~named(confirmed, losses[:, :, :seeds], alpha, margin)]
+        chances.append(1 - len(losses) / draws)
     return chances
 
 

@@ -31,9 +31,10 @@ from service.evidence.confirmed import Confirmed
 from service.evidence.stats import ROUNDING
 
 AGREEMENT = 2.0
-"""The arms agree on the sign of the skewness where its sum is so many times its own error."""
+"""The arms agree on the sign of the skewness if its sum is more than so many times its own error. Fewer than
+five arms never do: the sum of n numbers is at most sqrt(n) times the root of the sum of their squares."""
 
-FEWEST_SEEDS, FEWEST_ARMS = 4, 3
+FEWEST_SEEDS = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def shape_of(confirmed: Confirmed) -> Shape:
 
     arms, seeds = list(confirmed.finite), len(confirmed.seeds)
     spreads = [0.0] * len(confirmed.arms)
-    if seeds < FEWEST_SEEDS or len(arms) < FEWEST_ARMS:
+    if seeds < FEWEST_SEEDS:
         return Shape(0.0, tuple(spreads))
     table = np.asarray([confirmed.losses[i] for i in arms])
     largest = float(np.abs(table).max()) or 1.0
@@ -71,8 +72,6 @@ def shape_of(confirmed: Confirmed) -> Shape:
     for i, spread in zip(arms, found.tolist(), strict=True):
         spreads[i] = largest * spread
     kept = found > ROUNDING
-    if kept.sum() < FEWEST_ARMS:
-        return Shape(0.0, tuple(spreads))
     skewness = ((residuals[kept] / found[kept, None]) ** 3).mean(axis=1)
     if abs(skewness.sum()) <= AGREEMENT * np.sqrt((skewness**2).sum()):
         return Shape(0.0, tuple(spreads))

@@ -43,12 +43,16 @@ def translate(source: str, target: str, config: Mapping[str, Value], assumed: As
             free=found.free | step.free,
         )
     beyond = tuple(
-        f"{name} {value:.3g} is not what {last.name} may have: {last.limits(name).allowed()}"
+        f"{name} {_shown(value)} is not what {last.name} may have: {last.limits(name).allowed()}"
         for name, value in found.config.items()
         if not last.limits(name).contains(value)
     )
     why, warnings = (tuple(dict.fromkeys(said)) for said in (found.why, found.warnings))
     return replace(found, path=path, why=why, warnings=(*warnings, *beyond))
+
+
+def _shown(value: Value) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def _path(source: str, target: str) -> tuple[str, ...]:
@@ -61,20 +65,31 @@ def _path(source: str, target: str) -> tuple[str, ...]:
             if here == path[-1] and there not in seen:
                 seen.add(there)
                 paths.append((*path, there))
+    raise _none(source, target)
+
+
+def _none(source: str, target: str) -> InvalidSpec:
+    """Return the error that says why no setting leads over, and which optimizers have a translation."""
     known = sorted({name for pair in RULES for name in pair})
-    untold = target if source in known else source
-    raise InvalidSpec(
-        f"no setting of {target} is near one of {source}: {UNTOLD[untold]}",
-        field="target" if untold == target else "source",
-        value=untold,
+    without = next((name for name in (source, target) if name not in known), None)
+    why = (
+        f"no translation leads there from {source}"
+        if without is None
+        else REASONS.get(without, f"there is no translation for {without}")
+    )
+    return InvalidSpec(
+        f"no setting of {target} is near one of {source}: {why}. Optimizers that have a translation: "
+        f"{', '.join(known)}",
+        field="source" if without == source else "target",
+        value=without or target,
         allowed=known,
     )
 
 
-UNTOLD: Mapping[str, str] = {
+REASONS: Mapping[str, str] = {
     "adagrad": "Adagrad divides by the root of the sum of all squares so far, so its steps fall with the "
     "length of the run, which other optimizers leave to the schedule",
     "lamb": "LAMB scales the step of each tensor by the norm of its params, so one learning rate of it "
     "is another one of theirs for every tensor",
 }
-"""Why an optimizer of the catalog has no rule."""
+"""Why an optimizer cannot have a rule. One that is in neither table just has none yet."""

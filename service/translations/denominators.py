@@ -68,10 +68,13 @@ class Translated:
 
 
 def denominator(entry: OptimizerEntry, config: Mapping[str, Value], gradient: float) -> float:
-    """What a step is divided by, where gradients are noise about 0 of that size."""
+    """What a step is divided by, where gradients are noise about 0 of that size.
+
+    An optimizer without eps, as one that steps by the sign of the gradient, adds nothing to that size.
+    """
     if entry.steps == "raw":
         return 1.0
-    eps = number(config, "eps")
+    eps = number(config, "eps") if "eps" in config else 0.0
     if entry.floor == "outside":
         return gradient + eps
     return math.hypot(_deviation(number(config, "beta1")) * gradient, _root(config)) + eps

@@ -132,3 +132,11 @@ def test_skewness_is_seen_and_makes_the_test_stricter_where_it_errs() -> None:
     critical = stats.t.isf(0.01, 11)
     expected = 1.0 - 0.2 * (critical + 1 / math.sqrt(12) * (2 * critical**2 + 1) / 6)
     assert lead.low(0.01, -1.0) == pytest.approx(expected)
+
+
+def test_fewer_than_five_arms_never_agree_on_a_skewness() -> None:
+    """However skewed: the sum of four numbers is at most twice the root of the sum of their squares."""
+    random = np.random.default_rng(0)
+    for arms in (1, 2, 3, 4):
+        tail = [0.01 * random.standard_normal(8) + 5.0 * (np.arange(8) == arm) for arm in range(arms)]
+        assert shape_of(confirmed_of({"adam": [list(row) for row in tail]})).kappa == 0
