@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +20,19 @@ from service.db.migrate import ensure_key
 from service.db.tables import cohort
 from service.states import CohortState, JobState
 from service.views import JobView, Recommendation, TrialView
+from tests.waiting import DEADLINE_S, wait_until
 from workers.broker import Broker
 
 FAST = {
     "WHICHOPT_TICK_S": "0.2",
-    "WHICHOPT_LEASE_S": "2",
+    "WHICHOPT_LEASE_S": "6",
+    "WHICHOPT_ATTEMPTS": "10",
     "WHICHOPT_REAP_S": "0.3",
     "WHICHOPT_RING_AGAIN_S": "2",
     "WHICHOPT_EVENTS_S": "0.1",
 }
-"""Short leases, so that what a crash leaves behind is found within a test's time."""
-
-DEADLINE_S = 120.0
+"""Short leases, so that what a crash leaves behind is found within a test's time; and attempts enough for a
+machine so busy that a live worker misses a few."""
 
 SPEC: dict[str, Any] = {
     "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [32]}},
@@ -42,13 +41,6 @@ SPEC: dict[str, Any] = {
     "seed": 7,
     "kernels": "torch",  # so that jobs can be compared, whatever else is done on the machine meanwhile
 }
-
-
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_S:g} s for {what}"
-        time.sleep(0.02)
 
 
 class Home:
@@ -68,6 +60,26 @@ class Home:
     def attempts(self) -> list[int]:
         with self.store.read() as tx:
             return list(tx.connection.scalars(sa.select(cohort.c.attempt)))
+
+    def submit_and_catch(self, spec: dict[str, Any], cohorts: int) -> JobView:
+        """Submit the job, and return it while so many of its cohorts train.
+
+        On a busy machine a round may be over before anybody looks; then another job is submitted.
+        """
+        for _ in range(10):
+            job = self.client.submit(spec)
+            if self._caught(job, cohorts):
+                return job
+        raise AssertionError(f"10 jobs ended, and none was seen with {cohorts} cohorts in training")
+
+    def _caught(self, job: JobView, cohorts: int) -> bool:
+        """Whether that many cohorts were seen in training before the job's end."""
+
+        def known() -> bool:
+            return self.cohorts(CohortState.RUNNING) >= cohorts or self.client.job(job.id).state.ended
+
+        wait_until(known, f"{cohorts} cohorts to train")
+        return self.cohorts(CohortState.RUNNING) >= cohorts
 
     def finish(self, job: JobView) -> Recommendation:
         ended = self.client.wait(job.id)
@@ -134,9 +146,9 @@ class Embedded(Home):
         family = psutil.Process(self.process.pid).children(recursive=True)
         assert len(family) >= 3, "broker, API and worker"
         self.process.send_signal(signal.SIGINT)
-        printed, _ = self.process.communicate(timeout=60)
+        printed, _ = self.process.communicate(timeout=DEADLINE_S)
         assert self.process.returncode == 0
-        _, alive = psutil.wait_procs(family, timeout=5)
+        _, alive = psutil.wait_procs(family, timeout=60)
         assert alive == []
         self.client.close()
         self.store.close()
@@ -180,7 +192,7 @@ class Production(Home):
         for process in (*self.workers, self.api):
             process.send_signal(signal.SIGTERM)
         for process in (*self.workers, self.api):
-            process.wait(timeout=60)
+            process.wait(timeout=DEADLINE_S)
         self.client.close()
         self.store.close()
 

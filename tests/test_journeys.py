@@ -14,7 +14,8 @@ import pytest
 
 from service.states import CohortState, JobState, Phase
 from tests.conftest import Postgres
-from tests.homes import SPEC, Embedded, Home, Production, wait_until
+from tests.homes import SPEC, Embedded, Home, Production
+from tests.waiting import wait_until
 from workers.broker import Broker
 
 TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m workers --queue"
@@ -62,16 +63,14 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     assert set(home.attempts()) == {1}
 
     # kill -9 in the middle of a cohort.
-    killed = home.client.submit(SPEC)
-    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    killed = home.submit_and_catch(SPEC, 2)
     home.parts(TRAINER)[0].kill()
     assert home.outcome(killed) == expected
     expected_trials(home, killed.id)
-    assert max(home.attempts()) == 2
+    assert max(home.attempts()) >= 2
 
     # Ctrl-C in the middle of a job; one worker goes on with it.
-    interrupted = home.client.submit(SPEC)
-    wait_until(lambda: home.cohorts(CohortState.RUNNING), "a cohort to train")
+    interrupted = home.submit_and_catch(SPEC, 1)
     assert "Ctrl-C ends it" in home.stop()
     home = start(workers=1)
     assert home.outcome(interrupted) == expected
@@ -99,8 +98,7 @@ def test_any_part_of_the_embedded_home_may_be_killed(start: Callable[..., Embedd
     home = start(workers=2)
     expected = home.outcome(home.client.submit(SPEC))
     for part in (BROKER, API, WORKER):
-        job = home.client.submit(SPEC)
-        wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+        job = home.submit_and_catch(SPEC, 2)
         (process,) = home.parts(part)
         process.kill()
         process.wait()
@@ -108,8 +106,7 @@ def test_any_part_of_the_embedded_home_may_be_killed(start: Callable[..., Embedd
         assert home.outcome(job) == expected, part
         expected_trials(home, job.id)
 
-    job = home.client.submit(SPEC)
-    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    job = home.submit_and_catch(SPEC, 2)
     home.kill()
     home = start(workers=2)
     assert home.outcome(job) == expected
@@ -185,12 +182,11 @@ def test_the_production_home_survives_the_death_of_a_worker(
     undisturbed = home.client.submit(SPEC)
     expected = home.outcome(undisturbed)
     assert set(home.attempts()) == {1}
-    killed = home.client.submit(SPEC)
-    wait_until(lambda: home.cohorts(CohortState.RUNNING) == 2, "two cohorts to train")
+    killed = home.submit_and_catch(SPEC, 2)
     home.kill_a_worker()
     assert home.outcome(killed) == expected
     expected_trials(home, killed.id)
-    assert max(home.attempts()) == 2
+    assert max(home.attempts()) >= 2
     home.stop()
 
 

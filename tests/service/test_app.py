@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from service.settings import Settings
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY, Recorder
 from tests.service.made_up import add_job, make_spec
+from tests.waiting import wait_until
 
 
 def test_healthz_asks_nothing_of_anybody() -> None:
@@ -127,10 +127,7 @@ def test_the_reaper_lives_as_long_as_the_app(lite: Store) -> None:
 
     with TestClient(app, headers={"X-API-Key": KEY}):
         assert len(reapers()) == 1
-        deadline = time.monotonic() + 30
-        while not dispatcher.planned:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: dispatcher.planned, "the reaper to ring for the job")
     assert job_id in dispatcher.planned
     assert not reapers()
 

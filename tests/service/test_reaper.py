@@ -13,6 +13,7 @@ from service import reaper
 from service.db import Store
 from service.settings import Settings
 from tests.service.made_up import LAPSED_S, add_job, add_round, must_claim
+from tests.waiting import DEADLINE_S
 
 SETTINGS = Settings(ring_again_s=1e-6, reap_s=0.01)
 
@@ -95,7 +96,7 @@ def test_it_survives_whatever_a_sweep_raises(tmp_path: Path, monkeypatch: pytest
     thread = reaper.Reaper(Store(f"sqlite:///{tmp_path / 'x.db'}"), Bell(), SETTINGS)
     thread.start()
     for _ in range(3):
-        assert swept.acquire(timeout=10)
+        assert swept.acquire(timeout=DEADLINE_S), "the next sweep never came"
     assert thread.is_alive()
     thread.stop()
     assert not thread.is_alive()
