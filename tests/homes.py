@@ -18,6 +18,7 @@ from service.client import Client
 from service.db import Store
 from service.db.migrate import ensure_key
 from service.db.tables import cohort
+from service.environment import Environment
 from service.states import CohortState, JobState
 from service.views import JobView, Recommendation, TrialView
 from tests.waiting import DEADLINE_S, wait_until
@@ -28,7 +29,7 @@ FAST = {
     "WHICHOPT_LEASE_S": "6",
     "WHICHOPT_ATTEMPTS": "10",
     "WHICHOPT_REAP_S": "0.3",
-    "WHICHOPT_RING_AGAIN_S": "2",
+    "WHICHOPT_RING_AGAIN_S": "10",
     "WHICHOPT_EVENTS_S": "0.1",
 }
 """Short leases, so that what a crash leaves behind is found within a test's time; and attempts enough for a
@@ -60,6 +61,12 @@ class Home:
     def attempts(self) -> list[int]:
         with self.store.read() as tx:
             return list(tx.connection.scalars(sa.select(cohort.c.attempt)))
+
+    def environments(self) -> list[Environment]:
+        """What trained each cohort that has ended."""
+        with self.store.read() as tx:
+            rows = tx.connection.scalars(sa.select(cohort.c.environment)).all()
+        return [Environment.model_validate(row) for row in rows if row is not None]
 
     def submit_and_catch(self, spec: dict[str, Any], cohorts: int) -> JobView:
         """Submit the job, and return it while so many of its cohorts train.

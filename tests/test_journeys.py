@@ -16,7 +16,9 @@ from service.states import CohortState, JobState, Phase
 from tests.conftest import Postgres
 from tests.homes import SPEC, Embedded, Home, Production
 from tests.waiting import wait_until
+from workers import products
 from workers.broker import Broker
+from workers.engine.agree import agreement
 
 TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m workers --queue"
 """What the command lines of a home's processes have in them."""
@@ -61,6 +63,9 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     expected = home.outcome(undisturbed)
     expected_trials(home, undisturbed.id)
     assert set(home.attempts()) == {1}
+    # What trained it had asked for reproducible products, and the job was settled by what its probe answered.
+    assert {place.mkl_cbwr for place in home.environments()} == {products.mode()}
+    assert home.client.job(undisturbed.id).spec.agreement == agreement()
 
     # kill -9 in the middle of a cohort.
     killed = home.submit_and_catch(SPEC, 2)

@@ -9,10 +9,14 @@ import pytest
 from scipy import stats
 
 from service.errors import InvalidReport
+from service.evidence.reading import read_report
 from service.evidence.report import Report
 from service.states import Phase
 from tests.trained import trained_report, with_trials
+from workers.products import mode
 from workers.rerun import main, prediction_interval, rerun
+
+EARLIER = Path(__file__).parents[1] / "earlier"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,16 @@ def test_the_prediction_interval_is_students() -> None:
 def test_a_report_without_its_runs_cannot_be_run(report: Report) -> None:
     with pytest.raises(InvalidReport, match="no confirm runs of what it recommends"):
         rerun(with_trials(report, report.trials[:1]))
+
+
+def test_a_report_of_an_unknown_mode_is_compared_by_the_tolerance() -> None:
+    """One of version 0.1, whose products were those of MKL without its reproducible mode."""
+    earlier = read_report(EARLIER / "0.1" / "reports" / "finished.json")
+    assert {environment.mkl_cbwr for environment in earlier.environments} == {None}
+    found = rerun(earlier, new_seeds=0)
+    assert found.holds
+    assert found.tolerance is not None
+    assert f"mkl_cbwr: unknown there, {mode()} here" in found.unlike
 
 
 @pytest.mark.bits
