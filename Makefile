@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo up test test-slow check format openapi lock clean
+.PHONY: demo up test test-slow gpu-check check format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -19,6 +19,10 @@ test: $(VENV)/.dev
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
+gpu-check: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gpu_check
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
