@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo up test test-slow test-kernels check format openapi lock clean
+.PHONY: demo up test test-slow test-kernels gpu-check check format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -23,6 +23,10 @@ test-slow: $(VENV)/.dev
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.
 test-kernels: $(VENV)/.dev
 	$(BIN)/python -m tests.kernel_legs
+
+# Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
+gpu-check: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gpu_check
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -58,10 +58,13 @@ def up(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     data: Data = DATA,
-    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="Training processes on the CPU.")] = os.cpu_count() or 1,
+    gpus: Annotated[
+        str, typer.Option(help="GPUs to train on, a process on each: all, how many, or indices as in 0,2.")
+    ] = "all",
 ) -> None:
     """Run the whole service here: database, broker, API and workers, until Ctrl-C."""
-    command = _embedded(host, port, data, workers)
+    command = _embedded(host, port, data, workers, gpus)
     os.execv(command[0], command)
 
 
@@ -269,9 +272,9 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
 
 
-def _embedded(host: str, port: int, data: Path, workers: int) -> list[str]:
+def _embedded(host: str, port: int, data: Path, workers: int, gpus: str) -> list[str]:
     """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
-    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--workers={workers}"]
+    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
     return [sys.executable, "-m", "workers.embedded", *options]
 
 
@@ -281,7 +284,9 @@ def _service(data: Path, workers: int) -> Iterator[None]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(_embedded("127.0.0.1", port, data, workers), start_new_session=True)
+    # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
+    command = _embedded("127.0.0.1", port, data, workers, gpus="0")
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.
         while _read(data / "url") != f"http://127.0.0.1:{port}":

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     blobs: Path = Field(
         default=Path("whichopt-data/blobs"), description="folder for large things; all workers must reach it"
     )
+    gpu_locks: Path = Field(
+        default=Path("/tmp/whichopt-gpus"),
+        description="folder in which a host's workers lock the GPUs that they have; all must reach it",
+    )
     api_key: SecretStr | None = Field(default=None, description="a key that `migrate` makes known")
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     log_level: str = "INFO"

@@ -363,7 +363,7 @@ class Readiness(_View):
     status: Literal["ready"] = "ready"
     database: str
     broker: str
-    workers: dict[str, int] = Field(description="live workers by queue")
+    workers: dict[str, int] = Field(description="live training processes by queue")
 
 
 class FieldProblem(_View):

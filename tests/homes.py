@@ -108,12 +108,13 @@ def timeless(trial: TrialView) -> dict[str, Any]:
 class Embedded(Home):
     """`whichopt up`, as a process."""
 
-    def __init__(self, data: Path, *, workers: int = 2) -> None:
+    def __init__(self, data: Path, *, workers: int = 2, gpus: str = "0") -> None:
         self.data = data
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = ["-m", "service.cli", "up", f"--port={port}", f"--data={data}", f"--workers={workers}"]
+        options = [f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
+        command = ["-m", "service.cli", "up", *options]
         self.process = subprocess.Popen(
             [sys.executable, *command],
             env={**os.environ, **FAST},

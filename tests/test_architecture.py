@@ -24,6 +24,7 @@ HOMES = {
     "sqlalchemy": ("service/db/", "migrations/", "service/reaper.py", "workers/lease.py", "workers/app.py"),
     "optuna": ("workers/study.py", "service/dashboard.py"),
     "optuna_dashboard": ("service/dashboard.py",),
+    "pynvml": ("workers/gpus.py",),
     "celery": ("workers/app.py", "workers/jobs.py", "service/dispatch.py"),
 }
 FIRST_USE = {"scipy", "numpy", "matplotlib", "optuna", "optuna_dashboard", "celery"}
@@ -107,7 +108,8 @@ def test_files_are_small_and_names_say_something(path: Path) -> None:
         ("service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
         ("service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
         ("workers.app", ("torch", "optuna", "sklearn")),
-        ("workers.embedded", ("torch", "optuna", "sklearn", "fastapi")),
+        ("workers.__main__", ("torch", "celery", "pynvml")),
+        ("workers.embedded", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
     ],
 )
 def test_starting_loads_nothing_heavy(module: str, absent: tuple[str, ...]) -> None:

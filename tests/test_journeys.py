@@ -29,8 +29,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Embedded]]:
     """Starts embedded homes over the test's data folder; ends what the test leaves running."""
     homes: list[Embedded] = []
 
-    def begin(**options: int) -> Embedded:
-        homes.append(Embedded(tmp_path / "data", **options))
+    def begin(workers: int) -> Embedded:
+        homes.append(Embedded(tmp_path / "data", workers=workers))
         return homes[-1]
 
     yield begin

@@ -1,24 +1,51 @@
-"""`python -m workers`: one Celery worker, with a process per core (or per GPU) that trains."""
+"""`python -m workers`: one Celery worker that trains, with a process per core, or with one on each GPU."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import socket
+import sys
+from typing import NoReturn
 
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
+from service.settings import Settings
+from workers import gpus
+from workers.gpu_claims import Claims, claim
 from workers.identity import Identity
+
+UNAVAILABLE = os.EX_UNAVAILABLE
+"""Exit status of a worker for GPUs where none can be used: starting it again would not help."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("--queue", choices=("cpu", "cuda"), default="cpu", help="what this worker trains on")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="trials at a time")
+    parser.add_argument("--processes", type=int, help="trials at a time on CPUs; on GPUs as --gpus")
+    parser.add_argument(
+        "--gpus",
+        help="GPUs of a cuda worker, a process on each: all (default), how many, or indices as in 0,2",
+    )
+    parser.add_argument(
+        "--processes-per-gpu", type=int, default=1, help="training processes that share a GPU"
+    )
     options = parser.parse_args()
+    for name in ("processes", "processes_per_gpu"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            parser.error(f"--{name.replace('_', '-')} is 1 at least")
     # Set before any child loads them: one thread per process is faster for small models than many.
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
+    if options.queue == "cuda":
+        claims = _claimed(parser, options)
+        gpus.show(claims.gpus)
+        processes = len(claims.gpus) * options.processes_per_gpu
+    else:
+        if options.gpus is not None or options.processes_per_gpu != 1:
+            parser.error("--gpus and --processes-per-gpu are for --queue=cuda")
+        gpus.show([])  # what a worker plans, it may measure: not on the card that another trains on
+        processes = options.processes or os.cpu_count() or 1
 
     own = Identity(f"{options.queue}-{new_uid()[-8:]}@{socket.gethostname()}", options.queue)
     own.hand_down()
@@ -30,7 +57,7 @@ def main() -> None:
             "worker",
             f"--queues={PLAN_QUEUE},{options.queue}",
             "--pool=prefork",
-            f"--concurrency={options.processes}",
+            f"--concurrency={processes}",
             f"--hostname={own.name}",
             "--without-gossip",
             "--without-mingle",
@@ -38,6 +65,39 @@ def main() -> None:
             "--loglevel=WARNING",
         ]
     )
+
+
+def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Claims:
+    """The GPUs that this worker has for as long as it runs; ends the process if it can have none."""
+    if options.gpus is not None and options.processes is not None:
+        parser.error("--processes of a cuda worker is another word for --gpus: give one of them")
+    asked = options.gpus or str(options.processes or "all")
+    try:
+        wanted = gpus.wanted(asked, gpus.visible())
+    except gpus.CannotUse as error:
+        _end(f"{error}{'' if options.processes is None else '; to share one, say --processes-per-gpu'}")
+    if wanted.most == 0:
+        _end(f"no GPU to train on: {'--gpus=0' if asked == '0' else gpus.why_none()}")
+    try:
+        claims = claim(wanted, Settings().gpu_locks, _say)
+    except gpus.CannotUse as error:
+        _end(str(error))
+    for gpu, reason in gpus.failing(claims.gpus).items():
+        _say(f"does without {gpu}, which torch cannot use: {reason}")
+        claims.give_up(gpu)
+    if len(claims.gpus) < wanted.least:
+        _end("too few GPUs that torch can use")
+    return claims
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"whichopt worker: {words}\n")
+    sys.stderr.flush()
+
+
+def _end(words: str) -> NoReturn:
+    _say(words)
+    sys.exit(UNAVAILABLE)
 
 
 if __name__ == "__main__":

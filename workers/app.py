@@ -20,7 +20,7 @@ from service.logs import configure
 from service.reaper import Reaper
 from service.settings import Settings
 from service.states import Agreement
-from workers import allocator
+from workers import allocator, gpus
 from workers.identity import identity
 
 PLAN_S = 600
@@ -70,17 +70,18 @@ def _context(task: Any) -> Any:
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _warm_up(**_: Any) -> None:
     configure(settings.log_level)
-    _choose_gpu()
+    _take_place()
     import torch
 
     allocator.keep()
     torch.set_num_threads(1)
-    torch.backends.cudnn.deterministic = True  # a trial's result is a pure function of its plan
     # What the first message would wait for: training's imports, and those of a first optimizer.
     import sklearn.datasets  # noqa: F401
 
     import workers.jobs  # noqa: F401
+    from workers.engine import numerics
 
+    numerics.settle()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
@@ -95,7 +96,12 @@ def _tell_agreement() -> None:
     own = identity()
     if own is None or _agreement_told:  # a row without an answer counts as the worse one
         return
+    import torch
+
     from workers.engine.agree import agreement
+
+    if own.queue == "cuda" and not torch.cuda.is_available():
+        return  # it plans, and what it might train would fail
 
     answer = agreement(own.queue)
     try:
@@ -107,13 +113,14 @@ def _tell_agreement() -> None:
     _agreement_told = True
 
 
-def _choose_gpu() -> None:
+def _take_place() -> None:
     """One GPU a process, before torch looks for them."""
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    if len(visible) > 1:
-        from billiard import current_process
+    from billiard import current_process
 
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible[current_process().index % len(visible)]
+    number = current_process().index
+    own = gpus.take_place(number)
+    if own:
+        log.info("placed", process=os.getpid(), number=number, gpu=own)
 
 
 # -- the parent ----------------------------------------------------------------------------------------

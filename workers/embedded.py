@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from workers import gpus
 from workers.broker import Broker
 
 API_START_S = 30.0
@@ -78,6 +79,9 @@ class Child:
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
+    def ended_with(self, status: int) -> bool:
+        return self.process is not None and self.process.poll() == status
+
     def ask_to_stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -104,20 +108,20 @@ class Child:
 class Home:
     """The embedded service over one data folder."""
 
-    def __init__(self, *, host: str, port: int, data: Path, workers: int) -> None:
+    def __init__(self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all") -> None:
         self.host, self.port = host, port
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data = data.resolve()
         self.lock = _lock(self.data)
         self.broker = Broker(self.data)
         self.database_url = f"sqlite:///{self.data / 'whichopt.db'}"
-        environment = {
+        self.environment = environment = {
             **os.environ,
             "WHICHOPT_DATABASE_URL": self.database_url,
             "WHICHOPT_BROKER_URL": self.broker.url,
             "WHICHOPT_BLOBS": str(self.data / "blobs"),
         }
-        logs = self.data / "logs"
+        self.logs = logs = self.data / "logs"
         logs.mkdir(exist_ok=True)
         serve = ["-m", "uvicorn", "--factory", "service.app:from_environment", "--log-level=warning"]
         self.api = Child(
@@ -126,12 +130,8 @@ class Home:
             environment,
             logs / "api.log",
         )
-        self.workers = Child(
-            "the worker",
-            [sys.executable, "-m", "workers", "--queue=cpu", f"--processes={workers}"],
-            environment,
-            logs / "worker.log",
-        )
+        self.workers = [self._worker("the worker", "worker.log", "--queue=cpu", f"--processes={workers}")]
+        self.gpus_asked = gpus_asked
         self.stop_asked = False
 
     @property
@@ -145,18 +145,20 @@ class Home:
         (self.data / "url").unlink(missing_ok=True)  # of a home that was killed
         self.broker.start()
         self.api.start()
+        self._add_gpus()
         key = self._prepare_database()
         self.broker.wait()
         self._wait_for_api()
         (self.data / "url").write_text(self.url + "\n")
-        self.workers.start()
+        for worker in self.workers:
+            worker.start()
         announce(f"{self.url}/?key={key}")
 
     def watch(self) -> None:
         """Returns once asked to stop; starts again what ends by itself."""
         while not self.stop_asked:
-            for child in (self.api, self.workers):
-                if child.ended():
+            for child in (self.api, *self.workers):
+                if child.ended() and not self._goes_on_without(child):
                     print(f"{child.name} ended; starting it again (log: {child.log})", file=sys.stderr)
                     child.start()
             if self.broker.ended():
@@ -169,8 +171,10 @@ class Home:
         """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
         (self.data / "url").unlink(missing_ok=True)
         deadline = time.monotonic() + STOP_S
-        self.workers.ask_to_stop()
-        self.workers.make_stop(deadline)
+        for worker in self.workers:
+            worker.ask_to_stop()
+        for worker in self.workers:
+            worker.make_stop(deadline)
         self.api.ask_to_stop()
         self.api.make_stop(deadline)
         self.broker.stop()
@@ -178,6 +182,34 @@ class Home:
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stop_asked = True
+
+    def _worker(self, name: str, log: str, *options: str) -> Child:
+        command = [sys.executable, "-m", "workers", *options]
+        return Child(name, command, self.environment, self.logs / log)
+
+    def _add_gpus(self) -> None:
+        """Adds a worker with a process on each GPU that is asked for, if there are any."""
+        if self.gpus_asked == "0":
+            return  # whatever state the driver is in
+        try:
+            wanted = gpus.wanted(self.gpus_asked, gpus.visible())
+        except gpus.CannotUse as error:
+            if self.gpus_asked != "all":
+                raise CannotStart(str(error)) from None
+            print(f"whichopt: trains on the CPU alone: {error}", file=sys.stderr)
+            return
+        if wanted.most:
+            options = ("--queue=cuda", f"--gpus={self.gpus_asked}")
+            self.workers.append(self._worker("the GPU worker", "gpu-worker.log", *options))
+            print(f"a process trains on each GPU: {', '.join(map(str, wanted.gpus[: wanted.most]))}")
+
+    def _goes_on_without(self, child: Child) -> bool:
+        """Drops a worker that has ended because it can have no GPU; whether it was one."""
+        if child not in self.workers or not child.ended_with(os.EX_UNAVAILABLE):
+            return False
+        self.workers.remove(child)
+        print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
+        return True
 
     def _prepare_database(self) -> str:
         """Migrates, ends what the last home left running, and returns the key.
@@ -242,9 +274,16 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--gpus", default="all")
     options = parser.parse_args()
     try:
-        home = Home(host=options.host, port=options.port, data=options.data, workers=options.workers)
+        home = Home(
+            host=options.host,
+            port=options.port,
+            data=options.data,
+            workers=options.workers,
+            gpus_asked=options.gpus,
+        )
     except (CannotStart, OSError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1

@@ -37,7 +37,7 @@ from service.seeds import trial_seeds
 from service.states import Phase
 from service.trials import TrialPlan, TrialResult
 from workers import workload
-from workers.engine import Unwatched
+from workers.engine import Unwatched, numerics
 from workers.jobs import EXECUTORS, training_environment
 
 TOLERANCE = 0.1
@@ -95,7 +95,7 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
     torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
-    torch.backends.cudnn.deterministic = True
+    numerics.settle()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     built = workload.build(report.spec.workload, device=device)

@@ -336,7 +336,7 @@ def _waiting_for(row: Row, cohorts_running: int, live: dict[str, int]) -> str | 
     if row.state not in ACTIVE or cohorts_running or live.get(row.queue):
         return None
     others = ", ".join(f"{count} for {queue}" for queue, count in sorted(live.items())) or "none at all"
-    return f"a worker for the queue {row.queue!r}: none is live (live workers: {others})"
+    return f"a worker for the queue {row.queue!r}: none is live (live training processes: {others})"
 
 
 def _trial_view(row: Row, metric: str) -> TrialView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -68,20 +67,18 @@ class Workers:
         self.connection.execute(worker.delete().where(worker.c.name == name))
 
     def live(self, within_s: float) -> dict[str, int]:
-        """Workers seen in the last `within_s` seconds, by queue."""
+        """Training processes of the workers seen in the last `within_s` seconds, by queue."""
         since = datetime.now(UTC) - timedelta(seconds=within_s)
-        rows = self.connection.scalars(
-            sa.select(worker.c.queue).where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
+        rows = self.connection.execute(
+            sa.select(worker.c.queue, sa.func.sum(worker.c.processes))
+            .where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
+            .group_by(worker.c.queue)
         )
-        return dict(Counter(rows))
+        return {queue: int(processes) for queue, processes in rows}
 
     def processes(self, queue: str, *, within_s: float) -> int:
         """Processes that take work from `queue`, of the workers seen in the last `within_s` seconds."""
-        since = datetime.now(UTC) - timedelta(seconds=within_s)
-        query = sa.select(sa.func.coalesce(sa.func.sum(worker.c.processes), 0)).where(
-            worker.c.queue == queue, worker.c.seen_at >= since, worker.c.stopping.is_(False)
-        )
-        return int(self.connection.execute(query).scalar_one())
+        return self.live(within_s).get(queue, 0)
 
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""

@@ -30,7 +30,7 @@ def healthz() -> Health:
 
 @router.get("/readyz")
 def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Whether jobs can be taken: database and broker are there. Workers come and go, and are counted."""
+    """Say if jobs can be taken: database and broker are there. Training processes come and go, counted."""
     from service.db.migrate import is_current  # Alembic is asked for by nothing else here
 
     try:
@@ -89,7 +89,7 @@ class _Counts(Collector):
             for state in ("queued", "running"):
                 gauge.add_metric([queue, state], cohorts.get((queue, state), 0))
         yield gauge
-        gauge = GaugeMetricFamily("whichopt_workers", "Live workers by queue.", labels=["queue"])
+        gauge = GaugeMetricFamily("whichopt_workers", "Live training processes by queue.", labels=["queue"])
         for queue in queues:
             gauge.add_metric([queue], live.get(queue, 0))
         yield gauge

@@ -33,6 +33,10 @@ def test_readyz_says_what_is_there(http: TestClient, lite: Store, dispatcher: Re
     with lite.transaction() as tx:
         tx.workers.seen("w1", queue="cpu")
     assert http.get("/readyz").json() == {**ready, "workers": {"cpu": 1}}
+    with lite.transaction() as tx:
+        tx.workers.seen("w2", queue="cpu", processes=3)
+        tx.workers.seen("w3", queue="cuda", processes=8)
+    assert http.get("/readyz").json() == {**ready, "workers": {"cpu": 4, "cuda": 8}}, "processes, not parents"
     dispatcher.up = False
     answer = http.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
@@ -56,7 +60,7 @@ def test_metrics_count_requests_jobs_cohorts_and_workers(http: TestClient, lite:
     add_job(lite)
     motley_job(lite)
     with lite.transaction() as tx:
-        tx.workers.seen("w1", queue="cuda")
+        tx.workers.seen("w1", queue="cuda", processes=2)
     http.get("/v1/jobs")
     http.get("/v1/nothing")
     answer = http.get("/metrics")
@@ -67,7 +71,7 @@ def test_metrics_count_requests_jobs_cohorts_and_workers(http: TestClient, lite:
     assert values['whichopt_jobs{state="failed"}'] == "0.0"
     assert values['whichopt_cohorts{queue="cpu",state="queued"}'] == "1.0"
     assert values['whichopt_cohorts{queue="cpu",state="running"}'] == "1.0"
-    assert values['whichopt_workers{queue="cuda"}'] == "1.0"
+    assert values['whichopt_workers{queue="cuda"}'] == "2.0"
     assert values['whichopt_workers{queue="cpu"}'] == "0.0"
     assert values['http_requests_total{handler="/v1/jobs",method="GET",status="2xx"}'] == "1.0"
     assert values['http_requests_total{handler="none",method="GET",status="4xx"}'] == "1.0"
@@ -92,6 +96,13 @@ def test_the_page_shows_every_job_with_links(http: TestClient, lite: Store) -> N
         # Events follow a running job to its end; a report is of trained finalists (test_report_route).
         if not href.endswith(("/events", "/report")):
             assert http.get(href).status_code == 200, href
+
+
+def test_the_page_counts_the_processes_that_train(http: TestClient, lite: Store) -> None:
+    with lite.transaction() as tx:
+        tx.workers.seen("w1", queue="cpu", processes=2)
+        tx.workers.seen("w2", queue="cuda", processes=4)
+    assert "Live training processes: 2 cpu, 4 cuda" in " ".join(http.get("/").text.split())
 
 
 def test_the_page_runs_no_script_and_shows_text_as_text(http: TestClient, lite: Store) -> None:

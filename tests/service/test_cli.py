@@ -73,3 +73,14 @@ def test_migrate_makes_the_key_of_the_environment_known(
         assert tx.keys.find("mine") is not None
         assert tx.keys.find("") is None
     store.close()
+
+
+@pytest.mark.parametrize(("given", "passed_on"), [([], "--gpus=all"), (["--gpus", "0,2"], "--gpus=0,2")])
+def test_up_hands_on_which_gpus_to_train_on(
+    given: list[str], passed_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr("service.cli.os.execv", lambda _, command: commands.append(command))
+    assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
+    assert commands[0][1:3] == ["-m", "workers.embedded"]
+    assert passed_on in commands[0]

@@ -111,6 +111,6 @@ def test_a_planner_hears_how_many_processes_wait_for_its_job(
         tx.workers.stopping("w4")
     with store.read() as tx:
         planned = tx.jobs.planning(job_id, alive_s=alive_s)
-        assert tx.workers.live(60.0) == {"cpu": 2, "cuda": 1}
+        assert tx.workers.live(60.0) == {"cpu": 7, "cuda": 8}
     assert planned is not None
     assert planned.workers == expected
