@@ -1,7 +1,8 @@
 """All in one: database, broker, API and workers as children of one command, ended by one Ctrl-C.
 
-Order of a start: broker and API are spawned, the database is migrated meanwhile, leases that the last end
-cut off are ended, and once the API answers the workers start. This process imports no torch.
+Order of a start: broker, workers and API are spawned at once, as the workers' imports take longest. Meanwhile
+the database is migrated, which the workers wait for, and leases that the last end cut off are ended. This
+process imports no torch.
 """
 
 from __future__ import annotations
@@ -144,12 +145,12 @@ class Home:
         _port_is_free(self.host, self.port)
         (self.data / "url").unlink(missing_ok=True)  # of a home that was killed
         self.broker.start()
+        self.workers.start()
         self.api.start()
         key = self._prepare_database()
         self.broker.wait()
         self._wait_for_api()
         (self.data / "url").write_text(self.url + "\n")
-        self.workers.start()
         announce(f"{self.url}/?key={key}")
 
     def watch(self) -> None:
