@@ -47,6 +47,16 @@ class Workers:
         )
         return int(self.connection.execute(query).scalar_one())
 
+    def processes_by_queue(self, within_s: float) -> Counter[str]:
+        """Processes of the workers seen in the last `within_s` seconds, by queue."""
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        query = (
+            sa.select(worker.c.queue, sa.func.sum(worker.c.processes))
+            .where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
+            .group_by(worker.c.queue)
+        )
+        return Counter({queue: int(count) for queue, count in self.connection.execute(query)})
+
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""
         since = datetime.now(UTC) - timedelta(seconds=within_s)
