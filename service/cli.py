@@ -19,11 +19,11 @@ import typer
 
 from service.advice import app as advice_commands
 from service.cli_evidence import app as evidence_commands
-from service.console import DATA, AsJson, Data, Job, Key, Url, read_object
+from service.completion import DATA, KINDS, job_ids, kinds, read
+from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
-from service.console import read as _read
 from service.console import show as _show
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ app = typer.Typer(
     "and what did it cost?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 app.add_typer(evidence_commands)
@@ -123,12 +122,15 @@ def submit(
 def watch(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Follow a job to its end, then show its recommendation."""
     with _client(url, key, data) as client:
-        _follow(client, job, as_json=as_json)
+        _follow(client, client.find_job(job), as_json=as_json)
 
 
 @app.command()
 def show(
-    job: Annotated[str | None, typer.Argument(help="The job's id; without one, the latest jobs.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(help=f"{JOB_HELP} Without one, the latest jobs.", autocompletion=job_ids),
+    ] = None,
     trials: Annotated[bool, typer.Option("--trials", help="Show the job's trials.")] = False,
     url: Url = None,
     key: Key = None,
@@ -143,16 +145,19 @@ def show(
             jobs = client.jobs().items
             _show(jobs, as_json, terminal.job_table(jobs))
         elif trials:
-            found = list(client.trials(job))
+            found = list(client.trials(client.find_job(job)))
             _show(found, as_json, terminal.trial_table(found))
         else:
-            one = client.job(job)
+            one = client.job(client.find_job(job))
             _show(one, as_json, terminal.job_summary(one))
 
 
 @app.command()
 def recommend(
-    job: Annotated[str | None, typer.Argument(help="The job's id; without one, see the options.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(help=f"{JOB_HELP} Without one, see the options.", autocompletion=job_ids),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="What has been recommended for this task ...")] = None,
     dataset: Annotated[str | None, typer.Option(help="... this dataset ...")] = None,
     model: Annotated[str | None, typer.Option(help="... this model ...")] = None,
@@ -163,31 +168,31 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Show a job's recommendation, or what has been recommended for workloads like yours."""
-    from service import terminal
+    from service import terminal_verdicts
 
     with _client(url, key, data) as client:
         if job is not None:
-            _show_recommendation(client.recommendation(job), as_json)
+            _show_recommendation(client.recommendation(client.find_job(job)), as_json)
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
-        _show(found, as_json, terminal.recommendation_table(found))
+        _show(found, as_json, terminal_verdicts.recommendation_table(found))
 
 
 @app.command()
 def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Show what a running job may still tell: where its search stands, and what more seeds would change."""
-    from service import terminal
+    from service import terminal_verdicts
 
     with _client(url, key, data) as client:
-        found = client.forecast(job)
-        _show(found, as_json, terminal.forecast_tables(found))
+        found = client.forecast(client.find_job(job))
+        _show(found, as_json, terminal_verdicts.forecast_tables(found))
 
 
 @app.command()
 def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Cancel a job; what trains stops within an epoch."""
     with _client(url, key, data) as client:
-        found = client.cancel(job)
+        found = client.cancel(client.find_job(job))
         _show(found, as_json, f"{found.id}: cancel asked for")
 
 
@@ -205,7 +210,7 @@ def export(
     if to.exists() and not force:
         raise _complaint(f"{to} exists; give another path, or --force to replace it")
     with _client(url, key, data) as client:
-        client.studies(job, to)
+        client.studies(client.find_job(job), to)
     if as_json:
         typer.echo(json.dumps({"file": str(to), "storage": f"sqlite:///{to}"}))
     else:
@@ -214,7 +219,9 @@ def export(
 
 @app.command()
 def catalog(
-    kind: Annotated[str, typer.Argument(help="optimizers, models, datasets or tasks")] = "optimizers",
+    kind: Annotated[
+        str, typer.Argument(help="optimizers, models, datasets or tasks", autocompletion=kinds)
+    ] = "optimizers",
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
@@ -223,9 +230,8 @@ def catalog(
     """Show what a job may name."""
     from service import terminal
 
-    kinds = ("optimizers", "models", "datasets", "tasks")
-    if kind not in kinds:
-        raise _complaint(f"no catalog {kind!r}; there are: {', '.join(kinds)}")
+    if kind not in KINDS:
+        raise _complaint(f"no catalog {kind!r}; there are: {', '.join(KINDS)}")
     with _client(url, key, data) as client:
         entries = client.catalog(kind)
         _show(entries, as_json, terminal.catalog_listing(entries))
@@ -246,16 +252,17 @@ def _submit(
         _follow(client, job.id, as_json=as_json)
     else:
         _show(job, as_json, job.id)
-        if job.waiting_for:
-            typer.secho(f"it waits for {job.waiting_for}", err=True, fg="yellow")
+        if job.activity is not None and job.activity.what in ("worker", "queue"):
+            typer.secho(job.activity.detail, err=True, fg="yellow")
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     from service import terminal
     from service.states import JobState
+    from service.terminal_progress import Bars
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with terminal.Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
+    with Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
@@ -264,9 +271,9 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
 
 
 def _show_recommendation(found: Recommendation, as_json: bool) -> None:
-    from service import terminal
+    from service import terminal_verdicts
 
-    _show(found, as_json, terminal.recommendation_panel(found, width=_console().width))
+    _show(found, as_json, terminal_verdicts.recommendation_panel(found))
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
@@ -289,7 +296,7 @@ def _service(data: Path, workers: int) -> Iterator[None]:
     process = subprocess.Popen(command, start_new_session=True)
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.
-        while _read(data / "url") != f"http://127.0.0.1:{port}":
+        while read(data / "url") != f"http://127.0.0.1:{port}":
             if process.poll() is not None:
                 raise _complaint(f"the service did not start; see {data / 'logs'}")
             time.sleep(0.05)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.console import DATA, AsJson, Data, Job, Key, Url, complaint, connected, show
+from service.completion import DATA
+from service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,9 +36,10 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Save a job's evidence; without a file to save it in, show what it concludes."""
-    from service import terminal
+    from service import terminal_verdicts
 
     with connected(url, key, data) as client:
+        job = client.find_job(job)
         if html is not None:
             client.save_report(job, html, form="html")
         if json_file is not None:
@@ -47,7 +49,7 @@ def report(
             show(found, as_json, "")
         elif html is None and json_file is None:
             shown = client.report(job).recommendation
-            show(shown, as_json, terminal.recommendation_panel(shown, width=120))
+            show(shown, as_json, terminal_verdicts.recommendation_panel(shown))
             typer.echo("\nSave the evidence with --html FILE, or with -o FILE for verify and rerun.")
     if not as_json:
         for saved in filter(None, (html, json_file)):

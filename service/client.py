@@ -10,16 +10,19 @@ Where no service answers, what httpx raises (`httpx.TransportError`) comes throu
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
+from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from service.errors import WhichoptError
+from service.errors import NotFound, WhichoptError
 from service.evidence.report import Report
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
@@ -38,6 +41,9 @@ from service.views import (
 )
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
+
+ID_PART = re.compile("[0-9A-Fa-f-]{4,36}")
+"""Beginnings and ends of ids that the service looks for."""
 
 HEARTBEAT_S = 45.0
 """An event stream that is silent for this long is broken: the service beats every 15 seconds."""
@@ -105,6 +111,29 @@ class Client:
     ) -> Page[JobView]:
         """A page of jobs, newest first."""
         return self._get(Page[JobView], "/v1/jobs", state=state, cursor=cursor, limit=limit)
+
+    def find_job(self, text: str) -> str:
+        """Return the id of the job that `text` is the id of, or the beginning or end of its id.
+
+        Raises:
+            NotFound: there is no such job, or there are several.
+        """
+        with suppress(ValueError):
+            return str(UUID(text))
+        page = self._get(Page[JobView], "/v1/jobs", id=text, limit=100) if ID_PART.fullmatch(text) else None
+        part, jobs = text.lower(), page.items if page else []
+        matches = [job for job in jobs if job.id.startswith(part) or job.id.endswith(part)]
+        if len(matches) == 1:
+            return matches[0].id
+        problem = (
+            f"{len(matches)} jobs have an id that begins or ends with {text!r}; give more of it"
+            if matches
+            else f"no job's id is, begins with or ends with {text!r}; 'whichopt show' lists the jobs"
+        )
+        candidates = matches or self.jobs(limit=5).items
+        head = "they are" if matches else "the latest are"
+        listed = [f"  {job.id}  {job.state.value}  {job.name or ''}".rstrip() for job in candidates]
+        raise NotFound("\n".join([problem, *([f"{head}:", *listed] if listed else [])]))
 
     def cancel(self, job_id: str) -> JobView:
         return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.completion import job_ids, read
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
     from service.client import Client
 
-DATA = Path("whichopt-data")
+JOB_HELP = "The job's id, or the beginning or end of it by which it can be told from the others."
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Job = Annotated[str, typer.Argument(help="The job's id.")]
+Job = Annotated[str, typer.Argument(help=JOB_HELP, autocompletion=job_ids)]
 Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
 Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
 Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
@@ -54,9 +56,14 @@ def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: Renderabl
 
 
 def console(*, stderr: bool = False) -> Console:
+    """Return a console; what goes to no terminal is neither wrapped nor colored."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    from service.listings import PIPED_WIDTH
+
+    if (sys.stderr if stderr else sys.stdout).isatty():
+        return Console(stderr=stderr)
+    return Console(stderr=stderr, width=PIPED_WIDTH, force_terminal=False)
 
 
 def complaint(text: str) -> typer.Exit:
@@ -69,7 +76,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     """A client for the service that is meant: as told, or the one that runs on the data folder."""
     import httpx
 
-    from service.client import Client, ProblemError
+    from service.client import Client
+    from service.errors import WhichoptError
 
     url = url or read(data / "url")
     key = key or read(data / "api-key")
@@ -82,7 +90,7 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     try:
         with Client(url, key) as client:
             yield client
-    except ProblemError as error:
+    except WhichoptError as error:
         raise complaint(str(error)) from None
     except httpx.TransportError as error:
         raise complaint(f"the service at {url} does not answer: {error}") from None
@@ -90,10 +98,6 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise complaint(f"{error.strerror}: {error.filename}") from None
     except UnicodeEncodeError as error:
         raise complaint(f"an API key has ASCII characters only: {error.object!r}") from None
-
-
-def read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
 def _no_number(name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.activity import JobActivity
 from service.spec import Margin, ResolvedSpec
 from service.states import Direction, JobState, Origin, Phase, TrialState
 from service.trials import Point
@@ -106,6 +107,9 @@ class JobView(_View):
     )
     progress: Progress
     ledger: list[LedgerEntry]
+    activity: JobActivity | None = Field(
+        default=None, description="what it does or waits for right now; null once it has ended"
+    )
     waiting_for: str | None = Field(description="what the job waits for, where no worker can take it")
     error: JobError | None
     lint: list[LintFinding] = Field(description="what users often get wrong, found in the spec")

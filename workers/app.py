@@ -1,7 +1,8 @@
 """The Celery instance: the two messages that a worker takes, and what its processes hold.
 
 The parent only listens: it keeps its row of the worker table fresh and reaps. Each child has its own
-connection to the database and trains with one torch thread.
+connection to the database and trains with one torch thread. The parent imports the database only after it has
+started its children, as a first job waits for those.
 """
 
 from __future__ import annotations
@@ -9,22 +10,27 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import signals
 
-from service.db import OUT_OF_REACH, Store
 from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatcher, celery_app
 from service.logs import configure
-from service.reaper import Reaper
 from service.settings import Settings
 from service.states import Agreement
 from workers import allocator, gpus
 from workers.identity import identity
 
+if TYPE_CHECKING:
+    from service.db import Store
+
 PLAN_S = 600
 """How long a planner may take before it is killed."""
+
+MIGRATED_POLL_S = 0.1
+"""How often a worker that starts looks if the database is migrated."""
 
 settings = Settings()
 app = celery_app(settings)
@@ -37,6 +43,8 @@ def _own_store() -> Store:
     """This process's connection to the database."""
     global _store
     if _store is None:
+        from service.db import Store
+
         _store = Store(settings.database_url)
     return _store
 
@@ -71,13 +79,13 @@ def _context(task: Any) -> Any:
 def _warm_up(**_: Any) -> None:
     configure(settings.log_level)
     _take_place()
+    # What imports make is there to stay: collections that walk it meanwhile cost a sixth of the time.
+    gc.disable()
     import torch
 
     allocator.keep()
     torch.set_num_threads(1)
     # What the first message would wait for: training's imports, and those of a first optimizer.
-    import sklearn.datasets  # noqa: F401
-
     import workers.jobs  # noqa: F401
     from workers.engine import numerics
 
@@ -85,6 +93,7 @@ def _warm_up(**_: Any) -> None:
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
+    gc.enable()
 
 
 _agreement_told = False
@@ -98,6 +107,7 @@ def _tell_agreement() -> None:
         return
     import torch
 
+    from service.db import OUT_OF_REACH, ProgrammingError
     from workers.engine.agree import agreement
 
     if own.queue == "cuda" and not torch.cuda.is_available():
@@ -107,8 +117,9 @@ def _tell_agreement() -> None:
     try:
         with _own_store().transaction() as tx:
             tx.workers.probed(own.name, queue=own.queue, agreement=answer)
-    except OUT_OF_REACH as error:
-        log.warning("agreement_not_told", agreement=answer, error=str(error))  # the next message tries again
+    except (*OUT_OF_REACH, ProgrammingError) as error:
+        # Away, or not migrated yet: no message comes before it is, and the next one tries again.
+        log.info("agreement_not_told", agreement=answer, error=str(error))
         return
     _agreement_told = True
 
@@ -157,6 +168,8 @@ class Parent:
     """The threads of a worker's parent, from its start to its end."""
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
+        from service.reaper import Reaper
+
         self.presence = Presence(name, queue, processes)
         self.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
         self.presence.start()
@@ -173,10 +186,38 @@ class Parent:
 _parent: Parent | None = None
 
 
+def _database_is_current() -> bool:
+    """Wait for the database to have this version's tables; return False if the worker is asked to stop first.
+
+    A home starts its worker while it migrates. No message is taken meanwhile, but the children import.
+    """
+    from celery.worker import state
+
+    from service.db import OUT_OF_REACH
+    from service.db.migrate import is_current
+
+    waits = False
+    while state.should_stop is None and state.should_terminate is None:
+        try:
+            if is_current(_own_store()):
+                return True
+        except OUT_OF_REACH as error:
+            log.warning("database_out_of_reach", error=str(error))
+        if not waits:
+            log.info(
+                "waits_for_the_migration", database=_own_store().url.render_as_string(hide_password=True)
+            )
+        waits = True
+        time.sleep(MIGRATED_POLL_S)
+    return False
+
+
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
     configure(settings.log_level)
+    if not _database_is_current():
+        return
     queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
     _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
 
@@ -184,6 +225,8 @@ def _ready(sender: Any, **_: Any) -> None:
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _shutting_down(sender: str, **_: Any) -> None:
     """Cohorts that run here are given back at their next tick, and the pool waits for that."""
+    from service.db import OUT_OF_REACH
+
     try:
         with _own_store().transaction() as tx:
             tx.workers.stopping(sender)

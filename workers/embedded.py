@@ -1,7 +1,8 @@
 """All in one: database, broker, API and workers as children of one command, ended by one Ctrl-C.
 
-Order of a start: broker and API are spawned, the database is migrated meanwhile, leases that the last end
-cut off are ended, and once the API answers the workers start. This process imports no torch.
+Order of a start: broker, workers and API are spawned at once, as the workers' imports take longest. Meanwhile
+the database is migrated, which the workers wait for, and leases that the last end cut off are ended. This
+process imports no torch.
 """
 
 from __future__ import annotations
@@ -144,14 +145,16 @@ class Home:
         _port_is_free(self.host, self.port)
         (self.data / "url").unlink(missing_ok=True)  # of a home that was killed
         self.broker.start()
+        for worker in self.workers:
+            worker.start()
         self.api.start()
-        self._add_gpus()
+        for worker in self._gpu_workers():
+            worker.start()
+            self.workers.append(worker)
         key = self._prepare_database()
         self.broker.wait()
         self._wait_for_api()
         (self.data / "url").write_text(self.url + "\n")
-        for worker in self.workers:
-            worker.start()
         announce(f"{self.url}/?key={key}")
 
     def watch(self) -> None:
@@ -187,21 +190,22 @@ class Home:
         command = [sys.executable, "-m", "workers", *options]
         return Child(name, command, self.environment, self.logs / log)
 
-    def _add_gpus(self) -> None:
-        """Adds a worker with a process on each GPU that is asked for, if there are any."""
+    def _gpu_workers(self) -> list[Child]:
+        """A worker with a process on each GPU that is asked for, if there are any."""
         if self.gpus_asked == "0":
-            return  # whatever state the driver is in
+            return []  # whatever state the driver is in
         try:
             wanted = gpus.wanted(self.gpus_asked, gpus.visible())
         except gpus.CannotUse as error:
             if self.gpus_asked != "all":
                 raise CannotStart(str(error)) from None
             print(f"whichopt: trains on the CPU alone: {error}", file=sys.stderr)
-            return
-        if wanted.most:
-            options = ("--queue=cuda", f"--gpus={self.gpus_asked}")
-            self.workers.append(self._worker("the GPU worker", "gpu-worker.log", *options))
-            print(f"a process trains on each GPU: {', '.join(map(str, wanted.gpus[: wanted.most]))}")
+            return []
+        if not wanted.most:
+            return []
+        print(f"a process trains on each GPU: {', '.join(map(str, wanted.gpus[: wanted.most]))}")
+        options = ("--queue=cuda", f"--gpus={self.gpus_asked}")
+        return [self._worker("the GPU worker", "gpu-worker.log", *options)]
 
     def _goes_on_without(self, child: Child) -> bool:
         """Drops a worker that has ended because it can have no GPU; whether it was one."""

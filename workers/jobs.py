@@ -13,8 +13,9 @@ import structlog
 import torch
 
 from service import blobs
-from service.db import Store
+from service.db import OUT_OF_REACH, Store
 from service.db.cohorts import Beat, Claim
+from service.db.jobs import Planning
 from service.dispatch import Dispatcher
 from service.environment import Environment, here
 from service.errors import BudgetTooShort
@@ -58,7 +59,7 @@ def plan_round(context: Context, job_id: int) -> None:
     since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     limit_s = planned.spec.budget.max_seconds
     try:
-        chosen = settle(planned)
+        chosen = settle(planned, compiling=lambda: _note_compiling(context, planned))
         following = next_round(
             chosen.spec,
             planned.trials,
@@ -98,6 +99,16 @@ def plan_round(context: Context, job_id: int) -> None:
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
         context.dispatcher.cohorts(ids, planned.queue)
+
+
+def _note_compiling(context: Context, planned: Planning) -> None:
+    """Lets the job say why it stands still; that it cannot is no reason not to go on."""
+    log.info("compiling", job=planned.uid)
+    try:
+        with context.store.transaction() as tx:
+            tx.jobs.compiling(planned)
+    except OUT_OF_REACH as error:
+        log.warning("compiling_not_noted", job=planned.uid, error=str(error))
 
 
 def run_cohort(context: Context, cohort_id: int) -> None:

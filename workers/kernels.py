@@ -62,6 +62,7 @@ def settle(
     on_cpu: bool,
     workers: int,
     step_seconds: Callable[[], Mapping[str, float]],
+    compiling: Callable[[], None] = lambda: None,
 ) -> ResolvedSpec:
     """`spec` with the kernels that its trials use; nothing is compiled but for a job that it pays for.
 
@@ -71,14 +72,17 @@ def settle(
     Args:
         workers: the processes that train the job.
         step_seconds: what a step of one trial takes by torch's kernels, by optimizer; measured if it matters.
+        compiling: called before a kernel is compiled, as that takes long.
     """
     if spec.kernels == "torch":
         return spec
     found = {optimizer(chosen.name).target for chosen in profiting(spec)}
     kernels = [COMPILED[target] for target in sorted(found)]
     use = on_cpu and bool(kernels)
-    if use and spec.kernels == "auto" and not all(kernel.is_kept() for kernel in kernels):
-        use = _pays(spec, len(kernels) * COMPILE_S, workers, step_seconds)
+    if use and not all(kernel.is_kept() for kernel in kernels):
+        use = spec.kernels != "auto" or _pays(spec, len(kernels) * COMPILE_S, workers, step_seconds)
+        if use:
+            compiling()
     use = use and all(kernel.works() for kernel in kernels)
     return spec.model_copy(update={"kernels": "compiled" if use else "torch"})
 

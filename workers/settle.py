@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,11 +28,12 @@ class Settlement:
     spec: ResolvedSpec
 
 
-def settle(planned: Planning) -> Settlement:
+def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -> Settlement:
     """What the job's trials are trained by, and what its minutes come to.
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
-    that says nothing, and of minutes something that the first round corrects.
+    that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
+    kernel is compiled.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
@@ -58,7 +59,11 @@ def settle(planned: Planning) -> Settlement:
         executor, probe = choice.executor, choice.seconds
     spec = spec.model_copy(update={"agreement": _agreement(planned, here=here).value})
     spec = kernels.settle(
-        spec, on_cpu=planned.queue == "cpu", workers=planned.workers, step_seconds=step_seconds
+        spec,
+        on_cpu=planned.queue == "cpu",
+        workers=planned.workers,
+        step_seconds=step_seconds,
+        compiling=compiling,
     )
     if spec.budget.timed and spec.budget.settled is None:
         spec = _minutes(spec, built(), _first_plans(spec), executor, planned.workers)

@@ -27,9 +27,12 @@ from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
 
-__all__ = ["OUT_OF_REACH", "IntegrityError", "Store", "Transaction"]
+__all__ = ["OUT_OF_REACH", "IntegrityError", "ProgrammingError", "Store", "Transaction"]
 
 IntegrityError = sa.exc.IntegrityError
+ProgrammingError = sa.exc.ProgrammingError
+"""PostgreSQL's word for a table or a column that is not there."""
+
 OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What a query raises where the database does not answer, or not in time."""
 

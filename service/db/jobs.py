@@ -249,6 +249,14 @@ class Jobs:
         )
         return revision is not None
 
+    def compiling(self, planned: Planning) -> None:
+        """Notes that a planner compiles kernels for the round that comes next, until the round moves."""
+        self.connection.execute(
+            job.update()
+            .where(job.c.id == planned.job_id, job.c.round == planned.round)
+            .values(compiling_since=datetime.now(UTC), revision=job.c.revision + 1)
+        )
+
     def _advance(self, planned: Planning, **values: Any) -> int | None:
         """Moves the job past round `planned.round`, if nobody has; its new revision."""
         return self.connection.execute(
@@ -264,6 +272,7 @@ class Jobs:
                 revision=job.c.revision + 1,
                 plan_rings=0,
                 rung_at=datetime.now(UTC),
+                compiling_since=None,
                 **values,
             )
             .returning(job.c.revision)

@@ -78,6 +78,11 @@ job = Table(
     Column("started_at", UTCDateTime),
     Column("finished_at", UTCDateTime),
     Column("rung_at", UTCDateTime, comment="when its planner was last rung for"),
+    Column(
+        "compiling_since",
+        UTCDateTime,
+        comment="when its planner began to compile kernels, until its round moves",
+    ),
     Column("plan_rings", Integer, nullable=False, comment="rung for again, since its round last moved"),
     sa.UniqueConstraint("api_key_id", "idempotency_key"),
     Index(None, "state"),

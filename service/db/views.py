@@ -9,7 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.activity import JobActivity
 from service.catalog import optimizers, tasks
+from service.db.activity import Activities
 from service.db.jobs import ACTIVE, UNFINISHED, Jobs
 from service.db.tables import cohort, job, trial
 from service.db.trials import Trials
@@ -63,13 +65,30 @@ class Views:
         found = self._jobs(sa.select(job).where(job.c.uid == uid), alive_s)
         return found[0] if found else None
 
+    def activity(self, uid: str, *, alive_s: float) -> JobActivity | None:
+        """What the job does or waits for; None if it has ended or there is none."""
+        return Activities(self.connection, alive_s=alive_s).of_job(uid)
+
     def jobs(
-        self, *, state: JobState | None, before: int | None, limit: int, alive_s: float
+        self,
+        *,
+        state: JobState | None,
+        uid_part: str | None = None,
+        before: int | None,
+        limit: int,
+        alive_s: float,
     ) -> Page[JobView]:
-        """Jobs, newest first, from the one before id `before` on."""
+        """Jobs, newest first, from the one before id `before` on; their uids begin or end with `uid_part`."""
         query = sa.select(job).order_by(job.c.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(job.c.state == state)
+        if uid_part is not None:
+            query = query.where(
+                sa.or_(
+                    job.c.uid.startswith(uid_part, autoescape=True),
+                    job.c.uid.endswith(uid_part, autoescape=True),
+                )
+            )
         if before is not None:
             query = query.where(job.c.id < before)
         return self._page(query, limit, lambda rows: self._views(rows, alive_s))
@@ -83,8 +102,12 @@ class Views:
         running = self._running(ids)
         live = Workers(self.connection).live(alive_s)
         fresh = self._fresh_seeds([row.id for row in rows if row.phase == Phase.CONFIRM])
+        activities = Activities(self.connection, alive_s=alive_s).of(rows)
         return [
-            _job_view(row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], live) for row in rows
+            _job_view(
+                row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], live, activities.get(row.id)
+            )
+            for row in rows
         ]
 
     def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
@@ -257,6 +280,7 @@ def _job_view(
     running: tuple[int, int],
     fresh: dict[int, bool],
     live: dict[str, int],
+    activity: JobActivity | None,
 ) -> JobView:
     spec = ResolvedSpec.model_validate(row.spec)
     direction = tasks.task(row.task).direction
@@ -287,6 +311,7 @@ def _job_view(
             _ledger_entry(label, ledger.get(label), asked[label] if searching else None, direction)
             for label in spec.labels
         ],
+        activity=activity,
         waiting_for=_waiting_for(row, cohorts_running, live),
         error=None if row.error is None else JobError.model_validate(row.error),
         lint=lint(spec),

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from service.activity import JobActivity
 from service.db import OUT_OF_REACH, Store
 from service.routes.jobs import JobUid, no_job
 from service.routes.parts import TheSettings, TheStore
@@ -60,10 +61,10 @@ async def events(
     watched: Annotated[Watched, Depends(_watched)], store: TheStore, settings: TheSettings
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job until it has ended."""
-    since = watched.since
+    since, activity = watched.since, None
     try:
         while True:
-            job = await run_in_threadpool(_news, store, settings, watched.uid, since)
+            job = await run_in_threadpool(_news, store, settings, watched.uid, since, activity)
             if job is not None:
                 after: int | None = None
                 while True:
@@ -76,21 +77,26 @@ async def events(
                 yield ServerSentEvent(event="job", id=str(job.revision), data=job)
                 if job.state.ended:
                     return
-                since = job.revision
+                since, activity = job.revision, job.activity
             await asyncio.sleep(settings.events_s)
     except OUT_OF_REACH as error:
         # The answer has begun, so all that is left is to end it; the reader comes back with its last id.
         log.warning("events_broken", job=watched.uid, error=str(error))
 
 
-def _news(store: Store, settings: Settings, uid: str, since: int) -> JobView | None:
-    """The job, where it has moved since or has ended.
+def _news(
+    store: Store, settings: Settings, uid: str, since: int, activity: JobActivity | None
+) -> JobView | None:
+    """The job, where it has moved since, waits for something else than `activity`, or has ended.
 
     It is read before its trials: what changes between the two is sent again with the next revision.
     """
     with store.read() as tx:
         found = tx.jobs.revision(uid)
-        if found is None or (found[0] == since and not found[1].ended):
+        if found is None:
+            return None
+        moved = found[0] != since or found[1].ended
+        if not moved and activity == tx.views.activity(uid, alive_s=settings.worker_alive_s):
             return None
         return tx.views.job(uid, alive_s=settings.worker_alive_s)
 

@@ -21,6 +21,7 @@ from service.views import JobView, Page, TrialView
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 POLL_AFTER_S = 2
+ID_PART = r"^[0-9A-Fa-f-]{4,36}$"
 PRINTABLE_ASCII = r"^[\x20-\x7e]{1,255}$"
 
 
@@ -140,11 +141,21 @@ def jobs(
     settings: TheSettings,
     before: Cursor,
     state: JobState | None = None,
+    uid_part: Annotated[
+        str | None,
+        Query(alias="id", pattern=ID_PART, description="Only jobs whose id begins or ends with this."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:
     """The jobs, newest first."""
     with store.read() as tx:
-        return tx.views.jobs(state=state, before=before, limit=limit, alive_s=settings.worker_alive_s)
+        return tx.views.jobs(
+            state=state,
+            uid_part=None if uid_part is None else uid_part.lower(),
+            before=before,
+            limit=limit,
+            alive_s=settings.worker_alive_s,
+        )
 
 
 @router.get("/{job_id}", responses={304: {"description": "The job is as `If-None-Match` knows it."}})
@@ -158,8 +169,8 @@ def job(
     """One job."""
     with store.read() as tx:
         found = _view(tx, uid, settings)
-    # What a job waits for depends on the workers there are, which moves no revision.
-    etag = f'"{found.revision}{"-waiting" if found.waiting_for else ""}"'
+    # What a job waits for depends on other jobs and on workers, which move no revision of it.
+    etag = f'"{found.revision}{"" if found.activity is None else found.activity.tag}"'
     if if_none_match is not None and _matches(etag, if_none_match):
         raise HTTPException(304, headers={"ETag": etag})
     response.headers["ETag"] = etag

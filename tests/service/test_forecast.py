@@ -15,7 +15,7 @@ from service.db import Store
 from service.evidence.finalists import finalists
 from service.evidence.pace import seconds_left
 from service.states import Phase
-from service.terminal import Bars
+from service.terminal_progress import Bars
 from service.trials import Trial
 from service.views import JobForecast, JobView
 from tests.service.concluded import conclude

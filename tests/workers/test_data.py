@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from sklearn import datasets
 
-from service.catalog.datasets import Sizes, dataset
-from workers.workload import Workload, batches
+from service.catalog.datasets import Options, Sizes, dataset
+from workers.workload import Workload, batches, data
 from workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
 from workers.workload.tasks import CRITERIA
 
@@ -107,3 +110,28 @@ def test_batches_only_cut_the_stream(size: int) -> None:
     counts = [len(batch.targets) for batch in cut]
     assert set(counts[:-1]) == {size}
     assert 0 < counts[-1] <= size
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine"])
+def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = data.LOADERS[name](Options())
+    theirs = data.Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
+    monkeypatch.setattr(data, "find_spec", lambda _: None)
+    fallback = data.LOADERS[name](Options())
+    for one in (ours, fallback):
+        assert one.features.tobytes() == theirs.features.tobytes()
+        assert one.features.strides == theirs.features.strides, "sums over it add in the same order"
+        assert one.labels.dtype == theirs.labels.dtype
+        assert one.labels.tolist() == theirs.labels.tolist()
+
+
+def test_a_shipped_table_is_read_without_scikit_learn() -> None:
+    script = (
+        "import sys; from workers.workload.data import LOADERS; from service.catalog.datasets import Options;"
+        "[LOADERS[name](Options()) for name in ('digits', 'breast_cancer', 'wine')];"
+        "print([name for name in sys.modules if name.startswith(('sklearn', 'scipy.stats'))])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -99,6 +99,28 @@ def test_a_job_that_is_given_time_pays_by_its_share_of_it(machine: Machine) -> N
     assert "seconds" not in machine.asked
 
 
+def test_a_compilation_is_told_before_it_begins(machine: Machine) -> None:
+    def told(spec: ResolvedSpec) -> list[list[str]]:
+        """What had been asked for by then, each time the caller heard."""
+        heard: list[list[str]] = []
+        machine.asked.clear()
+        settle(
+            spec,
+            on_cpu=True,
+            workers=1,
+            step_seconds=machine.step_seconds,
+            compiling=lambda: heard.append([*machine.asked]),
+        )
+        return heard
+
+    assert told(of_seconds(1.0)) == [], "it does not pay"
+    assert told(spec_of(kernels="torch")) == []
+    assert told(spec_of(kernels="compiled")) == [[]]
+    assert told(of_seconds(10 * NEEDED_S)) == [["seconds"]]
+    machine.kept = True
+    assert told(spec_of(kernels="compiled")) == [], "it is there already"
+
+
 def test_what_was_asked_for_is_kept_where_it_can_be(machine: Machine) -> None:
     assert machine.settled(spec_of(kernels="torch")) == "torch"
     assert machine.asked == []

@@ -1,0 +1,111 @@
+"""What a job does right now, or what it waits for, in a sentence: so that no wait looks like a hang."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.states import Phase
+
+What = Literal["worker", "queue", "planning", "kernel", "training"]
+
+
+class JobActivity(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    what: What = Field(
+        description="`worker`: none is live for its queue; `queue`: others are served first; `planning`: its "
+        "next round is planned, or it is concluded; `kernel`: a planner compiles the optimizers' kernel; "
+        "`training`: cohorts of it are trained"
+    )
+    since: datetime | None = Field(description="when that began, as far as it is recorded")
+    detail: str = Field(description="the same in a sentence")
+
+    @property
+    def tag(self) -> str:
+        """The part of an ETag for what other jobs and workers change, which moves no revision of this job."""
+        apart = self.what in ("worker", "queue")
+        return f"-{self.what}-{zlib.crc32(self.detail.encode()):08x}" if apart else ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is recorded of an active job and of who could work on it.
+
+    `running` and `queued` are the job's cohorts; `ahead` are those of other jobs that were queued before.
+    `busy` of the `processes` for the job's queue train, and `planners_busy` of all `planners` do.
+    """
+
+    queue: str
+    round: int
+    phase: Phase | None
+    cancel_requested: bool
+    running: int
+    queued: int
+    ahead: int
+    since: datetime
+    training_since: datetime | None
+    compiling_since: datetime | None
+    live: Mapping[str, int]
+    processes: int
+    busy: int
+    planners: int
+    planners_busy: int
+
+
+def activity(job: Standing) -> JobActivity:
+    """Return what the job does or waits for."""
+    if job.running:
+        return JobActivity(what="training", since=job.training_since, detail=_training(job))
+    if not job.live.get(job.queue):
+        return JobActivity(what="worker", since=job.since, detail=_no_worker(job))
+    if job.queued:
+        return JobActivity(what="queue", since=job.since, detail=_queued(job))
+    if job.compiling_since is not None:
+        detail = (
+            "Compiling the optimizers' kernel for this machine: this takes about 20 s a kernel, and is done "
+            "once."
+        )
+        return JobActivity(what="kernel", since=job.compiling_since, detail=detail)
+    what = "the first round" if job.round == 0 else f"round {job.round + 1}, or the conclusion"
+    if job.planners_busy >= job.planners:
+        busy = f"all {_count(job.planners, 'worker process', 'es')} train cohorts of other jobs"
+        return JobActivity(
+            what="queue", since=job.since, detail=f"Waiting for a free process to plan {what}: {busy}."
+        )
+    return JobActivity(what="planning", since=job.since, detail=f"Planning {what}.")
+
+
+def _training(job: Standing) -> str:
+    if job.cancel_requested:
+        return f"Cancelling: {_count(job.running, 'cohort')} in training will stop within an epoch."
+    more = f", and {job.queued} more in the queue" if job.queued else ""
+    return f"Training {_count(job.running, 'cohort')} of round {job.round} ({job.phase}){more}."
+
+
+def _no_worker(job: Standing) -> str:
+    others = ", ".join(f"{count} for {queue}" for queue, count in sorted(job.live.items()))
+    running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
+    return (
+        f"Waiting for a worker: {running}. Start one with `python -m workers --queue {job.queue}`; one that "
+        "has just been started needs some seconds."
+    )
+
+
+def _queued(job: Standing) -> str:
+    if job.ahead or job.busy >= job.processes:
+        ahead = f"{_count(job.ahead, 'cohort')} of other jobs ahead" if job.ahead else "next in line"
+        return (
+            f"Waiting in the queue for {job.queue}: {ahead}; {job.busy} of "
+            f"{_count(job.processes, 'process', 'es')} training."
+        )
+    return f"Waiting for a worker process to begin {_count(job.queued, 'cohort')} of round {job.round}."
+
+
+def _count(number: int, name: str, plural: str = "s") -> str:
+    return f"{number} {name}{'' if number == 1 else plural}"

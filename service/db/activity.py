@@ -1,0 +1,104 @@
+"""What active jobs do or wait for, read from the rows of jobs, cohorts and workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.activity import JobActivity, Standing, activity
+from service.db.jobs import ACTIVE, UNFINISHED
+from service.db.tables import cohort, job, trial
+from service.db.workers import Workers
+from service.states import CohortState, Phase, TrialState
+
+Row = sa.Row[Any]
+
+
+class Activities:
+    def __init__(self, connection: sa.Connection, *, alive_s: float) -> None:
+        """`alive_s` is how recently a worker must have been seen to count."""
+        self.connection = connection
+        self.alive_s = alive_s
+
+    def of_job(self, uid: str) -> JobActivity | None:
+        """Return what the job does; None if it has ended or there is none."""
+        rows = self.connection.execute(sa.select(job).where(job.c.uid == uid)).all()
+        return next(iter(self.of(rows).values()), None)
+
+    def of(self, rows: Sequence[Row]) -> dict[int, JobActivity]:
+        """Return what each of the jobs that have not ended does, by its id."""
+        active = [row for row in rows if row.state in ACTIVE]
+        if not active:
+            return {}
+        ids = [row.id for row in active]
+        workers = Workers(self.connection)
+        live, processes = workers.live(self.alive_s), workers.processes_by_queue(self.alive_s)
+        busy, own, times = self._busy(), self._unfinished(ids), self._times(ids)
+        activities: dict[int, JobActivity] = {}
+        for row in active:
+            running, _ = own.get((row.id, CohortState.RUNNING), (0, 0))
+            queued, first = own.get((row.id, CohortState.QUEUED), (0, 0))
+            last_result, training_since = times.get(row.id, (None, None))
+            activities[row.id] = activity(
+                Standing(
+                    queue=row.queue,
+                    round=row.round,
+                    phase=None if row.phase is None else Phase(row.phase),
+                    cancel_requested=row.cancel_requested,
+                    running=running,
+                    queued=queued,
+                    ahead=self._ahead(row, first) if queued and not running else 0,
+                    since=last_result or row.created_at,
+                    training_since=training_since,
+                    compiling_since=row.compiling_since,
+                    live=live,
+                    processes=processes[row.queue],
+                    busy=busy[row.queue],
+                    planners=processes.total(),
+                    planners_busy=busy.total(),
+                )
+            )
+        return activities
+
+    def _unfinished(self, job_ids: Sequence[int]) -> dict[tuple[int, str], tuple[int, int]]:
+        """How many cohorts are queued and running, and the first of them, by (job, state)."""
+        query = (
+            sa.select(cohort.c.job_id, cohort.c.state, sa.func.count(), sa.func.min(cohort.c.id))
+            .where(cohort.c.job_id.in_(job_ids), cohort.c.state.in_(UNFINISHED))
+            .group_by(cohort.c.job_id, cohort.c.state)
+        )
+        return {
+            (job_id, state): (count, first) for job_id, state, count, first in self.connection.execute(query)
+        }
+
+    def _times(self, job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
+        """When the last result came, and when the longest running trial began, by job."""
+        running = sa.case((trial.c.state == TrialState.RUNNING, trial.c.started_at))
+        query = (
+            sa.select(trial.c.job_id, sa.func.max(trial.c.finished_at), sa.func.min(running))
+            .where(trial.c.job_id.in_(job_ids))
+            .group_by(trial.c.job_id)
+        )
+        return {job_id: (last, began) for job_id, last, began in self.connection.execute(query)}
+
+    def _busy(self) -> Counter[str]:
+        """How many cohorts are in training, by queue."""
+        query = (
+            sa.select(cohort.c.queue, sa.func.count().label("cohorts"))
+            .where(cohort.c.state == CohortState.RUNNING)
+            .group_by(cohort.c.queue)
+        )
+        return Counter({row.queue: row.cohorts for row in self.connection.execute(query)})
+
+    def _ahead(self, row: Row, first: int) -> int:
+        """How many cohorts of other jobs were queued before this job's first."""
+        query = sa.select(sa.func.count()).where(
+            cohort.c.state == CohortState.QUEUED,
+            cohort.c.queue == row.queue,
+            cohort.c.job_id != row.id,
+            cohort.c.id < first,
+        )
+        return self.connection.execute(query).scalar_one()

@@ -1,0 +1,99 @@
+"""How the command line shows a job that runs: a bar an optimizer, and what the job waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
+
+from service.activity import JobActivity
+from service.views import JobForecast, JobView
+
+LONG_S = 2
+"""Seconds after which a terminal shows how long the same has been going on."""
+
+
+class _Progress(Progress):
+    """The bars, and below them what the job does or waits for, with the seconds that it has taken so far."""
+
+    activity: JobActivity | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.activity is None:
+            return
+        seconds = (datetime.now(UTC) - self.activity.since).total_seconds() if self.activity.since else 0
+        yield Text(
+            self.activity.detail + (f" ({seconds:.0f} s)" if seconds >= LONG_S else ""),
+            style="yellow" if self.activity.what == "worker" else "dim",
+        )
+
+
+class Bars:
+    """One bar an optimizer, for a running job; `update` takes the job as it stands now.
+
+    After each stage of confirm but the last a line of its `forecast` follows, where one is given.
+    """
+
+    def __init__(self, console: Console, forecast: Callable[[str], JobForecast] | None = None) -> None:
+        self.forecast = forecast
+        self._forecast_at = 0
+        self.progress = _Progress(
+            TextColumn(
+                "{task.description}", table_column=Column(min_width=14, max_width=24, overflow="fold")
+            ),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._printed: str | None = None
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.activity = None
+        self.progress.stop()
+
+    def update(self, job: JobView) -> None:
+        self.progress.activity = job.activity
+        self._print(job)
+        self._foretell(job)
+        for entry in job.ledger:
+            best = "" if entry.best_value is None else f"best {entry.best_value:.4g}"
+            dropped = f", {entry.pruned} pruned" if entry.pruned else ""
+            if entry.optimizer not in self._bars:
+                self._bars[entry.optimizer] = self.progress.add_task(entry.optimizer, note="")
+            self.progress.update(
+                self._bars[entry.optimizer],
+                completed=entry.trials,
+                total=entry.trials_total,
+                note=f"{best}{dropped}",
+            )
+
+    def _print(self, job: JobView) -> None:
+        """A line when the job comes to something else; in a log, which shows no bars, the sentence too."""
+        live = self.progress.console.is_terminal
+        phase = "waits for its first round" if job.phase is None else job.phase.value
+        now = phase if live or job.activity is None else job.activity.detail
+        line = f"{job.state.value}: {now}"
+        if line != self._printed:
+            self.progress.console.print(Text(line, style="dim"))
+            self._printed = line
+
+    def _foretell(self, job: JobView) -> None:
+        confirm = job.progress.confirm
+        if self.forecast is None or confirm is None or job.state.ended:
+            return
+        ended = [seeds for seeds in confirm.looks[:-1] if self._forecast_at < seeds <= confirm.seeds_done]
+        if ended:
+            self._forecast_at = ended[-1]
+            self.progress.console.print(Text(self.forecast(job.id).statement, style="dim"))

@@ -1,0 +1,49 @@
+"""A worker starts while its home still migrates the database."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from celery.worker import state
+
+from service.db import Store
+from service.db.migrate import is_current, upgrade
+from workers import app
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A database without tables, as the worker's own."""
+    store = Store(f"sqlite:///{tmp_path / 'bare.db'}")
+    monkeypatch.setattr(app, "_store", store)
+    return store
+
+
+def test_no_message_is_taken_before_the_database_is_migrated(
+    bare: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    answers: list[bool] = []
+
+    def looks(store: Store) -> bool:
+        current = is_current(store)
+        looked.set()
+        return current
+
+    monkeypatch.setattr("service.db.migrate.is_current", looks)
+    waiting = threading.Thread(target=lambda: answers.append(app._database_is_current()), daemon=True)
+    waiting.start()
+    assert looked.wait(timeout=60), "it has looked once, and looks again"
+    assert answers == []
+    upgrade(bare)
+    waiting.join(timeout=60)
+    assert answers == [True]
+    bare.close()
+
+
+def test_a_worker_that_waits_can_be_stopped(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "should_stop", 0)
+    assert app._database_is_current() is False
+    bare.close()
