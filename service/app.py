@@ -51,8 +51,8 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         version=health.VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; ours is in routes/pages.py
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
