@@ -15,6 +15,7 @@ from service.db import Store
 from service.db.tables import trial
 from service.db.views import Views
 from tests.service.concluded import conclude, concluded_job, motley_job
+from tests.service.large import large_job
 from tests.service.made_up import add_job, add_round, finish, must_claim
 
 
@@ -109,6 +110,15 @@ def test_curves_that_nobody_asks_for_are_not_read(http: TestClient, lite: Store)
     assert [each["metrics"] for each in sent] == [broken["metrics"]] * 4
     with pytest.raises(TypeError), lite.read() as tx:
         tx.views.trials(job_id, limit=10)
+
+
+def test_a_stream_without_curves_is_a_fraction_of_one_with_them(http: TestClient, lite: Store) -> None:
+    _, uid = large_job(lite, trials=120)
+    without = http.get(f"/v1/jobs/{uid}/events").content
+    whole = http.get(f"/v1/jobs/{uid}/events?curves=1").content
+    assert without.count(b"event: trial") == whole.count(b"event: trial") == 120
+    points = 120 * 20
+    assert len(whole) - len(without) > points * len("[1,50,0.1]")
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30, " "])

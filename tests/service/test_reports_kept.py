@@ -186,9 +186,13 @@ def test_a_new_renderer_makes_it_anew(
     assert {file.name for file in settings.blobs.iterdir()} == set(after.values()), "the old page is gone"
 
 
-def test_the_renderer_is_known_by_its_code() -> None:
-    assert len(reporting.renderer()) == 64
-    assert reporting.renderer() == reporting.renderer.__wrapped__()
+@pytest.mark.parametrize("name", ["report.html", "report.css", "page.py", "verdicts.py"])
+def test_the_renderer_is_known_by_its_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = reporting.renderer.__wrapped__
+    before, read = version(), Path.read_bytes
+    assert before == version() == reporting.renderer()
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b" " * (file.name == name))
+    assert version() != before
 
 
 def test_a_job_whose_rows_move_gets_a_new_report(
