@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
@@ -69,7 +68,7 @@ def owed(store: Store) -> list[int]:
         return tx.reports.owed(-1.0)
 
 
-def get(http: TestClient, uid: str, form: str = "html", **headers: str) -> httpx.Response:
+def get(http: TestClient, uid: str, form: str = "html", **headers: str) -> Any:
     path = f"/v1/jobs/{uid}/report?format={form}"
     return http.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
