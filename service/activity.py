@@ -38,7 +38,8 @@ class Standing:
     """What is recorded of an active job and of who could work on it.
 
     `running` and `queued` are the job's cohorts; `ahead` are those of other jobs that were queued before.
-    `busy` of the `processes` for the job's queue train, and `planners_busy` of all `planners` do.
+    `live` counts training processes by queue; `busy` of those for the job's queue train, and `planners_busy`
+    of all `planners` do.
     """
 
     queue: str
@@ -52,7 +53,6 @@ class Standing:
     training_since: datetime | None
     compiling_since: datetime | None
     live: Mapping[str, int]
-    processes: int
     busy: int
     planners: int
     planners_busy: int
@@ -98,11 +98,11 @@ def _no_worker(job: Standing) -> str:
 
 
 def _queued(job: Standing) -> str:
-    if job.ahead or job.busy >= job.processes:
+    if job.ahead or job.busy >= job.live.get(job.queue, 0):
         ahead = f"{_count(job.ahead, 'cohort')} of other jobs ahead" if job.ahead else "next in line"
         return (
             f"Waiting in the queue for {job.queue}: {ahead}; {job.busy} of "
-            f"{_count(job.processes, 'process', 'es')} training."
+            f"{_count(job.live.get(job.queue, 0), 'process', 'es')} training."
         )
     return f"Waiting for a worker process to begin {_count(job.queued, 'cohort')} of round {job.round}."
 

@@ -1,7 +1,7 @@
 """The service: every part wired to the others, in reading order. Importing it does no work.
 
-Outermost first, a request passes: metrics, the gate (API key), the body's limit, its route; and whatever
-goes wrong on the way comes back as a problem document.
+Outermost first, a request passes: metrics, the gate (API key), the body's limit, compression, its route; and
+whatever goes wrong on the way comes back as a problem document.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from service.reaper import Reaper
 from service.routes import catalog, dashboard, events, health, jobs, lint, pages, problems, reports, results
 from service.routes.access import Gate
 from service.routes.body import BodyLimit
+from service.routes.negotiation import Compression
 from service.settings import Settings
 from service.views import Problem
 
@@ -50,8 +51,8 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         version=health.VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; ours is in routes/pages.py
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
@@ -59,6 +60,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
 
     problems.install(app)
     # Each one added goes around those before it.
+    app.add_middleware(Compression)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Gate, store=store)
     Instrumentator(registry=app.state.metrics).instrument(app)

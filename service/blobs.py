@@ -1,4 +1,8 @@
-"""Large things, by the hash of their content, in a folder that all workers reach."""
+"""Large things, by the hash of their content, in a folder that all workers reach.
+
+A row keeps the name, in a column that is marked with `info=BLOB` in `service/db/tables.py`. What no such
+column holds is removed.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +59,13 @@ def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:
     """Removes what is not in `keep` and old enough that nobody is about to name it; how many."""
     removed = 0
     for file in folder.iterdir() if folder.is_dir() else ():
-        if file.name not in keep and time.time() - file.stat().st_mtime > older_than_s:
+        if file.name in keep:
+            continue
+        try:
+            age_s = time.time() - file.stat().st_mtime
+        except FileNotFoundError:  # somebody else collects, too
+            continue
+        if age_s > older_than_s:
             file.unlink(missing_ok=True)
             removed += 1
     return removed

@@ -164,9 +164,12 @@ class Client:
                 return
             cursor = page.cursor
 
-    def events(self, job_id: str, *, last_event_id: int | None = None) -> Iterator[JobView | TrialView]:
+    def events(
+        self, job_id: str, *, last_event_id: int | None = None, curves: bool = False
+    ) -> Iterator[JobView | TrialView]:
         """What happens to a job until it has ended: trials that changed, then the job.
 
+        With `curves` each trial has its curve so far; without, its `curve` is None, and much less is sent.
         The job's `revision` is the event's id. A stream that breaks is resumed from the last one; a trial
         may come twice. The last thing to come is the job, ended.
 
@@ -177,7 +180,7 @@ class Client:
         seen, failures = last_event_id, 0
         while True:
             try:
-                for event in self._stream(job_id, seen):
+                for event in self._stream(job_id, seen, curves=curves):
                     yield event
                     failures = 0
                     if isinstance(event, JobView):
@@ -285,11 +288,14 @@ class Client:
         _check(response)
         return view.model_validate_json(response.content)
 
-    def _stream(self, job_id: str, last_event_id: int | None) -> Iterator[JobView | TrialView]:
+    def _stream(
+        self, job_id: str, last_event_id: int | None, *, curves: bool
+    ) -> Iterator[JobView | TrialView]:
         headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
         limits = httpx.Timeout(self._http.timeout.connect, read=HEARTBEAT_S)
+        params = {"curves": "true"} if curves else {}
         with self._http.stream(
-            "GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=limits
+            "GET", f"/v1/jobs/{job_id}/events", params=params, headers=headers, timeout=limits
         ) as response:
             _check(response)
             name, data = "", list[str]()

@@ -15,6 +15,7 @@ from service.settings import Settings
 
 PLAN_ROUND = "whichopt.plan_round"
 RUN_COHORT = "whichopt.run_cohort"
+MAKE_REPORT = "whichopt.make_report"
 PLAN_QUEUE = "plan"
 """Every worker listens to it, whatever it trains on."""
 
@@ -30,6 +31,10 @@ class Dispatcher(Protocol):
 
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         """Somebody should train these cohorts."""
+        ...
+
+    def report(self, job_id: int) -> None:
+        """Ask any worker to make the report of this concluded job."""
         ...
 
     def waiting(self, queue: str, /) -> int | None:
@@ -53,6 +58,9 @@ class CeleryDispatcher:
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         for cohort_id in ids:
             self._ring(RUN_COHORT, [cohort_id], queue)
+
+    def report(self, job_id: int) -> None:
+        self._ring(MAKE_REPORT, [job_id], PLAN_QUEUE)
 
     def waiting(self, queue: str, /) -> int | None:
         with self.celery.connection_for_write() as connection:

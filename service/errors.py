@@ -14,6 +14,7 @@ WhichoptError               500 internal
 │   ├── JobEnded            409 job_ended         nothing left to cancel
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
 │   └── KeyReused           422 idempotency_key_reused
+├── ReportFailed            500 report_failed     the report of a concluded job cannot be made
 ├── BodyTooLarge            413 body_too_large
 └── Unavailable             503 unavailable       database or broker out of reach
 """
@@ -114,6 +115,10 @@ class NoRecommendation(Conflict):
 
 class KeyReused(Conflict):
     status, code, title = 422, "idempotency_key_reused", "Idempotency key used for another body"
+
+
+class ReportFailed(WhichoptError):
+    code, title = "report_failed", "The report cannot be made"
 
 
 class BodyTooLarge(WhichoptError):

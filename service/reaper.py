@@ -13,15 +13,19 @@ from service.dispatch import PLAN_QUEUE, Dispatcher
 from service.settings import Settings
 
 COLLECT_S = 600.0
-"""How often blobs are looked through; what no cohort names is removed after an hour."""
+"""How often blobs are looked through; what no row refers to is removed after an hour."""
 
 ORPHAN_S = 3600.0
+
+REPORT_PATIENCE = 15
+"""A report is waited for this many times as long as any other answer to a doorbell: a large one takes a
+minute to draw."""
 
 log = structlog.get_logger()
 
 
 def sweep(store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
-    """One look at everything: leases that ran out, doorbells unanswered, jobs that stand still."""
+    """One look at everything: leases that ran out, doorbells unanswered, jobs and reports that wait."""
     with store.read() as tx:
         expired = tx.cohorts.expired()
     for cohort_id, job_id in expired:
@@ -42,8 +46,11 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
     if live and _lost(dispatcher.waiting(PLAN_QUEUE), expected=1):
         with store.transaction() as tx:
             stalled = tx.jobs.stalled(settings.ring_again_s)
+            owed = tx.reports.owed(REPORT_PATIENCE * settings.ring_again_s)
         for job_id in stalled:
             dispatcher.plan(job_id)
+        for job_id in owed:
+            dispatcher.report(job_id)
 
 
 def _lost(waiting: int | None, *, expected: int) -> bool:
@@ -52,9 +59,9 @@ def _lost(waiting: int | None, *, expected: int) -> bool:
 
 
 def collect(store: Store, settings: Settings) -> None:
-    """Removes checkpoints that no cohort resumes from."""
+    """Remove the blobs that no row refers to."""
     with store.read() as tx:
-        keep = tx.cohorts.checkpoints()
+        keep = tx.blobs.referenced()
     removed = blobs.collect(settings.blobs, keep, older_than_s=ORPHAN_S)
     if removed:
         log.info("blobs_removed", count=removed)

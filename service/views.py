@@ -132,7 +132,9 @@ class TrialView(_View):
     config: dict[str, Any]
     value: float | None
     metrics: dict[str, dict[str, float]]
-    curve: list[Point] = Field(description="the selection metric on the validation split")
+    curve: list[Point] | None = Field(
+        description="the selection metric on the validation split; null in events without `curves`"
+    )
     steps: int
     examples: int
     seconds: float

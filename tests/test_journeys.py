@@ -141,6 +141,11 @@ def test_a_stranger_with_curl_finds_everything(start: Callable[..., Embedded]) -
         assert len(curl.get(f"{where}/trials", params={"limit": 5}).json()["items"]) == 5
         similar = curl.get("/v1/recommendations", params={"dataset": "digits", "model": "mlp"})
         assert len(similar.json()["items"]) == 1
+        wait_until(lambda: list((home.data / "blobs").iterdir()), "a worker to make the report unasked")
+        report = curl.get(f"{where}/report", headers={"Accept": "text/html"}, timeout=120)
+        assert report.text.startswith("<!doctype html>")
+        known = {"Accept": "text/html", "If-None-Match": report.headers["ETag"]}
+        assert curl.get(f"{where}/report", headers=known).status_code == 304
         studies = curl.get("/api/studies")
         assert len(studies.json()["study_summaries"]) == 4
         for page in ("/", "/dashboard", "/docs", "/metrics", "/readyz", "/v1/optimizers", "/openapi.json"):

@@ -1,4 +1,4 @@
-"""The Celery instance: the two messages that a worker takes, and what its processes hold.
+"""The Celery instance: the three messages that a worker takes, and what its processes hold.
 
 The parent only listens: it keeps its row of the worker table fresh and reaps. Each child has its own
 connection to the database and trains with one torch thread. The parent imports the database only after it has
@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery import signals
 
-from service.dispatch import PLAN_QUEUE, PLAN_ROUND, RUN_COHORT, CeleryDispatcher, celery_app
+from service.dispatch import (
+    MAKE_REPORT,
+    PLAN_QUEUE,
+    PLAN_ROUND,
+    RUN_COHORT,
+    CeleryDispatcher,
+    celery_app,
+)
 from service.logs import configure
 from service.settings import Settings
 from service.states import Agreement
@@ -31,6 +38,9 @@ PLAN_S = 600
 
 MIGRATED_POLL_S = 0.1
 """How often a worker that starts looks if the database is migrated."""
+
+REPORT_S = 600
+"""How long making a report may take before its process is killed."""
 
 settings = Settings()
 app = celery_app(settings)
@@ -55,6 +65,15 @@ def plan_round(task: Any, job_id: int) -> None:
     from workers import jobs
 
     jobs.plan_round(_context(task), job_id)
+
+
+# Acknowledged when it begins, for the same reason.
+@app.task(name=MAKE_REPORT, bind=True, acks_late=False, time_limit=REPORT_S)  # type: ignore[untyped-decorator]
+def make_report(task: Any, job_id: int) -> None:
+    from workers import jobs
+
+    jobs.make_report(_context(task), job_id)
+    allocator.give_back()
 
 
 @app.task(name=RUN_COHORT, bind=True)  # type: ignore[untyped-decorator]

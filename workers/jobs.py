@@ -1,4 +1,4 @@
-"""What a worker does: plan a job's next round, train a cohort. All use of the database is here.
+"""What a worker does: plan a round, train a cohort, make a report. All use of the database is here.
 
 Nothing is held in memory between messages, so a message may come twice, late, or never.
 """
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 import torch
 
-from service import blobs
+from service import blobs, reporting
 from service.db import OUT_OF_REACH, Store
 from service.db.cohorts import Beat, Claim
 from service.db.jobs import Planning
@@ -86,6 +86,8 @@ def plan_round(context: Context, job_id: int) -> None:
         with context.store.transaction() as tx:
             first = tx.jobs.conclude(planned, found, cut_short=cut_short)
         log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
+        if first:
+            context.dispatcher.report(job_id)
         return
     with context.store.transaction() as tx:
         ids = tx.jobs.add_round(
@@ -109,6 +111,11 @@ def _note_compiling(context: Context, planned: Planning) -> None:
             tx.jobs.compiling(planned)
     except OUT_OF_REACH as error:
         log.warning("compiling_not_noted", job=planned.uid, error=str(error))
+
+
+def make_report(context: Context, job_id: int) -> None:
+    """Makes the report of a concluded job, if it is not there yet."""
+    reporting.make_missing(context.store, context.settings.blobs, job_id)
 
 
 def run_cohort(context: Context, cohort_id: int) -> None:

@@ -2,8 +2,9 @@
 
 Who writes what: a door adds jobs and asks for cancel; a planner adds rounds and conclusions, guarded by the
 job's round number; a worker claims, renews and finishes cohorts, fenced by its owner token; the reaper hands
-back what nobody works on. Every write that concerns a job first locks the job's row, so that writers of one
-job follow each other, and moves `job.revision`.
+back what nobody works on; whoever makes a report notes where it is. Every write that concerns a job first
+locks the job's row, so that writers of one job follow each other, and moves `job.revision` (but for its
+report, which is derived).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pydantic import BaseModel
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.db.blobs import Blobs
 from service.db.cohorts import Cohorts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
 from service.db.records import Records
+from service.db.reports import Reports
 from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
@@ -62,6 +65,14 @@ class Transaction:
     @cached_property
     def records(self) -> Records:
         return Records(self.connection)
+
+    @cached_property
+    def reports(self) -> Reports:
+        return Reports(self.connection)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        return Blobs(self.connection)
 
     @cached_property
     def studies(self) -> Studies:

@@ -34,8 +34,7 @@ class Activities:
         if not active:
             return {}
         ids = [row.id for row in active]
-        workers = Workers(self.connection)
-        live, processes = workers.live(self.alive_s), workers.processes_by_queue(self.alive_s)
+        processes = Counter(Workers(self.connection).live(self.alive_s))
         busy, own, times = self._busy(), self._unfinished(ids), self._times(ids)
         activities: dict[int, JobActivity] = {}
         for row in active:
@@ -54,8 +53,7 @@ class Activities:
                     since=last_result or row.created_at,
                     training_since=training_since,
                     compiling_since=row.compiling_since,
-                    live=live,
-                    processes=processes[row.queue],
+                    live=processes,
                     busy=busy[row.queue],
                     planners=processes.total(),
                     planners_busy=busy.total(),

@@ -280,13 +280,6 @@ class Cohorts:
         self.connection.execute(cohort.update().where(cohort.c.id.in_(ids)).values(rung_at=now))
         return ids
 
-    def checkpoints(self) -> set[str]:
-        """The blobs that unfinished cohorts resume from."""
-        query = sa.select(cohort.c.checkpoint).where(
-            cohort.c.state.in_((CohortState.QUEUED, CohortState.RUNNING)), cohort.c.checkpoint.is_not(None)
-        )
-        return set(self.connection.scalars(query))
-
     def lapse_all(self) -> None:
         """Ends every lease: for a home that has just started and knows that no worker lives.
 

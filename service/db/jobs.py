@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.catalog import tasks
-from service.db.tables import cohort, job, study, trial
+from service.db.tables import cohort, job, report, study, trial
 from service.db.trials import Trials
 from service.db.workers import Workers
 from service.ids import new_uid
@@ -109,6 +109,9 @@ class Jobs:
 
     def id_of(self, uid: str) -> int | None:
         return self.connection.scalar(sa.select(job.c.id).where(job.c.uid == uid))
+
+    def uid_of(self, job_id: int) -> str | None:
+        return self.connection.scalar(sa.select(job.c.uid).where(job.c.id == job_id))
 
     def revision(self, uid: str) -> tuple[int, JobState] | None:
         """(revision, state): all that an event stream asks for while nothing changes."""
@@ -237,7 +240,8 @@ class Jobs:
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
-        """Writes the conclusion, and whether time forced it; False where another planner was first."""
+        """Writes the conclusion, whether time forced it, and that its report is to be made; False where
+        another planner was first."""
         recommended = planned.spec.optimizer(recommendation.optimizer).name
         revision = self._advance(
             planned,
@@ -247,7 +251,11 @@ class Jobs:
             recommended=recommended,
             finished_at=datetime.now(UTC),
         )
-        return revision is not None
+        if revision is None:
+            return False
+        owed = {"job_id": planned.job_id, "revision": revision, "attempts": 0, "rung_at": datetime.now(UTC)}
+        self.connection.execute(report.insert().values(owed))
+        return True
 
     def compiling(self, planned: Planning) -> None:
         """Notes that a planner compiles kernels for the round that comes next, until the round moves."""

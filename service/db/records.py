@@ -25,6 +25,7 @@ RESULT = sa.cast(trial.c.result, sa.Text)
 class JobRecord:
     """`recommendation` is None until there is one; then there are trials to read."""
 
+    revision: int
     state: JobState
     facts: JobFacts
     spec: ResolvedSpec
@@ -45,6 +46,7 @@ class Records:
         concluded = row.recommendation is not None
         environments, trials = self._trials(row.id) if concluded else ([], [])
         return JobRecord(
+            revision=row.revision,
             state=JobState(row.state),
             facts=JobFacts(
                 id=row.uid,

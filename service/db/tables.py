@@ -27,6 +27,10 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
 JSON = sa.JSON(none_as_null=True)
 
+BLOB = {"blob": True}
+"""The `info` of every column that holds a blob's name: `Blobs.referenced` reads these, and what it does not
+return is removed from the folder."""
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -117,7 +121,7 @@ cohort = Table(
     Column("attempt", Integer, nullable=False),
     Column("examples", Integer, nullable=False, comment="seen so far in this attempt"),
     Column("progress", JSON, comment="curves so far, by position of the trial"),
-    Column("checkpoint", String(64), comment="blob of the state that a new attempt resumes"),
+    Column("checkpoint", String(64), info=BLOB, comment="blob of the state that a new attempt resumes"),
     Column("rung_at", UTCDateTime),
     Column("finished_at", UTCDateTime),
     sa.UniqueConstraint("job_id", "round", "position"),
@@ -149,6 +153,20 @@ trial = Table(
     sa.UniqueConstraint("cohort_id", "position"),
     sa.UniqueConstraint("study_id", "number"),
     Index(None, "job_id", "revision"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False, unique=True),
+    Column("revision", Integer, nullable=False, comment="the job's, whose evidence it shows"),
+    Column("renderer", String(64), comment="version of the code that makes it; none before the first try"),
+    Column("html", String(64), info=BLOB, comment="blob of the page, compressed"),
+    Column("json", String(64), info=BLOB, comment="blob of the JSON, compressed"),
+    Column("attempts", Integer, nullable=False, comment="tries since the page was last kept"),
+    Column("error", sa.Text, comment="why the last try failed"),
+    Column("rung_at", UTCDateTime, nullable=False, comment="when it was last rung for or begun"),
 )
 
 worker = Table(

@@ -14,13 +14,13 @@ from service.catalog import optimizers, tasks
 from service.db.activity import Activities
 from service.db.jobs import ACTIVE, UNFINISHED, Jobs
 from service.db.tables import cohort, job, trial
-from service.db.trials import Trials
+from service.db.trials import PLAN, Trials
 from service.db.workers import Workers
 from service.evidence.staging import looks
 from service.lint import lint
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
+from service.trials import Point, Trial, TrialPlan
 from service.views import (
     ConfirmProgress,
     JobError,
@@ -173,18 +173,18 @@ class Views:
         since_revision: int | None = None,
         after: int | None = None,
         limit: int,
+        curves: bool = True,
     ) -> Page[TrialView]:
-        """Trials in the order in which they were planned; `optimizer` is the label."""
-        metric = tasks.task(
-            self.connection.execute(sa.select(job.c.task).where(job.c.id == job_id)).scalar_one()
-        ).metric
-        query = (
-            sa.select(trial, cohort.c.progress)
-            .join(cohort, cohort.c.id == trial.c.cohort_id)
-            .where(trial.c.job_id == job_id)
-            .order_by(trial.c.id)
-            .limit(limit + 1)
-        )
+        """Return trials in the order in which they were planned; `optimizer` is the label.
+
+        Without `curves` they stay in the database: most of a trial's row is curves.
+        """
+        query = sa.select(*_TRIAL).where(trial.c.job_id == job_id).order_by(trial.c.id).limit(limit + 1)
+        if curves:
+            task = self.connection.execute(sa.select(job.c.task).where(job.c.id == job_id)).scalar_one()
+            curve = trial.c.result["curves", f"validation.{tasks.task(task).metric}"].label("curve")
+            query = query.add_columns(curve, cohort.c.progress, trial.c.position)
+            query = query.join(cohort, cohort.c.id == trial.c.cohort_id)
         for column, wanted in ((trial.c.label, optimizer), (trial.c.phase, phase), (trial.c.state, state)):
             if wanted is not None:
                 query = query.where(column == wanted)
@@ -192,7 +192,7 @@ class Views:
             query = query.where(trial.c.revision > since_revision)
         if after is not None:
             query = query.where(trial.c.id > after)
-        return self._page(query, limit, lambda rows: [_trial_view(row, metric) for row in rows])
+        return self._page(query, limit, lambda rows: [_trial_view(row, curves=curves) for row in rows])
 
     def so_far(self, uid: str) -> SoFar | None:
         """What is recorded of the job by now; None where there is no such job."""
@@ -364,11 +364,21 @@ def _waiting_for(row: Row, cohorts_running: int, live: dict[str, int]) -> str | 
     return f"a worker for the queue {row.queue!r}: none is live (live training processes: {others})"
 
 
-def _trial_view(row: Row, metric: str) -> TrialView:
-    plan = TrialPlan.model_validate(row.plan)
-    result = None if row.result is None else TrialResult.model_validate(row.result)
-    running = (row.progress or {}).get(str(row.position), [])
-    curve = result.curves.get(f"validation.{metric}", []) if result else [Point(*point) for point in running]
+_TRIAL = (
+    *(trial.c[name] for name in ("id", "uid", "state", "value", "steps", "examples", "seconds", "revision")),
+    PLAN.label("plan"),
+    trial.c.result["metrics"].label("metrics"),
+)
+"""What is shown of a trial but for its curve. A trial has metrics once it has a result."""
+
+
+def _trial_view(row: Row, *, curves: bool) -> TrialView:
+    plan = TrialPlan.model_validate_json(row.plan)
+    curve = None
+    if curves:
+        ended = row.metrics is not None
+        known = row.curve if ended else (row.progress or {}).get(str(row.position))
+        curve = [Point(*point) for point in known or []]
     return TrialView(
         id=row.uid,
         optimizer=plan.label,
@@ -379,7 +389,7 @@ def _trial_view(row: Row, metric: str) -> TrialView:
         state=TrialState(row.state),
         config=optimizers.optimizer(plan.optimizer).arguments(plan.config),
         value=row.value,
-        metrics=result.metrics if result else {},
+        metrics=row.metrics or {},
         curve=curve,
         steps=row.steps,
         examples=row.examples,

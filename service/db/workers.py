@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -80,16 +79,6 @@ class Workers:
     def processes(self, queue: str, *, within_s: float) -> int:
         """Processes that take work from `queue`, of the workers seen in the last `within_s` seconds."""
         return self.live(within_s).get(queue, 0)
-
-    def processes_by_queue(self, within_s: float) -> Counter[str]:
-        """Processes of the workers seen in the last `within_s` seconds, by queue."""
-        since = datetime.now(UTC) - timedelta(seconds=within_s)
-        query = (
-            sa.select(worker.c.queue, sa.func.sum(worker.c.processes))
-            .where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
-            .group_by(worker.c.queue)
-        )
-        return Counter({queue: int(count) for queue, count in self.connection.execute(query)})
 
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""

@@ -3,6 +3,8 @@
 `trial` events carry the trials that have changed, and the `job` event after them the job; its id is the
 job's revision, from which a broken stream resumes (`Last-Event-ID`). A trial may come twice, never too
 seldom. A stream that ends by itself ends with the `job` event of a job that has ended.
+
+Curves come only to who asks for them: they are most of what there is to read and to send.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import AsyncIterable
 from typing import Annotated, NamedTuple
 
 import structlog
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -34,6 +36,7 @@ class Watched(NamedTuple):
     uid: str
     job_id: int
     since: int
+    curves: bool
 
 
 def _watched(
@@ -46,6 +49,9 @@ def _watched(
             description="The revision that the reader knows; what came later is sent.",
         ),
     ] = None,
+    curves: Annotated[
+        bool, Query(description="Send every trial with its curve so far; without it `curve` is null.")
+    ] = False,
 ) -> Watched:
     with store.read() as tx:
         job_id, found = tx.jobs.id_of(uid), tx.jobs.revision(uid)
@@ -53,7 +59,7 @@ def _watched(
         raise no_job(uid)
     since = int(last_event_id or 0)
     # A revision from the future is another job's, or a database's that was restored: begin again.
-    return Watched(uid, job_id, since if since <= found[0] else 0)
+    return Watched(uid, job_id, since if since <= found[0] else 0, curves)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
@@ -68,13 +74,13 @@ async def events(
             if job is not None:
                 after: int | None = None
                 while True:
-                    page = await run_in_threadpool(_changed, store, watched.job_id, since, after)
+                    page = await run_in_threadpool(_changed, store, watched, since, after)
                     for trial in page.items:
-                        yield ServerSentEvent(event="trial", data=trial)
+                        yield ServerSentEvent(event="trial", raw_data=trial.model_dump_json())
                     if page.cursor is None:
                         break
                     after = int(page.cursor)
-                yield ServerSentEvent(event="job", id=str(job.revision), data=job)
+                yield ServerSentEvent(event="job", id=str(job.revision), raw_data=job.model_dump_json())
                 if job.state.ended:
                     return
                 since, activity = job.revision, job.activity
@@ -101,6 +107,8 @@ def _news(
         return tx.views.job(uid, alive_s=settings.worker_alive_s)
 
 
-def _changed(store: Store, job_id: int, since: int, after: int | None) -> Page[TrialView]:
+def _changed(store: Store, watched: Watched, since: int, after: int | None) -> Page[TrialView]:
     with store.read() as tx:
-        return tx.views.trials(job_id, since_revision=since, after=after, limit=TRIALS_AT_ONCE)
+        return tx.views.trials(
+            watched.job_id, since_revision=since, after=after, limit=TRIALS_AT_ONCE, curves=watched.curves
+        )

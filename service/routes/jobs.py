@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Resp
 from service.db import IntegrityError, Transaction
 from service.errors import JobEnded, KeyReused, NotFound
 from service.routes.body import json_only
+from service.routes.negotiation import matches
 from service.routes.parts import ApiKeyId, TheDispatcher, TheSettings, TheStore
 from service.settings import Settings
 from service.spec import LABEL, JobSpec, ResolvedSpec, resolve
@@ -171,15 +172,10 @@ def job(
         found = _view(tx, uid, settings)
     # What a job waits for depends on other jobs and on workers, which move no revision of it.
     etag = f'"{found.revision}{"" if found.activity is None else found.activity.tag}"'
-    if if_none_match is not None and _matches(etag, if_none_match):
+    if matches(etag, if_none_match):
         raise HTTPException(304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     return found
-
-
-def _matches(etag: str, if_none_match: str) -> bool:
-    known = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return etag in known or "*" in known
 
 
 @router.post("/{job_id}/cancel", status_code=202)

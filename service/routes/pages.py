@@ -1,4 +1,4 @@
-"""The page at `/`: the jobs, where they stand, and where to read more."""
+"""The page at `/`: the jobs, where they stand, and where to read more. And the API's description, to read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 
 from service.routes.jobs import Cursor
 from service.routes.parts import TheSettings, TheStore
@@ -29,6 +29,13 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+DOCS_HEADERS = {
+    # Swagger UI is ours to serve; it runs, sets styles as it goes, and asks this service alone.
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
 
 @router.get("/", response_class=HTMLResponse)
 def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
@@ -46,6 +53,11 @@ def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse
         )
     )
     return HTMLResponse(html, headers=HEADERS)
+
+
+@router.get("/docs", response_class=FileResponse)
+def docs() -> FileResponse:
+    return FileResponse(WEB / "templates" / "docs.html", media_type="text/html", headers=DOCS_HEADERS)
 
 
 @cache

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
+from service import reporting
+from service.db import Store
+from service.db.reports import ReportRow
 from service.errors import NoRecommendation
-from service.evidence.report import Report, evidence
+from service.evidence.report import Report
 from service.routes.jobs import JobUid, no_job
-from service.routes.parts import TheStore
+from service.routes.negotiation import accepts_gzip, matches, preferred
+from service.routes.parts import TheSettings, TheStore
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
@@ -21,10 +25,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-cache",
-    "Vary": "Accept",
+    "Vary": "Accept, Accept-Encoding",
 }
 
 
+@router.head("/jobs/{job_id}/report", include_in_schema=False)
 @router.get(
     "/jobs/{job_id}/report",
     response_class=Response,
@@ -33,52 +38,66 @@ HEADERS = {
             "description": "The report: a page that needs nothing else, or JSON.",
             "content": {HTML: {"schema": {"type": "string"}}},
             "model": Report,
-        }
+        },
+        304: {"description": "The report is as `If-None-Match` knows it."},
     },
 )
 def report(
     uid: JobUid,
+    request: Request,
     store: TheStore,
+    settings: TheSettings,
     wanted: Annotated[
         Literal["html", "json"] | None,
         Query(alias="format", description="Without it, as `Accept` says; a page where that says nothing."),
     ] = None,
     accept: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
+    if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
 ) -> Response:
-    """The evidence behind the job's recommendation; 409 with the job's state until there is one."""
+    """The evidence behind the job's recommendation; 409 with the job's state until there is one.
+
+    A worker makes it when the job has concluded. If it is asked for before that, it is made at once, which
+    takes some seconds, and up to a minute for a job of thousands of trials.
+    """
+    row = _concluded(store, uid)
+    form: reporting.Form = wanted or ("json" if preferred(accept, (HTML, JSON)) == JSON else "html")
+    packed = accepts_gzip(accept_encoding)
+    name = reporting.kept_name(row, form)
+    if name is not None and matches(_etag(name, packed=packed), if_none_match):
+        return _unchanged(name, packed=packed)
+    found = reporting.find_or_make(store, settings.blobs, uid, form, row)
+    etag = _etag(found.name, packed=packed)
+    if matches(etag, if_none_match):
+        return _unchanged(found.name, packed=packed)
+    body = found.content if packed else found.unpacked()
+    disposition = "attachment" if form == "json" else "inline"
+    headers = {
+        **HEADERS,
+        **({"Content-Encoding": "gzip"} if packed else {}),
+        "ETag": etag,
+        "Content-Length": str(len(body)),
+        "Content-Disposition": f'{disposition}; filename="whichopt-{uid}.{form}"',
+    }
+    sent = b"" if request.method == "HEAD" else body
+    return Response(sent, media_type=JSON if form == "json" else HTML, headers=headers)
+
+
+def _concluded(store: Store, uid: str) -> ReportRow:
     with store.read() as tx:
-        found = tx.records.of_job(uid)
-    if found is None:
+        row = tx.reports.of_job(uid)
+    if row is None:
         raise no_job(uid)
-    if found.recommendation is None:
-        never = "it will have none" if found.state.ended else "it has none yet"
-        raise NoRecommendation(f"job {uid} is {found.state}: {never}", field="state", value=found.state.value)
-    made = evidence(found.facts, found.spec, found.trials, found.recommendation, found.environments)
-    if (wanted or _preferred(accept or "")) == "json":
-        return Response(made.model_dump_json(), media_type=JSON, headers=_named(made, "attachment", "json"))
-    from service.evidence.page import page  # draws with matplotlib
-
-    return Response(page(made), media_type=HTML, headers=_named(made, "inline", "html"))
+    if not row.concluded:
+        never = "it will have none" if row.state.ended else "it has none yet"
+        raise NoRecommendation(f"job {uid} is {row.state}: {never}", field="state", value=row.state.value)
+    return row
 
 
-def _named(made: Report, disposition: str, ending: str) -> dict[str, str]:
-    name = f"whichopt-{made.job.id}.{ending}"
-    return {**HEADERS, "Content-Disposition": f'{disposition}; filename="{name}"'}
+def _etag(name: str, *, packed: bool) -> str:
+    """Return the strong ETag: another one for each form, as the blobs differ, and for each encoding."""
+    return f'"{name[:32]}{"-gzip" if packed else ""}"'
 
 
-def _preferred(accept: str) -> Literal["html", "json"]:
-    """JSON where `Accept` puts it above HTML (RFC 9110, 12.5.1)."""
-    weights: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = next((p.removeprefix("q=") for p in parameters if p.startswith("q=")), "1")
-        try:
-            weights[kind] = float(weight)
-        except ValueError:
-            weights[kind] = 0.0
-
-    def liked(kind: str) -> float:
-        general = weights.get("*/*", 0.0)
-        return weights.get(kind, weights.get(f"{kind.partition('/')[0]}/*", general))
-
-    return "json" if liked(JSON) > liked(HTML) else "html"
+def _unchanged(name: str, *, packed: bool) -> Response:
+    return Response(status_code=304, headers={**HEADERS, "ETag": _etag(name, packed=packed)})

@@ -26,6 +26,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.planned: list[int] = []
+        self.reports: list[int] = []
         self.up = True
 
     def plan(self, job_id: int) -> None:
@@ -33,6 +34,9 @@ class Recorder:
 
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         raise AssertionError(f"a door rings for no cohorts: {list(ids)}, {queue}")
+
+    def report(self, job_id: int) -> None:
+        self.reports.append(job_id)
 
     def waiting(self, _queue: str) -> int | None:
         return 0
@@ -62,8 +66,8 @@ def lite(migrated: Path, tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings(events_s=0.02, reap_s=600, max_body_bytes=20_000)
+def settings(tmp_path: Path) -> Settings:
+    return Settings(events_s=0.02, reap_s=600, max_body_bytes=20_000, blobs=tmp_path / "blobs")
 
 
 @pytest.fixture

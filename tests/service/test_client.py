@@ -91,6 +91,15 @@ def test_events_are_typed_and_end_with_the_job(client: Client, lite: Store) -> N
     assert list(client.events(uid, last_event_id=last.revision)) == [last]
 
 
+@pytest.mark.parametrize("curves", [False, True])
+def test_events_have_curves_if_they_are_asked_for(client: Client, lite: Store, curves: bool) -> None:
+    _, uid = concluded_job(lite)
+    sent = [event for event in client.events(uid, curves=curves) if isinstance(event, TrialView)]
+    assert sent == [
+        trial if curves else trial.model_copy(update={"curve": None}) for trial in client.trials(uid)
+    ]
+
+
 def test_a_broken_stream_is_resumed_where_it_broke(
     url: str, lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.db import Store
+from service.db.tables import trial
 from service.db.views import Views
 from tests.service.concluded import conclude, concluded_job, motley_job
+from tests.service.large import large_job
 from tests.service.made_up import add_job, add_round, finish, must_claim
 
 
@@ -82,6 +84,41 @@ def test_a_stream_resumes_after_the_last_event(http: TestClient, lite: Store) ->
     assert [kind for kind, _, _ in follow(http, uid, final)] == ["job"], "the end is always told"
     assert follow(http, uid, final + 1000) == whole, "a revision from the future begins again"
     assert follow(http, uid, 0) == whole
+
+
+@pytest.mark.parametrize("query", ["", "?curves=0", "?curves=1", "?curves=true"])
+def test_curves_come_only_to_who_asks_for_them(http: TestClient, lite: Store, query: str) -> None:
+    job_id, uid = motley_job(lite)
+    with lite.transaction() as tx:
+        tx.jobs.fail(job_id, code="test", detail="ends the job")
+    events = parse(http.get(f"/v1/jobs/{uid}/events{query}").text)
+    sent = [trial for kind, _, trial in events if kind == "trial"]
+    listed = http.get(f"/v1/jobs/{uid}/trials").json()["items"]
+    points = [[1, 50, 0.9], [2, 100, 0.4]]
+    assert [trial["curve"] for trial in listed] == [points, points[:1], [], points[:1], []]
+    asked = query in ("?curves=1", "?curves=true")
+    assert sent == [trial if asked else {**trial, "curve": None} for trial in listed]
+
+
+def test_curves_that_nobody_asks_for_are_not_read(http: TestClient, lite: Store) -> None:
+    """They would break whoever read them."""
+    job_id, uid = concluded_job(lite)
+    with lite.transaction() as tx:
+        broken = {"metrics": {"validation": {"nll": 0.5}}, "curves": {"validation.nll": [["no point"]]}}
+        tx.connection.execute(trial.update().values(result=broken))
+    sent = [data for kind, _, data in follow(http, uid) if kind == "trial"]
+    assert [each["metrics"] for each in sent] == [broken["metrics"]] * 4
+    with pytest.raises(TypeError), lite.read() as tx:
+        tx.views.trials(job_id, limit=10)
+
+
+def test_a_stream_without_curves_is_a_fraction_of_one_with_them(http: TestClient, lite: Store) -> None:
+    _, uid = large_job(lite, trials=120)
+    without = http.get(f"/v1/jobs/{uid}/events").content
+    whole = http.get(f"/v1/jobs/{uid}/events?curves=1").content
+    assert without.count(b"event: trial") == whole.count(b"event: trial") == 120
+    points = 120 * 20
+    assert len(whole) - len(without) > points * len("[1,50,0.1]")
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30, " "])

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from service.db import Store
 from service.db.migrate import downgrade, ensure_key, is_current, upgrade
 from service.db.tables import metadata
+from tests.service.concluded import concluded_job
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -43,6 +44,18 @@ def test_the_migrated_tables_are_the_tables_of_the_code(empty: Store) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     empty.close()
+
+
+def test_reports_come_and_go_with_jobs_in_the_tables(store: Store) -> None:
+    """The way down forgets where reports are; they are made again when they are asked for."""
+    _, uid = concluded_job(store)
+    downgrade(store, "0003_environment")
+    assert "report" not in tables(store)
+    upgrade(store)
+    with store.read() as tx:
+        row = tx.reports.of_job(uid)
+    assert row is not None
+    assert (row.concluded, row.revision, row.blobs) == (True, None, {})
 
 
 def test_the_first_key_is_made_once(empty: Store) -> None:

@@ -165,6 +165,9 @@ class Bell:
         assert queue == "cpu"
         self.rung += ids
 
+    def report(self, job_id: int) -> None:
+        """Is made when it is first asked for."""
+
     def waiting(self, _queue: str) -> int | None:
         return 0
 

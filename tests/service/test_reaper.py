@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from service import reaper
 from service.db import Store
+from service.db.tables import report
 from service.settings import Settings
+from tests.service.concluded import concluded_job
 from tests.service.made_up import LAPSED_S, add_job, add_round, must_claim
 from tests.waiting import DEADLINE_S
 
@@ -25,6 +28,7 @@ class Bell:
     backlog: int | None = 0
     planners: list[int] = field(default_factory=list)
     workers: list[int] = field(default_factory=list)
+    reports: list[int] = field(default_factory=list)
 
     def plan(self, job_id: int) -> None:
         self.planners.append(job_id)
@@ -32,6 +36,9 @@ class Bell:
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         assert queue == "cpu"
         self.workers += ids
+
+    def report(self, job_id: int) -> None:
+        self.reports.append(job_id)
 
     def waiting(self, _queue: str) -> int | None:
         return self.backlog
@@ -53,6 +60,35 @@ def test_it_rings_for_what_nobody_came_for(store: Store) -> None:
     bell = Bell()
     reaper.sweep(store, bell, SETTINGS)
     assert (bell.workers, bell.planners) == (ids, [second])
+
+
+def test_it_rings_for_a_report_that_is_owed_until_it_is_there(store: Store) -> None:
+    live(store)
+    job_id, uid = concluded_job(store)
+    bell = Bell()
+    reaper.sweep(store, bell, SETTINGS)
+    assert (bell.planners, bell.reports) == ([], [job_id])
+    with store.transaction() as tx:
+        row = tx.reports.of_job(uid)
+        assert row is not None
+        tx.reports.begin(job_id, row.job_revision, "r")
+        for form in ("json", "html"):
+            tx.reports.keep(job_id, row.job_revision, "r", form=form, blob=form)
+    reaper.sweep(store, bell, SETTINGS)
+    assert bell.reports == [job_id]
+
+
+def test_it_has_patience_with_a_large_report(store: Store) -> None:
+    live(store)
+    job_id, _ = concluded_job(store)
+    bell = Bell()
+    with store.transaction() as tx:
+        began = datetime.now(UTC) - timedelta(seconds=60)
+        tx.connection.execute(report.update().values(rung_at=began))
+    reaper.sweep(store, bell, Settings(ring_again_s=20))
+    assert bell.reports == [], "it may still be drawn"
+    reaper.sweep(store, bell, Settings(ring_again_s=1))
+    assert bell.reports == [job_id]
 
 
 def test_it_takes_back_what_a_dead_worker_held_and_rings_for_it(store: Store) -> None:

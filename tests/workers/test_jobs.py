@@ -45,6 +45,7 @@ class Bell:
     """A dispatcher that writes down what was rung for."""
 
     rung: list[tuple[str, int]] = field(default_factory=list)
+    reports: list[int] = field(default_factory=list)
 
     def plan(self, job_id: int) -> None:
         self.rung.append(("plan", job_id))
@@ -52,6 +53,9 @@ class Bell:
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
         assert queue == "cpu"
         self.rung += [("cohort", cohort_id) for cohort_id in ids]
+
+    def report(self, job_id: int) -> None:
+        self.reports.append(job_id)
 
     def waiting(self, _queue: str) -> int | None:
         return 0

@@ -1,0 +1,186 @@
+"""Makes the reports of concluded jobs, keeps them as blobs, and finds them again.
+
+Whoever makes a report may be a worker that a doorbell called, or a request that did not find one. The same
+evidence and the same renderer give the same bytes, so that two makers at once do no harm.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+from weakref import WeakValueDictionary
+
+import structlog
+
+from service import blobs
+from service.db import OUT_OF_REACH, Store
+from service.db.reports import MAX_ATTEMPTS, ReportRow
+from service.errors import ReportFailed
+from service.evidence.report import evidence
+
+Form = Literal["html", "json"]
+FORMS: tuple[Form, ...] = ("json", "html")
+"""In the order of making: the JSON is cheap, and it is kept even if the drawing of the page fails."""
+
+log = structlog.get_logger()
+
+_TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_TURNS_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A report in one form, compressed by gzip; its blob's name is the SHA-256 of these bytes."""
+
+    name: str
+    content: bytes
+
+    def unpacked(self) -> bytes:
+        return gzip.decompress(self.content)
+
+
+@cache
+def renderer() -> str:
+    """Return the version of all that a report's bytes depend on besides the evidence.
+
+    It is a hash of this package's code, its templates, and the versions of the libraries that draw, so that
+    nobody has to remember to raise a number.
+    """
+    package = Path(__file__).parent
+    files = [*package.rglob("*.py"), *(package / "web" / "templates").glob("report.*")]
+    digest = hashlib.sha256()
+    for library in ("whichopt", "matplotlib", "numpy", "jinja2", "pydantic"):
+        digest.update(f"{library} {version(library)}\n".encode())
+    for file in sorted(files):
+        digest.update(
+            f"{file.relative_to(package)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode()
+        )
+    return digest.hexdigest()
+
+
+def kept_name(row: ReportRow, form: Form) -> str | None:
+    """Return the blob's name of the job's report in that form; None if it is to be made, or made anew."""
+    return row.blobs.get(form) if row.is_current(renderer()) else None
+
+
+def find_or_make(store: Store, folder: Path, uid: str, form: Form, row: ReportRow) -> Packed:
+    """Return the report of a concluded job, which `row` was read for; make and keep it if it is not there.
+
+    Raises:
+        ReportFailed: it cannot be made; says why.
+    """
+    found = _kept(folder, row, form)
+    if found is not None:
+        return found
+    with _turn(uid):  # the others wait for the first one's
+        with store.read() as tx:
+            again = tx.reports.of_job(uid) or row
+        found = _kept(folder, again, form)
+        if found is not None:
+            return found
+        given_up = again.is_current(renderer()) and again.attempts >= MAX_ATTEMPTS
+        if form == "html" and given_up and again.error is not None:
+            raise _failure(uid, again.error)
+        return _make(store, folder, uid, again, FORMS[: FORMS.index(form) + 1])[form]
+
+
+def make_missing(store: Store, folder: Path, job_id: int) -> None:
+    """Make and keep what is missing of the report of a job; do nothing if there is nothing to do.
+
+    A failure is logged and counted; after `MAX_ATTEMPTS` of them nobody rings again.
+    """
+    with store.read() as tx:
+        uid = tx.jobs.uid_of(job_id)
+        row = None if uid is None else tx.reports.of_job(uid)
+    if uid is None or row is None or not row.concluded:
+        return
+    missing = [form for form in FORMS if kept_name(row, form) is None]
+    if not missing:
+        return
+    with suppress(ReportFailed):  # it is logged and counted
+        _make(store, folder, uid, row, missing)
+
+
+def _make(
+    store: Store, folder: Path, uid: str, row: ReportRow, forms: Sequence[Form]
+) -> Mapping[Form, Packed]:
+    """Make the report in those forms, and keep each as soon as it is made.
+
+    Raises:
+        ReportFailed: something raised, which is logged and noted in the job's row.
+    """
+    with store.transaction() as tx:
+        tx.reports.begin(row.job_id, row.job_revision, renderer())
+    made: dict[Form, Packed] = {}
+    try:
+        with store.read() as tx:
+            record = tx.records.of_job(uid)
+        assert record is not None
+        assert record.recommendation is not None
+        report = evidence(
+            record.facts, record.spec, record.trials, record.recommendation, record.environments
+        )
+        for form in forms:
+            if form == "json":
+                text = report.model_dump_json()
+            else:
+                from service.evidence.page import page  # draws with matplotlib
+
+                text = page(report)
+            content = gzip.compress(text.encode(), compresslevel=6, mtime=0)
+            made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
+            _keep(store, folder, uid, row, form, made[form])
+    except OUT_OF_REACH:
+        raise  # no fault of the report's
+    except Exception as error:
+        log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
+        cause = f"{type(error).__name__}: {error}"
+        with store.transaction() as tx:
+            tx.reports.fail(row.job_id, row.job_revision, renderer(), cause)
+        raise _failure(uid, cause) from error
+    return made
+
+
+def _keep(store: Store, folder: Path, uid: str, row: ReportRow, form: Form, made: Packed) -> None:
+    """Keep what was made, if the folder can be written: who asked for it gets it all the same."""
+    try:
+        name = blobs.save(folder, made.content)
+    except OSError as error:
+        log.warning("report_not_kept", job=uid, form=form, error=str(error))
+        return
+    with store.transaction() as tx:
+        tx.reports.keep(row.job_id, row.job_revision, renderer(), form=form, blob=name)
+    log.info("report_kept", job=uid, form=form, bytes=len(made.content))
+
+
+def _kept(folder: Path, row: ReportRow, form: Form) -> Packed | None:
+    """Return the report from its blob; None if there is none that can be read."""
+    name = kept_name(row, form)
+    if name is None:
+        return None
+    try:
+        return Packed(name, blobs.load(folder, name))
+    except (OSError, ValueError) as error:
+        log.warning("report_unreadable", blob=name, error=str(error))
+        return None
+
+
+def _turn(uid: str) -> threading.Lock:
+    """Return this job's lock in this process."""
+    with _TURNS_LOCK:
+        return _TURNS.setdefault(uid, threading.Lock())
+
+
+def _failure(uid: str, cause: str) -> ReportFailed:
+    return ReportFailed(
+        f"the report of job {uid} cannot be made ({cause}). Its recommendation and its trials are still "
+        f"there: see /v1/jobs/{uid}/recommendation. The logs of the service and of its workers say more."
+    )
