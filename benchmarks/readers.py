@@ -1,0 +1,401 @@
+"""What does a large job cost those who read it: its report, events, forecast, pages, trials and studies?
+
+    python -m benchmarks.readers                                  # about 5,000 trials of 12 optimizers
+    python -m benchmarks.readers --trials 1000 --json FILE        # a smaller job; all figures in a file
+    PYTHONPATH=OTHER python benchmarks/readers.py                 # the service of another checkout
+
+The job is planned by the real planner, round by round; its results are made up, with curves like those of
+real training, and are the same in every run. Planning takes about a minute for 5,000 trials. It is stored
+twice in SQLite: in the middle of confirm (for the forecast) and at its end (for everything else). The API runs
+in a process of its own and is asked over HTTP, one request at a time.
+
+A second says little without its machine, so each time is also given as a ratio to a yardstick of the same
+run: the time to read all columns of all trials from the database in this process. Bytes are those on the wire.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import numpy as np
+import sqlalchemy as sa
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+import service
+from service.db import Store
+from service.db.migrate import ensure_key, upgrade
+from service.db.tables import trial as trial_table
+from service.environment import here
+from service.settings import Settings
+from service.spec import JobSpec, ResolvedSpec, resolve
+from service.states import Phase, TrialState
+from service.trials import Point, TrialPlan, TrialResult
+from workers.jobs import Context, plan_round
+
+KEY = "wo_the-key-of-this-benchmark"
+OPTIMIZERS: list[Any] = [
+    *("adabelief", "sgd", "adam", "adamw", "radam", "nadam", "rmsprop", "adagrad", "qhadam", "qhadamw"),
+    "lamb",
+    {"name": "sgd", "label": "sgd-narrow", "space": {"lr": {"type": "float", "low": 1e-3, "high": 1.0}}},
+]
+REPLICATES = 3
+FRESH_SEEDS = 10
+EPOCHS = 20
+LATER = 3
+"""Requests behind the time of a later one, which is their median."""
+
+START_S = 60.0
+
+
+# -- the job -------------------------------------------------------------------------------------------
+
+
+def spec_of(trials: int) -> ResolvedSpec:
+    """The spec of a job with about that many trials, confirm included."""
+    confirm = len(OPTIMIZERS) * (REPLICATES + 1) * FRESH_SEEDS
+    each = max(1, round((trials - confirm) / len(OPTIMIZERS) / REPLICATES)) * REPLICATES
+    body = {
+        "name": "readers",
+        "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp"}},
+        "optimizers": OPTIMIZERS,
+        "budget": {
+            "trials": each,
+            "replicates": REPLICATES,
+            "epochs": EPOCHS,
+            "confirm_seeds": FRESH_SEEDS,
+        },
+        "executor": "stacked",
+        "kernels": "torch",
+    }
+    return resolve(JobSpec.model_validate(body))
+
+
+def train(spec: ResolvedSpec, plan: TrialPlan) -> TrialResult:
+    """Return a made-up result: the nearer the learning rate is to the default, the lower the curve ends.
+
+    The noise depends on the plan alone. No optimizer is better than another, so that confirm goes on.
+    """
+    words = (plan.label, plan.phase.value, str(plan.replicate), str(plan.number), repr(plan.config["lr"]))
+    random = np.random.default_rng([plan.seeds.init, zlib.crc32("/".join(words).encode())])
+    off = math.log10(float(plan.config["lr"]) / float(spec.optimizer(plan.label).default["lr"]))
+    end = 0.15 + 0.04 * off**2 + 0.01 * random.standard_normal()
+    shares = np.arange(1, len(plan.evaluations) + 1) / len(plan.evaluations)
+    losses = end + 2.0 * np.exp(-(4 + off) * shares) + 0.01 * random.standard_normal(len(shares))
+    points = np.maximum(losses, 1e-3)
+    state, count = TrialState.COMPLETE, len(points)
+    if off > 1.4:
+        state, count = TrialState.DIVERGED, 2
+    for rung in plan.rungs:
+        at = plan.evaluations.index(rung.examples)
+        if at < count - 1 and points[at] > rung.threshold:
+            state, count = TrialState.PRUNED, at + 1
+    return _result(plan, state, [float(value) for value in points[:count]])
+
+
+def _result(plan: TrialPlan, state: Any, losses: Sequence[float]) -> TrialResult:
+    size = plan.training.batch_size
+    curves: dict[str, list[Point]] = {"train.loss": [], "validation.nll": [], "validation.accuracy": []}
+    for seen, loss in zip(plan.evaluations, losses, strict=False):
+        step = math.ceil(seen / size)
+        for name, value in (("train.loss", 0.9 * loss), ("validation.nll", loss)):
+            curves[name].append(Point(step, seen, value))
+        curves["validation.accuracy"].append(Point(step, seen, math.exp(-loss)))
+    last = {"nll": losses[-1], "accuracy": math.exp(-losses[-1])}
+    splits = {"validation": last}
+    confirm = plan.phase is Phase.CONFIRM
+    if state is TrialState.COMPLETE:
+        splits |= {"train": {name: 0.9 * value for name, value in last.items()}}
+        splits |= {"test": last} if confirm else {}
+    step, seen, _ = curves["validation.nll"][-1]
+    return TrialResult(
+        state=state,
+        value=losses[-1] if state is TrialState.COMPLETE else None,
+        metrics={} if state is TrialState.DIVERGED else splits,
+        curves=curves,
+        reference={"nll": 2.3, "accuracy": 0.1} if confirm else None,
+        steps=step,
+        examples=seen,
+        seconds=1e-3 * step,
+    )
+
+
+class Bell:
+    """A dispatcher that remembers the cohorts that it is told to ring for."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+
+    def plan(self, job_id: int) -> None:
+        raise AssertionError(f"nobody asks for a planner of job {job_id}")
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:  # noqa: ARG002
+        self.ids += ids
+
+    def waiting(self, queue: str, /) -> int | None:  # noqa: ARG002
+        return 0
+
+    def reachable(self) -> bool:
+        return True
+
+    def take(self) -> list[int]:
+        rung, self.ids = self.ids, []
+        return rung
+
+
+@dataclass(frozen=True)
+class Made:
+    """The job in its two databases; `running` is the one at its end if confirm had a single stage."""
+
+    uid: str
+    trials: int
+    running: Path
+    ended: Path
+
+
+def make(folder: Path, trials: int) -> Made:
+    """Plan, pretend to train, and conclude the job in a new database."""
+    running, ended = folder / "running.db", folder / "ended.db"
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    store, bell, spec = Store(f"sqlite:///{ended}"), Bell(), spec_of(trials)
+    upgrade(store)
+    ensure_key(store, KEY)
+    context = Context(store, bell, Settings(blobs=folder / "blobs"), "benchmark")
+    with store.transaction() as tx:
+        job_id, uid = tx.jobs.add(spec, queue="cpu")
+    count = 0
+    plan_round(context, job_id)
+    while cohorts := bell.take():
+        for number, cohort_id in enumerate(cohorts):
+            with store.transaction() as tx:
+                claim = tx.cohorts.claim(cohort_id, worker_name="benchmark", lease_s=3600, attempts=1)
+            assert claim is not None
+            plan = claim.plans[0]
+            if number == 0 and plan.phase is Phase.CONFIRM and plan.number > 0 and not running.exists():
+                _copy(ended, running)
+            results = [train(claim.spec, plan) for plan in claim.plans]
+            with store.transaction() as tx:
+                assert tx.cohorts.finish(claim, results, here(device="cpu", threads=1))
+            count += len(results)
+        plan_round(context, job_id)
+    with store.read() as tx:
+        job = tx.views.job(uid, alive_s=1)
+    store.close()
+    if job is None or not job.state.ended or job.error is not None:
+        raise RuntimeError(f"the job was not concluded: {None if job is None else job.error}")
+    return Made(uid, count, running if running.exists() else ended, ended)
+
+
+def _copy(database: Path, to: Path) -> None:
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as target:
+        source.backup(target)
+
+
+# -- its readers ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one reader waits for and receives; `seconds` is None if it took longer than the limit."""
+
+    reader: str
+    request: str
+    seconds: float | None
+    limit_s: float
+    bytes: int | None
+    ratio: float | None = None
+
+
+@contextmanager
+def serving(database: Path, folder: Path) -> Iterator[httpx.Client]:
+    """The API over the database, in a process of its own, from the same checkout as this one's."""
+    root = str(Path(service.__file__).parent.parent)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "WHICHOPT_DATABASE_URL": f"sqlite:///{database}",
+        "WHICHOPT_BLOBS": str(folder / "blobs"),
+        "WHICHOPT_BROKER_URL": f"redis+socket://{folder / 'no-broker'}",
+        "WHICHOPT_REAP_S": "3600",
+        "WHICHOPT_LOG_LEVEL": "ERROR",
+    }
+    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    with (folder / "api.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", f"--port={port}"],
+            env={**os.environ, **settings, "PYTHONPATH": path},
+            cwd=root,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}) as client:
+            _wait(process, client, folder / "api.log")
+            yield client
+    finally:
+        process.kill()  # it may still work for a reader that has gone
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], client: httpx.Client, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            client.get("/healthz")
+        except httpx.TransportError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the API did not start: {log.read_text()[-2000:]}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def ask(client: httpx.Client, reader: str, request: str, path: str, limit_s: float, **options: Any) -> Cost:
+    """Read one answer to its end."""
+    started = time.perf_counter()
+    received = 0
+    try:
+        with client.stream("GET", path, timeout=limit_s, **options) as answer:
+            answer.raise_for_status()
+            for _ in answer.iter_raw():
+                if time.perf_counter() - started > limit_s:
+                    return Cost(reader, request, None, limit_s, None)
+            received = answer.num_bytes_downloaded
+    except httpx.TimeoutException:
+        return Cost(reader, request, None, limit_s, None)
+    return Cost(reader, request, time.perf_counter() - started, limit_s, received)
+
+
+def twice(client: httpx.Client, reader: str, path: str, limit_s: float, **options: Any) -> list[Cost]:
+    """The first request of a reader, and the median of some later ones."""
+    first = ask(client, reader, "first", path, limit_s, **options)
+    if first.seconds is None:
+        return [first]
+    later = [ask(client, reader, "later", path, limit_s, **options) for _ in range(LATER)]
+    return [first, sorted(later, key=lambda cost: cost.seconds or math.inf)[LATER // 2]]
+
+
+def all_trials(client: httpx.Client, uid: str, limit_s: float) -> Cost:
+    """Every page of the job's trials."""
+    seconds, received, cursor = 0.0, 0, None
+    while True:
+        started = time.perf_counter()
+        asked = {"limit": 500, **({"cursor": cursor} if cursor else {})}
+        answer = client.get(f"/v1/jobs/{uid}/trials", params=asked, timeout=limit_s)
+        seconds += time.perf_counter() - started
+        answer.raise_for_status()
+        received += answer.num_bytes_downloaded
+        cursor = answer.json()["cursor"]
+        if cursor is None:
+            return Cost("all trials", "", seconds, limit_s, received)
+
+
+def yardstick(database: Path) -> float:
+    """Seconds to read all columns of all trials from the database; the median of five."""
+    store, seconds = Store(f"sqlite:///{database}"), []
+    for _ in range(5):
+        started = time.perf_counter()
+        with store.read() as tx:
+            tx.connection.execute(sa.select(trial_table)).all()
+        seconds.append(time.perf_counter() - started)
+    store.close()
+    return statistics.median(seconds)
+
+
+def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]]:
+    """The yardstick, and what each reader of the job takes."""
+    job = f"/v1/jobs/{made.uid}"
+    costs: list[Cost] = []
+    rows_s = yardstick(made.ended)
+    with serving(made.running, folder) as client:
+        costs += twice(client, "forecast, in confirm", f"{job}/forecast", limit_s)
+    with serving(made.ended, folder) as client:
+        costs += twice(client, "forecast, at the end", f"{job}/forecast", limit_s)
+        costs += twice(client, "page of jobs, /", "/", limit_s)
+        costs += twice(client, "job view", job, limit_s)
+        costs.append(all_trials(client, made.uid, limit_s))
+        costs += twice(client, "report, HTML", f"{job}/report", limit_s, params={"format": "html"})
+        costs += twice(client, "report, JSON", f"{job}/report", limit_s, params={"format": "json"})
+        costs.append(ask(client, "events from the start", "", f"{job}/events", limit_s))
+        if _has_curves(client):
+            wanted = {"curves": "true"}
+            costs.append(ask(client, "events, with curves", "", f"{job}/events", limit_s, params=wanted))
+        costs.append(ask(client, "studies.db", "", f"{job}/studies.db", limit_s))
+    return rows_s, [_rated(cost, rows_s) for cost in costs]
+
+
+def _has_curves(client: httpx.Client) -> bool:
+    """Whether a reader of events can choose to have the curves."""
+    paths = client.get("/openapi.json", timeout=START_S).json()["paths"]
+    asked = paths["/v1/jobs/{job_id}/events"]["get"].get("parameters", [])
+    return any(parameter["name"] == "curves" for parameter in asked)
+
+
+def _rated(cost: Cost, rows_s: float) -> Cost:
+    ratio = None if cost.seconds is None else cost.seconds / rows_s
+    return Cost(**{**asdict(cost), "ratio": ratio})
+
+
+def table(made: Made, rows_s: float, costs: Sequence[Cost]) -> Table:
+    shown = Table(
+        *("reader", "request"),
+        *("seconds", "times the yardstick", "bytes"),
+        title=f"{made.trials:,} trials, {made.ended.stat().st_size / 1e6:.0f} MB of SQLite; the yardstick, "
+        f"all columns of all trials, is {rows_s:.3f} s",
+        title_justify="left",
+        box=None,
+    )
+    for column in shown.columns[2:]:
+        column.justify = "right"
+    for cost in costs:
+        over = f"over {cost.limit_s:g}"
+        shown.add_row(
+            cost.reader,
+            cost.request,
+            over if cost.seconds is None else f"{cost.seconds:.3f}",
+            f"over {cost.limit_s / rows_s:.3g}" if cost.ratio is None else f"{cost.ratio:.3g}",
+            "" if cost.bytes is None else f"{cost.bytes:,}",
+        )
+    return shown
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=5000, help="about so many, confirm included")
+    parser.add_argument("--limit", type=float, default=60.0, metavar="S", help="for any one answer")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    given = parser.parse_args(argv)
+    console = Console(width=max(100, Console().width))
+    with TemporaryDirectory(prefix="whichopt-readers-") as name:
+        folder = Path(name)
+        started = time.monotonic()
+        made = make(folder, given.trials)
+        console.print(f"The job was planned and stored in {time.monotonic() - started:.0f} s.")
+        rows_s, costs = readers(made, folder, given.limit)
+        console.print(table(made, rows_s, costs))
+    if given.json:
+        document = {"trials": made.trials, "yardstick_s": rows_s, "costs": [asdict(cost) for cost in costs]}
+        given.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
