@@ -79,7 +79,7 @@ def studies(uid: JobUid, store: TheStore) -> StreamingResponse:
     """The job's studies as real Optuna studies."""
     with store.read() as tx:
         job_id_of(tx, uid)
-    from service.dashboard import export  # Optuna takes half a second to import
+    from service.export import export  # Optuna takes half a second to import
 
     folder = Path(tempfile.mkdtemp(prefix="whichopt-export-"))
     try:
