@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.cohorts import Cohorts
+from service.db.forecasts import Forecasts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
 from service.db.records import Records
@@ -27,9 +28,12 @@ from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
 
-__all__ = ["OUT_OF_REACH", "IntegrityError", "Store", "Transaction"]
+__all__ = ["OUT_OF_REACH", "DatabaseError", "IntegrityError", "Store", "Transaction"]
 
 IntegrityError = sa.exc.IntegrityError
+DatabaseError = sa.exc.SQLAlchemyError
+"""What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
+
 OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What a query raises where the database does not answer, or not in time."""
 
@@ -55,6 +59,10 @@ class Transaction:
     @cached_property
     def views(self) -> Views:
         return Views(self.connection)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        return Forecasts(self.connection)
 
     @cached_property
     def records(self) -> Records:

@@ -146,6 +146,15 @@ trial = Table(
     Index(None, "job_id", "revision"),
 )
 
+forecast = Table(
+    "forecast",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("round", Integer, primary_key=True, comment="the last one whose results are in it"),
+    Column("version", Integer, nullable=False, comment="of the code that computed it"),
+    Column("content", JSON, nullable=False),
+)
+
 worker = Table(
     "worker",
     metadata,
