@@ -5,9 +5,8 @@
 Each repeat starts a service with two worker processes and sends a job with about 0.04 s of training as soon
 as the API answers, and then the same job again: what the second saves is what the first had to wait for. Both
 are timed from the POST to `succeeded`. The time to import torch, scikit-learn and Optuna in a fresh process
-is measured right before the service and right after it.
-Each job's time is also given as a ratio to the mean of
-the two, as seconds say little without their machine.
+is measured right before the service and right after it. Each job's time is also given as a ratio to the
+mean of the two, as seconds say little without their machine.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -43,6 +45,10 @@ PARAMS: dict[str, Any] = {
     "kind": None,
 }
 INFINITE = float("inf")
+ONE_STUDY = {
+    "optimizers": ["adabelief"],
+    "budget": {"trials": 6, "replicates": 1, "epochs": 2, "confirm_seeds": 3},
+}
 
 
 def theirs() -> InMemoryStorage:
@@ -192,3 +198,23 @@ def test_with_models_that_we_do_not_know_studies_are_copied_the_public_way(
         ("slow_export", "warning", uid)
     ]
     assert contents(tmp_path / "slow.db") == contents(tmp_path / "fast.db")
+
+
+def test_a_study_takes_as_many_statements_whatever_its_trials(http: TestClient, lite: Store) -> None:
+    """Optuna's own copy takes dozens for each trial."""
+    empty, full = add_job(lite, make_spec(name="empty", **ONE_STUDY))[1], motley_job(lite)[1]
+    counts = []
+    for uid in (empty, full):
+        ran: list[str] = []
+
+        def note(*given: Any, ran: list[str] = ran) -> None:
+            ran.append(given[2])
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            assert http.get(f"/v1/jobs/{uid}/studies.db").status_code == 200
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+        counts.append(len(ran))
+    written = 6
+    assert counts[1] <= counts[0] + written, "an insert for each table that has rows of trials"
