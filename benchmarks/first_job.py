@@ -83,19 +83,19 @@ def _job(client: Client) -> tuple[float, float]:
     return seconds, sum(entry.seconds for entry in ended.ledger)
 
 
-def table(found: Sequence[Times]) -> Table:
+def table(times: Sequence[Times]) -> Table:
     shown = Table("", "seconds", "times the imports", box=None)
     for column in shown.columns[1:]:
         column.justify = "right"
-    ratios = [statistics.median(one.ratio for one in found), statistics.median(o.second_ratio for o in found)]
+    ratios = [statistics.median(one.ratio for one in times), statistics.median(o.second_ratio for o in times)]
     rows = {
-        "imports of torch, scikit-learn, Optuna": ([one.imports for one in found], 1.0),
-        "first job, POST to succeeded": ([one.first for one in found], ratios[0]),
-        "second job": ([one.second for one in found], ratios[1]),
+        "imports of torch, scikit-learn, Optuna": ([one.imports for one in times], 1.0),
+        "first job, POST to succeeded": ([one.first for one in times], ratios[0]),
+        "second job": ([one.second for one in times], ratios[1]),
     }
     for name, (seconds, ratio) in rows.items():
         shown.add_row(name, f"{statistics.median(seconds):.2f}", f"{ratio:.2f}")
-    training = statistics.median(one.training for one in found)
+    training = statistics.median(one.training for one in times)
     shown.add_row("training in each job", f"{training:.3f}", "")
     return shown
 
@@ -107,10 +107,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     if given.repeats < 1:
         parser.error("--repeats must be 1 at least")
-    found = [measured() for _ in range(given.repeats)]
-    Console().print(table(found))
+    times = [measured() for _ in range(given.repeats)]
+    Console().print(table(times))
     if given.json:
-        rows = [{**asdict(one), "ratio": one.ratio, "second_ratio": one.second_ratio} for one in found]
+        rows = [{**asdict(one), "ratio": one.ratio, "second_ratio": one.second_ratio} for one in times]
         given.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 

@@ -6,8 +6,8 @@
 
 The job is planned by the real planner, round by round; its results are made up, with curves like those of
 real training, and are the same in every run. Planning takes about a minute for 5,000 trials. The job is
-stored twice in SQLite: in the middle of confirm (for the forecast) and at its end (for everything else). The
-API runs in a process of its own and is asked over HTTP, one request at a time.
+stored twice in SQLite: in the middle of confirm (for the forecast) and at its end (for everything else). Each
+reader asks an API process of its own over HTTP, one request at a time.
 
 A second says little without its machine, so each time is also given as a ratio to a yardstick: the time to
 read all columns of all trials from the database in this process, measured right before and after each reader.
@@ -27,9 +27,9 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -274,29 +274,20 @@ def _wait(process: subprocess.Popen[bytes], client: httpx.Client, log: Path) -> 
             return
 
 
-def ask(client: httpx.Client, reader: str, request: str, path: str, limit_s: float, **options: Any) -> Cost:
+def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> Cost:
     """Read one answer to its end."""
     started = time.perf_counter()
-    received = 0
+    over = Cost(reader.name, request, None, limit_s, None)
     try:
-        with client.stream("GET", path, timeout=limit_s, **options) as answer:
+        with client.stream("GET", reader.path, params=reader.params, timeout=limit_s) as answer:
             answer.raise_for_status()
             for _ in answer.iter_raw():
                 if time.perf_counter() - started > limit_s:
-                    return Cost(reader, request, None, limit_s, None)
+                    return over
             received = answer.num_bytes_downloaded
     except httpx.TimeoutException:
-        return Cost(reader, request, None, limit_s, None)
-    return Cost(reader, request, time.perf_counter() - started, limit_s, received)
-
-
-def twice(client: httpx.Client, reader: str, path: str, limit_s: float, **options: Any) -> list[Cost]:
-    """The first request of a reader, and the median of some later ones."""
-    first = ask(client, reader, "first", path, limit_s, **options)
-    if first.seconds is None:
-        return [first]
-    later = [ask(client, reader, "later", path, limit_s, **options) for _ in range(LATER)]
-    return [first, sorted(later, key=lambda cost: cost.seconds or math.inf)[LATER // 2]]
+        return over
+    return Cost(reader.name, request, time.perf_counter() - started, limit_s, received)
 
 
 def all_trials(client: httpx.Client, uid: str, limit_s: float) -> Cost:
@@ -311,7 +302,7 @@ def all_trials(client: httpx.Client, uid: str, limit_s: float) -> Cost:
         received += answer.num_bytes_downloaded
         cursor = answer.json()["cursor"]
         if cursor is None:
-            return Cost("all trials", "", seconds, limit_s, received)
+            return Cost("all trials", "first", seconds, limit_s, received)
 
 
 class Yardstick:
@@ -344,38 +335,49 @@ class Yardstick:
         self._store.close()
 
 
+@dataclass(frozen=True)
+class Reader:
+    """One who asks for a path, `again` if a later request is also measured, in the job's middle or end."""
+
+    name: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    again: bool = True
+    running: bool = False
+
+
 def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]]:
-    """The yardstick's median, and what each reader of the job takes."""
+    """The yardstick's median, and what each reader takes; each has an API process of its own."""
     job = f"/v1/jobs/{made.uid}"
+    everyone = [
+        Reader("forecast, in confirm", f"{job}/forecast", running=True),
+        Reader("forecast, at the end", f"{job}/forecast"),
+        Reader("page of jobs, /", "/"),
+        Reader("job view", job),
+        Reader("report, HTML", f"{job}/report", {"format": "html"}),
+        Reader("report, JSON", f"{job}/report", {"format": "json"}),
+        Reader("events from the start", f"{job}/events", again=False),
+        Reader("events, with curves", f"{job}/events", {"curves": "true"}, again=False),
+        Reader("studies.db", f"{job}/studies.db", again=False),
+    ]
     rows, costs = Yardstick(made.ended), list[Cost]()
-    with serving(made.running, folder) as client:
-        costs += rows.beside(lambda: twice(client, "forecast, in confirm", f"{job}/forecast", limit_s))
+    for reader in everyone:
+        with serving(made.running if reader.running else made.ended, folder) as client:
+            if "curves" not in reader.params or _has_curves(client):
+                costs += rows.beside(partial(_requests, client, reader, limit_s))
     with serving(made.ended, folder) as client:
-        both: dict[str, tuple[str, dict[str, str]]] = {
-            "forecast, at the end": (f"{job}/forecast", {}),
-            "page of jobs, /": ("/", {}),
-            "job view": (job, {}),
-            "report, HTML": (f"{job}/report", {"format": "html"}),
-            "report, JSON": (f"{job}/report", {"format": "json"}),
-        }
-        once: dict[str, tuple[str, dict[str, str]]] = {"events from the start": (f"{job}/events", {})}
-        if _has_curves(client):
-            once["events, with curves"] = (f"{job}/events", {"curves": "true"})
-        once["studies.db"] = (
-            f"{job}/studies.db",
-            {},
-        )  # last: the API works on for who has gone
-        for reader, (path, params) in both.items():
-            costs += rows.beside(partial(twice, client, reader, path, limit_s, params=params))
         costs += rows.beside(lambda: [all_trials(client, made.uid, limit_s)])
-        for reader, (path, params) in once.items():
-            costs += rows.beside(partial(_once, client, reader, path, limit_s, params=params))
     rows.close()
     return statistics.median(rows.seconds), costs
 
 
-def _once(client: httpx.Client, reader: str, path: str, limit_s: float, **options: Any) -> list[Cost]:
-    return [ask(client, reader, "", path, limit_s, **options)]
+def _requests(client: httpx.Client, reader: Reader, limit_s: float) -> list[Cost]:
+    """The first request of a reader, and the median of some later ones."""
+    first = ask(client, reader, "first", limit_s)
+    if first.seconds is None or not reader.again:
+        return [first]
+    later = [ask(client, reader, "later", limit_s) for _ in range(LATER)]
+    return [first, sorted(later, key=lambda cost: cost.seconds or math.inf)[LATER // 2]]
 
 
 def _has_curves(client: httpx.Client) -> bool:

@@ -48,7 +48,7 @@ class Forecasts:
         self.connection = connection
 
     def asked(self, uid: str) -> Asked | None:
-        """What a forecast of the job is made of; None if there is no such job."""
+        """Read all that a forecast needs but the trials; None if there is no such job."""
         row = self.connection.execute(
             sa.select(job.c.id, job.c.state, job.c.phase, job.c.spec, job.c.task, job.c.started_at).where(
                 job.c.uid == uid

@@ -36,7 +36,7 @@ def clock(trials: Iterable[Trial], elapsed_s: float) -> float | None:
 
 
 def clock_of(used_s: float, elapsed_s: float) -> float | None:
-    """Return the same of results that took `used_s` of training; None before the first."""
+    """Return that ratio for results that took `used_s` of training; None before the first of them."""
     return elapsed_s / used_s if used_s > 0 else None
 
 

@@ -35,9 +35,9 @@ def forecast_of(
     ratio = None if elapsed_s is None else clock_of(used_s, elapsed_s)
     training = known.seed_seconds
     per_seed = None if ratio is None or training is None else training * ratio
-    told = timed(known, phase, per_seed)
+    current = timed(known, phase, per_seed)
     left = None if elapsed_s is None or state.ended else seconds_left(spec, known, phase, used, elapsed_s)
-    statement = [told.statement]
+    statement = [current.statement]
     if state.ended:
         ended = f"The job has ended ({state.value}); nothing more will be run. This is how it stood:"
         statement.insert(0, ended)
@@ -46,7 +46,7 @@ def forecast_of(
     if left is not None:
         statement.append(f"It would end within about {left / 60:.2g} minutes.")
     return JobForecast(
-        **{name: getattr(told, name) for name in type(told).model_fields if name != "statement"},
+        **{name: getattr(current, name) for name in type(current).model_fields if name != "statement"},
         statement=" ".join(statement),
         job_id=job_id,
         state=state,

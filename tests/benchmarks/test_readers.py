@@ -65,9 +65,9 @@ def test_the_command_measures_every_reader(
 ) -> None:
     monkeypatch.setattr("benchmarks.readers.LATER", 1)
     main(["--trials", "1", "--limit", "280", "--json", str(tmp_path / "found.json")])
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found["yardstick_s"] > 0
-    costs = [Cost(**cost) for cost in found["costs"]]
+    figures = json.loads((tmp_path / "found.json").read_text())
+    assert figures["yardstick_s"] > 0
+    costs = [Cost(**cost) for cost in figures["costs"]]
     assert {cost.reader for cost in costs} >= READERS
     shown = capsys.readouterr().out
     for cost in costs:
@@ -83,8 +83,8 @@ def test_a_first_job_is_measured_beside_the_imports(
 ) -> None:
     monkeypatch.setattr(first_job, "IMPORTS", "import json")  # the rest is real
     first_job.main(["--repeats", "1", "--json", str(tmp_path / "found.json")])
-    (found,) = json.loads((tmp_path / "found.json").read_text())
-    assert found["ratio"] == pytest.approx(found["first"] / found["imports"])
-    assert found["first"] > found["training"] > 0
-    assert found["second"] > 0
+    (figures,) = json.loads((tmp_path / "found.json").read_text())
+    assert figures["ratio"] == pytest.approx(figures["first"] / figures["imports"])
+    assert figures["first"] > figures["training"] > 0
+    assert figures["second"] > 0
     assert "second job" in capsys.readouterr().out

@@ -70,15 +70,15 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def ask(http: TestClient, uid: str) -> dict[str, Any]:
     answer = http.get(f"/v1/jobs/{uid}/forecast")
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    forecast: dict[str, Any] = answer.json()
+    return forecast
 
 
-def trials_of(found: dict[str, Any]) -> list[int]:
-    return [row["trials"] for row in found["search"]]
+def trials_of(answer: dict[str, Any]) -> list[int]:
+    return [row["trials"] for row in answer["search"]]
 
 
-def kept(store: Store) -> list[tuple[int, int]]:
+def stored_rounds(store: Store) -> list[tuple[int, int]]:
     """(job, round) of the stored forecasts."""
     with store.read() as tx:
         rows = tx.connection.execute(sa.select(forecast_table.c.job_id, forecast_table.c.round))
@@ -107,7 +107,7 @@ def test_it_is_of_a_round_that_has_ended_and_names_it(
     finish(lite, must_claim(lite, late))
     after = ask(http, uid)
     assert (after["round"], trials_of(after)) == (2, [4, 4])
-    assert kept(lite) == [(job_id, 0), (job_id, 1)]
+    assert stored_rounds(lite) == [(job_id, 0), (job_id, 1)]
 
 
 def test_its_times_are_by_the_clock_of_now(http: TestClient, lite: Store, job: tuple[int, str]) -> None:
@@ -116,9 +116,9 @@ def test_its_times_are_by_the_clock_of_now(http: TestClient, lite: Store, job: t
     early, _ = another_round(lite, job_id, 1)
 
     def training_left() -> float:
-        found = ask(http, uid)
+        answer = ask(http, uid)
         seed = 0.1 * len(SPEC.labels)  # both studies chose the default, which is the one finalist of each
-        return float(found["seconds_left"] / found["seconds_per_seed"] * seed)
+        return float(answer["seconds_left"] / answer["seconds_per_seed"] * seed)
 
     before = training_left()
     assert before == pytest.approx(0.1 * (2 * 10 + 2 * 3))
@@ -133,11 +133,11 @@ def test_before_a_round_has_ended_it_is_of_what_there_is(
     assert ask(http, uid)["round"] is None
     first, _ = add_round(lite, job_id)
     finish(lite, must_claim(lite, first))
-    found = ask(http, uid)
-    assert (found["round"], trials_of(found)) == (None, [1, 1])
+    answer = ask(http, uid)
+    assert (answer["round"], trials_of(answer)) == (None, [1, 1])
     ask(http, uid)
     assert reads[-2:] == [job_id, job_id]
-    assert kept(lite) == [], "what may still change is not stored"
+    assert stored_rounds(lite) == [], "what may still change is not stored"
 
 
 def test_a_round_that_was_cancelled_has_ended_too(
@@ -149,8 +149,8 @@ def test_a_round_that_was_cancelled_has_ended_too(
     with lite.transaction() as tx:
         tx.jobs.cancel(job_id)
     assert state_of(lite, uid) is JobState.CANCELLED
-    found = ask(http, uid)
-    assert (found["round"], trials_of(found), found["seconds_left"]) == (2, [3, 3], None)
+    answer = ask(http, uid)
+    assert (answer["round"], trials_of(answer), answer["seconds_left"]) == (2, [3, 3], None)
 
 
 def test_another_version_computes_it_anew(
@@ -161,7 +161,7 @@ def test_another_version_computes_it_anew(
     ask(http, job[1])
     ask(http, job[1])
     assert reads == [job[0]] * 2
-    assert kept(lite) == [(job[0], 0)]
+    assert stored_rounds(lite) == [(job[0], 0)]
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def read_only(lite: Store, job: tuple[int, str]) -> Iterator[TestClient]:  # noq
 
 def test_who_cannot_write_is_answered(read_only: TestClient, lite: Store, job: tuple[int, str]) -> None:
     assert ask(read_only, job[1])["round"] == 1
-    assert kept(lite) == []
+    assert stored_rounds(lite) == []
 
 
 def test_what_is_stored_is_read_back_and_replaced(store: Store) -> None:
@@ -200,8 +200,8 @@ def test_the_migration_goes_down_and_up_with_rows(lite: Store, http: TestClient)
     for cohort_id in add_round(lite, job_id):
         finish(lite, must_claim(lite, cohort_id))
     before = ask(http, uid)
-    assert kept(lite) == [(job_id, 0)]
+    assert stored_rounds(lite) == [(job_id, 0)]
     downgrade(lite, "0003_environment")
     upgrade(lite)
-    assert kept(lite) == []
+    assert stored_rounds(lite) == []
     assert ask(http, uid) == before
