@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import first_job
-from benchmarks.readers import Cost, main, make, spec_of, train
+from benchmarks.readers import Cost, main
+from benchmarks.readers_job import make, spec_of, train
 from service.db import Store
 from service.states import JobState, TrialState
 from tests.workers.studies import run
