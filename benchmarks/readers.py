@@ -6,8 +6,8 @@
 
 The job is planned by the real planner, round by round; its results are made up, with curves like those of
 real training, and are the same in every run. Planning takes about a minute for 5,000 trials. The job is
-stored twice in SQLite: in the middle of confirm (for the forecast) and at its end (for everything else). Each
-reader asks an API process of its own over HTTP, one request at a time.
+stored twice in SQLite: in the middle of confirm (for the forecast) and at its end (for everything else). The
+API runs in a process of its own and is asked over HTTP, one request at a time.
 
 A second says little without its machine, so each time is also given as a ratio to a yardstick: the time to
 read all columns of all trials from the database in this process, measured right before and after each reader.
@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -124,19 +125,18 @@ def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> C
     return Cost(reader.name, request, time.perf_counter() - started, limit_s, received)
 
 
-def all_trials(client: httpx.Client, uid: str, limit_s: float) -> Cost:
-    """Every page of the job's trials."""
-    seconds, received, cursor = 0.0, 0, None
-    while True:
+def all_pages(client: httpx.Client, reader: Reader, limit_s: float) -> Cost:
+    """Read every page, one after the other."""
+    seconds, received, cursor = 0.0, 0, ""
+    while cursor is not None:
         started = time.perf_counter()
-        asked = {"limit": 500, **({"cursor": cursor} if cursor else {})}
-        answer = client.get(f"/v1/jobs/{uid}/trials", params=asked, timeout=limit_s)
+        asked = {**reader.params, **({"cursor": cursor} if cursor else {})}
+        answer = client.get(reader.path, params=asked, timeout=limit_s)
         seconds += time.perf_counter() - started
         answer.raise_for_status()
         received += answer.num_bytes_downloaded
         cursor = answer.json()["cursor"]
-        if cursor is None:
-            return Cost("all trials", "first", seconds, limit_s, received)
+    return Cost(reader.name, "first", seconds, limit_s, received)
 
 
 class Yardstick:
@@ -171,23 +171,25 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Reader:
-    """One who asks for a path, `again` if a later request is also measured, in the job's middle or end."""
+    """One who asks for a path, once or `again` or for all its pages, in the job's middle or at its end."""
 
     name: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     again: bool = True
+    paged: bool = False
     running: bool = False
 
 
 def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]]:
-    """The yardstick's median, and what each reader takes; each has an API process of its own."""
+    """The yardstick's median, and what each reader takes."""
     job = f"/v1/jobs/{made.uid}"
     everyone = [
         Reader("forecast, in confirm", f"{job}/forecast", running=True),
         Reader("forecast, at the end", f"{job}/forecast"),
         Reader("page of jobs, /", "/"),
         Reader("job view", job),
+        Reader("all trials", f"{job}/trials", {"limit": "500"}, paged=True),
         Reader("report, HTML", f"{job}/report", {"format": "html"}),
         Reader("report, JSON", f"{job}/report", {"format": "json"}),
         Reader("events from the start", f"{job}/events", again=False),
@@ -195,18 +197,24 @@ def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]
         Reader("studies.db", f"{job}/studies.db", again=False),
     ]
     rows, costs = Yardstick(made.ended), list[Cost]()
-    for reader in everyone:
-        with serving(made.running if reader.running else made.ended, folder) as client:
-            if "curves" not in reader.params or _has_curves(client):
-                costs += rows.beside(partial(_requests, client, reader, limit_s))
-    with serving(made.ended, folder) as client:
-        costs += rows.beside(lambda: [all_trials(client, made.uid, limit_s)])
+    for running, database in ((True, made.running), (False, made.ended)):
+        waiting = deque(reader for reader in everyone if reader.running is running)
+        while waiting:
+            with serving(database, folder) as client:
+                while waiting:
+                    costs += rows.beside(partial(_requests, client, waiting.popleft(), limit_s))
+                    if costs[-1].seconds is None:
+                        break  # the API works on for a reader that has gone: the next one gets another
     rows.close()
     return statistics.median(rows.seconds), costs
 
 
 def _requests(client: httpx.Client, reader: Reader, limit_s: float) -> list[Cost]:
-    """The first request of a reader, and the median of some later ones."""
+    """The first request of a reader and the median of some later ones; none if the API has no such answer."""
+    if "curves" in reader.params and not _has_curves(client):
+        return []
+    if reader.paged:
+        return [all_pages(client, reader, limit_s)]
     first = ask(client, reader, "first", limit_s)
     if first.seconds is None or not reader.again:
         return [first]
