@@ -127,7 +127,8 @@ def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> C
 
 def all_pages(client: httpx.Client, reader: Reader, limit_s: float) -> Cost:
     """Read every page, one after the other."""
-    seconds, received, cursor = 0.0, 0, ""
+    seconds, received = 0.0, 0
+    cursor: str | None = ""
     while cursor is not None:
         started = time.perf_counter()
         asked = {**reader.params, **({"cursor": cursor} if cursor else {})}
