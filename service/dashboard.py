@@ -1,4 +1,4 @@
-"""Our studies as Optuna sees them: a read-only storage over our tables, for the dashboard and the export.
+"""Our studies as Optuna sees them: a read-only storage over our tables, for dashboard and export.
 
 Importing this takes half a second (Optuna), and `asgi` two more: only what needs it imports it.
 
@@ -13,17 +13,15 @@ import copy
 import threading
 from collections.abc import Container
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NoReturn, cast
 
-import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
@@ -56,22 +54,6 @@ def asgi(store: Store) -> ASGIApp:
 
     # The two spell the types of one protocol differently.
     return cast(ASGIApp, WSGIMiddleware(wsgi(StudyStorage(store))))
-
-
-def export(store: Store, job_uid: str, to: Path) -> None:
-    """Copies a job's studies into a new SQLite file, for `optuna.load_study`.
-
-    Optuna's SQLite storage takes 20 to 70 ms a trial, so a large job takes minutes.
-    """
-    ours = StudyStorage(store, job_uid)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    theirs = RDBStorage(f"sqlite:///{to}")
-    try:
-        for study in ours.get_all_studies():
-            optuna.copy_study(from_study_name=study.study_name, from_storage=ours, to_storage=theirs)
-    finally:
-        theirs.remove_session()
-        theirs.engine.dispose()
 
 
 class StudyStorage(BaseStorage):

@@ -337,6 +337,12 @@ class JobForecast(Forecast):
 
     job_id: str
     state: JobState
+    round: int | None = Field(
+        default=None,
+        description="the last round whose results are in it, counted from 1: results of a round that still "
+        "runs count in seconds_left and seconds_per_seed only; null before the first round has ended, when "
+        "it is of all results so far",
+    )
     seconds_per_seed: float | None = Field(
         description="what one fresh seed of all finalists takes by the clock; null before the first result"
     )

@@ -19,8 +19,10 @@ from service.db.jobs import Planning
 from service.dispatch import Dispatcher
 from service.environment import Environment, here
 from service.errors import BudgetTooShort
+from service.evidence.forecast import of_round
 from service.evidence.recommend import recommend
 from service.settings import Settings
+from service.spec import ResolvedSpec
 from service.trials import TrialResult
 from service.views import Recommendation
 from workers import checkpoints, workload
@@ -88,6 +90,7 @@ def plan_round(context: Context, job_id: int) -> None:
         log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
         if first:
             context.dispatcher.report(job_id)
+            _store_forecast(context, planned, chosen.spec)
         return
     with context.store.transaction() as tx:
         ids = tx.jobs.add_round(
@@ -101,6 +104,22 @@ def plan_round(context: Context, job_id: int) -> None:
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
         context.dispatcher.cohorts(ids, planned.queue)
+        _store_forecast(context, planned, chosen.spec)
+
+
+def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> None:
+    """Store what the results so far tell, so that nobody who asks waits until they are read again.
+
+    The next round is planned and rung for by now, so nobody waits for this, and a failure is only logged.
+    """
+    if planned.round == 0:
+        return
+    try:
+        known = of_round(spec, planned.trials, risk=spec.budget.risk)
+        with context.store.transaction() as tx:
+            tx.forecasts.keep(planned.job_id, planned.round - 1, known)
+    except Exception:
+        log.exception("forecast_failed", job=planned.uid, round=planned.round)
 
 
 def _note_compiling(context: Context, planned: Planning) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.db.blobs import Blobs
 from service.db.cohorts import Cohorts
+from service.db.forecasts import Forecasts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
 from service.db.records import Records
@@ -30,11 +31,14 @@ from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
 
-__all__ = ["OUT_OF_REACH", "IntegrityError", "ProgrammingError", "Store", "Transaction"]
+__all__ = ["OUT_OF_REACH", "DatabaseError", "IntegrityError", "ProgrammingError", "Store", "Transaction"]
 
 IntegrityError = sa.exc.IntegrityError
 ProgrammingError = sa.exc.ProgrammingError
 """PostgreSQL's word for a table or a column that is not there."""
+
+DatabaseError = sa.exc.SQLAlchemyError
+"""What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
 
 OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What a query raises where the database does not answer, or not in time."""
@@ -61,6 +65,10 @@ class Transaction:
     @cached_property
     def views(self) -> Views:
         return Views(self.connection)
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        return Forecasts(self.connection)
 
     @cached_property
     def records(self) -> Records:

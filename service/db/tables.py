@@ -169,6 +169,15 @@ report = Table(
     Column("rung_at", UTCDateTime, nullable=False, comment="when it was last rung for or begun"),
 )
 
+forecast = Table(
+    "forecast",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("round", Integer, primary_key=True, comment="the last one whose results are in it"),
+    Column("version", Integer, nullable=False, comment="of the code that computed it"),
+    Column("content", JSON, nullable=False),
+)
+
 worker = Table(
     "worker",
     metadata,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.tables import trial
+from service.db.tables import cohort, trial
 from service.states import TrialState
 from service.trials import Point, Trial, TrialPlan, TrialResult
 
@@ -24,8 +24,10 @@ class Trials:
         query = sa.select(PLAN).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
         return [TrialPlan.model_validate_json(plan) for plan in self.connection.scalars(query)]
 
-    def of_job(self, job_id: int, *, curve: str) -> list[Trial]:
+    def of_job(self, job_id: int, *, curve: str, through_round: int | None = None) -> list[Trial]:
         """The job's trials in the order in which they were planned, with that one curve.
+
+        With `through_round`, only those of the rounds up to it.
 
         Each round reads all of them: what is not needed stays in the database, and what was checked when it
         was written is not checked again.
@@ -46,6 +48,9 @@ class Trials:
             .where(trial.c.job_id == job_id)
             .order_by(trial.c.id)
         )
+        if through_round is not None:
+            rounds = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.round <= through_round)
+            query = query.where(trial.c.cohort_id.in_(rounds))
         rows = self.connection.execute(query)
         collects = gc.isenabled()
         gc.disable()  # all that is made here stays: collections in between would double the time

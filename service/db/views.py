@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,15 +11,15 @@ import sqlalchemy as sa
 from service.activity import JobActivity
 from service.catalog import optimizers, tasks
 from service.db.activity import Activities
-from service.db.jobs import ACTIVE, UNFINISHED, Jobs
+from service.db.jobs import ACTIVE, UNFINISHED
 from service.db.tables import cohort, job, trial
-from service.db.trials import PLAN, Trials
+from service.db.trials import PLAN
 from service.db.workers import Workers
 from service.evidence.staging import looks
 from service.lint import lint
 from service.spec import ResolvedSpec
 from service.states import CohortState, Direction, JobState, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan
+from service.trials import Point, TrialPlan
 from service.views import (
     ConfirmProgress,
     JobError,
@@ -39,19 +38,6 @@ _DONE = (
     TrialState.DIVERGED,
     TrialState.FAILED,
 )
-
-
-@dataclass(frozen=True)
-class SoFar:
-    """What is recorded of a job by now; `elapsed_s` is from its first claim to the last of its results.
-
-    Of the results' curves only the selection metric's is there.
-    """
-
-    state: JobState
-    spec: ResolvedSpec
-    trials: list[Trial]
-    elapsed_s: float | None
 
 
 class Views:
@@ -193,21 +179,6 @@ class Views:
         if after is not None:
             query = query.where(trial.c.id > after)
         return self._page(query, limit, lambda rows: [_trial_view(row, curves=curves) for row in rows])
-
-    def so_far(self, uid: str) -> SoFar | None:
-        """What is recorded of the job by now; None where there is no such job."""
-        row = self.connection.execute(
-            sa.select(job.c.id, job.c.state, job.c.spec, job.c.task).where(job.c.uid == uid)
-        ).one_or_none()
-        if row is None:
-            return None
-        curve = f"validation.{tasks.task(row.task).metric}"
-        return SoFar(
-            state=JobState(row.state),
-            spec=ResolvedSpec.model_validate(row.spec),
-            trials=Trials(self.connection).of_job(row.id, curve=curve),
-            elapsed_s=Jobs(self.connection).elapsed_s(row.id),
-        )
 
     # -- recommendations -----------------------------------------------------------------------------
 

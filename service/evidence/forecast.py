@@ -7,6 +7,9 @@ diminish. The latter is read off the expected best of k of the n values (the U-s
 "Showing Your Work Doesn't Always Work").
 
 *In confirm* they are predictive probabilities (`service.evidence.outlook`).
+
+All of that follows from the spec and the results (`of_round`), and is stored with the round that it is of.
+What depends on the clock is added when somebody asks (`service.evidence.standing`).
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ from service.evidence.analysis.expected import without_replacement
 from service.evidence.confirmed import Confirmed, read_confirmed
 from service.evidence.finalists import Key, finalist_key, finalists
 from service.evidence.outlook import drawn, scaled, winner_chances, with_losses
+from service.evidence.pace import whole_trial_seconds
 from service.evidence.probability import config_probabilities
 from service.evidence.staging import Look, look_of, settled_at
 from service.evidence.stats import ALPHA, mean
 from service.evidence.verdicts import config_verdict
+from service.forecasts import RoundForecast
 from service.spec import ResolvedSpec
 from service.states import Direction, Phase
 from service.trials import Trial
@@ -50,25 +55,41 @@ def forecast(
         risk: the job's, at which it stops by itself (see `staging.settled`).
     """
     confirming = any(trial.plan.phase is Phase.CONFIRM for trial in trials)
-    search = [_search(spec, label, trials) for label in spec.labels]
-    if not confirming:
-        done, left = sum(row.trials for row in search), sum(row.trials_left for row in search)
-        return Forecast(
-            phase=Phase.SEARCH,
-            search=search,
-            confirm=None,
-            statement=f"Searching: {done} trials have ended and {left} are left. Searched values are those "
-            "of the luckiest trials, and tell no winner; fresh seeds will.",
+    phase = Phase.CONFIRM if confirming else Phase.SEARCH
+    return timed(of_round(spec, trials, risk=risk), phase, seconds_per_seed)
+
+
+def of_round(spec: ResolvedSpec, trials: Sequence[Trial], *, risk: float | None) -> RoundForecast:
+    """Compute the part that follows from the spec and the results; the arguments are those of `forecast`.
+
+    Raise `service.forecasts.VERSION` with every change to what this returns.
+    """
+    return RoundForecast(
+        search=[_search(spec, label, trials) for label in spec.labels],
+        confirm=_confirm(spec, read_confirmed(spec, trials), risk) if _common_seed(spec, trials) else None,
+        trial_seconds=whole_trial_seconds(spec, trials),
+        finalists=[arm.label for arm in finalists(spec, trials)],
+    )
+
+
+def timed(known: RoundForecast, phase: Phase, seconds_per_seed: float | None) -> Forecast:
+    """Return the forecast in `phase` with what the next seeds take by the clock, and the statement of it."""
+    confirm = known.confirm
+    if phase is Phase.SEARCH:
+        done = sum(row.trials for row in known.search)
+        left = sum(row.trials_left for row in known.search)
+        statement = (
+            f"Searching: {done} trials have ended and {left} are left. Searched values are those "
+            "of the luckiest trials, and tell no winner; fresh seeds will."
         )
-    if not _common_seed(spec, trials):
-        return Forecast(
-            phase=Phase.CONFIRM,
-            search=search,
-            confirm=None,
-            statement="Confirming: there is no fresh seed yet on which every finalist was run.",
-        )
-    confirm = _confirm(spec, read_confirmed(spec, trials), seconds_per_seed, risk)
-    return Forecast(phase=Phase.CONFIRM, search=search, confirm=confirm, statement=_statement(confirm))
+    elif confirm is None:
+        statement = "Confirming: there is no fresh seed yet on which every finalist was run."
+    else:
+        if confirm.next_seeds is not None and seconds_per_seed is not None:
+            next_seconds = confirm.next_seeds * seconds_per_seed
+            confirm = confirm.model_copy(update={"next_seconds": next_seconds})
+        statement = _statement(confirm)
+    return Forecast(phase=phase, search=known.search, confirm=confirm, statement=statement)
 
 
 def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchForecast:
@@ -119,9 +140,7 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     return bool(set.intersection(*ended.values()))
 
 
-def _confirm(
-    spec: ResolvedSpec, confirmed: Confirmed, seconds_per_seed: float | None, risk: float | None
-) -> ConfirmForecast:
+def _confirm(spec: ResolvedSpec, confirmed: Confirmed, risk: float | None) -> ConfirmForecast:
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     pick = confirmed.arms[verdict.pick].label
@@ -137,7 +156,7 @@ def _confirm(
         probability_best=config_probabilities(confirmed, seed=spec.seed),
         stops=settled_at(confirmed, look, margin=spec.margin, risk=risk, seed=spec.seed),
         next_seeds=further,
-        next_seconds=None if further is None or seconds_per_seed is None else further * seconds_per_seed,
+        next_seconds=None,  # by the clock: `timed` adds it
         winner_next=chances[0] if chances else None,
         winner_end=chances[-1] if chances else None,
         pick_changes=changes,

@@ -8,10 +8,10 @@ somewhat more for what lies between the cohorts: `clock` is that ratio, as the j
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from service.evidence.finalists import finalists
+from service.forecasts import RoundForecast, Used
 from service.spec import ResolvedSpec
 from service.states import Phase, TrialState
 from service.trials import Trial
@@ -32,7 +32,12 @@ def clock(trials: Iterable[Trial], elapsed_s: float) -> float | None:
     `elapsed_s` is the time between the first claim and the last result among `trials`.
     """
     used = math.fsum(trial.result.seconds for trial in trials if trial.result is not None)
-    return elapsed_s / used if used > 0 else None
+    return clock_of(used, elapsed_s)
+
+
+def clock_of(used_s: float, elapsed_s: float) -> float | None:
+    """Return that ratio for results that took `used_s` of training; None before the first of them."""
+    return elapsed_s / used_s if used_s > 0 else None
 
 
 def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, float] | None:
@@ -71,25 +76,37 @@ def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> float | None:
     return None if whole is None else math.fsum(whole[arm.label] for arm in finalists(spec, trials))
 
 
-def seconds_left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float) -> float | None:
-    """By the clock, from the last result on, if all fresh seeds are run; None where nothing tells.
+def seconds_left(
+    spec: ResolvedSpec,
+    known: RoundForecast,
+    phase: Phase,
+    used: Mapping[tuple[str, Phase], Used],
+    elapsed_s: float,
+) -> float | None:
+    """Return the seconds by the clock from the last result to the job's end, if all fresh seeds are run.
+
+    None if nothing tells.
 
     A search with minutes ends when they ask for it. Another one takes as long for each of its trials as they
     took so far, pruned ones as well.
+
+    Args:
+        known: what a trial takes, and how many finalists there are.
+        phase: the job's, by now.
+        used: the results by now; `elapsed_s` is the time from the first claim to the last of them.
     """
-    budget, seed, ratio = spec.budget, seed_seconds(spec, trials), clock(trials, elapsed_s)
-    if seed is None or ratio is None:
+    budget, seed, whole = spec.budget, known.seed_seconds, known.trial_seconds
+    ratio = clock_of(math.fsum(one.seconds for one in used.values()), elapsed_s)
+    if seed is None or whole is None or ratio is None:
         return None
-    confirmed = sum(trial.plan.phase is Phase.CONFIRM and trial.result is not None for trial in trials)
-    left = seed * max(0.0, budget.confirm_seeds - confirmed / len(finalists(spec, trials)))
-    if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
+    confirmed = sum(one.results for (_, of), one in used.items() if of is Phase.CONFIRM)
+    left = seed * max(0.0, budget.confirm_seeds - confirmed / len(known.finalists))
+    if phase is Phase.CONFIRM:
         return left * ratio
     if budget.minutes is not None:
         return max(0.0, 60 * budget.minutes - elapsed_s)
-    used = search_seconds(spec, trials)
-    ended = Counter(trial.plan.label for trial in trials if trial.result is not None)
-    whole = whole_trial_seconds(spec, trials) or {}
     for label in spec.labels:
-        usual = used[label] / ended[label] if ended[label] else whole[label]
-        left += usual * max(0, (budget.trials_of(label) or 0) - ended[label])
+        own = used.get((label, Phase.SEARCH), Used(0, 0.0))
+        usual = own.seconds / own.results if own.results else whole[label]
+        left += usual * max(0, (budget.trials_of(label) or 0) - own.results)
     return left * ratio

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 
-from service.evidence.forecast import forecast
-from service.evidence.pace import clock, seconds_left, seed_seconds
+from service.evidence.forecast import timed
+from service.evidence.pace import clock_of, seconds_left
+from service.forecasts import RoundForecast, Used
 from service.spec import ResolvedSpec
-from service.states import JobState
-from service.trials import Trial
+from service.states import JobState, Phase
 from service.views import JobForecast
 
 
@@ -16,29 +17,40 @@ def forecast_of(
     job_id: str,
     state: JobState,
     spec: ResolvedSpec,
-    trials: Sequence[Trial],
+    known: RoundForecast,
     *,
+    round_: int | None,
+    phase: Phase,
+    used: Mapping[tuple[str, Phase], Used],
     elapsed_s: float | None,
 ) -> JobForecast:
-    """The forecast of a job in `state`, `elapsed_s` after its first claim; pure.
+    """Return the forecast of a job in `state` and `phase`; pure.
 
     Args:
-        trials: all that are planned, whether they have a result or not.
+        known: what the results up to the end of `round_` tell; before the first end of a round, all results.
+        used: the results by now, also those of a round that still runs.
+        elapsed_s: the time from the first claim to the last of them.
     """
-    ratio = None if elapsed_s is None else clock(trials, elapsed_s)
-    training = seed_seconds(spec, trials)
+    used_s = math.fsum(one.seconds for one in used.values())
+    ratio = None if elapsed_s is None else clock_of(used_s, elapsed_s)
+    training = known.seed_seconds
     per_seed = None if ratio is None or training is None else training * ratio
-    found = forecast(spec, trials, seconds_per_seed=per_seed, risk=spec.budget.risk)
-    left = None if elapsed_s is None or state.ended else seconds_left(spec, trials, elapsed_s)
-    ended = f"The job has ended ({state.value}); nothing more will be run. This is how it stood: "
-    said = [(ended if state.ended else "") + found.statement]
+    current = timed(known, phase, per_seed)
+    left = None if elapsed_s is None or state.ended else seconds_left(spec, known, phase, used, elapsed_s)
+    statement = [current.statement]
+    if state.ended:
+        ended = f"The job has ended ({state.value}); nothing more will be run. This is how it stood:"
+        statement.insert(0, ended)
+    elif round_ is not None:
+        statement.append(f"This is by the results of round {round_ + 1} and before.")
     if left is not None:
-        said.append(f"It would end within about {left / 60:.2g} minutes.")
+        statement.append(f"It would end within about {left / 60:.2g} minutes.")
     return JobForecast(
-        **{name: getattr(found, name) for name in type(found).model_fields if name != "statement"},
-        statement=" ".join(said),
+        **{name: getattr(current, name) for name in type(current).model_fields if name != "statement"},
+        statement=" ".join(statement),
         job_id=job_id,
         state=state,
+        round=None if round_ is None else round_ + 1,
         seconds_per_seed=per_seed,
         seconds_left=left,
     )

@@ -8,17 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Query
+import structlog
+from fastapi import APIRouter, BackgroundTasks, Query
 from fastapi.responses import StreamingResponse
 
 from service.catalog import datasets, models, optimizers, tasks
+from service.db import DatabaseError, Store
 from service.errors import NoRecommendation
+from service.evidence.forecast import of_round
 from service.evidence.standing import forecast_of
+from service.forecasts import RoundForecast
 from service.routes.jobs import Cursor, JobUid, job_id_of, no_job
 from service.routes.parts import TheStore
 from service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
+
+log = structlog.get_logger()
 
 SQLITE = "application/vnd.sqlite3"
 Name = Annotated[str | None, Query(max_length=64)]
@@ -39,13 +45,35 @@ def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
 
 
 @router.get("/jobs/{job_id}/forecast")
-def forecast(uid: JobUid, store: TheStore) -> JobForecast:
+def forecast(uid: JobUid, store: TheStore, afterwards: BackgroundTasks) -> JobForecast:
     """Where the job stands, and what its remaining trials or fresh seeds would be expected to change."""
     with store.read() as tx:
-        found = tx.views.so_far(uid)
-    if found is None:
+        asked = tx.forecasts.asked(uid)
+        trials = tx.forecasts.trials(asked) if asked is not None and asked.stored is None else []
+    if asked is None:
         raise no_job(uid)
-    return forecast_of(uid, found.state, found.spec, found.trials, elapsed_s=found.elapsed_s)
+    known = asked.stored or of_round(asked.spec, trials, risk=asked.spec.budget.risk)
+    if asked.stored is None and asked.round is not None:
+        afterwards.add_task(_keep, store, asked.job_id, asked.round, known)
+    return forecast_of(
+        uid,
+        asked.state,
+        asked.spec,
+        known,
+        round_=asked.round,
+        phase=asked.phase,
+        used=asked.used,
+        elapsed_s=asked.elapsed_s,
+    )
+
+
+def _keep(store: Store, job_id: int, round_: int, known: RoundForecast) -> None:
+    """Store what no planner has stored: after the answer, which needs no database that can be written."""
+    try:
+        with store.transaction() as tx:
+            tx.forecasts.keep(job_id, round_, known)
+    except DatabaseError as error:
+        log.warning("forecast_not_stored", job=job_id, round=round_, error=str(error))
 
 
 @router.get("/recommendations")
@@ -79,7 +107,7 @@ def studies(uid: JobUid, store: TheStore) -> StreamingResponse:
     """The job's studies as real Optuna studies."""
     with store.read() as tx:
         job_id_of(tx, uid)
-    from service.dashboard import export  # Optuna takes half a second to import
+    from service.export import export  # Optuna takes half a second to import
 
     folder = Path(tempfile.mkdtemp(prefix="whichopt-export-"))
     try:

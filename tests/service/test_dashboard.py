@@ -15,8 +15,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from starlette.types import ASGIApp
 
-from service.dashboard import StudyStorage, export
+from service.dashboard import StudyStorage
 from service.db import Store
+from service.export import export
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, make_spec, must_claim

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.db import Store
 from service.evidence.finalists import finalists
+from service.evidence.forecast import of_round
 from service.evidence.pace import seconds_left
+from service.forecasts import Used
 from service.states import Phase
 from service.terminal_progress import Bars
 from service.trials import Trial
@@ -98,12 +100,21 @@ def test_seconds_left_are_those_of_the_trials_that_are_left() -> None:
     trials = ended_trials()
     search = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
     arms = (len(trials) - len(search)) // SEEDS
-    assert seconds_left(SPEC, trials, 0.2 * len(trials)) == pytest.approx(0.2 * arms * (10 - SEEDS))
+    assert left(trials, 0.2 * len(trials)) == pytest.approx(0.2 * arms * (10 - SEEDS))
     some = search[:-3]
-    assert seconds_left(SPEC, some, 0.2 * len(some)) == pytest.approx(
-        0.2 * (3 + 10 * len(finalists(SPEC, some)))
-    )
-    assert seconds_left(SPEC, [], 0.0) is None
+    assert left(some, 0.2 * len(some)) == pytest.approx(0.2 * (3 + 10 * len(finalists(SPEC, some))))
+    assert left([], 0.0) is None
+
+
+def left(trials: Sequence[Trial], elapsed_s: float) -> float | None:
+    used: dict[tuple[str, Phase], Used] = {}
+    for trial in trials:
+        assert trial.result is not None
+        before = used.get((trial.plan.label, trial.plan.phase), Used(0, 0.0))
+        now = Used(before.results + 1, before.seconds + trial.result.seconds)
+        used[trial.plan.label, trial.plan.phase] = now
+    phase = trials[-1].plan.phase if trials else Phase.SEARCH
+    return seconds_left(SPEC, of_round(SPEC, trials, risk=None), phase, used, elapsed_s)
 
 
 def test_there_is_none_of_a_job_that_is_not_there(http: TestClient) -> None:

@@ -1,0 +1,43 @@
+"""The part of a job's forecast that does not depend on the clock, and the seconds that time it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from service.views import ConfirmForecast, SearchForecast
+
+VERSION = 1
+"""Raise it with every change to what a RoundForecast has or to how its figures are computed: one that an
+earlier version stored is then computed anew."""
+
+
+class RoundForecast(BaseModel):
+    """What the results up to a round tell: a pure function of the spec and of these results.
+
+    `confirm` is None until every finalist was run on a common fresh seed; its `next_seconds` is None, as that
+    depends on the clock. `trial_seconds` are the training seconds of a trial that goes to its end, by label,
+    None if nothing tells; `finalists` are the labels of the finalists, one entry for each of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    search: list[SearchForecast]
+    confirm: ConfirmForecast | None
+    trial_seconds: dict[str, float] | None
+    finalists: list[str]
+
+    @property
+    def seed_seconds(self) -> float | None:
+        """Training seconds of one fresh seed of all finalists."""
+        known = self.trial_seconds
+        return None if known is None else math.fsum(known[label] for label in self.finalists)
+
+
+class Used(NamedTuple):
+    """The results that an optimizer has by now in one phase, and the training seconds that they took."""
+
+    results: int
+    seconds: float
