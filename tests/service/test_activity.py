@@ -22,6 +22,7 @@ from service.views import JobView
 from tests.service.concluded import conclude
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, add_round, finish, must_claim, planning
+from tests.waiting import DEADLINE_S
 
 
 def activity(store: Store, uid: str) -> JobActivity:
@@ -141,7 +142,7 @@ def test_events_tell_of_a_wait_that_moves_no_revision(lite: Store, url: str) -> 
     with Client(url, KEY) as client:
         waiting = threading.Thread(target=client.wait, args=(uid, hear), daemon=True)
         waiting.start()
-        waiting.join(timeout=60)
+        waiting.join(timeout=DEADLINE_S)
         assert not waiting.is_alive(), f"the stream told only {heard}"
     assert [one.what if one else None for one in heard if one is None or one.what != "training"][-1] is None
     assert {"worker", "planning"} <= {one.what for one in heard if one}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 import fastapi.routing
@@ -14,9 +14,13 @@ from fastapi.testclient import TestClient
 from service.db import Store
 from service.db.tables import trial
 from service.db.views import Views
+from service.routes import events
+from service.settings import Settings
+from service.views import JobView
 from tests.service.concluded import conclude, concluded_job, motley_job
 from tests.service.large import large_job
 from tests.service.made_up import add_job, add_round, finish, must_claim
+from tests.waiting import DEADLINE_S, wait_until
 
 
 def parse(text: str) -> list[tuple[str, int | None, Any]]:
@@ -47,30 +51,51 @@ def test_a_job_that_has_ended_is_told_whole(http: TestClient, lite: Store) -> No
     assert http.get(f"/v1/jobs/{uid}").json() == job
 
 
-def test_a_stream_follows_the_job_to_its_end(http: TestClient, lite: Store) -> None:
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Waits until a stream has looked at the job from here on, and sent what it saw."""
+    looks = 0
+    news = events._news
+
+    def counted(*arguments: Any) -> JobView | None:
+        nonlocal looks
+        looks += 1
+        return news(*arguments)
+
+    monkeypatch.setattr(events, "_news", counted)
+
+    def wait() -> None:
+        before = looks  # one look may be under way, and the next has been sent once a third begins
+        wait_until(lambda: looks >= before + 3, "a stream to look")
+
+    return wait
+
+
+def test_a_stream_follows_the_job_to_its_end(http: TestClient, lite: Store, look: Callable[[], None]) -> None:
     job_id, uid = add_job(lite)
 
     def live() -> None:
+        look()
         for cohort_id in add_round(lite, job_id):
             claimed = must_claim(lite, cohort_id)
-            time.sleep(0.06)
+            look()
             finish(lite, claimed)
-            time.sleep(0.06)
+            look()
         conclude(lite, job_id)
 
-    life = threading.Timer(0.1, live)
+    life = threading.Thread(target=live)
     life.start()
-    events = follow(http, uid)
+    sent = follow(http, uid)
     life.join()
-    jobs = [job for kind, _, job in events if kind == "job"]
+    jobs = [job for kind, _, job in sent if kind == "job"]
     revisions = [job["revision"] for job in jobs]
     assert revisions == sorted(set(revisions))
     assert len(jobs) >= 4
     assert jobs[0]["state"] != jobs[-1]["state"] == "succeeded"
-    assert events[-1][0] == "job"
-    last = {trial["id"]: trial["state"] for kind, _, trial in events if kind == "trial"}
+    assert sent[-1][0] == "job"
+    last = {trial["id"]: trial["state"] for kind, _, trial in sent if kind == "trial"}
     assert sorted(last.values()) == ["complete"] * 4
-    assert "running" in {trial["state"] for kind, _, trial in events if kind == "trial"}
+    assert "running" in {trial["state"] for kind, _, trial in sent if kind == "trial"}
 
 
 def test_a_stream_resumes_after_the_last_event(http: TestClient, lite: Store) -> None:
@@ -142,13 +167,17 @@ def test_many_trials_come_in_pieces(http: TestClient, lite: Store, monkeypatch: 
 
 
 def test_a_silent_stream_keeps_a_heartbeat(
-    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
+    http: TestClient,
+    settings: Settings,
+    lite: Store,
+    look: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.02)
+    monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", settings.events_s / 10)
     _, uid = add_job(lite)
 
     def end() -> None:
-        time.sleep(0.3)
+        look()  # so the stream was silent for twice the time between two looks at least
         http.post(f"/v1/jobs/{uid}/cancel")
 
     ending = threading.Thread(target=end)
@@ -165,12 +194,11 @@ def test_streams_do_not_hold_up_other_requests(http: TestClient, lite: Store) ->
     threads = [threading.Thread(target=follow, args=(http, uid)) for _ in range(60)]
     for thread in threads:
         thread.start()
-    began = time.monotonic()
     assert http.get("/v1/optimizers").status_code == 200
-    assert time.monotonic() - began < 5
+    assert all(thread.is_alive() for thread in threads), "it was answered while all of them go on"
     http.post(f"/v1/jobs/{uid}/cancel")
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=DEADLINE_S)
         assert not thread.is_alive()
 
 

@@ -21,6 +21,7 @@ from service.evidence.report import Report
 from service.settings import Settings
 from tests.service.conftest import KEY, Recorder
 from tests.service.test_report_route import recorded
+from tests.waiting import DEADLINE_S
 
 
 class Drawing:
@@ -243,7 +244,7 @@ def test_requests_at_once_draw_once(http: TestClient, uid: str, drawing: Drawing
 def test_two_makers_at_once_do_no_harm(
     http: TestClient, lite: Store, settings: Settings, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = threading.Barrier(2, timeout=60)
+    both = threading.Barrier(2, timeout=DEADLINE_S)
 
     def page(made: Report) -> str:
         both.wait()

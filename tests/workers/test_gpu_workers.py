@@ -16,7 +16,7 @@ import pytest
 from service.db import Store
 from service.db.migrate import upgrade
 from tests.homes import FAST, Embedded
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 from workers.broker import Broker
 
 MADE_UP = Path(__file__).parent / "made_up_gpus"
@@ -170,7 +170,7 @@ def test_a_worker_that_can_have_no_gpu_says_why_and_ends(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=DEADLINE_S,
     )
     assert ended.returncode == os.EX_UNAVAILABLE
     assert words in ended.stderr
@@ -246,7 +246,7 @@ def test_up_says_what_it_cannot_give(tmp_path: Path) -> None:
         "--gpus=3",
     ]
     ended = subprocess.run(
-        command, env=machine(tmp_path, "A"), capture_output=True, text=True, check=False, timeout=120
+        command, env=machine(tmp_path, "A"), capture_output=True, text=True, check=False, timeout=DEADLINE_S
     )
     assert ended.returncode == 1
     assert "whichopt: --gpus=3 asks for 3 GPUs, and there is 1: GPU 0 (Made Up A)" in ended.stderr
@@ -270,7 +270,7 @@ main()
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=DEADLINE_S,
     )
     assert told.stdout.split() == ["-1", "False"]
 
@@ -278,6 +278,6 @@ main()
 def test_numbers_below_one_are_refused() -> None:
     for option in ("--processes=0", "--processes-per-gpu=0", "--gpus=1"):
         command = [sys.executable, "-m", "workers", "--queue=cpu", option]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
         assert ended.returncode == 2
         assert option.split("=")[0] in ended.stderr

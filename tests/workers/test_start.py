@@ -10,6 +10,7 @@ from celery.worker import state
 
 from service.db import Store
 from service.db.migrate import is_current, upgrade
+from tests.waiting import DEADLINE_S
 from workers import app
 
 
@@ -35,10 +36,10 @@ def test_no_message_is_taken_before_the_database_is_migrated(
     monkeypatch.setattr("service.db.migrate.is_current", looks)
     waiting = threading.Thread(target=lambda: answers.append(app._database_is_current()), daemon=True)
     waiting.start()
-    assert looked.wait(timeout=60), "it has looked once, and looks again"
+    assert looked.wait(timeout=DEADLINE_S), "it has looked once, and looks again"
     assert answers == []
     upgrade(bare)
-    waiting.join(timeout=60)
+    waiting.join(timeout=DEADLINE_S)
     assert answers == [True]
     bare.close()
 
