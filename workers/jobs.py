@@ -58,6 +58,8 @@ def plan_round(context: Context, job_id: int) -> None:
         planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
     if planned is None:
         return
+    with context.store.transaction() as tx:
+        tx.jobs.planner_begins(planned)
     since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     limit_s = planned.spec.budget.max_seconds
     try:

@@ -23,8 +23,9 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
 
-MAX_PLAN_RINGS = 20
-"""How often a planner is rung for again before the job fails: each of them came and ended nothing."""
+MAX_PLANNERS = 20
+"""How many planners may begin on one round and end nothing before the job fails. Rings without an answer do
+not count: on a busy machine, workers may take minutes to start."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,14 @@ class Jobs:
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
             trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
+        )
+
+    def planner_begins(self, planned: Planning) -> None:
+        """Count a planner of that round; the reaper need not ring for another at once."""
+        self.connection.execute(
+            job.update()
+            .where(job.c.id == planned.job_id, job.c.round == planned.round)
+            .values(plan_rings=job.c.plan_rings + 1, rung_at=datetime.now(UTC))
         )
 
     def elapsed_s(self, job_id: int) -> float | None:
@@ -379,16 +388,13 @@ class Jobs:
             sa.or_(job.c.rung_at.is_(None), job.c.rung_at < now - timedelta(seconds=not_rung_for_s)),
         )
         found = self.connection.execute(
-            job.update()
-            .where(stale)
-            .values(rung_at=now, plan_rings=job.c.plan_rings + 1)
-            .returning(job.c.id, job.c.plan_rings)
+            job.update().where(stale).values(rung_at=now).returning(job.c.id, job.c.plan_rings)
         ).all()
         for row in found:
-            if row.plan_rings > MAX_PLAN_RINGS:
+            if row.plan_rings >= MAX_PLANNERS:
                 detail = (
-                    f"{MAX_PLAN_RINGS} planners came for the job's next round and none finished; "
+                    f"{MAX_PLANNERS} planners came for the job's next round and none finished; "
                     "a planner that dies usually runs out of memory: look at the workers' logs"
                 )
                 self.fail(row.id, code="planner_lost", detail=detail)
-        return [row.id for row in found if row.plan_rings <= MAX_PLAN_RINGS]
+        return [row.id for row in found if row.plan_rings < MAX_PLANNERS]

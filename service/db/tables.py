@@ -87,7 +87,7 @@ job = Table(
         UTCDateTime,
         comment="when its planner began to compile kernels, until its round moves",
     ),
-    Column("plan_rings", Integer, nullable=False, comment="rung for again, since its round last moved"),
+    Column("plan_rings", Integer, nullable=False, comment="planners that began since its round last moved"),
     sa.UniqueConstraint("api_key_id", "idempotency_key"),
     Index(None, "state"),
     Index(None, "task", "dataset", "model"),

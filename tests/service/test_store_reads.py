@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.db import Store
-from service.db.jobs import MAX_PLAN_RINGS
+from service.db.jobs import MAX_PLANNERS
 from service.db.tables import cohort
 from service.states import JobState
 from tests.service.made_up import (
@@ -53,11 +53,21 @@ def test_the_oldest_queued_cohorts_do_not_hide_the_others(store: Store) -> None:
         assert tx.cohorts.unanswered("cpu", -1, limit=1) == ids[1:], "the longest unrung come first"
 
 
-def test_a_job_whose_planners_all_die_fails_with_its_cause(store: Store) -> None:
-    _, uid = add_job(store)
-    for _ in range(MAX_PLAN_RINGS):
+def test_rings_that_nobody_answers_are_no_planners(store: Store) -> None:
+    job_id, _ = add_job(store)
+    for _ in range(3 * MAX_PLANNERS):
         with store.transaction() as tx:
-            assert len(tx.jobs.stalled(-1)) == 1
+            assert tx.jobs.stalled(-1) == [job_id]
+
+
+def test_a_job_whose_planners_all_die_fails_with_its_cause(store: Store) -> None:
+    job_id, uid = add_job(store)
+    for _ in range(MAX_PLANNERS):
+        with store.transaction() as tx:
+            assert tx.jobs.stalled(-1) == [job_id]
+            planned = tx.jobs.planning(job_id)
+            assert planned is not None
+            tx.jobs.planner_begins(planned)
     with store.transaction() as tx:
         assert tx.jobs.stalled(-1) == []
     with store.read() as tx:
