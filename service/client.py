@@ -65,7 +65,9 @@ class ProblemError(WhichoptError):
 
     def __str__(self) -> str:
         others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
-        at = f"{self.field}: " if self.field and self.field not in self.detail else ""
+        # A field of the request is named; where the job's state refuses, the sentence says it all.
+        names = self.problem.status in (400, 422) and self.field and self.field not in self.detail
+        at = f"{self.field}: " if names else ""
         return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
 
 
@@ -129,6 +131,8 @@ class Client:
             f"{len(matches)} jobs have an id that begins or ends with {text!r}; give more of it"
             if matches
             else f"no job's id is, begins with or ends with {text!r}; 'whichopt show' lists the jobs"
+            if ID_PART.fullmatch(text)
+            else f"{text!r} is no part of a job's id: give at least 4 characters of its beginning or end"
         )
         candidates = matches or self.jobs(limit=5).items
         head = "they are" if matches else "the latest are"

@@ -29,7 +29,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Embedded]]:
     """Starts embedded homes over the test's data folder; ends what the test leaves running."""
     homes: list[Embedded] = []
 
-    def begin(workers: int) -> Embedded:
+    def begin(workers: int = 2) -> Embedded:
         homes.append(Embedded(tmp_path / "data", workers=workers))
         return homes[-1]
 

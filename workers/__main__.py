@@ -47,7 +47,7 @@ def main() -> None:
         gpus.show([])  # what a worker plans, it may measure: not on the card that another trains on
         processes = options.processes or os.cpu_count() or 1
 
-    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{socket.gethostname()}", options.queue)
+    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{socket.gethostname()}", options.queue, processes)
     own.hand_down()
 
     from workers.app import app

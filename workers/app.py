@@ -129,13 +129,11 @@ def _tell_agreement() -> None:
     from service.db import OUT_OF_REACH, ProgrammingError
     from workers.engine.agree import agreement
 
-    if own.queue == "cuda" and not torch.cuda.is_available():
-        return  # it plans, and what it might train would fail
-
-    answer = agreement(own.queue)
+    trains = own.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
+    answer = agreement(own.queue) if trains else Agreement.CLOSE
     try:
         with _own_store().transaction() as tx:
-            tx.workers.probed(own.name, queue=own.queue, agreement=answer)
+            tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except (*OUT_OF_REACH, ProgrammingError) as error:
         # Away, or not migrated yet: no message comes before it is, and the next one tries again.
         log.info("agreement_not_told", agreement=answer, error=str(error))
@@ -156,8 +154,12 @@ def _take_place() -> None:
 # -- the parent ----------------------------------------------------------------------------------------
 
 
+READY_POLL_S = 0.2
+"""How often a worker that starts looks if one of its processes is ready."""
+
+
 class Presence(threading.Thread):
-    """Keeps the worker's row fresh."""
+    """Keeps the worker's row fresh, once one of its processes is ready and has made it."""
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
         super().__init__(name="presence", daemon=True)
@@ -170,17 +172,26 @@ class Presence(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                with _own_store().transaction() as tx:
-                    self.agreement = tx.workers.seen(
-                        self.worker_name,
-                        queue=self.queue,
-                        processes=self.processes,
-                        agreement=self.agreement,
-                    )
+                lives = self._lives()
             except Exception:
+                lives = True
                 log.exception("presence_failed")  # and tried again: a worker that is not seen is gone
-            if self.ended.wait(settings.worker_alive_s / 3):
+            if self.ended.wait(settings.worker_alive_s / 3 if lives else READY_POLL_S):
                 return
+
+    def _lives(self) -> bool:
+        """Say that the worker lives; return False if it does not yet.
+
+        Of a worker that our command did not start, no process says what it found: it lives at once.
+        """
+        with _own_store().transaction() as tx:
+            self.agreement = self.agreement or tx.workers.answer_of(self.worker_name)
+            if self.agreement is None and identity() is not None:
+                return False
+            tx.workers.seen(
+                self.worker_name, queue=self.queue, processes=self.processes, agreement=self.agreement
+            )
+        return True
 
 
 class Parent:

@@ -15,34 +15,39 @@ class Workers:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
-    def seen(
-        self, name: str, *, queue: str, processes: int = 1, agreement: Agreement | None = None
-    ) -> Agreement | None:
+    def seen(self, name: str, *, queue: str, processes: int = 1, agreement: Agreement | None = None) -> None:
         """Note that worker `name` lives, which takes work from `queue` for so many processes.
 
-        Returns how far results agree on it, if its processes have said so. `agreement` is what this gave the
-        last time: a row that was forgotten meanwhile gets it back.
+        A row that was forgotten meanwhile gets its `agreement` back.
         """
         now = datetime.now(UTC)
         state = {"queue": queue, "processes": processes, "seen_at": now}
         new = self._insert().values(name=name, agreement=agreement, stopping=False, started_at=now, **state)
-        answer = self.connection.scalar(
-            new.on_conflict_do_update(index_elements=["name"], set_=state).returning(worker.c.agreement)
-        )
-        return None if answer is None else Agreement(answer)
+        self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=state))
 
-    def probed(self, name: str, *, queue: str, agreement: Agreement) -> None:
-        """Notes what a process of worker `name` found of its kernels.
+    def probed(self, name: str, *, queue: str, agreement: Agreement, processes: int = 1) -> None:
+        """Note what a process of worker `name` found of its kernels.
 
-        The row may not be there yet, as processes start before their worker says that it lives. One process
-        that found no agreement speaks for all of its worker.
+        The first process that is ready makes the row: a worker lives once it can train. One process that found
+        no agreement speaks for all of its worker.
         """
         now = datetime.now(UTC)
         new = self._insert().values(
-            name=name, queue=queue, agreement=agreement, stopping=False, started_at=now, seen_at=now
+            name=name,
+            queue=queue,
+            processes=processes,
+            agreement=agreement,
+            stopping=False,
+            started_at=now,
+            seen_at=now,
         )
         kept = sa.case((worker.c.agreement == Agreement.CLOSE, Agreement.CLOSE), else_=agreement)
         self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"agreement": kept}))
+
+    def answer_of(self, name: str) -> Agreement | None:
+        """Return how far results agree on worker `name`, if one of its processes has said so."""
+        answer = self.connection.scalar(sa.select(worker.c.agreement).where(worker.c.name == name))
+        return None if answer is None else Agreement(answer)
 
     def agreement(self, queue: str, *, within_s: float) -> Agreement | None:
         """Return how far results agree on the live workers of a queue; None if no worker is live.

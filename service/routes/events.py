@@ -69,6 +69,8 @@ async def events(
     """Follow a job until it has ended."""
     since, activity = watched.since, None
     try:
+        if since:  # who comes back is told of what the job does once that changes, not again at once
+            activity = await run_in_threadpool(_activity, store, settings, watched.uid)
         while True:
             job = await run_in_threadpool(_news, store, settings, watched.uid, since, activity)
             if job is not None:
@@ -105,6 +107,11 @@ def _news(
         if not moved and activity == tx.views.activity(uid, alive_s=settings.worker_alive_s):
             return None
         return tx.views.job(uid, alive_s=settings.worker_alive_s)
+
+
+def _activity(store: Store, settings: Settings, uid: str) -> JobActivity | None:
+    with store.read() as tx:
+        return tx.views.activity(uid, alive_s=settings.worker_alive_s)
 
 
 def _changed(store: Store, watched: Watched, since: int, after: int | None) -> Page[TrialView]:

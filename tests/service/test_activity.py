@@ -45,7 +45,7 @@ def test_a_job_tells_what_it_does_from_its_start_to_its_end(lite: Store) -> None
     assert waits.what == "worker"
     assert waits.detail.startswith("Waiting for a worker: none is running. Start one with")
     seen(lite, queue="cuda")
-    assert "none is running for cpu (running: 1 for cuda)" in activity(lite, uid).detail
+    assert "none is running for cpu (running: 2 for cuda)" in activity(lite, uid).detail
 
     seen(lite)
     plans = activity(lite, uid)
@@ -175,7 +175,7 @@ def test_the_progress_says_it(lite: Store, terminal: bool) -> None:
 def test_the_column_comes_and_goes_with_rows_in_the_tables(lite: Store) -> None:
     job_id, uid = add_job(lite)
     add_round(lite, job_id)
-    downgrade(lite, "-1")
+    downgrade(lite, "0004")
     assert "compiling_since" not in {column["name"] for column in sa.inspect(lite.engine).get_columns("job")}
     upgrade(lite)
     with lite.read() as tx:

@@ -29,6 +29,7 @@ NO_BLOBS = {
     "study.optimizer",
     *(f"cohort.{name}" for name in ("worker", "environment", "progress")),
     *(f"trial.{name}" for name in ("label", "plan", "result")),
+    "forecast.content",
     "report.renderer",
     "report.error",
     "worker.name",

@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy as sa
+import structlog
 from fastapi.testclient import TestClient
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -133,7 +134,10 @@ def job_of_many_kinds(store: Store) -> str:
 
 
 @pytest.mark.parametrize("make", [lambda store: motley_job(store)[1], job_of_many_kinds])
-def test_a_jobs_studies_are_those_of_optunas_own_copy(lite: Store, tmp_path: Path, make: Any) -> None:
+def test_a_jobs_studies_are_those_of_optunas_own_copy(
+    lite: Store, tmp_path: Path, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "log", structlog.get_logger())
     uid = make(lite)
     fast, slow = tmp_path / "fast.db", tmp_path / "slow.db"
     with capture_logs() as logs:
@@ -192,6 +196,8 @@ def test_with_models_that_we_do_not_know_studies_are_copied_the_public_way(
     change(monkeypatch)
     with pytest.raises(exporting.UnknownModels):
         Tables()
+    # A new logger, as one that was used before may be bound to what logging was then.
+    monkeypatch.setattr(exporting, "log", structlog.get_logger())
     with capture_logs() as logs:
         export(lite, uid, tmp_path / "slow.db")
     assert [(entry["event"], entry["log_level"], entry["job"]) for entry in logs] == [

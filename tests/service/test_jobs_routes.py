@@ -156,7 +156,7 @@ def test_a_recommendation_is_there_once_the_job_has_succeeded(http: TestClient, 
     assert code(answer) == (409, "no_recommendation")
     assert answer.json()["errors"][0]["value"] == "queued"
     http.post(f"/v1/jobs/{waiting}/cancel")
-    assert "will have none" in http.get(f"/v1/jobs/{waiting}/recommendation").json()["detail"]
+    assert "will have no recommendation" in http.get(f"/v1/jobs/{waiting}/recommendation").json()["detail"]
     _, uid = concluded_job(lite)
     found = http.get(f"/v1/jobs/{uid}/recommendation")
     assert (found.status_code, found.json()["verdict"]) == (200, "tie")

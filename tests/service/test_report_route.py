@@ -57,7 +57,7 @@ def test_the_report_is_there_once_the_job_has_concluded(http: TestClient, lite: 
     assert (found.status_code, found.json()["code"]) == (409, "no_recommendation")
     with lite.transaction() as tx:
         tx.jobs.cancel(job_id)
-    assert "it will have none" in http.get(f"/v1/jobs/{uid}/report").json()["detail"]
+    assert "it will have no recommendation" in http.get(f"/v1/jobs/{uid}/report").json()["detail"]
     assert http.get("/v1/jobs/00000000-0000-0000-0000-000000000000/report").status_code == 404
 
 

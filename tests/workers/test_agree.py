@@ -135,11 +135,13 @@ def test_one_process_speaks_for_its_worker_and_a_forgotten_row_gets_its_answer_b
     with store.transaction() as tx:
         tx.workers.probed("w", queue="cpu", agreement=Agreement.CLOSE)
         tx.workers.probed("w", queue="cpu", agreement=Agreement.BITS)
-        known = tx.workers.seen("w", queue="cpu", processes=2)
+        tx.workers.seen("w", queue="cpu", processes=2)
+        known = tx.workers.answer_of("w")
         assert known is Agreement.CLOSE
         tx.workers.gone("w")
-        assert tx.workers.agreement("cpu", within_s=60) is None
-        assert tx.workers.seen("w", queue="cpu", processes=2, agreement=known) is Agreement.CLOSE
+        assert tx.workers.answer_of("w") is tx.workers.agreement("cpu", within_s=60) is None
+        tx.workers.seen("w", queue="cpu", processes=2, agreement=known)
+        assert tx.workers.answer_of("w") is Agreement.CLOSE
 
 
 @pytest.mark.parametrize("asked", ["auto", "bits", "close"])
