@@ -138,7 +138,8 @@ def _checked(name: str, device: str) -> dict[str, str]:
     """What the check says, run here."""
     import torch
 
-    from benchmarks.gpu_checks import CHECKS, Failed, NeedsGPU
+    from benchmarks.gpu_checks import CHECKS
+    from benchmarks.gpu_words import Failed, NeedsGPU
     from workers.engine import numerics
 
     torch.set_num_threads(1)

@@ -92,8 +92,8 @@ def _no_worker(job: Standing) -> str:
     others = ", ".join(f"{count} for {queue}" for queue, count in sorted(job.live.items()))
     running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
     return (
-        f"Waiting for a worker: {running}. One that has just been started needs some seconds; otherwise start "
-        f"one with `python -m workers --queue {job.queue}`."
+        f"Waiting for a worker: {running}. One that has just been started needs some seconds; otherwise "
+        f"start one with `python -m workers --queue {job.queue}`."
     )
 
 

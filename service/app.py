@@ -18,7 +18,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import logs
+from service import logs, reporting
 from service.db import Store
 from service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from service.reaper import Reaper
@@ -42,6 +42,8 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         reaper = Reaper(store, dispatcher, settings)
         reaper.start()
+        # Of the code as it is running now: files that are changed under it must not pass for its version.
+        await run_in_threadpool(reporting.renderer)
         yield
         await run_in_threadpool(reaper.stop)
         store.close()

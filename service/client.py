@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import NotFound, WhichoptError
 from service.evidence.report import Report
+from service.ids import PART
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
 from service.views import (
@@ -42,7 +43,8 @@ from service.views import (
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 
-ID_PART = re.compile("[0-9A-Fa-f-]{4,36}")
+SHOWN = 5
+"""Jobs that are listed where an id fits none or several."""
 """Beginnings and ends of ids that the service looks for."""
 
 HEARTBEAT_S = 45.0
@@ -122,20 +124,21 @@ class Client:
         """
         with suppress(ValueError):
             return str(UUID(text))
-        page = self._get(Page[JobView], "/v1/jobs", id=text, limit=100) if ID_PART.fullmatch(text) else None
+        page = self._get(Page[JobView], "/v1/jobs", id=text, limit=100) if re.fullmatch(PART, text) else None
         part, jobs = text.lower(), page.items if page else []
         matches = [job for job in jobs if job.id.startswith(part) or job.id.endswith(part)]
         if len(matches) == 1:
             return matches[0].id
         problem = (
-            f"{len(matches)} jobs have an id that begins or ends with {text!r}; give more of it"
+            f"{len(matches)}{' or more' if page and page.cursor else ''} jobs have an id that begins or ends "
+            f"with {text!r}; give more of it"
             if matches
             else f"no job's id is, begins with or ends with {text!r}; 'whichopt show' lists the jobs"
-            if ID_PART.fullmatch(text)
+            if re.fullmatch(PART, text)
             else f"{text!r} is no part of a job's id: give at least 4 characters of its beginning or end"
         )
-        candidates = matches or self.jobs(limit=5).items
-        head = "they are" if matches else "the latest are"
+        candidates = matches[:SHOWN] or self.jobs(limit=SHOWN).items
+        head = "the latest of them are" if matches else "the latest are"
         listed = [f"  {job.id}  {job.state.value}  {job.name or ''}".rstrip() for job in candidates]
         raise NotFound("\n".join([problem, *([f"{head}:", *listed] if listed else [])]))
 

@@ -21,20 +21,20 @@ def kinds(incomplete: str) -> list[str]:
 
 def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the ids of the latest jobs that begin with what is typed, each with its state and name."""
+    from http.client import HTTPException
+
     data = Path(ctx.params.get("data") or DATA)
-    url = ctx.params.get("url") or os.environ.get("WHICHOPT_URL") or read(data / "url")
-    key = ctx.params.get("key") or os.environ.get("WHICHOPT_KEY") or read(data / "api-key")
-    if url is None or key is None:
-        return []
     try:
-        jobs = _latest(url, key)
-    except (OSError, ValueError):  # a shell that asks for proposals shows no errors
-        return []
-    return [
-        (job["id"], f"{job['state']} {job['name'] or ''}".rstrip())
-        for job in jobs
-        if job["id"].startswith(incomplete.lower())
-    ]
+        url = ctx.params.get("url") or os.environ.get("WHICHOPT_URL") or read(data / "url")
+        key = ctx.params.get("key") or os.environ.get("WHICHOPT_KEY") or read(data / "api-key")
+        jobs = [] if url is None or key is None else _latest(url, key)
+        return [
+            (job["id"], f"{job['state']} {job['name'] or ''}".rstrip())
+            for job in jobs
+            if job["id"].startswith(incomplete.lower())
+        ]
+    except (OSError, ValueError, LookupError, TypeError, HTTPException):
+        return []  # a shell that asks for proposals shows no errors, whatever it was that answered
 
 
 def read(path: Path) -> str | None:

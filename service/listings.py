@@ -192,7 +192,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return f"({', '.join(value_text(part) for part in value)})"
+        return f"({','.join(value_text(part) for part in value)})"
     return str(value)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -25,15 +23,13 @@ from service.db import OUT_OF_REACH, Store
 from service.db.reports import MAX_ATTEMPTS, ReportRow
 from service.errors import ReportFailed
 from service.evidence.report import evidence
+from service.turns import turn
 
 Form = Literal["html", "json"]
 FORMS: tuple[Form, ...] = ("json", "html")
 """In the order of making: the JSON is cheap, and it is kept even if the drawing of the page fails."""
 
 log = structlog.get_logger()
-
-_TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-_TURNS_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -76,11 +72,12 @@ def find_or_make(store: Store, folder: Path, uid: str, form: Form, row: ReportRo
 
     Raises:
         ReportFailed: it cannot be made; says why.
+        Unavailable: another request has been making it for too long to wait for.
     """
     found = _kept(folder, row, form)
     if found is not None:
         return found
-    with _turn(uid):  # the others wait for the first one's
+    with turn("report", uid):  # the others wait for the first one's
         with store.read() as tx:
             again = tx.reports.of_job(uid) or row
         found = _kept(folder, again, form)
@@ -117,14 +114,15 @@ def _make(
     Raises:
         ReportFailed: something raised, which is logged and noted in the job's row.
     """
+    with store.read() as tx:
+        record = tx.records.of_job(uid)
+    assert record is not None
+    assert record.recommendation is not None
+    try_of = (row.job_id, record.revision, renderer())
     with store.transaction() as tx:
-        tx.reports.begin(row.job_id, row.job_revision, renderer())
+        tx.reports.begin(*try_of, counts="html" in forms)
     made: dict[Form, Packed] = {}
     try:
-        with store.read() as tx:
-            record = tx.records.of_job(uid)
-        assert record is not None
-        assert record.recommendation is not None
         report = evidence(
             record.facts, record.spec, record.trials, record.recommendation, record.environments
         )
@@ -137,27 +135,31 @@ def _make(
                 text = page(report)
             content = gzip.compress(text.encode(), compresslevel=6, mtime=0)
             made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
-            _keep(store, folder, uid, row, form, made[form])
+            _keep(store, folder, uid, try_of, form, made[form])
     except OUT_OF_REACH:
         raise  # no fault of the report's
     except Exception as error:
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
         cause = f"{type(error).__name__}: {error}"
         with store.transaction() as tx:
-            tx.reports.fail(row.job_id, row.job_revision, renderer(), cause)
+            tx.reports.fail(*try_of, cause)
         raise _failure(uid, cause) from error
     return made
 
 
-def _keep(store: Store, folder: Path, uid: str, row: ReportRow, form: Form, made: Packed) -> None:
+def _keep(
+    store: Store, folder: Path, uid: str, try_of: tuple[int, int, str], form: Form, made: Packed
+) -> None:
     """Keep what was made, if the folder can be written: who asked for it gets it all the same."""
     try:
         name = blobs.save(folder, made.content)
     except OSError as error:
         log.warning("report_not_kept", job=uid, form=form, error=str(error))
+        with store.transaction() as tx:
+            tx.reports.fail(*try_of, None)  # the folder's fault: who asks gets it made all the same
         return
     with store.transaction() as tx:
-        tx.reports.keep(row.job_id, row.job_revision, renderer(), form=form, blob=name)
+        tx.reports.keep(*try_of, form=form, blob=name)
     log.info("report_kept", job=uid, form=form, bytes=len(made.content))
 
 
@@ -171,12 +173,6 @@ def _kept(folder: Path, row: ReportRow, form: Form) -> Packed | None:
     except (OSError, ValueError) as error:
         log.warning("report_unreadable", blob=name, error=str(error))
         return None
-
-
-def _turn(uid: str) -> threading.Lock:
-    """Return this job's lock in this process."""
-    with _TURNS_LOCK:
-        return _TURNS.setdefault(uid, threading.Lock())
 
 
 def _failure(uid: str, cause: str) -> ReportFailed:

@@ -121,8 +121,9 @@ class _Common(_Strict):
     )
     agreement: Literal["auto", "bits", "close"] = Field(
         default="auto",
-        description="how far a trial's results agree whatever trains beside it: to the last bit, or closely; "
-        "settled before the first round by a probe of the workers' kernels, whatever was asked for but close",
+        description="whether a trial's result may depend on what trains beside it: `bits`, not at all; "
+        "`close`, in its last bits. For `auto` and `bits` alike a probe on the live workers decides before "
+        "the first round; `close` stays",
     )
     seed: int = Field(default=0, ge=0, lt=2**53)
 

@@ -24,12 +24,13 @@ class _Progress(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        if self.activity is None:
+        activity = self.activity  # once: this runs in a thread of its own, and may change meanwhile
+        if activity is None:
             return
-        seconds = (datetime.now(UTC) - self.activity.since).total_seconds() if self.activity.since else 0
+        seconds = (datetime.now(UTC) - activity.since).total_seconds() if activity.since else 0
         yield Text(
-            self.activity.detail + (f" ({seconds:.0f} s)" if seconds >= LONG_S else ""),
-            style="yellow" if self.activity.what == "worker" else "dim",
+            activity.detail + (f" ({seconds:.0f} s)" if seconds >= LONG_S else ""),
+            style="yellow" if activity.what == "worker" else "dim",
         )
 
 

@@ -110,7 +110,7 @@ class JobView(_View):
     activity: JobActivity | None = Field(
         default=None, description="what it does or waits for right now; null once it has ended"
     )
-    waiting_for: str | None = Field(description="what the job waits for, where no worker can take it")
+    waiting_for: str | None = Field(description="`activity.detail` while no worker can take the job")
     error: JobError | None
     lint: list[LintFinding] = Field(description="what users often get wrong, found in the spec")
     revision: int

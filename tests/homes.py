@@ -44,6 +44,14 @@ SPEC: dict[str, Any] = {
 }
 
 
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 class Home:
     """What both homes have: a client, a look into the database, and the state of a job."""
 
@@ -67,6 +75,12 @@ class Home:
         with self.store.read() as tx:
             rows = tx.connection.scalars(sa.select(cohort.c.environment)).all()
         return [Environment.model_validate(row) for row in rows if row is not None]
+
+    def report_forms(self, uid: str) -> set[str]:
+        """The forms in which the job's report is kept."""
+        with self.store.read() as tx:
+            row = tx.reports.of_job(uid)
+        return set() if row is None else set(row.blobs)
 
     def submit_and_catch(self, spec: dict[str, Any], cohorts: int) -> JobView:
         """Submit the job, and return it while so many of its cohorts train.
@@ -110,9 +124,7 @@ class Embedded(Home):
 
     def __init__(self, data: Path, *, workers: int = 2, gpus: str = "0") -> None:
         self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         options = [f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
         command = ["-m", "service.cli", "up", *options]
         self.process = subprocess.Popen(
@@ -167,9 +179,7 @@ class Production(Home):
     """The processes of docker-compose.yml without Docker: API and workers on a database and a broker."""
 
     def __init__(self, database_url: str, broker: Broker, folder: Path, *, workers: int = 2) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.folder = folder
         self.environment = {
             **os.environ,

@@ -41,12 +41,16 @@ print(sums.hexdigest())
 """Products, and functions of each entry: what the two variables choose kernels for."""
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment with these variables and no other of the legs' set."""
+    return {name: value for name, value in os.environ.items() if name not in dict(LEGS)} | variables
+
+
 def reference(**variables: str) -> str:
     """The digest of the reference computation with these variables and no other of the legs' set."""
-    clean = {name: value for name, value in os.environ.items() if name not in dict(LEGS)}
     done = subprocess.run(
         [sys.executable, "-c", REFERENCE],
-        env={**clean, **variables},
+        env=environment(**variables),
         check=True,
         capture_output=True,
         text=True,
@@ -71,7 +75,7 @@ def main() -> int:
         started = time.monotonic()
         command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-m", "not slow"]
         done = subprocess.run(
-            [*command, *options, *FOLDERS], env={**os.environ, name: value}, check=False
+            [*command, *options, *FOLDERS], env=environment(**{name: value}), check=False
         ).returncode
         took = f"{time.monotonic() - started:.0f} s"
         outcomes.append(f"{leg}: {'passed' if done == 0 else f'FAILED (pytest ended with {done})'}, {took}")

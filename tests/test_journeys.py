@@ -141,7 +141,8 @@ def test_a_stranger_with_curl_finds_everything(start: Callable[..., Embedded]) -
         assert len(curl.get(f"{where}/trials", params={"limit": 5}).json()["items"]) == 5
         similar = curl.get("/v1/recommendations", params={"dataset": "digits", "model": "mlp"})
         assert len(similar.json()["items"]) == 1
-        wait_until(lambda: list((home.data / "blobs").iterdir()), "a worker to make the report unasked")
+        made = {"html", "json"}
+        wait_until(lambda: home.report_forms(where.rsplit("/", 1)[1]) == made, "a worker to make the report")
         report = curl.get(f"{where}/report", headers={"Accept": "text/html"}, timeout=120)
         assert report.text.startswith("<!doctype html>")
         known = {"Accept": "text/html", "If-None-Match": report.headers["ETag"]}
@@ -159,7 +160,7 @@ def test_a_job_without_its_worker_says_so_and_can_be_cancelled(start: Callable[.
     home = start(workers=1)
     job = home.client.submit({**SPEC, "device": "cuda"})
     wait_until(lambda: home.client.job(job.id).waiting_for, "the job to say what it waits for")
-    assert "'cuda'" in str(home.client.job(job.id).waiting_for)
+    assert "--queue cuda" in str(home.client.job(job.id).waiting_for)
     home.client.cancel(job.id)
     assert home.client.wait(job.id).state is JobState.CANCELLED
 

@@ -37,7 +37,10 @@ PLAN_S = 600
 """How long a planner may take before it is killed."""
 
 MIGRATED_POLL_S = 0.1
-"""How often a worker that starts looks if the database is migrated."""
+"""How soon a worker that starts looks again if the database is migrated."""
+
+MIGRATED_POLL_MOST_S = 2.0
+"""The same once it has waited for long."""
 
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
@@ -106,8 +109,10 @@ def _warm_up(**_: Any) -> None:
     torch.set_num_threads(1)
     # What the first message would wait for: training's imports, and those of a first optimizer.
     import workers.jobs  # noqa: F401
+    from service.reporting import renderer
     from workers.engine import numerics
 
+    renderer()  # of the code as it runs now: files that change under it must not pass for its version
     numerics.settle()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
@@ -226,19 +231,19 @@ def _database_is_current() -> bool:
     from service.db import OUT_OF_REACH
     from service.db.migrate import is_current
 
-    waits = False
+    pause, told = MIGRATED_POLL_S, ""
     while state.should_stop is None and state.should_terminate is None:
+        waits_for = "the migration"
         try:
             if is_current(_own_store()):
                 return True
         except OUT_OF_REACH as error:
-            log.warning("database_out_of_reach", error=str(error))
-        if not waits:
-            log.info(
-                "waits_for_the_migration", database=_own_store().url.render_as_string(hide_password=True)
-            )
-        waits = True
-        time.sleep(MIGRATED_POLL_S)
+            waits_for = f"a database that answers: {error}"
+        if told != waits_for:
+            told = waits_for
+            log.info("waits", database=_own_store().url.render_as_string(hide_password=True), waits_for=told)
+        time.sleep(pause)
+        pause = min(2 * pause, MIGRATED_POLL_MOST_S)
     return False
 
 

@@ -128,8 +128,10 @@ Card = tuple[GPU, ...]
 
 
 def _nvidia() -> list[Card]:
-    import pynvml
-
+    try:
+        import pynvml
+    except ImportError:
+        raise CannotUse("nvidia-ml-py is missing: pip install 'whichopt[workers]'") from None
     try:
         pynvml.nvmlInit()
     except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):

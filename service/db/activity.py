@@ -12,7 +12,7 @@ from service.activity import JobActivity, Standing, activity
 from service.db.jobs import ACTIVE, UNFINISHED
 from service.db.tables import cohort, job, trial
 from service.db.workers import Workers
-from service.states import CohortState, Phase, TrialState
+from service.states import CohortState, Phase
 
 Row = sa.Row[Any]
 
@@ -73,14 +73,24 @@ class Activities:
         }
 
     def _times(self, job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
-        """When the last result came, and when the longest running trial began, by job."""
-        running = sa.case((trial.c.state == TrialState.RUNNING, trial.c.started_at))
-        query = (
-            sa.select(trial.c.job_id, sa.func.max(trial.c.finished_at), sa.func.min(running))
-            .where(trial.c.job_id.in_(job_ids))
-            .group_by(trial.c.job_id)
+        """When the last cohort ended, and when the longest running trial began, by job.
+
+        Every look of an event stream asks this: it reads the job's few cohorts, and of its trials only those
+        of the cohorts in training.
+        """
+        ended = sa.select(cohort.c.job_id, sa.func.max(cohort.c.finished_at)).where(
+            cohort.c.job_id.in_(job_ids)
         )
-        return {job_id: (last, began) for job_id, last, began in self.connection.execute(query)}
+        began = (
+            sa.select(cohort.c.job_id, sa.func.min(trial.c.started_at))
+            .join(trial, trial.c.cohort_id == cohort.c.id)
+            .where(cohort.c.job_id.in_(job_ids), cohort.c.state == CohortState.RUNNING)
+        )
+        last, longest = (
+            {row[0]: row[1] for row in self.connection.execute(query.group_by(cohort.c.job_id))}
+            for query in (ended, began)
+        )
+        return {job_id: (last.get(job_id), longest.get(job_id)) for job_id in job_ids}
 
     def _busy(self) -> Counter[str]:
         """How many cohorts are in training, by queue."""

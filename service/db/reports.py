@@ -44,6 +44,10 @@ class ReportRow:
         return (self.revision, self.renderer) == (self.job_revision, renderer)
 
 
+ENDED = "its maker was ended before it was done"
+"""The error of a try until it ends otherwise: a page may take more memory or time than its maker is given."""
+
+
 class Reports:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
@@ -75,14 +79,16 @@ class Reports:
             error=row.error,
         )
 
-    def begin(self, job_id: int, revision: int, renderer: str) -> None:
-        """Count a try to make the report; forget what another renderer or another revision has left."""
+    def begin(self, job_id: int, revision: int, renderer: str, *, counts: bool = True) -> None:
+        """Note a try to make the report; forget what another renderer or another revision has left.
+
+        Only a try that `counts` may be the last one: that of the page, which is what can fail.
+        """
         Jobs(self.connection).lock(job_id)
         now = datetime.now(UTC)
         same = (report.c.job_id == job_id, report.c.revision == revision, report.c.renderer == renderer)
-        again = self.connection.execute(
-            report.update().where(*same).values(attempts=report.c.attempts + 1, rung_at=now)
-        )
+        counted = {"attempts": report.c.attempts + 1, "error": ENDED} if counts else {}
+        again = self.connection.execute(report.update().where(*same).values(rung_at=now, **counted))
         if again.rowcount:
             return
         first: dict[str, Any] = {
@@ -90,8 +96,8 @@ class Reports:
             "renderer": renderer,
             "html": None,
             "json": None,
-            "attempts": 1,
-            "error": None,
+            "attempts": int(counts),
+            "error": ENDED if counts else None,
             "rung_at": now,
         }
         known = self.connection.execute(report.update().where(report.c.job_id == job_id).values(first))
@@ -106,8 +112,8 @@ class Reports:
         ended = {"attempts": 0, "error": None} if form == "html" else {}
         self._update(job_id, revision, renderer, **{form: blob}, **ended)
 
-    def fail(self, job_id: int, revision: int, renderer: str, error: str) -> None:
-        """Remember why a try has failed."""
+    def fail(self, job_id: int, revision: int, renderer: str, error: str | None) -> None:
+        """Remember why a try has failed; None if the report itself is not to blame."""
         self._update(job_id, revision, renderer, error=error)
 
     def owed(self, not_rung_for_s: float) -> list[int]:

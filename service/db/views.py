@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from service.activity import JobActivity
 from service.catalog import optimizers, tasks
 from service.db.activity import Activities
-from service.db.jobs import ACTIVE, UNFINISHED
+from service.db.jobs import UNFINISHED
 from service.db.tables import cohort, job, trial
 from service.db.trials import PLAN
-from service.db.workers import Workers
 from service.evidence.staging import looks
 from service.lint import lint
 from service.spec import ResolvedSpec
@@ -86,12 +85,11 @@ class Views:
         ids = [row.id for row in rows]
         ledgers = self._ledgers(ids)
         running = self._running(ids)
-        live = Workers(self.connection).live(alive_s)
         fresh = self._fresh_seeds([row.id for row in rows if row.phase == Phase.CONFIRM])
         activities = Activities(self.connection, alive_s=alive_s).of(rows)
         return [
             _job_view(
-                row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], live, activities.get(row.id)
+                row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], activities.get(row.id)
             )
             for row in rows
         ]
@@ -250,7 +248,6 @@ def _job_view(
     ledger: dict[str, Row],
     running: tuple[int, int],
     fresh: dict[int, bool],
-    live: dict[str, int],
     activity: JobActivity | None,
 ) -> JobView:
     spec = ResolvedSpec.model_validate(row.spec)
@@ -283,7 +280,7 @@ def _job_view(
             for label in spec.labels
         ],
         activity=activity,
-        waiting_for=_waiting_for(row, cohorts_running, live),
+        waiting_for=activity.detail if activity is not None and activity.what == "worker" else None,
         error=None if row.error is None else JobError.model_validate(row.error),
         lint=lint(spec),
         revision=row.revision,
@@ -326,13 +323,6 @@ def _ledger_entry(label: str, row: Row | None, asked: int | None, direction: Dir
         seconds=row.seconds,
         best_value=row.least if direction is Direction.MINIMIZE else row.most,
     )
-
-
-def _waiting_for(row: Row, cohorts_running: int, live: dict[str, int]) -> str | None:
-    if row.state not in ACTIVE or cohorts_running or live.get(row.queue):
-        return None
-    others = ", ".join(f"{count} for {queue}" for queue, count in sorted(live.items())) or "none at all"
-    return f"a worker for the queue {row.queue!r}: none is live (live training processes: {others})"
 
 
 _TRIAL = (

@@ -28,8 +28,8 @@ class Workers:
     def probed(self, name: str, *, queue: str, agreement: Agreement, processes: int = 1) -> None:
         """Note what a process of worker `name` found of its kernels.
 
-        The first process that is ready makes the row: a worker lives once it can train. One process that found
-        no agreement speaks for all of its worker.
+        The first process that is ready makes the row: a worker lives once it can train. One process that
+        found no agreement speaks for all of its worker.
         """
         now = datetime.now(UTC)
         new = self._insert().values(

@@ -2,7 +2,8 @@
 
 `trial` events carry the trials that have changed, and the `job` event after them the job; its id is the
 job's revision, from which a broken stream resumes (`Last-Event-ID`). A trial may come twice, never too
-seldom. A stream that ends by itself ends with the `job` event of a job that has ended.
+seldom. When what the job waits for changes, the `job` event comes again with the same id. A stream that ends
+by itself ends with the `job` event of a job that has ended.
 
 Curves come only to who asks for them: they are most of what there is to read and to send.
 """

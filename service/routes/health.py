@@ -30,7 +30,7 @@ def healthz() -> Health:
 
 @router.get("/readyz")
 def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say if jobs can be taken: database and broker are there. Training processes come and go, counted."""
+    """Say whether jobs can be taken: database and broker must answer. Training processes are only counted."""
     from service.db.migrate import is_current  # Alembic is asked for by nothing else here
 
     try:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Resp
 
 from service.db import IntegrityError, Transaction
 from service.errors import JobEnded, KeyReused, NotFound
+from service.ids import PART
 from service.routes.body import json_only
 from service.routes.negotiation import matches
 from service.routes.parts import ApiKeyId, TheDispatcher, TheSettings, TheStore
@@ -22,7 +23,6 @@ from service.views import JobView, Page, TrialView
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 POLL_AFTER_S = 2
-ID_PART = r"^[0-9A-Fa-f-]{4,36}$"
 PRINTABLE_ASCII = r"^[\x20-\x7e]{1,255}$"
 
 
@@ -144,7 +144,7 @@ def jobs(
     state: JobState | None = None,
     uid_part: Annotated[
         str | None,
-        Query(alias="id", pattern=ID_PART, description="Only jobs whose id begins or ends with this."),
+        Query(alias="id", pattern=f"^{PART}$", description="Only jobs whose id begins or ends with this."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:

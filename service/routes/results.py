@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from service.catalog import datasets, models, optimizers, tasks
 from service.db import DatabaseError, Store
+from service.db.forecasts import Asked
 from service.errors import NoRecommendation
 from service.evidence.forecast import of_round
 from service.evidence.standing import forecast_of
 from service.forecasts import RoundForecast
 from service.routes.jobs import Cursor, JobUid, job_id_of, no_job
 from service.routes.parts import TheStore
+from service.turns import turn
 from service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
@@ -45,16 +47,18 @@ def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
 
 
 @router.get("/jobs/{job_id}/forecast")
-def forecast(uid: JobUid, store: TheStore, afterwards: BackgroundTasks) -> JobForecast:
-    """Where the job stands, and what its remaining trials or fresh seeds would be expected to change."""
-    with store.read() as tx:
-        asked = tx.forecasts.asked(uid)
-        trials = tx.forecasts.trials(asked) if asked is not None and asked.stored is None else []
-    if asked is None:
-        raise no_job(uid)
-    known = asked.stored or of_round(asked.spec, trials, risk=asked.spec.budget.risk)
-    if asked.stored is None and asked.round is not None:
-        afterwards.add_task(_keep, store, asked.job_id, asked.round, known)
+def forecast(uid: JobUid, store: TheStore) -> JobForecast:
+    """Where the job stands, and what its remaining trials or fresh seeds would be expected to change.
+
+    The planner of a round stores what follows from the rounds before it. Until it has, the first who asks
+    computes that, and the others wait.
+    """
+    asked = _asked(store, uid)
+    known = asked.stored
+    if known is None:
+        with turn("forecast", uid):
+            asked = _asked(store, uid)
+            known = asked.stored or _computed(store, asked)
     return forecast_of(
         uid,
         asked.state,
@@ -67,13 +71,26 @@ def forecast(uid: JobUid, store: TheStore, afterwards: BackgroundTasks) -> JobFo
     )
 
 
-def _keep(store: Store, job_id: int, round_: int, known: RoundForecast) -> None:
-    """Store what no planner has stored: after the answer, which needs no database that can be written."""
-    try:
-        with store.transaction() as tx:
-            tx.forecasts.keep(job_id, round_, known)
-    except DatabaseError as error:
-        log.warning("forecast_not_stored", job=job_id, round=round_, error=str(error))
+def _asked(store: Store, uid: str) -> Asked:
+    with store.read() as tx:
+        asked = tx.forecasts.asked(uid)
+    if asked is None:
+        raise no_job(uid)
+    return asked
+
+
+def _computed(store: Store, asked: Asked) -> RoundForecast:
+    """Compute what no planner has stored, and store it if the database can be written."""
+    with store.read() as tx:
+        trials = tx.forecasts.trials(asked)
+    known = of_round(asked.spec, trials, risk=asked.spec.budget.risk)
+    if asked.round is not None:
+        try:
+            with store.transaction() as tx:
+                tx.forecasts.keep(asked.job_id, asked.round, known)
+        except DatabaseError as error:
+            log.warning("forecast_not_stored", job=asked.job_id, round=asked.round, error=str(error))
+    return known
 
 
 @router.get("/recommendations")

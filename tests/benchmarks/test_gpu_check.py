@@ -12,7 +12,8 @@ import torch
 
 from benchmarks import gpu_check, gpu_checks
 from benchmarks.gpu_check import Outcome
-from benchmarks.gpu_checks import Check, Failed
+from benchmarks.gpu_checks import Check
+from benchmarks.gpu_words import Failed
 from workers.engine import Unwatched
 from workers.engine.solo import SoloExecutor
 

@@ -29,7 +29,7 @@ def test_a_job_is_remembered_rung_for_and_shown(http: TestClient, dispatcher: Re
     assert int(answer.headers["Retry-After"]) > 0
     assert (job["name"], job["state"], job["queue"]) == ("wine", "queued", "cpu")
     assert job["spec"]["workload"]["task"] == "classification", "every default is written out"
-    assert "none is live" in job["waiting_for"]
+    assert "none is running" in job["waiting_for"]
     with lite.read() as tx:
         assert dispatcher.planned == [tx.jobs.id_of(job["id"])]
     shown = http.get(answer.headers["Location"])

@@ -83,7 +83,7 @@ def test_a_job_that_waits_for_a_worker_says_so(store: Store) -> None:
         view = tx.views.job(uid, alive_s=10)
     assert view is not None
     assert view.waiting_for is not None
-    assert "'cpu'" in view.waiting_for
+    assert "--queue cpu" in view.waiting_for
     with store.transaction() as tx:
         tx.workers.seen("w1", queue="cpu")
     with store.read() as tx:

@@ -15,7 +15,7 @@ import pytest
 
 from service.db import Store
 from service.db.migrate import upgrade
-from tests.homes import FAST, Embedded
+from tests.homes import FAST, Embedded, free_port
 from tests.waiting import DEADLINE_S, wait_until
 from workers.broker import Broker
 
@@ -242,7 +242,7 @@ def test_up_says_what_it_cannot_give(tmp_path: Path) -> None:
         "-m",
         "workers.embedded",
         f"--data={tmp_path / 'data'}",
-        "--port=18437",
+        f"--port={free_port()}",
         "--gpus=3",
     ]
     ended = subprocess.run(
