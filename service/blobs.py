@@ -59,7 +59,7 @@ def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:
     """Removes what is not in `keep` and old enough that nobody is about to name it; how many."""
     removed = 0
     for file in folder.iterdir() if folder.is_dir() else ():
-        if file.name in keep:
+        if file.name in keep or not file.is_file():  # as a volume's own lost+found
             continue
         try:
             age_s = time.time() - file.stat().st_mtime

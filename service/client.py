@@ -178,20 +178,21 @@ class Client:
 
         With `curves` each trial has its curve so far; without, its `curve` is None, and much less is sent.
         The job's `revision` is the event's id. A stream that breaks is resumed from the last one; a trial
-        may come twice. The last thing to come is the job, ended.
+        may come twice, a job comes only if something of it is new. The last thing to come is the job, ended.
 
         Raises:
             ProblemError: the service refused.
             httpx.TransportError: the service did not answer `RETRIES` times in a row.
         """
-        seen, failures = last_event_id, 0
+        seen, failures, last = last_event_id, 0, None
         while True:
             try:
                 for event in self._stream(job_id, seen, curves=curves):
-                    yield event
                     failures = 0
+                    if event != last:  # who resumes is sent the job again
+                        yield event
                     if isinstance(event, JobView):
-                        seen = event.revision
+                        seen, last = event.revision, event
                         if event.state.ended:
                             return
             except httpx.TransportError:

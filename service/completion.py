@@ -33,7 +33,7 @@ def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
             for job in jobs
             if job["id"].startswith(incomplete.lower())
         ]
-    except (OSError, ValueError, LookupError, TypeError, HTTPException):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, HTTPException):
         return []  # a shell that asks for proposals shows no errors, whatever it was that answered
 
 

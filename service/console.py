@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,14 +80,24 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     from service.client import Client
     from service.errors import WhichoptError
 
-    url = url or read(data / "url")
-    key = key or read(data / "api-key")
+    try:
+        url = url or read(data / "url")
+        key = key or read(data / "api-key")
+    except (OSError, UnicodeDecodeError) as error:
+        raise complaint(f"cannot read the service's address and key in {data}: {error}") from None
     if url is None:
         raise complaint(
             f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
         )
     if key is None:
         raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # what the terminal's encoding lacks is shown as a question mark
+            stream.reconfigure(errors="replace")
+    if not key.isascii():
+        raise complaint(f"an API key has ASCII characters only: {key!r}")
     try:
         with Client(url, key) as client:
             yield client
@@ -96,8 +107,6 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise complaint(f"the service at {url} does not answer: {error}") from None
     except OSError as error:
         raise complaint(f"{error.strerror}: {error.filename}") from None
-    except UnicodeEncodeError as error:
-        raise complaint(f"an API key has ASCII characters only: {error.object!r}") from None
 
 
 def _no_number(name: str) -> None:

@@ -83,8 +83,8 @@ class Reaper(threading.Thread):
             try:
                 sweep(self.store, self.dispatcher, self.settings)
                 if time.monotonic() - collected_at > COLLECT_S:
+                    collected_at = time.monotonic()  # before: what fails is not tried again at each sweep
                     collect(self.store, self.settings)
-                    collected_at = time.monotonic()
             except Exception:
                 # Whatever it was, the next sweep finds the same work; a reaper that died would find none.
                 log.exception("sweep_failed")

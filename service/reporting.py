@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Literal
 import structlog
 
 from service import blobs
-from service.db import OUT_OF_REACH, Store
+from service.db import DatabaseError, Store, Transaction
 from service.db.reports import MAX_ATTEMPTS, ReportRow
 from service.errors import ReportFailed
 from service.evidence.report import evidence
@@ -119,8 +119,7 @@ def _make(
     assert record is not None
     assert record.recommendation is not None
     try_of = (row.job_id, record.revision, renderer())
-    with store.transaction() as tx:
-        tx.reports.begin(*try_of, counts="html" in forms)
+    _note(store, uid, lambda tx: tx.reports.begin(*try_of, counts="html" in forms))
     made: dict[Form, Packed] = {}
     try:
         report = evidence(
@@ -136,13 +135,10 @@ def _make(
             content = gzip.compress(text.encode(), compresslevel=6, mtime=0)
             made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
             _keep(store, folder, uid, try_of, form, made[form])
-    except OUT_OF_REACH:
-        raise  # no fault of the report's
     except Exception as error:
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
         cause = f"{type(error).__name__}: {error}"
-        with store.transaction() as tx:
-            tx.reports.fail(*try_of, cause)
+        _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made
 
@@ -155,12 +151,22 @@ def _keep(
         name = blobs.save(folder, made.content)
     except OSError as error:
         log.warning("report_not_kept", job=uid, form=form, error=str(error))
-        with store.transaction() as tx:
-            tx.reports.fail(*try_of, None)  # the folder's fault: who asks gets it made all the same
+        # The folder's fault: who asks gets it made all the same.
+        _note(store, uid, lambda tx: tx.reports.fail(*try_of, None))
         return
-    with store.transaction() as tx:
-        tx.reports.keep(*try_of, form=form, blob=name)
-    log.info("report_kept", job=uid, form=form, bytes=len(made.content))
+    if _note(store, uid, lambda tx: tx.reports.keep(*try_of, form=form, blob=name)):
+        log.info("report_kept", job=uid, form=form, bytes=len(made.content))
+
+
+def _note(store: Store, uid: str, write: Callable[[Transaction], None]) -> bool:
+    """Write into the report's row; a report needs no database that can be written, only its keeping does."""
+    try:
+        with store.transaction() as tx:
+            write(tx)
+    except DatabaseError as error:
+        log.warning("report_not_noted", job=uid, error=str(error))
+        return False
+    return True
 
 
 def _kept(folder: Path, row: ReportRow, form: Form) -> Packed | None:

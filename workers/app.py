@@ -116,9 +116,13 @@ def _warm_up(**_: Any) -> None:
     numerics.settle()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
+    if identity() is not None and not _agreement_told:
+        threading.Thread(target=_tell_until_told, name="tell-agreement", daemon=True).start()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
     gc.enable()
 
+
+TELL_AGAIN_S = 1.0
 
 _agreement_told = False
 
@@ -140,10 +144,17 @@ def _tell_agreement() -> None:
         with _own_store().transaction() as tx:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except (*OUT_OF_REACH, ProgrammingError) as error:
-        # Away, or not migrated yet: no message comes before it is, and the next one tries again.
+        # Away, or not migrated yet: it is tried again.
         log.info("agreement_not_told", agreement=answer, error=str(error))
         return
     _agreement_told = True
+
+
+def _tell_until_told() -> None:
+    """Try again while the database is away or not migrated: until then the worker does not live."""
+    while not _agreement_told:
+        time.sleep(TELL_AGAIN_S)
+        _tell_agreement()
 
 
 def _take_place() -> None:

@@ -154,6 +154,8 @@ class Home:
         key = self._prepare_database()
         self.broker.wait()
         self._wait_for_api()
+        if self.stop_asked:
+            return
         (self.data / "url").write_text(self.url + "\n")
         announce(f"{self.url}/?key={key}")
 

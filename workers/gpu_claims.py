@@ -88,6 +88,7 @@ def _lock(folder: Path, gpu: GPU) -> int:
     path = _path(folder, gpu)
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        os.fchmod(file, 0o644)  # whatever the umask: workers of other users have to read it
     except FileExistsError:
         # To read is enough to lock. A file of another user cannot be written, nor opened to be created.
         own = os.access(path, os.W_OK)

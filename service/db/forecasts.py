@@ -80,7 +80,8 @@ class Forecasts:
             round=ended,
             stored=None if ended is None else self.stored(row.id, ended),
             used={(one.label, Phase(one.phase)): Used(one.results, one.seconds) for one in used},
-            elapsed_s=None if untimed else (last - row.started_at).total_seconds(),
+            # The two may be of workers with clocks apart.
+            elapsed_s=None if untimed else max(0.0, (last - row.started_at).total_seconds()),
         )
 
     def trials(self, asked: Asked) -> list[Trial]:

@@ -2,8 +2,8 @@
 
 `trial` events carry the trials that have changed, and the `job` event after them the job; its id is the
 job's revision, from which a broken stream resumes (`Last-Event-ID`). A trial may come twice, never too
-seldom. When what the job waits for changes, the `job` event comes again with the same id. A stream that ends
-by itself ends with the `job` event of a job that has ended.
+seldom. The `job` event comes again with the same id if what the job waits for changes, and to who resumes. A
+stream that ends by itself ends with the `job` event of a job that has ended.
 
 Curves come only to who asks for them: they are most of what there is to read and to send.
 """
@@ -70,8 +70,6 @@ async def events(
     """Follow a job until it has ended."""
     since, activity = watched.since, None
     try:
-        if since:  # who comes back is told of what the job does once that changes, not again at once
-            activity = await run_in_threadpool(_activity, store, settings, watched.uid)
         while True:
             job = await run_in_threadpool(_news, store, settings, watched.uid, since, activity)
             if job is not None:
@@ -108,11 +106,6 @@ def _news(
         if not moved and activity == tx.views.activity(uid, alive_s=settings.worker_alive_s):
             return None
         return tx.views.job(uid, alive_s=settings.worker_alive_s)
-
-
-def _activity(store: Store, settings: Settings, uid: str) -> JobActivity | None:
-    with store.read() as tx:
-        return tx.views.activity(uid, alive_s=settings.worker_alive_s)
 
 
 def _changed(store: Store, watched: Watched, since: int, after: int | None) -> Page[TrialView]:
