@@ -92,10 +92,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     if key is None:
         raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # what the terminal's encoding lacks is shown as a question mark
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a question mark for what a terminal's encoding lacks
     if not key.isascii():
         raise complaint(f"an API key has ASCII characters only: {key!r}")
     try:

@@ -91,6 +91,13 @@ def test_a_checkpoint_is_kept_until_its_cohort_has_ended(store: Store, settings:
     assert _names(settings) == {running}, "the row of the ended cohort still has its checkpoint's name"
 
 
+def test_a_volumes_own_folder_stops_no_collection(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    orphans = [blobs.save(tmp_path, content) for content in (b"a", b"b", b"c")]
+    assert blobs.collect(tmp_path, (), older_than_s=-1) == len(orphans)
+    assert [file.name for file in tmp_path.iterdir()] == ["lost+found"]
+
+
 def test_two_may_collect_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that the other one removes between the listing and the look at its age is nobody's fault."""
     for content in (b"a", b"b", b"c"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.db import Store
 from service.db.migrate import is_current
+from tests.service.conftest import KEY
+from tests.service.made_up import make_spec
 
 RUN = CliRunner()
 
@@ -84,3 +89,16 @@ def test_up_hands_on_which_gpus_to_train_on(
     assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
     assert commands[0][1:3] == ["-m", "workers.embedded"]
     assert passed_on in commands[0]
+
+
+def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store) -> None:
+    with lite.transaction() as tx:
+        tx.jobs.add(make_spec(name="na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve \N{CHECK MARK}"), queue="cpu")
+    shown = subprocess.run(
+        [sys.executable, "-m", "service.cli", "show", "--url", url, "--key", KEY],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "na?ve ?" in shown.stdout

@@ -228,6 +228,31 @@ def test_a_service_that_cannot_write_blobs_draws_and_says_so(lite: Store, uid: s
             assert get(http, uid).content == answer.content, "to store nothing is no failure of the report's"
 
 
+def test_a_page_that_ends_its_makers_is_not_drawn_by_a_request(
+    http: TestClient, lite: Store, uid: str, drawing: Drawing
+) -> None:
+    """A maker that is killed, for its memory or its time, writes nothing after its beginning."""
+    with lite.read() as tx:
+        row = tx.reports.of_job(uid)
+    assert row is not None
+    for _ in range(MAX_ATTEMPTS):
+        with lite.transaction() as tx:
+            tx.reports.begin(row.job_id, row.job_revision, reporting.renderer())
+    answer = get(http, uid)
+    assert (answer.status_code, answer.json()["code"], drawing.calls) == (500, "report_failed", 0)
+    assert "its maker was ended" in answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("drawing")
+def test_a_database_that_cannot_be_written_keeps_no_report_from_being_read(
+    lite: Store, uid: str, settings: Settings
+) -> None:
+    read_only = Store(f"sqlite:///file:{lite.url.database}?mode=ro&uri=true")
+    with TestClient(create_app(settings, read_only, Recorder()), headers={"X-API-Key": KEY}) as http:
+        assert get(http, uid).status_code == 200
+    read_only.close()
+
+
 # -- two at once -----------------------------------------------------------------------------------------
 
 
