@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,21 @@ class Made:
     ended: Path
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Log errors alone, as thousands of lines would be written about the job."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@_quiet()
 def make(folder: Path, trials: int) -> Made:
     """Plan, pretend to train, and conclude the job in a new database."""
     running, ended = folder / "running.db", folder / "ended.db"
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     store, bell, spec = Store(f"sqlite:///{ended}"), Bell(), spec_of(trials)
     upgrade(store)
     ensure_key(store, KEY)

@@ -178,7 +178,7 @@ def shortened(ids: Sequence[str]) -> list[str]:
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """Return the hyperparameters as name=value, without a space inside a value."""
+    """Return the hyperparameters as name=value, with a space between them."""
     return " ".join(f"{name}={value_text(value)}" for name, value in config.items())
 
 
@@ -192,7 +192,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return f"({','.join(value_text(part) for part in value)})"
+        return f"({', '.join(value_text(part) for part in value)})"
     return str(value)
 
 
