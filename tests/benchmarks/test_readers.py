@@ -61,6 +61,7 @@ def test_the_job_is_stored_in_the_middle_of_confirm_and_at_its_end(tmp_path: Pat
             assert job.progress.trials_done == made.trials
 
 
+@pytest.mark.slow
 def test_the_command_measures_every_reader(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_command_measures_every_reader(
         assert cost.bytes
 
 
+@pytest.mark.slow
 def test_a_first_job_is_measured_beside_the_imports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
