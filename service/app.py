@@ -80,7 +80,8 @@ def from_environment() -> FastAPI:
     """The service as WHICHOPT_* describe it: `uvicorn --factory service.app:from_environment`."""
     settings = Settings()
     logs.configure(settings.log_level)
-    return create_app(settings, Store(settings.database_url), CeleryDispatcher(celery_app(settings)))
+    store = Store(settings.database_url, connections=settings.database_connections)
+    return create_app(settings, store, CeleryDispatcher(celery_app(settings)))
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 import structlog
 
 from service import blobs
+from service.clocks import Clocks
 from service.db import Store
 from service.dispatch import PLAN_QUEUE, Dispatcher
 from service.settings import Settings
@@ -24,13 +25,23 @@ minute to draw."""
 log = structlog.get_logger()
 
 
-def sweep(store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
-    """One look at everything: leases that ran out, doorbells unanswered, jobs and reports that wait."""
+def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Clocks | None = None) -> None:
+    """One look at everything: leases that ran out, doorbells unanswered, jobs and reports that wait.
+
+    `clocks` are those of a reaper that has swept before.
+    """
+    now = (clocks or Clocks(settings)).look(store)
     with store.read() as tx:
-        expired = tx.cohorts.expired()
+        expired = tx.lost.expired(now)
     for cohort_id, job_id in expired:
         with store.transaction() as tx:
-            again = tx.cohorts.take_back(cohort_id, job_id, attempts=settings.attempts)
+            again = tx.lost.take_back(
+                cohort_id,
+                job_id,
+                attempts=settings.attempts,
+                alive_s=settings.worker_alive_s,
+                as_of=now,
+            )
         log.warning("lease_ran_out", cohort=cohort_id, job=job_id, queued_again=again)
     with store.transaction() as tx:
         tx.workers.bury(older_than_s=20 * settings.worker_alive_s)
@@ -45,7 +56,7 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
         dispatcher.cohorts(unanswered, queue)
     if live and _lost(dispatcher.waiting(PLAN_QUEUE), expected=1):
         with store.transaction() as tx:
-            stalled = tx.jobs.stalled(settings.ring_again_s)
+            stalled = tx.lost.stalled(settings.ring_again_s)
             owed = tx.reports.owed(REPORT_PATIENCE * settings.ring_again_s)
         for job_id in stalled:
             dispatcher.plan(job_id)
@@ -75,13 +86,14 @@ class Reaper(threading.Thread):
         self.store = store
         self.dispatcher = dispatcher
         self.settings = settings
+        self.clocks = Clocks(settings)
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
         collected_at = time.monotonic()
         while not self._stop_asked.wait(self.settings.reap_s):
             try:
-                sweep(self.store, self.dispatcher, self.settings)
+                sweep(self.store, self.dispatcher, self.settings, self.clocks)
                 if time.monotonic() - collected_at > COLLECT_S:
                     collected_at = time.monotonic()  # before: what fails is not tried again at each sweep
                     collect(self.store, self.settings)

@@ -18,6 +18,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="sqlite:///whichopt-data/whichopt.db", description="SQLAlchemy URL, SQLite or PostgreSQL"
     )
+    database_connections: int = Field(
+        default=10,
+        ge=2,
+        description="connections to the database that the API has at a time, at most; a process of a worker "
+        "has 2 at most, and none while it waits or trains",
+    )
     broker_url: str = Field(
         default="redis://127.0.0.1:6379/0", description="Redis or Valkey, as kombu spells it"
     )

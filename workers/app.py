@@ -14,7 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from billiard.exceptions import WorkerLostError
 from celery import signals
+from celery.exceptions import Reject
+from celery.worker.request import Request
 
 from service.dispatch import (
     MAKE_REPORT,
@@ -27,7 +30,7 @@ from service.dispatch import (
 from service.logs import configure
 from service.settings import Settings
 from service.states import Agreement
-from workers import allocator, gpus
+from workers import allocator, gpus, losses
 from workers.identity import identity
 
 if TYPE_CHECKING:
@@ -45,6 +48,16 @@ MIGRATED_POLL_MOST_S = 2.0
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
 
+CONNECTIONS = 2
+"""Connections to the database that a process has at a time, at most: its work's and its heartbeat's."""
+
+PATIENCE_S = 300.0
+"""How long a process that has taken a message waits for a database that is out of reach or full: it takes no
+other meanwhile. Then it gives the message back."""
+
+RESULTS_PATIENCE_S = 3600.0
+"""The same for one that has trained."""
+
 settings = Settings()
 app = celery_app(settings)
 log = structlog.get_logger()
@@ -58,7 +71,8 @@ def _own_store() -> Store:
     if _store is None:
         from service.db import Store
 
-        _store = Store(settings.database_url)
+        # None is kept: there are as many processes as cores, and what they do is seldom to ask.
+        _store = Store(settings.database_url, connections=CONNECTIONS, keep=0)
     return _store
 
 
@@ -79,19 +93,47 @@ def make_report(task: Any, job_id: int) -> None:
     allocator.give_back()
 
 
-@app.task(name=RUN_COHORT, bind=True)  # type: ignore[untyped-decorator]
+class Watched(Request):  # type: ignore[misc]
+    """A cohort's message in the parent, which sees how a process that trains it ends."""
+
+    def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
+        lost = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(lost, WorkerLostError) and _parent is not None:
+            _parent.lost(self.args[0], str(lost))
+        return super().on_failure(exc_info, *args, **options)
+
+
+@app.task(name=RUN_COHORT, bind=True, Request=Watched)  # type: ignore[untyped-decorator]
 def run_cohort(task: Any, cohort_id: int) -> None:
+    from service.db import OUT_OF_REACH
     from workers import jobs
 
-    jobs.run_cohort(_context(task), cohort_id)
-    allocator.give_back()
+    try:
+        jobs.run_cohort(_context(task), cohort_id)
+    except OUT_OF_REACH as error:
+        raise Reject(str(error), requeue=True) from error  # somebody may get through
+    finally:
+        allocator.give_back()
 
 
 def _context(task: Any) -> Any:
     from workers.jobs import Context  # imports torch: in the children only
+    from workers.patience import until_it_answers
 
+    until_it_answers(_ask_database, what="a message", patience_s=PATIENCE_S)
     _tell_agreement()
-    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
+    return Context(
+        _own_store(),
+        CeleryDispatcher(app),
+        settings,
+        worker_name=task.request.hostname,
+        patience_s=RESULTS_PATIENCE_S,
+    )
+
+
+def _ask_database() -> None:
+    with _own_store().read() as tx:
+        tx.now()
 
 
 # -- children ------------------------------------------------------------------------------------------
@@ -218,8 +260,24 @@ class Parent:
 
         self.presence = Presence(name, queue, processes)
         self.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
+        self.kills_before = losses.memory_kills()
         self.presence.start()
         self.reaper.start()
+
+    def lost(self, cohort_id: int, ended: str) -> None:
+        """Note what was seen of the process that trained the cohort; others may go on with it at once."""
+        cause = losses.cause(ended, settings=settings, kills_before=self.kills_before)
+        # In a thread, as the pool waits for nothing.
+        threading.Thread(target=self._note, args=(cohort_id, cause), name="lost", daemon=True).start()
+
+    def _note(self, cohort_id: int, cause: str) -> None:
+        try:
+            with _own_store().transaction() as tx:
+                noted = tx.lost.note(cohort_id, worker_name=self.presence.worker_name, cause=cause)
+        except Exception:
+            log.exception("loss_not_noted", cohort=cohort_id)  # its lease runs out instead
+        else:
+            log.warning("process_lost", cohort=cohort_id, cause=cause, held=noted)
 
     def end(self) -> None:
         self.presence.ended.set()

@@ -230,7 +230,7 @@ class Home:
         store = Store(self.database_url)
         upgrade(store)
         with store.transaction() as tx:
-            tx.cohorts.lapse_all()
+            tx.lost.lapse_all()
         path = self.data / "api-key"
         if not path.exists():
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

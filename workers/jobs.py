@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 import torch
@@ -30,6 +29,7 @@ from workers.engine import Cancelled, Executor
 from workers.engine.solo import SoloExecutor
 from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
+from workers.patience import until_it_answers
 from workers.products import blas, mode
 from workers.settle import settle
 from workers.study import ended_early, next_round
@@ -47,6 +47,8 @@ class Context:
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
+    patience_s: float = 0.0
+    """How long results wait for a database that is out of reach, before they are lost."""
 
 
 def plan_round(context: Context, job_id: int) -> None:
@@ -60,7 +62,6 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
-    since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     limit_s = planned.spec.budget.max_seconds
     try:
         chosen = settle(planned, compiling=lambda: _note_compiling(context, planned))
@@ -69,7 +70,7 @@ def plan_round(context: Context, job_id: int) -> None:
             planned.trials,
             executor=chosen.executor,
             workers=planned.workers,
-            out_of_time=limit_s is not None and since_s > limit_s,
+            out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
         cut_short = planned.cut_short or (following is None and ended_early(chosen.spec, planned.trials))
@@ -164,14 +165,20 @@ def run_cohort(context: Context, cohort_id: int) -> None:
                 tx.cohorts.fail(claim, code="training_failed", detail=detail)
             return
     if results is not None:
-        with context.store.transaction() as tx:
-            ended = tx.cohorts.finish(claim, results, training_environment(claim.queue))
+        ended = until_it_answers(
+            lambda: _finish(context, claim, results), what="results", patience_s=context.patience_s
+        )
         log.info("finished", cohort=cohort_id, job=claim.job_id, kept=ended)
     else:
         ended = _let_go(context, claim, lease.heard)
     if ended and lease.checkpoint_name is not None:
         blobs.discard(settings.blobs, lease.checkpoint_name)
     plan_round(context, claim.job_id)
+
+
+def _finish(context: Context, claim: Claim, results: list[TrialResult]) -> bool:
+    with context.store.transaction() as tx:
+        return tx.cohorts.finish(claim, results, training_environment(claim.queue))
 
 
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:

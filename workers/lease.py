@@ -16,6 +16,7 @@ from service.settings import Settings
 from service.trials import Point
 from workers import checkpoints
 from workers.engine import State
+from workers.losses import STUCK
 
 log = structlog.get_logger()
 
@@ -38,7 +39,8 @@ class Lease(threading.Thread):
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         self._ended = threading.Event()
-        self._moved_at = self._renewed_at = self._kept_at = time.monotonic()
+        self._moved_at = self._looked_at = self._kept_at = time.monotonic()
+        self._kept_examples = 0
 
     # -- what the executor calls ---------------------------------------------------------------------
 
@@ -61,7 +63,9 @@ class Lease(threading.Thread):
             # A checkpoint saves time after a crash; without one, nothing but that time is lost.
             log.warning("checkpoint_not_kept", cohort=self.claim.cohort_id, error=str(error))
             return
-        before, self.checkpoint_name = self.checkpoint_name, name
+        with self._lock:
+            self._kept_examples = sum(self._examples.values())
+            before, self.checkpoint_name = self.checkpoint_name, name
         if self._tick() and before is not None and before != name:
             blobs.discard(self.settings.blobs, before)
 
@@ -78,13 +82,22 @@ class Lease(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(self.settings.tick_s):
             self._tick()
-            if time.monotonic() - self._moved_at > self.settings.stuck_s:
+            if self._is_stuck():
                 # Nothing can stop a training step that hangs but the end of its process; the pool starts
-                # another, and the reaper counts the attempt.
+                # another, and the worker's parent says what it saw.
                 log.error("cohort_stuck", cohort=self.claim.cohort_id, seconds=self.settings.stuck_s)
-                os._exit(70)
+                os._exit(STUCK)
             if self.heard is Beat.LOST:
                 return
+
+    def _is_stuck(self) -> bool:
+        """Tell if training stands still though this thread does not."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._looked_at > self.settings.lease_s:
+                self._moved_at = now  # whatever stopped this thread has stopped training, too: begin again
+            self._looked_at = now
+            return now - self._moved_at > self.settings.stuck_s
 
     def _tick(self) -> bool:
         """Whether the row is written: the claim still holds, and the database answers."""
@@ -94,6 +107,7 @@ class Lease(threading.Thread):
     def _renew(self) -> bool:
         with self._lock:
             examples, curves = sum(self._examples.values()), dict(self._curves)
+            checkpoint, kept_examples = self.checkpoint_name, self._kept_examples
         try:
             with self.store.transaction() as tx:
                 heard = tx.cohorts.beat(
@@ -101,14 +115,13 @@ class Lease(threading.Thread):
                     lease_s=self.settings.lease_s,
                     examples=examples,
                     curves=curves,
-                    checkpoint=self.checkpoint_name,
+                    checkpoint=checkpoint,
+                    kept_examples=kept_examples,
                 )
-            self._renewed_at = time.monotonic()
         except OUT_OF_REACH as error:
-            # Out of reach for a while is no reason to throw work away; out of reach for a lease is.
+            # No reason to throw work away: if somebody else goes on with it, the next tick that is heard says
+            # so, and what both have trained is the same.
             log.warning("tick_failed", cohort=self.claim.cohort_id, error=str(error))
-            if time.monotonic() - self._renewed_at > self.settings.lease_s:
-                self.heard = Beat.LOST
             return False
         if self.heard is Beat.GO_ON or heard is Beat.LOST:
             self.heard = heard

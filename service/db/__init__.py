@@ -4,7 +4,7 @@ Who writes what: a door adds jobs and asks for cancel; a planner adds rounds and
 job's round number; a worker claims, renews and finishes cohorts, fenced by its owner token; the reaper hands
 back what nobody works on; whoever makes a report notes where it is. Every write that concerns a job first
 locks the job's row, so that writers of one job follow each other, and moves `job.revision` (but for its
-report, which is derived).
+report, which is derived). All times are by the database's clock (`clock`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -20,11 +21,14 @@ from pydantic import BaseModel
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.db import clock
 from service.db.blobs import Blobs
 from service.db.cohorts import Cohorts
+from service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
 from service.db.forecasts import Forecasts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
+from service.db.lost import Lost
 from service.db.records import Records
 from service.db.reports import Reports
 from service.db.studies import Studies
@@ -40,15 +44,16 @@ ProgrammingError = sa.exc.ProgrammingError
 DatabaseError = sa.exc.SQLAlchemyError
 """What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
 
-OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-"""What a query raises where the database does not answer, or not in time."""
-
 
 class Transaction:
     """One transaction, and every query in it."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock."""
+        return clock.read(self.connection)
 
     @cached_property
     def keys(self) -> Keys:
@@ -61,6 +66,10 @@ class Transaction:
     @cached_property
     def cohorts(self) -> Cohorts:
         return Cohorts(self.connection)
+
+    @cached_property
+    def lost(self) -> Lost:
+        return Lost(self.connection)
 
     @cached_property
     def views(self) -> Views:
@@ -94,11 +103,11 @@ class Transaction:
 class Store:
     """The door to the database. Safe to share between threads; not between processes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, connections: int = 10, keep: int = KEPT_OPEN) -> None:
+        """At most so many connections to PostgreSQL at a time, of which `keep` stay open."""
         self.url = make_url(url)
-        self.engine = sa.create_engine(
-            self.url, pool_pre_ping=not self._is_sqlite, json_serializer=_json_text
-        )
+        self.connections = Connections(self.url, most=connections, keep=keep, json_serializer=_json_text)
+        self.engine = self.connections.engine
         if self._is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -106,8 +115,8 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction that may write: committed at the end of the block, rolled back on an exception."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield Transaction(connection)
+        with self._transaction(writes=True) as transaction:
+            yield transaction
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -115,11 +124,18 @@ class Store:
         options: dict[str, Any] = {"writes": False}
         if not self._is_sqlite:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
-            yield Transaction(connection)
+        with self._transaction(**options) as transaction:
+            yield transaction
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, **options: Any) -> Iterator[Transaction]:
+        with self.connections.one() as connection:
+            connection.execution_options(**options)
+            with connection.begin():
+                yield Transaction(connection)
 
     @property
     def _is_sqlite(self) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 
+from service.db.clock import after, now, stale
 from service.db.jobs import ACTIVE, Jobs
 from service.db.tables import cohort, job, trial, worker
 from service.db.trials import Trials
@@ -40,7 +40,7 @@ class Claim:
     checkpoint: str | None
 
 
-_ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
+ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
 """The attempt is given back: it was cut off by nobody's fault."""
 
 
@@ -59,8 +59,9 @@ class Cohorts:
         self.jobs = Jobs(connection)
 
     def claim(self, cohort_id: int, *, worker_name: str, lease_s: float, attempts: int) -> Claim | None:
-        """Takes the cohort, if it is queued or its lease has run out; None otherwise.
+        """Takes the cohort, if it is queued or its holder was seen to end; None otherwise.
 
+        Of a lease that has only run out the reaper judges: its holder may have slept with its machine.
         Attempts are counted here, and the reaper fails the job of a cohort that has used them up.
         """
         job_id = self.connection.scalar(sa.select(cohort.c.job_id).where(cohort.c.id == cohort_id))
@@ -69,12 +70,11 @@ class Cohorts:
         self.jobs.lock(job_id)
         if not self.jobs.goes_on(job_id):
             return None
-        now = datetime.now(UTC)
         owner = new_uid()
-        free = sa.or_(
-            cohort.c.state == CohortState.QUEUED,
-            sa.and_(cohort.c.state == CohortState.RUNNING, cohort.c.lease_until < now),
+        given_up = sa.and_(
+            cohort.c.state == CohortState.RUNNING, cohort.c.owner.is_(None), cohort.c.lease_until < now()
         )
+        free = sa.or_(cohort.c.state == CohortState.QUEUED, given_up)
         claimed = self.connection.execute(
             cohort.update()
             .where(cohort.c.id == cohort_id, free, cohort.c.attempt < attempts)
@@ -82,23 +82,26 @@ class Cohorts:
                 state=CohortState.RUNNING,
                 owner=owner,
                 worker=worker_name,
-                lease_until=now + timedelta(seconds=lease_s),
+                lease_until=after(lease_s),
                 attempt=cohort.c.attempt + 1,
                 examples=0,
                 progress=None,
+                lost=None,
             )
             .returning(cohort.c.attempt, cohort.c.checkpoint)
         ).one_or_none()
         if claimed is None:
             return None
         found = self.connection.execute(
-            sa.select(job.c.spec, job.c.executor, job.c.queue, job.c.started_at).where(job.c.id == job_id)
+            sa.select(job.c.spec, job.c.executor, job.c.queue).where(job.c.id == job_id)
         ).one()
-        revision = self.jobs.bump(job_id, state=JobState.RUNNING, started_at=found.started_at or now)
+        revision = self.jobs.bump(
+            job_id, state=JobState.RUNNING, started_at=sa.func.coalesce(job.c.started_at, now())
+        )
         self.connection.execute(
             trial.update()
             .where(trial.c.cohort_id == cohort_id)
-            .values(state=TrialState.RUNNING, revision=revision, started_at=now)
+            .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
         return Claim(
             cohort_id=cohort_id,
@@ -120,16 +123,26 @@ class Cohorts:
         examples: int,
         curves: Mapping[int, Sequence[Point]],
         checkpoint: str | None = None,
+        kept_examples: int = 0,
     ) -> Beat:
-        """Renews the lease and writes the progress; what the worker is to do."""
+        """Renews the lease and writes the progress; what the worker is to do.
+
+        `kept_examples` are those seen in the state that was kept as `checkpoint`. If no attempt has come as
+        far before, attempts are counted anew: a cohort that gets on may lose any number of workers.
+        """
         self.jobs.lock(claim.job_id)
         values: dict[str, Any] = {
-            "lease_until": datetime.now(UTC) + timedelta(seconds=lease_s),
+            "lease_until": after(lease_s),
             "examples": examples,
             "progress": {str(position): list(curve) for position, curve in curves.items()},
         }
         if checkpoint is not None:
-            values["checkpoint"] = checkpoint
+            further = cohort.c.kept_examples < kept_examples
+            values |= {
+                "checkpoint": checkpoint,
+                "kept_examples": sa.case((further, kept_examples), else_=cohort.c.kept_examples),
+                "attempt": sa.case((further, 1), else_=cohort.c.attempt),
+            }
         held = self.connection.execute(
             cohort.update().where(*self._fence(claim)).values(values).returning(cohort.c.worker)
         ).one_or_none()
@@ -152,13 +165,12 @@ class Cohorts:
         made = None if environment is None else environment.model_dump(mode="json")
         if not self._end(claim, state=CohortState.DONE, progress=None, environment=made):
             return False
-        now = datetime.now(UTC)
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
-        revision = self.jobs.bump(claim.job_id, rung_at=now)
+        revision = self.jobs.bump(claim.job_id, rung_at=now())
         self.connection.execute(
             trial.update()
             .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
-            .values(revision=revision, finished_at=now),
+            .values(revision=revision, finished_at=now()),
             [
                 {
                     "at": position,
@@ -180,7 +192,7 @@ class Cohorts:
         """Ends a cohort whose job was cancelled or has failed; nothing of it is kept."""
         if not self._end(claim, state=CohortState.CANCELLED):
             return False
-        self._stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
+        self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
         self.jobs.end_if_cancelled(claim.job_id)
         return True
 
@@ -195,63 +207,21 @@ class Cohorts:
         given = self.connection.execute(
             cohort.update()
             .where(*self._fence(claim))
-            .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=_ATTEMPT_BACK)
+            .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=ATTEMPT_BACK)
         )
         if given.rowcount:
-            self._stamp(claim.cohort_id, claim.job_id, TrialState.QUEUED)
+            self.stamp(claim.cohort_id, claim.job_id, TrialState.QUEUED)
         return bool(given.rowcount)
 
     def fail(self, claim: Claim, *, code: str, detail: str) -> bool:
         """Ends the cohort and its job: training raised, which no other attempt would mend."""
         if not self._end(claim, state=CohortState.CANCELLED):
             return False
-        self._stamp(claim.cohort_id, claim.job_id, TrialState.FAILED)
+        self.stamp(claim.cohort_id, claim.job_id, TrialState.FAILED)
         self.jobs.fail(claim.job_id, code=code, detail=detail)
         return True
 
     # -- the reaper ----------------------------------------------------------------------------------
-
-    def expired(self) -> list[tuple[int, int]]:
-        """(cohort id, job id) of the cohorts whose lease has run out."""
-        query = sa.select(cohort.c.id, cohort.c.job_id).where(
-            cohort.c.state == CohortState.RUNNING, cohort.c.lease_until < datetime.now(UTC)
-        )
-        return [(row.id, row.job_id) for row in self.connection.execute(query)]
-
-    def take_back(self, cohort_id: int, job_id: int, *, attempts: int) -> bool:
-        """Queues a cohort whose lease has run out, or fails its job after the last attempt."""
-        self.jobs.lock(job_id)
-        lapsed = sa.and_(
-            cohort.c.id == cohort_id,
-            cohort.c.state == CohortState.RUNNING,
-            cohort.c.lease_until < datetime.now(UTC),
-        )
-        row = self.connection.execute(
-            sa.select(cohort.c.attempt, cohort.c.worker, job.c.cancel_requested, job.c.state)
-            .join(job, job.c.id == cohort.c.job_id)
-            .where(lapsed)
-        ).one_or_none()
-        if row is None:
-            return False
-        again = row.attempt < attempts and row.state in ACTIVE and not row.cancel_requested
-        state = CohortState.QUEUED if again else CohortState.CANCELLED
-        self.connection.execute(
-            cohort.update().where(lapsed).values(state=state, owner=None, lease_until=None, rung_at=None)
-        )
-        if again:
-            self._stamp(cohort_id, job_id, TrialState.QUEUED)
-        elif row.cancel_requested or row.state not in ACTIVE:
-            self._stamp(cohort_id, job_id, TrialState.CANCELLED)
-            self.jobs.end_if_cancelled(job_id)
-        else:
-            self._stamp(cohort_id, job_id, TrialState.FAILED)
-            detail = (
-                f"cohort {cohort_id} lost its worker {row.attempt} times (last: {row.worker}); "
-                "a worker that dies while training usually runs out of memory: "
-                "try a smaller model or batch_size, and look at the worker's log"
-            )
-            self.jobs.fail(job_id, code="worker_lost", detail=detail)
-        return again
 
     def queued(self, queue: str) -> int:
         """How many cohorts wait in a queue."""
@@ -262,14 +232,12 @@ class Cohorts:
 
     def unanswered(self, queue: str, not_rung_for_s: float, *, limit: int = 64) -> list[int]:
         """Cohorts of a queue not rung for of late, the longest unrung first; notes that they are now."""
-        now = datetime.now(UTC)
-        since = now - timedelta(seconds=not_rung_for_s)
         longest = (
             sa.select(cohort.c.id)
             .where(
                 cohort.c.state == CohortState.QUEUED,
                 cohort.c.queue == queue,
-                sa.or_(cohort.c.rung_at.is_(None), cohort.c.rung_at < since),
+                sa.or_(cohort.c.rung_at.is_(None), stale(cohort.c.rung_at, not_rung_for_s)),
             )
             .order_by(cohort.c.rung_at.asc().nulls_first(), cohort.c.id)
             .limit(limit)
@@ -277,20 +245,8 @@ class Cohorts:
         )
         # Read first, then written: PostgreSQL may run a locking sub-select with a limit more than once.
         ids = sorted(self.connection.scalars(longest))
-        self.connection.execute(cohort.update().where(cohort.c.id.in_(ids)).values(rung_at=now))
+        self.connection.execute(cohort.update().where(cohort.c.id.in_(ids)).values(rung_at=now()))
         return ids
-
-    def lapse_all(self) -> None:
-        """Ends every lease: for a home that has just started and knows that no worker lives.
-
-        The attempts that its own end cut off do not count. A worker that has outlived its home after all
-        hears that its claim is lost.
-        """
-        self.connection.execute(
-            cohort.update()
-            .where(cohort.c.state == CohortState.RUNNING)
-            .values(lease_until=datetime.now(UTC) - timedelta(seconds=1), owner=None, attempt=_ATTEMPT_BACK)
-        )
 
     # ------------------------------------------------------------------------------------------------
 
@@ -307,11 +263,11 @@ class Cohorts:
         ended = self.connection.execute(
             cohort.update()
             .where(*self._fence(claim))
-            .values(finished_at=datetime.now(UTC), owner=None, lease_until=None, **values)
+            .values(finished_at=now(), owner=None, lease_until=None, **values)
         )
         return bool(ended.rowcount)
 
-    def _stamp(self, cohort_id: int, job_id: int, state: TrialState) -> None:
+    def stamp(self, cohort_id: int, job_id: int, state: TrialState) -> None:
         revision = self.jobs.bump(job_id)
         self.connection.execute(
             trial.update()

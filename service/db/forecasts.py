@@ -80,7 +80,7 @@ class Forecasts:
             round=ended,
             stored=None if ended is None else self.stored(row.id, ended),
             used={(one.label, Phase(one.phase)): Used(one.results, one.seconds) for one in used},
-            # The two may be of workers with clocks apart.
+            # The database's clock may have been set back between the two.
             elapsed_s=None if untimed else max(0.0, (last - row.started_at).total_seconds()),
         )
 

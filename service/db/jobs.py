@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.catalog import tasks
+from service.db import clock
 from service.db.tables import cohort, job, report, study, trial
 from service.db.trials import Trials
 from service.db.workers import Workers
@@ -23,19 +23,14 @@ ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
 
-MAX_PLANNERS = 20
-"""How many planners may begin on one round and end nothing before the job fails. Rings without an answer do
-not count: on a busy machine, workers may take minutes to start."""
-
-
 @dataclass(frozen=True)
 class Planning:
     """What a planner needs: a job whose last round has ended, and all that is known of it.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
     `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
-    on them, None if there are none; `elapsed_s` is the time from the job's first claim to the last of its
-    results.
+    on them, None if there are none. `running_s` is the time since the job's first claim, 0 before one;
+    `elapsed_s` is that from it to the last of the results.
     """
 
     job_id: int
@@ -45,7 +40,7 @@ class Planning:
     queue: str
     round: int
     cut_short: bool
-    started_at: datetime | None
+    running_s: float
     elapsed_s: float | None
     workers: int
     agreement: Agreement | None
@@ -68,7 +63,7 @@ class Jobs:
         body_digest: str | None = None,
     ) -> tuple[int, str]:
         """Remembers a new job and its studies; its (id, uid)."""
-        now = datetime.now(UTC)
+        now = clock.now()
         uid = new_uid()
         row = {
             "uid": uid,
@@ -157,7 +152,7 @@ class Jobs:
             queue=row.queue,
             round=row.round,
             cut_short=row.cut_short,
-            started_at=row.started_at,
+            running_s=self.running_s(job_id),
             elapsed_s=self.elapsed_s(job_id),
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
@@ -169,8 +164,13 @@ class Jobs:
         self.connection.execute(
             job.update()
             .where(job.c.id == planned.job_id, job.c.round == planned.round)
-            .values(plan_rings=job.c.plan_rings + 1, rung_at=datetime.now(UTC))
+            .values(plan_rings=job.c.plan_rings + 1, rung_at=clock.now())
         )
+
+    def running_s(self, job_id: int) -> float:
+        """The time since the job's first claim; 0 before one."""
+        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        return 0.0 if started_at is None else (clock.read(self.connection) - started_at).total_seconds()
 
     def elapsed_s(self, job_id: int) -> float | None:
         """From the job's first claim to the last of its results; None before one."""
@@ -178,7 +178,10 @@ class Jobs:
         last = self.connection.scalar(
             sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
         )
-        return None if started_at is None or last is None else (last - started_at).total_seconds()
+        if started_at is None or last is None:
+            return None
+        elapsed_s: float = (last - started_at).total_seconds()
+        return max(0.0, elapsed_s)  # the clock may have been set back
 
     def add_round(
         self,
@@ -214,9 +217,10 @@ class Jobs:
             "state": CohortState.QUEUED,
             "attempt": 0,
             "examples": 0,
-            "rung_at": datetime.now(UTC),
         }
-        self.connection.execute(cohort.insert(), [{**row, "position": i} for i in range(len(cohorts))])
+        self.connection.execute(
+            cohort.insert().values(rung_at=clock.now()), [{**row, "position": i} for i in range(len(cohorts))]
+        )
         made = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.round == planned.round)
         ids = list(self.connection.scalars(made.order_by(cohort.c.position)))
         self.connection.execute(
@@ -258,11 +262,11 @@ class Jobs:
             cut_short=planned.cut_short or cut_short,
             recommendation=recommendation.model_dump(mode="json"),
             recommended=recommended,
-            finished_at=datetime.now(UTC),
+            finished_at=clock.now(),
         )
         if revision is None:
             return False
-        owed = {"job_id": planned.job_id, "revision": revision, "attempts": 0, "rung_at": datetime.now(UTC)}
+        owed = {"job_id": planned.job_id, "revision": revision, "attempts": 0, "rung_at": clock.now()}
         self.connection.execute(report.insert().values(owed))
         return True
 
@@ -271,7 +275,7 @@ class Jobs:
         self.connection.execute(
             job.update()
             .where(job.c.id == planned.job_id, job.c.round == planned.round)
-            .values(compiling_since=datetime.now(UTC), revision=job.c.revision + 1)
+            .values(compiling_since=clock.now(), revision=job.c.revision + 1)
         )
 
     def _advance(self, planned: Planning, **values: Any) -> int | None:
@@ -288,7 +292,7 @@ class Jobs:
                 round=planned.round + 1,
                 revision=job.c.revision + 1,
                 plan_rings=0,
-                rung_at=datetime.now(UTC),
+                rung_at=clock.now(),
                 compiling_since=None,
                 **values,
             )
@@ -323,7 +327,7 @@ class Jobs:
             .values(
                 state=JobState.FAILED,
                 error=error,
-                finished_at=datetime.now(UTC),
+                finished_at=clock.now(),
                 revision=job.c.revision + 1,
             )
         )
@@ -336,7 +340,7 @@ class Jobs:
             self.connection.execute(
                 job.update()
                 .where(job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(True))
-                .values(state=JobState.CANCELLED, finished_at=datetime.now(UTC), revision=job.c.revision + 1)
+                .values(state=JobState.CANCELLED, finished_at=clock.now(), revision=job.c.revision + 1)
             )
 
     def drop_queued(self, job_id: int) -> None:
@@ -351,7 +355,7 @@ class Jobs:
         self.connection.execute(
             cohort.update()
             .where(cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED)
-            .values(state=CohortState.CANCELLED, finished_at=datetime.now(UTC))
+            .values(state=CohortState.CANCELLED, finished_at=clock.now())
         )
 
     def bump(self, job_id: int, **values: Any) -> int:
@@ -370,31 +374,3 @@ class Jobs:
     def _unfinished(self, job_id: int) -> bool:
         query = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state.in_(UNFINISHED))
         return self.connection.scalar(query.limit(1)) is not None
-
-    # -- the reaper ----------------------------------------------------------------------------------
-
-    def stalled(self, not_rung_for_s: float) -> list[int]:
-        """Active jobs with nothing left to train and no planner rung for of late; notes that one is now.
-
-        These are jobs without a first round, or whose last round ended without a successor or conclusion,
-        as after a crash between any two steps, or a lost message.
-        """
-        now = datetime.now(UTC)
-        waiting = sa.exists().where(cohort.c.job_id == job.c.id, cohort.c.state.in_(UNFINISHED))
-        stale = sa.and_(
-            job.c.state.in_(ACTIVE),
-            job.c.cancel_requested.is_(False),
-            ~waiting,
-            sa.or_(job.c.rung_at.is_(None), job.c.rung_at < now - timedelta(seconds=not_rung_for_s)),
-        )
-        found = self.connection.execute(
-            job.update().where(stale).values(rung_at=now).returning(job.c.id, job.c.plan_rings)
-        ).all()
-        for row in found:
-            if row.plan_rings >= MAX_PLANNERS:
-                detail = (
-                    f"{MAX_PLANNERS} planners came for the job's next round and none finished; "
-                    "a planner that dies usually runs out of memory: look at the workers' logs"
-                )
-                self.fail(row.id, code="planner_lost", detail=detail)
-        return [row.id for row in found if row.plan_rings < MAX_PLANNERS]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from service.db import clock
 from service.db.tables import api_key
 
 
@@ -28,7 +28,7 @@ class Keys:
     def ensure(self, key: str, *, name: str) -> None:
         """Makes `key` known, if it is not yet."""
         if self.find(key) is None:
-            row = {"name": name, "digest": digest(key), "created_at": datetime.now(UTC)}
+            row = {"name": name, "digest": digest(key), "created_at": clock.now()}
             self.connection.execute(api_key.insert().values(row))
 
     def find(self, key: str) -> int | None:

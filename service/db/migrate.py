@@ -32,8 +32,8 @@ def downgrade(store: Store, revision: str = "base") -> None:
 def is_current(store: Store) -> bool:
     """Whether the database has the tables of this version."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
-    with store.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head
+    with store.read() as tx:
+        return MigrationContext.configure(tx.connection).get_current_revision() == head
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from service.db import clock
 from service.db.jobs import Jobs
 from service.db.tables import job, report
 from service.states import JobState
@@ -85,7 +85,7 @@ class Reports:
         Only a try that `counts` may be the last one: that of the page, which is what can fail.
         """
         Jobs(self.connection).lock(job_id)
-        now = datetime.now(UTC)
+        now = clock.now()
         same = (report.c.job_id == job_id, report.c.revision == revision, report.c.renderer == renderer)
         counted = {"attempts": report.c.attempts + 1, "error": ENDED} if counts else {}
         again = self.connection.execute(report.update().where(*same).values(rung_at=now, **counted))
@@ -121,13 +121,12 @@ class Reports:
 
         Jobs that concluded before reports were kept have no row, and theirs is made when it is asked for.
         """
-        now = datetime.now(UTC)
         waiting = report.update().where(
             sa.or_(report.c.html.is_(None), report.c.json.is_(None)),
             report.c.attempts < MAX_ATTEMPTS,
-            report.c.rung_at < now - timedelta(seconds=not_rung_for_s),
+            clock.stale(report.c.rung_at, not_rung_for_s),
         )
-        return sorted(self.connection.scalars(waiting.values(rung_at=now).returning(report.c.job_id)))
+        return sorted(self.connection.scalars(waiting.values(rung_at=clock.now()).returning(report.c.job_id)))
 
     def _update(self, job_id: int, revision: int, renderer: str, **values: Any) -> None:
         self.connection.execute(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service.db import clock
 from service.db.tables import worker
 from service.states import Agreement
 
@@ -20,7 +19,7 @@ class Workers:
 
         A row that was forgotten meanwhile gets its `agreement` back.
         """
-        now = datetime.now(UTC)
+        now = clock.now()
         state = {"queue": queue, "processes": processes, "seen_at": now}
         new = self._insert().values(name=name, agreement=agreement, stopping=False, started_at=now, **state)
         self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=state))
@@ -31,7 +30,7 @@ class Workers:
         The first process that is ready makes the row: a worker lives once it can train. One process that
         found no agreement speaks for all of its worker.
         """
-        now = datetime.now(UTC)
+        now = clock.now()
         new = self._insert().values(
             name=name,
             queue=queue,
@@ -54,10 +53,9 @@ class Workers:
 
         A worker that has not answered may be of a version that asks for no agreement: it counts as CLOSE.
         """
-        since = datetime.now(UTC) - timedelta(seconds=within_s)
         answers = self.connection.scalars(
             sa.select(worker.c.agreement).where(
-                worker.c.queue == queue, worker.c.seen_at >= since, worker.c.stopping.is_(False)
+                worker.c.queue == queue, clock.fresh(worker.c.seen_at, within_s), worker.c.stopping.is_(False)
             )
         ).all()
         if not answers:
@@ -73,10 +71,9 @@ class Workers:
 
     def live(self, within_s: float) -> dict[str, int]:
         """Training processes of the workers seen in the last `within_s` seconds, by queue."""
-        since = datetime.now(UTC) - timedelta(seconds=within_s)
         rows = self.connection.execute(
             sa.select(worker.c.queue, sa.func.sum(worker.c.processes))
-            .where(worker.c.seen_at >= since, worker.c.stopping.is_(False))
+            .where(clock.fresh(worker.c.seen_at, within_s), worker.c.stopping.is_(False))
             .group_by(worker.c.queue)
         )
         return {queue: int(processes) for queue, processes in rows}
@@ -87,8 +84,9 @@ class Workers:
 
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""
-        since = datetime.now(UTC) - timedelta(seconds=within_s)
-        query = sa.select(worker.c.id).where(worker.c.seen_at >= since, worker.c.name.endswith(f"@{host}"))
+        query = sa.select(worker.c.id).where(
+            clock.fresh(worker.c.seen_at, within_s), worker.c.name.endswith(f"@{host}")
+        )
         return self.connection.scalar(query.limit(1)) is not None
 
     def _insert(self) -> postgresql.Insert | sqlite.Insert:
@@ -99,5 +97,4 @@ class Workers:
 
     def bury(self, older_than_s: float) -> None:
         """Forgets workers that have not been seen for long."""
-        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        self.connection.execute(worker.delete().where(worker.c.seen_at < before))
+        self.connection.execute(worker.delete().where(clock.stale(worker.c.seen_at, older_than_s)))

@@ -10,7 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.clocks import ahead_s
 from service.db import OUT_OF_REACH, Store
+from service.db.connections import why
 from service.errors import Unavailable
 from service.routes.parts import TheDispatcher, TheSettings, TheStore
 from service.settings import Settings
@@ -36,7 +38,7 @@ def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) ->
     try:
         current = is_current(store)
     except OUT_OF_REACH as error:
-        raise Unavailable("the database is out of reach", field="database") from error
+        raise Unavailable(why(error), field="database") from error
     if not current:
         raise Unavailable(
             "the database is not at this version's tables; run 'whichopt migrate'", field="database"
@@ -77,6 +79,7 @@ class _Counts(Collector):
         with self.store.read() as tx:
             by_state, cohorts = tx.views.job_counts(), tx.views.cohort_counts()
             live = tx.workers.live(self.settings.worker_alive_s)
+            skew_s = ahead_s(tx)
         gauge = GaugeMetricFamily("whichopt_jobs", "Jobs by state.", labels=["state"])
         for job_state in JobState:
             gauge.add_metric([job_state.value], by_state.get(job_state.value, 0))
@@ -93,3 +96,6 @@ class _Counts(Collector):
         for queue in queues:
             gauge.add_metric([queue], live.get(queue, 0))
         yield gauge
+        yield GaugeMetricFamily(
+            "whichopt_clock_ahead_seconds", "How far this host's clock is ahead of the database's.", skew_s
+        )

@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.db import OUT_OF_REACH
+from service.db.connections import why
 from service.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -68,7 +69,7 @@ def response(error: WhichoptError) -> Response:
 def unavailable(error: BaseException) -> Response:
     """The answer where the database does not."""
     log.error("database_out_of_reach", error=str(error))
-    return response(Unavailable("the database is out of reach; try again soon"))
+    return response(Unavailable(f"{why(error)}; try again soon", field="database"))
 
 
 def _document(

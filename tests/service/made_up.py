@@ -115,3 +115,13 @@ def trial_states(store: Store, job_id: int) -> list[str]:
     with store.read() as tx:
         query = sa.select(trial.c.state).where(trial.c.job_id == job_id).order_by(trial.c.id)
         return list(tx.connection.scalars(query))
+
+
+def expired(store: Store) -> list[tuple[int, int]]:
+    with store.read() as tx:
+        return tx.lost.expired(tx.now())
+
+
+def take_back(store: Store, cohort_id: int, job_id: int, *, attempts: int = 3) -> bool:
+    with store.transaction() as tx:
+        return tx.lost.take_back(cohort_id, job_id, attempts=attempts, alive_s=10, as_of=tx.now())

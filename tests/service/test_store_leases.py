@@ -16,12 +16,14 @@ from tests.service.made_up import (
     add_round,
     beat,
     claim,
+    expired,
     finish,
     make_plans,
     make_result,
     must_claim,
     planning,
     state_of,
+    take_back,
     trial_states,
 )
 
@@ -89,6 +91,8 @@ def test_a_late_zombie_writes_nothing(store: Store) -> None:
     job_id, uid = add_job(store)
     cohort_id = add_round(store, job_id)[0]
     zombie = must_claim(store, cohort_id, lease_s=LAPSED_S)
+    assert claim(store, cohort_id) is None, "the reaper judges, not whoever is rung for"
+    assert take_back(store, cohort_id, job_id)
     heir = must_claim(store, cohort_id)
     assert heir.attempt == 2
     with store.read() as tx:
@@ -141,13 +145,11 @@ def test_a_lapsed_lease_is_taken_back_until_the_attempts_are_used_up(
     job_id, uid = add_job(store)
     cohort_id = add_round(store, job_id)[0]
     must_claim(store, cohort_id, lease_s=LAPSED_S)
-    with store.read() as tx:
-        assert tx.cohorts.expired() == [(cohort_id, job_id)]
-    with store.transaction() as tx:
-        tx.cohorts.take_back(cohort_id, job_id, attempts=attempts)
+    assert expired(store) == [(cohort_id, job_id)]
+    assert take_back(store, cohort_id, job_id, attempts=attempts) == (expected is JobState.RUNNING)
     assert state_of(store, uid) is expected
+    assert expired(store) == []
     with store.read() as tx:
-        assert tx.cohorts.expired() == []
         view = tx.views.job(uid, alive_s=10)
     if expected is JobState.FAILED:
         assert view is not None
@@ -172,9 +174,8 @@ def test_a_new_home_ends_the_leases_of_the_last_one(store: Store) -> None:
     cohort_id = add_round(store, job_id)[0]
     must_claim(store, cohort_id)
     with store.transaction() as tx:
-        tx.cohorts.lapse_all()
-    with store.read() as tx:
-        assert tx.cohorts.expired() == [(cohort_id, job_id)]
+        tx.lost.lapse_all()
+    assert expired(store) == [(cohort_id, job_id)]
     assert must_claim(store, cohort_id).attempt == 1
 
 
@@ -220,8 +221,7 @@ def test_a_cancelled_job_whose_worker_died_ends_with_its_lease(store: Store) -> 
     must_claim(store, running, lease_s=LAPSED_S)
     with store.transaction() as tx:
         tx.jobs.cancel(job_id)
-    with store.transaction() as tx:
-        assert not tx.cohorts.take_back(running, job_id, attempts=3)
+    assert not take_back(store, running, job_id)
     assert state_of(store, uid) is JobState.CANCELLED
 
 

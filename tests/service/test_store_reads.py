@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.db import Store
-from service.db.jobs import MAX_PLANNERS
+from service.db.lost import MAX_PLANNERS
 from service.db.tables import cohort
 from service.states import JobState
 from tests.service.made_up import (
@@ -26,19 +26,19 @@ from tests.service.made_up import (
 def test_the_reaper_sees_what_nobody_came_for(store: Store) -> None:
     job_id, _ = add_job(store)
     with store.transaction() as tx:
-        assert tx.jobs.stalled(60) == [], "its doorbell was rung just now"
-        assert tx.jobs.stalled(-1) == [job_id]
-        assert tx.jobs.stalled(60) == [], "it was rung for again"
+        assert tx.lost.stalled(60) == [], "its doorbell was rung just now"
+        assert tx.lost.stalled(-1) == [job_id]
+        assert tx.lost.stalled(60) == [], "it was rung for again"
     ids = add_round(store, job_id)
     with store.transaction() as tx:
-        assert tx.jobs.stalled(-1) == [], "cohorts are waiting"
+        assert tx.lost.stalled(-1) == [], "cohorts are waiting"
         assert tx.cohorts.unanswered("cpu", 60) == []
         assert tx.cohorts.unanswered("cpu", -1) == ids
     for cohort_id in ids:
         finish(store, must_claim(store, cohort_id))
     with store.transaction() as tx:
         assert tx.cohorts.unanswered("cpu", -1) == []
-        assert tx.jobs.stalled(-1) == [job_id], "the round ended without a successor"
+        assert tx.lost.stalled(-1) == [job_id], "the round ended without a successor"
 
 
 def test_the_oldest_queued_cohorts_do_not_hide_the_others(store: Store) -> None:
@@ -57,19 +57,19 @@ def test_rings_that_nobody_answers_are_no_planners(store: Store) -> None:
     job_id, _ = add_job(store)
     for _ in range(3 * MAX_PLANNERS):
         with store.transaction() as tx:
-            assert tx.jobs.stalled(-1) == [job_id]
+            assert tx.lost.stalled(-1) == [job_id]
 
 
 def test_a_job_whose_planners_all_die_fails_with_its_cause(store: Store) -> None:
     job_id, uid = add_job(store)
     for _ in range(MAX_PLANNERS):
         with store.transaction() as tx:
-            assert tx.jobs.stalled(-1) == [job_id]
+            assert tx.lost.stalled(-1) == [job_id]
             planned = tx.jobs.planning(job_id)
             assert planned is not None
             tx.jobs.planner_begins(planned)
     with store.transaction() as tx:
-        assert tx.jobs.stalled(-1) == []
+        assert tx.lost.stalled(-1) == []
     with store.read() as tx:
         view = tx.views.job(uid, alive_s=10)
     assert view is not None

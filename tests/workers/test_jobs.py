@@ -338,7 +338,7 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
         with pytest.raises(Power):
             answer(context, message)
         with context.store.transaction() as tx:
-            tx.cohorts.lapse_all()
+            tx.lost.lapse_all()
         answer(context, message)
     assert resumed == [False, True]
     answer_all(context)

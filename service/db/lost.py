@@ -1,0 +1,161 @@
+"""What nobody works on any more: cohorts whose lease ran out, jobs that no planner came for.
+
+A lease is judged as of a moment that the caller read from the database's clock: whatever stops the caller
+between its look and its judgement makes no other lease run out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.db.clock import after, now, read, stale
+from service.db.cohorts import ATTEMPT_BACK, Cohorts
+from service.db.jobs import ACTIVE, UNFINISHED, Jobs
+from service.db.tables import cohort, job, worker
+from service.states import CohortState, TrialState
+
+MAX_PLANNERS = 20
+"""How many planners may begin on one round and end nothing before the job fails. Rings without an answer do
+not count: on a busy machine, workers may take minutes to start."""
+
+
+class Lost:
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.jobs = Jobs(connection)
+
+    def expired(self, as_of: datetime) -> list[tuple[int, int]]:
+        """(cohort id, job id) of the cohorts whose lease had run out by then."""
+        query = sa.select(cohort.c.id, cohort.c.job_id).where(_lapsed(as_of))
+        return [(row.id, row.job_id) for row in self.connection.execute(query)]
+
+    def take_back(
+        self, cohort_id: int, job_id: int, *, attempts: int, alive_s: float, as_of: datetime
+    ) -> bool:
+        """Queues a cohort whose lease has run out, or fails its job after the last attempt.
+
+        `alive_s` is how recently a worker must have been seen to count as alive.
+        """
+        self.jobs.lock(job_id)
+        lapsed = sa.and_(cohort.c.id == cohort_id, _lapsed(as_of))
+        row = self.connection.execute(
+            sa.select(cohort, job.c.cancel_requested, job.c.state.label("job_state"))
+            .join(job, job.c.id == cohort.c.job_id)
+            .where(lapsed)
+        ).one_or_none()
+        if row is None:
+            return False
+        goes_on = row.job_state in ACTIVE and not row.cancel_requested
+        again = row.attempt < attempts and goes_on
+        state = CohortState.QUEUED if again else CohortState.CANCELLED
+        self.connection.execute(
+            cohort.update().where(lapsed).values(state=state, owner=None, lease_until=None, rung_at=None)
+        )
+        stamp = Cohorts(self.connection).stamp
+        if again:
+            stamp(cohort_id, job_id, TrialState.QUEUED)
+        elif not goes_on:
+            stamp(cohort_id, job_id, TrialState.CANCELLED)
+            self.jobs.end_if_cancelled(job_id)
+        else:
+            stamp(cohort_id, job_id, TrialState.FAILED)
+            self.jobs.fail(job_id, code="worker_lost", detail=self._detail(row, alive_s))
+        return again
+
+    def note(self, cohort_id: int, *, worker_name: str, cause: str) -> bool:
+        """Ends the lease that a process of that worker held on the cohort: it was seen to end.
+
+        `cause` is what was seen, and what to do about it. False if the worker does not hold the cohort.
+        """
+        noted = self.connection.execute(
+            cohort.update()
+            .where(
+                cohort.c.id == cohort_id,
+                cohort.c.worker == worker_name,
+                cohort.c.state == CohortState.RUNNING,
+                cohort.c.owner.is_not(None),
+            )
+            .values(lease_until=after(-1), owner=None, lost=cause)
+        )
+        return bool(noted.rowcount)
+
+    def give_time(self, lease_s: float) -> int:
+        """Gives all who hold a lease a whole one from now on: nobody could renew it. How many those are."""
+        given = self.connection.execute(
+            cohort.update()
+            .where(cohort.c.state == CohortState.RUNNING, cohort.c.owner.is_not(None))
+            .values(lease_until=after(lease_s))
+        )
+        return int(given.rowcount)
+
+    def lapse_all(self) -> None:
+        """Ends every lease: for a home that has just started and knows that no worker lives.
+
+        The attempts that its own end cut off do not count. A worker that has outlived its home after all
+        hears that its claim is lost.
+        """
+        self.connection.execute(
+            cohort.update()
+            .where(cohort.c.state == CohortState.RUNNING)
+            .values(lease_until=after(-1), owner=None, attempt=ATTEMPT_BACK)
+        )
+
+    def stalled(self, not_rung_for_s: float) -> list[int]:
+        """Active jobs with nothing left to train and no planner rung for of late; notes that one is now.
+
+        These are jobs without a first round, or whose last round ended without a successor or conclusion,
+        as after a crash between any two steps, or a lost message.
+        """
+        waiting = sa.exists().where(cohort.c.job_id == job.c.id, cohort.c.state.in_(UNFINISHED))
+        unrung = sa.and_(
+            job.c.state.in_(ACTIVE),
+            job.c.cancel_requested.is_(False),
+            ~waiting,
+            sa.or_(job.c.rung_at.is_(None), stale(job.c.rung_at, not_rung_for_s)),
+        )
+        found = self.connection.execute(
+            job.update().where(unrung).values(rung_at=now()).returning(job.c.id, job.c.plan_rings)
+        ).all()
+        for row in found:
+            if row.plan_rings >= MAX_PLANNERS:
+                detail = (
+                    f"{MAX_PLANNERS} planners began the job's next round and none has finished it, nor said "
+                    "why: the workers' logs say how their processes ended"
+                )
+                self.jobs.fail(row.id, code="planner_lost", detail=detail)
+        return [row.id for row in found if row.plan_rings < MAX_PLANNERS]
+
+    def _detail(self, row: sa.Row[Any], alive_s: float) -> str:
+        kept = row.kept_examples
+        where = f"without getting further than {kept:,} examples" if kept else "before its first checkpoint"
+        times = "once" if row.attempt == 1 else f"{row.attempt} times"
+        return (
+            f"cohort {row.id} lost its worker {times} {where} (last: {row.worker}): "
+            f"{row.lost or self._unseen(row, alive_s)}"
+        )
+
+    def _unseen(self, row: sa.Row[Any], alive_s: float) -> str:
+        """What is known of an attempt whose end nobody saw."""
+        seen_at = self.connection.scalar(sa.select(worker.c.seen_at).where(worker.c.name == row.worker))
+        if seen_at is None:
+            return (
+                "this worker is gone, and did not give the cohort back: its machine, its container or its "
+                "process was ended from outside, or can no longer reach the database; look at its log"
+            )
+        ago = (read(self.connection) - seen_at).total_seconds()
+        if ago > alive_s:
+            return (
+                f"nothing has been heard of this worker for {ago:.0f} s: its machine, its container or its "
+                "process was ended from outside, or cannot reach the database; look at its log"
+            )
+        return (
+            f"this worker lives, seen {max(0.0, ago):.0f} s ago, but its process that trained has stopped "
+            "renewing its lease: it ended or hangs; look at the worker's log"
+        )
+
+
+def _lapsed(as_of: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(cohort.c.state == CohortState.RUNNING, cohort.c.lease_until < as_of)

@@ -1,0 +1,49 @@
+"""Waits for a database that cannot be reached, rather than to lose what was to be written or to be done."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from service.db import OUT_OF_REACH
+
+PAUSES_S = (0.5, 10.0)
+"""The first and the longest pause before the database is asked again."""
+
+Answer = TypeVar("Answer")
+
+log = structlog.get_logger()
+
+
+def until_it_answers(ask: Callable[[], Answer], *, what: str, patience_s: float) -> Answer:
+    """Return what `ask` returns, which is called again while the database is out of reach or full.
+
+    `ask` is one transaction, which does no harm if it is done twice. `what` names it in the log.
+
+    Raises:
+        OUT_OF_REACH: the database has not answered for `patience_s` seconds.
+    """
+    began = time.monotonic()
+    pause, longest = PAUSES_S
+    waits = False
+    while True:
+        try:
+            answer = ask()
+        except OUT_OF_REACH as error:
+            left = began + patience_s - time.monotonic()
+            if left <= 0:
+                raise
+            if not waits:
+                log.warning("waits_for_database", what=what, at_most_s=patience_s, error=str(error))
+            waits = True
+        else:
+            if waits:
+                log.info("database_answers", what=what, after_s=round(time.monotonic() - began, 1))
+            return answer
+        # By chance, so that the processes of a worker do not come all at once.
+        time.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+        pause = min(2 * pause, longest)
