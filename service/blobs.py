@@ -58,14 +58,26 @@ def discard(folder: Path, name: str) -> None:
 def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:
     """Removes what is not in `keep` and old enough that nobody is about to name it; how many."""
     removed = 0
+    now = _folder_time(folder)
     for file in folder.iterdir() if folder.is_dir() else ():
         if file.name in keep or not file.is_file():  # as a volume's own lost+found
             continue
         try:
-            age_s = time.time() - file.stat().st_mtime
+            age_s = now - file.stat().st_mtime
         except FileNotFoundError:  # somebody else collects, too
             continue
         if age_s > older_than_s:
             file.unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def _folder_time(folder: Path) -> float:
+    """The time by the clock that stamps the folder's files: with a network file system, another machine's."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"t")
+            file.flush()
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # a full disk is one that is to be tidied
+        return time.time()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,17 @@ def test_what_nobody_names_is_removed_once_it_is_old(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [kept]
     assert blobs.collect(tmp_path / "none", set(), older_than_s=0) == 0
     assert not (tmp_path / orphan).exists()
+
+
+@pytest.mark.parametrize("ahead_s", [7200.0, -7200.0])
+def test_the_age_of_a_blob_is_by_the_clock_that_stamped_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """A host whose own clock is wrong removes nothing that has just been written, and what is old."""
+    new, old = blobs.save(tmp_path, b"new"), blobs.save(tmp_path, b"old")
+    written = (tmp_path / old).stat().st_mtime
+    os.utime(tmp_path / old, (written - 5000, written - 5000))
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + ahead_s)
+    assert blobs.collect(tmp_path, set(), older_than_s=3600) == 1
+    assert [file.name for file in tmp_path.iterdir()] == [new]
