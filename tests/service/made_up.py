@@ -97,7 +97,7 @@ def must_claim(store: Store, cohort_id: int, *, lease_s: float = LEASE_S) -> Cla
 def beat(store: Store, claimed: Claim, *, lease_s: float = LEASE_S, kept: int | None = None) -> Beat:
     """A tick; with `kept`, after the state at so many examples was kept."""
     curves = {0: [Point(1, 50, 1.0)]}
-    state = {} if kept is None else {"checkpoint": f"at-{kept}", "kept_examples": kept}
+    state: dict[str, Any] = {} if kept is None else {"checkpoint": f"at-{kept}", "kept_examples": kept}
     with store.transaction() as tx:
         return tx.cohorts.beat(claimed, lease_s=lease_s, examples=50, curves=curves, **state)
 

@@ -69,6 +69,7 @@ def test_metrics_count_requests_jobs_cohorts_and_workers(http: TestClient, lite:
     assert values['whichopt_jobs{state="queued"}'] == "1.0"
     assert values['whichopt_jobs{state="running"}'] == "1.0"
     assert values['whichopt_jobs{state="failed"}'] == "0.0"
+    assert abs(float(values["whichopt_clock_ahead_seconds"])) < 5
     assert values['whichopt_cohorts{queue="cpu",state="queued"}'] == "1.0"
     assert values['whichopt_cohorts{queue="cpu",state="running"}'] == "1.0"
     assert values['whichopt_workers{queue="cuda"}'] == "2.0"

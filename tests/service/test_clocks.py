@@ -114,8 +114,8 @@ def test_times_of_the_database_are_kept_as_ours_are(store: Store) -> None:
         tx.connection.execute(
             worker.update().values(started_at=datetime.now(UTC)).where(worker.c.name == "w1")
         )
-        texts = [sa.cast(worker.c[name], sa.Text) for name in ("seen_at", "started_at")]
-        ours, theirs = tx.connection.execute(sa.select(*texts)).one()
+        texts = sa.select(sa.cast(worker.c.seen_at, sa.Text), sa.cast(worker.c.started_at, sa.Text))
+        theirs, ours = tx.connection.execute(texts).one()
         between = worker.c.seen_at.between(before, datetime.now(UTC) + timedelta(seconds=1))
         assert tx.connection.scalar(sa.select(between))
     if store.url.get_backend_name() == "sqlite":
@@ -146,7 +146,7 @@ class Timeline:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began = datetime.now(UTC)
         self.stored_s = self.here_s = 0.0
-        monkeypatch.setattr(clocks.time, "monotonic", lambda: 100.0 + self.here_s)
+        monkeypatch.setattr(time, "monotonic", lambda: 100.0 + self.here_s)
         monkeypatch.setattr(Transaction, "now", lambda _: self.began + timedelta(seconds=self.stored_s))
 
     def passes(self, stored_s: float, here_s: float | None = None) -> None:

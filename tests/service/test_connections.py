@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -97,7 +98,7 @@ def test_who_finds_no_connection_waits_for_one(
         if held:
             held.pop().close()
 
-    monkeypatch.setattr(connections.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     with limited(keep=0).read() as tx:
         assert tx.workers.live(10) == {}
     assert pauses
@@ -158,7 +159,7 @@ def test_another_trouble_with_the_database_is_not_waited_for(monkeypatch: pytest
     def sleep(_: float) -> None:
         raise AssertionError("it waits")
 
-    monkeypatch.setattr(connections.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     store = Store("postgresql+psycopg://nobody@/nothing?host=/nowhere/at/all")
     with pytest.raises(sa.exc.OperationalError) as error, store.read():
         pass
