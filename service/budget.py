@@ -72,7 +72,14 @@ class Budget(BaseModel):
         allow_inf_nan=False,
         description="confirm also stops once the probability that the pick is not the best is at most this",
     )
-    max_seconds: float | None = Field(default=None, gt=0, le=30 * 86400, allow_inf_nan=False)
+    max_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=30 * 86400,
+        allow_inf_nan=False,
+        description="from the first claim on: then trials of the search stop at their next evaluation, and "
+        "confirm runs with 3 fresh seeds",
+    )
     settled: Settled | None = Field(
         default=None, description="what minutes came to; written by the service, given to repeat a job"
     )
@@ -88,6 +95,11 @@ class Budget(BaseModel):
     def timed(self) -> bool:
         """Whether it is minutes that bound the search."""
         return self.minutes is not None
+
+    @property
+    def limit_s(self) -> float | None:
+        """Seconds from the job's first claim on after which nothing is searched any more."""
+        return self.max_seconds if self.minutes is None else 60 * self.minutes
 
     @property
     def study_trials(self) -> int:

@@ -256,7 +256,7 @@ def _job_view(
     searching = row.phase is None or row.phase == Phase.SEARCH
     planned = sum(found.total for found in ledger.values())
     asked = {
-        label: max(found.total if (found := ledger.get(label)) else 0, spec.budget.trials_of(label) or 0)
+        label: max(found.total if (found := ledger.get(label)) else 0, spec.trials_of(label))
         for label in spec.labels
     }
     return JobView(

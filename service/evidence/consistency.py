@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from service.catalog import tasks
+from service.configs import room
 from service.evidence.finalists import finalist_key, finalists
 from service.seeds import trial_seeds
 from service.space import Categorical, Float, Int
@@ -165,8 +166,10 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
         # Equal seconds are other numbers of trials for each, and time that ran out ends all at one round.
         asked = ran[label] if spec.budget.timed else max(ran.values()) if cut_short else most
         whose = f"study {replicate} of {label}"
-        if missing := sorted(set(range(asked)) - set(counts)):
-            yield f"{whose}: of {asked} search trials {_numbers(missing)} missing"
+        chosen = spec.optimizer(label)
+        least = min(asked, room(chosen.searched, chosen.default))  # earlier versions trained a config twice
+        if missing := sorted(set(range(least)) - set(counts)):
+            yield f"{whose}: of {least} search trials {_numbers(missing)} missing"
         if over := sorted(number for number, count in counts.items() if count > 1 or number >= asked):
             yield f"{whose}: search trials {_numbers(over)} more than its budget gives it"
         first = next((trial for trial in study if trial.plan.number == 0), None)

@@ -101,7 +101,7 @@ def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchFo
         if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.result is not None
     ]
     losses = sorted(sign * t.result.value for t in own if t.result is not None and t.result.value is not None)
-    left = max(0, (spec.budget.trials_of(label) or 0) - len(own))
+    left = max(0, spec.trials_of(label) - len(own))
     return SearchForecast(
         optimizer=label,
         trials=len(own),

@@ -8,6 +8,7 @@ from typing import Any
 
 from service.catalog import optimizers, tasks
 from service.evidence.confirmed import Confirmed, read_confirmed
+from service.evidence.exhausted import exhausted
 from service.evidence.intervals import Bounds
 from service.evidence.probability import config_probabilities, study_probabilities
 from service.evidence.snippet import snippet
@@ -73,7 +74,7 @@ def recommend(
         optimizer=pick.label,
         config=shown(pick.optimizer, pick.config),
         statement=config_statement(spec, confirmed, verdict, gaps, look),
-        optimizer_verdict=_optimizer_verdict(spec, confirmed, look),
+        optimizer_verdict=_optimizer_verdict(spec, trials, confirmed, look),
         metric=task.metric,
         direction=task.direction,
         value=_interval(confirmed, verdict.pick, look),
@@ -174,12 +175,14 @@ def _percent(difference: float, of: float) -> float | None:
     return percent if math.isfinite(percent) else None
 
 
-def _optimizer_verdict(spec: ResolvedSpec, confirmed: Confirmed, look: Look) -> OptimizerVerdict:
+def _optimizer_verdict(
+    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look
+) -> OptimizerVerdict:
     replicates = spec.budget.replicates
     found = study_verdict(
         confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
     )
-    statement = study_statement(spec, confirmed, found, look)
+    statement = study_statement(spec, confirmed, found, look, exhausted(spec, trials))
     if found is None:
         return OptimizerVerdict(
             verdict=None,

@@ -8,6 +8,7 @@ study_empty         the default stood in                  default_best      tuni
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
+few_configs         its space had no more to try
 skewed              runs have a long tail to one side     last_bits          they depend on the company
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from service.catalog import optimizers
 from service.evidence.audit import inclusion_warnings
 from service.evidence.confirmed import Confirmed
+from service.evidence.exhausted import exhausted
 from service.evidence.finalists import study_bests
 from service.evidence.skew import shape_of
 from service.evidence.stats import ALPHA, mean_estimate
@@ -53,8 +55,9 @@ def job_warnings(
         *_diverged(confirmed),
         *_shape(confirmed),
         *_searches(spec, searched),
+        *_exhausted(spec, searched),
         *_edges(spec, searched),
-        *_tuning(spec, confirmed),
+        *_tuning(spec, searched, confirmed),
         *unequal_spaces(spec),
         *inclusion_warnings(spec, confirmed, level=level),
         JobWarning(
@@ -161,6 +164,17 @@ def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarn
             )
 
 
+def _exhausted(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
+    for label, configs in exhausted(spec, searched).items():
+        yield JobWarning(
+            code="few_configs",
+            detail=f"its space has {configs} config{'s' if configs > 1 else ''}: each of its "
+            f"{spec.budget.replicates} studies trained {'all of them' if configs > 1 else 'it'} once, and "
+            "the rest of its budget was not spent",
+            optimizer=label,
+        )
+
+
 def _edges(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
     best = study_bests(spec, searched)
     for optimizer in spec.optimizers:
@@ -187,13 +201,14 @@ def _edges(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning
                 )
 
 
-def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
+def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
+    fixed = {label for label, configs in exhausted(spec, searched).items() if configs == 1}
     for label in confirmed.labels:
         best = confirmed.best(label)
         arm, validation = confirmed.arms[best], confirmed.validation[best]
         tuned = [i for i in confirmed.of(label) if not confirmed.arms[i].is_default]
         default = confirmed.means[confirmed.default(label)]
-        if spec.budget.study_trials == 1:
+        if spec.budget.study_trials == 1 or label in fixed:
             continue  # nothing was tuned
         if all(default < confirmed.means[i] for i in tuned):
             yield JobWarning(
