@@ -18,6 +18,9 @@ MOST_TRIALS = 3000
 TRIALS = 48
 """Where neither trials nor minutes are asked for."""
 
+OVERRUN = 2
+"""Times its minutes that a job's search may take."""
+
 
 class Settled(BaseModel):
     """What `minutes` came to, settled once by a probe before the first round and kept with the spec.
@@ -98,8 +101,12 @@ class Budget(BaseModel):
 
     @property
     def limit_s(self) -> float | None:
-        """Seconds from the job's first claim on after which nothing is searched any more."""
-        return self.max_seconds if self.minutes is None else 60 * self.minutes
+        """Seconds from the job's first claim on after which trials of the search are stopped.
+
+        Minutes are kept by planning: only a search that takes OVERRUN times as long, as on a machine that
+        has become slow since it was probed, is stopped.
+        """
+        return self.max_seconds if self.minutes is None else OVERRUN * 60 * self.minutes
 
     @property
     def study_trials(self) -> int:

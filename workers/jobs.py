@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 import torch
@@ -60,7 +59,6 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
-    since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     limit_s = planned.spec.budget.max_seconds
     try:
         chosen = settle(planned, compiling=lambda: _note_compiling(context, planned))
@@ -69,7 +67,7 @@ def plan_round(context: Context, job_id: int) -> None:
             planned.trials,
             executor=chosen.executor,
             workers=planned.workers,
-            out_of_time=limit_s is not None and since_s > limit_s,
+            out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
         cut_short = planned.cut_short or (following is None and ended_early(chosen.spec, planned.trials))
@@ -152,11 +150,12 @@ def run_cohort(context: Context, cohort_id: int) -> None:
     if claim is None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
+    results: list[TrialResult | None] | None
     with Lease(context.store, claim, settings) as lease:
         try:
-            results = _train(claim, lease, settings)
-        except Cancelled:
-            results = None
+            results = [None] * len(claim.plans) if lease.out_of_time else [*_train(claim, lease, settings)]
+        except Cancelled as stopped:
+            results = stopped.results if lease.out_of_time and lease.heard is Beat.GO_ON else None
         except Exception as error:
             log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
             with context.store.transaction() as tx:

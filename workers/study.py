@@ -21,6 +21,7 @@ from service.spec import ResolvedSpec
 from service.states import Direction, Phase, TrialState
 from service.trials import Rung, Trial, TrialPlan
 from workers.cohorts import cut, ends, spread
+from workers.deadline import require_trials, was_stopped
 from workers.pace import has_time, more_trials
 from workers.sampler import configs
 
@@ -52,26 +53,33 @@ def next_round(
     """The round after `trials`, all of which have ended; None once the job can be concluded.
 
     Search comes first, then confirm in the stages of `service.evidence.staging`, each a round, while the
-    outcome is open. Once it is `out_of_time`, the search ends after one round at least, and confirm has one
-    stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
+    outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
+    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
 
     Args:
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
         elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
+
+    Raises:
+        BudgetTooShort: time has stopped the search before there was anything to confirm.
     """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
         numbers, cut_short = _next_seeds(spec, trials, out_of_time, elapsed_s), False
         groups = _confirm(spec, trials, numbers)
     else:
-        left = _left(spec, trials, elapsed_s)
-        cut_short = bool(left) and out_of_time and bool(trials)
+        stopped = was_stopped(trials)
+        left = {} if stopped else _left(spec, trials, elapsed_s)
+        cut_short = stopped or (bool(left) and out_of_time and bool(trials))
         if left and not cut_short:
             groups = _search(spec, trials, left)
         else:
             first = looks(spec.budget.confirm_seeds)[0]
-            groups = _confirm(spec, trials, range(min(first, CUT_SHORT_SEEDS) if cut_short else first))
+            seeds = min(first, CUT_SHORT_SEEDS) if cut_short else first
+            if stopped:
+                require_trials(spec, trials, seeds=seeds, processes=max(1, workers))
+            groups = _confirm(spec, trials, range(seeds))
     processes = None if spec.agreement == "close" else max(1, workers)
     return Round(cut(groups, executor, processes), cut_short) if groups else None
 

@@ -22,7 +22,6 @@ from service.views import Recommendation
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
-
 MAX_PLANNERS = 20
 """How many planners may begin on one round and end nothing before the job fails. Rings without an answer do
 not count: on a busy machine, workers may take minutes to start."""
@@ -34,8 +33,8 @@ class Planning:
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
     `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
-    on them, None if there are none; `elapsed_s` is the time from the job's first claim to the last of its
-    results.
+    on them, None if there are none. `running_s` is the time since the job's first claim, 0 before one;
+    `elapsed_s` is that from it to the last of the results.
     """
 
     job_id: int
@@ -45,7 +44,7 @@ class Planning:
     queue: str
     round: int
     cut_short: bool
-    started_at: datetime | None
+    running_s: float
     elapsed_s: float | None
     workers: int
     agreement: Agreement | None
@@ -125,9 +124,7 @@ class Jobs:
         Returns None where that is so, and the job's state where it has ended already.
         """
         self.lock(job_id)
-        state = JobState(
-            self.connection.execute(sa.select(job.c.state).where(job.c.id == job_id)).scalar_one()
-        )
+        state = JobState(self.connection.scalars(sa.select(job.c.state).where(job.c.id == job_id)).one())
         if state.ended:
             return state
         self._set(job_id, cancel_requested=True)
@@ -157,7 +154,7 @@ class Jobs:
             queue=row.queue,
             round=row.round,
             cut_short=row.cut_short,
-            started_at=row.started_at,
+            running_s=self.running_s(job_id),
             elapsed_s=self.elapsed_s(job_id),
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
@@ -172,12 +169,16 @@ class Jobs:
             .values(plan_rings=job.c.plan_rings + 1, rung_at=datetime.now(UTC))
         )
 
+    def running_s(self, job_id: int) -> float:
+        """The time since the job's first claim; 0 before one."""
+        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        return 0.0 if started_at is None else (datetime.now(UTC) - started_at).total_seconds()
+
     def elapsed_s(self, job_id: int) -> float | None:
         """From the job's first claim to the last of its results; None before one."""
         started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
-        last = self.connection.scalar(
-            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
-        )
+        query = sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
+        last = self.connection.scalar(query)
         return None if started_at is None or last is None else (last - started_at).total_seconds()
 
     def add_round(
@@ -249,9 +250,8 @@ class Jobs:
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
-        """Writes the conclusion, whether time forced it, and that its report is to be made; False where
-        another planner was first."""
-        recommended = planned.spec.optimizer(recommendation.optimizer).name
+        """Writes the conclusion, and that its report is to be made; False where another planner was first."""
+        recommended = recommendation.optimizer and planned.spec.optimizer(recommendation.optimizer).name
         revision = self._advance(
             planned,
             state=JobState.SUCCEEDED,

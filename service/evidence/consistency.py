@@ -32,7 +32,11 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
             if trial.plan.label not in spec.labels
         ),
         *(f"{named(trial.plan)}: {said}" for trial in known for said in _plan(spec, trial.plan)),
-        *(f"{named(trial.plan)}: {said}" for trial in known for said in _result(spec, trial)),
+        *(
+            f"{named(trial.plan)}: {said}"
+            for trial in known
+            for said in _result(spec, trial, cut_short=cut_short)
+        ),
         *_search(spec, known, cut_short=cut_short),
         *_confirm(spec, known),
     ]
@@ -77,9 +81,12 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
 # -- results -------------------------------------------------------------------------------------------
 
 
-def _result(spec: ResolvedSpec, trial: Trial) -> Iterator[str]:
+def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[str]:
     plan, result = trial.plan, trial.result
-    if result is None:
+    by_time = cut_short and plan.phase is Phase.SEARCH and trial.state is TrialState.CANCELLED
+    if result is None and by_time:
+        return
+    if result is None or (trial.state is TrialState.CANCELLED and not by_time):
         yield f"it has no result ({trial.state})"
         return
     if result.state is not trial.state:

@@ -49,6 +49,11 @@ def config_statement(
     return " ".join((*said, _CONFIGS))
 
 
+def none_can_be_told(confirmed: Confirmed) -> bool:
+    """Whether a finalist of every optimizer diverged, so that no mean over studies is one of values."""
+    return len(confirmed.barred) == len(confirmed.labels) and not confirmed.shows_stand_ins
+
+
 def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, look: Look) -> str:
     """With one label: whether its best config beats its default. Bonferroni over the choices of the best."""
     arm = confirmed.arms[best]
@@ -79,6 +84,8 @@ def study_statement(
             f"{_TO_TUNE} No verdict on optimizers: with one study each, the luck of a search cannot be "
             "told from the merit of its optimizer. It takes replicates of 2 or more."
         )
+    if none_can_be_told(confirmed):
+        return f"{_TO_TUNE} None can win: a finalist of every optimizer diverged on a fresh seed."
     ground = f"tuned {budget.effort}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""

@@ -135,7 +135,8 @@ def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
 
 def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """A limit that not even one trial can keep."""
-    limit = spec.budget.limit_s
+    minutes = spec.budget.minutes
+    limit = spec.budget.max_seconds if minutes is None else 60 * minutes
     if limit is not None and limit / spec.steps < FASTEST_STEP_S:
         field = "minutes" if spec.budget.timed else "max_seconds"
         yield LintFinding(
