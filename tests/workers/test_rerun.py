@@ -95,3 +95,10 @@ def test_the_command_prints_what_it_found(
     assert json.loads(capsys.readouterr().out)["holds"] is True
     assert main([str(tmp_path / "none.json")]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_a_report_that_recommends_nothing_has_no_config_to_train_again(report: Report) -> None:
+    nothing = {"verdict": "nothing", "optimizer": None, "config": None, "value": None, "snippet": None}
+    changed = report.recommendation.model_copy(update=nothing)
+    with pytest.raises(InvalidReport, match="recommends nothing"):
+        rerun(report.model_copy(update={"recommendation": changed}))

@@ -147,7 +147,7 @@ def test_what_always_holds(table: Table) -> None:
     json.dumps(found.model_dump(mode="json"), allow_nan=False)
     if found.verdict == "nothing":
         assert all(None in row for row in table.values())
-        assert found.optimizer is found.config is found.value is found.snippet is None
+        assert (found.optimizer, found.config, found.value, found.snippet) == (None,) * 4
         assert found.equivalent == []
     else:
         assert abs(sum(row.probability_best or 0 for row in found.ranking) - 1) < 1e-9

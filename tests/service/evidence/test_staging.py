@@ -162,4 +162,6 @@ def test_a_recommendation_says_at_which_look_it_was_made_and_why_it_is_the_last(
     assert whole.stage.stopped == "all 4 fresh seeds were run"
     assert present(found.value).low is not None
     assert present(whole.value).low is not None
-    assert present(found.value).low < present(whole.value).low  # the first of three looks may spend less
+    assert present(present(found.value).low) < present(
+        present(whole.value).low
+    )  # the first of three looks may spend less
