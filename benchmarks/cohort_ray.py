@@ -23,7 +23,7 @@ import torch
 from benchmarks.cohort_runs import PROCESSES, Outcome, Training, configured, default_params, resolved
 from service.space import Value
 from service.spec import ResolvedSpec
-from workers.study import distributions
+from workers.sampler import distributions
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",

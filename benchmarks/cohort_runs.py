@@ -26,7 +26,8 @@ from service.trials import TrialPlan
 from workers import workload
 from workers.engine.optimizers import optimizer_class
 from workers.engine.schedule import factor
-from workers.study import distributions, next_round, to_config, to_params
+from workers.sampler import distributions, to_config, to_params
+from workers.study import next_round
 from workers.workload import Workload
 from workers.workload.data import order
 

@@ -35,7 +35,8 @@ from service.states import Phase
 from service.trials import Trial, TrialPlan
 from workers import pace
 from workers.engine.probe import costs
-from workers.study import distributions, next_round
+from workers.sampler import distributions
+from workers.study import next_round
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

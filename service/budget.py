@@ -18,6 +18,9 @@ MOST_TRIALS = 3000
 TRIALS = 48
 """Where neither trials nor minutes are asked for."""
 
+OVERRUN = 2
+"""Times its minutes that a job's search may take."""
+
 
 class Settled(BaseModel):
     """What `minutes` came to, settled once by a probe before the first round and kept with the spec.
@@ -72,7 +75,14 @@ class Budget(BaseModel):
         allow_inf_nan=False,
         description="confirm also stops once the probability that the pick is not the best is at most this",
     )
-    max_seconds: float | None = Field(default=None, gt=0, le=30 * 86400, allow_inf_nan=False)
+    max_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=30 * 86400,
+        allow_inf_nan=False,
+        description="from the first claim on: then trials of the search stop at their next evaluation, and "
+        "confirm runs with 3 fresh seeds",
+    )
     settled: Settled | None = Field(
         default=None, description="what minutes came to; written by the service, given to repeat a job"
     )
@@ -88,6 +98,15 @@ class Budget(BaseModel):
     def timed(self) -> bool:
         """Whether it is minutes that bound the search."""
         return self.minutes is not None
+
+    @property
+    def limit_s(self) -> float | None:
+        """Seconds from the job's first claim on after which trials of the search are stopped.
+
+        Minutes are kept by planning: only a search that takes OVERRUN times as long, as on a machine that
+        has become slow since it was probed, is stopped.
+        """
+        return self.max_seconds if self.minutes is None else OVERRUN * 60 * self.minutes
 
     @property
     def study_trials(self) -> int:

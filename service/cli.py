@@ -49,6 +49,10 @@ DEMO = {
 }
 
 
+NOTHING_TO_DEPLOY = 3
+"""The exit code where a job has succeeded and recommends nothing: no script is to go on with a config."""
+
+
 # -- a service on this machine -------------------------------------------------------------------------
 
 
@@ -112,7 +116,8 @@ def submit(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send a job."""
+    """Send a job. With --wait: exit code 0 with a config to deploy, 1 if the job did not succeed, 3 if it did
+    and there is nothing to deploy, as every finalist diverged."""
     body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
         _submit(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
@@ -274,6 +279,8 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
     from service import terminal_verdicts
 
     _show(found, as_json, terminal_verdicts.recommendation_panel(found))
+    if found.verdict == "nothing":
+        raise typer.Exit(NOTHING_TO_DEPLOY)
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")

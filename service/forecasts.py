@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.views import ConfirmForecast, SearchForecast
 
-VERSION = 1
+VERSION = 2
 """Raise it with every change to what a RoundForecast has or to how its figures are computed: one that an
 earlier version stored is then computed anew."""
 

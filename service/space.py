@@ -134,8 +134,10 @@ class Categorical(_Dimension):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len({repr(choice) for choice in self.choices}) < len(self.choices):
-            raise ValueError(f"choices {list(self.choices)} name a value twice")
+        spelt = [repr(choice) for choice in self.choices]
+        twice = next((text for i, text in enumerate(spelt) if text in spelt[:i]), None)
+        if twice is not None:
+            raise ValueError(f"choices {list(self.choices)} name {twice} twice")
         return self
 
     def contains(self, value: Value) -> bool:

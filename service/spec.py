@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from service.budget import Budget, Settled, check
 from service.catalog import datasets, models, optimizers, tasks
+from service.configs import each_once, room
 from service.errors import InvalidSpec, UnknownName
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.trials import Schedule, Training
@@ -208,10 +209,20 @@ class ResolvedSpec(_Common):
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
+    def study_trials_of(self, label: str) -> int:
+        """Search trials of a study of that label: as many as its budget has, or as its space has configs."""
+        chosen = self.optimizer(label)
+        asked = (self.budget.trials_of(label) or 0) // self.budget.replicates
+        return min(asked, room(chosen.searched, chosen.default))
+
+    def trials_of(self, label: str) -> int:
+        """Search trials of that label; 0 for minutes that are not settled."""
+        return self.budget.replicates * self.study_trials_of(label)
+
     @property
     def asked_trials(self) -> int:
-        """Search trials of all labels, as asked for or settled; 0 for minutes that are not settled."""
-        return sum(self.budget.trials_of(label) or 0 for label in self.labels)
+        """Search trials of all labels; 0 for minutes that are not settled."""
+        return sum(map(self.trials_of, self.labels))
 
     def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
         """The spec with what its minutes came to, and the most fresh seeds that there is time for."""
@@ -321,8 +332,9 @@ def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
         if not isinstance(allowed, Float | Int | Categorical):
             default[name] = space[name] = _legal(entry, name, allowed, f"{field}.space.{name}")
             continue
-        for end in _ends(allowed):
-            _legal(entry, name, end, f"{field}.space.{name}")
+        become = [_legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
+        if isinstance(allowed, Categorical):
+            each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
         if name in choice.default:
             default[name] = _legal(entry, name, choice.default[name], f"{field}.default.{name}")
         else:

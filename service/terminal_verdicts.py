@@ -17,7 +17,7 @@ from service.listings import (
     number_text,
     stacked,
 )
-from service.views import JobForecast, JobWarning, Recommendation
+from service.views import Finalist, JobForecast, JobWarning, Recommendation
 
 INTERVAL = 32
 """Characters of a value with its interval, at most: they are folded only if nothing else makes room."""
@@ -29,18 +29,39 @@ def recommendation_panel(found: Recommendation) -> RenderableType:
         f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
         f"{found.cost.seconds:.1f} s of training"
     )
-    value = f"{found.metric} {found.value.mean:.5g} {interval_text(found.value)}"
     optimizers = found.optimizer_verdict
     facts: list[tuple[str, str | Cell]] = [
         ("config", f"{found.verdict}: {found.statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
-        ("deploy", Cell(f"{found.optimizer} {config_text(found.config)}", "bold green")),
-        ("value", f"{value}, P(best) {found.probability_best:.2f}"),
+        *_deploy(found),
         ("cost", cost),
         *(("note", _of(warning)) for warning in found.warnings),
     ]
     tables = [_ranking(found), *([_optimizers(found)] if optimizers.differences else [])]
     return stacked(*tables, Facts(facts, title="Recommendation"))
+
+
+def _deploy(found: Recommendation) -> list[tuple[str, str | Cell]]:
+    """What to deploy, and its value."""
+    if found.config is None or found.value is None:
+        return [("deploy", Cell("nothing", "bold red"))]
+    value = f"{found.metric} {found.value.mean:.5g} {interval_text(found.value)}"
+    return [
+        ("deploy", Cell(f"{found.optimizer} {config_text(found.config)}", "bold green")),
+        ("value", f"{value}, P(best) {number_text(found.probability_best, '.2f')}"),
+    ]
+
+
+def _value(row: Finalist, seeds: int) -> str:
+    if row.value is None:
+        return f"diverged on {row.diverged_seeds} of {seeds} seeds"
+    return f"{row.value.mean:.4g} {interval_text(row.value)}"
+
+
+def _behind(row: Finalist) -> str:
+    if row.difference is None or row.difference.mean == 0:
+        return ""
+    return f"{row.difference.mean:.3g} {interval_text(row.difference)}"
 
 
 def _ranking(found: Recommendation) -> RenderableType:
@@ -60,12 +81,10 @@ def _ranking(found: Recommendation) -> RenderableType:
         [
             (
                 Cell(row.optimizer, "bold" if row.optimizer == found.optimizer else ""),
-                f"{row.value.mean:.4g} {interval_text(row.value)}",
-                ""
-                if row.difference.mean == 0
-                else f"{row.difference.mean:.3g} {interval_text(row.difference)}",
-                f"{row.probability_best:.2f}",
-                f"{row.default_value.mean:.4g}",
+                _value(row, found.seeds),
+                _behind(row),
+                number_text(row.probability_best, ".2f"),
+                "diverged" if row.default_value is None else f"{row.default_value.mean:.4g}",
                 str(row.trials),
                 f"{row.steps:,}",
                 f"{row.seconds:.1f}",
@@ -73,7 +92,7 @@ def _ranking(found: Recommendation) -> RenderableType:
             for row in found.ranking
         ],
         title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}; "
-        f"{found.value.seeds} fresh seeds, {found.value.level:.0%} simultaneous intervals",
+        f"{found.seeds} fresh seeds, {found.level:.0%} simultaneous intervals",
     )
 
 
@@ -96,8 +115,8 @@ def _optimizers(found: Recommendation) -> RenderableType:
     told += [
         (
             row.optimizer,
-            f"{row.mean:.3g} {interval_text(row)}",
-            "no" if row.optimizer in verdict.equivalent else "yes",
+            "diverged" if row.mean is None else f"{row.mean:.3g} {interval_text(row)}",
+            "" if row.mean is None else "no" if row.optimizer in verdict.equivalent else "yes",
             number_text(row.percent, ".1f"),
         )
         for row in verdict.differences
@@ -117,7 +136,7 @@ def _optimizers(found: Recommendation) -> RenderableType:
         headings,
         rows,
         title=f"Optimizers: how far behind the best, by the means over {verdict.replicates} studies of each; "
-        f"{found.metric}, {found.value.level:.0%} simultaneous intervals",
+        f"{found.metric}, {found.level:.0%} simultaneous intervals",
     )
 
 
@@ -137,10 +156,10 @@ def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
             (
                 one.job_id,
                 one.verdict,
-                one.optimizer,
-                f"{one.metric}={one.value.mean:.4g}",
+                one.optimizer or "",
+                "" if one.value is None else f"{one.metric}={one.value.mean:.4g}",
                 f"{one.dataset}/{one.model}",
-                config_text(one.config),
+                config_text(one.config or {}),
             )
             for one in found
         ],

@@ -82,13 +82,14 @@ class TrialResult(_Frozen):
     """What one training run gave.
 
     `value` is the task's metric at the last step: on the validation split in search, on the test split
-    in confirm; None unless the trial is complete. `metrics` holds every metric by split
+    in confirm; None unless the trial is complete. A search trial that time has stopped is `cancelled`, with
+    what it had by then. `metrics` holds every metric by split
     (`train`, `validation`, and in confirm `test`). `curves` maps "split.metric" to its points; all
     values are finite: a diverged trial's curves end before the loss did. `reference` (confirm only) is
     what a constant predictor fitted to the training split scores on the test split.
     """
 
-    state: Literal[TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED]
+    state: Literal[TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.CANCELLED]
     value: float | None
     metrics: dict[str, dict[str, float]]
     curves: dict[str, list[Point]]

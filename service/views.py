@@ -8,9 +8,33 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.activity import JobActivity
-from service.spec import Margin, ResolvedSpec
-from service.states import Direction, JobState, Origin, Phase, TrialState
+from service.recommendations import (
+    Cost,
+    Difference,
+    Finalist,
+    Interval,
+    JobWarning,
+    OptimizerDifference,
+    OptimizerVerdict,
+    Recommendation,
+    Stage,
+)
+from service.spec import ResolvedSpec
+from service.states import JobState, Origin, Phase, TrialState
 from service.trials import Point
+
+__all__ = [
+    "Cost",
+    "Difference",
+    "Finalist",
+    "Interval",
+    "JobWarning",
+    "OptimizerDifference",
+    "OptimizerVerdict",
+    "Recommendation",
+    "Stage",
+]
+"""The parts of a recommendation, which have a file of their own."""
 
 
 class _View(BaseModel):
@@ -141,151 +165,6 @@ class TrialView(_View):
     revision: int
 
 
-class Interval(_View):
-    """A mean with its interval at `level`; `low` and `high` are null where there are too few runs."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    level: float
-    seeds: int = Field(description="independent runs behind it")
-
-
-class Difference(_View):
-    """In the metric's units; positive is worse. `mean` is the difference to the arm with the best mean.
-
-    `low` and `high` bound how much worse its expected value is than that of the best finalist, whichever
-    that is: simultaneous over all finalists (Edwards and Hsu 1983). Negative where an arm that may not win (a
-    finalist of its optimizer diverged) has the better mean.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    percent: float | None = Field(
-        default=None, description="`mean` in percent of the best one's value; null where that is 0"
-    )
-    effect: float | None = Field(
-        default=None,
-        description="`mean` in standard deviations of the paired differences (Cohen's d_z); null without any",
-    )
-    worse_share: float | None = Field(
-        default=None, description="share of the fresh seeds on which it is worse; an equal value counts half"
-    )
-
-
-class Finalist(_View):
-    """One optimizer in the ranking: its best finalist, and what it cost to find."""
-
-    optimizer: str
-    config: dict[str, Any]
-    replicate: int | None = Field(description="the study that found the config; null for the default setting")
-    value: Interval = Field(description="on the test split, over the fresh seeds")
-    default_value: Interval
-    searched_value: float | None = Field(
-        description="the config's validation value in search, which is the luckier one"
-    )
-    confirmed_validation: float | None = Field(
-        description="the same config's mean validation value over the fresh seeds"
-    )
-    probability_best: float
-    difference: Difference
-    practically_equivalent: bool | None = Field(
-        default=None, description="shown to be within the margin of the best; null where no margin was set"
-    )
-    diverged: int = Field(description="confirm runs of this optimizer's finalists that diverged")
-    trials: int
-    steps: int
-    examples: int
-    seconds: float
-
-
-class OptimizerDifference(_View):
-    """Between the means over studies of an optimizer and of the best one; positive is worse.
-
-    The interval is for the difference to the best optimizer, whichever that is, simultaneous over all.
-    """
-
-    optimizer: str
-    mean: float
-    low: float | None
-    high: float | None
-    percent: float | None = None
-
-
-class OptimizerVerdict(_View):
-    """Of tuned optimizers at this budget: the unit is a study. Null with one replicate."""
-
-    verdict: Literal["winner", "tie"] | None
-    optimizer: str | None
-    equivalent: list[str]
-    differences: list[OptimizerDifference]
-    replicates: int
-    statement: str
-    probability_best: dict[str, float] | None = Field(
-        default=None, description="by label, that it is the best optimizer here when tuned with this budget"
-    )
-    practically_equivalent: list[str] | None = Field(
-        default=None,
-        description="optimizers shown to be within the margin of the best one; null without margin",
-    )
-
-
-class Stage(_View):
-    """How far confirm went. Every test and interval is made at the level that is this look's."""
-
-    seeds: int = Field(description="fresh seeds that every finalist was run with")
-    most: int = Field(description="budget.confirm_seeds")
-    looks: list[int] = Field(description="fresh seeds after each planned look at the results")
-    look: int = Field(description="which of them this is, from 1")
-    alpha: float = Field(description="what this look may spend of the family-wise 0.05 of the config verdict")
-    stopped: str = Field(description="why there are no more seeds")
-
-
-class Cost(_View):
-    trials: int
-    steps: int
-    examples: int
-    seconds: float
-
-
-class JobWarning(_View):
-    code: str
-    detail: str
-    optimizer: str | None = None
-
-
-class Recommendation(_View):
-    """The conclusion of a job: which config to deploy, how sure, against whom, at what cost."""
-
-    job_id: str
-    task: str
-    dataset: str
-    model: str
-    verdict: Literal["winner", "tie"]
-    optimizer: str
-    config: dict[str, Any]
-    question: Literal["config"] = "config"
-    statement: str = Field(description="the verdict in a sentence")
-    optimizer_verdict: OptimizerVerdict
-    metric: str
-    direction: Direction
-    value: Interval
-    probability_best: float
-    equivalent: list[str] = Field(description="optimizers that cannot be told from the best; all, in a tie")
-    ranking: list[Finalist]
-    cost: Cost
-    warnings: list[JobWarning]
-    snippet: str
-    margin: Margin | None = Field(default=None, description="as the spec set it")
-    practically_equivalent: list[str] | None = Field(
-        default=None,
-        description="optimizers whose best finalist is shown to be within the margin of the best finalist; "
-        "null where no margin was set",
-    )
-    stage: Stage | None = None
-
-
 class SearchForecast(_View):
     """Where one optimizer's search stands, and what its remaining trials may bring."""
 
@@ -308,9 +187,13 @@ class ConfirmForecast(_View):
     seeds: int = Field(description="fresh seeds that every finalist has been run with")
     most: int
     looks: list[int]
-    pick: str = Field(description="what would be recommended now")
-    verdict: Literal["winner", "tie"]
-    probability_best: dict[str, float] = Field(description="of being best now, by label")
+    pick: str | None = Field(
+        description="what would be recommended now; null if every finalist has diverged on a fresh seed"
+    )
+    verdict: Literal["winner", "tie", "nothing"]
+    probability_best: dict[str, float] = Field(
+        description="of being best now, by label; empty without a pick"
+    )
     stops: str | None = Field(description="why no more seeds are needed, where that is so")
     next_seeds: int | None = Field(description="fresh seeds that the next look adds; null after the last")
     next_seconds: float | None = Field(description="what they take, at the seconds a seed has taken so far")

@@ -22,7 +22,7 @@ ALLOWED = {
 HOMES = {
     "alembic": ("service/db/", "migrations/"),
     "sqlalchemy": ("service/db/", "migrations/", "service/reaper.py", "workers/lease.py", "workers/app.py"),
-    "optuna": ("workers/study.py", "service/dashboard.py", "service/export.py"),
+    "optuna": ("workers/sampler.py", "service/dashboard.py", "service/export.py"),
     "optuna_dashboard": ("service/dashboard.py",),
     "pynvml": ("workers/gpus.py",),
     "celery": ("workers/app.py", "workers/jobs.py", "service/dispatch.py"),

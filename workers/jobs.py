@@ -153,11 +153,12 @@ def run_cohort(context: Context, cohort_id: int) -> None:
     if claim is None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
+    results: list[TrialResult | None] | None
     with Lease(context.store, claim, settings) as lease:
         try:
-            results = _train(claim, lease, settings)
-        except Cancelled:
-            results = None
+            results = [None] * len(claim.plans) if lease.out_of_time else [*_train(claim, lease, settings)]
+        except Cancelled as stopped:
+            results = stopped.results if lease.out_of_time and lease.heard is Beat.GO_ON else None
         except Exception as error:
             log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
             with context.store.transaction() as tx:

@@ -39,13 +39,20 @@ class Lease(threading.Thread):
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         self._ended = threading.Event()
+        left = claim.seconds_left
+        self._ends_at = None if left is None else time.monotonic() + left
         self._moved_at = self._looked_at = self._kept_at = time.monotonic()
         self._kept_examples = 0
 
     # -- what the executor calls ---------------------------------------------------------------------
 
     def cancelled(self) -> bool:
-        return self.heard is not Beat.GO_ON
+        return self.heard is not Beat.GO_ON or self.out_of_time
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time for the job's search is over."""
+        return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from service.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from service.configs import room
 from service.errors import BudgetTooShort
 from service.evidence.pace import clock, search_seconds, seed_seconds, whole_trial_seconds
 from service.evidence.staging import looks
@@ -78,7 +79,10 @@ def settle(
         )
     most = _most_trials(spec, seeds) // budget.replicates
     settled = Settled(
-        trials={label: budget.replicates * min(count, most) for label, count in per_study.items()},
+        trials={
+            label: budget.replicates * min(count, most, _room(spec, label))
+            for label, count in per_study.items()
+        },
         step_ms={label: 1000 * seconds for label, seconds in step_seconds.items()},
         trial_seconds=dict(trial_seconds),
         search_seconds=each,
@@ -112,6 +116,12 @@ def _search_share(pruning: Pruning) -> float:
         left, at = left * (1 - pruning.worst), rung
     later += left * (1 - at)
     return 0.25 + 0.75 * later
+
+
+def _room(spec: ResolvedSpec, label: str) -> int:
+    """The trials that a study of the label can have, as each of its configs is trained once."""
+    chosen = spec.optimizer(label)
+    return room(chosen.searched, chosen.default)
 
 
 def _most_trials(spec: ResolvedSpec, seeds: int) -> int:
@@ -164,7 +174,7 @@ def _rest(
     rest = {}
     for label in spec.labels:
         a_trial = used[label] / done[label] if done[label] else usual[label] * replicates
-        rest[label] = min((each - used[label]) / a_trial, most - done[label])
+        rest[label] = min((each - used[label]) / a_trial, min(most, _room(spec, label)) - done[label])
     return rest
 
 

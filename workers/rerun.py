@@ -106,6 +106,11 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
 def _confirmed(report: Report) -> list[RecordedTrial]:
     """The confirm runs of what is recommended, by seed."""
     found = report.recommendation
+    if found.config is None:
+        raise InvalidReport(
+            "the report recommends nothing, as every finalist diverged: there is no config to train again",
+            field="recommendation.config",
+        )
     own = [
         trial
         for trial in report.trials
@@ -168,7 +173,7 @@ def _judged(
     unlike = [said for place in sorted(places) for said in report.environments[place].unlike(here)]
     return Rerun(
         job_id=report.job.id,
-        optimizer=report.recommendation.optimizer,
+        optimizer=trials[0].plan.label,
         executor=report.job.executor,
         metric=task.metric,
         statement=_statement(repeated, judged, interval, holds=holds),

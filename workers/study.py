@@ -1,7 +1,6 @@
 """What to try next: the configs of a round. A pure function of the spec and the recorded results.
 
-A study is rebuilt in memory from its recorded trials whenever a round is planned: Optuna keeps nothing,
-so there is nothing that could disagree with our rows.
+`workers.sampler` has what one study tries next.
 """
 
 from __future__ import annotations
@@ -13,27 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from service.catalog import tasks
 from service.evidence.finalists import finalists
 from service.evidence.staging import looks, settled
-from service.seeds import derive, trial_seeds
-from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
-from service.spec import ResolvedOptimizer, ResolvedSpec
-from service.states import Direction, Origin, Phase, TrialState
+from service.seeds import trial_seeds
+from service.spec import ResolvedSpec
+from service.states import Direction, Phase, TrialState
 from service.trials import Rung, Trial, TrialPlan
 from workers.cohorts import cut, ends, spread
+from workers.deadline import require_trials, was_stopped
 from workers.pace import has_time, more_trials
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-TPE_TRIALS = 256
-"""The most trials of a study that the sampler sees, as each of its asks looks at all of them."""
-
-TPE_BEST = 32
-"""So many of them are the study's best: more than the 25 that TPE takes for the good ones at most."""
+from workers.sampler import configs
 
 MAX_EVALUATIONS = 200
 MIN_TRIALS_TO_PRUNE = 4
@@ -63,26 +53,33 @@ def next_round(
     """The round after `trials`, all of which have ended; None once the job can be concluded.
 
     Search comes first, then confirm in the stages of `service.evidence.staging`, each a round, while the
-    outcome is open. Once it is `out_of_time`, the search ends after one round at least, and confirm has one
-    stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
+    outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
+    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
 
     Args:
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
         elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
+
+    Raises:
+        BudgetTooShort: time has stopped the search before there was anything to confirm.
     """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
         numbers, cut_short = _next_seeds(spec, trials, out_of_time, elapsed_s), False
         groups = _confirm(spec, trials, numbers)
     else:
-        left = _left(spec, trials, elapsed_s)
-        cut_short = bool(left) and out_of_time and bool(trials)
+        stopped = was_stopped(trials)
+        left = {} if stopped else _left(spec, trials, elapsed_s)
+        cut_short = stopped or (bool(left) and out_of_time and bool(trials))
         if left and not cut_short:
             groups = _search(spec, trials, left)
         else:
             first = looks(spec.budget.confirm_seeds)[0]
-            groups = _confirm(spec, trials, range(min(first, CUT_SHORT_SEEDS) if cut_short else first))
+            seeds = min(first, CUT_SHORT_SEEDS) if cut_short else first
+            if stopped:
+                require_trials(spec, trials, seeds=seeds, processes=max(1, workers))
+            groups = _confirm(spec, trials, range(seeds))
     processes = None if spec.agreement == "close" else max(1, workers)
     return Round(cut(groups, executor, processes), cut_short) if groups else None
 
@@ -101,11 +98,13 @@ def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) 
         counts = Counter(trial.plan.label for trial in trials)
         done = {label: counts[label] // budget.replicates for label in spec.labels}
         return {label: range(done[label], done[label] + count) for label, count in more.items()}
-    each = len(trials) // (len(spec.labels) * budget.replicates)
-    if each == budget.study_trials:
+    # Not by counting: a study whose space has few configs has fewer trials than the others.
+    each = 1 + max((trial.plan.number for trial in trials), default=-1)
+    most = {label: spec.study_trials_of(label) for label in spec.labels}
+    if each >= max(most.values()):
         return {}
     end = next(end for end in round_ends(budget.study_trials) if end > each)
-    return dict.fromkeys(spec.labels, range(each, end))
+    return {label: range(each, max(each, min(end, most[label]))) for label in spec.labels}
 
 
 def _next_seeds(
@@ -147,23 +146,6 @@ def round_ends(study_trials: int) -> list[int]:
     return [startup, *(startup + end for end in ends(rest, math.ceil(rest / most)))]
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """`space` as Optuna has it; a `log1m` dimension is searched as one minus the value, on a log scale."""
-    return {name: _distribution(dimension) for name, dimension in space.items()}
-
-
-def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
-    """What Optuna suggested, in our terms, with what is fixed."""
-    searched = chosen.searched
-    found = {name: _from_param(searched[name], value) for name, value in params.items()}
-    return {**chosen.default, **found}
-
-
-def to_params(space: Space, config: Config) -> dict[str, Value]:
-    """`config` as Optuna would have suggested it: the nearest point of the space."""
-    return {name: _to_param(dimension, config[name]) for name, dimension in space.items()}
-
-
 # -- search --------------------------------------------------------------------------------------------
 
 
@@ -186,7 +168,8 @@ def _search(
         for chosen in spec.optimizers:
             own = studies[chosen.label, replicate]
             rungs = _rungs(spec, own)
-            configs = _configs(spec, chosen, own, replicate, numbers[chosen.label])
+            startup = startup_trials((spec.budget.trials_of(chosen.label) or 0) // spec.budget.replicates)
+            asked = configs(spec, chosen, own, replicate, numbers[chosen.label], startup=startup)
             plans += [
                 TrialPlan(
                     **common,
@@ -200,97 +183,10 @@ def _search(
                     replicate=replicate,
                     number=number,
                 )
-                for number, (config, origin) in zip(numbers[chosen.label], configs, strict=True)
+                for number, (config, origin) in zip(numbers[chosen.label], asked, strict=True)
             ]
         groups.append(spread(plans))
     return groups
-
-
-def _configs(
-    spec: ResolvedSpec, chosen: ResolvedOptimizer, own: Sequence[Trial], replicate: int, numbers: range
-) -> list[tuple[Config, Origin]]:
-    """The study's next configs: the default first, then what the sampler asks for."""
-    task = tasks.task(spec.workload.task)
-    startup = startup_trials((spec.budget.trials_of(chosen.label) or 0) // spec.budget.replicates)
-    searched = chosen.searched
-    space = distributions(searched)
-    study = optuna.create_study(
-        direction=task.direction.value,
-        sampler=optuna.samplers.TPESampler(
-            seed=derive(spec.seed, "sampler", chosen.label, replicate, numbers.start),
-            n_startup_trials=startup,
-        ),
-    )
-    study.add_trials([_remembered(trial, searched, space, task) for trial in shown_to_sampler(own, task)])
-    origin = Origin.RANDOM if len(own) < startup else Origin.TPE
-    found: list[tuple[Config, Origin]] = []
-    for number in numbers:
-        if number == 0:
-            found.append((chosen.default, Origin.DEFAULT))
-        else:
-            found.append((to_config(chosen, ask(study, space)), origin))
-    return found
-
-
-def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
-    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, and
-    a sampler that finds all of them at once needs that only once."""
-    if any(known.single() for known in space.values()):
-        return study.ask(space).params  # without asking the sampler, which is not made for such
-    sampler, number = study.sampler, study.ask().number  # known to the sampler as under way from here on
-    trial = study.get_trials(deepcopy=False)[number]
-    together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
-    return {
-        name: together[name] if name in together else sampler.sample_independent(study, trial, name, known)
-        for name, known in space.items()
-    }
-
-
-def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]:
-    """The study's trials that the sampler sees, by number, as `own` are: all, or TPE_TRIALS of them.
-
-    These are the TPE_BEST that TPE ranks best, and of the others every so-manieth. TPE takes a tenth of what
-    it sees for the good ones, but never more than 25: of TPE_TRIALS it takes the same 25 as of all, and only
-    what the others are like is read off a sample.
-    """
-    if len(own) <= TPE_TRIALS:
-        return list(own)
-    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], task))
-    others = sorted(ranked[TPE_BEST:])
-    count = TPE_TRIALS - TPE_BEST
-    shown = {*ranked[:TPE_BEST], *(others[len(others) * i // count] for i in range(count))}
-    return [own[i] for i in sorted(shown)]
-
-
-def _rank(trial: Trial, task: tasks.TaskEntry) -> tuple[int, int, float]:
-    """What TPE ranks a trial by, the best first; those that it ranks alike are in the order of their numbers.
-
-    Pruned ones are behind all others, also diverged ones: by how far they came, and by their value there.
-    """
-    assert trial.result is not None
-    sign = _sign(task)
-    if trial.state is TrialState.PRUNED:
-        last = trial.result.curves[f"validation.{task.metric}"][-1]
-        return 1, -last.step, sign * last.value
-    return 0, 0, math.inf if trial.result.value is None else sign * trial.result.value
-
-
-def _remembered(
-    trial: Trial, space: Space, known: dict[str, BaseDistribution], task: tasks.TaskEntry
-) -> optuna.trial.FrozenTrial:
-    """A recorded trial as the sampler sees it: divergence is the worst there is, not a gap."""
-    assert trial.result is not None
-    params = to_params(space, trial.plan.config)
-    if trial.state is TrialState.PRUNED:
-        last = trial.result.curves[f"validation.{task.metric}"][-1]  # TPE looks at no other
-        return optuna.trial.create_trial(
-            state=optuna.trial.TrialState.PRUNED,
-            params=params,
-            distributions=known,
-            intermediate_values={last.step: last.value},
-        )
-    value = _sign(task) * math.inf if trial.result.value is None else trial.result.value
-    return optuna.trial.create_trial(value=value, params=params, distributions=known)
 
 
 def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
@@ -299,7 +195,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
     if not spec.pruning.worst:
         return ()
     points = evaluations(spec)
-    sign = _sign(task)
+    sign = 1 if task.direction is Direction.MINIMIZE else -1
     rungs = []
     for index in sorted({max(0, math.ceil(share * len(points)) - 1) for share in spec.pruning.rungs}):
         if index >= len(points) - 1:
@@ -360,34 +256,3 @@ def _common(spec: ResolvedSpec) -> dict[str, Any]:
     """What all plans of a job have in common."""
     points = evaluations(spec)
     return {"training": spec.training, "length": points[-1], "evaluations": points}
-
-
-def _sign(task: tasks.TaskEntry) -> int:
-    """1 where lower is better, else -1."""
-    return 1 if task.direction is Direction.MINIMIZE else -1
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    match dimension:
-        case Float(scale="log1m"):
-            return FloatDistribution(1 - dimension.high, 1 - dimension.low, log=True)
-        case Float():
-            return FloatDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
-        case Int():
-            return IntDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
-        case Categorical():
-            return CategoricalDistribution(dimension.choices)
-
-
-def _from_param(dimension: Dimension, value: Value) -> Value:
-    if isinstance(dimension, Float) and dimension.scale == "log1m":
-        return dimension.nearest(1 - float(value))
-    return value
-
-
-def _to_param(dimension: Dimension, value: Value) -> Value:
-    nearest = dimension.nearest(value)
-    if isinstance(dimension, Float) and dimension.scale == "log1m":
-        # Rounding may put 1 - value a hair outside of the range that was computed from its ends.
-        return min(max(1 - float(nearest), 1 - dimension.high), 1 - dimension.low)
-    return nearest

@@ -21,7 +21,7 @@ from service.db.trials import Trials
 from service.environment import Environment
 from service.ids import new_uid
 from service.spec import ResolvedSpec
-from service.states import CohortState, JobState, TrialState
+from service.states import CohortState, JobState, Phase, TrialState
 from service.trials import Point, TrialPlan, TrialResult
 
 
@@ -38,6 +38,8 @@ class Claim:
     queue: str
     plans: list[TrialPlan]
     checkpoint: str | None
+    seconds_left: float | None = None
+    """Until the job's time for its search is over; None if it has no limit, and in confirm."""
 
 
 ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
@@ -103,16 +105,19 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id)
             .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
+        spec, plans = ResolvedSpec.model_validate(found.spec), Trials(self.connection).plans(cohort_id)
+        limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
             job_id=job_id,
             owner=owner,
             attempt=claimed.attempt,
-            spec=ResolvedSpec.model_validate(found.spec),
+            spec=spec,
             executor=found.executor,
             queue=found.queue,
-            plans=Trials(self.connection).plans(cohort_id),
+            plans=plans,
             checkpoint=claimed.checkpoint,
+            seconds_left=None if limit_s is None else limit_s - self.jobs.running_s(job_id),
         )
 
     def beat(
@@ -158,32 +163,42 @@ class Cohorts:
         return Beat.GIVE_BACK if stopping else Beat.GO_ON
 
     def finish(
-        self, claim: Claim, results: Sequence[TrialResult], environment: Environment | None = None
+        self, claim: Claim, results: Sequence[TrialResult | None], environment: Environment | None = None
     ) -> bool:
         """Keeps the results, all or none, and what they were computed with; False where the cohort is not
-        ours any more."""
+        ours any more.
+
+        A trial without a result, or a cancelled one, says that the time for the search is over: what still
+        waits of it ends, too.
+        """
         made = None if environment is None else environment.model_dump(mode="json")
         if not self._end(claim, state=CohortState.DONE, progress=None, environment=made):
             return False
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
         revision = self.jobs.bump(claim.job_id, rung_at=now())
-        self.connection.execute(
-            trial.update()
-            .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
-            .values(revision=revision, finished_at=now()),
-            [
-                {
-                    "at": position,
-                    "state": result.state,
-                    "result": result,
-                    "value": result.value,
-                    "steps": result.steps,
-                    "examples": result.examples,
-                    "seconds": result.seconds,
-                }
-                for position, result in enumerate(results)
-            ],
-        )
+        kept = [
+            {
+                "at": position,
+                "state": result.state,
+                "result": result,
+                "value": result.value,
+                "steps": result.steps,
+                "examples": result.examples,
+                "seconds": result.seconds,
+            }
+            for position, result in enumerate(results)
+            if result is not None
+        ]
+        if kept:
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
+                .values(revision=revision, finished_at=now()),
+                kept,
+            )
+        if any(result is None or result.state is TrialState.CANCELLED for result in results):
+            self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
+            self.jobs.drop_queued(claim.job_id)
         # A cancel that came while the last cohort ended has nobody else to carry it out.
         self.jobs.end_if_cancelled(claim.job_id)
         return True

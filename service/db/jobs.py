@@ -120,9 +120,7 @@ class Jobs:
         Returns None where that is so, and the job's state where it has ended already.
         """
         self.lock(job_id)
-        state = JobState(
-            self.connection.execute(sa.select(job.c.state).where(job.c.id == job_id)).scalar_one()
-        )
+        state = JobState(self.connection.scalars(sa.select(job.c.state).where(job.c.id == job_id)).one())
         if state.ended:
             return state
         self._set(job_id, cancel_requested=True)
@@ -253,9 +251,8 @@ class Jobs:
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
-        """Writes the conclusion, whether time forced it, and that its report is to be made; False where
-        another planner was first."""
-        recommended = planned.spec.optimizer(recommendation.optimizer).name
+        """Writes the conclusion, and that its report is to be made; False where another planner was first."""
+        recommended = recommendation.optimizer and planned.spec.optimizer(recommendation.optimizer).name
         revision = self._advance(
             planned,
             state=JobState.SUCCEEDED,

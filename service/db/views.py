@@ -104,6 +104,7 @@ class Views:
                 trial.c.label,
                 sa.func.count().label("total"),
                 sa.func.count(sa.case((state.in_(_DONE), 1))).label("done"),
+                sa.func.count(sa.case((state == TrialState.CANCELLED, 1))).label("cancelled"),
                 sa.func.count(sa.case((state == TrialState.PRUNED, 1))).label("pruned"),
                 sa.func.count(sa.case((state == TrialState.DIVERGED, 1))).label("diverged"),
                 sa.func.sum(trial.c.steps).label("steps"),
@@ -200,10 +201,13 @@ class Views:
         before: int | None,
         limit: int,
     ) -> Page[Recommendation]:
-        """What has been recommended, newest first; `optimizer` is a catalog name."""
+        """What has been recommended, newest first; `optimizer` is a catalog name.
+
+        Jobs that recommend nothing are not among them.
+        """
         query = (
             sa.select(job.c.id, job.c.recommendation)
-            .where(job.c.state == JobState.SUCCEEDED)
+            .where(job.c.state == JobState.SUCCEEDED, job.c.recommended.is_not(None))
             .order_by(job.c.id.desc())
             .limit(limit + 1)
         )
@@ -254,11 +258,10 @@ def _job_view(
     direction = tasks.task(row.task).direction
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
-    planned = sum(found.total for found in ledger.values())
-    asked = {
-        label: max(found.total if (found := ledger.get(label)) else 0, spec.budget.trials_of(label) or 0)
-        for label in spec.labels
-    }
+    # What time has stopped will not be run; of a job that was cancelled, the total tells what was left.
+    stopped = {label: found.cancelled if row.cut_short else 0 for label, found in ledger.items()}
+    planned = {label: found.total - stopped[label] for label, found in ledger.items()}
+    asked = {label: max(planned.get(label, 0), spec.trials_of(label)) for label in spec.labels}
     return JobView(
         id=row.uid,
         name=row.name,
@@ -270,13 +273,15 @@ def _job_view(
         probe=row.probe,
         progress=Progress(
             trials_done=sum(found.done for found in ledger.values()),
-            trials_total=sum(asked.values()) if searching else planned,
+            trials_total=sum((asked if searching else planned).values()),
             cohorts_running=cohorts_running,
             examples=examples_running + sum(found.examples for found in ledger.values()),
             confirm=_confirm_progress(spec, fresh) if fresh else None,
         ),
         ledger=[
-            _ledger_entry(label, ledger.get(label), asked[label] if searching else None, direction)
+            _ledger_entry(
+                label, ledger.get(label), (asked if searching else planned).get(label, 0), direction
+            )
             for label in spec.labels
         ],
         activity=activity,
@@ -299,12 +304,12 @@ def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, bool]) -> ConfirmProg
     )
 
 
-def _ledger_entry(label: str, row: Row | None, asked: int | None, direction: Direction) -> LedgerEntry:
+def _ledger_entry(label: str, row: Row | None, asked: int, direction: Direction) -> LedgerEntry:
     if row is None:
         return LedgerEntry(
             optimizer=label,
             trials=0,
-            trials_total=asked or 0,
+            trials_total=asked,
             pruned=0,
             diverged=0,
             steps=0,
@@ -315,7 +320,7 @@ def _ledger_entry(label: str, row: Row | None, asked: int | None, direction: Dir
     return LedgerEntry(
         optimizer=label,
         trials=row.done,
-        trials_total=row.total if asked is None else asked,
+        trials_total=asked,
         pruned=row.pruned,
         diverged=row.diverged,
         steps=row.steps,

@@ -21,6 +21,10 @@ class Confirmed:
     `values` has the task's metric on the test split, and what a constant predictor scores there where a run
     diverged; `validation` has it on the validation split, and no row where a run of the arm diverged;
     `diverged` counts each arm's diverged runs. `sign` is 1 where lower is better, else -1.
+
+    The verdicts count a diverged run as what stands in for it, so that an arm cannot gain by diverging. It is
+    no value that a run had, and nothing is shown of it, unless `shows_stand_ins`, as version 0.1 did: by that
+    its reports are verified.
     """
 
     arms: tuple[Finalist, ...]
@@ -29,6 +33,7 @@ class Confirmed:
     validation: tuple[tuple[float, ...] | None, ...]
     diverged: tuple[int, ...]
     sign: float
+    shows_stand_ins: bool = False
 
     @cached_property
     def losses(self) -> tuple[tuple[float, ...], ...]:
@@ -55,17 +60,32 @@ class Confirmed:
     @cached_property
     def finite(self) -> tuple[int, ...]:
         """The arms that can be deployed: those with no diverged run; all, where each has one."""
-        clean = tuple(i for i, count in enumerate(self.diverged) if not count)
-        return clean or tuple(range(len(self.arms)))
+        return self.clean or tuple(range(len(self.arms)))
+
+    @cached_property
+    def clean(self) -> tuple[int, ...]:
+        """The arms with no diverged run."""
+        return tuple(i for i, count in enumerate(self.diverged) if not count)
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether there is nothing to recommend: each arm has a diverged run."""
+        return not self.clean and not self.shows_stand_ins
+
+    def shown(self, arm: int) -> bool:
+        """Whether the arm's mean is one of values that its runs had."""
+        return self.shows_stand_ins or not self.diverged[arm]
 
     def of(self, label: str) -> list[int]:
         """The label's arms."""
         return [i for i, arm in enumerate(self.arms) if arm.label == label]
 
     def best(self, label: str) -> int:
-        """The label's arm with the best mean, among those that can be deployed if any can."""
+        """The label's arm with the best mean, among those that can be deployed if any can; else the one that
+        diverged least often."""
         own = self.of(label)
-        return min([i for i in own if i in self.finite] or own, key=lambda i: self.means[i])
+        least = {i: 0 if self.shows_stand_ins else self.diverged[i] for i in own}
+        return min([i for i in own if i in self.finite] or own, key=lambda i: (least[i], self.means[i]))
 
     def default(self, label: str) -> int:
         return next(i for i in self.of(label) if self.arms[i].is_default)
@@ -75,7 +95,9 @@ class Confirmed:
         return next(i for i in self.of(label) if replicate in self.arms[i].replicates)
 
 
-def read_confirmed(spec: ResolvedSpec, trials: Sequence[Trial]) -> Confirmed:
+def read_confirmed(
+    spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False
+) -> Confirmed:
     """The table of the confirm runs among `trials`; finalists come from the search trials among them.
 
     Raises:
@@ -101,6 +123,7 @@ def read_confirmed(spec: ResolvedSpec, trials: Sequence[Trial]) -> Confirmed:
         validation=tuple(_validation(row, task.metric) for row in rows),
         diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
         sign=1.0 if task.direction is Direction.MINIMIZE else -1.0,
+        shows_stand_ins=shows_stand_ins,
     )
 
 

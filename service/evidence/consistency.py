@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from service.catalog import tasks
+from service.configs import room
 from service.evidence.finalists import finalist_key, finalists
 from service.seeds import trial_seeds
 from service.space import Categorical, Float, Int
@@ -31,7 +32,11 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
             if trial.plan.label not in spec.labels
         ),
         *(f"{named(trial.plan)}: {said}" for trial in known for said in _plan(spec, trial.plan)),
-        *(f"{named(trial.plan)}: {said}" for trial in known for said in _result(spec, trial)),
+        *(
+            f"{named(trial.plan)}: {said}"
+            for trial in known
+            for said in _result(spec, trial, cut_short=cut_short)
+        ),
         *_search(spec, known, cut_short=cut_short),
         *_confirm(spec, known),
     ]
@@ -76,9 +81,12 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
 # -- results -------------------------------------------------------------------------------------------
 
 
-def _result(spec: ResolvedSpec, trial: Trial) -> Iterator[str]:
+def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[str]:
     plan, result = trial.plan, trial.result
-    if result is None:
+    by_time = cut_short and plan.phase is Phase.SEARCH and trial.state is TrialState.CANCELLED
+    if result is None and by_time:
+        return
+    if result is None or (trial.state is TrialState.CANCELLED and not by_time):
         yield f"it has no result ({trial.state})"
         return
     if result.state is not trial.state:
@@ -165,8 +173,10 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
         # Equal seconds are other numbers of trials for each, and time that ran out ends all at one round.
         asked = ran[label] if spec.budget.timed else max(ran.values()) if cut_short else most
         whose = f"study {replicate} of {label}"
-        if missing := sorted(set(range(asked)) - set(counts)):
-            yield f"{whose}: of {asked} search trials {_numbers(missing)} missing"
+        chosen = spec.optimizer(label)
+        least = min(asked, room(chosen.searched, chosen.default))  # earlier versions trained a config twice
+        if missing := sorted(set(range(least)) - set(counts)):
+            yield f"{whose}: of {least} search trials {_numbers(missing)} missing"
         if over := sorted(number for number, count in counts.items() if count > 1 or number >= asked):
             yield f"{whose}: search trials {_numbers(over)} more than its budget gives it"
         first = next((trial for trial in study if trial.plan.number == 0), None)

@@ -28,11 +28,15 @@ BAND = 0.025
 """Beyond each end of a band around a mean curve."""
 
 
-def config_intervals(report: Report, look: dict[str, Style]) -> Figure:
+def config_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
     found = report.recommendation
-    rows = [
-        (row.optimizer, row.difference.mean, row.difference.low, row.difference.high) for row in found.ranking
+    rows: list[Bounded] = [
+        (row.optimizer, row.difference.mean, row.difference.low, row.difference.high)
+        for row in found.ranking
+        if row.difference is not None
     ]
+    if not rows:
+        return None
     return _intervals(
         "config-intervals",
         rows,
@@ -41,7 +45,8 @@ def config_intervals(report: Report, look: dict[str, Style]) -> Figure:
         xlabel=f"{found.metric} behind the best config (right is worse)",
         caption="How much worse each optimizer's best config is than the best one of all, whichever that is: "
         f"the mark is the mean difference to the one that did best here, the bar a simultaneous "
-        f"{found.value.level:.0%} interval. Where a bar reaches zero, that config may be the best itself.",
+        f"{found.level:.0%} interval. Where a bar reaches zero, that config may be the best itself."
+        + _left_out(report, [row[0] for row in rows]),
         what="Differences between each optimizer's best config and the best config of all",
     )
 
@@ -50,8 +55,10 @@ def study_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
     found = report.recommendation.optimizer_verdict
     if not found.differences:
         return None
-    rows: list[Bounded] = [(row.optimizer, row.mean, row.low, row.high) for row in found.differences]
-    others = {row[0] for row in rows}
+    rows: list[Bounded] = [
+        (row.optimizer, row.mean, row.low, row.high) for row in found.differences if row.mean is not None
+    ]
+    others = {row.optimizer for row in found.differences}
     best = next((label for label in report.spec.labels if label not in others), None)
     if best is not None:
         rows.insert(0, (best, 0.0, 0.0, 0.0))
@@ -62,9 +69,16 @@ def study_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
         title="Optimizers: how far behind the best, by study",
         xlabel=f"{report.recommendation.metric} behind the best optimizer (right is worse)",
         caption=f"The same for optimizers: means over {found.replicates} independent studies of each, whose "
-        "bars count the luck of the search as well as that of the seeds. So they are wider.",
+        "bars count the luck of the search as well as that of the seeds. So they are wider."
+        + _left_out(report, [row[0] for row in rows]),
         what="Differences between the study means of each optimizer and of the best one",
     )
+
+
+def _left_out(report: Report, shown: Sequence[str]) -> str:
+    """Who is not in a figure, as a run of theirs diverged."""
+    others = [label for label in report.spec.labels if label not in shown]
+    return f" Not shown, as runs diverged: {', '.join(others)}." if others else ""
 
 
 def _intervals(
@@ -109,11 +123,14 @@ def _intervals(
     )
 
 
-def seed_values(report: Report, look: dict[str, Style]) -> Figure:
+def seed_values(report: Report, look: dict[str, Style]) -> Figure | None:
     """The paired raw results: every fresh seed of each optimizer's best config."""
     found = report.recommendation
     confirmed = read_confirmed(report.spec, report.trials)
-    rows = [(row.optimizer, confirmed.values[confirmed.best(row.optimizer)]) for row in found.ranking]
+    best = {row.optimizer: confirmed.best(row.optimizer) for row in found.ranking}
+    rows = [(label, confirmed.values[arm]) for label, arm in best.items() if confirmed.shown(arm)]
+    if not rows:
+        return None
 
     def draw(axes: Axes) -> None:
         for column in zip(*(values for _, values in rows), strict=True):
@@ -136,7 +153,8 @@ def seed_values(report: Report, look: dict[str, Style]) -> Figure:
         draw,
         title="The runs behind it",
         caption="One mark a fresh seed, for each optimizer's best config; the tick is the mean. A gray line "
-        "joins the runs of one seed: they start and see the data alike, so they are compared pair by pair.",
+        "joins the runs of one seed: they start and see the data alike, so they are compared pair by pair."
+        + _left_out(report, [label for label, _ in rows]),
         alt=f"Test {found.metric} on each of {len(rows[0][1])} fresh seeds: {told}.",
         height=0.75 + ROW * len(rows),
     )
@@ -147,8 +165,9 @@ def curves(report: Report, look: dict[str, Style]) -> Figure | None:
     task = tasks.task(report.spec.workload.task)
     lines = {}
     for label, runs in _best_runs(report).items():
-        points = [run.curves.get(f"validation.{task.metric}", []) for run in runs if run.value is not None]
-        if not points or len({len(curve) for curve in points}) > 1:
+        points = [run.curves.get(f"validation.{task.metric}", []) for run in runs]
+        diverged = any(run.value is None for run in runs)  # a mean over the others would flatter it
+        if diverged or not points or not points[0] or len({len(curve) for curve in points}) > 1:
             continue
         lines[label] = [
             (at[0].examples, mean_estimate([point.value for point in at])) for at in zip(*points, strict=True)
@@ -186,7 +205,8 @@ def curves(report: Report, look: dict[str, Style]) -> Figure | None:
         draw,
         title="How the finalists learn",
         caption=f"Mean validation {task.metric} of each optimizer's best config over the fresh seeds, with a "
-        "95 % band for the mean at each point. The last point counts; nobody picks an epoch.",
+        "95 % band for the mean at each point. The last point counts; nobody picks an epoch."
+        + _left_out(report, list(lines)),
         alt=f"Validation curves of each optimizer's best config: {told}.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,13 +61,33 @@ def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
     ]
 
 
+def judged(spec: ResolvedSpec, trials: Iterable[Trial]) -> list[Trial]:
+    """The search trials that ended, and count: all of them, unless time stopped some.
+
+    Then a study's trials count up to the first number that was stopped in its replicate, whichever study's
+    that was: of each replicate all optimizers have as many, as if it had ended there. Minutes buy equal
+    seconds and not equal numbers: with them, all that ended count.
+    """
+    found = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
+    ends: dict[int | None, int] = {}
+    for trial in found:
+        if trial.state is TrialState.CANCELLED and not spec.budget.timed:
+            replicate, number = trial.plan.replicate, trial.plan.number
+            ends[replicate] = min(number, ends.get(replicate, number))
+    return [
+        trial
+        for trial in found
+        if trial.state.has_result and trial.plan.number < ends.get(trial.plan.replicate, math.inf)
+    ]
+
+
 def study_bests(spec: ResolvedSpec, trials: Iterable[Trial]) -> Mapping[tuple[str, int], Trial]:
     """The best complete search trial of each study (label, replicate) that has one."""
     sign = 1.0 if tasks.task(spec.workload.task).direction is Direction.MINIMIZE else -1.0
     best: dict[tuple[str, int], tuple[tuple[float, int], Trial]] = {}
-    for trial in trials:
+    for trial in judged(spec, trials):
         plan, result = trial.plan, trial.result
-        if plan.phase is not Phase.SEARCH or trial.state is not TrialState.COMPLETE:
+        if trial.state is not TrialState.COMPLETE:
             continue
         if plan.replicate is None or result is None or result.value is None:
             continue

@@ -98,10 +98,10 @@ def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchFo
     own = [
         trial
         for trial in trials
-        if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.result is not None
+        if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.state.has_result
     ]
     losses = sorted(sign * t.result.value for t in own if t.result is not None and t.result.value is not None)
-    left = max(0, (spec.budget.trials_of(label) or 0) - len(own))
+    left = max(0, spec.trials_of(label) - len(own))
     return SearchForecast(
         optimizer=label,
         trials=len(own),
@@ -143,6 +143,22 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
 def _confirm(spec: ResolvedSpec, confirmed: Confirmed, risk: float | None) -> ConfirmForecast:
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
+    if confirmed.has_nothing:
+        return ConfirmForecast(
+            seeds=look.seeds,
+            most=look.planned[-1],
+            looks=list(look.planned),
+            pick=None,
+            verdict="nothing",
+            probability_best={},
+            stops=settled_at(confirmed, look, margin=spec.margin, risk=risk, seed=spec.seed),
+            next_seeds=None,
+            next_seconds=None,
+            winner_next=None,
+            winner_end=None,
+            pick_changes=None,
+            expected_probability_best=None,
+        )
     pick = confirmed.arms[verdict.pick].label
     further = look.further[0] - look.seeds if look.further else None
     chances = winner_chances(confirmed, _coming_levels(look), spec.margin, seed=spec.seed)
@@ -186,6 +202,11 @@ def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) 
 
 
 def _statement(found: ConfirmForecast) -> str:
+    if found.pick is None:
+        return (
+            f"Confirming: after {found.seeds} of at most {found.most} fresh seeds every finalist has "
+            "diverged on one: there will be nothing to recommend."
+        )
     said = [
         f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, {found.pick} would be "
         f"recommended; it is the best with a probability of {found.probability_best[found.pick]:.2f}."

@@ -108,5 +108,5 @@ def seconds_left(
     for label in spec.labels:
         own = used.get((label, Phase.SEARCH), Used(0, 0.0))
         usual = own.seconds / own.results if own.results else whole[label]
-        left += usual * max(0, (budget.trials_of(label) or 0) - own.results)
+        left += usual * max(0, spec.trials_of(label) - own.results)
     return left * ratio

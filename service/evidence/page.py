@@ -76,6 +76,8 @@ def _figures(report: Report) -> dict[str, Figure]:
 def _headline(report: Report) -> str:
     found = report.recommendation
     pick, best = found.optimizer, found.ranking[0].optimizer
+    if pick is None:
+        return "Nothing to deploy: no config trained on every fresh seed."
     if found.verdict == "winner":
         return f"Use {pick} with the config below: it is the clear winner."
     if len(report.spec.labels) == 1:
@@ -93,9 +95,9 @@ def _headline(report: Report) -> str:
 def _surely(report: Report) -> str:
     """How probable it is that the pick is the best, and that what did best is, where that is another."""
     found = report.recommendation
-    if len(report.spec.labels) == 1:
+    if len(report.spec.labels) == 1 or found.optimizer is None:
         return ""
-    rows = {row.optimizer: row.probability_best for row in found.ranking}
+    rows = {row.optimizer: row.probability_best or 0.0 for row in found.ranking}
     asked = dict.fromkeys((found.ranking[0].optimizer, found.optimizer))
     told = _listed([f"{label} {_percent(rows[label])}" for label in asked])
     return f"Probability of having the best expected {found.metric} of all finalists here: {told}."

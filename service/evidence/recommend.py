@@ -8,11 +8,13 @@ from typing import Any
 
 from service.catalog import optimizers, tasks
 from service.evidence.confirmed import Confirmed, read_confirmed
+from service.evidence.divergence import nothing_statement
+from service.evidence.exhausted import exhausted
 from service.evidence.intervals import Bounds
 from service.evidence.probability import config_probabilities, study_probabilities
 from service.evidence.snippet import snippet
 from service.evidence.staging import Look, look_of, settled_at
-from service.evidence.statements import config_statement, study_statement
+from service.evidence.statements import config_statement, none_can_be_told, study_statement
 from service.evidence.stats import ALPHA, mean, mean_estimate, paired_difference
 from service.evidence.verdicts import (
     ConfigGaps,
@@ -39,7 +41,12 @@ from service.views import (
 
 
 def recommend(
-    job_id: str, spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool = False
+    job_id: str,
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    *,
+    cut_short: bool = False,
+    shows_stand_ins: bool = False,
 ) -> Recommendation:
     """What to use, how sure that is, and what it cost: `service.evidence.verdicts` has the statistics.
 
@@ -50,41 +57,50 @@ def recommend(
     the best one (`service.evidence.intervals`), at 95 %: they hold for the ones shown, which the data chose.
     All is said at the level of the look that the number of fresh seeds is (`service.evidence.staging`).
 
+    Only a config that trained on every fresh seed is recommended. Where there is none the verdict is
+    `nothing`, and the statement says why and what to change (`service.evidence.divergence`).
+
     Args:
         trials: those of both phases, in any order.
         cut_short: `max_seconds` ended the search.
+        shows_stand_ins: as version 0.1 concluded, which showed what stands in for diverged runs.
 
     Raises:
         ValueError: there is no fresh seed on which every finalist was confirmed.
     """
     task = tasks.task(spec.workload.task)
-    confirmed = read_confirmed(spec, trials)
+    confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(confirmed, alpha=look.config_level, margin=spec.margin)
-    pick = confirmed.arms[verdict.pick]
+    pick = None if confirmed.has_nothing else confirmed.arms[verdict.pick]
     ranking = _ranking(spec, trials, confirmed, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
         task=task.name,
         dataset=spec.workload.dataset.name,
         model=spec.workload.model.name,
-        verdict=verdict.verdict,
-        optimizer=pick.label,
-        config=shown(pick.optimizer, pick.config),
-        statement=config_statement(spec, confirmed, verdict, gaps, look),
-        optimizer_verdict=_optimizer_verdict(spec, confirmed, look),
+        verdict="nothing" if pick is None else verdict.verdict,
+        optimizer=None if pick is None else pick.label,
+        config=None if pick is None else shown(pick.optimizer, pick.config),
+        statement=nothing_statement(spec, trials, confirmed, look)
+        if pick is None
+        else config_statement(spec, confirmed, verdict, gaps, look),
+        optimizer_verdict=_optimizer_verdict(spec, trials, confirmed, look),
         metric=task.metric,
         direction=task.direction,
-        value=_interval(confirmed, verdict.pick, look),
-        probability_best=next(row.probability_best for row in ranking if row.optimizer == pick.label),
-        equivalent=list(verdict.equivalent),
+        value=None if pick is None else _interval(confirmed, verdict.pick, look),
+        probability_best=next(
+            (row.probability_best for row in ranking if pick is not None and row.optimizer == pick.label),
+            None,
+        ),
+        equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
         cost=_cost(trials),
         warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short, level=look.config_level(ALPHA)),
-        snippet=snippet(spec, pick.label, pick.config),
+        snippet=None if pick is None else snippet(spec, pick.label, pick.config),
         margin=spec.margin,
-        practically_equivalent=None if spec.margin is None else list(gaps.within),
+        practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
         stage=Stage(
             seeds=look.seeds,
             most=spec.budget.confirm_seeds,
@@ -119,11 +135,13 @@ def _ranking(
     gaps: ConfigGaps,
     look: Look,
 ) -> list[Finalist]:
-    """One entry a label, by its best arm's mean; differences are to the arm `best`."""
+    """One entry a label, by its best arm's mean; differences are to the arm `best`. Labels with nothing to
+    deploy come last."""
     probability = config_probabilities(confirmed, seed=spec.seed)
+    told = not confirmed.shows_stand_ins
     ranking = []
-    for label in ranked(confirmed):
-        arm = confirmed.best(label)
+    for label in sorted(ranked(confirmed), key=lambda label: not confirmed.shown(confirmed.best(label))):
+        arm, default = confirmed.best(label), confirmed.default(label)
         finalist, validation = confirmed.arms[arm], confirmed.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
         ranking.append(
@@ -132,12 +150,16 @@ def _ranking(
                 config=shown(finalist.optimizer, finalist.config),
                 replicate=finalist.replicate,
                 value=_interval(confirmed, arm, look),
-                default_value=_interval(confirmed, confirmed.default(label), look),
+                default_value=_interval(confirmed, default, look),
+                diverged_seeds=confirmed.diverged[arm] if told else None,
+                default_diverged_seeds=confirmed.diverged[default] if told else None,
                 searched_value=finalist.searched_value,
                 confirmed_validation=None if validation is None else mean(validation),
-                probability_best=probability[label],
+                probability_best=None if confirmed.has_nothing else probability[label],
                 difference=_difference(confirmed, arm, best, gaps.bounds[arm]),
-                practically_equivalent=None if spec.margin is None else label in gaps.within,
+                practically_equivalent=None
+                if spec.margin is None
+                else label in gaps.within and not confirmed.has_nothing,
                 diverged=sum(confirmed.diverged[i] for i in confirmed.of(label)),
                 trials=cost.trials,
                 steps=cost.steps,
@@ -148,13 +170,19 @@ def _ranking(
     return ranking
 
 
-def _interval(confirmed: Confirmed, arm: int, look: Look) -> Interval:
+def _interval(confirmed: Confirmed, arm: int, look: Look) -> Interval | None:
+    """None of an arm with a diverged run."""
+    if not confirmed.shown(arm):
+        return None
     found = mean_estimate(confirmed.values[arm])
     low, high = found.bounds(look.config_level(ALPHA / (2 * len(confirmed.arms))))
     return Interval(mean=found.mean, low=low, high=high, level=1 - ALPHA, seeds=len(confirmed.seeds))
 
 
-def _difference(confirmed: Confirmed, arm: int, best: int, gap: Bounds) -> Difference:
+def _difference(confirmed: Confirmed, arm: int, best: int, gap: Bounds) -> Difference | None:
+    """None of an arm with a diverged run."""
+    if not confirmed.shown(arm):
+        return None
     ours, theirs = confirmed.losses[arm], confirmed.losses[best]
     found = paired_difference(ours, theirs)
     spread = found.error * math.sqrt(len(ours))
@@ -174,15 +202,18 @@ def _percent(difference: float, of: float) -> float | None:
     return percent if math.isfinite(percent) else None
 
 
-def _optimizer_verdict(spec: ResolvedSpec, confirmed: Confirmed, look: Look) -> OptimizerVerdict:
+def _optimizer_verdict(
+    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look
+) -> OptimizerVerdict:
     replicates = spec.budget.replicates
     found = study_verdict(
         confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
     )
-    statement = study_statement(spec, confirmed, found, look)
-    if found is None:
+    statement = study_statement(spec, confirmed, found, look, exhausted(spec, trials))
+    none_can_win = found is not None and none_can_be_told(confirmed)
+    if found is None or none_can_win:
         return OptimizerVerdict(
-            verdict=None,
+            verdict="nothing" if none_can_win else None,
             optimizer=None,
             equivalent=[],
             differences=[],
@@ -196,7 +227,9 @@ def _optimizer_verdict(spec: ResolvedSpec, confirmed: Confirmed, look: Look) -> 
         optimizer=found.best if found.verdict == "winner" else None,
         equivalent=list(found.equivalent),
         differences=[
-            OptimizerDifference(
+            OptimizerDifference(optimizer=row.label, mean=None, low=None, high=None)
+            if row.label in confirmed.barred and not confirmed.shows_stand_ins
+            else OptimizerDifference(
                 optimizer=row.label,
                 mean=row.estimate.mean,
                 low=row.gap.low,

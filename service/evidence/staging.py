@@ -125,9 +125,9 @@ def _study_level(alpha: float, replicates: int, planned: tuple[int, ...]) -> flo
 def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
     """Why no further seeds are needed after a complete stage, in words; None while the outcome is open.
 
-    They are not needed once a winner is named, or all that are not beaten are practically equivalent, or the
-    pick is good enough for the job's risk. That a winner has become improbable is no reason to stop: the
-    seeds that are left still tell which of the others to pick.
+    They are not needed once no finalist is left that can be deployed, or a winner is named, or all that are
+    not beaten are practically equivalent, or the pick is good enough for the job's risk. That a winner has
+    become improbable is no reason to stop: the seeds that are left still tell which of the others to pick.
 
     Args:
         risk: enough, once the pick is not the best one with at most this probability.
@@ -142,6 +142,8 @@ def settled_at(
     confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
     """As `settled`, of a table of results."""
+    if confirmed.has_nothing:
+        return "every finalist has diverged on a fresh seed"
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)
     pick = confirmed.arms[verdict.pick].label
     if verdict.verdict == "winner":

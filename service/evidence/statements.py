@@ -5,7 +5,7 @@ The tests' level is spent over the looks as Lan and DeMets (1983) do: `service.e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.catalog import tasks
 from service.evidence.confirmed import Confirmed
@@ -49,6 +49,11 @@ def config_statement(
     return " ".join((*said, _CONFIGS))
 
 
+def none_can_be_told(confirmed: Confirmed) -> bool:
+    """Whether a finalist of every optimizer diverged, so that no mean over studies is one of values."""
+    return len(confirmed.barred) == len(confirmed.labels) and not confirmed.shows_stand_ins
+
+
 def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, look: Look) -> str:
     """With one label: whether its best config beats its default. Bonferroni over the choices of the best."""
     arm = confirmed.arms[best]
@@ -64,8 +69,13 @@ def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, 
 
 
 def study_statement(
-    spec: ResolvedSpec, confirmed: Confirmed, verdict: StudyVerdict | None, look: Look
+    spec: ResolvedSpec,
+    confirmed: Confirmed,
+    verdict: StudyVerdict | None,
+    look: Look,
+    few: Mapping[str, int],
 ) -> str:
+    """`few` are the labels with fewer trials than the others, as their space has only so many configs."""
     budget, metric = spec.budget, tasks.task(spec.workload.task).metric
     if len(confirmed.labels) == 1:
         return f"{_TO_TUNE} No verdict on optimizers: only one was asked for."
@@ -74,7 +84,9 @@ def study_statement(
             f"{_TO_TUNE} No verdict on optimizers: with one study each, the luck of a search cannot be "
             "told from the merit of its optimizer. It takes replicates of 2 or more."
         )
-    ground = f"tuned {budget.effort}, on this test split, over {_seeds(look)}"
+    if none_can_be_told(confirmed):
+        return f"{_TO_TUNE} None can win: a finalist of every optimizer diverged on a fresh seed."
+    ground = f"tuned {budget.effort}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = [
@@ -90,6 +102,11 @@ def study_statement(
             *_equivalent(spec, verdict.equivalent, verdict.within),
         ]
     return " ".join((_TO_TUNE, *said, *_barred(confirmed), _OPTIMIZERS))
+
+
+def _but(few: Mapping[str, int]) -> str:
+    said = [f"{label} by the {n} config{'s' if n > 1 else ''} of its space" for label, n in few.items()]
+    return f" ({_listed(said)})" if said else ""
 
 
 def _of_whom(confirmed: Confirmed) -> str:

@@ -146,7 +146,13 @@ Found = tuple[str, Any, Any]
 def _recommendation(report: Report) -> Iterator[Found]:
     stored = report.recommendation
     try:
-        again = recommend(report.job.id, report.spec, report.trials, cut_short=report.job.cut_short)
+        again = recommend(
+            report.job.id,
+            report.spec,
+            report.trials,
+            cut_short=report.job.cut_short,
+            shows_stand_ins=_shows_stand_ins(report),
+        )
     except _IMPOSSIBLE as error:
         yield "recommendation", f"{stored.verdict}, {stored.optimizer}", f"nothing ({_said(error)})"
         return
@@ -155,11 +161,16 @@ def _recommendation(report: Report) -> Iterator[Found]:
 
 def _analysis(report: Report) -> Iterator[Found]:
     try:
-        again = analyze(report.spec, report.trials)
+        again = analyze(report.spec, report.trials, shows_stand_ins=_shows_stand_ins(report))
     except _IMPOSSIBLE as error:
         yield "analysis", "an analysis", f"nothing ({_said(error)})"
         return
     yield from _compare("analysis", _plain(report.analysis), _plain(again), scale=_scale(report))
+
+
+def _shows_stand_ins(report: Report) -> bool:
+    """Whether the report is of a version that showed what stands in for diverged runs as if runs had it."""
+    return all(row.diverged_seeds is None for row in report.recommendation.ranking)
 
 
 def _plain(view: BaseModel) -> Any:

@@ -3,11 +3,13 @@
 search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
 confirm_cut_short   time ended confirm while it was open
 few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each
+untrained           every finalist of it diverged
 finalist_diverged   its optimizer cannot win              default_diverged  scored as a constant predictor
 study_empty         the default stood in                  default_best      tuning found nothing better
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
+few_configs         its space had no more to try
 skewed              runs have a long tail to one side     last_bits          they depend on the company
 """
 
@@ -18,7 +20,9 @@ from collections.abc import Iterator, Sequence
 from service.catalog import optimizers
 from service.evidence.audit import inclusion_warnings
 from service.evidence.confirmed import Confirmed
-from service.evidence.finalists import study_bests
+from service.evidence.divergence import what_to_change
+from service.evidence.exhausted import exhausted
+from service.evidence.finalists import judged, study_bests
 from service.evidence.skew import shape_of
 from service.evidence.stats import ALPHA, mean_estimate
 from service.space import Categorical
@@ -48,15 +52,17 @@ def job_warnings(
 ) -> list[JobWarning]:
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
     return [
-        *_budget(spec, searched, confirmed, cut_short),
+        *_budget(spec, trials, confirmed, cut_short),
         *_agreement(spec),
         *_diverged(confirmed),
+        *_untrained(spec, trials, confirmed),
         *_shape(confirmed),
-        *_searches(spec, searched),
-        *_edges(spec, searched),
-        *_tuning(spec, confirmed),
+        *_searches(spec, trials, searched),
+        *_exhausted(spec, searched),
+        *_edges(spec, trials),
+        *_tuning(spec, searched, confirmed),
         *unequal_spaces(spec),
-        *inclusion_warnings(spec, confirmed, level=level),
+        *([] if confirmed.has_nothing else inclusion_warnings(spec, confirmed, level=level)),
         JobWarning(
             code="fixed_test_split",
             detail=f"every run was scored on the same {spec.sizes.test} test examples; what another "
@@ -66,14 +72,16 @@ def job_warnings(
 
 
 def _budget(
-    spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed, cut_short: bool
+    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, cut_short: bool
 ) -> Iterator[JobWarning]:
     seeds, replicates = len(confirmed.seeds), spec.budget.replicates
-    if cut_short and len(searched) < spec.asked_trials:
+    ended = sum(trial.plan.phase is Phase.SEARCH and trial.state.has_result for trial in trials)
+    if cut_short and ended < spec.asked_trials:
+        limit = "twice its minutes" if spec.budget.timed else "max_seconds"
         yield JobWarning(
             code="search_cut_short",
-            detail=f"max_seconds ended the search after {len(searched)} of {spec.asked_trials} trials; "
-            f"confirm ran with {seeds} seeds",
+            detail=f"{limit} ended the search after {ended} of {spec.asked_trials} trials;"
+            f"{_stopped(spec, trials, ended)} confirm ran with {seeds} seeds",
         )
     elif cut_short:
         yield JobWarning(
@@ -92,6 +100,19 @@ def _budget(
             if replicates == 1
             else f"with {replicates} studies each the verdict on optimizers has little power",
         )
+
+
+def _stopped(spec: ResolvedSpec, trials: Sequence[Trial], ended: int) -> str:
+    """What became of the trials that time did not leave to their end."""
+    stopped = sum(trial.plan.phase is Phase.SEARCH and not trial.state.has_result for trial in trials)
+    unused = ended - len(judged(spec, trials))
+    said = f" {stopped} more were begun or waited, and have no value;" if stopped else ""
+    if unused:
+        said += (
+            f" {unused} of those that ended came after one that did not, and do not count, so that all "
+            "optimizers have as many;"
+        )
+    return said
 
 
 def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
@@ -124,6 +145,18 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
             )
 
 
+def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
+    for label in confirmed.labels:
+        if confirmed.shows_stand_ins or not confirmed.diverged[confirmed.best(label)]:
+            continue
+        yield JobWarning(
+            code="untrained",
+            detail="none of its finalists trained on every fresh seed, so there is none of it to deploy; "
+            + what_to_change(spec, trials, [label]),
+            optimizer=label,
+        )
+
+
 def looks_skewed(confirmed: Confirmed) -> bool:
     """Whether the finalists' runs, taken together, have a long tail to one side."""
     return shape_of(confirmed).kappa != 0
@@ -140,8 +173,8 @@ def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
         )
 
 
-def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
-    best = study_bests(spec, searched)
+def _searches(spec: ResolvedSpec, trials: Sequence[Trial], searched: Sequence[Trial]) -> Iterator[JobWarning]:
+    best = study_bests(spec, trials)
     for label in spec.labels:
         own = [trial for trial in searched if trial.plan.label == label]
         diverged = sum(trial.state is TrialState.DIVERGED for trial in own)
@@ -161,8 +194,19 @@ def _searches(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarn
             )
 
 
-def _edges(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
-    best = study_bests(spec, searched)
+def _exhausted(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning]:
+    for label, configs in exhausted(spec, searched).items():
+        yield JobWarning(
+            code="few_configs",
+            detail=f"its space has {configs} config{'s' if configs > 1 else ''}: each of its "
+            f"{spec.budget.replicates} studies trained {'all of them' if configs > 1 else 'it'} once, and "
+            "the rest of its budget was not spent",
+            optimizer=label,
+        )
+
+
+def _edges(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[JobWarning]:
+    best = study_bests(spec, trials)
     for optimizer in spec.optimizers:
         own = [trial.plan.config for (label, _), trial in sorted(best.items()) if label == optimizer.label]
         for name in optimizers.optimizer(optimizer.name).edges:
@@ -187,15 +231,17 @@ def _edges(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWarning
                 )
 
 
-def _tuning(spec: ResolvedSpec, confirmed: Confirmed) -> Iterator[JobWarning]:
+def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
+    fixed = {label for label, configs in exhausted(spec, searched).items() if configs == 1}
     for label in confirmed.labels:
         best = confirmed.best(label)
         arm, validation = confirmed.arms[best], confirmed.validation[best]
         tuned = [i for i in confirmed.of(label) if not confirmed.arms[i].is_default]
-        default = confirmed.means[confirmed.default(label)]
-        if spec.budget.study_trials == 1:
+        default = confirmed.default(label)
+        if spec.budget.study_trials == 1 or label in fixed:
             continue  # nothing was tuned
-        if all(default < confirmed.means[i] for i in tuned):
+        compared = all(confirmed.shown(i) for i in (default, *tuned))
+        if compared and all(confirmed.means[default] < confirmed.means[i] for i in tuned):
             yield JobWarning(
                 code="default_best",
                 detail="its default has a better mean than every config that its studies found"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from service.catalog import optimizers
+from service.configs import room
 from service.evidence.warnings import FEW_SEEDS, unequal_spaces
 from service.space import Float
 from service.spec import ResolvedSpec
@@ -13,6 +14,9 @@ from service.views import LintFinding
 
 FEW_STEPS = 20
 """No average and no schedule has a meaning below it."""
+
+FASTEST_STEP_S = 3e-4
+"""What a step of a small network takes; a whole stack's takes no less."""
 
 FEWER_DECADES = 0.5
 """A learning rate whose range is that much shorter than the catalog's was given less to search."""
@@ -105,4 +109,52 @@ def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
         )
 
 
-JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (_steps, _spaces, _budget)
+def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
+    """Studies with more trials than there are configs to train."""
+    budget = spec.budget
+    settled = budget.trials is not None or budget.settled is not None
+    for i, chosen in enumerate(spec.optimizers):
+        configs = room(chosen.searched, chosen.default)
+        if configs > 1 and not (settled and configs < budget.study_trials):
+            continue
+        if settled and budget.study_trials == 1:
+            continue
+        asked = f" of the {budget.study_trials} that the budget has for it" if settled else ""
+        has = "only one config: nothing is searched" if configs == 1 else f"only {configs} configs"
+        yield LintFinding(
+            code="nothing_to_search" if configs == 1 else "few_configs",
+            severity="warning" if configs == 1 else "note",
+            field=f"optimizers.{i}.space",
+            what=f"{chosen.label}: its space has {has}; each of its studies trains {configs} "
+            f"trial{'s' if configs > 1 else ''}{asked}, and the rest is not spent",
+            why="the trials of a study share their seeds: a config that is trained again repeats its run to "
+            "the bit. Given to another optimizer, the rest would make the budgets unequal",
+            instead="ranges to search, or no more trials than there are configs",
+        )
+
+
+def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
+    """A limit that not even one trial can keep."""
+    minutes = spec.budget.minutes
+    limit = spec.budget.max_seconds if minutes is None else 60 * minutes
+    if limit is not None and limit / spec.steps < FASTEST_STEP_S:
+        field = "minutes" if spec.budget.timed else "max_seconds"
+        yield LintFinding(
+            code="time_too_short",
+            severity="warning",
+            field=f"budget.{field}",
+            what=f"a trial has {spec.steps:,} steps, and {limit:g} s leave "
+            f"{1000 * limit / spec.steps:.2g} ms for each, if only one trial is run",
+            why="a step of a small network takes about 0.3 ms: the search will be stopped before any trial "
+            "has ended, and a trial that did not end has no value",
+            instead="more time, fewer epochs, or larger batches",
+        )
+
+
+JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
+    _steps,
+    _spaces,
+    _budget,
+    _configs,
+    _time,
+)

@@ -180,11 +180,13 @@ class Bell:
 
 def test_its_snippet_and_its_page_have_its_own_hyperparameters() -> None:
     report = concluded_report(job(SIGN_DESCENT.name), simulated)
-    code = report.recommendation.snippet
+    code, config = report.recommendation.snippet, report.recommendation.config
+    assert code is not None
+    assert config is not None
     compile(code, "snippet", "exec")
     assert "from tests.invented import SignDescent" in code
     for name in SIGN_DESCENT.space:
-        assert f"    {name}={report.recommendation.config[name]!r},\n" in code
+        assert f"    {name}={config[name]!r},\n" in code
     drawn = page(report)
     assert all(name in drawn for name in SIGN_DESCENT.space)
 

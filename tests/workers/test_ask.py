@@ -10,7 +10,7 @@ import pytest
 
 from service.catalog.optimizers import OptimizerEntry, optimizer
 from service.space import Float
-from workers.study import ask, distributions
+from workers.sampler import ask, distributions
 
 STARTUP, ASKED = 4, 8
 LIKE = math.nextafter(0.1, 1)

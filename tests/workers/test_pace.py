@@ -35,12 +35,12 @@ def _draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Configs at random: what the sampler would ask for is no matter here, and takes its time."""
 
     def drawn(
-        spec: ResolvedSpec, chosen: ResolvedOptimizer, _own: object, replicate: int, numbers: range
+        spec: ResolvedSpec, chosen: ResolvedOptimizer, _own: object, replicate: int, numbers: range, **_: int
     ) -> list[tuple[Config, Origin]]:
         chance = [random.Random(f"{spec.seed} {chosen.label} {replicate} {number}") for number in numbers]
         return [({**chosen.default, "lr": 10 ** each.uniform(-4, 0)}, Origin.RANDOM) for each in chance]
 
-    monkeypatch.setattr(study, "_configs", drawn)
+    monkeypatch.setattr(study, "configs", drawn)
 
 
 def spec_of(minutes: float = 10, **budget: Any) -> ResolvedSpec:

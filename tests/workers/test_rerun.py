@@ -12,6 +12,7 @@ from service.errors import InvalidReport
 from service.evidence.reading import read_report
 from service.evidence.report import Report
 from service.states import Phase
+from tests.present import present
 from tests.trained import trained_report, with_trials
 from workers.products import mode
 from workers.rerun import main, prediction_interval, rerun
@@ -28,7 +29,7 @@ def report() -> Report:
 def test_a_like_machine_gives_the_same_bits(report: Report) -> None:
     found = rerun(report, new_seeds=3)
     assert {one.outcome for one in found.repeated} == {"same bits"}
-    assert [one.seed for one in found.repeated] == list(range(report.recommendation.value.seeds))
+    assert [one.seed for one in found.repeated] == list(range(present(report.recommendation.value).seeds))
     assert len({one.value for one in found.new}) == 3
     assert not {one.value for one in found.new} & {one.reported for one in found.repeated}
     assert found.interval is not None
@@ -87,8 +88,17 @@ def test_the_command_prints_what_it_found(
     path.write_text(report.model_dump_json())
     assert main([str(path), "--new-seeds", "0"]) == 0
     out = capsys.readouterr().out
-    assert out.count("same bits") == report.recommendation.value.seeds + 1  # a row each, and the statement
+    assert (
+        out.count("same bits") == present(report.recommendation.value).seeds + 1
+    )  # a row each, and the statement
     assert main([str(path), "--new-seeds", "0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["holds"] is True
     assert main([str(tmp_path / "none.json")]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_a_report_that_recommends_nothing_has_no_config_to_train_again(report: Report) -> None:
+    nothing = {"verdict": "nothing", "optimizer": None, "config": None, "value": None, "snippet": None}
+    changed = report.recommendation.model_copy(update=nothing)
+    with pytest.raises(InvalidReport, match="recommends nothing"):
+        rerun(report.model_copy(update={"recommendation": changed}))

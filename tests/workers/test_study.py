@@ -23,19 +23,14 @@ from service.spec import JobSpec, resolve
 from service.states import Origin, Phase
 from service.trials import Point, Trial, TrialPlan, TrialResult
 from tests.workers.studies import TASK, flat, plans_of, result, run, spec_of, train
+from workers.sampler import TPE_BEST, TPE_TRIALS, _remembered, shown_to_sampler, to_config, to_params
 from workers.study import (
     CUT_SHORT_SEEDS,
-    TPE_BEST,
-    TPE_TRIALS,
-    _remembered,
     ended_early,
     evaluations,
     next_round,
     round_ends,
-    shown_to_sampler,
     startup_trials,
-    to_config,
-    to_params,
 )
 
 

@@ -15,7 +15,12 @@ and `torch.load(weights_only=True)` reads it back."""
 
 
 class Cancelled(Exception):
-    """The watch asked the executor to stop; nothing of the cohort is kept."""
+    """The watch asked the executor to stop. `results` are in the order of the plans: of the trials that have
+    ended, and of those under way, as `cancelled`, with what they had; None for those that had not begun."""
+
+    def __init__(self, results: Sequence[TrialResult | None] = ()) -> None:
+        super().__init__("asked to stop")
+        self.results = list(results)
 
 
 class Watch(Protocol):

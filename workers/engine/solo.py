@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from service.states import TrialState
 from service.trials import TrialPlan, TrialResult
 from workers.engine import Cancelled, State, Watch, optimizers
 from workers.engine.record import Record, selection
@@ -48,7 +49,9 @@ class SoloExecutor:
                 if result is not None:
                     results.append(result)
                 if watch.cancelled():
-                    raise Cancelled
+                    under_way = [] if result is not None else [trial.record.result(TrialState.CANCELLED)]
+                    begun = [*results, *under_way]
+                    raise Cancelled([*begun, *[None] * (len(plans) - len(begun))])
                 watch.progress(position, trial.record.examples, trial.record.selection)
                 watch.checkpoint(partial(_cohort_state, results, trial if result is None else None))
         return results

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import structlog
 
 from service.catalog.optimizers import optimizer
-from service.states import Origin, Phase
+from service.states import Origin, Phase, TrialState
 from service.trials import Seeds, Training, TrialPlan, TrialResult
 from workers.engine import Cancelled, State, Watch
 from workers.engine.memory import Footprint, Tracker, is_full
@@ -105,7 +105,8 @@ def _train(
         told = dict(run.records)
         results |= run.advance()
         if watch.cancelled():
-            raise Cancelled
+            under_way = {at: record.result(TrialState.CANCELLED) for at, record in run.records.items()}
+            raise Cancelled([(results | under_way).get(at) for at in range(len(plans))])
         for position, record in told.items():
             watch.progress(position, record.examples, record.selection)
         watch.checkpoint(partial(_state, results, run))

@@ -33,18 +33,26 @@ METHODS = {
 """How each part of an Analysis is made."""
 
 
-def analyze(spec: ResolvedSpec, trials: Sequence[Trial], *, target: float | None = None) -> Analysis:
+def analyze(
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    *,
+    target: float | None = None,
+    shows_stand_ins: bool = False,
+) -> Analysis:
     """All that `METHODS` describes.
 
     Args:
         trials: those of both phases, in any order, whatever became of them.
         target: what to measure the time to, on the validation split; by default the second-best
             optimizer's median.
+        shows_stand_ins: as version 0.1 did, whose reports are verified by that (see `Confirmed`).
 
     Raises:
         InvalidSpec: `target` is not finite.
     """
-    records = read(spec, trials)
+    records = read(spec, trials, shows_stand_ins=shows_stand_ins)
+    methods = {**METHODS, "tunability": tunability.STAND_INS_METHOD} if shows_stand_ins else METHODS
     gaps = [costs.generalization(records, label) for label in spec.labels]
     return Analysis(
         metric=records.metric,
@@ -59,5 +67,5 @@ def analyze(spec: ResolvedSpec, trials: Sequence[Trial], *, target: float | None
         step_cost=[costs.step_cost(records, label) for label in spec.labels],
         ledger=[costs.ledger(records, label, phase) for phase in Phase for label in spec.labels],
         generalization=[gap for gap in gaps if gap is not None],
-        methods=METHODS,
+        methods=methods,
     )

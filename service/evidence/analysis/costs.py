@@ -56,7 +56,7 @@ def ledger(records: Records, label: str, phase: Phase) -> LedgerRow:
         complete=ended.count(TrialState.COMPLETE),
         pruned=ended.count(TrialState.PRUNED),
         diverged=ended.count(TrialState.DIVERGED),
-        without_result=len(own) - len(results),
+        without_result=sum(not trial.state.has_result for trial in own),
         steps=sum(result.steps for result in results),
         examples=sum(result.examples for result in results),
         seconds=len(results) * mean([result.seconds for result in results]) if results else 0.0,

@@ -90,11 +90,11 @@ class Records:
         return self.sign * value
 
 
-def read(spec: ResolvedSpec, trials: Sequence[Trial]) -> Records:
+def read(spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False) -> Records:
     task = tasks.task(spec.workload.task)
     sign = 1.0 if task.direction is Direction.MINIMIZE else -1.0
     ordered = tuple(sorted(trials, key=_place))
-    confirmed, runs = _confirm(spec, ordered)
+    confirmed, runs = _confirm(spec, ordered, shows_stand_ins=shows_stand_ins)
     return Records(
         spec=spec,
         metric=task.metric,
@@ -115,7 +115,9 @@ def _place(trial: Trial) -> tuple[str, str, int, int, str]:
 def _studies(label: str, replicates: int, trials: Sequence[Trial], sign: float) -> tuple[Study, ...]:
     of: dict[int | None, list[Attempt]] = {}
     for trial in trials:
-        if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.result is not None:
+        if trial.plan.phase is not Phase.SEARCH or trial.plan.label != label:
+            continue
+        if trial.result is not None and trial.state.has_result:
             of.setdefault(trial.plan.replicate, []).append(_attempt(trial, trial.result, sign))
     return tuple(Study(label, r, tuple(of[r])) for r in range(replicates) if r in of)
 
@@ -133,7 +135,7 @@ def _attempt(trial: Trial, result: TrialResult, sign: float) -> Attempt:
 
 
 def _confirm(
-    spec: ResolvedSpec, trials: Sequence[Trial]
+    spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool
 ) -> tuple[Confirmed | None, dict[Key, tuple[TrialResult, ...]]]:
     arms = finalists(spec, trials)
     runs: dict[Key, dict[int, TrialResult]] = {arm.key: {} for arm in arms}
@@ -143,5 +145,5 @@ def _confirm(
             runs.setdefault(key, {})[trial.plan.number] = trial.result
     if not set.intersection(*(set(runs[arm.key]) for arm in arms)):
         return None, {}
-    confirmed = read_confirmed(spec, trials)
+    confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
     return confirmed, {arm.key: tuple(runs[arm.key][seed] for seed in confirmed.seeds) for arm in arms}

@@ -14,10 +14,15 @@ METHOD = (
     "Areas: sum of w(t) times the expected incumbent after t trials of a study (averaged over studies and "
     "over the orders of the random trials); w uniform, or falling linearly to reward early gains, and "
     "summing to 1 (Sivaprasad et al. 2020). Gain: the test value of the configs that the studies chose, "
-    "mean over studies, against the default's, paired by fresh seed; a diverged run scores what a "
-    "constant predictor scores. Its interval counts the luck of studies and of seeds, at 95 % for one "
+    "mean over studies, against the default's, paired by fresh seed; null where one of their runs diverged, "
+    "as that has no value. Its interval counts the luck of studies and of seeds, at 95 % for one "
     "optimizer, not simultaneously for all. Optimism of the search: the chosen configs' validation value "
     "over the fresh seeds against the one they were chosen for."
+)
+
+STAND_INS_METHOD = METHOD.replace(
+    "null where one of their runs diverged, as that has no value",
+    "a diverged run scores what a constant predictor scores",
 )
 
 
@@ -25,7 +30,7 @@ def tunability(records: Records, label: str) -> Tunability:
     uniform, early = _areas(records, label)
     default, tuned = _test(records, label)
     searched, confirmed = _validation(records, label)
-    gain = _gain(default, tuned) if tuned else None
+    gain = _gain(default, tuned) if default and tuned else None
     return Tunability(
         optimizer=label,
         area_uniform=records.value(uniform),
@@ -34,7 +39,7 @@ def tunability(records: Records, label: str) -> Tunability:
         tuned_value=records.value(mean([mean(row) for row in tuned])) if tuned else None,
         gain=gain,
         gain_over=None if gain is None else "studies and seeds" if len(tuned) > 1 else "seeds",
-        seeds=len(default),
+        seeds=0 if records.confirmed is None else len(records.confirmed.seeds),
         searched_value=records.value(mean(searched)) if searched else None,
         confirmed_value=records.value(mean(confirmed)) if confirmed else None,
         search_optimism=mean(confirmed) - mean(searched) if searched else None,
@@ -58,12 +63,14 @@ def _areas(records: Records, label: str) -> tuple[float | None, float | None]:
 
 
 def _test(records: Records, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
-    """Losses on the test split by seed: of the default, and of each study's choice."""
+    """Losses on the test split by seed, of the default and of each study's choice; none if a run diverged."""
     confirmed = records.confirmed
     if confirmed is None:
         return (), []
+    default = confirmed.default(label)
     chosen = [confirmed.study(label, r) for r in range(records.spec.budget.replicates)]
-    return confirmed.losses[confirmed.default(label)], [confirmed.losses[i] for i in chosen]
+    tuned = [confirmed.losses[i] for i in chosen] if all(map(confirmed.shown, chosen)) else []
+    return confirmed.losses[default] if confirmed.shown(default) else (), tuned
 
 
 def _gain(default: Sequence[float], tuned: Sequence[Sequence[float]]) -> Change:

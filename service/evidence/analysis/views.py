@@ -225,7 +225,9 @@ class LedgerRow(_View):
     complete: int
     pruned: int
     diverged: int
-    without_result: int = Field(description="queued, running, cancelled or failed")
+    without_result: int = Field(
+        description="queued, running, failed, or cancelled (also by time, with what it had used)"
+    )
     steps: int
     examples: int
     seconds: float

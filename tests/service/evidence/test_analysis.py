@@ -16,6 +16,7 @@ from service.evidence.recommend import recommend
 from service.spec import ResolvedSpec
 from service.states import Origin, Phase, TrialState
 from service.trials import Point, Trial
+from tests.present import present
 from tests.service.evidence.synthetic import (
     CONSTANT,
     Outcome,
@@ -337,7 +338,7 @@ def test_it_speaks_of_the_finalists_that_the_ranking_shows() -> None:
     trials = confirmed(spec, curve)
     found = analyze(spec, trials)
     ranking = recommend("job", spec, trials).ranking
-    assert {row.optimizer: row.value.mean for row in ranking} == {
+    assert {row.optimizer: present(row.value).mean for row in ranking} == {
         row.optimizer: row.test for row in found.generalization
     }
     assert found.time_to_target is not None

@@ -38,19 +38,21 @@ def drawn(lead: float) -> Confirm:
     return value
 
 
-def winner() -> dict[str, Any]:
+def winner(**options: bool) -> dict[str, Any]:
     """At its second look."""
     spec = spec_of("adam", "adamw", "sgd", seeds=10)
-    return recommend("job", spec, confirm(spec, flat(spec), drawn(0.3), seeds=6)).model_dump(mode="json")
+    trials = confirm(spec, flat(spec), drawn(0.3), seeds=6)
+    return recommend("job", spec, trials, **options).model_dump(mode="json")
 
 
-def tie() -> dict[str, Any]:
+def tie(**options: bool) -> dict[str, Any]:
     """With a margin, and all its seeds."""
     spec = spec_of("adam", "adamw", "sgd", seeds=6, margin={"percent": 30})
-    return recommend("job", spec, confirm(spec, flat(spec), drawn(0.01))).model_dump(mode="json")
+    trials = confirm(spec, flat(spec), drawn(0.01))
+    return recommend("job", spec, trials, **options).model_dump(mode="json")
 
 
-CASES: dict[str, Callable[[], dict[str, Any]]] = {"winner": winner, "tie": tie}
+CASES: dict[str, Callable[..., dict[str, Any]]] = {"winner": winner, "tie": tie}
 
 
 def same(found: Any, recorded: Any, path: str = "") -> None:
@@ -72,6 +74,15 @@ def same(found: Any, recorded: Any, path: str = "") -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_recorded_job_concludes_as_it_did(case: str) -> None:
     same(CASES[case](), json.loads((FOLDER / f"{case}.json").read_text()))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_job_of_version_0_1_is_verified_by_what_that_showed_of_diverged_runs(case: str) -> None:
+    found = CASES[case](shows_stand_ins=True)
+    for row in found["ranking"]:
+        assert row.pop("diverged_seeds") is None
+        assert row.pop("default_diverged_seeds") is None
+    same(found, json.loads((FOLDER / "version-0.1" / f"{case}.json").read_text()))
 
 
 def record() -> None:

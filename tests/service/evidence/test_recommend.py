@@ -15,7 +15,8 @@ from service.evidence.finalists import Finalist
 from service.evidence.recommend import recommend
 from service.states import Direction
 from service.views import Recommendation
-from tests.service.evidence.synthetic import CONSTANT, Confirm, Outcome, confirm, flat, search, spec_of
+from tests.present import present
+from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, search, spec_of
 
 MEANS = {"adabelief": 0.1, "adam": 0.5, "sgd": 0.9}
 
@@ -36,9 +37,9 @@ def test_a_clear_winner_in_both_senses() -> None:
     assert [row.optimizer for row in found.ranking] == ["adabelief", "adam", "sgd"]
     assert (found.metric, found.direction, found.question) == ("nll", "minimize", "config")
     assert found.value == found.ranking[0].value
-    assert found.probability_best > 0.999
-    assert all(row.difference.low is not None and row.difference.low > 0 for row in found.ranking[1:])
-    first = found.ranking[0].difference
+    assert present(found.probability_best) > 0.999
+    assert all(present(present(row.difference).low) > 0 for row in found.ranking[1:])
+    first = present(found.ranking[0].difference)
     assert (first.mean, first.low, first.percent, first.effect) == (0.0, 0.0, 0.0, None)
     assert first.high is not None
     assert first.high < 0.05  # another finalist of its own optimizer may be a little better
@@ -66,9 +67,11 @@ def test_the_intervals_are_what_they_say() -> None:
     ours, theirs = (np.array(runs[row.optimizer], dtype=float) for row in (best, second))
     assert len(ours) == 5
     reach = -stats.t.ppf(0.05 / 24, 4) * stats.sem(ours)
-    assert best.value.mean == pytest.approx(ours.mean())
-    assert (best.value.low, best.value.high) == pytest.approx((ours.mean() - reach, ours.mean() + reach))
-    assert (best.value.level, best.value.seeds) == (0.95, 5)
+    assert present(best.value).mean == pytest.approx(ours.mean())
+    assert (present(best.value).low, present(best.value).high) == pytest.approx(
+        (ours.mean() - reach, ours.mean() + reach)
+    )
+    assert (present(best.value).level, present(best.value).seeds) == (0.95, 5)
     table = [
         np.array(
             [t.result.value for t in trials if t.result and t.plan.phase == "confirm" and _key(t) == key]
@@ -83,13 +86,13 @@ def test_the_intervals_are_what_they_say() -> None:
 
     possible = [k for k in table if all(bounds(i, k)[1] >= 0 for i in table if i is not k)]
     assert 1 < len(possible) <= 3  # adabelief's three
-    assert second.difference.low == pytest.approx(min(bounds(theirs, k)[0] for k in possible))
-    assert second.difference.high == pytest.approx(max(bounds(theirs, k)[1] for k in possible))
+    assert present(second.difference).low == pytest.approx(min(bounds(theirs, k)[0] for k in possible))
+    assert present(second.difference).high == pytest.approx(max(bounds(theirs, k)[1] for k in possible))
     gap = theirs - ours
-    assert second.difference.mean == pytest.approx(gap.mean())
-    assert second.difference.percent == pytest.approx(100 * gap.mean() / ours.mean())
-    assert second.difference.effect == pytest.approx(gap.mean() / gap.std(ddof=1))
-    assert second.difference.worse_share == 1
+    assert present(second.difference).mean == pytest.approx(gap.mean())
+    assert present(second.difference).percent == pytest.approx(100 * gap.mean() / ours.mean())
+    assert present(second.difference).effect == pytest.approx(gap.mean() / gap.std(ddof=1))
+    assert present(second.difference).worse_share == 1
 
 
 def _key(trial: Any) -> tuple[str, float, int | None]:
@@ -107,6 +110,7 @@ def _is(trial: Any, row: Any) -> bool:
 def test_the_config_is_in_torchs_own_form() -> None:
     spec = spec_of("qhadam", trials=2, replicates=1)
     found = recommend("job", spec, confirm(spec, flat(spec), by_label({"qhadam": 0.1})))
+    assert found.config is not None
     assert list(found.config) == ["lr", "betas", "nus", "eps", "weight_decay"]
     assert found.config["betas"] == [0.995, 0.999]
     assert found.ranking[0].config == found.config
@@ -130,7 +134,7 @@ def test_ranking_rows_tell_searched_from_confirmed() -> None:
     row = recommend("job", spec, trials).ranking[0]
     assert row.searched_value == 0.6
     assert row.confirmed_validation == pytest.approx(0.3)
-    assert row.default_value.mean == pytest.approx(0.7, abs=0.02)
+    assert present(row.default_value).mean == pytest.approx(0.7, abs=0.02)
     assert row.replicate in (0, 1, 2)
 
 
@@ -174,8 +178,8 @@ def test_constants_differ_for_certain() -> None:
     spec = spec_of("adam", "sgd")
     found = recommend("job", spec, confirm(spec, flat(spec), lambda arm, _: MEANS[arm.label]))
     assert (found.verdict, found.optimizer) == ("winner", "adam")
-    assert (found.value.low, found.value.mean, found.value.high) == (0.5, 0.5, 0.5)
-    assert found.ranking[1].difference.low == pytest.approx(0.4)
+    assert (present(found.value).low, present(found.value).mean, present(found.value).high) == (0.5, 0.5, 0.5)
+    assert present(found.ranking[1].difference).low == pytest.approx(0.4)
     assert found.optimizer_verdict.verdict == "winner"
 
 
@@ -190,7 +194,7 @@ def test_studies_that_all_chose_the_default_prove_nothing_about_the_optimizer() 
     assert found.optimizer_verdict.verdict == "tie"
     difference = found.optimizer_verdict.differences[0]
     assert difference.low is not None
-    assert difference.low < difference.mean
+    assert difference.low < present(difference.mean)
 
 
 def test_a_diverged_finalist_scores_as_a_constant_predictor_and_bars_its_optimizer() -> None:
@@ -204,7 +208,9 @@ def test_a_diverged_finalist_scores_as_a_constant_predictor_and_bars_its_optimiz
     assert found.optimizer == "adam"
     assert found.ranking[-1].optimizer == "adabelief"
     assert found.ranking[-1].diverged == 1
-    assert found.ranking[-1].difference.mean < 0
+    assert found.ranking[-1].difference is not None
+    assert found.ranking[-1].difference.mean < 0, "of an arm of it that stayed finite"
+    assert [row.mean for row in found.optimizer_verdict.differences if row.optimizer == "adabelief"] == [None]
     assert found.optimizer_verdict.equivalent == ["adam"]
     assert found.optimizer_verdict.optimizer == "adam"
     assert "finalist_diverged" in codes(found)
@@ -223,7 +229,7 @@ def test_a_finalist_that_diverged_need_not_be_beaten() -> None:
     sgd = found.ranking[-1]
     assert (sgd.optimizer, sgd.diverged, sgd.probability_best) == ("sgd", 4, 0.0)
     assert sgd.confirmed_validation is None
-    assert sgd.value.mean == pytest.approx((4 * 0.9 + CONSTANT) / 5, abs=0.02)
+    assert (sgd.value, sgd.difference, sgd.diverged_seeds, sgd.default_diverged_seeds) == (None, None, 1, 1)
 
 
 def test_the_last_optimizer_left_has_beaten_nobody() -> None:
@@ -244,10 +250,10 @@ def test_where_all_are_barred_one_is_picked_and_none_wins() -> None:
     spec = spec_of(*MEANS)
     found = recommend("job", spec, confirm(spec, flat(spec), value))
     assert (found.verdict, found.optimizer) == ("tie", "adabelief")
-    assert found.optimizer_verdict.verdict == "tie"
-    everywhere = recommend("job", spec, confirm(spec, flat(spec), lambda *_: None))
-    assert everywhere.verdict == "tie"
-    assert set(everywhere.equivalent) == set(MEANS)
+    studies = found.optimizer_verdict
+    assert (studies.verdict, studies.optimizer, studies.equivalent) == ("nothing", None, [])
+    assert studies.differences == []
+    assert "None can win" in studies.statement
 
 
 def test_a_diverged_default_bars_nobody() -> None:
@@ -289,7 +295,7 @@ def test_a_job_cut_short_is_concluded_on_the_seeds_that_ran() -> None:
     spec = spec_of("adam", "sgd", seeds=10)
     searched = flat(spec)[:-2]
     found = recommend("job", spec, confirm(spec, searched, by_label(MEANS), seeds=3), cut_short=True)
-    assert found.value.seeds == 3
+    assert present(found.value).seeds == 3
     assert "3 fresh seeds" in found.statement
     detail = next(w.detail for w in found.warnings if w.code == "search_cut_short")
     assert "after 10 of 12 trials" in detail
@@ -300,7 +306,7 @@ def test_only_seeds_that_every_finalist_ran_are_compared() -> None:
     spec = spec_of("adam", "sgd")
     trials = confirm(spec, flat(spec), by_label(MEANS))
     found = recommend("job", spec, trials[:-1])
-    assert found.value.seeds == 4
+    assert present(found.value).seeds == 4
     with pytest.raises(ValueError, match="no fresh seed"):
         recommend("job", spec, flat(spec))
 
@@ -310,8 +316,8 @@ def test_two_seeds_and_one_seed_do_not_break_it() -> None:
     for seeds in (1, 2):
         found = recommend("job", spec, confirm(spec, flat(spec), by_label(MEANS), seeds=seeds))
         _is_plain_json(found)
-        assert (found.value.low is None) == (seeds == 1)
-    assert found.verdict == "tie" or found.value.seeds == 2
+        assert (present(found.value).low is None) == (seeds == 1)
+    assert found.verdict == "tie" or present(found.value).seeds == 2
 
 
 def test_a_metric_to_maximize_is_the_mirror_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,10 +337,10 @@ def test_a_metric_to_maximize_is_the_mirror_image(monkeypatch: pytest.MonkeyPatc
     )
     assert up.direction == "maximize"
     assert (up.verdict, up.optimizer, up.equivalent) == (down.verdict, down.optimizer, down.equivalent)
-    assert up.value.mean == pytest.approx(-down.value.mean)
-    assert up.value.low == pytest.approx(-(down.value.high or 0))
+    assert present(up.value).mean == pytest.approx(-present(down.value).mean)
+    assert present(up.value).low == pytest.approx(-(present(down.value).high or 0))
     for ours, theirs in zip(up.ranking, down.ranking, strict=True):
-        assert ours.difference.model_dump() == pytest.approx(theirs.difference.model_dump())
+        assert present(ours.difference).model_dump() == pytest.approx(present(theirs.difference).model_dump())
         assert ours.probability_best == theirs.probability_best
     assert up.optimizer_verdict.differences == down.optimizer_verdict.differences
 

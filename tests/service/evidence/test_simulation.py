@@ -19,6 +19,7 @@ from service.evidence.recommend import recommend
 from service.spec import ResolvedSpec
 from service.views import Finalist as Row
 from service.views import Recommendation
+from tests.present import present
 from tests.service.evidence.synthetic import confirm, flat, searched_lr, spec_of
 
 
@@ -116,9 +117,9 @@ def covers(row: Row, truth: Truth) -> bool:
     """Whether the row's intervals hold the truth, all of them; the best is that of all finalists."""
     expected, best = truth[row.optimizer, study_of(row)], min(truth.values())
     spans = (
-        (row.value.low, expected, row.value.high),
-        (row.default_value.low, truth[row.optimizer, None], row.default_value.high),
-        (row.difference.low, expected - best, row.difference.high),
+        (present(row.value).low, expected, present(row.value).high),
+        (present(row.default_value).low, truth[row.optimizer, None], present(row.default_value).high),
+        (present(row.difference).low, expected - best, present(row.difference).high),
     )
     return all(
         low is not None and high is not None and low - 1e-9 <= value <= high + 1e-9

@@ -1,0 +1,205 @@
+"""What a study tries next: its default, then what Optuna's sampler asks for, each config once.
+
+A study is rebuilt in memory from its recorded trials whenever a round is planned: Optuna keeps nothing,
+so there is nothing that could disagree with our rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from service.catalog import tasks
+from service.configs import ConfigKey, config_key, nth_config, points
+from service.seeds import derive
+from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
+from service.spec import ResolvedOptimizer, ResolvedSpec
+from service.states import Direction, Origin, TrialState
+from service.trials import Trial
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+TPE_TRIALS = 256
+"""The most trials of a study that the sampler sees, as each of its asks looks at all of them."""
+
+TPE_BEST = 32
+"""So many of them are the study's best: more than the 25 that TPE takes for the good ones at most."""
+
+TRIES = 16
+"""How often the sampler is asked for another config in place of one that its study has trained."""
+
+
+def configs(
+    spec: ResolvedSpec,
+    chosen: ResolvedOptimizer,
+    own: Sequence[Trial],
+    replicate: int,
+    numbers: range,
+    *,
+    startup: int,
+) -> list[tuple[Config, Origin]]:
+    """The study's next configs: the default first, then what the sampler asks for, none of them twice.
+
+    Args:
+        own: the study's trials so far, by number.
+        numbers: those of the trials to come: no more than the space has configs (`service.configs.room`).
+        startup: trials before the sampler stops drawing at random.
+    """
+    if not numbers:
+        return []
+    task = tasks.task(spec.workload.task)
+    searched = chosen.searched
+    space = distributions(searched)
+    study = optuna.create_study(
+        direction=task.direction.value,
+        sampler=optuna.samplers.TPESampler(
+            seed=derive(spec.seed, "sampler", chosen.label, replicate, numbers.start),
+            n_startup_trials=startup,
+        ),
+    )
+    study.add_trials([_remembered(trial, searched, space, task) for trial in shown_to_sampler(own, task)])
+    origin = Origin.RANDOM if len(own) < startup else Origin.TPE
+    trained = {config_key(trial.plan.config) for trial in own}
+    found: list[tuple[Config, Origin]] = []
+    for number in numbers:
+        if number == 0:
+            config, whence = chosen.default, Origin.DEFAULT
+        else:
+            config, whence = _another(spec, chosen, study, space, trained, (replicate, number)), origin
+        trained.add(config_key(config))
+        found.append((config, whence))
+    return found
+
+
+def _another(
+    spec: ResolvedSpec,
+    chosen: ResolvedOptimizer,
+    study: optuna.Study,
+    space: dict[str, BaseDistribution],
+    trained: set[ConfigKey],
+    trial: tuple[int, int],
+) -> Config:
+    """A config that the study has not trained: what the sampler suggests; after TRIES, the next one there is
+    from a point on that follows from the job's seed."""
+    for _ in range(TRIES):
+        config = to_config(chosen, ask(study, space))
+        if config_key(config) not in trained:
+            return config
+    count = points(chosen.searched)
+    start = derive(spec.seed, "untried", chosen.label, *trial) % count
+    numbers = ((start + step) % count for step in range(count))
+    others = ({**chosen.default, **nth_config(chosen.searched, number)} for number in numbers)
+    return next(config for config in others if config_key(config) not in trained)
+
+
+def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, and
+    a sampler that finds all of them at once needs that only once."""
+    if any(known.single() for known in space.values()):
+        return study.ask(space).params  # without asking the sampler, which is not made for such
+    sampler, number = study.sampler, study.ask().number  # known to the sampler as under way from here on
+    trial = study.get_trials(deepcopy=False)[number]
+    together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
+    return {
+        name: together[name] if name in together else sampler.sample_independent(study, trial, name, known)
+        for name, known in space.items()
+    }
+
+
+def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]:
+    """The study's trials that the sampler sees, by number, as `own` are: all, or TPE_TRIALS of them.
+
+    These are the TPE_BEST that TPE ranks best, and of the others every so-manieth. TPE takes a tenth of what
+    it sees for the good ones, but never more than 25: of TPE_TRIALS it takes the same 25 as of all, and only
+    what the others are like is read off a sample.
+    """
+    if len(own) <= TPE_TRIALS:
+        return list(own)
+    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], task))
+    others = sorted(ranked[TPE_BEST:])
+    count = TPE_TRIALS - TPE_BEST
+    shown = {*ranked[:TPE_BEST], *(others[len(others) * i // count] for i in range(count))}
+    return [own[i] for i in sorted(shown)]
+
+
+def _rank(trial: Trial, task: tasks.TaskEntry) -> tuple[int, int, float]:
+    """What TPE ranks a trial by, the best first; those that it ranks alike are in the order of their numbers.
+
+    Pruned ones are behind all others, also diverged ones: by how far they came, and by their value there.
+    """
+    assert trial.result is not None
+    sign = _sign(task)
+    if trial.state is TrialState.PRUNED:
+        last = trial.result.curves[f"validation.{task.metric}"][-1]
+        return 1, -last.step, sign * last.value
+    return 0, 0, math.inf if trial.result.value is None else sign * trial.result.value
+
+
+def _remembered(
+    trial: Trial, space: Space, known: dict[str, BaseDistribution], task: tasks.TaskEntry
+) -> optuna.trial.FrozenTrial:
+    """A recorded trial as the sampler sees it: divergence is the worst there is, not a gap."""
+    assert trial.result is not None
+    params = to_params(space, trial.plan.config)
+    if trial.state is TrialState.PRUNED:
+        last = trial.result.curves[f"validation.{task.metric}"][-1]  # TPE looks at no other
+        return optuna.trial.create_trial(
+            state=optuna.trial.TrialState.PRUNED,
+            params=params,
+            distributions=known,
+            intermediate_values={last.step: last.value},
+        )
+    value = _sign(task) * math.inf if trial.result.value is None else trial.result.value
+    return optuna.trial.create_trial(value=value, params=params, distributions=known)
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """`space` as Optuna has it; a `log1m` dimension is searched as one minus the value, on a log scale."""
+    return {name: _distribution(dimension) for name, dimension in space.items()}
+
+
+def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
+    """What Optuna suggested, in our terms, with what is fixed."""
+    searched = chosen.searched
+    found = {name: _from_param(searched[name], value) for name, value in params.items()}
+    return {**chosen.default, **found}
+
+
+def to_params(space: Space, config: Config) -> dict[str, Value]:
+    """`config` as Optuna would have suggested it: the nearest point of the space."""
+    return {name: _to_param(dimension, config[name]) for name, dimension in space.items()}
+
+
+def _sign(task: tasks.TaskEntry) -> int:
+    """1 where lower is better, else -1."""
+    return 1 if task.direction is Direction.MINIMIZE else -1
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    match dimension:
+        case Float(scale="log1m"):
+            return FloatDistribution(1 - dimension.high, 1 - dimension.low, log=True)
+        case Float():
+            return FloatDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
+        case Int():
+            return IntDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
+        case Categorical():
+            return CategoricalDistribution(dimension.choices)
+
+
+def _from_param(dimension: Dimension, value: Value) -> Value:
+    if isinstance(dimension, Float) and dimension.scale == "log1m":
+        return dimension.nearest(1 - float(value))
+    return value
+
+
+def _to_param(dimension: Dimension, value: Value) -> Value:
+    nearest = dimension.nearest(value)
+    if isinstance(dimension, Float) and dimension.scale == "log1m":
+        # Rounding may put 1 - value a hair outside of the range that was computed from its ends.
+        return min(max(1 - float(nearest), 1 - dimension.high), 1 - dimension.low)
+    return nearest
