@@ -273,7 +273,13 @@ class Parent:
     def _note(self, cohort_id: int, cause: str) -> None:
         try:
             with _own_store().transaction() as tx:
-                noted = tx.lost.note(cohort_id, worker_name=self.presence.worker_name, cause=cause)
+                noted = tx.lost.note(
+                    cohort_id,
+                    worker_name=self.presence.worker_name,
+                    cause=cause,
+                    lease_s=settings.lease_s,
+                    quiet_s=5 * settings.tick_s,  # the pool takes 10 s to be sure
+                )
         except Exception:
             log.exception("loss_not_noted", cohort=cohort_id)  # its lease runs out instead
         else:

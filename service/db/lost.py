@@ -65,10 +65,11 @@ class Lost:
             self.jobs.fail(job_id, code="worker_lost", detail=self._detail(row, alive_s))
         return again
 
-    def note(self, cohort_id: int, *, worker_name: str, cause: str) -> bool:
+    def note(self, cohort_id: int, *, worker_name: str, cause: str, lease_s: float, quiet_s: float) -> bool:
         """Ends the lease that a process of that worker held on the cohort: it was seen to end.
 
-        `cause` is what was seen, and what to do about it. False if the worker does not hold the cohort.
+        `cause` is what was seen, and what to do about it. False if the worker does not hold the cohort, or a
+        lease of `lease_s` was renewed less than `quiet_s` seconds ago: then another process of it does.
         """
         noted = self.connection.execute(
             cohort.update()
@@ -77,6 +78,7 @@ class Lost:
                 cohort.c.worker == worker_name,
                 cohort.c.state == CohortState.RUNNING,
                 cohort.c.owner.is_not(None),
+                cohort.c.lease_until <= after(lease_s - quiet_s),
             )
             .values(lease_until=after(-1), owner=None, lost=cause)
         )

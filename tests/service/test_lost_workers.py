@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from service.db import Store
+from service.db import Store, Transaction
 from service.db.cohorts import Beat
 from service.states import JobState
 from tests.service.made_up import (
     LAPSED_S,
+    LEASE_S,
     add_job,
     add_round,
     beat,
@@ -26,6 +27,10 @@ def lose(store: Store, cohort_id: int, job_id: int, *, kept: int | None = None) 
     held = must_claim(store, cohort_id)
     assert beat(store, held, lease_s=LAPSED_S, kept=kept) is Beat.GO_ON
     return take_back(store, cohort_id, job_id)
+
+
+def note(tx: Transaction, cohort_id: int, *, worker_name: str, cause: str, quiet_s: float = 0.0) -> bool:
+    return tx.lost.note(cohort_id, worker_name=worker_name, cause=cause, lease_s=LEASE_S, quiet_s=quiet_s)
 
 
 def why(store: Store, uid: str) -> str:
@@ -94,9 +99,10 @@ def test_a_failure_says_what_was_seen_of_the_last_end(store: Store) -> None:
     for attempt in range(3):
         held = must_claim(store, cohort_id)
         with store.transaction() as tx:
-            assert not tx.lost.note(cohort_id, worker_name="another", cause="x")
-            assert tx.lost.note(cohort_id, worker_name="w1", cause=f"cause {attempt}")
-            assert not tx.lost.note(cohort_id, worker_name="w1", cause="it holds nothing now")
+            assert not note(tx, cohort_id, worker_name="another", cause="x")
+            assert not note(tx, cohort_id, worker_name="w1", cause="x", quiet_s=50), "another process has it"
+            assert note(tx, cohort_id, worker_name="w1", cause=f"cause {attempt}")
+            assert not note(tx, cohort_id, worker_name="w1", cause="it holds nothing now")
         assert beat(store, held) is Beat.LOST
         assert expired(store) == [(cohort_id, job_id)]
     assert claim(store, cohort_id) is None, "there is no attempt left"
@@ -110,7 +116,7 @@ def test_what_was_seen_of_an_earlier_end_is_not_said_of_the_last(store: Store) -
     for _ in range(2):
         must_claim(store, cohort_id)
         with store.transaction() as tx:
-            assert tx.lost.note(cohort_id, worker_name="w1", cause="the machine has run out of memory")
+            assert note(tx, cohort_id, worker_name="w1", cause="the machine has run out of memory")
     must_claim(store, cohort_id, lease_s=LAPSED_S)
     assert not take_back(store, cohort_id, job_id)
     assert "memory" not in why(store, uid)
@@ -121,6 +127,6 @@ def test_others_go_on_at_once_with_what_a_process_was_seen_to_lose(store: Store)
     cohort_id = add_round(store, job_id)[0]
     must_claim(store, cohort_id)
     with store.transaction() as tx:
-        assert tx.lost.note(cohort_id, worker_name="w1", cause="killed")
+        assert note(tx, cohort_id, worker_name="w1", cause="killed")
         assert tx.lost.give_time(60) == 0, "it has no holder"
     assert must_claim(store, cohort_id).attempt == 2
