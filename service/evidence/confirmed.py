@@ -86,7 +86,7 @@ class Confirmed:
         return min([i for i in own if i in self.finite] or own, key=lambda i: self.means[i])
 
     def representative(self, label: str) -> int:
-        """The label's arm that is shown: the best one, or if none can be deployed the one that diverged least."""
+        """The label's arm that is shown: the best, or if none can be deployed the one that diverged least."""
         best = self.best(label)
         if self.shown(best):
             return best
