@@ -189,6 +189,11 @@ class Recommendation(_View):
         return 0 if self.value is None else self.value.seeds
 
     @property
+    def shows_stand_ins(self) -> bool:
+        """Whether it is one of version 0.1, whose means count diverged runs as what stands in for them."""
+        return all(row.diverged_seeds is None for row in self.ranking)
+
+    @property
     def level(self) -> float:
         """Of its intervals."""
         return 0.95 if self.value is None else self.value.level

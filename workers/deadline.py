@@ -54,7 +54,9 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         )
         evaluation = one / min(budget.epochs, max(len(trial.plan.evaluations) for trial in trials))
         if evaluation > unit * limit:
-            said.append(f"One epoch alone takes {evaluation:.2g} s, and trials are stopped at its end only.")
+            said.append(
+                f"From one evaluation to the next it is {evaluation:.2g} s, and trials stop only there."
+            )
     more = f"{least:g} or more" if least is not None else "more"
     said.append(f"Set budget.{name} to {more}, or have fewer epochs, replicates or optimizers.")
     raise BudgetTooShort(" ".join(said), field=f"budget.{name}", value=limit, allowed=more)

@@ -81,11 +81,16 @@ class Confirmed:
         return [i for i, arm in enumerate(self.arms) if arm.label == label]
 
     def best(self, label: str) -> int:
-        """The label's arm with the best mean, among those that can be deployed if any can; else the one that
-        diverged least often."""
+        """The label's arm with the best mean, among those that can be deployed if any can."""
         own = self.of(label)
-        least = {i: 0 if self.shows_stand_ins else self.diverged[i] for i in own}
-        return min([i for i in own if i in self.finite] or own, key=lambda i: (least[i], self.means[i]))
+        return min([i for i in own if i in self.finite] or own, key=lambda i: self.means[i])
+
+    def representative(self, label: str) -> int:
+        """The label's arm that is shown: the best, or if none can be deployed the one that diverged least."""
+        best = self.best(label)
+        if self.shown(best):
+            return best
+        return min(self.of(label), key=lambda i: (self.diverged[i], self.means[i]))
 
     def default(self, label: str) -> int:
         return next(i for i in self.of(label) if self.arms[i].is_default)

@@ -141,7 +141,7 @@ def _ranking(
     told = not confirmed.shows_stand_ins
     ranking = []
     for label in sorted(ranked(confirmed), key=lambda label: not confirmed.shown(confirmed.best(label))):
-        arm, default = confirmed.best(label), confirmed.default(label)
+        arm, default = confirmed.representative(label), confirmed.default(label)
         finalist, validation = confirmed.arms[arm], confirmed.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
         ranking.append(

@@ -78,7 +78,7 @@ def evidence(
         spec=spec,
         environments=tuple(environments),
         recommendation=recommendation,
-        analysis=analyze(spec, trials),
+        analysis=analyze(spec, trials, shows_stand_ins=recommendation.shows_stand_ins),
         raw_sha256=raw_sha256(spec, trials),
         trials=tuple(trials),
     )

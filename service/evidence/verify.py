@@ -151,7 +151,7 @@ def _recommendation(report: Report) -> Iterator[Found]:
             report.spec,
             report.trials,
             cut_short=report.job.cut_short,
-            shows_stand_ins=_shows_stand_ins(report),
+            shows_stand_ins=report.recommendation.shows_stand_ins,
         )
     except _IMPOSSIBLE as error:
         yield "recommendation", f"{stored.verdict}, {stored.optimizer}", f"nothing ({_said(error)})"
@@ -161,16 +161,11 @@ def _recommendation(report: Report) -> Iterator[Found]:
 
 def _analysis(report: Report) -> Iterator[Found]:
     try:
-        again = analyze(report.spec, report.trials, shows_stand_ins=_shows_stand_ins(report))
+        again = analyze(report.spec, report.trials, shows_stand_ins=report.recommendation.shows_stand_ins)
     except _IMPOSSIBLE as error:
         yield "analysis", "an analysis", f"nothing ({_said(error)})"
         return
     yield from _compare("analysis", _plain(report.analysis), _plain(again), scale=_scale(report))
-
-
-def _shows_stand_ins(report: Report) -> bool:
-    """Whether the report is of a version that showed what stands in for diverged runs as if runs had it."""
-    return all(row.diverged_seeds is None for row in report.recommendation.ranking)
 
 
 def _plain(view: BaseModel) -> Any:
