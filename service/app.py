@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -80,7 +81,10 @@ def from_environment() -> FastAPI:
     """The service as WHICHOPT_* describe it: `uvicorn --factory service.app:from_environment`."""
     settings = Settings()
     logs.configure(settings.log_level)
-    return create_app(settings, Store(settings.database_url), CeleryDispatcher(celery_app(settings)))
+    store = Store(settings.database_url)
+    # Beside the start, which waits for no database.
+    threading.Thread(target=health.tell_standing, args=(store,), name="standing", daemon=True).start()
+    return create_app(settings, store, CeleryDispatcher(celery_app(settings)))
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:

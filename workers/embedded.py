@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,14 +22,21 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from service.sqlite_url import sqlite_url
 from workers import gpus
 from workers.broker import Broker
+
+if TYPE_CHECKING:
+    from service.db import Store
 
 API_START_S = 30.0
 STOP_S = 15.0
 """How long children may take to end before they are killed."""
+
+STOP_EARLY_S = 1.0
+"""The same before the home was announced: its children only import, and what they train goes on elsewhere."""
 
 RESTARTS = 5
 """How often a child that ends by itself is started again within RESTART_WINDOW_S."""
@@ -48,6 +56,10 @@ def _end_with_parent() -> None:
 
 class CannotStart(Exception):
     """Said to the user as it is."""
+
+
+class _AskedToStop(Exception):
+    """Ctrl-C while something is waited for."""
 
 
 class Child:
@@ -115,7 +127,7 @@ class Home:
         self.data = data.resolve()
         self.lock = _lock(self.data)
         self.broker = Broker(self.data)
-        self.database_url = f"sqlite:///{self.data / 'whichopt.db'}"
+        self.database_url = sqlite_url(self.data / "whichopt.db")
         self.environment = environment = {
             **os.environ,
             "WHICHOPT_DATABASE_URL": self.database_url,
@@ -134,6 +146,8 @@ class Home:
         self.workers = [self._worker("the worker", "worker.log", "--queue=cpu", f"--processes={workers}")]
         self.gpus_asked = gpus_asked
         self.stop_asked = False
+        self.announced = False
+        self.said: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -153,9 +167,12 @@ class Home:
             self.workers.append(worker)
         key = self._prepare_database()
         self.broker.wait()
+        if key is None:
+            return
         self._wait_for_api()
         if self.stop_asked:
             return
+        self.announced = True
         (self.data / "url").write_text(self.url + "\n")
         announce(f"{self.url}/?key={key}")
 
@@ -175,7 +192,7 @@ class Home:
     def stop(self) -> None:
         """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
         (self.data / "url").unlink(missing_ok=True)
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + (STOP_S if self.announced else STOP_EARLY_S)
         for worker in self.workers:
             worker.ask_to_stop()
         for worker in self.workers:
@@ -217,28 +234,59 @@ class Home:
         print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
         return True
 
-    def _prepare_database(self) -> str:
-        """Migrates, ends what the last home left running, and returns the key.
+    def _prepare_database(self) -> str | None:
+        """Migrates, ends what the last home left running, and returns the key; None if asked to stop.
 
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
         # Imported while the API and the broker start: they are what a user waits for.
-        from service.db import Store
+        from service.db import DatabaseError, Store
         from service.db.keys import new_key
-        from service.db.migrate import ensure_key, upgrade
+        from service.db.migrate import CannotMigrate, ensure_key, upgrade
+        from service.db.troubles import in_words
 
         store = Store(self.database_url)
-        upgrade(store)
-        with store.transaction() as tx:
-            tx.cohorts.lapse_all()
-        path = self.data / "api-key"
-        if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(new_key() + "\n")
-        key = path.read_text().strip()
-        ensure_key(store, key)
-        store.close()
+        try:
+            self._keep_copy(store)
+            upgrade(store, waits=self._waits)
+            with store.transaction() as tx:
+                tx.cohorts.lapse_all()
+            path = self.data / "api-key"
+            if not path.exists():
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(new_key() + "\n")
+            key = path.read_text().strip()
+            ensure_key(store, key)
+        except _AskedToStop:
+            return None
+        except (CannotMigrate, DatabaseError) as error:
+            raise CannotStart(in_words(error, store.url)) from None
+        finally:
+            store.close()
         return key
+
+    def _waits(self, words: str) -> None:
+        """Says once what the migration waits for, and gives up if the home is asked to stop."""
+        if self.stop_asked:
+            raise _AskedToStop
+        if words not in self.said:
+            self.said.add(words)
+            print(f"whichopt: {words}", file=sys.stderr, flush=True)
+
+    def _keep_copy(self, store: Store) -> None:
+        """Copies the database before a migration changes it; one that is too large is migrated without."""
+        from service.db.files import keep_copy
+        from service.db.standing import Tables, head, standing
+
+        if standing(store).tables is not Tables.OLDER:
+            return
+        try:
+            copy = keep_copy(store, f"before-{head()}")
+        except (OSError, sqlite3.Error) as error:
+            print(f"whichopt: no copy of the database before its migration: {error}", file=sys.stderr)
+        else:
+            if copy is not None:
+                print(f"an earlier version's database is migrated; {copy} is a copy from before")
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + API_START_S
@@ -290,7 +338,7 @@ def main() -> int:
             workers=options.workers,
             gpus_asked=options.gpus,
         )
-    except (CannotStart, OSError) as error:
+    except (CannotStart, OSError, RuntimeError, ValueError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -299,7 +347,7 @@ def main() -> int:
         home.start(_announce(home))
         home.watch()
         print("ending; what is unfinished goes on at the next start", flush=True)
-    except (CannotStart, RuntimeError) as error:
+    except (CannotStart, OSError, RuntimeError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1
     finally:

@@ -96,8 +96,10 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        # In UTF-8 whatever the server's default is, which psycopg would read as bytes (SQL_ASCII).
+        speaks = {} if self._is_sqlite else {"client_encoding": "utf8"}
         self.engine = sa.create_engine(
-            self.url, pool_pre_ping=not self._is_sqlite, json_serializer=_json_text
+            self.url, pool_pre_ping=not self._is_sqlite, json_serializer=_json_text, connect_args=speaks
         )
         if self._is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
