@@ -24,8 +24,10 @@ from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
+from service.console import remark as _remark
 from service.console import show as _show
 from service.sqlite_url import sqlite_url
+from service.streams import prepare_output
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -39,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.callback()(prepare_output)
 app.add_typer(evidence_commands)
 app.add_typer(advice_commands)
 
@@ -222,7 +225,10 @@ def export(
         raise _complaint(f"{to} exists; give another path, or --force to replace it")
     with _client(url, key, data) as client:
         client.studies(client.find_job(job), to)
-    storage = sqlite_url(to)
+    try:
+        storage = sqlite_url(to)
+    except ValueError as error:
+        raise _complaint(f"{to} written; but {error}") from None
     if as_json:
         typer.echo(json.dumps({"file": str(to), "storage": storage}))
     else:
@@ -265,7 +271,7 @@ def _submit(
     else:
         _show(job, as_json, job.id)
         if job.activity is not None and job.activity.what in ("worker", "queue"):
-            typer.secho(job.activity.detail, err=True, fg="yellow")
+            _remark(job.activity.detail, "yellow")
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:

@@ -25,6 +25,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from service.sqlite_url import sqlite_url
+from service.streams import prepare_output
 from workers import gpus
 from workers.broker import Broker
 
@@ -330,6 +331,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--gpus", default="all")
     options = parser.parse_args()
+    prepare_output()
     try:
         home = Home(
             host=options.host,

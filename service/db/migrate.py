@@ -142,7 +142,7 @@ def _sqlite_alone(connection: sa.Connection, store: Store, waits: Waits) -> Iter
 def _begun(connection: sa.Connection, store: Store, waits: Waits) -> sa.RootTransaction:
     """Begin to write, and tell each second that another program does not let us."""
     raw = connection.connection.cursor()
-    (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()  # type: ignore[func-returns-value]
+    (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()
     raw.execute("PRAGMA busy_timeout=1000")  # short: who waits hears of it, and can be interrupted
     try:
         for _ in range(LOCK_S - 1):
@@ -168,7 +168,7 @@ def _check_server(connection: sa.Connection, store: Store, found: Standing) -> N
     if connection.dialect.name != "postgresql":
         return
     release = connection.dialect.server_version_info or (OLDEST_POSTGRES,)
-    if release[0] < OLDEST_POSTGRES:
+    if int(release[0]) < OLDEST_POSTGRES:
         raise CannotMigrate(
             f"{place(store.url)}: the server is PostgreSQL {'.'.join(map(str, release))}; whichopt needs "
             f"{OLDEST_POSTGRES} or newer: upgrade the server",
