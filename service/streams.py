@@ -25,6 +25,4 @@ def read_input() -> bytes:
     """
     if sys.stdin is None:
         raise OSError(0, "standard input is closed")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        return sys.stdin.buffer.read()
-    return sys.stdin.read().encode()
+    return sys.stdin.buffer.read()

@@ -94,12 +94,14 @@ class Broker:
 
     def stop(self) -> None:
         """Ends the server, also one that was taken over; what is queued is on disk."""
-        import redis
-
-        with contextlib.suppress(redis.ConnectionError):  # it closes the connection instead of answering
-            self._client().shutdown(nosave=True)
         if self.process is not None:
+            self.process.terminate()
             self.process.wait(timeout=10)
+        else:
+            import redis
+
+            with contextlib.suppress(redis.ConnectionError):  # it closes the connection, and answers nothing
+                self._client().shutdown(nosave=True)
         for left in (self.socket, self.runtime):
             with contextlib.suppress(OSError):
                 left.unlink() if left == self.socket else left.rmdir()

@@ -148,6 +148,7 @@ class Home:
         self.gpus_asked = gpus_asked
         self.stop_asked = False
         self.announced = False
+        self.interruptible = False
         self.said: set[str] = set()
 
     @property
@@ -166,11 +167,15 @@ class Home:
         for worker in self._gpu_workers():
             worker.start()
             self.workers.append(worker)
-        key = self._prepare_database()
-        self.broker.wait()
-        if key is None:
+        try:
+            self.interruptible = True
+            key = self._prepare_database()
+            self.broker.wait()
+            self._wait_for_api()
+        except _AskedToStop:
             return
-        self._wait_for_api()
+        finally:
+            self.interruptible = False
         if self.stop_asked:
             return
         self.announced = True
@@ -204,7 +209,11 @@ class Home:
         self.lock.close()
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Hears of Ctrl-C; ends at once what a start waits for, as imports alone may take seconds."""
         self.stop_asked = True
+        if self.interruptible:
+            self.interruptible = False
+            raise _AskedToStop
 
     def _worker(self, name: str, log: str, *options: str) -> Child:
         command = [sys.executable, "-m", "workers", *options]
@@ -235,8 +244,8 @@ class Home:
         print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
         return True
 
-    def _prepare_database(self) -> str | None:
-        """Migrates, ends what the last home left running, and returns the key; None if asked to stop.
+    def _prepare_database(self) -> str:
+        """Migrates, ends what the last home left running, and returns the key.
 
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
@@ -254,12 +263,13 @@ class Home:
                 tx.cohorts.lapse_all()
             path = self.data / "api-key"
             if not path.exists():
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                part = path.with_name("api-key.part")  # so that an interruption leaves no empty one
+                part.unlink(missing_ok=True)
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                     file.write(new_key() + "\n")
+                part.replace(path)
             key = path.read_text().strip()
             ensure_key(store, key)
-        except _AskedToStop:
-            return None
         except (CannotMigrate, DatabaseError) as error:
             raise CannotStart(in_words(error, store.url)) from None
         finally:

@@ -311,9 +311,12 @@ def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.Monk
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0001'")
     with capture_logs() as logged:
-        monkeypatch.setattr(
-            worker.time, "sleep", lambda _: len(logged) < 3 or setattr(state, "should_stop", 0)
-        )
+
+        def sleep(_: float) -> None:
+            if len(logged) == 3:
+                state.should_stop = 0
+
+        monkeypatch.setattr("workers.app.time.sleep", sleep)
         assert worker._database_is_current() is False
     assert [entry["event"] for entry in logged] == ["waits", "still_waits", "still_waits"]
     assert all("whichopt migrate" in entry["waits_for"] for entry in logged)

@@ -15,7 +15,7 @@ from service.db.files import keep_copy
 from service.db.migrate import upgrade
 from service.db.standing import Tables, head, standing
 from service.sqlite_url import sqlite_url
-from workers.embedded import CannotStart, Home
+from workers.embedded import CannotStart, Home, _AskedToStop
 
 EARLIEST = Path(__file__).parents[1] / "earlier" / "0.1" / "data" / "whichopt.db"
 
@@ -78,8 +78,18 @@ def test_ctrl_c_ends_the_wait_for_a_database_that_is_held(
         other.execute("PRAGMA journal_mode=WAL")
         other.execute("BEGIN IMMEDIATE")
         home.ask_to_stop(2, None)
-        assert home._prepare_database() is None
+        with pytest.raises(_AskedToStop):
+            home._prepare_database()
     home.stop_asked = False
     for _ in range(2):
         home._waits("another program holds it")
     assert capsys.readouterr().err.count("another program holds it") == 1
+
+
+def test_ctrl_c_interrupts_a_start_and_nothing_else(home: Home) -> None:
+    home.ask_to_stop(2, None)
+    assert home.stop_asked, "and the loop that watches ends by itself"
+    home.interruptible = True
+    with pytest.raises(_AskedToStop):
+        home.ask_to_stop(2, None)
+    home.ask_to_stop(2, None)  # once: what is ended meanwhile is not interrupted
