@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -81,6 +82,8 @@ def from_environment() -> FastAPI:
     settings = Settings()
     logs.configure(settings.log_level)
     store = Store(settings.database_url, connections=settings.database_connections)
+    # Beside the start, which waits for no database.
+    threading.Thread(target=health.tell_standing, args=(store,), name="standing", daemon=True).start()
     return create_app(settings, store, CeleryDispatcher(celery_app(settings)))
 
 

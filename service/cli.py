@@ -24,7 +24,10 @@ from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
+from service.console import remark as _remark
 from service.console import show as _show
+from service.sqlite_url import sqlite_url
+from service.streams import prepare_output
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -38,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.callback()(prepare_output)
 app.add_typer(evidence_commands)
 app.add_typer(advice_commands)
 
@@ -87,16 +91,26 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
-    from service.db import Store
-    from service.db.migrate import ensure_key, upgrade
+    from service.db import DatabaseError, Store
+    from service.db.migrate import CannotMigrate, ensure_key, upgrade
+    from service.db.troubles import in_words, place
     from service.settings import Settings
 
     settings = Settings()
-    store = Store(settings.database_url)
-    upgrade(store)
-    wanted = settings.api_key.get_secret_value() if settings.api_key else None
-    made = ensure_key(store, wanted)
-    typer.echo(f"the database is current: {store.url.render_as_string(hide_password=True)}")
+    store, said = Store(settings.database_url), set[str]()
+
+    def waits(words: str) -> None:
+        if words not in said:
+            said.add(words)
+            typer.echo(f"whichopt: {words}", err=True)
+
+    try:
+        upgrade(store, waits=waits)
+        wanted = settings.api_key.get_secret_value() if settings.api_key else None
+        made = ensure_key(store, wanted)
+    except (CannotMigrate, DatabaseError) as error:
+        raise _complaint(in_words(error, store.url)) from None
+    typer.echo(f"the database is current: {place(store.url)}")
     if made is not None:
         typer.echo(f"a first API key was made; it is shown once: {made}")
 
@@ -216,10 +230,14 @@ def export(
         raise _complaint(f"{to} exists; give another path, or --force to replace it")
     with _client(url, key, data) as client:
         client.studies(client.find_job(job), to)
+    try:
+        storage = sqlite_url(to)
+    except ValueError as error:
+        raise _complaint(f"{to} written; but {error}") from None
     if as_json:
-        typer.echo(json.dumps({"file": str(to), "storage": f"sqlite:///{to}"}))
+        typer.echo(json.dumps({"file": str(to), "storage": storage}))
     else:
-        typer.echo(f"{to} written; open it with optuna.load_study(study_name=..., storage='sqlite:///{to}')")
+        typer.echo(f"{to} written; open it with optuna.load_study(study_name=..., storage={storage!r})")
 
 
 @app.command()
@@ -258,7 +276,7 @@ def _submit(
     else:
         _show(job, as_json, job.id)
         if job.activity is not None and job.activity.what in ("worker", "queue"):
-            typer.secho(job.activity.detail, err=True, fg="yellow")
+            _remark(job.activity.detail, "yellow")
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:

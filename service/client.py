@@ -10,7 +10,9 @@ Where no service answers, what httpx raises (`httpx.TransportError`) comes throu
 
 from __future__ import annotations
 
+import errno
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -280,7 +282,9 @@ class Client:
         return self._call(view, "GET", path, params=given)
 
     def _save(self, path: str, to: Path, **params: str) -> None:
-        part = to.with_name(f"{to.name}.part")
+        if not to.name or to.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(to))
+        part = to.with_name(f".whichopt-{secrets.token_hex(4)}.part")  # a name may be as long as any may
         try:
             with self._http.stream("GET", path, params=params, timeout=None) as response:
                 _check(response)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.completion import job_ids, read
+from service.streams import read_input
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -31,9 +32,10 @@ Data = Annotated[Path, typer.Option(help="The data folder of a service on this m
 
 def read_object(path: str, what: str) -> dict[str, Any]:
     """The JSON object in a file, or on standard input where `path` is -; `what` it should be."""
+    from service.json_input import loads
+
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        body = json.loads(text, parse_constant=_no_number)
+        body = loads(read_input() if path == "-" else Path(path).read_bytes())
     except OSError as error:
         raise complaint(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
@@ -68,8 +70,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def complaint(text: str) -> typer.Exit:
-    typer.secho(f"whichopt: {text}", err=True, fg="red")
+    remark(f"whichopt: {text}", "red")
     return typer.Exit(2)
+
+
+def remark(text: str, color: str) -> None:
+    """Print a line on stderr, colored in a terminal that wants colors."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    typer.secho(text, err=True, fg=color, color=False if plain else None)
 
 
 @contextmanager
@@ -91,9 +99,6 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         )
     if key is None:
         raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a question mark for what a terminal's encoding lacks
     if not key.isascii():
         raise complaint(f"an API key has ASCII characters only: {key!r}")
     try:
@@ -103,10 +108,7 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise complaint(str(error)) from None
     except httpx.TransportError as error:
         raise complaint(f"the service at {url} does not answer: {error}") from None
+    except BrokenPipeError:
+        raise  # who reads has seen enough: the command ends without a word
     except OSError as error:
-        raise complaint(f"{error.strerror}: {error.filename}") from None
-
-
-def _no_number(name: str) -> None:
-    """JSON has no NaN and no Infinity, though Python's reader takes them."""
-    raise ValueError(f"{name} is no number in JSON")
+        raise complaint(f"{error.strerror}: {error.filename2 or error.filename}") from None

@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial
 
 from service.dashboard import StudyStorage
 from service.db import Store
+from service.sqlite_url import sqlite_url
 
 MODELS = "optuna.storages._rdb.models"
 COLUMNS = {
@@ -62,7 +63,7 @@ def export(store: Store, job_uid: str, to: Path) -> None:
     """Write the job's studies into a new SQLite file."""
     ours = StudyStorage(store, job_uid)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    theirs = RDBStorage(f"sqlite:///{to}")
+    theirs = RDBStorage(sqlite_url(to))
     try:
         try:
             tables = Tables()

@@ -6,6 +6,7 @@ folded. In a pipe every column and every id is whole, and an empty cell is a das
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +25,9 @@ GAP = 2
 """Spaces between two columns."""
 
 LEAST_FOLDED = 16
+
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it: control characters, and those that turn the writing around."""
 
 SHORTEST_ID = 8
 """Characters of a shortened id, at least."""
@@ -203,4 +207,4 @@ def interval_text(value: Bounds) -> str:
 
 def _cell(cell: str | Cell) -> Cell:
     text, style = (cell, "") if isinstance(cell, str) else cell
-    return Cell(" ".join(text.split()), style)
+    return Cell(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split())), style)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -45,7 +46,7 @@ def job_table(jobs: Sequence[JobView]) -> RenderableType:
                 job.phase or "",
                 f"{job.progress.trials_done}/{job.progress.trials_total}",
                 _workload(job),
-                f"{job.created_at:%Y-%m-%dT%H:%M:%S}",
+                _time(job.created_at),
                 job.name or "",
             )
             for job in jobs
@@ -62,7 +63,7 @@ def job_summary(job: JobView) -> RenderableType:
         ("state", _state(job.state)),
         ("phase", job.phase or ""),
         ("trials", f"{job.progress.trials_done}/{job.progress.trials_total}"),
-        ("created", f"{job.created_at:%Y-%m-%dT%H:%M:%S}"),
+        ("created", _time(job.created_at)),
     ]
     headings = (
         Heading("optimizer", folds=True),
@@ -195,6 +196,10 @@ def _range(space: dict[str, Any]) -> tuple[str, str]:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _time(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _state(state: JobState) -> Cell:

@@ -45,11 +45,13 @@ class Bars:
         self._forecast_at = 0
         self.progress = _Progress(
             TextColumn(
-                "{task.description}", table_column=Column(min_width=14, max_width=24, overflow="fold")
+                "{task.description}",
+                markup=False,
+                table_column=Column(min_width=14, max_width=24, overflow="fold"),
             ),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=console,
         )
@@ -82,7 +84,8 @@ class Bars:
 
     def _print(self, job: JobView) -> None:
         """A line when the job comes to something else; in a log, which shows no bars, the sentence too."""
-        live = self.progress.console.is_terminal
+        console = self.progress.console
+        live = console.is_terminal and not console.is_dumb_terminal
         phase = "waits for its first round" if job.phase is None else job.phase.value
         now = phase if live or job.activity is None else job.activity.detail
         line = f"{job.state.value}: {now}"

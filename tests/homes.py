@@ -19,6 +19,7 @@ from service.db import Store
 from service.db.migrate import ensure_key
 from service.db.tables import cohort
 from service.environment import Environment
+from service.sqlite_url import sqlite_url
 from service.states import CohortState, JobState
 from service.views import JobView, Recommendation, TrialView
 from tests.waiting import DEADLINE_S, wait_until
@@ -136,7 +137,7 @@ class Embedded(Home):
         )
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: (data / "url").exists() and (data / "url").read_text().strip() == url, "a start")
-        self.store = Store(f"sqlite:///{data / 'whichopt.db'}")
+        self.store = Store(sqlite_url(data / "whichopt.db"))
         self.client = Client(url, (data / "api-key").read_text().strip())
 
     def parts(self, name: str) -> list[psutil.Process]:

@@ -30,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Embedded]]:
     homes: list[Embedded] = []
 
     def begin(workers: int = 2) -> Embedded:
-        homes.append(Embedded(tmp_path / "data", workers=workers))
+        homes.append(Embedded(tmp_path / "what? 100% of #1", workers=workers))
         return homes[-1]
 
     yield begin

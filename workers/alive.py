@@ -5,15 +5,20 @@ from __future__ import annotations
 import socket
 import sys
 
-from service.db import Store
+from service.db import DatabaseError, Store
+from service.db.troubles import in_words
 from service.settings import Settings
 
 
 def main() -> int:
     settings = Settings()
     store = Store(settings.database_url)
-    with store.read() as tx:
-        alive = tx.workers.live_on(socket.gethostname(), within_s=settings.worker_alive_s)
+    try:
+        with store.read() as tx:
+            alive = tx.workers.live_on(socket.gethostname(), within_s=settings.worker_alive_s)
+    except DatabaseError as error:
+        sys.stderr.write(f"{in_words(error, store.url)}\n")
+        alive = False
     store.close()
     return 0 if alive else 1
 

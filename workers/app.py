@@ -45,6 +45,9 @@ MIGRATED_POLL_S = 0.1
 MIGRATED_POLL_MOST_S = 2.0
 """The same once it has waited for long."""
 
+SAY_AGAIN_S = 30.0
+"""After how long a worker that waits for its database says so again."""
+
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
 
@@ -177,7 +180,7 @@ def _tell_agreement() -> None:
         return
     import torch
 
-    from service.db import OUT_OF_REACH, ProgrammingError
+    from service.db import DatabaseError
     from workers.engine.agree import agreement
 
     trains = own.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
@@ -185,7 +188,7 @@ def _tell_agreement() -> None:
     try:
         with _own_store().transaction() as tx:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
-    except (*OUT_OF_REACH, ProgrammingError) as error:
+    except DatabaseError as error:
         # Away, or not migrated yet: it is tried again.
         log.info("agreement_not_told", agreement=answer, error=str(error))
         return
@@ -297,26 +300,38 @@ _parent: Parent | None = None
 
 
 def _database_is_current() -> bool:
-    """Wait for the database to have this version's tables; return False if the worker is asked to stop first.
+    """Wait for the database to have this version's tables; return False if the worker is to stop instead.
 
-    A home starts its worker while it migrates. No message is taken meanwhile, but the children import.
+    A home starts its worker while it migrates. No message is taken meanwhile, but the children import. A
+    worker that no migration by this program can help ends, with a status that says so.
     """
     from celery.worker import state
 
-    from service.db import OUT_OF_REACH
-    from service.db.migrate import is_current
+    from service.db import DatabaseError
+    from service.db.standing import Tables, standing
+    from service.db.troubles import in_words
 
-    pause, told = MIGRATED_POLL_S, ""
+    pause, told, began = MIGRATED_POLL_S, "", time.monotonic()
+    said_at = began
     while state.should_stop is None and state.should_terminate is None:
-        waits_for = "the migration"
         try:
-            if is_current(_own_store()):
+            found = standing(_own_store())
+            if found.tables is Tables.CURRENT:
                 return True
-        except OUT_OF_REACH as error:
-            waits_for = f"a database that answers: {error}"
+            waits_for = found.detail
+            if found.lasting:
+                log.error("cannot_work", reason=waits_for, ends_with=os.EX_CONFIG)
+                state.should_stop = os.EX_CONFIG
+                return False
+        except DatabaseError as error:
+            waits_for = in_words(error, _own_store().url)
+        now = time.monotonic()
         if told != waits_for:
-            told = waits_for
-            log.info("waits", database=_own_store().url.render_as_string(hide_password=True), waits_for=told)
+            log.info("waits", waits_for=waits_for)
+        elif now - said_at > SAY_AGAIN_S:
+            log.warning("still_waits", waits_for=waits_for, waited_s=round(now - began))
+        if told != waits_for or now - said_at > SAY_AGAIN_S:
+            told, said_at = waits_for, now
         time.sleep(pause)
         pause = min(2 * pause, MIGRATED_POLL_MOST_S)
     return False
@@ -335,12 +350,12 @@ def _ready(sender: Any, **_: Any) -> None:
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _shutting_down(sender: str, **_: Any) -> None:
     """Cohorts that run here are given back at their next tick, and the pool waits for that."""
-    from service.db import OUT_OF_REACH
+    from service.db import DatabaseError
 
     try:
         with _own_store().transaction() as tx:
             tx.workers.stopping(sender)
-    except OUT_OF_REACH as error:
+    except DatabaseError as error:
         log.warning("stopping_not_told", error=str(error))  # the leases run out instead
 
 

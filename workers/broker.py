@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     import redis
 
 START_S = 10.0
+
+LONGEST = 90
+"""Characters of the socket's folder: a socket's path may have 107, on some systems 103."""
+
+PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+"""What stands for itself in a broker's URL."""
 
 
 class Broker:
@@ -87,12 +94,14 @@ class Broker:
 
     def stop(self) -> None:
         """Ends the server, also one that was taken over; what is queued is on disk."""
-        import redis
-
-        with contextlib.suppress(redis.ConnectionError):  # it closes the connection instead of answering
-            self._client().shutdown(nosave=True)
         if self.process is not None:
+            self.process.terminate()
             self.process.wait(timeout=10)
+        else:
+            import redis
+
+            with contextlib.suppress(redis.ConnectionError):  # it closes the connection, and answers nothing
+                self._client().shutdown(nosave=True)
         for left in (self.socket, self.runtime):
             with contextlib.suppress(OSError):
                 left.unlink() if left == self.socket else left.rmdir()
@@ -119,8 +128,10 @@ class Broker:
 
 def _runtime_folder(data: Path) -> Path:
     """A short folder of our own, the same for the same data: socket paths end at about 107 bytes."""
-    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:10]
+    name = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
     folder = Path(tempfile.gettempdir()) / f"whichopt-{os.getuid()}-{name}"
+    if not PLAIN.fullmatch(str(folder)) or len(str(folder)) > LONGEST:
+        folder = Path("/tmp") / folder.name
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise RuntimeError(f"{folder} belongs to somebody else; remove it or set TMPDIR")

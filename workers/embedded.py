@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,14 +22,22 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from service.sqlite_url import sqlite_url
+from service.streams import prepare_output
 from workers import gpus
 from workers.broker import Broker
+
+if TYPE_CHECKING:
+    from service.db import Store
 
 API_START_S = 30.0
 STOP_S = 15.0
 """How long children may take to end before they are killed."""
+
+STOP_EARLY_S = 1.0
+"""The same before the home was announced: its children only import, and what they train goes on elsewhere."""
 
 RESTARTS = 5
 """How often a child that ends by itself is started again within RESTART_WINDOW_S."""
@@ -48,6 +57,10 @@ def _end_with_parent() -> None:
 
 class CannotStart(Exception):
     """Said to the user as it is."""
+
+
+class _AskedToStop(Exception):
+    """Ctrl-C while something is waited for."""
 
 
 class Child:
@@ -115,7 +128,7 @@ class Home:
         self.data = data.resolve()
         self.lock = _lock(self.data)
         self.broker = Broker(self.data)
-        self.database_url = f"sqlite:///{self.data / 'whichopt.db'}"
+        self.database_url = sqlite_url(self.data / "whichopt.db")
         self.environment = environment = {
             **os.environ,
             "WHICHOPT_DATABASE_URL": self.database_url,
@@ -134,6 +147,9 @@ class Home:
         self.workers = [self._worker("the worker", "worker.log", "--queue=cpu", f"--processes={workers}")]
         self.gpus_asked = gpus_asked
         self.stop_asked = False
+        self.announced = False
+        self.interruptible = False
+        self.said: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -151,11 +167,18 @@ class Home:
         for worker in self._gpu_workers():
             worker.start()
             self.workers.append(worker)
-        key = self._prepare_database()
-        self.broker.wait()
-        self._wait_for_api()
+        try:
+            self.interruptible = True
+            key = self._prepare_database()
+            self.broker.wait()
+            self._wait_for_api()
+        except _AskedToStop:
+            return
+        finally:
+            self.interruptible = False
         if self.stop_asked:
             return
+        self.announced = True
         (self.data / "url").write_text(self.url + "\n")
         announce(f"{self.url}/?key={key}")
 
@@ -175,7 +198,7 @@ class Home:
     def stop(self) -> None:
         """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
         (self.data / "url").unlink(missing_ok=True)
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + (STOP_S if self.announced else STOP_EARLY_S)
         for worker in self.workers:
             worker.ask_to_stop()
         for worker in self.workers:
@@ -186,7 +209,11 @@ class Home:
         self.lock.close()
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Hears of Ctrl-C; ends at once what a start waits for, as imports alone may take seconds."""
         self.stop_asked = True
+        if self.interruptible:
+            self.interruptible = False
+            raise _AskedToStop
 
     def _worker(self, name: str, log: str, *options: str) -> Child:
         command = [sys.executable, "-m", "workers", *options]
@@ -223,22 +250,54 @@ class Home:
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
         # Imported while the API and the broker start: they are what a user waits for.
-        from service.db import Store
+        from service.db import DatabaseError, Store
         from service.db.keys import new_key
-        from service.db.migrate import ensure_key, upgrade
+        from service.db.migrate import CannotMigrate, ensure_key, upgrade
+        from service.db.troubles import in_words
 
         store = Store(self.database_url)
-        upgrade(store)
-        with store.transaction() as tx:
-            tx.lost.lapse_all()
-        path = self.data / "api-key"
-        if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(new_key() + "\n")
-        key = path.read_text().strip()
-        ensure_key(store, key)
-        store.close()
+        try:
+            self._keep_copy(store)
+            upgrade(store, waits=self._waits)
+            with store.transaction() as tx:
+                tx.lost.lapse_all()
+            path = self.data / "api-key"
+            if not path.exists():
+                part = path.with_name("api-key.part")  # so that an interruption leaves no empty one
+                part.unlink(missing_ok=True)
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(new_key() + "\n")
+                part.replace(path)
+            key = path.read_text().strip()
+            ensure_key(store, key)
+        except (CannotMigrate, DatabaseError) as error:
+            raise CannotStart(in_words(error, store.url)) from None
+        finally:
+            store.close()
         return key
+
+    def _waits(self, words: str) -> None:
+        """Says once what the migration waits for, and gives up if the home is asked to stop."""
+        if self.stop_asked:
+            raise _AskedToStop
+        if words not in self.said:
+            self.said.add(words)
+            print(f"whichopt: {words}", file=sys.stderr, flush=True)
+
+    def _keep_copy(self, store: Store) -> None:
+        """Copies the database before a migration changes it; one that is too large is migrated without."""
+        from service.db.files import keep_copy
+        from service.db.standing import Tables, head, standing
+
+        if standing(store).tables is not Tables.OLDER:
+            return
+        try:
+            copy = keep_copy(store, f"before-{head()}")
+        except (OSError, sqlite3.Error) as error:
+            print(f"whichopt: no copy of the database before its migration: {error}", file=sys.stderr)
+        else:
+            if copy is not None:
+                print(f"an earlier version's database is migrated; {copy} is a copy from before")
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + API_START_S
@@ -282,6 +341,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--gpus", default="all")
     options = parser.parse_args()
+    prepare_output()
     try:
         home = Home(
             host=options.host,
@@ -290,7 +350,7 @@ def main() -> int:
             workers=options.workers,
             gpus_asked=options.gpus,
         )
-    except (CannotStart, OSError) as error:
+    except (CannotStart, OSError, RuntimeError, ValueError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -299,7 +359,7 @@ def main() -> int:
         home.start(_announce(home))
         home.watch()
         print("ending; what is unfinished goes on at the next start", flush=True)
-    except (CannotStart, RuntimeError) as error:
+    except (CannotStart, OSError, RuntimeError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
         return 1
     finally:

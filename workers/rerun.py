@@ -35,6 +35,7 @@ from service.evidence.report import RecordedTrial, Report
 from service.evidence.stats import mean, mean_estimate
 from service.seeds import trial_seeds
 from service.states import Phase
+from service.streams import prepare_output
 from service.trials import TrialPlan, TrialResult
 from workers import workload
 from workers.engine import Unwatched, numerics
@@ -248,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    prepare_output()
     try:
         found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
     except InvalidReport as error:

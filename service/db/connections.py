@@ -38,26 +38,23 @@ FULL = (
 """What a server says that has no connection left. An error that comes before there is a connection has no
 code by which it could be told."""
 
-TO_POSTGRESQL = {
+TO_POSTGRESQL: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    "client_encoding": "utf8",
 }
-"""A server that has vanished without a word is noticed, rather than waited for for hours. What the URL says
-goes before these."""
+"""A server that has vanished without a word is noticed, rather than waited for for hours; and UTF-8 is spoken
+whatever the server's default is, which psycopg would read as bytes (SQL_ASCII). What the URL says goes before
+these."""
 
 log = structlog.get_logger()
 
 
 class NoConnection(sa.exc.TimeoutError):
     """There was no free connection within WAIT_S."""
-
-
-def why(error: BaseException) -> str:
-    """Say in a sentence why the database could not be asked."""
-    return str(error) if isinstance(error, NoConnection) else "the database is out of reach"
 
 
 class Connections:
@@ -79,7 +76,7 @@ class Connections:
             pool = {"poolclass": QueuePool, "pool_use_lifo": True, "pool_pre_ping": True, **sizes}
         told = {name: value for name, value in TO_POSTGRESQL.items() if name not in url.query}
         # Without prepared statements, which a pooler between us and the server may not know.
-        told["prepare_threshold"] = None  # type: ignore[assignment]
+        told["prepare_threshold"] = None
         self.engine = sa.create_engine(url, connect_args=told, **pool, **options)
 
     @contextmanager

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
-from service.db import Store
+from service.db import DatabaseError, Store
 from service.db.keys import new_key
+from service.db.standing import Standing, Tables, location, of_connection, standing
+from service.db.troubles import LOCKED, RESTORE, in_words, place, trouble
+from service.errors import Unavailable
 
 LOCK = 7_460_118_923
 """PostgreSQL's advisory lock that two migrating processes contend for."""
 
+LOCK_S = 20
+"""Seconds that a migration waits for another program to let go of an SQLite database."""
 
-def upgrade(store: Store, revision: str = "head") -> None:
-    """Migrates up to `revision`; does nothing where the database is there already."""
-    _run(store, lambda config: command.upgrade(config, revision))
+LOOK_AGAIN_S = 0.25
+"""How soon a migration looks again if another one has ended."""
+
+OLDEST_POSTGRES = 10
+"""Major version of the oldest PostgreSQL server that is not refused; tested is a newer one."""
+
+Waits = Callable[[str], object]
+"""Told again and again, in words, what a migration waits for; may raise to give up."""
 
 
-def downgrade(store: Store, revision: str = "base") -> None:
-    """Migrates down to `revision`; what the dropped tables and columns held is lost."""
-    _run(store, lambda config: command.downgrade(config, revision))
+class CannotMigrate(Unavailable):
+    """The database cannot be brought to this version's tables, and is left as it was; `detail` says why."""
+
+
+def upgrade(store: Store, revision: str = "head", waits: Waits = lambda _: None) -> None:
+    """Migrates up to `revision`; does nothing if the database is there already.
+
+    It is done whole or not at all: what fails leaves the database as it was.
+
+    Raises:
+        CannotMigrate: the database is a newer version's or another program's, or its tables are not as said.
+        DatabaseError: it is out of reach, locked, damaged ...; see `troubles.in_words`.
+    """
+    _run(store, lambda config: command.upgrade(config, revision), waits)
+
+
+def downgrade(store: Store, revision: str = "base", waits: Waits = lambda _: None) -> None:
+    """Migrates down to `revision`; what the dropped tables and columns held is lost.
+
+    Raises:
+        CannotMigrate, DatabaseError: as `upgrade` does.
+    """
+    _run(store, lambda config: command.downgrade(config, revision), waits)
 
 
 def is_current(store: Store) -> bool:
     """Whether the database has the tables of this version."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    with store.read() as tx:
-        return MigrationContext.configure(tx.connection).get_current_revision() == head
+    return standing(store).tables is Tables.CURRENT
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:
@@ -48,21 +74,110 @@ def ensure_key(store: Store, wanted: str | None) -> str | None:
     return None
 
 
-def _config() -> Config:
-    # By name, as the service must not import it: it is data that ships beside the packages.
-    spec = importlib.util.find_spec("migrations")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the package 'migrations' is not installed beside 'service'")
+def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(spec.submodule_search_locations[0])))
+    config.set_main_option("script_location", location().replace("%", "%%"))  # as configparser reads it
     config.set_main_option("path_separator", "os")
-    return config
+    with _alone(store, waits) as connection:
+        found = of_connection(connection, store.url)
+        if found.lasting:
+            raise CannotMigrate(found.detail, field="database")
+        _check_server(connection, store, found)
+        config.attributes["connection"] = connection
+        try:
+            migration(config)
+        except DatabaseError as error:
+            if trouble(error) is not None:
+                raise
+            raise CannotMigrate(
+                f"{in_words(error, store.url)}: its tables are not those of its revision "
+                f"({found.revision or 'none'}), and nothing was changed; {RESTORE}",
+                field="database",
+            ) from error
 
 
-def _run(store: Store, migration: Callable[[Config], None]) -> None:
-    config = _config()
-    with store.transaction() as tx:
-        if tx.connection.dialect.name == "postgresql":
-            tx.connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        config.attributes["connection"] = tx.connection
-        migration(config)
+@contextmanager
+def _alone(store: Store, waits: Waits) -> Iterator[sa.Connection]:
+    """A transaction that no other migration runs beside; rolled back on an exception."""
+    with store.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            with _sqlite_alone(connection, store, waits):
+                yield connection
+            return
+        with connection.begin():
+            asks = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
+            while not connection.execute(asks, {"lock": LOCK}).scalar_one():
+                waits(f"another process migrates {place(store.url)}")
+                time.sleep(LOOK_AGAIN_S)
+            yield connection
+
+
+@contextmanager
+def _sqlite_alone(connection: sa.Connection, store: Store, waits: Waits) -> Iterator[None]:
+    """As `_alone`, without foreign keys, which are checked at the end.
+
+    Alembic alters a table by making it anew and dropping the old one. With rows that refer to it that is
+    refused while foreign keys are on, and they can only be turned off outside of a transaction.
+    """
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        with _begun(connection, store, waits):
+            before = _broken(connection)
+            yield
+            broken = _broken(connection) - before
+            if broken:
+                table, row, parent = sorted(broken, key=str)[0]
+                raise CannotMigrate(
+                    f"{place(store.url)}: the migration would leave {len(broken)} rows that refer to nothing "
+                    f"(the first: row {row} of {table!r}, which refers to {parent!r}); nothing was changed; "
+                    "please report it",
+                    field="database",
+                )
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
+        raw.close()
+
+
+def _begun(connection: sa.Connection, store: Store, waits: Waits) -> sa.RootTransaction:
+    """Begin to write, and tell each second that another program does not let us."""
+    raw = connection.connection.cursor()
+    (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute("PRAGMA busy_timeout=1000")  # short: who waits hears of it, and can be interrupted
+    try:
+        for _ in range(LOCK_S - 1):
+            try:
+                return connection.begin()
+            except DatabaseError as error:
+                if trouble(error) is not LOCKED:
+                    raise
+            waits(f"another program holds {place(store.url)} locked; it is waited for, up to {LOCK_S} s")
+        return connection.begin()
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={usual}")
+        raw.close()
+
+
+def _broken(connection: sa.Connection) -> set[tuple[object, ...]]:
+    """The rows of an SQLite database that refer to none: table, row, table referred to."""
+    return {tuple(row)[:3] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+
+
+def _check_server(connection: sa.Connection, store: Store, found: Standing) -> None:
+    """Refuse a PostgreSQL server or a new database of its that could not hold what we write."""
+    if connection.dialect.name != "postgresql":
+        return
+    release = connection.dialect.server_version_info or (OLDEST_POSTGRES,)
+    if int(release[0]) < OLDEST_POSTGRES:
+        raise CannotMigrate(
+            f"{place(store.url)}: the server is PostgreSQL {'.'.join(map(str, release))}; whichopt needs "
+            f"{OLDEST_POSTGRES} or newer: upgrade the server",
+            field="database",
+        )
+    encoding = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
+    if found.tables is Tables.NONE and encoding not in ("UTF8", "SQL_ASCII"):
+        raise CannotMigrate(
+            f"{place(store.url)}: the database's encoding is {encoding}, which lacks most characters; "
+            "make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            field="database",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import gzip
 import io
 import json
@@ -70,6 +71,11 @@ def parse_report(content: bytes, *, name: str) -> Report:
 
 
 def _text(content: bytes, name: str) -> bytes:
+    if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:  # as another system's shell or editor saved it
+            content = content.decode(json.detect_encoding(content)).encode()
+        except UnicodeDecodeError as error:
+            raise InvalidReport(f"{name} holds no report: it is not text ({error.reason})") from None
     if content.lstrip()[:1] == b"<":
         link = _LINK.search(content)
         if link is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from email.message import Message as Header
 
 from fastapi import Request
@@ -9,7 +10,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, UnsupportedMedia
+from service.errors import BodyTooLarge, InvalidJson, UnsupportedMedia
+from service.json_input import once
 from service.routes import problems
 
 
@@ -46,7 +48,7 @@ class BodyLimit:
 
 
 async def json_only(request: Request) -> None:
-    """Refuses a body that is not declared as JSON."""
+    """Refuses a body that is not declared as JSON, and one that gives a field twice: either may be meant."""
     header = Header()
     header["content-type"] = sent = request.headers.get("content-type", "")
     main, sub = header.get_content_maintype(), header.get_content_subtype()
@@ -57,3 +59,7 @@ async def json_only(request: Request) -> None:
             value=sent,
             allowed=["application/json"],
         )
+    try:
+        json.loads(await request.body() or "null", object_pairs_hook=once)
+    except ValueError as error:
+        raise InvalidJson(f"the body is not JSON: {error}") from None

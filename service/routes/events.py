@@ -20,7 +20,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from service.activity import JobActivity
-from service.db import OUT_OF_REACH, Store
+from service.db import DatabaseError, Store
 from service.routes.jobs import JobUid, no_job
 from service.routes.parts import TheSettings, TheStore
 from service.settings import Settings
@@ -86,7 +86,7 @@ async def events(
                     return
                 since, activity = job.revision, job.activity
             await asyncio.sleep(settings.events_s)
-    except OUT_OF_REACH as error:
+    except DatabaseError as error:
         # The answer has begun, so all that is left is to end it; the reader comes back with its last id.
         log.warning("events_broken", job=watched.uid, error=str(error))
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import version
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.clocks import ahead_s
-from service.db import OUT_OF_REACH, Store
-from service.db.connections import why
+from service.db import DatabaseError, Store
+from service.db.troubles import in_words
 from service.errors import Unavailable
 from service.routes.parts import TheDispatcher, TheSettings, TheStore
 from service.settings import Settings
 from service.states import JobState
 from service.views import Health, Readiness
 
+log = structlog.get_logger()
 router = APIRouter(tags=["operations"])
 
 VERSION = version("whichopt")
@@ -33,21 +35,29 @@ def healthz() -> Health:
 @router.get("/readyz")
 def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
     """Say whether jobs can be taken: database and broker must answer. Training processes are only counted."""
-    from service.db.migrate import is_current  # Alembic is asked for by nothing else here
+    from service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
 
-    try:
-        current = is_current(store)
-    except OUT_OF_REACH as error:
-        raise Unavailable(why(error), field="database") from error
-    if not current:
-        raise Unavailable(
-            "the database is not at this version's tables; run 'whichopt migrate'", field="database"
-        )
+    found = standing(store)
+    if found.tables is not Tables.CURRENT:
+        raise Unavailable(found.detail, field="database")
     if not dispatcher.reachable():
         raise Unavailable("the broker is out of reach", field="broker")
     with store.read() as tx:
         workers = tx.workers.live(settings.worker_alive_s)
     return Readiness(database="current", broker="reachable", workers=workers)
+
+
+def tell_standing(store: Store) -> None:
+    """Log what is the matter with the database, if anything is: once, where a process starts."""
+    from service.db.standing import Tables, standing
+
+    try:
+        found = standing(store)
+    except DatabaseError as error:
+        log.error("database_trouble", reason=in_words(error, store.url))
+        return
+    if found.tables is not Tables.CURRENT:
+        (log.error if found.lasting else log.info)("database_not_current", reason=found.detail)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

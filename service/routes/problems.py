@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from service.db import OUT_OF_REACH
-from service.db.connections import why
+from service.db import DatabaseError
+from service.db.troubles import trouble
 from service.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -48,8 +48,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WhichoptError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in OUT_OF_REACH:
-        app.add_exception_handler(kind, _out_of_reach)
+    app.add_exception_handler(DatabaseError, _database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -66,10 +65,13 @@ def response(error: WhichoptError) -> Response:
     return _document(error.status, error.code, error.title, error.detail, fields, headers)
 
 
-def unavailable(error: BaseException) -> Response:
-    """The answer where the database does not."""
-    log.error("database_out_of_reach", error=str(error))
-    return response(Unavailable(f"{why(error)}; try again soon", field="database"))
+def unavailable(error: BaseException) -> Response | None:
+    """The answer if the database fails in a way that is known: 503 with what to do; else None."""
+    found = trouble(error)
+    if found is None:
+        return None
+    log.error("database_trouble", trouble=found.code, error=str(error))
+    return response(Unavailable(found.words, field="database"))
 
 
 def _document(
@@ -169,8 +171,11 @@ async def _http(request: Request, error: Exception) -> Response:
             return _document(status, code, phrase.phrase, detail, headers=error.headers)
 
 
-async def _out_of_reach(_: Request, error: Exception) -> Response:
-    return unavailable(error)
+async def _database(_: Request, error: Exception) -> Response:
+    told = unavailable(error)
+    if told is None:
+        raise error
+    return told
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -43,13 +43,6 @@ def test_readyz_says_what_is_there(http: TestClient, lite: Store, dispatcher: Re
     assert "broker" in answer.json()["detail"]
 
 
-def test_readyz_wants_this_versions_tables(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.db.migrate.is_current", lambda _: False)
-    answer = http.get("/readyz")
-    assert answer.status_code == 503
-    assert "whichopt migrate" in answer.json()["detail"]
-
-
 def test_a_database_without_tables_is_unavailable(http: TestClient, lite: Store) -> None:
     downgrade(lite)
     assert http.get("/readyz").status_code == 503

@@ -9,7 +9,8 @@ import pytest
 from celery.worker import state
 
 from service.db import Store
-from service.db.migrate import is_current, upgrade
+from service.db.migrate import upgrade
+from service.db.standing import Standing, standing
 from tests.waiting import DEADLINE_S
 from workers import app
 
@@ -28,12 +29,12 @@ def test_no_message_is_taken_before_the_database_is_migrated(
     looked = threading.Event()
     answers: list[bool] = []
 
-    def looks(store: Store) -> bool:
-        current = is_current(store)
+    def looks(store: Store) -> Standing:
+        found = standing(store)
         looked.set()
-        return current
+        return found
 
-    monkeypatch.setattr("service.db.migrate.is_current", looks)
+    monkeypatch.setattr("service.db.standing.standing", looks)
     waiting = threading.Thread(target=lambda: answers.append(app._database_is_current()), daemon=True)
     waiting.start()
     assert looked.wait(timeout=DEADLINE_S), "it has looked once, and looks again"

@@ -1,0 +1,240 @@
+"""What a database's error means and what to do about it: one line, the same at every door.
+
+SQLite's errors are told apart by their code. PostgreSQL's are too, once there is a connection; before that
+libpq gives the server's sentence alone, which is looked into. A sentence in another language than English
+comes through as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from service.db.connections import NoConnection
+from service.errors import WhichoptError
+
+RESTORE = "restore it from a backup"
+
+LONGEST = 300
+"""Characters of an error's own sentence that are told."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A kind of error: a word for logs, what it is, and what to do."""
+
+    code: str
+    what: str
+    instead: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.what}; {self.instead}"
+
+
+DAMAGED = Trouble(
+    "damaged",
+    "the database is damaged",
+    f"stop the service, look with 'PRAGMA integrity_check', and {RESTORE}",
+)
+NO_DATABASE = Trouble(
+    "no_database",
+    "the file is no SQLite database, or an encrypted one",
+    f"move it away, or {RESTORE}",
+)
+LOCKED = Trouble(
+    "locked",
+    "another program holds the database locked",
+    "end what else has it open (a tool that shows databases, a backup), and try again",
+)
+READ_ONLY = Trouble(
+    "read_only",
+    "the database can only be read",
+    "let this user write the file and its folder, as SQLite keeps two more files beside it",
+)
+CANNOT_OPEN = Trouble(
+    "cannot_open",
+    "the database's file cannot be opened",
+    "the file and its folder must be there, and this user must be able to write both",
+)
+DISK_FULL = Trouble("disk_full", "the database's disk is full", "make space; what waits goes on by itself")
+DISK_FAILS = Trouble(
+    "disk_fails",
+    "the database's disk does not read or write",
+    "look at the disk and at the system's log",
+)
+NO_SHARED_FILES = Trouble(
+    "no_shared_files",
+    "the database's file system cannot lock or share files as SQLite needs it (a network folder?)",
+    "keep the database on a local disk, or use PostgreSQL",
+)
+OTHER_TABLES = Trouble(
+    "other_tables",
+    "the database's tables are not those of this version",
+    f"run 'whichopt migrate'; if it has nothing to do, somebody has changed them: {RESTORE}",
+)
+NO_SUCH_DATABASE = Trouble(
+    "no_such_database",
+    "the PostgreSQL server has no such database",
+    "make it (CREATE DATABASE ... ENCODING 'UTF8'), or name another in WHICHOPT_DATABASE_URL",
+)
+REFUSED = Trouble(
+    "refused",
+    "the PostgreSQL server does not let this user in",
+    "look at user and password in WHICHOPT_DATABASE_URL, and at the server's pg_hba.conf",
+)
+STARTING = Trouble("starting", "the PostgreSQL server starts, stops or recovers", "try again soon")
+TOO_MANY = Trouble(
+    "too_many_connections",
+    "the PostgreSQL server gives out no more connections",
+    "raise its max_connections, or run fewer processes",
+)
+NOT_PERMITTED = Trouble(
+    "not_permitted",
+    "the database's user lacks a permission",
+    "make it the database's owner (ALTER DATABASE ... OWNER TO ...), or grant it the schema and its tables",
+)
+STANDBY = Trouble(
+    "standby",
+    "the PostgreSQL server can only be read (a standby, or default_transaction_read_only)",
+    "name the primary in WHICHOPT_DATABASE_URL (several hosts: &target_session_attrs=read-write)",
+)
+ENCODING = Trouble(
+    "encoding",
+    "the database's encoding lacks a character",
+    "move its contents into one that was made with ENCODING 'UTF8'",
+)
+UNREACHABLE = Trouble(
+    "out_of_reach",
+    "the database is out of reach",
+    "see that it runs and that its address is right, and try again",
+)
+BUSY = Trouble("busy", "all connections of this process are in use", "try again soon")
+
+SQLITE = (
+    ("SQLITE_NOTADB", NO_DATABASE),
+    ("SQLITE_CORRUPT", DAMAGED),
+    ("SQLITE_BUSY", LOCKED),
+    ("SQLITE_LOCKED", LOCKED),
+    ("SQLITE_READONLY", READ_ONLY),
+    ("SQLITE_PERM", READ_ONLY),
+    ("SQLITE_CANTOPEN", CANNOT_OPEN),
+    ("SQLITE_FULL", DISK_FULL),
+    ("SQLITE_IOERR_SHM", NO_SHARED_FILES),
+    ("SQLITE_IOERR_LOCK", NO_SHARED_FILES),
+    ("SQLITE_PROTOCOL", NO_SHARED_FILES),
+    ("SQLITE_IOERR", DISK_FAILS),
+)
+"""By how the code begins: SQLite's own names, the first that fits."""
+
+STATES = {
+    "3D000": NO_SUCH_DATABASE,
+    "28000": REFUSED,
+    "28P01": REFUSED,
+    "57P01": STARTING,
+    "57P02": STARTING,
+    "57P03": STARTING,
+    "53300": TOO_MANY,
+    "53100": DISK_FULL,
+    "42501": NOT_PERMITTED,
+    "25006": STANDBY,
+    "42P01": OTHER_TABLES,
+    "42703": OTHER_TABLES,
+    "22P05": ENCODING,
+    "58030": DISK_FAILS,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+}
+"""By PostgreSQL's SQLSTATE."""
+
+SENTENCES = (
+    (r"no such (table|column)|has no column named", OTHER_TABLES),
+    (r'database ".*" does not exist', NO_SUCH_DATABASE),
+    (r'authentication failed|role ".*" does not exist|pg_hba\.conf|no password supplied', REFUSED),
+    (r"is not permitted to log in|permission denied for database", REFUSED),
+    (r"starting up|shutting down|not (yet )?accepting connections|in recovery mode", STARTING),
+    (r"too many (connections|clients)|connection slots", TOO_MANY),
+    (r"during recovery|session is (not )?read-only|server is in hot standby", STANDBY),
+)
+"""What is looked for in the sentence of an error without a code."""
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """Return what kind of trouble an error of SQLAlchemy is, or None if it is none of these."""
+    if isinstance(error, NoConnection):
+        return Trouble("no_connection", str(error), TOO_MANY.instead)
+    if isinstance(error, sa.exc.TimeoutError):
+        return BUSY
+    if not isinstance(error, sa.exc.DBAPIError):
+        return None
+    cause: Any = error.orig
+    name = getattr(cause, "sqlite_errorname", None) or ""
+    for beginning, found in SQLITE:
+        if name.startswith(beginning):
+            return found
+    if (state := getattr(cause, "sqlstate", None)) in STATES:
+        return STATES[state]
+    for pattern, found in SENTENCES:
+        if re.search(pattern, str(cause)):
+            return found
+    # Without a code it was no statement that failed, but the connection.
+    lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and not name and not state
+    return UNREACHABLE if lost or error.connection_invalidated else None
+
+
+def in_words(error: BaseException, url: URL) -> str:
+    """Return one line that says what is the matter with the database at `url`, and what to do."""
+    if isinstance(error, WhichoptError):
+        return error.detail
+    kind = trouble(error)
+    if kind is CANNOT_OPEN or kind is READ_ONLY:
+        found = _file_trouble(Path(url.database or ""))
+        return f"the database {place(url)}: {found}" if found else f"{place(url)}: {kind.words}"
+    said = _sentence(error)
+    if kind is None:
+        return f"the database {place(url)} failed: {said}"
+    return f"{place(url)}: {kind.what} ({said}); {kind.instead}"
+
+
+def place(url: URL) -> str:
+    """Return where a database is, without its password."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    kept = {name: value for name, value in url.query.items() if name in ("host", "port", "service")}
+    return url.set(query=kept).render_as_string(hide_password=True)
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's own words, in one line, without the statement that SQLAlchemy adds."""
+    cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    cause = getattr(getattr(cause, "diag", None), "message_primary", None) or cause
+    text = " ".join(str(cause).split()).removeprefix("connection failed: ")
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _file_trouble(path: Path) -> str | None:
+    """Why SQLite cannot open or write the file, as far as its file system tells; nothing of a URI."""
+    folder = path.parent
+    if str(path).startswith("file:"):
+        return None
+    if path.is_dir():
+        return "it is a folder; name a file"
+    if not folder.is_dir():
+        return f"there is no folder {folder}; make it, or name another"
+    for what, needed, it in ((folder, os.W_OK | os.X_OK, "folder"), (path, os.R_OK | os.W_OK, "file")):
+        if what.exists() and not os.access(
+            what, needed, effective_ids=os.access in os.supports_effective_ids
+        ):
+            return (
+                f"this user (id {os.geteuid()}) may not write the {it} {what}, which belongs to id "
+                f"{what.stat().st_uid}; change its owner, or start whichopt as that user"
+            )
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"the file system of {folder} can only be read; name another"
+    return None

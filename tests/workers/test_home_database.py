@@ -1,0 +1,95 @@
+"""What a home does with its database before it is announced."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.db import Store
+from service.db.files import keep_copy
+from service.db.migrate import upgrade
+from service.db.standing import Tables, head, standing
+from service.sqlite_url import sqlite_url
+from workers.embedded import CannotStart, Home, _AskedToStop
+
+EARLIEST = Path(__file__).parents[1] / "earlier" / "0.1" / "data" / "whichopt.db"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home on an earlier version's database, none of whose processes have been started."""
+    folder = tmp_path / "what? 100% of #1"
+    folder.mkdir()
+    shutil.copy(EARLIEST, folder / "whichopt.db")
+    home = Home(host="127.0.0.1", port=0, data=folder, workers=1)
+    yield home
+    home.lock.close()
+
+
+def test_an_earlier_versions_database_is_copied_before_it_is_migrated(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert home._prepare_database() == (home.data / "api-key").read_text().strip()
+    copy = home.data / f"whichopt.db.before-{head()}"
+    assert str(copy) in capsys.readouterr().out
+    for file, tables in ((copy, Tables.OLDER), (home.data / "whichopt.db", Tables.CURRENT)):
+        store = Store(sqlite_url(file))
+        assert standing(store).tables is tables
+        store.close()
+    with closing(sqlite3.connect(EARLIEST)) as before, closing(sqlite3.connect(copy)) as kept:
+        assert list(kept.iterdump()) == list(before.iterdump())
+    assert home._prepare_database() is not None
+    assert capsys.readouterr().out == "", "once"
+
+
+def test_what_is_too_large_for_a_copy_is_migrated_without(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.db.files.LARGEST_COPY", 1000)
+    store = Store(home.database_url)
+    assert keep_copy(store, "before-x") is None
+    store.close()
+    assert home._prepare_database() is not None
+    assert list(home.data.glob("*before*")) == []
+
+
+def test_a_database_that_cannot_be_used_is_said_in_one_line(home: Home) -> None:
+    store = Store(home.database_url)
+    upgrade(store)
+    with store.transaction() as tx:
+        tx.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+    store.close()
+    with pytest.raises(CannotStart, match=r"^[^\n]*upgrade the program[^\n]*$"):
+        home._prepare_database()
+    (home.data / "whichopt.db").write_bytes(b"none")
+    with pytest.raises(CannotStart, match=r"^[^\n]*no SQLite database[^\n]*$"):
+        home._prepare_database()
+
+
+def test_ctrl_c_ends_the_wait_for_a_database_that_is_held(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(home.data / "whichopt.db", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        home.ask_to_stop(2, None)
+        with pytest.raises(_AskedToStop):
+            home._prepare_database()
+    home.stop_asked = False
+    for _ in range(2):
+        home._waits("another program holds it")
+    assert capsys.readouterr().err.count("another program holds it") == 1
+
+
+def test_ctrl_c_interrupts_a_start_and_nothing_else(home: Home) -> None:
+    home.ask_to_stop(2, None)
+    assert home.stop_asked, "and the loop that watches ends by itself"
+    home.interruptible = True
+    with pytest.raises(_AskedToStop):
+        home.ask_to_stop(2, None)
+    home.ask_to_stop(2, None)  # once: what is ended meanwhile is not interrupted
