@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from service.db import Store
 from service.settings import Settings
+from workers.identity import host
 
 
 def main() -> int:
     settings = Settings()
     store = Store(settings.database_url)
     with store.read() as tx:
-        alive = tx.workers.live_on(socket.gethostname(), within_s=settings.worker_alive_s)
+        alive = tx.workers.live_on(host(), within_s=settings.worker_alive_s)
     store.close()
     return 0 if alive else 1
 
