@@ -14,7 +14,7 @@ up: $(VENV)/.workers
 	$(BIN)/whichopt up
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=25 -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev

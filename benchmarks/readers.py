@@ -88,7 +88,9 @@ def serving(database: Path, folder: Path) -> Iterator[httpx.Client]:
             stderr=log,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": KEY}, trust_env=False
+        ) as client:
             _wait(process, client, folder / "api.log")
             yield client
     finally:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from service.console import connected as _client
 from service.console import console as _console
 from service.console import remark as _remark
 from service.console import show as _show
+from service.machine import why_no_workers
 from service.sqlite_url import sqlite_url
 from service.streams import prepare_output
 
@@ -44,6 +46,11 @@ app = typer.Typer(
 app.callback()(prepare_output)
 app.add_typer(evidence_commands)
 app.add_typer(advice_commands)
+
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Training processes on the CPU; by default what cores and memory allow."),
+]
 
 DEMO = {
     "name": "demo",
@@ -65,7 +72,7 @@ def up(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     data: Data = DATA,
-    workers: Annotated[int, typer.Option(min=1, help="Training processes on the CPU.")] = os.cpu_count() or 1,
+    workers: Workers = None,
     gpus: Annotated[
         str, typer.Option(help="GPUs to train on, a process on each: all, how many, or indices as in 0,2.")
     ] = "all",
@@ -78,7 +85,7 @@ def up(
 @app.command()
 def demo(
     data: Annotated[Path | None, typer.Option(help="Keep the service's data here.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = os.cpu_count() or 1,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
@@ -304,14 +311,23 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
         typer.echo(f"\nPaste and run:\n\n{found.snippet}")
 
 
-def _embedded(host: str, port: int, data: Path, workers: int, gpus: str) -> list[str]:
+def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) -> list[str]:
     """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
-    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
+    problem = why_no_workers()
+    if problem:
+        raise _complaint(problem)
+    if find_spec("torch") is None:
+        raise _complaint(
+            "the service trains, which takes the workers' packages: pip install 'whichopt[workers]'"
+        )
+    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--gpus={gpus}"]
+    if workers is not None:
+        options.append(f"--workers={workers}")
     return [sys.executable, "-m", "workers.embedded", *options]
 
 
 @contextmanager
-def _service(data: Path, workers: int) -> Iterator[None]:
+def _service(data: Path, workers: int | None) -> Iterator[None]:
     """An embedded service over `data` on a free port, for the length of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,4 +100,6 @@ def rerun(
         raise complaint("training takes the workers' packages: pip install 'whichopt[workers]'")
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
     command = [sys.executable, "-m", "workers.rerun", *options]
+    if sys.platform == "win32":  # where a program that is put in this one's place has another number
+        raise typer.Exit(subprocess.call(command))
     os.execv(command[0], command)

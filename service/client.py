@@ -27,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 from service.errors import NotFound, WhichoptError
 from service.evidence.report import Report
 from service.ids import PART
+from service.proxies import proxy_for
 from service.spec import JobSpec
 from service.states import JobState, Phase, TrialState
 from service.views import (
@@ -76,13 +77,22 @@ class ProblemError(WhichoptError):
 
 
 class Client:
-    """Calls a whichopt service at `url` with an API key. Safe to share between threads."""
+    """Calls a whichopt service at `url` with an API key. Safe to share between threads.
+
+    A service on this machine is asked directly, one elsewhere through the proxy that the environment names.
+
+    Raises:
+        WrongProxy: it names one that cannot be used.
+    """
 
     def __init__(
         self, url: str, key: str, *, timeout_s: float = 30.0, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._http = httpx.Client(
-            base_url=url, headers={"X-API-Key": key}, timeout=timeout_s, transport=transport
+            base_url=url,
+            headers={"X-API-Key": key},
+            timeout=timeout_s,
+            transport=transport or httpx.HTTPTransport(proxy=proxy_for(url)),
         )
 
     def __enter__(self) -> Self:

@@ -23,6 +23,8 @@ def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the ids of the latest jobs that begin with what is typed, each with its state and name."""
     from http.client import HTTPException
 
+    from service.errors import WhichoptError
+
     data = Path(ctx.params.get("data") or DATA)
     try:
         url = ctx.params.get("url") or os.environ.get("WHICHOPT_URL") or read(data / "url")
@@ -33,7 +35,7 @@ def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
             for job in jobs
             if job["id"].startswith(incomplete.lower())
         ]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, HTTPException):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, HTTPException, WhichoptError):
         return []  # a shell that asks for proposals shows no errors, whatever it was that answered
 
 
@@ -45,9 +47,11 @@ def read(path: Path) -> str | None:
 def _latest(url: str, key: str) -> list[dict[str, Any]]:
     """The latest jobs. By the standard library: importing the client would take the shell a second."""
     import json
-    import urllib.request
+    from urllib.request import Request
 
-    request = urllib.request.Request(f"{url.rstrip('/')}/v1/jobs?limit=50", headers={"X-API-Key": key})
-    with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+    from service.proxies import opener
+
+    request = Request(f"{url.rstrip('/')}/v1/jobs?limit=50", headers={"X-API-Key": key})
+    with opener(url).open(request, timeout=ANSWER_S) as answer:
         items: list[dict[str, Any]] = json.load(answer)["items"]
     return items

@@ -87,6 +87,7 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
 
     from service.client import Client
     from service.errors import WhichoptError
+    from service.proxies import through
 
     try:
         url = url or read(data / "url")
@@ -107,7 +108,7 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     except WhichoptError as error:
         raise complaint(str(error)) from None
     except httpx.TransportError as error:
-        raise complaint(f"the service at {url} does not answer: {error}") from None
+        raise complaint(f"the service at {url} does not answer{through(url)}: {error}") from None
     except BrokenPipeError:
         raise  # who reads has seen enough: the command ends without a word
     except OSError as error:

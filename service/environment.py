@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service import machine
 from service.catalog import optimizers
 
 PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn")
@@ -74,7 +74,7 @@ def here(
         os=platform.platform(),
         machine=platform.machine(),
         cpu=_cpu(),
-        cores=_cores(),
+        cores=machine.cores(),
         threads=threads,
         device=device,
         blas=blas,
@@ -105,9 +105,3 @@ def _cpu() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

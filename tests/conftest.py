@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from service.ids import new_uid
 from service.states import Agreement
 from workers import products
 from workers.broker import Broker
+from workers.processes import how_many
 
 # Before a test imports torch: the suite computes as a worker does.
 products.ask_for_reproducible_products()
@@ -29,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--any-agreement", action="store_true", help="run tests of bits also if the probe promises none"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """As many processes (`-n auto`) as cores and memory allow: a test may start a service of its own."""
+    return how_many(None, "-n", warnings.warn)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

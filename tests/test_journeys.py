@@ -121,12 +121,12 @@ def test_any_part_of_the_embedded_home_may_be_killed(start: Callable[..., Embedd
 def test_a_stranger_with_curl_finds_everything(start: Callable[..., Embedded]) -> None:
     home = start()
     url = (home.data / "url").read_text().strip()
-    with httpx.Client(base_url=url) as stranger:
+    with httpx.Client(base_url=url, trust_env=False) as stranger:
         assert stranger.get("/healthz").json()["status"] == "ok"
         assert stranger.get("/v1/jobs").status_code == 401
     key = {"X-API-Key": (home.data / "api-key").read_text().strip()}
     assert (home.data / "api-key").stat().st_mode & 0o777 == 0o600
-    with httpx.Client(base_url=url, headers=key, timeout=30) as curl:
+    with httpx.Client(base_url=url, headers=key, timeout=30, trust_env=False) as curl:
         answer = curl.post("/v1/jobs", json=SPEC)
         assert answer.status_code == 202
         where = answer.headers["Location"]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 from typing import NoReturn
 
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
+from service.machine import why_no_workers
 from service.settings import Settings
-from workers import gpus
+from workers import gpus, limits
 from workers.gpu_claims import Claims, claim
-from workers.identity import Identity
+from workers.identity import Identity, host
+from workers.processes import how_many
 
-UNAVAILABLE = os.EX_UNAVAILABLE
+UNAVAILABLE = 69  # EX_UNAVAILABLE, by the name that Windows has not
 """Exit status of a worker for GPUs where none can be used: starting it again would not help."""
 
 
@@ -34,6 +35,10 @@ def main() -> None:
     for name in ("processes", "processes_per_gpu"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} is 1 at least")
+    problem = why_no_workers() or limits.why_no_semaphores()
+    if problem:
+        _end(problem)
+    limits.raise_open_files(_say)
     # Set before any child loads them: one thread per process is faster for small models than many.
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
@@ -45,9 +50,9 @@ def main() -> None:
         if options.gpus is not None or options.processes_per_gpu != 1:
             parser.error("--gpus and --processes-per-gpu are for --queue=cuda")
         gpus.show([])  # what a worker plans, it may measure: not on the card that another trains on
-        processes = options.processes or os.cpu_count() or 1
+        processes = how_many(options.processes, "--processes", _say)
 
-    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{socket.gethostname()}", options.queue, processes)
+    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{host()}", options.queue, processes)
     own.hand_down()
 
     from workers.app import app

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from service.db import DatabaseError, Store
 from service.db.troubles import in_words
 from service.settings import Settings
+from workers.identity import host
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     store = Store(settings.database_url)
     try:
         with store.read() as tx:
-            alive = tx.workers.live_on(socket.gethostname(), within_s=settings.worker_alive_s)
+            alive = tx.workers.live_on(host(), within_s=settings.worker_alive_s)
     except DatabaseError as error:
         sys.stderr.write(f"{in_words(error, store.url)}\n")
         alive = False

@@ -6,19 +6,24 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workers.last_words import last_words
 
 if TYPE_CHECKING:
     import redis
 
 START_S = 10.0
 
-LONGEST = 90
-"""Characters of the socket's folder: a socket's path may have 107, on some systems 103."""
+SOCKET = "valkey.sock"
+LONGEST_SOCKET = 103
+"""Bytes of a socket's path that every system takes: macOS 103, Linux 107."""
 
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 """What stands for itself in a broker's URL."""
@@ -30,7 +35,7 @@ class Broker:
     def __init__(self, data: Path) -> None:
         self.folder = data / "broker"
         self.runtime = _runtime_folder(data)
-        self.socket = self.runtime / "valkey.sock"
+        self.socket = self.runtime / SOCKET
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -73,7 +78,8 @@ class Broker:
         deadline = time.monotonic() + START_S
         while not self._answers():
             if self.process is not None and self.process.poll() is not None:
-                raise RuntimeError(f"the broker ended at its start; see {self.folder / 'valkey.log'}")
+                log = self.folder / "valkey.log"
+                raise RuntimeError(f"the broker ended at its start; see {log}{last_words(log)}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the broker does not answer within {START_S:g} s on {self.socket}")
             time.sleep(0.02)
@@ -127,13 +133,44 @@ class Broker:
 
 
 def _runtime_folder(data: Path) -> Path:
-    """A short folder of our own, the same for the same data: socket paths end at about 107 bytes."""
-    name = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]
-    folder = Path(tempfile.gettempdir()) / f"whichopt-{os.getuid()}-{name}"
-    if not PLAIN.fullmatch(str(folder)) or len(str(folder)) > LONGEST:
-        folder = Path("/tmp") / folder.name
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise RuntimeError(f"{folder} belongs to somebody else; remove it or set TMPDIR")
-    folder.chmod(0o700)
-    return folder
+    """A short folder of our own, the same for the same data.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    name = f"whichopt-{os.getuid()}-{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:10]}"
+    problems = []
+    for place in _places():
+        folder = place / name
+        problem = _why_not_ours(folder)
+        if not problem:
+            return folder
+        problems.append(f"{folder} {problem}")
+    raise RuntimeError(
+        f"the broker's socket has no folder: {'; '.join(problems)}; set TMPDIR to a folder that you may "
+        f"write, with a path of at most {LONGEST_SOCKET - len(name) - len(SOCKET) - 2} bytes"
+    )
+
+
+def _places() -> Iterator[Path]:
+    """Where files of the moment may be: first as the environment says, then where short paths are."""
+    with contextlib.suppress(FileNotFoundError):  # no place for them at all, says tempfile
+        yield Path(tempfile.gettempdir())
+    yield from (Path("/tmp"), Path("/var/tmp"))
+
+
+def _why_not_ours(folder: Path) -> str:
+    """Why the folder cannot hold our socket, in words; nothing if it can, and then it is there."""
+    if len(os.fsencode(folder / SOCKET)) > LONGEST_SOCKET:
+        return "is too long a path for a socket"
+    if not PLAIN.fullmatch(str(folder)):
+        return "has characters that an address cannot carry"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            return "belongs to somebody else"
+        folder.chmod(0o700)
+    except OSError as error:
+        return f"cannot be made ({error.strerror})"
+    return ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import fcntl
 import os
 import signal
 import socket
@@ -17,17 +16,19 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
+from service.alive import why_not
+from service.machine import why_no_workers
 from service.sqlite_url import sqlite_url
 from service.streams import prepare_output
-from workers import gpus
+from workers import gpus, limits, listening
 from workers.broker import Broker
+from workers.last_words import last_words
+from workers.processes import how_many
 
 if TYPE_CHECKING:
     from service.db import Store
@@ -44,6 +45,11 @@ RESTARTS = 5
 
 RESTART_WINDOW_S = 60.0
 
+
+UNAVAILABLE = 69
+"""EX_UNAVAILABLE, the exit status of a worker that would end again."""
+
+NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
@@ -77,7 +83,7 @@ class Child:
     def start(self) -> None:
         self.started = [t for t in self.started if time.monotonic() - t < RESTART_WINDOW_S]
         if len(self.started) > RESTARTS:
-            raise CannotStart(f"{self.name} ends again and again; see {self.log}")
+            raise CannotStart(f"{self.name} ends again and again; see {self.log}{last_words(self.log)}")
         self.started.append(time.monotonic())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -153,12 +159,13 @@ class Home:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return listening.url_of(self.host, self.port)
 
     def start(self, announce: Callable[[str], None]) -> None:
         """Starts everything; `announce` gets the page link once the API answers."""
-        _port_is_free(self.host, self.port)
+        problem = listening.why_not(self.host, self.port)
+        if problem:
+            raise CannotStart(problem)
         (self.data / "url").unlink(missing_ok=True)  # of a home that was killed
         self.broker.start()
         for worker in self.workers:
@@ -238,7 +245,7 @@ class Home:
 
     def _goes_on_without(self, child: Child) -> bool:
         """Drops a worker that has ended because it can have no GPU; whether it was one."""
-        if child not in self.workers or not child.ended_with(os.EX_UNAVAILABLE):
+        if child not in self.workers or not child.ended_with(UNAVAILABLE):
             return False
         self.workers.remove(child)
         print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
@@ -301,18 +308,16 @@ class Home:
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + API_START_S
-        while not self.stop_asked:
-            try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=2):
-                    return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                if self.api.ended() or time.monotonic() > deadline:
-                    raise CannotStart(f"the API does not answer at {self.url}; see {self.api.log}") from None
-                time.sleep(0.02)
+        while not self.stop_asked and (problem := why_not(self.url)):
+            if self.api.ended() or time.monotonic() > deadline:
+                raise CannotStart(f"{problem}; see {self.api.log}{last_words(self.api.log)}")
+            time.sleep(0.02)
 
 
 def _lock(data: Path) -> TextIO:
     """Holds the data folder for this process alone."""
+    import fcntl  # which Windows lacks: there a home says so, and starts nothing
+
     file = (data / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -321,37 +326,30 @@ def _lock(data: Path) -> TextIO:
     return file
 
 
-def _port_is_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotStart(
-                f"cannot listen on {host}:{port} ({error.strerror}); give --port another"
-            ) from None
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, help="by default what cores and memory allow")
     parser.add_argument("--gpus", default="all")
     options = parser.parse_args()
     prepare_output()
+    problem = why_no_workers() or limits.why_no_semaphores()
+    if problem:
+        _say(problem)
+        return 2
+    limits.raise_open_files(_say)
     try:
         home = Home(
             host=options.host,
             port=options.port,
             data=options.data,
-            workers=options.workers,
+            workers=how_many(options.workers, "--workers", _say),
             gpus_asked=options.gpus,
         )
     except (CannotStart, OSError, RuntimeError, ValueError) as error:
-        print(f"whichopt: {error}", file=sys.stderr)
+        _say(str(error))
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, home.ask_to_stop)
@@ -359,8 +357,11 @@ def main() -> int:
         home.start(_announce(home))
         home.watch()
         print("ending; what is unfinished goes on at the next start", flush=True)
+    except BlockingIOError as error:
+        _say(f"cannot start a process ({error.strerror}): {NO_PROCESS}")
+        return 1
     except (CannotStart, OSError, RuntimeError) as error:
-        print(f"whichopt: {error}", file=sys.stderr)
+        _say(str(error))
         return 1
     finally:
         home.stop()
@@ -374,8 +375,15 @@ def _announce(home: Home) -> Callable[[str], None]:
             f"API {home.url}/v1, docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
             flush=True,
         )
+        if listening.is_everywhere(home.host):
+            others = f"http://{socket.gethostname()}:{home.port}"
+            print(f"other machines reach it at {others}, where its key is sent in the clear", flush=True)
 
     return announce
+
+
+def _say(words: str) -> None:
+    print(f"whichopt: {words}", file=sys.stderr)
 
 
 if __name__ == "__main__":

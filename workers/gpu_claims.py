@@ -7,9 +7,7 @@ they share.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from workers.gpus import GPU, CannotUse, Wanted
+from workers.identity import host
 
 RETRY_S = 2.0
 """How often a worker that waits for a GPU looks again: no one lock tells it that some card is free."""
@@ -82,6 +81,8 @@ def _path(folder: Path, gpu: GPU) -> Path:
 
 def _lock(folder: Path, gpu: GPU) -> int:
     """The locked file of that GPU, which is kept for good: removing it would let two have a lock each."""
+    import fcntl  # which Windows lacks, where no worker runs
+
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o1777)  # as of /tmp: workers of other users lock here too
@@ -97,7 +98,7 @@ def _lock(folder: Path, gpu: GPU) -> int:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_RDWR:
             os.truncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()} on host {socket.gethostname()}\n".encode(), 0)
+            os.pwrite(file, f"process {os.getpid()} on host {host()}\n".encode(), 0)
     except OSError:
         os.close(file)
         raise

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 from dataclasses import asdict, dataclass
 
 VARIABLE = "WHICHOPT_WORKER"
@@ -29,3 +31,8 @@ def identity() -> Identity | None:
     """The identity that this process was started with; None if its worker was not started by our command."""
     handed = os.environ.get(VARIABLE)
     return None if handed is None else Identity(**json.loads(handed))
+
+
+def host() -> str:
+    """This host's name, in letters that a worker's name, a queue and a database take alike."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "localhost"

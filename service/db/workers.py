@@ -84,9 +84,8 @@ class Workers:
 
     def live_on(self, host: str, *, within_s: float) -> bool:
         """Whether a worker of that host was seen in the last `within_s` seconds."""
-        query = sa.select(worker.c.id).where(
-            clock.fresh(worker.c.seen_at, within_s), worker.c.name.endswith(f"@{host}")
-        )
+        here = worker.c.name.endswith(f"@{host}", autoescape=True)
+        query = sa.select(worker.c.id).where(clock.fresh(worker.c.seen_at, within_s), here)
         return self.connection.scalar(query.limit(1)) is not None
 
     def _insert(self) -> postgresql.Insert | sqlite.Insert:

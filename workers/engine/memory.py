@@ -5,14 +5,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from workers.processes import memory_left
 
 SHARE = 0.5
 """Of the memory that is free, what is planned with: other workers take some too, and an estimate is one."""
@@ -86,18 +86,11 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def free_bytes(device: torch.device) -> int:
-    """What may still be allocated, as the device says, or the machine, or the container that holds us."""
+    """What may still be allocated, as the device says, or the machine and the containers we are in."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-    except OSError:  # no container, or one of an older kind
-        return int(free)
-    return int(free) if limit == "max" else min(int(free), int(limit) - used)
+    return memory_left()
 
 
 def is_full(error: BaseException) -> bool:

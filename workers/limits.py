@@ -1,0 +1,40 @@
+"""What the system must allow before a home or a worker starts; what it does not is told in one line."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+
+OPEN_FILES = 10_240
+"""How many files each process may open, if the system lets us say so: a little over what the broker wants."""
+
+FEW_FILES = 256
+"""With fewer the broker turns clients away, and the API readers who follow a job."""
+
+
+def raise_open_files(say: Callable[[str], None]) -> None:
+    """Let this process and its children open as many files as they may need, and tell if those are few.
+
+    What a shell allows by itself (1024 on Linux, 256 on macOS) may be raised up to a hard limit by anybody.
+    """
+    import resource
+
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        allowed = wanted
+    if allowed != resource.RLIM_INFINITY and allowed < FEW_FILES:
+        say(f"may open {allowed} files only, which many processes or readers use up; allow 1024 (ulimit -n)")
+
+
+def why_no_semaphores() -> str:
+    """Why the processes of a worker could not share a lock, in words; nothing if they can."""
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except (OSError, ImportError) as error:
+        return (
+            f"training processes cannot share a lock ({error}); /dev/shm has to be a folder that may be "
+            "written, as `docker run --tmpfs /dev/shm` makes one"
+        )
+    return ""
