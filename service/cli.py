@@ -83,16 +83,24 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
-    from service.db import Store
-    from service.db.migrate import ensure_key, upgrade
-    from service.settings import Settings
+    from service.settings import at_start
 
-    settings = Settings()
+    settings = at_start()
+    from service.api_keys import WeakKey
+    from service.db import OUT_OF_REACH, Store
+    from service.db.migrate import ensure_key, upgrade
+
     store = Store(settings.database_url)
-    upgrade(store)
+    shown = store.url.render_as_string(hide_password=True)
     wanted = settings.api_key.get_secret_value() if settings.api_key else None
-    made = ensure_key(store, wanted)
-    typer.echo(f"the database is current: {store.url.render_as_string(hide_password=True)}")
+    try:
+        upgrade(store)
+        made = ensure_key(store, wanted)
+    except WeakKey as error:
+        raise _complaint(f"WHICHOPT_API_KEY: {error}") from None
+    except OUT_OF_REACH as error:
+        raise _complaint(f"the database {shown} does not answer: {str(error).splitlines()[0]}") from None
+    typer.echo(f"the database is current: {shown}")
     if made is not None:
         typer.echo(f"a first API key was made; it is shown once: {made}")
 

@@ -6,11 +6,11 @@ import socket
 import sys
 
 from service.db import Store
-from service.settings import Settings
+from service.settings import at_start
 
 
 def main() -> int:
-    settings = Settings()
+    settings = at_start()
     store = Store(settings.database_url)
     with store.read() as tx:
         alive = tx.workers.live_on(socket.gethostname(), within_s=settings.worker_alive_s)

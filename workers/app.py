@@ -45,7 +45,7 @@ MIGRATED_POLL_MOST_S = 2.0
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
 
-settings = Settings()
+settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
 log = structlog.get_logger()
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from service.settings import Settings, at_start
 from workers import gpus
 from workers.broker import Broker
 
@@ -34,6 +35,13 @@ RESTARTS = 5
 """How often a child that ends by itself is started again within RESTART_WINDOW_S."""
 
 RESTART_WINDOW_S = 60.0
+
+OWN = {"WHICHOPT_BLOBS"} | {
+    f"WHICHOPT_{name}{end}"
+    for name in ("DATABASE_URL", "DATABASE_PASSWORD", "BROKER_URL")
+    for end in ("", "_FILE")
+}
+"""Variables that a home does not take from outside."""
 
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -109,8 +117,10 @@ class Child:
 class Home:
     """The embedded service over one data folder."""
 
-    def __init__(self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all") -> None:
-        self.host, self.port = host, port
+    def __init__(
+        self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all", base_path: str = ""
+    ) -> None:
+        self.host, self.port, self.base_path = host, port, base_path
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data = data.resolve()
         self.lock = _lock(self.data)
@@ -157,7 +167,7 @@ class Home:
         if self.stop_asked:
             return
         (self.data / "url").write_text(self.url + "\n")
-        announce(f"{self.url}/?key={key}")
+        announce(f"{self.url}{self.base_path}/?key={key}")
 
     def watch(self) -> None:
         """Returns once asked to stop; starts again what ends by itself."""
@@ -223,6 +233,7 @@ class Home:
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
         # Imported while the API and the broker start: they are what a user waits for.
+        from service.api_keys import WeakKey
         from service.db import Store
         from service.db.keys import new_key
         from service.db.migrate import ensure_key, upgrade
@@ -236,7 +247,10 @@ class Home:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(new_key() + "\n")
         key = path.read_text().strip()
-        ensure_key(store, key)
+        try:
+            ensure_key(store, key)
+        except WeakKey as error:
+            raise CannotStart(f"{path}: {error}; or remove the file, and a key is made") from None
         store.close()
         return key
 
@@ -274,6 +288,14 @@ def _port_is_free(host: str, port: int) -> None:
             ) from None
 
 
+def _own_settings() -> Settings:
+    """The settings of the environment, without those that a home has its own of, whatever they say."""
+    for name in OWN & os.environ.keys():
+        del os.environ[name]
+        print(f"whichopt: {name} is not used: 'whichopt up' has its own in --data", file=sys.stderr)
+    return at_start()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -282,6 +304,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--gpus", default="all")
     options = parser.parse_args()
+    settings = _own_settings()
     try:
         home = Home(
             host=options.host,
@@ -289,6 +312,7 @@ def main() -> int:
             data=options.data,
             workers=options.workers,
             gpus_asked=options.gpus,
+            base_path=settings.base_path,
         )
     except (CannotStart, OSError) as error:
         print(f"whichopt: {error}", file=sys.stderr)
@@ -310,8 +334,9 @@ def main() -> int:
 def _announce(home: Home) -> Callable[[str], None]:
     def announce(link: str) -> None:
         print(f"whichopt runs; the page:  {link}")
+        at = f"{home.url}{home.base_path}"
         print(
-            f"API {home.url}/v1, docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
+            f"API {at}/v1, docs {at}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
             flush=True,
         )
 

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from service import api_keys
 from service.db import Store
 from service.db.keys import new_key
 
@@ -37,9 +38,15 @@ def is_current(store: Store) -> bool:
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:
-    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one."""
+    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one.
+
+    Raises:
+        WeakKey: `wanted` is not known yet, and may be no key.
+    """
     with store.transaction() as tx:
         if wanted is not None:
+            if not wanted.isascii() or tx.keys.find(wanted) is None:
+                api_keys.check(wanted)
             tx.keys.ensure(wanted, name="from the environment")
         elif not tx.keys.any():
             made = new_key()
