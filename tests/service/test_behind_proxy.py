@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -156,6 +157,18 @@ def test_the_cookie_of_the_longest_path_counts(lite: Store, based: Settings) -> 
     http = TestClient(app)
     cookies = f"other=1; whichopt_key={KEY}; whichopt_key=wo_of-another-service"
     assert http.get(f"{BASE}/v1/jobs", headers={"Cookie": cookies}).status_code == 200
+
+
+def test_the_servers_log_of_requests_has_no_key(
+    lite: Store, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(lite, settings, log_config=None) as url, httpx.Client(trust_env=False) as browser:
+        logging.getLogger("uvicorn.access").setLevel("INFO")
+        assert browser.get(f"{url}/?key={KEY}").status_code == 303
+        assert browser.get(f"{url}/?key={KEY}x").status_code == 401
+    asked = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
+    assert [line.split('"')[1] for line in asked] == ["GET /?key=*** HTTP/1.1"] * 2
+    assert KEY not in caplog.text
 
 
 # -- TLS that ends at the proxy ----------------------------------------------------------------------------
