@@ -20,5 +20,7 @@ CMD ["python", "-m", "workers", "--queue=cuda"]
 FROM base AS cpu
 RUN pip install -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu '.[workers]'
 USER 10001
+# uvicorn believes X-Forwarded-Proto and -For of the proxies that FORWARDED_ALLOW_IPS names; by default of none but
+# its own host.
 CMD ["python", "-m", "uvicorn", "--factory", "service.app:from_environment", "--host=0.0.0.0", "--port=8000", \
      "--no-access-log", "--timeout-graceful-shutdown=3"]

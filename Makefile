@@ -35,6 +35,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/docker-compose -f docker-compose.yml config -q
 	$(BIN)/docker-compose -f docker-compose.yml --profile gpu config -q
+	$(BIN)/docker-compose -f docker-compose.yml -f docker-compose.secrets.yml --profile gpu config -q
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 

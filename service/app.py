@@ -1,7 +1,7 @@
 """The service: every part wired to the others, in reading order. Importing it does no work.
 
-Outermost first, a request passes: metrics, the gate (API key), the body's limit, compression, its route; and
-whatever goes wrong on the way comes back as a problem document.
+Outermost first, a request passes: the base path, metrics, the gate (API key), the body's limit, compression,
+HEAD as GET, its route; and whatever goes wrong on the way comes back as a problem document.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -25,14 +26,19 @@ from service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from service.reaper import Reaper
 from service.routes import catalog, dashboard, events, health, jobs, lint, pages, problems, reports, results
 from service.routes.access import Gate
+from service.routes.base_path import BasePath
 from service.routes.body import BodyLimit
+from service.routes.head import Head
 from service.routes.negotiation import Compression
-from service.settings import Settings
+from service.settings import Settings, at_start
 from service.views import Problem
+
+log = structlog.get_logger()
 
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
-    "and what did it cost? Every call but /healthz needs an API key: the header X-API-Key."
+    "and what did it cost? Every call but /healthz needs an API key: in the header X-API-Key, or as "
+    "Authorization: Bearer."
 )
 
 
@@ -63,10 +69,12 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
 
     problems.install(app)
     # Each one added goes around those before it.
+    app.add_middleware(Head)
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Gate, store=store)
     Instrumentator(registry=app.state.metrics).instrument(app)
+    app.add_middleware(BasePath, base=settings.base_path)
 
     for routes in (jobs, lint, events, results, reports, catalog, health, pages):
         app.include_router(routes.router)
@@ -79,8 +87,10 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
 
 def from_environment() -> FastAPI:
     """The service as WHICHOPT_* describe it: `uvicorn --factory service.app:from_environment`."""
-    settings = Settings()
+    settings = at_start()
     logs.configure(settings.log_level)
+    if (problem := settings.unwritable_blobs()) is not None:
+        log.warning("blobs_unwritable", detail=f"{problem}; until then no report is kept")
     store = Store(settings.database_url, connections=settings.database_connections)
     # Beside the start, which waits for no database.
     threading.Thread(target=health.tell_standing, args=(store,), name="standing", daemon=True).start()
@@ -93,15 +103,16 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        schema["components"]["securitySchemes"] = {
+        schemes = schema["components"]["securitySchemes"] = {
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
             "cookie": {"type": "apiKey", "in": "cookie", "name": "whichopt_key"},
         }
         for path, operations in schema["paths"].items():
             for operation in operations.values():
                 document = {"schema": {"$ref": "#/components/schemas/Problem"}}
                 operation["responses"]["default"]["content"] = {problems.MEDIA_TYPE: document}
-                operation["security"] = [] if path == "/healthz" else [{"key": []}, {"cookie": []}]
+                operation["security"] = [] if path == "/healthz" else [{name: []} for name in schemes]
         app.openapi_schema = schema
     return app.openapi_schema
 

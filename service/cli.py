@@ -98,12 +98,14 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
+    from service.settings import at_start
+
+    settings = at_start()
+    from service.api_keys import WeakKey
     from service.db import DatabaseError, Store
     from service.db.migrate import CannotMigrate, ensure_key, upgrade
     from service.db.troubles import in_words, place
-    from service.settings import Settings
 
-    settings = Settings()
     store, said = Store(settings.database_url), set[str]()
 
     def waits(words: str) -> None:
@@ -111,10 +113,12 @@ def migrate() -> None:
             said.add(words)
             typer.echo(f"whichopt: {words}", err=True)
 
+    wanted = settings.api_key.get_secret_value() if settings.api_key else None
     try:
         upgrade(store, waits=waits)
-        wanted = settings.api_key.get_secret_value() if settings.api_key else None
         made = ensure_key(store, wanted)
+    except WeakKey as error:
+        raise _complaint(f"WHICHOPT_API_KEY: {error}") from None
     except (CannotMigrate, DatabaseError) as error:
         raise _complaint(in_words(error, store.url)) from None
     typer.echo(f"the database is current: {place(store.url)}")

@@ -340,12 +340,14 @@ def _check(response: httpx.Response) -> None:
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
+        moved = response.headers.get("Location")
+        leads = f", and leads to {moved}; is the service's address another?" if moved else ""
         problem = Problem(
             type="about:blank",
             title=response.reason_phrase,
             status=response.status_code,
             detail=f"{response.request.method} {response.request.url}: {response.status_code} "
-            f"{response.reason_phrase}",
+            f"{response.reason_phrase}{leads}",
             code="not_whichopt",
         )
     raise ProblemError(problem)

@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from service.secret_files import secret
+
 DATA = Path("whichopt-data")
 KINDS = ("optimizers", "models", "datasets", "tasks")
 ANSWER_S = 1.0
@@ -28,7 +30,8 @@ def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     data = Path(ctx.params.get("data") or DATA)
     try:
         url = ctx.params.get("url") or os.environ.get("WHICHOPT_URL") or read(data / "url")
-        key = ctx.params.get("key") or os.environ.get("WHICHOPT_KEY") or read(data / "api-key")
+        key = ctx.params.get("key") or secret("WHICHOPT_KEY") or os.environ.get("WHICHOPT_KEY")
+        key = key or read(data / "api-key")
         jobs = [] if url is None or key is None else _latest(url, key)
         return [
             (job["id"], f"{job['state']} {job['name'] or ''}".rstrip())

@@ -88,10 +88,16 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     from service.client import Client
     from service.errors import WhichoptError
     from service.proxies import through
+    from service.secret_files import UnreadableSecret, secret
 
     try:
-        url = url or read(data / "url")
-        key = key or read(data / "api-key")
+        # A key that was said as an option goes before a file's; two in the environment are one too many.
+        if key is None or os.environ.get("WHICHOPT_KEY"):
+            key = secret("WHICHOPT_KEY") or key
+        url = (url or read(data / "url") or "").strip() or None
+        key = (key or read(data / "api-key") or "").strip() or None
+    except UnreadableSecret as error:
+        raise complaint(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise complaint(f"cannot read the service's address and key in {data}: {error}") from None
     if url is None:
@@ -99,14 +105,16 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
             f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
         )
     if key is None:
-        raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY)")
-    if not key.isascii():
-        raise complaint(f"an API key has ASCII characters only: {key!r}")
+        raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)")
+    if not (key.isascii() and key.isprintable()):
+        raise complaint("the API key has a sign that a header does not carry; it is plain ASCII in one line")
     try:
         with Client(url, key) as client:
             yield client
     except WhichoptError as error:
         raise complaint(str(error)) from None
+    except httpx.InvalidURL as error:
+        raise complaint(f"{url} is no address: {error}; give one as in https://host/tools/whichopt") from None
     except httpx.TransportError as error:
         raise complaint(f"the service at {url} does not answer{through(url)}: {error}") from None
     except BrokenPipeError:

@@ -25,6 +25,8 @@ from service.views import JobView, Recommendation, TrialView
 from tests.waiting import DEADLINE_S, wait_until
 from workers.broker import Broker
 
+KEY = "wo_the-key-of-the-journeys"
+
 FAST = {
     "WHICHOPT_TICK_S": "0.2",
     "WHICHOPT_LEASE_S": "6",
@@ -191,13 +193,13 @@ class Production(Home):
         }
         subprocess.run([sys.executable, "-m", "service.cli", "migrate"], env=self.environment, check=True)
         self.store = Store(database_url)
-        ensure_key(self.store, "the-key")
+        ensure_key(self.store, KEY)
         serve = ["uvicorn", "--factory", "service.app:from_environment", f"--port={port}"]
         self.api = self._start("api", *serve)
         self.workers = [
             self._start(f"worker{i}", "workers", "--queue=cpu", "--processes=1") for i in range(workers)
         ]
-        self.client = Client(f"http://127.0.0.1:{port}", "the-key")
+        self.client = Client(f"http://127.0.0.1:{port}", KEY)
         with socket.socket() as probe:
             wait_until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, "the API to listen")
 

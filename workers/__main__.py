@@ -10,7 +10,7 @@ from typing import NoReturn
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
 from service.machine import why_no_workers
-from service.settings import Settings
+from service.settings import Settings, at_start
 from workers import gpus, limits
 from workers.gpu_claims import Claims, claim
 from workers.identity import Identity, host
@@ -39,11 +39,12 @@ def main() -> None:
     if problem:
         _end(problem)
     limits.raise_open_files(_say)
+    settings = at_start(writes_blobs=True)
     # Set before any child loads them: one thread per process is faster for small models than many.
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
     if options.queue == "cuda":
-        claims = _claimed(parser, options)
+        claims = _claimed(parser, options, settings)
         gpus.show(claims.gpus)
         processes = len(claims.gpus) * options.processes_per_gpu
     else:
@@ -72,7 +73,7 @@ def main() -> None:
     )
 
 
-def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Claims:
+def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace, settings: Settings) -> Claims:
     """The GPUs that this worker has for as long as it runs; ends the process if it can have none."""
     if options.gpus is not None and options.processes is not None:
         parser.error("--processes of a cuda worker is another word for --gpus: give one of them")
@@ -84,7 +85,7 @@ def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Cl
     if wanted.most == 0:
         _end(f"no GPU to train on: {'--gpus=0' if asked == '0' else gpus.why_none()}")
     try:
-        claims = claim(wanted, Settings().gpu_locks, _say)
+        claims = claim(wanted, settings.gpu_locks, _say)
     except gpus.CannotUse as error:
         _end(str(error))
     for gpu, reason in gpus.failing(claims.gpus).items():

@@ -6,12 +6,12 @@ import sys
 
 from service.db import DatabaseError, Store
 from service.db.troubles import in_words
-from service.settings import Settings
+from service.settings import at_start
 from workers.identity import host
 
 
 def main() -> int:
-    settings = Settings()
+    settings = at_start()
     store = Store(settings.database_url)
     try:
         with store.read() as tx:

@@ -61,7 +61,7 @@ other meanwhile. Then it gives the message back."""
 RESULTS_PATIENCE_S = 3600.0
 """The same for one that has trained."""
 
-settings = Settings()
+settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
 log = structlog.get_logger()
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from service.alive import why_not
 from service.machine import why_no_workers
+from service.settings import Settings, at_start
 from service.sqlite_url import sqlite_url
 from service.streams import prepare_output
 from workers import gpus, limits, listening
@@ -44,6 +45,13 @@ RESTARTS = 5
 """How often a child that ends by itself is started again within RESTART_WINDOW_S."""
 
 RESTART_WINDOW_S = 60.0
+
+OWN = {"WHICHOPT_BLOBS"} | {
+    f"WHICHOPT_{name}{end}"
+    for name in ("DATABASE_URL", "DATABASE_PASSWORD", "BROKER_URL")
+    for end in ("", "_FILE")
+}
+"""Variables that a home does not take from outside."""
 
 
 UNAVAILABLE = 69
@@ -128,8 +136,10 @@ class Child:
 class Home:
     """The embedded service over one data folder."""
 
-    def __init__(self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all") -> None:
-        self.host, self.port = host, port
+    def __init__(
+        self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all", base_path: str = ""
+    ) -> None:
+        self.host, self.port, self.base_path = host, port, base_path
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.data = data.resolve()
         self.lock = _lock(self.data)
@@ -187,7 +197,7 @@ class Home:
             return
         self.announced = True
         (self.data / "url").write_text(self.url + "\n")
-        announce(f"{self.url}/?key={key}")
+        announce(f"{self.url}{self.base_path}/?key={key}")
 
     def watch(self) -> None:
         """Returns once asked to stop; starts again what ends by itself."""
@@ -257,6 +267,7 @@ class Home:
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
         # Imported while the API and the broker start: they are what a user waits for.
+        from service.api_keys import WeakKey
         from service.db import DatabaseError, Store
         from service.db.keys import new_key
         from service.db.migrate import CannotMigrate, ensure_key, upgrade
@@ -277,6 +288,8 @@ class Home:
                 part.replace(path)
             key = path.read_text().strip()
             ensure_key(store, key)
+        except WeakKey as error:
+            raise CannotStart(f"{path}: {error}; or remove the file, and a key is made") from None
         except (CannotMigrate, DatabaseError) as error:
             raise CannotStart(in_words(error, store.url)) from None
         finally:
@@ -326,6 +339,14 @@ def _lock(data: Path) -> TextIO:
     return file
 
 
+def _own_settings() -> Settings:
+    """The settings of the environment, without those that a home has its own of, whatever they say."""
+    for name in OWN & os.environ.keys():
+        del os.environ[name]
+        print(f"whichopt: {name} is not used: 'whichopt up' has its own in --data", file=sys.stderr)
+    return at_start()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -340,6 +361,7 @@ def main() -> int:
         _say(problem)
         return 2
     limits.raise_open_files(_say)
+    settings = _own_settings()
     try:
         home = Home(
             host=options.host,
@@ -347,6 +369,7 @@ def main() -> int:
             data=options.data,
             workers=how_many(options.workers, "--workers", _say),
             gpus_asked=options.gpus,
+            base_path=settings.base_path,
         )
     except (CannotStart, OSError, RuntimeError, ValueError) as error:
         _say(str(error))
@@ -371,12 +394,13 @@ def main() -> int:
 def _announce(home: Home) -> Callable[[str], None]:
     def announce(link: str) -> None:
         print(f"whichopt runs; the page:  {link}")
+        at = f"{home.url}{home.base_path}"
         print(
-            f"API {home.url}/v1, docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
+            f"API {at}/v1, docs {at}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
             flush=True,
         )
         if listening.is_everywhere(home.host):
-            others = f"http://{socket.gethostname()}:{home.port}"
+            others = f"http://{socket.gethostname()}:{home.port}{home.base_path}"
             print(f"other machines reach it at {others}, where its key is sent in the clear", flush=True)
 
     return announce

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from service import api_keys
 from service.db import DatabaseError, Store
 from service.db.keys import new_key
 from service.db.standing import Standing, Tables, location, of_connection, standing
@@ -63,9 +64,15 @@ def is_current(store: Store) -> bool:
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:
-    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one."""
+    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one.
+
+    Raises:
+        WeakKey: `wanted` is not known yet, and may be no key.
+    """
     with store.transaction() as tx:
         if wanted is not None:
+            if not wanted.isascii() or tx.keys.find(wanted) is None:
+                api_keys.check(wanted)
             tx.keys.ensure(wanted, name="from the environment")
         elif not tx.keys.any():
             made = new_key()

@@ -1,4 +1,4 @@
-"""The gate: every request but `GET /healthz` carries an API key, whatever route it asks for.
+"""The gate: every request but one for /healthz carries an API key, whatever route it asks for.
 
 One ASGI middleware around everything, so that no route (dashboard, metrics, docs, files) can be forgotten.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,23 +16,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.db import DatabaseError, Store
 from service.errors import Unauthorized
 from service.routes import problems
+from service.routes.base_path import route_path
+from service.routes.sent_key import COOKIE, HOW, sent_key
 
-HEADER = "X-API-Key"
-COOKIE = "whichopt_key"
 OPEN = "/healthz"
 COOKIE_AGE_S = 365 * 86400
-HOW = f"send it in the header {HEADER}, or open the page link that the service printed (/?key=...)"
+
+log = structlog.get_logger()
 
 
 class Gate:
-    """Finds the key in header or cookie, and notes its id as `request.state.api_key_id`."""
+    """Finds the key in a header or the cookie, and notes its id as `request.state.api_key_id`."""
 
     def __init__(self, app: ASGIApp, store: Store) -> None:
         self.app = app
         self.store = store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] == OPEN):
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and route_path(scope) == OPEN):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -44,8 +46,8 @@ class Gate:
         try:
             if (linked := _link_key(request)) is not None:
                 await self._key_id(linked)
-                return _welcome(linked, secure=request.scope["scheme"] == "https")
-            request.state.api_key_id = await self._key_id(_sent_key(request))
+                return _welcome(linked, request)
+            request.state.api_key_id = await self._key_id(sent_key(request))
         except Unauthorized as error:
             return problems.response(error)
         except DatabaseError as error:
@@ -60,36 +62,37 @@ class Gate:
             with self.store.read() as tx:
                 return tx.keys.find(key)
 
-        found = await run_in_threadpool(find)
+        found = await run_in_threadpool(find) if key else None
         if found is None:
             raise Unauthorized(f"this API key is not known; {HOW}")
         return found
 
 
-def _sent_key(request: Request) -> str:
-    if HEADER in request.headers:
-        return request.headers[HEADER]
-    if COOKIE not in request.cookies:
-        raise Unauthorized(f"an API key is needed; {HOW}")
-    # Another service on this host is the same site to a browser: its pages would send the cookie along.
-    if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in (
-        "same-site",
-        "cross-site",
-    ):
-        raise Unauthorized(f"a page of another origin cannot use the cookie; {HOW}")
-    return request.cookies[COOKIE]
-
-
 def _link_key(request: Request) -> str | None:
     """The key of a page link."""
-    if request.scope["path"] != "/" or request.method != "GET":
+    if route_path(request.scope) != "/" or request.method not in ("GET", "HEAD"):
         return None
-    query = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return query["key"][0] if "key" in query else None
+    asked: str = request.scope["query_string"].decode("latin-1")
+    query = parse_qs(asked, keep_blank_values=True)
+    if "key" not in query:
+        return None
+    request.scope["query_string"] = b"key=***"  # a server's log of requests shows it after the answer
+    return query["key"][0].strip()
 
 
-def _welcome(key: str, *, secure: bool) -> Response:
+def _welcome(key: str, request: Request) -> Response:
     """Keeps the key in a cookie, and leads to the page without it in the address."""
-    answer = RedirectResponse("/", status_code=303, headers={"Referrer-Policy": "no-referrer"})
-    answer.set_cookie(COOKIE, key, max_age=COOKIE_AGE_S, httponly=True, samesite="strict", secure=secure)
+    base: str = request.scope["root_path"]
+    secure = request.scope["scheme"] == "https"
+    answer = RedirectResponse(f"{base}/", status_code=303, headers={"Referrer-Policy": "no-referrer"})
+    answer.set_cookie(
+        COOKIE, key, max_age=COOKIE_AGE_S, path=base or "/", httponly=True, samesite="strict", secure=secure
+    )
+    if not secure and request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https":
+        log.warning(
+            "proxy_not_trusted",
+            proxy=request.client.host if request.client else None,
+            detail="it says that HTTPS was used, but is not believed, so its cookie is not Secure; "
+            "if the proxy is yours, name its address or network in FORWARDED_ALLOW_IPS",
+        )
     return answer

@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.db import Store
 from service.errors import InvalidQuery, NotFound
+from service.routes import dashboard_moved as moved
+from service.routes.base_path import route_path
 
 PREFIXES = ("/dashboard", "/api", "/static", "/csv", "/artifacts")
-"""Its page and scripts use these absolute paths, so it cannot be moved under one of ours."""
+"""Its page and script use these absolute paths, so it cannot be moved under one of ours."""
 
 READS = ("GET", "HEAD", "OPTIONS")
 STUDY = re.compile(r"^/(?:api/studies|csv|artifacts)/(\d+)(?:/|$)")
@@ -46,7 +48,11 @@ class Dashboard:
         if scope["method"] == "OPTIONS":
             await Response(status_code=204, headers=allow)(scope, receive, send)
             return
-        await run_in_threadpool(self._check, Request(scope))
+        request = Request(scope)
+        await run_in_threadpool(self._check, request)
+        if scope["root_path"] and (name := moved.file_at(route_path(scope))) is not None:
+            await (await run_in_threadpool(moved.answer, name, request))(scope, receive, send)
+            return
         # Its file routes fail where no encoding is asked for.
         given = {name for name, _ in scope["headers"]}
         if b"accept-encoding" not in given:
@@ -74,7 +80,7 @@ class Dashboard:
             NotFound: no such study, or a plot that it draws by a package that is not needed here.
             InvalidQuery: a parameter that it cannot read.
         """
-        path = request.scope["path"]
+        path = route_path(request.scope)
         if not request.scope["query_string"].isascii():
             raise InvalidQuery("the query must be percent-encoded")
         study = STUDY.match(path)

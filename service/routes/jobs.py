@@ -7,7 +7,7 @@ import json
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 
 from service.db import IntegrityError, Transaction
 from service.errors import JobEnded, KeyReused, NotFound
@@ -64,6 +64,7 @@ def job_id_of(tx: Transaction, uid: str) -> int:
 @router.post("", status_code=202, dependencies=[Depends(json_only)])
 def submit(
     spec: JobSpec,
+    request: Request,
     response: Response,
     store: TheStore,
     dispatcher: TheDispatcher,
@@ -87,7 +88,7 @@ def submit(
             job, new_id = _remember(tx, resolved, settings, api_key_id, idempotency_key)
     if new_id is not None:
         dispatcher.plan(new_id)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = str(POLL_AFTER_S)
     return job
 

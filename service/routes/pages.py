@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from service.routes.jobs import Cursor
@@ -38,7 +38,7 @@ DOCS_HEADERS = {
 
 
 @router.get("/", response_class=HTMLResponse)
-def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
+def page(request: Request, store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse:
     with store.read() as tx:
         jobs = tx.views.jobs(state=None, before=before, limit=JOBS_A_PAGE, alive_s=settings.worker_alive_s)
         workers = tx.workers.live(settings.worker_alive_s)
@@ -46,6 +46,7 @@ def page(store: TheStore, settings: TheSettings, before: Cursor) -> HTMLResponse
         _templates()
         .get_template("jobs.html")
         .render(
+            base=request.scope["root_path"],
             jobs=jobs.items,
             older=jobs.cursor,
             workers=workers,

@@ -31,7 +31,7 @@ from service.routes.validation import field_problems
 from service.views import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
-HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key"'
+HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key", Bearer realm="whichopt"'
 UNREADABLE = "There was an error parsing the body"
 """What FastAPI says of a body where Python's JSON reader gave up."""
 
@@ -161,7 +161,8 @@ async def _http(request: Request, error: Exception) -> Response:
             detail = "the body cannot be read as JSON: not UTF-8, nested too deeply, or a number is too long"
             return response(InvalidJson(detail))
         case 404:
-            return response(NotFound(f"nothing is at {request.scope['path']}; see /docs"))
+            docs = f"{request.scope['root_path']}/docs"
+            return response(NotFound(f"nothing is at {request.scope['path']}; see {docs}"))
         case 413:
             return response(BodyTooLarge(error.detail))
         case status:

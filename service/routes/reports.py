@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from service import reporting
 from service.db import Store
@@ -29,7 +29,6 @@ HEADERS = {
 }
 
 
-@router.head("/jobs/{job_id}/report", include_in_schema=False)
 @router.get(
     "/jobs/{job_id}/report",
     response_class=Response,
@@ -44,7 +43,6 @@ HEADERS = {
 )
 def report(
     uid: JobUid,
-    request: Request,
     store: TheStore,
     settings: TheSettings,
     wanted: Annotated[
@@ -79,8 +77,7 @@ def report(
         "Content-Length": str(len(body)),
         "Content-Disposition": f'{disposition}; filename="whichopt-{uid}.{form}"',
     }
-    sent = b"" if request.method == "HEAD" else body
-    return Response(sent, media_type=JSON if form == "json" else HTML, headers=headers)
+    return Response(body, media_type=JSON if form == "json" else HTML, headers=headers)
 
 
 def _concluded(store: Store, uid: str) -> ReportRow:

@@ -1,7 +1,7 @@
 // Shows the API's description. No validator: it would send the description to a service of somebody else.
 window.addEventListener("DOMContentLoaded", () => {
   SwaggerUIBundle({
-    url: "/openapi.json",
+    url: "openapi.json", // beside this page, under whatever path a proxy shows it
     dom_id: "#docs",
     deepLinking: true,
     validatorUrl: null,

@@ -1,0 +1,78 @@
+"""URLs of database and broker as people and platforms write them, made such as our drivers take.
+
+What is refused is told by a ValueError in one line, which never repeats a URL: there may be a password in it.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+DATABASES = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:5432/name"
+BROKERS = "redis://host:6379/0, rediss://host:6379/0, redis+socket:///path/to.sock"
+POSTGRES = {"postgres", "postgresql", "pgsql"}
+SAME_BROKERS = {"valkey": "redis", "valkeys": "rediss", "unix": "redis+socket"}
+"""Schemes that mean what kombu spells differently."""
+
+
+def database_url(text: str, password: str | None = None) -> str:
+    """Return the URL as SQLAlchemy takes it, with `password` in it if that is given and it is PostgreSQL's.
+
+    Raises:
+        ValueError: it is none that we can use.
+    """
+    scheme = _scheme(text, DATABASES)
+    backend = scheme.partition("+")[0]
+    if backend in POSTGRES:
+        from service.db.url import postgres_url  # SQLAlchemy, which a home on SQLite imports later
+
+        return postgres_url(text, password)
+    if backend != "sqlite" or scheme not in ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"):
+        raise ValueError(f"its scheme is {scheme!r}; allowed: {DATABASES}")
+    rest = text.partition("://")[2]
+    if rest and not rest.startswith("/"):
+        raise ValueError(
+            "of SQLite it needs three slashes before a relative path and four before an absolute one; "
+            f"allowed: {DATABASES}"
+        )
+    return f"sqlite://{rest}"
+
+
+def broker_url(text: str) -> str:
+    """Return the URL, or several that are joined by a semicolon, as kombu takes it.
+
+    Raises:
+        ValueError: it is none that we can use.
+    """
+    return ";".join(_one_broker(part.strip()) for part in text.split(";"))
+
+
+def _one_broker(text: str) -> str:
+    scheme = _scheme(text, BROKERS)
+    kombus = SAME_BROKERS.get(scheme, scheme)
+    if kombus not in ("redis", "rediss", "redis+socket"):
+        raise ValueError(f"its scheme is {scheme!r}; allowed: {BROKERS}")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "its host or port cannot be read; write @ : / ? # % in a password as %40 %3A %2F %3F %23 %25"
+        ) from None
+    if kombus == "redis+socket":
+        if not parts.path.startswith("/") or len(parts.path) < 2:
+            raise ValueError(f"it names no socket; allowed: {BROKERS}")
+    elif not re.fullmatch(r"/?\d{0,5}/?", parts.path):
+        raise ValueError(
+            "what follows its host is the number of a database, 0 to 15; / ? # in a password are %2F %3F %23"
+        )
+    return f"{kombus}://{text.partition('://')[2]}"
+
+
+def _scheme(text: str, those: str) -> str:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://", text)
+    if found is None:
+        raise ValueError(f"it does not begin with a scheme; allowed: {those}")
+    if any(sign.isspace() for sign in text.partition("://")[2].partition("/")[0]):
+        raise ValueError(f"it has a space before its path; allowed: {those}")
+    return found[1].lower()

@@ -1,0 +1,83 @@
+"""The Optuna dashboard's page and script under a base path, which it knows nothing of.
+
+Both name absolute paths in a few places. Those are put under the base path when they are sent. A version with
+other places is refused in words, as its page would stay empty without any.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import Unavailable
+from service.routes.negotiation import LEVEL, accepts_gzip, matches
+
+PAGE, SCRIPT = "index.html", "public/bundle.js"
+KINDS = {PAGE: "text/html", SCRIPT: "text/javascript"}
+PLACES = {
+    PAGE: ('"/static/',),
+    # The page's own routes, what it fetches, and its link to a table; no artifacts are kept here.
+    SCRIPT: ('"/dashboard"', "${this.baseURL}/api/", "`/csv/${"),
+}
+"""What stands before a path of the dashboard, with the path's beginning."""
+
+POLICY = (  # the dashboard's own, of its version 0.21
+    "default-src 'self';img-src 'self' data: blob:;frame-src 'self';object-src 'none';connect-src 'self';"
+    "style-src 'self' data: 'unsafe-inline';script-src 'self' 'unsafe-eval'"
+)
+
+
+class Moved(NamedTuple):
+    plain: bytes
+    packed: bytes
+    etag: str
+
+
+def file_at(path: str) -> str | None:
+    """The file that the dashboard answers this path with, if it is one that names paths."""
+    if path == "/dashboard" or path.startswith("/dashboard/"):
+        return PAGE
+    return SCRIPT if path == "/static/bundle.js" else None
+
+
+def answer(name: str, request: Request) -> Response:
+    """The file as it is under the request's base path.
+
+    Raises:
+        Unavailable: this version of the dashboard names its paths in another way.
+    """
+    found = _moved(name, request.scope["root_path"])
+    headers = {"ETag": f"W/{found.etag}", "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if matches(found.etag, request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+    if name == PAGE:
+        headers["Content-Security-Policy"] = POLICY
+    packed = accepts_gzip(request.headers.get("accept-encoding"))
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return Response(found.packed if packed else found.plain, media_type=KINDS[name], headers=headers)
+
+
+@lru_cache(maxsize=4)
+def _moved(name: str, base: str) -> Moved:
+    # By its place: to import it takes seconds.
+    spec = importlib.util.find_spec("optuna_dashboard")
+    if spec is None or spec.origin is None:
+        raise Unavailable("the Optuna dashboard is not installed")
+    text = (Path(spec.origin).parent / name).read_text(encoding="utf-8")
+    for place in PLACES[name]:
+        if place not in text:
+            raise Unavailable(
+                "this version of the Optuna dashboard cannot be shown under a base path; without one it can"
+            )
+        at = place.index("/") if not place.startswith("$") else 0
+        text = text.replace(place, f"{place[:at]}{base}{place[at:]}")
+    plain = text.encode()
+    return Moved(plain, gzip.compress(plain, LEVEL, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:32]}"')

@@ -1,0 +1,87 @@
+"""The API key in a request: X-API-Key, `Authorization: Bearer`, or the cookie that the page link leaves.
+
+A key that stands elsewhere, or is spelt in another way, is refused with words on what to change.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request, cookie_parser
+
+from service.errors import Unauthorized
+
+HEADER = "X-API-Key"
+COOKIE = "whichopt_key"
+HOW = (
+    f"send it in the header {HEADER} or as 'Authorization: Bearer KEY', "
+    "or open the page link that the service printed (/?key=...)"
+)
+OTHERS = ("Api-Key", "ApiKey", "X-Api-Token", "X-Auth-Token", "X-Access-Token", "X-Token", "Private-Token")
+"""Headers in which other services take a key."""
+
+PARAMETERS = ("key", "api_key", "apikey", "api-key", "access_token", "token")
+
+
+def sent_key(request: Request) -> str:
+    """Return the key that the request carries; a header goes before the cookie.
+
+    Raises:
+        Unauthorized: there is none, there are several, or it is not where it belongs.
+    """
+    given = {*request.headers.getlist(HEADER), *_bearers(request)}
+    if len(given) > 1:
+        raise Unauthorized(
+            f"{HEADER} and Authorization, or one of them twice, carry different API keys; send one key"
+        )
+    if given:
+        (key,) = given
+        return _plain(key)
+    cookies = _cookies(request)
+    if not cookies:
+        raise Unauthorized(f"an API key is needed; {_elsewhere(request) or HOW}")
+    # Another service on this host is the same site to a browser: its pages would send the cookie along.
+    if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in (
+        "same-site",
+        "cross-site",
+    ):
+        raise Unauthorized(f"a page of another origin cannot use the cookie; {HOW}")
+    return cookies[0]
+
+
+def _bearers(request: Request) -> list[str]:
+    """The bearer tokens; other schemes are another's, as of a proxy that asks for a password."""
+    found = (value.strip().partition(" ") for value in request.headers.getlist("Authorization"))
+    return [token.strip() for scheme, _, token in found if scheme.lower() == "bearer"]
+
+
+def _cookies(request: Request) -> list[str]:
+    """Every value of our cookie, that of the longest path first (RFC 6265, 5.4).
+
+    Services under several paths of one host have a cookie each, and the one at / comes along to all.
+    """
+    parts = ";".join(request.headers.getlist("Cookie")).split(";")
+    return [found[COOKIE] for found in map(cookie_parser, parts) if COOKIE in found]
+
+
+def _plain(key: str) -> str:
+    """Refuses what is around a key by mistake."""
+    if key[:7].lower() == "bearer " or key[:1] in ("'", '"', "<"):
+        raise Unauthorized(
+            f"{HEADER} has more than the API key in it; send the key alone, without quotes or words"
+        )
+    return key
+
+
+def _elsewhere(request: Request) -> str | None:
+    """What to change about a key that stands where none is looked for; without the key."""
+    for value in request.headers.getlist("Authorization"):
+        scheme, space, _ = value.strip().partition(" ")
+        if not space:
+            return f"Authorization has no scheme: send 'Authorization: Bearer KEY', or {HEADER}"
+        return f"Authorization has the scheme {scheme[:20]!r}: send 'Authorization: Bearer KEY', or {HEADER}"
+    for name in OTHERS:
+        if name in request.headers:
+            return f"the header {name} is not looked at: {HOW}"
+    for name in PARAMETERS:
+        if name in request.query_params:
+            return f"{name!r} in the address is taken by the page alone (/?key=...): {HOW}"
+    return None

@@ -1,0 +1,58 @@
+"""Secrets from files, as Docker and Kubernetes mount them: WHICHOPT_API_KEY_FILE names one, and so on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+SECRETS = frozenset({"database_url", "database_password", "broker_url", "api_key"})
+"""Fields of the settings whose values may be in a file, and are never shown."""
+
+
+class UnreadableSecret(ValueError):
+    """Says in one line what is wrong with a variable that names a file."""
+
+
+def secret(variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what the file that `variable` + _FILE names holds, without the end of its line; None if unnamed.
+
+    Raises:
+        UnreadableSecret: the variable itself is given as well, or the file cannot be read or is empty.
+    """
+    named = f"{variable}_FILE"
+    path = environ.get(named, "").strip()
+    if not path:
+        return None
+    if environ.get(variable):
+        raise UnreadableSecret(f"{variable} and {named} are both given; give one of them")
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        raise UnreadableSecret(f"{named} is {path!r}, which cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UnreadableSecret(f"{named} is {path!r}, which holds no text in UTF-8") from None
+    if not text.strip():
+        raise UnreadableSecret(f"{named} is {path!r}, which is empty; it should hold the secret alone")
+    if "\n" in text or "\r" in text:
+        raise UnreadableSecret(
+            f"{named} is {path!r}, which has several lines; it should hold the secret alone"
+        )
+    return text
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """The source of settings that reads those files."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return secret(f"{self.config['env_prefix']}{field_name.upper()}"), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(fields[name], name)[0] for name in SECRETS}
+        return {name: value for name, value in found.items() if value is not None}

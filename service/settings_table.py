@@ -1,0 +1,25 @@
+"""`python -m service.settings_table`: every variable of the service, as a table in Markdown."""
+
+from __future__ import annotations
+
+import sys
+
+from service.secret_files import SECRETS
+from service.setting_words import OTHERS, variable
+from service.settings import Settings
+
+
+def table() -> str:
+    """A row for each variable: its name, its default and what it is; those of the commands at the end."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    for field, info in Settings.model_fields.items():
+        name = variable(field, info)
+        names = f"`{name}`, `{name}_FILE`" if field in SECRETS else f"`{name}`"
+        default = "" if info.default in (None, "") else f"`{info.default}`"
+        rows.append(f"| {names} | {default} | {info.description} |")
+    rows += [f"| `{name}` | | {what} |" for name, what in OTHERS.items()]
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())
