@@ -54,6 +54,7 @@ def main() -> None:
 
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--queues={PLAN_QUEUE},{options.queue}",
             "--pool=prefork",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import signals
 
+from service import logs
 from service.dispatch import (
     MAKE_REPORT,
     PLAN_QUEUE,
@@ -24,9 +24,9 @@ from service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
-from service.logs import configure
 from service.settings import Settings
 from service.states import Agreement
+from service.steady import Steady
 from workers import allocator, gpus
 from workers.identity import identity
 
@@ -94,12 +94,30 @@ def _context(task: Any) -> Any:
     return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
 
 
+# -- parent and children ------------------------------------------------------------------------------
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logging(**_: Any) -> None:
+    """Log in our lines what Celery would log in its own."""
+    from billiard.util import get_logger
+    from celery.apps import worker
+
+    get_logger()  # else a process that dies tells of it past all loggers
+    logs.configure(settings.log_level)
+    worker.safe_say = _say
+
+
+def _say(words: str, *_: Any) -> None:
+    """Take the place of Celery's function that writes to stdout when the worker is asked to end."""
+    log.info("celery_says", words=words)
+
+
 # -- children ------------------------------------------------------------------------------------------
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _warm_up(**_: Any) -> None:
-    configure(settings.log_level)
     _take_place()
     # What imports make is there to stay: collections that walk it meanwhile cost a sixth of the time.
     gc.disable()
@@ -117,7 +135,7 @@ def _warm_up(**_: Any) -> None:
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
     if identity() is not None and not _agreement_told:
-        threading.Thread(target=_tell_until_told, name="tell-agreement", daemon=True).start()
+        TellAgreement("tell-agreement", TELL_AGAIN_S).start()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
     gc.enable()
 
@@ -150,11 +168,13 @@ def _tell_agreement() -> None:
     _agreement_told = True
 
 
-def _tell_until_told() -> None:
-    """Try again while the database is away or not migrated: until then the worker does not live."""
-    while not _agreement_told:
-        time.sleep(TELL_AGAIN_S)
+class TellAgreement(Steady):
+    """Tries again while the database is away or not migrated: until then the worker does not live."""
+
+    def step(self) -> None:
         _tell_agreement()
+        if _agreement_told:
+            self.end()
 
 
 def _take_place() -> None:
@@ -174,26 +194,23 @@ READY_POLL_S = 0.2
 """How often a worker that starts looks if one of its processes is ready."""
 
 
-class Presence(threading.Thread):
-    """Keeps the worker's row fresh, once one of its processes is ready and has made it."""
+class Presence(Steady):
+    """Keeps the worker's row fresh, once one of its processes is ready and has made it.
+
+    A worker that is not seen is gone, for other processes and for `workers.alive`.
+    """
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
-        super().__init__(name="presence", daemon=True)
+        super().__init__("presence", READY_POLL_S, at_once=True)
         self.worker_name = name
         self.queue = queue
         self.processes = processes
         self.agreement: Agreement | None = None
-        self.ended = threading.Event()
 
-    def run(self) -> None:
-        while True:
-            try:
-                lives = self._lives()
-            except Exception:
-                lives = True
-                log.exception("presence_failed")  # and tried again: a worker that is not seen is gone
-            if self.ended.wait(settings.worker_alive_s / 3 if lives else READY_POLL_S):
-                return
+    def step(self) -> None:
+        self.pause_s = settings.worker_alive_s / 3  # also if this raises
+        if not self._lives():
+            self.pause_s = READY_POLL_S
 
     def _lives(self) -> bool:
         """Say that the worker lives; return False if it does not yet.
@@ -222,8 +239,7 @@ class Parent:
         self.reaper.start()
 
     def end(self) -> None:
-        self.presence.ended.set()
-        self.presence.join(timeout=5)
+        self.presence.stop()
         self.reaper.stop()
         with _own_store().transaction() as tx:
             tx.workers.gone(self.presence.worker_name)
@@ -261,7 +277,6 @@ def _database_is_current() -> bool:
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
-    configure(settings.log_level)
     if not _database_is_current():
         return
     queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}

@@ -13,7 +13,7 @@ import structlog
 import torch
 
 from service import blobs, reporting
-from service.db import OUT_OF_REACH, Store
+from service.db import OUT_OF_REACH, DatabaseError, Store, passes
 from service.db.cohorts import Beat, Claim
 from service.db.jobs import Planning
 from service.dispatch import Dispatcher
@@ -60,6 +60,27 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
+    try:
+        _plan(context, planned)
+    except Exception as error:
+        if not passes(error):
+            raise
+        # No reason to fail the job: the reaper rings for another planner, and this one does not count.
+        log.warning("planning_waits", job=planned.uid, round=planned.round, error=str(error))
+        try:
+            with context.store.transaction() as tx:
+                tx.jobs.planner_begins(planned, counts=-1)
+        except DatabaseError as error:
+            log.warning("planner_counts", job=planned.uid, round=planned.round, error=str(error))
+
+
+def _plan(context: Context, planned: Planning) -> None:
+    """Write and ring for what follows the job's last round.
+
+    Raises:
+        Exception: one that `passes`, if it cannot be planned or written now.
+    """
+    job_id = planned.job_id
     since_s = (datetime.now(UTC) - planned.started_at).total_seconds() if planned.started_at else 0.0
     limit_s = planned.spec.budget.max_seconds
     try:
@@ -80,12 +101,13 @@ def plan_round(context: Context, job_id: int) -> None:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
     except Exception as error:
+        if passes(error):
+            raise
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
             detail = f"{type(error).__name__}: {error}"
             tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
         return
-    # What the database cannot take now, another planner writes later: no reason to fail the job.
     if isinstance(found, Recommendation):
         with context.store.transaction() as tx:
             first = tx.jobs.conclude(planned, found, cut_short=cut_short)
@@ -153,25 +175,33 @@ def run_cohort(context: Context, cohort_id: int) -> None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
     with Lease(context.store, claim, settings) as lease:
-        try:
-            results = _train(claim, lease, settings)
-        except Cancelled:
-            results = None
-        except Exception as error:
-            log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
-            with context.store.transaction() as tx:
-                detail = f"training raised {type(error).__name__}: {error}"
-                tx.cohorts.fail(claim, code="training_failed", detail=detail)
-            return
-    if results is not None:
-        with context.store.transaction() as tx:
-            ended = tx.cohorts.finish(claim, results, training_environment(claim.queue))
-        log.info("finished", cohort=cohort_id, job=claim.job_id, kept=ended)
-    else:
-        ended = _let_go(context, claim, lease.heard)
+        ended = _trained_and_kept(context, claim, lease)
     if ended and lease.checkpoint_name is not None:
         blobs.discard(settings.blobs, lease.checkpoint_name)
     plan_round(context, claim.job_id)
+
+
+def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
+    """Train, and keep what came of it; return whether nobody will go on with the cohort."""
+    cohort_id = claim.cohort_id
+    try:
+        results = _train(claim, lease, context.settings)
+    except Cancelled:
+        return _let_go(context, claim, lease)
+    except Exception as error:
+        if passes(error):
+            # Not the job's fault: the reaper rings for it again, when there may be space.
+            log.warning("training_waits", cohort=cohort_id, job=claim.job_id, error=str(error))
+            lease.keep(lambda tx: tx.cohorts.give_back(claim))
+            return False
+        log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
+        detail = f"training raised {type(error).__name__}: {error}"
+        lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
+        return False
+    made_with = training_environment(claim.queue)
+    kept = lease.keep(lambda tx: tx.cohorts.finish(claim, results, made_with))
+    log.info("finished", cohort=cohort_id, job=claim.job_id, kept=kept)
+    return kept
 
 
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
@@ -192,14 +222,12 @@ def training_environment(device: str) -> Environment:
     )
 
 
-def _let_go(context: Context, claim: Claim, heard: Beat) -> bool:
+def _let_go(context: Context, claim: Claim, lease: Lease) -> bool:
     """Ends what was not trained to its end, as the last tick was told; whether nobody will go on with it."""
-    log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=heard.name)
-    if heard is Beat.CANCEL:
-        with context.store.transaction() as tx:
-            return tx.cohorts.drop(claim)
-    if heard is Beat.GIVE_BACK:
-        with context.store.transaction() as tx:
-            tx.cohorts.give_back(claim)
+    log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=lease.heard.name)
+    if lease.heard is Beat.CANCEL:
+        return lease.keep(lambda tx: tx.cohorts.drop(claim))
+    if lease.heard is Beat.GIVE_BACK:
+        lease.keep(lambda tx: tx.cohorts.give_back(claim))
         context.dispatcher.cohorts([claim.cohort_id], claim.queue)
     return False

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.db import OUT_OF_REACH, Store
+from service.db import DatabaseError, Store
 from service.errors import Unauthorized
 from service.routes import problems
 
@@ -48,8 +48,11 @@ class Gate:
             request.state.api_key_id = await self._key_id(_sent_key(request))
         except Unauthorized as error:
             return problems.response(error)
-        except OUT_OF_REACH as error:
-            return problems.unavailable(error)
+        except DatabaseError as error:
+            told = problems.unavailable(error)
+            if told is None:
+                raise
+            return told
         return None
 
     async def _key_id(self, key: str) -> int:

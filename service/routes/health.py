@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from service.db import OUT_OF_REACH, Store
 from service.errors import Unavailable
+from service.reaper import Reaper
 from service.routes.parts import TheDispatcher, TheSettings, TheStore
 from service.settings import Settings
 from service.states import JobState
@@ -29,8 +30,9 @@ def healthz() -> Health:
 
 
 @router.get("/readyz")
-def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say whether jobs can be taken: database and broker must answer. Training processes are only counted."""
+def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
+    """Say whether jobs can be taken: the database must answer, the broker must take messages, and the thread
+    must live that finds what was lost. Training processes are only counted."""
     from service.db.migrate import is_current  # Alembic is asked for by nothing else here
 
     try:
@@ -41,8 +43,13 @@ def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) ->
         raise Unavailable(
             "the database is not at this version's tables; run 'whichopt migrate'", field="database"
         )
-    if not dispatcher.reachable():
-        raise Unavailable("the broker is out of reach", field="broker")
+    refusal = dispatcher.refusal()
+    if refusal is not None:
+        raise Unavailable(f"the broker is out of reach, or takes no message: {refusal}", field="broker")
+    reaper: Reaper | None = request.app.state.reaper
+    trouble = "the reaper was not started" if reaper is None else reaper.trouble()
+    if trouble is not None:
+        raise Unavailable(trouble, field="reaper")
     with store.read() as tx:
         workers = tx.workers.live(settings.worker_alive_s)
     return Readiness(database="current", broker="reachable", workers=workers)

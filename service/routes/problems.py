@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from service.db import OUT_OF_REACH
+from service.db import OUT_OF_REACH, DatabaseError
 from service.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -27,6 +27,7 @@ from service.errors import (
     WhichoptError,
 )
 from service.routes.validation import field_problems
+from service.storage import storage_trouble
 from service.views import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,7 +48,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WhichoptError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in OUT_OF_REACH:
+    for kind in (DatabaseError, OSError):
         app.add_exception_handler(kind, _out_of_reach)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -65,10 +66,16 @@ def response(error: WhichoptError) -> Response:
     return _document(error.status, error.code, error.title, error.detail, fields, headers)
 
 
-def unavailable(error: BaseException) -> Response:
-    """The answer where the database does not."""
-    log.error("database_out_of_reach", error=str(error))
-    return response(Unavailable("the database is out of reach; try again soon"))
+def unavailable(error: BaseException) -> Response | None:
+    """The answer if the database does not, or if a disk cannot be written; None if it is something else."""
+    trouble = storage_trouble(error)
+    if trouble is not None:
+        log.error(trouble.code, error=str(error))
+        return response(trouble)
+    if isinstance(error, OUT_OF_REACH):
+        log.error("database_out_of_reach", error=str(error))
+        return response(Unavailable("the database is out of reach; try again soon"))
+    return None
 
 
 def _document(
@@ -169,9 +176,16 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _out_of_reach(_: Request, error: Exception) -> Response:
-    return unavailable(error)
+    told = unavailable(error)
+    if told is None:
+        raise error
+    return told
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    """What no other handler took, and what middleware raises, which those do not see."""
+    told = unavailable(error)
+    if told is not None:
+        return told
     log.error("unexpected_error", path=request.scope["path"], exc_info=error)
     return response(WhichoptError("an unexpected error; the service's log has it"))
