@@ -52,6 +52,7 @@ class CeleryDispatcher:
 
     def __init__(self, celery: Any) -> None:
         self.celery = celery
+        self._away = False
 
     def plan(self, job_id: int) -> None:
         self._ring(PLAN_ROUND, [job_id], PLAN_QUEUE)
@@ -70,8 +71,13 @@ class CeleryDispatcher:
                 # Redis this makes nothing, as a queue is there once something is in it.
                 declared = connection.default_channel.queue_declare(queue)
             except self._refusals as error:
-                log.warning("broker_out_of_reach", error=str(error))
+                if not self._away:  # once, as the reaper asks every few seconds
+                    log.warning("broker_out_of_reach", error=str(error))
+                self._away = True
                 return None
+        if self._away:
+            log.info("broker_answers_again")
+        self._away = False
         return int(declared.message_count)
 
     def refusal(self) -> str | None:

@@ -20,8 +20,8 @@ import structlog
 OURS = "whichopt"
 """The name of the logger that everything of ours goes through; `WHICHOPT_LOG_LEVEL` is its level."""
 
-LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "celery", "celery.task", "multiprocessing")
-"""Loggers that their libraries give handlers of their own; here they use ours."""
+LIBRARIES = ("uvicorn", "uvicorn.access")
+"""Loggers with handlers of their own, unless they are to be silent; here they use ours."""
 
 _TOLD = (
     structlog.processors.add_log_level,
@@ -42,10 +42,11 @@ def configure(level: str) -> None:
     for handler in [handler for handler in root.handlers if isinstance(handler, Lines)]:
         root.removeHandler(handler)  # of an earlier call
     root.addHandler(lines)
-    logging.lastResort = lines
+    logging.lastResort = _LastResort(lines)
     for name in LIBRARIES:
         library = logging.getLogger(name)
-        library.handlers, library.propagate = [], True
+        if library.handlers:
+            library.handlers, library.propagate = [], True
     logging.captureWarnings(True)
     least = logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger(OURS).setLevel(least)
@@ -72,11 +73,13 @@ class Lines(logging.Handler):
         self.lost = 0
         self._torn = False
         human = stream is not None and _is_terminal(stream)
-        render = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
-        plain: list[Any] = [] if human else [structlog.processors.format_exc_info]
+        render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if human:
+            # Without the values of local variables, among which are keys.
+            render = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
         self.formatter = structlog.stdlib.ProcessorFormatter(
-            processors=[remove, *plain, render],
+            processors=[remove, *render],
             foreign_pre_chain=[_name_of_logger, structlog.stdlib.ExtraAdder(["count"]), *_TOLD],
         )
 
@@ -110,6 +113,17 @@ class Lines(logging.Handler):
             data = data[written:]
             written = os.write(number, data)
         self._torn = False
+
+
+class _LastResort(logging.Handler):
+    """Takes the warnings of loggers that no handler was given to, which Python would write as they are."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(logging.WARNING)
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.handle(record)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -22,6 +22,7 @@ from service.db import DatabaseError, Store, Transaction, passes
 from service.db.reports import MAX_ATTEMPTS, ReportRow
 from service.errors import ReportFailed
 from service.evidence.report import evidence
+from service.storage import storage_trouble
 from service.turns import turn
 
 Form = Literal["html", "json"]
@@ -107,7 +108,7 @@ def make_missing(store: Store, folder: Path, job_id: int) -> None:
     except ReportFailed:
         return  # it is logged and counted
     except Exception as error:
-        if not passes(error):
+        if not _storages_fault(error):
             raise
         log.warning("report_waits", job=uid, error=str(error))
 
@@ -121,7 +122,7 @@ def _make(
 
     Raises:
         ReportFailed: something raised, which is logged and noted in the job's row.
-        Exception: one that `passes`: a disk is full, or the database is away.
+        Exception: a disk is full or fails, or the database is away.
     """
     if to_keep:
         _check_room(folder)
@@ -149,14 +150,20 @@ def _make(
             made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
             _keep(store, folder, uid, try_of, form, made[form])
     except Exception as error:
-        if passes(error):
-            _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts="html" not in forms))
+        if _storages_fault(error):
+            counts = "html" not in forms or not passes(error)
+            _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
             raise
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
         cause = f"{type(error).__name__}: {error}"
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made
+
+
+def _storages_fault(error: Exception) -> bool:
+    """Whether the report is not to blame, but a disk or the database."""
+    return passes(error) or storage_trouble(error) is not None
 
 
 def _check_room(folder: Path) -> None:

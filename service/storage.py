@@ -32,11 +32,11 @@ _POSTGRESQL = {
 
 AFTERWARDS = "Nothing is half-written, and jobs that wait go on by themselves afterwards"
 WHAT_TO_DO = {
-    StorageFull: "free space on it, or raise the quota, then ask again",
+    StorageFull: "free space on it, or raise the quota, then try again",
     StorageReadOnly: "mount it for writing, or point WHICHOPT_DATABASE_URL and WHICHOPT_BLOBS to what can be "
-    "written, then ask again",
+    "written, then try again",
     StorageBroken: "look at the system's log and at the disk (a full one is told so by some systems), "
-    "then ask again",
+    "then try again",
 }
 WHAT_HAPPENED = {
     StorageFull: "a disk of the service is full",
@@ -71,6 +71,8 @@ def _kind(error: BaseException) -> type[Unavailable] | None:
         return _kind_of_system(error)
     if isinstance(error, sqlite3.Error):
         return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if "during recovery" in str(error) and hasattr(error, "sqlstate"):
+        return StorageReadOnly  # a standby, which has no code of its own for a transaction that may write
     return _POSTGRESQL.get(str(getattr(error, "sqlstate", None)))
 
 

@@ -8,12 +8,17 @@ import socket
 import sys
 from typing import NoReturn
 
+import structlog
+
+from service import logs
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
 from service.settings import Settings
 from workers import gpus
 from workers.gpu_claims import Claims, claim
 from workers.identity import Identity
+
+log = structlog.get_logger()
 
 UNAVAILABLE = os.EX_UNAVAILABLE
 """Exit status of a worker for GPUs where none can be used: starting it again would not help."""
@@ -34,6 +39,7 @@ def main() -> None:
     for name in ("processes", "processes_per_gpu"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} is 1 at least")
+    logs.configure(Settings().log_level)
     # Set before any child loads them: one thread per process is faster for small models than many.
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
@@ -92,8 +98,7 @@ def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Cl
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"whichopt worker: {words}\n")
-    sys.stderr.flush()
+    log.warning("worker", says=words)
 
 
 def _end(words: str) -> NoReturn:

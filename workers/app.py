@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import signals
+from celery.exceptions import WorkerShutdown
 
 from service import logs
 from service.dispatch import (
@@ -47,6 +48,7 @@ REPORT_S = 600
 
 settings = Settings()
 app = celery_app(settings)
+app.conf.worker_consumer = "workers.consumer:Consumer"
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -103,7 +105,7 @@ def _set_up_logging(**_: Any) -> None:
     from billiard.util import get_logger
     from celery.apps import worker
 
-    get_logger()  # else a process that dies tells of it past all loggers
+    get_logger().propagate = True  # without it, a process that dies tells of it past all loggers
     logs.configure(settings.log_level)
     worker.safe_say = _say
 
@@ -153,7 +155,7 @@ def _tell_agreement() -> None:
         return
     import torch
 
-    from service.db import OUT_OF_REACH, ProgrammingError
+    from service.db import DatabaseError
     from workers.engine.agree import agreement
 
     trains = own.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
@@ -161,8 +163,8 @@ def _tell_agreement() -> None:
     try:
         with _own_store().transaction() as tx:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
-    except (*OUT_OF_REACH, ProgrammingError) as error:
-        # Away, or not migrated yet: it is tried again.
+    except DatabaseError as error:
+        # Away, full, or not migrated yet: it is tried again.
         log.info("agreement_not_told", agreement=answer, error=str(error))
         return
     _agreement_told = True
@@ -241,8 +243,13 @@ class Parent:
     def end(self) -> None:
         self.presence.stop()
         self.reaper.stop()
-        with _own_store().transaction() as tx:
-            tx.workers.gone(self.presence.worker_name)
+        from service.db import DatabaseError
+
+        try:
+            with _own_store().transaction() as tx:
+                tx.workers.gone(self.presence.worker_name)
+        except DatabaseError as error:
+            log.warning("end_not_told", error=str(error))  # its row is forgotten once it is old
 
 
 _parent: Parent | None = None
@@ -277,21 +284,26 @@ def _database_is_current() -> bool:
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
-    if not _database_is_current():
-        return
-    queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
-    _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
+    try:
+        if not _database_is_current():
+            return
+        queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
+        _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
+    except Exception as error:
+        # Celery would log it and go on with a worker that nobody sees. Who started it starts another.
+        log.exception("worker_cannot_start")
+        raise WorkerShutdown(1) from error
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _shutting_down(sender: str, **_: Any) -> None:
     """Cohorts that run here are given back at their next tick, and the pool waits for that."""
-    from service.db import OUT_OF_REACH
+    from service.db import DatabaseError
 
     try:
         with _own_store().transaction() as tx:
             tx.workers.stopping(sender)
-    except OUT_OF_REACH as error:
+    except DatabaseError as error:
         log.warning("stopping_not_told", error=str(error))  # the leases run out instead
 
 

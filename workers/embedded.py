@@ -8,6 +8,7 @@ process imports no torch.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -23,18 +24,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from service.storage import storage_trouble
 from workers import gpus
 from workers.broker import Broker
+from workers.outlast import Again, say, write_whole
 
 API_START_S = 30.0
 STOP_S = 15.0
 """How long children may take to end before they are killed."""
-
-RESTARTS = 5
-"""How often a child that ends by itself is started again within RESTART_WINDOW_S."""
-
-RESTART_WINDOW_S = 60.0
-
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
@@ -59,13 +56,9 @@ class Child:
         self.environment = environment
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
-        self.started: list[float] = []
+        self.again = Again()
 
     def start(self) -> None:
-        self.started = [t for t in self.started if time.monotonic() - t < RESTART_WINDOW_S]
-        if len(self.started) > RESTARTS:
-            raise CannotStart(f"{self.name} ends again and again; see {self.log}")
-        self.started.append(time.monotonic())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -156,25 +149,31 @@ class Home:
         self._wait_for_api()
         if self.stop_asked:
             return
-        (self.data / "url").write_text(self.url + "\n")
+        write_whole(self.data / "url", self.url + "\n")
         announce(f"{self.url}/?key={key}")
 
     def watch(self) -> None:
-        """Returns once asked to stop; starts again what ends by itself."""
+        """Returns once asked to stop; starts again what ends by itself, however often.
+
+        What ends again and again, as on a full disk, is started after ever longer pauses.
+        """
+        broker_again = Again()
         while not self.stop_asked:
             for child in (self.api, *self.workers):
                 if child.ended() and not self._goes_on_without(child):
-                    print(f"{child.name} ended; starting it again (log: {child.log})", file=sys.stderr)
-                    child.start()
+                    child.again.attempt(child.start, f"{child.name} ended", f"log: {child.log}")
             if self.broker.ended():
-                print("the broker ended; starting it again", file=sys.stderr)
-                self.broker.start()
-                self.broker.wait()
+                broker_again.attempt(self._start_broker, "the broker ended", f"log: {self.broker.log}")
             time.sleep(0.25)
+
+    def _start_broker(self) -> None:
+        self.broker.start()
+        self.broker.wait()
 
     def stop(self) -> None:
         """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
-        (self.data / "url").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that cannot be written leaves nothing running
+            (self.data / "url").unlink(missing_ok=True)
         deadline = time.monotonic() + STOP_S
         for worker in self.workers:
             worker.ask_to_stop()
@@ -201,11 +200,12 @@ class Home:
         except gpus.CannotUse as error:
             if self.gpus_asked != "all":
                 raise CannotStart(str(error)) from None
-            print(f"whichopt: trains on the CPU alone: {error}", file=sys.stderr)
+            say(f"whichopt: trains on the CPU alone: {error}")
             return []
         if not wanted.most:
             return []
-        print(f"a process trains on each GPU: {', '.join(map(str, wanted.gpus[: wanted.most]))}")
+        names = ", ".join(map(str, wanted.gpus[: wanted.most]))
+        say(f"a process trains on each GPU: {names}", file=sys.stdout)
         options = ("--queue=cuda", f"--gpus={self.gpus_asked}")
         return [self._worker("the GPU worker", "gpu-worker.log", *options)]
 
@@ -214,7 +214,7 @@ class Home:
         if child not in self.workers or not child.ended_with(os.EX_UNAVAILABLE):
             return False
         self.workers.remove(child)
-        print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
+        say(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})")
         return True
 
     def _prepare_database(self) -> str:
@@ -232,9 +232,8 @@ class Home:
         with store.transaction() as tx:
             tx.cohorts.lapse_all()
         path = self.data / "api-key"
-        if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(new_key() + "\n")
+        if not path.exists() or not path.read_text().strip():
+            write_whole(path, new_key() + "\n", mode=0o600)
         key = path.read_text().strip()
         ensure_key(store, key)
         store.close()
@@ -291,29 +290,37 @@ def main() -> int:
             gpus_asked=options.gpus,
         )
     except (CannotStart, OSError) as error:
-        print(f"whichopt: {error}", file=sys.stderr)
+        say(f"whichopt: {_told(error)}")
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, home.ask_to_stop)
     try:
         home.start(_announce(home))
         home.watch()
-        print("ending; what is unfinished goes on at the next start", flush=True)
-    except (CannotStart, RuntimeError) as error:
-        print(f"whichopt: {error}", file=sys.stderr)
+        say("ending; what is unfinished goes on at the next start", file=sys.stdout)
+    except (CannotStart, RuntimeError, OSError) as error:
+        say(f"whichopt: {_told(error)}")
+        return 1
+    except Exception as error:
+        if storage_trouble(error) is None:
+            raise
+        say(f"whichopt: {_told(error)}")
         return 1
     finally:
         home.stop()
     return 0
 
 
+def _told(error: Exception) -> str:
+    trouble = storage_trouble(error)
+    return str(error) if trouble is None else trouble.detail
+
+
 def _announce(home: Home) -> Callable[[str], None]:
     def announce(link: str) -> None:
-        print(f"whichopt runs; the page:  {link}")
-        print(
-            f"API {home.url}/v1, docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
-            flush=True,
-        )
+        say(f"whichopt runs; the page:  {link}", file=sys.stdout)
+        rest = f"docs {home.url}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it"
+        say(f"API {home.url}/v1, {rest}", file=sys.stdout)
 
     return announce
 

@@ -13,6 +13,7 @@ import structlog
 from service import blobs
 from service.db import DatabaseError, Store, Transaction, passes
 from service.db.cohorts import Beat, Claim
+from service.errors import StorageBroken, StorageFull
 from service.settings import Settings
 from service.steady import Steady
 from service.storage import storage_trouble
@@ -43,7 +44,7 @@ class Lease(Steady):
         self.checkpoint_name = claim.checkpoint
         self._examples: dict[int, int] = {}
         self._curves: dict[int, list[Point]] = {}
-        self._told: tuple[str, str] | None = None
+        self._told: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         self._moved_at = self._renewed_at = self._kept_at = time.monotonic()
@@ -70,7 +71,12 @@ class Lease(Steady):
             log.warning("checkpoint_not_kept", cohort=self.claim.cohort_id, error=str(error))
             return
         before, self.checkpoint_name = self.checkpoint_name, name
-        if self._tick() and before is not None and before != name:
+        try:
+            renewed = self._tick()
+        except Exception as error:  # noqa: BLE001
+            self.failed(error)  # the cohort is lost to us, but no fault of its training
+            return
+        if renewed and before is not None and before != name:
             blobs.discard(self.settings.blobs, before)
 
     # -- the thread ----------------------------------------------------------------------------------
@@ -138,9 +144,10 @@ class Lease(Steady):
                     checkpoint=self.checkpoint_name,
                 )
             self._renewed_at = time.monotonic()
+            self._told.clear()
         except DatabaseError as error:
             self._tell("tick_failed", error)
-            if storage_trouble(error) is not None:
+            if isinstance(storage_trouble(error), StorageFull | StorageBroken):
                 return False  # nobody else can take it over, either: nothing can be written
             # Out of reach for a while is no reason to throw work away; out of reach for a lease is.
             if time.monotonic() - self._renewed_at > self.settings.lease_s:
@@ -151,8 +158,7 @@ class Lease(Steady):
         return heard is not Beat.LOST
 
     def _tell(self, what: str, error: Exception) -> None:
-        """Log a failure, unless it is as the one before: it may come again at each tick."""
-        told = (what, str(error))
-        if told != self._told:
+        """Log a failure, unless it is as the last one of its kind: it may come again at each tick."""
+        if self._told.get(what) != str(error):
             log.warning(what, cohort=self.claim.cohort_id, error=str(error))
-        self._told = told
+        self._told[what] = str(error)
