@@ -83,7 +83,10 @@ def test_what_waits_goes_on_once_there_is_space(disk: Path) -> None:
         home.stop()
     for log in (disk / "data" / "logs").glob("*.log"):
         for line in filter(None, log.read_text().splitlines()):
-            json.loads(line)
+            try:
+                json.loads(line)
+            except ValueError:
+                assert line.startswith('{"'), "lines of ours, which the full disk may have cut off"
 
 
 def test_a_home_that_starts_on_a_full_disk_says_so_in_one_line(disk: Path) -> None:
