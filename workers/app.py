@@ -102,12 +102,22 @@ def _context(task: Any) -> Any:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logging(**_: Any) -> None:
     """Log in our lines what Celery would log in its own."""
-    from billiard.util import get_logger
+    from billiard import util
     from celery.apps import worker
 
-    get_logger().propagate = True  # without it, a process that dies tells of it past all loggers
+    util.get_logger().propagate = True
+    util.error = _process_fails
     logs.configure(settings.log_level)
     worker.safe_say = _say
+
+
+def _process_fails(*told: Any, **more: Any) -> bool:
+    """Take the place of billiard's function, which does not return that it has logged: a process of the pool
+    that ends by an exception then writes it to stderr as well."""
+    from billiard.util import get_logger
+
+    get_logger().error(*told, **more)
+    return True
 
 
 def _say(words: str, *_: Any) -> None:

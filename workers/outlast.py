@@ -13,7 +13,7 @@ from typing import TextIO
 RESTARTS = 5
 """How often a child that ends by itself is started again at once within RESTART_WINDOW_S."""
 
-RESTART_WINDOW_S = 60.0
+RESTART_WINDOW_S = 120.0
 
 RESTART_PAUSE_S = 20.0
 """How long it is waited before each further start of a child that ends again and again."""

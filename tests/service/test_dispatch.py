@@ -27,7 +27,7 @@ def test_doorbells_that_wait_are_counted(dispatcher: CeleryDispatcher) -> None:
 def test_trying_the_broker_leaves_nothing_that_stays(broker: Broker, dispatcher: CeleryDispatcher) -> None:
     assert dispatcher.refusal() is None
     (key,) = broker._client().keys("*")
-    assert key.startswith(PREFIX.encode())
+    assert str(key).startswith(f"b'{PREFIX}")
     assert 0 < broker._client().ttl(key) <= 60
 
 

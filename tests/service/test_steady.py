@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 class Repeated(Steady):
     """Calls `does` at each step, and counts."""
 
-    def __init__(self, does: Callable[[], None]) -> None:
+    def __init__(self, does: Callable[[], object]) -> None:
         super().__init__("repeated", 0.001)
         self.does = does
         self.steps = 0
@@ -81,7 +81,7 @@ def test_a_thread_that_gets_nothing_done_is_in_trouble_until_it_does(
 
 def test_a_thread_that_hangs_is_in_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
-    thread = Repeated(lambda: goes_on.wait() and None)
+    thread = Repeated(goes_on.wait)
     thread.start()
     wait_until(lambda: thread.steps, "the step to begin")
     assert thread.trouble() is None

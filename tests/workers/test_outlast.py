@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from workers import outlast
 from workers.outlast import RESTART_PAUSE_S, RESTARTS, Again, say, write_whole
 
 
@@ -41,7 +40,7 @@ def test_what_ends_again_and_again_is_started_ever_again_but_with_pauses(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(outlast.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     starts: list[float] = []
 
     def start() -> None:
