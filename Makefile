@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo up test test-slow test-kernels gpu-check check format openapi lock clean
+.PHONY: demo up test test-slow test-root test-kernels gpu-check check format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -14,11 +14,15 @@ up: $(VENV)/.workers
 	$(BIN)/whichopt up
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# What mounts disks of its own; skipped for anybody but root.
+test-root: $(VENV)/.dev
+	$(BIN)/python -m pytest -m root
 
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.
 test-kernels: $(VENV)/.dev

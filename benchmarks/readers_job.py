@@ -122,8 +122,8 @@ class Bell:
     def waiting(self, queue: str, /) -> int | None:  # noqa: ARG002
         return 0
 
-    def reachable(self) -> bool:
-        return True
+    def refusal(self) -> str | None:
+        return None
 
     def take(self) -> list[int]:
         rung, self.ids = self.ids, []

@@ -47,7 +47,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        reaper = Reaper(store, dispatcher, settings)
+        app.state.reaper = reaper = Reaper(store, dispatcher, settings)
         reaper.start()
         # Of the code as it is running now: files that are changed under it must not pass for its version.
         await run_in_threadpool(reporting.renderer)
@@ -65,6 +65,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         responses={"default": {"model": Problem, "description": "What went wrong."}},
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
+    app.state.reaper = None
     app.state.metrics = health.registry(store, settings)
 
     problems.install(app)

@@ -13,6 +13,9 @@ import time
 from collections.abc import Container
 from pathlib import Path
 
+ROOM = 1 << 18
+"""Bytes of a blob of some size: a small report, or a small model's checkpoint."""
+
 PART = "part-"
 """Begins the name of a blob that is being written."""
 
@@ -36,6 +39,15 @@ def save(folder: Path, data: bytes) -> str:
         Path(part).unlink(missing_ok=True)
         raise
     return name
+
+
+def check(folder: Path) -> None:
+    """Do nothing if the folder can take a blob of some size now.
+
+    Raises:
+        OSError: the folder cannot be written, or is full.
+    """
+    discard(folder, save(folder, os.urandom(ROOM)))
 
 
 def load(folder: Path, name: str) -> bytes:

@@ -6,6 +6,7 @@ A doorbell that is lost costs time, never work: the reaper rings again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Protocol
 
 import structlog
@@ -41,8 +42,8 @@ class Dispatcher(Protocol):
         """How many doorbells wait in a queue; None where the broker does not answer."""
         ...
 
-    def reachable(self) -> bool:
-        """Whether the broker answers."""
+    def refusal(self) -> str | None:
+        """Why no doorbell can be rung, in the broker's words; None if one can."""
         ...
 
 
@@ -51,6 +52,7 @@ class CeleryDispatcher:
 
     def __init__(self, celery: Any) -> None:
         self.celery = celery
+        self._away = False
 
     def plan(self, job_id: int) -> None:
         self._ring(PLAN_ROUND, [job_id], PLAN_QUEUE)
@@ -65,28 +67,47 @@ class CeleryDispatcher:
     def waiting(self, queue: str, /) -> int | None:
         with self.celery.connection_for_write() as connection:
             try:
-                declared = connection.default_channel.queue_declare(queue, passive=True)
-            except (ChannelError, *connection.channel_errors):
-                return 0  # nobody has rung in it yet
-            except (OperationalError, *connection.connection_errors) as error:
-                log.warning("broker_out_of_reach", error=str(error))
+                # Not passively: kombu looks for the queue's key without its prefix, and finds none. Over
+                # Redis this makes nothing, as a queue is there once something is in it.
+                declared = connection.default_channel.queue_declare(queue)
+            except self._refusals as error:
+                if not self._away:  # once, as the reaper asks every few seconds
+                    log.warning("broker_out_of_reach", error=str(error))
+                self._away = True
                 return None
+        if self._away:
+            log.info("broker_answers_again")
+        self._away = False
         return int(declared.message_count)
 
-    def reachable(self) -> bool:
-        try:
-            with self.celery.connection_for_write(connect_timeout=2) as connection:
+    def refusal(self) -> str | None:
+        with self.celery.connection_for_write(connect_timeout=2) as connection:
+            try:
                 connection.ensure_connection(max_retries=1, timeout=2)
-        except (OperationalError, OSError):
-            return False
-        return True
+                _write_a_little(connection.default_channel)
+            except self._refusals as error:
+                return str(error) or type(error).__name__
+        return None
 
     def _ring(self, task: str, args: list[int], queue: str) -> None:
         try:
             self.celery.send_task(task, args, queue=queue, retry=False)
-        except OperationalError as error:
-            # The row stands; the reaper rings again once the broker is back.
+        except self._refusals as error:
+            # The row stands; the reaper rings again once the broker is back, or takes what it is sent.
             log.warning("doorbell_lost", task=task, args=args, queue=queue, error=str(error))
+
+    @cached_property
+    def _refusals(self) -> tuple[type[Exception], ...]:
+        """What is raised if the broker is away, and if it refuses a command."""
+        connection = self.celery.connection_for_write()
+        return (OperationalError, ChannelError, *connection.connection_errors, *connection.channel_errors)
+
+
+def _write_a_little(channel: Any) -> None:
+    """Write a key that is soon gone: a broker that is full, or a replica, answers but takes no message."""
+    client = getattr(channel, "client", None)
+    if client is not None:  # a transport over Redis; it prefixes the key
+        client.set("can-be-written", "1", ex=60)
 
 
 def celery_app(settings: Settings) -> Any:
@@ -97,6 +118,10 @@ def celery_app(settings: Settings) -> Any:
     app.conf.update(
         broker_url=settings.broker_url,
         broker_connection_retry_on_startup=True,
+        # A worker outlives a broker that is away for long, and one that takes no writes for a while: its disk
+        # or its memory is full, it is loading, or it has become a replica.
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": settings.broker_prefix,
             "visibility_timeout": 3600,

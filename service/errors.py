@@ -17,6 +17,9 @@ WhichoptError               500 internal
 ├── ReportFailed            500 report_failed     the report of a concluded job cannot be made
 ├── BodyTooLarge            413 body_too_large
 └── Unavailable             503 unavailable       database or broker out of reach
+    ├── StorageFull         503 storage_full      a disk has no space left, or a quota is used up
+    ├── StorageReadOnly     503 storage_read_only a disk or a database cannot be written
+    └── StorageBroken       503 storage_failed    a disk fails
 """
 
 from __future__ import annotations
@@ -127,3 +130,15 @@ class BodyTooLarge(WhichoptError):
 
 class Unavailable(WhichoptError):
     status, code, title = 503, "unavailable", "A part of the service is out of reach"
+
+
+class StorageFull(Unavailable):
+    code, title = "storage_full", "A disk of the service is full"
+
+
+class StorageReadOnly(Unavailable):
+    code, title = "storage_read_only", "A disk of the service cannot be written"
+
+
+class StorageBroken(Unavailable):
+    code, title = "storage_failed", "A disk of the service fails"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import structlog
@@ -12,6 +11,7 @@ from service.clocks import Clocks
 from service.db import Store
 from service.dispatch import PLAN_QUEUE, Dispatcher
 from service.settings import Settings
+from service.steady import Steady
 
 COLLECT_S = 600.0
 """How often blobs are looked through; what no row refers to is removed after an hour."""
@@ -78,29 +78,19 @@ def collect(store: Store, settings: Settings) -> None:
         log.info("blobs_removed", count=removed)
 
 
-class Reaper(threading.Thread):
-    """Sweeps every `settings.reap_s` until stopped."""
+class Reaper(Steady):
+    """Sweeps every `settings.reap_s` until stopped. Whatever a sweep raises, the next finds the same work."""
 
     def __init__(self, store: Store, dispatcher: Dispatcher, settings: Settings) -> None:
-        super().__init__(name="reaper", daemon=True)
+        super().__init__("reaper", settings.reap_s)
         self.store = store
         self.dispatcher = dispatcher
         self.settings = settings
         self.clocks = Clocks(settings)
-        self._stop_asked = threading.Event()
+        self._collected_at = time.monotonic()
 
-    def run(self) -> None:
-        collected_at = time.monotonic()
-        while not self._stop_asked.wait(self.settings.reap_s):
-            try:
-                sweep(self.store, self.dispatcher, self.settings, self.clocks)
-                if time.monotonic() - collected_at > COLLECT_S:
-                    collected_at = time.monotonic()  # before: what fails is not tried again at each sweep
-                    collect(self.store, self.settings)
-            except Exception:
-                # Whatever it was, the next sweep finds the same work; a reaper that died would find none.
-                log.exception("sweep_failed")
-
-    def stop(self) -> None:
-        self._stop_asked.set()
-        self.join(timeout=5)
+    def step(self) -> None:
+        sweep(self.store, self.dispatcher, self.settings, self.clocks)
+        if time.monotonic() - self._collected_at > COLLECT_S:
+            self._collected_at = time.monotonic()  # before: what fails is not tried again at each sweep
+            collect(self.store, self.settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,10 +18,11 @@ from typing import Literal
 import structlog
 
 from service import blobs
-from service.db import DatabaseError, Store, Transaction
+from service.db import DatabaseError, Store, Transaction, passes
 from service.db.reports import MAX_ATTEMPTS, ReportRow
 from service.errors import ReportFailed
 from service.evidence.report import evidence
+from service.storage import storage_trouble
 from service.turns import turn
 
 Form = Literal["html", "json"]
@@ -92,7 +92,8 @@ def find_or_make(store: Store, folder: Path, uid: str, form: Form, row: ReportRo
 def make_missing(store: Store, folder: Path, job_id: int) -> None:
     """Make and keep what is missing of the report of a job; do nothing if there is nothing to do.
 
-    A failure is logged and counted; after `MAX_ATTEMPTS` of them nobody rings again.
+    A failure is logged and counted; after `MAX_ATTEMPTS` of them nobody rings again. That what was made could
+    not be kept, as a disk is full or the database is away, counts as none: somebody rings again.
     """
     with store.read() as tx:
         uid = tx.jobs.uid_of(job_id)
@@ -102,24 +103,37 @@ def make_missing(store: Store, folder: Path, job_id: int) -> None:
     missing = [form for form in FORMS if kept_name(row, form) is None]
     if not missing:
         return
-    with suppress(ReportFailed):  # it is logged and counted
-        _make(store, folder, uid, row, missing)
+    try:
+        _make(store, folder, uid, row, missing, to_keep=True)
+    except ReportFailed:
+        return  # it is logged and counted
+    except Exception as error:
+        if not _storages_fault(error):
+            raise
+        log.warning("report_waits", job=uid, error=str(error))
 
 
 def _make(
-    store: Store, folder: Path, uid: str, row: ReportRow, forms: Sequence[Form]
+    store: Store, folder: Path, uid: str, row: ReportRow, forms: Sequence[Form], *, to_keep: bool = False
 ) -> Mapping[Form, Packed]:
     """Make the report in those forms, and keep each as soon as it is made.
 
+    If it is only made `to_keep`, it is not begun while it cannot be kept.
+
     Raises:
         ReportFailed: something raised, which is logged and noted in the job's row.
+        Exception: a disk is full or fails, or the database is away.
     """
+    if to_keep:
+        _check_room(folder)
     with store.read() as tx:
         record = tx.records.of_job(uid)
     assert record is not None
     assert record.recommendation is not None
     try_of = (row.job_id, record.revision, renderer())
-    _note(store, uid, lambda tx: tx.reports.begin(*try_of, counts="html" in forms))
+    noted = _note(store, uid, lambda tx: tx.reports.begin(*try_of, counts="html" in forms))
+    if to_keep and not noted:
+        return {}
     made: dict[Form, Packed] = {}
     try:
         report = evidence(
@@ -136,11 +150,29 @@ def _make(
             made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
             _keep(store, folder, uid, try_of, form, made[form])
     except Exception as error:
+        if _storages_fault(error):
+            counts = "html" not in forms or not passes(error)
+            _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
+            raise
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
         cause = f"{type(error).__name__}: {error}"
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made
+
+
+def _storages_fault(error: Exception) -> bool:
+    """Whether the report is not to blame, but a disk or the database."""
+    return passes(error) or storage_trouble(error) is not None
+
+
+def _check_room(folder: Path) -> None:
+    """Do nothing if the folder has room for a report, or will never have: it is then drawn and counted."""
+    try:
+        blobs.check(folder)
+    except OSError as error:
+        if passes(error):
+            raise
 
 
 def _keep(
@@ -151,8 +183,9 @@ def _keep(
         name = blobs.save(folder, made.content)
     except OSError as error:
         log.warning("report_not_kept", job=uid, form=form, error=str(error))
-        # The folder's fault: who asks gets it made all the same.
-        _note(store, uid, lambda tx: tx.reports.fail(*try_of, None))
+        # The folder's fault: who asks gets it made all the same. The page is kept last, and is what counts.
+        counts = form != "html" or not passes(error)
+        _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
         return
     if _note(store, uid, lambda tx: tx.reports.keep(*try_of, form=form, blob=name)):
         log.info("report_kept", job=uid, form=form, bytes=len(made.content))

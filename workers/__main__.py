@@ -7,6 +7,9 @@ import os
 import sys
 from typing import NoReturn
 
+import structlog
+
+from service import logs
 from service.dispatch import PLAN_QUEUE
 from service.ids import new_uid
 from service.machine import why_no_workers
@@ -15,6 +18,8 @@ from workers import gpus, limits
 from workers.gpu_claims import Claims, claim
 from workers.identity import Identity, host
 from workers.processes import how_many
+
+log = structlog.get_logger()
 
 UNAVAILABLE = 69  # EX_UNAVAILABLE, by the name that Windows has not
 """Exit status of a worker for GPUs where none can be used: starting it again would not help."""
@@ -40,6 +45,7 @@ def main() -> None:
         _end(problem)
     limits.raise_open_files(_say)
     settings = at_start(writes_blobs=True)
+    logs.configure(settings.log_level)
     # Set before any child loads them: one thread per process is faster for small models than many.
     for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
@@ -60,6 +66,7 @@ def main() -> None:
 
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--queues={PLAN_QUEUE},{options.queue}",
             "--pool=prefork",
@@ -97,8 +104,7 @@ def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace, setti
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"whichopt worker: {words}\n")
-    sys.stderr.flush()
+    log.warning("worker", says=words)
 
 
 def _end(words: str) -> NoReturn:

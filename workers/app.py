@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from billiard.exceptions import WorkerLostError
 from celery import signals
-from celery.exceptions import Reject
+from celery.exceptions import Reject, WorkerShutdown
 from celery.worker.request import Request
 
+from service import logs
 from service.dispatch import (
     MAKE_REPORT,
     PLAN_QUEUE,
@@ -27,9 +28,9 @@ from service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
-from service.logs import configure
 from service.settings import Settings
 from service.states import Agreement
+from service.steady import Steady
 from workers import allocator, gpus, losses
 from workers.identity import identity
 
@@ -58,11 +59,9 @@ PATIENCE_S = 300.0
 """How long a process that has taken a message waits for a database that is out of reach or full: it takes no
 other meanwhile. Then it gives the message back."""
 
-RESULTS_PATIENCE_S = 3600.0
-"""The same for one that has trained."""
-
 settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
+app.conf.worker_consumer = "workers.consumer:Consumer"
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -125,13 +124,7 @@ def _context(task: Any) -> Any:
 
     until_it_answers(_ask_database, what="a message", patience_s=PATIENCE_S)
     _tell_agreement()
-    return Context(
-        _own_store(),
-        CeleryDispatcher(app),
-        settings,
-        worker_name=task.request.hostname,
-        patience_s=RESULTS_PATIENCE_S,
-    )
+    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
 
 
 def _ask_database() -> None:
@@ -139,12 +132,40 @@ def _ask_database() -> None:
         tx.now()
 
 
+# -- parent and children ------------------------------------------------------------------------------
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logging(**_: Any) -> None:
+    """Log in our lines what Celery would log in its own."""
+    from billiard import util
+    from celery.apps import worker
+
+    util.get_logger().propagate = True
+    util.error = _process_fails
+    logs.configure(settings.log_level)
+    worker.safe_say = _say
+
+
+def _process_fails(*told: Any, **more: Any) -> bool:
+    """Take the place of billiard's function, which does not return that it has logged: a process of the pool
+    that ends by an exception then writes it to stderr as well."""
+    from billiard.util import get_logger
+
+    get_logger().error(*told, **more)
+    return True
+
+
+def _say(words: str, *_: Any) -> None:
+    """Take the place of Celery's function that writes to stdout when the worker is asked to end."""
+    log.info("celery_says", words=words)
+
+
 # -- children ------------------------------------------------------------------------------------------
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _warm_up(**_: Any) -> None:
-    configure(settings.log_level)
     _take_place()
     # What imports make is there to stay: collections that walk it meanwhile cost a sixth of the time.
     gc.disable()
@@ -162,7 +183,7 @@ def _warm_up(**_: Any) -> None:
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
     if identity() is not None and not _agreement_told:
-        threading.Thread(target=_tell_until_told, name="tell-agreement", daemon=True).start()
+        TellAgreement("tell-agreement", TELL_AGAIN_S).start()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
     gc.enable()
 
@@ -189,17 +210,19 @@ def _tell_agreement() -> None:
         with _own_store().transaction() as tx:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except DatabaseError as error:
-        # Away, or not migrated yet: it is tried again.
+        # Away, full, or not migrated yet: it is tried again.
         log.info("agreement_not_told", agreement=answer, error=str(error))
         return
     _agreement_told = True
 
 
-def _tell_until_told() -> None:
-    """Try again while the database is away or not migrated: until then the worker does not live."""
-    while not _agreement_told:
-        time.sleep(TELL_AGAIN_S)
+class TellAgreement(Steady):
+    """Tries again while the database is away or not migrated: until then the worker does not live."""
+
+    def step(self) -> None:
         _tell_agreement()
+        if _agreement_told:
+            self.end()
 
 
 def _take_place() -> None:
@@ -219,26 +242,23 @@ READY_POLL_S = 0.2
 """How often a worker that starts looks if one of its processes is ready."""
 
 
-class Presence(threading.Thread):
-    """Keeps the worker's row fresh, once one of its processes is ready and has made it."""
+class Presence(Steady):
+    """Keeps the worker's row fresh, once one of its processes is ready and has made it.
+
+    A worker that is not seen is gone, for other processes and for `workers.alive`.
+    """
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
-        super().__init__(name="presence", daemon=True)
+        super().__init__("presence", READY_POLL_S, at_once=True)
         self.worker_name = name
         self.queue = queue
         self.processes = processes
         self.agreement: Agreement | None = None
-        self.ended = threading.Event()
 
-    def run(self) -> None:
-        while True:
-            try:
-                lives = self._lives()
-            except Exception:
-                lives = True
-                log.exception("presence_failed")  # and tried again: a worker that is not seen is gone
-            if self.ended.wait(settings.worker_alive_s / 3 if lives else READY_POLL_S):
-                return
+    def step(self) -> None:
+        self.pause_s = settings.worker_alive_s / 3  # also if this raises
+        if not self._lives():
+            self.pause_s = READY_POLL_S
 
     def _lives(self) -> bool:
         """Say that the worker lives; return False if it does not yet.
@@ -289,11 +309,15 @@ class Parent:
             log.warning("process_lost", cohort=cohort_id, cause=cause, held=noted)
 
     def end(self) -> None:
-        self.presence.ended.set()
-        self.presence.join(timeout=5)
+        self.presence.stop()
         self.reaper.stop()
-        with _own_store().transaction() as tx:
-            tx.workers.gone(self.presence.worker_name)
+        from service.db import DatabaseError
+
+        try:
+            with _own_store().transaction() as tx:
+                tx.workers.gone(self.presence.worker_name)
+        except DatabaseError as error:
+            log.warning("end_not_told", error=str(error))  # its row is forgotten once it is old
 
 
 _parent: Parent | None = None
@@ -340,11 +364,15 @@ def _database_is_current() -> bool:
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
-    configure(settings.log_level)
-    if not _database_is_current():
-        return
-    queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
-    _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
+    try:
+        if not _database_is_current():
+            return
+        queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
+        _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
+    except Exception as error:
+        # Celery would log it and go on with a worker that nobody sees. Who started it starts another.
+        log.exception("worker_cannot_start")
+        raise WorkerShutdown(1) from error
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -34,6 +34,7 @@ class Broker:
 
     def __init__(self, data: Path) -> None:
         self.folder = data / "broker"
+        self.log = self.folder / "valkey.log"
         self.runtime = _runtime_folder(data)
         self.socket = self.runtime / SOCKET
         self.process: subprocess.Popen[bytes] | None = None
@@ -62,7 +63,7 @@ class Broker:
             "daemonize": "no",
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        log = (self.folder / "valkey.log").open("ab")
+        log = self.log.open("ab")
         with log:
             # A session of its own: Ctrl-C is for the home, which ends its parts in order.
             self.process = subprocess.Popen(
@@ -78,8 +79,7 @@ class Broker:
         deadline = time.monotonic() + START_S
         while not self._answers():
             if self.process is not None and self.process.poll() is not None:
-                log = self.folder / "valkey.log"
-                raise RuntimeError(f"the broker ended at its start; see {log}{last_words(log)}")
+                raise RuntimeError(f"the broker ended at its start; see {self.log}{last_words(self.log)}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the broker does not answer within {START_S:g} s on {self.socket}")
             time.sleep(0.02)

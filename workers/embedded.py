@@ -8,12 +8,11 @@ process imports no torch.
 from __future__ import annotations
 
 import argparse
-import ctypes
+import contextlib
 import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -25,10 +24,13 @@ from service.alive import why_not
 from service.machine import why_no_workers
 from service.settings import Settings, at_start
 from service.sqlite_url import sqlite_url
+from service.storage import storage_trouble
 from service.streams import prepare_output
 from workers import gpus, limits, listening
 from workers.broker import Broker
+from workers.child import Child
 from workers.last_words import last_words
+from workers.outlast import Again, say, write_whole
 from workers.processes import how_many
 
 if TYPE_CHECKING:
@@ -40,11 +42,6 @@ STOP_S = 15.0
 
 STOP_EARLY_S = 1.0
 """The same before the home was announced: its children only import, and what they train goes on elsewhere."""
-
-RESTARTS = 5
-"""How often a child that ends by itself is started again within RESTART_WINDOW_S."""
-
-RESTART_WINDOW_S = 60.0
 
 OWN = {"WHICHOPT_BLOBS"} | {
     f"WHICHOPT_{name}{end}"
@@ -59,15 +56,6 @@ UNAVAILABLE = 69
 
 NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-PR_SET_PDEATHSIG = 1
-
-
-def _end_with_parent() -> None:
-    """In a child, before its program starts: asks the kernel to end it where this home is killed."""
-    assert LIBC is not None
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
 
 class CannotStart(Exception):
     """Said to the user as it is."""
@@ -75,62 +63,6 @@ class CannotStart(Exception):
 
 class _AskedToStop(Exception):
     """Ctrl-C while something is waited for."""
-
-
-class Child:
-    """A process of the home, in a session of its own so that Ctrl-C does not reach it directly."""
-
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
-        self.name = name
-        self.command = command
-        self.environment = environment
-        self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
-        self.started: list[float] = []
-
-    def start(self) -> None:
-        self.started = [t for t in self.started if time.monotonic() - t < RESTART_WINDOW_S]
-        if len(self.started) > RESTARTS:
-            raise CannotStart(f"{self.name} ends again and again; see {self.log}{last_words(self.log)}")
-        self.started.append(time.monotonic())
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=_end_with_parent if LIBC else None,
-            )
-
-    def ended(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
-
-    def ended_with(self, status: int) -> bool:
-        return self.process is not None and self.process.poll() == status
-
-    def ask_to_stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-
-    def make_stop(self, deadline: float) -> None:
-        """Waits until `deadline`, then kills the whole session."""
-        if self.process is None:
-            return
-        try:
-            self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._kill_session()
-            self.process.wait()
-        self._kill_session()  # what a child may have left behind
-
-    def _kill_session(self) -> None:
-        assert self.process is not None
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
 
 class Home:
@@ -196,25 +128,33 @@ class Home:
         if self.stop_asked:
             return
         self.announced = True
-        (self.data / "url").write_text(self.url + "\n")
+        write_whole(self.data / "url", self.url + "\n")
         announce(f"{self.url}{self.base_path}/?key={key}")
 
     def watch(self) -> None:
-        """Returns once asked to stop; starts again what ends by itself."""
+        """Returns once asked to stop; starts again what ends by itself, however often.
+
+        What ends again and again, as on a full disk, is started after ever longer pauses.
+        """
+        broker_again = Again()
         while not self.stop_asked:
             for child in (self.api, *self.workers):
                 if child.ended() and not self._goes_on_without(child):
-                    print(f"{child.name} ended; starting it again (log: {child.log})", file=sys.stderr)
-                    child.start()
+                    child.again.attempt(
+                        child.start, f"{child.name} ended", f"log: {child.log}{last_words(child.log)}"
+                    )
             if self.broker.ended():
-                print("the broker ended; starting it again", file=sys.stderr)
-                self.broker.start()
-                self.broker.wait()
+                broker_again.attempt(self._start_broker, "the broker ended", f"log: {self.broker.log}")
             time.sleep(0.25)
+
+    def _start_broker(self) -> None:
+        self.broker.start()
+        self.broker.wait()
 
     def stop(self) -> None:
         """Ends everything, workers first: their cohorts are given back, and nothing is left running."""
-        (self.data / "url").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that cannot be written leaves nothing running
+            (self.data / "url").unlink(missing_ok=True)
         deadline = time.monotonic() + (STOP_S if self.announced else STOP_EARLY_S)
         for worker in self.workers:
             worker.ask_to_stop()
@@ -245,11 +185,12 @@ class Home:
         except gpus.CannotUse as error:
             if self.gpus_asked != "all":
                 raise CannotStart(str(error)) from None
-            print(f"whichopt: trains on the CPU alone: {error}", file=sys.stderr)
+            say(f"whichopt: trains on the CPU alone: {error}")
             return []
         if not wanted.most:
             return []
-        print(f"a process trains on each GPU: {', '.join(map(str, wanted.gpus[: wanted.most]))}")
+        names = ", ".join(map(str, wanted.gpus[: wanted.most]))
+        say(f"a process trains on each GPU: {names}", file=sys.stdout)
         options = ("--queue=cuda", f"--gpus={self.gpus_asked}")
         return [self._worker("the GPU worker", "gpu-worker.log", *options)]
 
@@ -258,7 +199,7 @@ class Home:
         if child not in self.workers or not child.ended_with(UNAVAILABLE):
             return False
         self.workers.remove(child)
-        print(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})", file=sys.stderr)
+        say(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})")
         return True
 
     def _prepare_database(self) -> str:
@@ -280,12 +221,8 @@ class Home:
             with store.transaction() as tx:
                 tx.lost.lapse_all()
             path = self.data / "api-key"
-            if not path.exists():
-                part = path.with_name("api-key.part")  # so that an interruption leaves no empty one
-                part.unlink(missing_ok=True)
-                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                    file.write(new_key() + "\n")
-                part.replace(path)
+            if not path.exists() or not path.read_text().strip():
+                write_whole(path, new_key() + "\n", mode=0o600)
             key = path.read_text().strip()
             ensure_key(store, key)
         except WeakKey as error:
@@ -302,7 +239,7 @@ class Home:
             raise _AskedToStop
         if words not in self.said:
             self.said.add(words)
-            print(f"whichopt: {words}", file=sys.stderr, flush=True)
+            say(f"whichopt: {words}")
 
     def _keep_copy(self, store: Store) -> None:
         """Copies the database before a migration changes it; one that is too large is migrated without."""
@@ -314,10 +251,13 @@ class Home:
         try:
             copy = keep_copy(store, f"before-{head()}")
         except (OSError, sqlite3.Error) as error:
-            print(f"whichopt: no copy of the database before its migration: {error}", file=sys.stderr)
+            say(f"whichopt: no copy of the database before its migration: {error}")
         else:
             if copy is not None:
-                print(f"an earlier version's database is migrated; {copy} is a copy from before")
+                say(
+                    f"an earlier version's database is migrated; {copy} is a copy from before",
+                    file=sys.stdout,
+                )
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + API_START_S
@@ -343,7 +283,7 @@ def _own_settings() -> Settings:
     """The settings of the environment, without those that a home has its own of, whatever they say."""
     for name in OWN & os.environ.keys():
         del os.environ[name]
-        print(f"whichopt: {name} is not used: 'whichopt up' has its own in --data", file=sys.stderr)
+        _say(f"{name} is not used: 'whichopt up' has its own in --data")
     return at_start()
 
 
@@ -372,42 +312,45 @@ def main() -> int:
             base_path=settings.base_path,
         )
     except (CannotStart, OSError, RuntimeError, ValueError) as error:
-        _say(str(error))
+        say(f"whichopt: {_told(error)}")
         return 1
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, home.ask_to_stop)
     try:
         home.start(_announce(home))
         home.watch()
-        print("ending; what is unfinished goes on at the next start", flush=True)
+        say("ending; what is unfinished goes on at the next start", file=sys.stdout)
     except BlockingIOError as error:
-        _say(f"cannot start a process ({error.strerror}): {NO_PROCESS}")
+        say(f"whichopt: cannot start a process ({error.strerror}): {NO_PROCESS}")
         return 1
-    except (CannotStart, OSError, RuntimeError) as error:
-        _say(str(error))
+    except (CannotStart, RuntimeError, OSError) as error:
+        say(f"whichopt: {_told(error)}")
         return 1
     finally:
         home.stop()
     return 0
 
 
+def _told(error: Exception) -> str:
+    trouble = storage_trouble(error)
+    return str(error) if trouble is None else trouble.detail
+
+
 def _announce(home: Home) -> Callable[[str], None]:
     def announce(link: str) -> None:
-        print(f"whichopt runs; the page:  {link}")
         at = f"{home.url}{home.base_path}"
-        print(
-            f"API {at}/v1, docs {at}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it",
-            flush=True,
-        )
+        say(f"whichopt runs; the page:  {link}", file=sys.stdout)
+        rest = f"docs {at}/docs, key in {home.data / 'api-key'}, Ctrl-C ends it"
+        say(f"API {at}/v1, {rest}", file=sys.stdout)
         if listening.is_everywhere(home.host):
             others = f"http://{socket.gethostname()}:{home.port}{home.base_path}"
-            print(f"other machines reach it at {others}, where its key is sent in the clear", flush=True)
+            say(f"other machines reach it at {others}, where its key is sent in the clear", file=sys.stdout)
 
     return announce
 
 
 def _say(words: str) -> None:
-    print(f"whichopt: {words}", file=sys.stderr)
+    say(f"whichopt: {words}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import structlog
 import torch
 
 from service import blobs, reporting
-from service.db import OUT_OF_REACH, Store
+from service.db import OUT_OF_REACH, DatabaseError, Store, passes
 from service.db.cohorts import Beat, Claim
 from service.db.jobs import Planning
 from service.dispatch import Dispatcher
@@ -29,7 +29,6 @@ from workers.engine import Cancelled, Executor
 from workers.engine.solo import SoloExecutor
 from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
-from workers.patience import until_it_answers
 from workers.products import blas, mode
 from workers.settle import settle
 from workers.study import ended_early, next_round
@@ -47,7 +46,6 @@ class Context:
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
-    patience_s: float = 0.0
     """How long results wait for a database that is out of reach, before they are lost."""
 
 
@@ -62,6 +60,27 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
+    try:
+        _plan(context, planned)
+    except Exception as error:
+        if not passes(error):
+            raise
+        # No reason to fail the job: the reaper rings for another planner, and this one does not count.
+        log.warning("planning_waits", job=planned.uid, round=planned.round, error=str(error))
+        try:
+            with context.store.transaction() as tx:
+                tx.jobs.planner_begins(planned, counts=-1)
+        except DatabaseError as error:
+            log.warning("planner_counts", job=planned.uid, round=planned.round, error=str(error))
+
+
+def _plan(context: Context, planned: Planning) -> None:
+    """Write and ring for what follows the job's last round.
+
+    Raises:
+        Exception: one that `passes`, if it cannot be planned or written now.
+    """
+    job_id = planned.job_id
     limit_s = planned.spec.budget.max_seconds
     try:
         chosen = settle(planned, compiling=lambda: _note_compiling(context, planned))
@@ -81,12 +100,13 @@ def plan_round(context: Context, job_id: int) -> None:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
     except Exception as error:
+        if passes(error):
+            raise
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
             detail = f"{type(error).__name__}: {error}"
             tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
         return
-    # What the database cannot take now, another planner writes later: no reason to fail the job.
     if isinstance(found, Recommendation):
         with context.store.transaction() as tx:
             first = tx.jobs.conclude(planned, found, cut_short=cut_short)
@@ -153,33 +173,38 @@ def run_cohort(context: Context, cohort_id: int) -> None:
     if claim is None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
-    results: list[TrialResult | None] | None
     with Lease(context.store, claim, settings) as lease:
-        try:
-            results = [None] * len(claim.plans) if lease.out_of_time else [*_train(claim, lease, settings)]
-        except Cancelled as stopped:
-            results = stopped.results if lease.out_of_time and lease.heard is Beat.GO_ON else None
-        except Exception as error:
-            log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
-            with context.store.transaction() as tx:
-                detail = f"training raised {type(error).__name__}: {error}"
-                tx.cohorts.fail(claim, code="training_failed", detail=detail)
-            return
-    if results is not None:
-        ended = until_it_answers(
-            lambda: _finish(context, claim, results), what="results", patience_s=context.patience_s
-        )
-        log.info("finished", cohort=cohort_id, job=claim.job_id, kept=ended)
-    else:
-        ended = _let_go(context, claim, lease.heard)
+        ended = _trained_and_kept(context, claim, lease)
     if ended and lease.checkpoint_name is not None:
         blobs.discard(settings.blobs, lease.checkpoint_name)
     plan_round(context, claim.job_id)
 
 
-def _finish(context: Context, claim: Claim, results: list[TrialResult]) -> bool:
-    with context.store.transaction() as tx:
-        return tx.cohorts.finish(claim, results, training_environment(claim.queue))
+def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
+    """Train, and keep what came of it; return whether nobody will go on with the cohort."""
+    cohort_id = claim.cohort_id
+    results: list[TrialResult | None]
+    try:
+        over = lease.out_of_time
+        results = [None] * len(claim.plans) if over else [*_train(claim, lease, context.settings)]
+    except Cancelled as stopped:
+        if not lease.out_of_time or lease.heard is not Beat.GO_ON:
+            return _let_go(context, claim, lease)
+        results = stopped.results
+    except Exception as error:
+        if passes(error):
+            # Not the job's fault: the reaper rings for it again, when there may be space.
+            log.warning("training_waits", cohort=cohort_id, job=claim.job_id, error=str(error))
+            lease.keep(lambda tx: tx.cohorts.give_back(claim))
+            return False
+        log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
+        detail = f"training raised {type(error).__name__}: {error}"
+        lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
+        return False
+    made_with = training_environment(claim.queue)
+    kept = lease.keep(lambda tx: tx.cohorts.finish(claim, results, made_with))
+    log.info("finished", cohort=cohort_id, job=claim.job_id, kept=kept)
+    return kept
 
 
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
@@ -200,14 +225,12 @@ def training_environment(device: str) -> Environment:
     )
 
 
-def _let_go(context: Context, claim: Claim, heard: Beat) -> bool:
+def _let_go(context: Context, claim: Claim, lease: Lease) -> bool:
     """Ends what was not trained to its end, as the last tick was told; whether nobody will go on with it."""
-    log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=heard.name)
-    if heard is Beat.CANCEL:
-        with context.store.transaction() as tx:
-            return tx.cohorts.drop(claim)
-    if heard is Beat.GIVE_BACK:
-        with context.store.transaction() as tx:
-            tx.cohorts.give_back(claim)
+    log.info("let_go", cohort=claim.cohort_id, job=claim.job_id, heard=lease.heard.name)
+    if lease.heard is Beat.CANCEL:
+        return lease.keep(lambda tx: tx.cohorts.drop(claim))
+    if lease.heard is Beat.GIVE_BACK:
+        lease.keep(lambda tx: tx.cohorts.give_back(claim))
         context.dispatcher.cohorts([claim.cohort_id], claim.queue)
     return False

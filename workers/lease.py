@@ -6,29 +6,36 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
 from service import blobs
-from service.db import OUT_OF_REACH, Store
+from service.db import DatabaseError, Store, Transaction, passes
 from service.db.cohorts import Beat, Claim
 from service.settings import Settings
+from service.steady import Steady
 from service.trials import Point
 from workers import checkpoints
 from workers.engine import State
 from workers.losses import STUCK
 
+WrittenT = TypeVar("WrittenT")
+
+KEEP_S = 3600.0
+"""For how long it is tried to keep what was trained, while no disk or no database takes it."""
+
 log = structlog.get_logger()
 
 
-class Lease(threading.Thread):
+class Lease(Steady):
     """The executor's Watch, and the thread that ticks beside it.
 
     Use as a context: the ticking ends with the block. `heard` says what the last tick was told.
     """
 
     def __init__(self, store: Store, claim: Claim, settings: Settings) -> None:
-        super().__init__(name=f"lease-{claim.cohort_id}", daemon=True)
+        super().__init__(f"lease-{claim.cohort_id}", settings.tick_s)
         self.store = store
         self.claim = claim
         self.settings = settings
@@ -36,12 +43,12 @@ class Lease(threading.Thread):
         self.checkpoint_name = claim.checkpoint
         self._examples: dict[int, int] = {}
         self._curves: dict[int, list[Point]] = {}
+        self._told: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
-        self._ended = threading.Event()
         left = claim.seconds_left
         self._ends_at = None if left is None else time.monotonic() + left
-        self._moved_at = self._looked_at = self._kept_at = time.monotonic()
+        self._moved_at = self._looked_at = self._renewed_at = self._kept_at = time.monotonic()
         self._kept_examples = 0
 
     # -- what the executor calls ---------------------------------------------------------------------
@@ -73,7 +80,12 @@ class Lease(threading.Thread):
         with self._lock:
             self._kept_examples = sum(self._examples.values())
             before, self.checkpoint_name = self.checkpoint_name, name
-        if self._tick() and before is not None and before != name:
+        try:
+            renewed = self._tick()
+        except Exception as error:  # noqa: BLE001
+            self.failed(error)  # the cohort is lost to us, but no fault of its training
+            return
+        if renewed and before is not None and before != name:
             blobs.discard(self.settings.blobs, before)
 
     # -- the thread ----------------------------------------------------------------------------------
@@ -83,19 +95,45 @@ class Lease(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self.end()
         self.join()
 
-    def run(self) -> None:
-        while not self._ended.wait(self.settings.tick_s):
-            self._tick()
-            if self._is_stuck():
-                # Nothing can stop a training step that hangs but the end of its process; the pool starts
-                # another, and the worker's parent says what it saw.
-                log.error("cohort_stuck", cohort=self.claim.cohort_id, seconds=self.settings.stuck_s)
-                os._exit(STUCK)
-            if self.heard is Beat.LOST:
-                return
+    def step(self) -> None:
+        self._tick()
+        if self._is_stuck():
+            # Nothing can stop a training step that hangs but the end of its process; the pool starts
+            # another, and the worker's parent says what it saw.
+            log.error("cohort_stuck", cohort=self.claim.cohort_id, seconds=self.settings.stuck_s)
+            os._exit(STUCK)
+        if self.heard is Beat.LOST:
+            self.end()
+
+    def failed(self, error: Exception) -> None:
+        """A tick has raised what it should not: a cohort that nobody renews may not train on."""
+        super().failed(error)
+        self.heard = Beat.LOST
+        self.end()
+
+    def keep(self, write: Callable[[Transaction], WrittenT]) -> WrittenT:
+        """Return what `write` does in a transaction; while no disk or no database takes it, try again.
+
+        What it writes is fenced by the claim: it may come late, but not twice. To be called within the block:
+        the lease is renewed as soon as that can be done again.
+
+        Raises:
+            DatabaseError: there is another reason, or it has been tried for `KEEP_S`.
+        """
+        since = self._moved_at = time.monotonic()
+        while True:
+            try:
+                with self.store.transaction() as tx:
+                    return write(tx)
+            except DatabaseError as error:
+                if not passes(error) or self._moved_at - since > KEEP_S:
+                    raise
+                self._tell("cohort_waits_to_be_kept", error)
+            time.sleep(self.pause_s)
+            self._moved_at = time.monotonic()  # it is no training that hangs
 
     def _is_stuck(self) -> bool:
         """Tell if training stands still though this thread does not."""
@@ -125,11 +163,21 @@ class Lease(threading.Thread):
                     checkpoint=checkpoint,
                     kept_examples=kept_examples,
                 )
-        except OUT_OF_REACH as error:
-            # No reason to throw work away: if somebody else goes on with it, the next tick that is heard says
-            # so, and what both have trained is the same.
-            log.warning("tick_failed", cohort=self.claim.cohort_id, error=str(error))
+            self._renewed_at = time.monotonic()
+            self._told.clear()
+        except DatabaseError as error:
+            self._tell("tick_failed", error)
+            # What passes is no reason to throw work away: if somebody else goes on with it, the next tick
+            # that is heard says so, and what both have trained is the same.
+            if not passes(error) and time.monotonic() - self._renewed_at > self.settings.lease_s:
+                self.heard = Beat.LOST
             return False
         if self.heard is Beat.GO_ON or heard is Beat.LOST:
             self.heard = heard
         return heard is not Beat.LOST
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Log a failure, unless it is as the last one of its kind: it may come again at each tick."""
+        if self._told.get(what) != str(error):
+            log.warning(what, cohort=self.claim.cohort_id, error=str(error))
+        self._told[what] = str(error)

@@ -34,8 +34,18 @@ from service.db.reports import Reports
 from service.db.studies import Studies
 from service.db.views import Views
 from service.db.workers import Workers
+from service.errors import StorageFull
+from service.storage import storage_trouble
 
-__all__ = ["OUT_OF_REACH", "DatabaseError", "IntegrityError", "ProgrammingError", "Store", "Transaction"]
+__all__ = [
+    "OUT_OF_REACH",
+    "DatabaseError",
+    "IntegrityError",
+    "ProgrammingError",
+    "Store",
+    "Transaction",
+    "passes",
+]
 
 IntegrityError = sa.exc.IntegrityError
 ProgrammingError = sa.exc.ProgrammingError
@@ -43,6 +53,14 @@ ProgrammingError = sa.exc.ProgrammingError
 
 DatabaseError = sa.exc.SQLAlchemyError
 """What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether what raised `error` may do later: the database is away or cannot be written, a disk is full."""
+    trouble = storage_trouble(error)
+    if isinstance(error, DatabaseError):
+        return trouble is not None or isinstance(error, OUT_OF_REACH)
+    return isinstance(trouble, StorageFull)
 
 
 class Transaction:

@@ -157,12 +157,12 @@ class Jobs:
             trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
         )
 
-    def planner_begins(self, planned: Planning) -> None:
-        """Count a planner of that round; the reaper need not ring for another at once."""
+    def planner_begins(self, planned: Planning, *, counts: int = 1) -> None:
+        """Count a planner of that round, or excuse it (-1); the reaper need not ring for another at once."""
         self.connection.execute(
             job.update()
             .where(job.c.id == planned.job_id, job.c.round == planned.round)
-            .values(plan_rings=job.c.plan_rings + 1, rung_at=clock.now())
+            .values(plan_rings=job.c.plan_rings + counts, rung_at=clock.now())
         )
 
     def running_s(self, job_id: int) -> float:

@@ -112,9 +112,17 @@ class Reports:
         ended = {"attempts": 0, "error": None} if form == "html" else {}
         self._update(job_id, revision, renderer, **{form: blob}, **ended)
 
-    def fail(self, job_id: int, revision: int, renderer: str, error: str | None) -> None:
-        """Remember why a try has failed; None if the report itself is not to blame."""
-        self._update(job_id, revision, renderer, error=error)
+    def fail(
+        self, job_id: int, revision: int, renderer: str, error: str | None, *, counts: bool = True
+    ) -> None:
+        """Remember why a try has failed; None if the report itself is not to blame.
+
+        Unless it `counts`, the try is taken back: what stopped it will pass.
+        """
+        back = (
+            {} if counts else {"attempts": sa.case((report.c.attempts > 0, report.c.attempts - 1), else_=0)}
+        )
+        self._update(job_id, revision, renderer, error=error, **back)
 
     def owed(self, not_rung_for_s: float) -> list[int]:
         """Return the jobs whose report is missing and was not rung for of late; note that it is now.

@@ -15,6 +15,7 @@ from service.clocks import ahead_s
 from service.db import DatabaseError, Store
 from service.db.troubles import in_words
 from service.errors import Unavailable
+from service.reaper import Reaper
 from service.routes.parts import TheDispatcher, TheSettings, TheStore
 from service.settings import Settings
 from service.states import JobState
@@ -33,15 +34,21 @@ def healthz() -> Health:
 
 
 @router.get("/readyz")
-def readyz(store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say whether jobs can be taken: database and broker must answer. Training processes are only counted."""
+def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
+    """Say whether jobs can be taken: the database must answer, the broker must take messages, and the thread
+    must live that finds what was lost. Training processes are only counted."""
     from service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
 
     found = standing(store)
     if found.tables is not Tables.CURRENT:
         raise Unavailable(found.detail, field="database")
-    if not dispatcher.reachable():
-        raise Unavailable("the broker is out of reach", field="broker")
+    refusal = dispatcher.refusal()
+    if refusal is not None:
+        raise Unavailable(f"the broker is out of reach, or takes no message: {refusal}", field="broker")
+    reaper: Reaper | None = request.app.state.reaper
+    wrong = "the reaper was not started" if reaper is None else reaper.trouble()
+    if wrong is not None:
+        raise Unavailable(wrong, field="reaper")
     with store.read() as tx:
         workers = tx.workers.live(settings.worker_alive_s)
     return Readiness(database="current", broker="reachable", workers=workers)

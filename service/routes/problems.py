@@ -28,6 +28,7 @@ from service.errors import (
     WhichoptError,
 )
 from service.routes.validation import field_problems
+from service.storage import storage_trouble
 from service.views import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,7 +49,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WhichoptError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DatabaseError, _database)
+    for kind in (DatabaseError, OSError):
+        app.add_exception_handler(kind, _out_of_reach)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -66,7 +68,11 @@ def response(error: WhichoptError) -> Response:
 
 
 def unavailable(error: BaseException) -> Response | None:
-    """The answer if the database fails in a way that is known: 503 with what to do; else None."""
+    """The answer if the database or a disk fails in a way that is known: 503 with what to do; else None."""
+    storage = storage_trouble(error)
+    if storage is not None:
+        log.error(storage.code, error=str(error))
+        return response(storage)
     found = trouble(error)
     if found is None:
         return None
@@ -172,7 +178,7 @@ async def _http(request: Request, error: Exception) -> Response:
             return _document(status, code, phrase.phrase, detail, headers=error.headers)
 
 
-async def _database(_: Request, error: Exception) -> Response:
+async def _out_of_reach(_: Request, error: Exception) -> Response:
     told = unavailable(error)
     if told is None:
         raise error
@@ -180,5 +186,9 @@ async def _database(_: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    """What no other handler took, and what middleware raises, which those do not see."""
+    told = unavailable(error)
+    if told is not None:
+        return told
     log.error("unexpected_error", path=request.scope["path"], exc_info=error)
     return response(WhichoptError("an unexpected error; the service's log has it"))

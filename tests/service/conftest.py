@@ -27,7 +27,7 @@ class Recorder:
     def __init__(self) -> None:
         self.planned: list[int] = []
         self.reports: list[int] = []
-        self.up = True
+        self.refuses: str | None = None
 
     def plan(self, job_id: int) -> None:
         self.planned.append(job_id)
@@ -41,8 +41,8 @@ class Recorder:
     def waiting(self, _queue: str) -> int | None:
         return 0
 
-    def reachable(self) -> bool:
-        return self.up
+    def refusal(self) -> str | None:
+        return self.refuses
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,11 @@ def test_readyz_says_what_is_there(http: TestClient, lite: Store, dispatcher: Re
         tx.workers.seen("w2", queue="cpu", processes=3)
         tx.workers.seen("w3", queue="cuda", processes=8)
     assert http.get("/readyz").json() == {**ready, "workers": {"cpu": 4, "cuda": 8}}, "processes, not parents"
-    dispatcher.up = False
+    dispatcher.refuses = "MISCONF Errors writing to the AOF file"
     answer = http.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert "broker" in answer.json()["detail"]
+    assert answer.json()["errors"][0]["field"] == "broker"
+    assert "MISCONF Errors writing to the AOF file" in answer.json()["detail"]
 
 
 def test_a_database_without_tables_is_unavailable(http: TestClient, lite: Store) -> None:

@@ -171,8 +171,8 @@ class Bell:
     def waiting(self, _queue: str) -> int | None:
         return 0
 
-    def reachable(self) -> bool:
-        return True
+    def refusal(self) -> str | None:
+        return None
 
 
 # -- the doors -----------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ class Bell:
     def waiting(self, _queue: str) -> int | None:
         return self.backlog
 
-    def reachable(self) -> bool:
-        return self.backlog is not None
+    def refusal(self) -> str | None:
+        return "it does not answer" if self.backlog is None else None
 
 
 def live(store: Store) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from workers import broker, limits
 from workers.broker import LONGEST_SOCKET, Broker
-from workers.embedded import RESTARTS, CannotStart, Child
 from workers.identity import host
 from workers.last_words import last_words
 
@@ -134,17 +133,10 @@ def test_a_workers_name_has_plain_letters(name: str, plain: str, monkeypatch: py
     assert host() == plain
 
 
-def test_a_child_that_ends_again_and_again_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_child_that_ended_is_told_with_its_last_words(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
     assert last_words(log) == ""
     log.write_bytes(b"x" * 9000 + b"\nRuntimeError: can't start new thread \xff\n\n")
     assert (
         last_words(log) == ", which ends in: RuntimeError: can't start new thread \N{REPLACEMENT CHARACTER}"
     )
-    child = Child("the worker", ["true"], dict(os.environ), log)
-    for _ in range(RESTARTS + 1):
-        child.start()
-        assert child.process is not None
-        child.process.wait()
-    with pytest.raises(CannotStart, match=r"the worker ends again and again; see .*can't start new thread"):
-        child.start()

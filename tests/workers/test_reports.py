@@ -59,8 +59,8 @@ class Bell:
     def waiting(self, _queue: str) -> int | None:
         return 0
 
-    def reachable(self) -> bool:
-        return True
+    def refusal(self) -> str | None:
+        return None
 
 
 @pytest.fixture
