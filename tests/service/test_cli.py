@@ -71,11 +71,11 @@ def test_migrate_makes_the_key_of_the_environment_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{tmp_path / 'w.db'}")
-    monkeypatch.setenv("WHICHOPT_API_KEY", "mine")
+    monkeypatch.setenv("WHICHOPT_API_KEY", "wo_key-of-the-environment")
     assert "shown once" not in RUN.invoke(app, ["migrate"]).output
     store = Store(f"sqlite:///{tmp_path / 'w.db'}")
     with store.read() as tx:
-        assert tx.keys.find("mine") is not None
+        assert tx.keys.find("wo_key-of-the-environment") is not None
         assert tx.keys.find("") is None
     store.close()
 
