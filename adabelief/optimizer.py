@@ -13,6 +13,7 @@ from adabelief import checkpoints
 from adabelief.checkpoints import moment_dtype, step_tensor
 from adabelief.functional import Coefficients, Scalar, coefficients
 from adabelief.leaves import Counts, Leaf, LeafMaker, real_tensors
+from adabelief.overlaps import Overlaps
 from adabelief.paths import run_each, run_fused, run_native, run_packed
 from adabelief.settings import FILLED_IN, check
 
@@ -20,6 +21,14 @@ __all__ = ["AdaBelief"]
 
 Loss = TypeVar("Loss")
 Group = dict[str, Any]
+Pairs = list[tuple[Tensor, Tensor]]
+"""Parameters that have a gradient, each with it."""
+
+_check_graph_capture: Callable[[Optimizer], None] = (
+    Optimizer._accelerator_graph_capture_health_check
+    if hasattr(Optimizer, "_accelerator_graph_capture_health_check")
+    else Optimizer._cuda_graph_capture_health_check  # its name before torch 2.11
+)
 
 _SPARSE = (
     "AdaBelief needs dense gradients, got one of layout {layout}: rows without a gradient deviate from their "
@@ -137,6 +146,7 @@ class AdaBelief(Optimizer):
         super().__init__(params, defaults)
         self._leaves = LeafMaker()
         self._counts = Counts()
+        self._overlaps = Overlaps()
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group of parameters; what it does not set is taken from the defaults.
@@ -188,7 +198,7 @@ class AdaBelief(Optimizer):
         )
 
     def _step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
-        self._accelerator_graph_capture_health_check()
+        _check_graph_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -199,58 +209,59 @@ class AdaBelief(Optimizer):
             torch._dynamo.graph_break()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             for group in self.param_groups:
-                params = [p for p in group["params"] if p.grad is not None]
-                for p in params:
-                    if p.grad.layout is not torch.strided:
-                        raise RuntimeError(_SPARSE.format(layout=p.grad.layout))
-                self._update(params, group)
+                pairs = [(p, g) for p in group["params"] if (g := p.grad) is not None]
+                for _, g in pairs:
+                    if g.layout is not torch.strided:
+                        raise RuntimeError(_SPARSE.format(layout=g.layout))
+                self._update(pairs, group)
         if torch.compiler.is_compiling():
             torch._dynamo.graph_break()
         return loss
 
     _observed_step = Optimizer.profile_hook_step(_step)
 
-    def _update(self, params: list[Tensor], group: Group) -> None:
+    def _update(self, pairs: Pairs, group: Group) -> None:
         if group["differentiable"] or torch.compiler.is_compiling():
-            run_each(self._whole_leaves(params, group))
+            run_each(self._whole_leaves(pairs, group))
             return
         foreach, fused = group["foreach"], group["fused"]
         if foreach is None and fused is None:
+            params = [p for p, _ in pairs]
             _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
-        if fused:
-            run = run_native if fused == "torch" else run_fused
-        else:
-            run = run_packed if foreach else run_each
-        run(
-            self._capturable_leaves(params, group)
-            if group["capturable"]
-            else self._plain_leaves(params, group)
-        )
+        leaves = (self._capturable_leaves if group["capturable"] else self._plain_leaves)(pairs, group)
+        if not fused and (group["capturable"] or not foreach):
+            run_each(leaves)
+            return
+        run = (run_native if fused == "torch" else run_fused) if fused else run_packed
+        apart, tied = self._overlaps.part(list(leaves))
+        run(apart)
+        for leaf in tied:
+            run([leaf])
 
-    def _plain_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+    def _plain_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
         amsgrad, lr = group["amsgrad"], group["lr"]
         if isinstance(lr, Tensor):
             lr = lr.item()
-        states = [self._state(p, group) for p in params]
+        states = [self._state(p, group) for p, _ in pairs]
         known: dict[float, Coefficients] = {}  # one object for each count of steps
         leaves = []
-        for p, state, t in zip(params, states, self._counts.advance(states), strict=True):
+        for (p, g), state, t in zip(pairs, states, self._counts.advance(states), strict=True):
             if t not in known:
                 known[t] = _coefficients(t, lr, group)
-            leaves.append(self._leaves.leaf(p, _gradient(p), state, amsgrad, known[t]))
+            leaves.append(self._leaves.leaf(p, g, state, amsgrad, known[t]))
         return leaves
 
-    def _capturable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
-        for p in params:
+    def _capturable_leaves(self, pairs: Pairs, group: Group) -> Iterator[Leaf]:
+        for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
             c = _coefficients(_wide(state["step"], p), _wide(group["lr"], p), group)
-            yield self._leaves.leaf(p, _gradient(p), state, group["amsgrad"], c)
+            yield self._leaves.leaf(p, g, state, group["amsgrad"], c)
 
-    def _whole_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+    def _whole_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
         """Leaves of which a compiler, or autograd, can follow every operation."""
         leaves: list[Leaf] = []
-        for p in params:
+        for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
             t = _wide(state["step"], p) if torch.compiler.is_compiling() else state["step"].item()
@@ -259,7 +270,7 @@ class AdaBelief(Optimizer):
                     if name in state:  # autograd keeps the last step's for its way back
                         state[name] = state[name].clone()
             c = _coefficients(t, _wide(group["lr"], p), group)
-            leaves.append((real_tensors(p, _gradient(p), state, group["amsgrad"]), c, None))
+            leaves.append((real_tensors(p, g, state, group["amsgrad"]), c, None, None))
         return leaves
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
@@ -309,6 +320,7 @@ class AdaBelief(Optimizer):
         super().__setstate__(state)
         self._leaves = LeafMaker()
         self._counts = Counts()
+        self._overlaps = Overlaps()
         for group in self.param_groups:
             for name in FILLED_IN:
                 group.setdefault(name, self.defaults[name])
@@ -341,11 +353,6 @@ def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:
 
 def _zeros(p: Tensor) -> Tensor:
     return torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
-
-
-def _gradient(p: Tensor) -> Tensor:
-    assert p.grad is not None
-    return p.grad
 
 
 def _wide(x: float | Tensor, p: Tensor) -> float | Tensor:
