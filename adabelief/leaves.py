@@ -52,16 +52,22 @@ class Counts:
             return []
         steps = [state["step"] for state in states]
         first = id(steps[0])
+        vector, elements = self._known.get(first, (_ONE, []))
+        if len(steps) == len(elements) and all(map(is_, steps, elements)):
+            known: list[float] = vector.add_(_ONE).tolist()
+            return known
         # Of layers that come and go at random there is no end of sets, so not each gets a vector.
+        if len(set(map(id, steps))) < len(steps):  # one parameter twice steps twice, as torch has it
+            return [step.add_(_ONE).item() for step in steps]
+        for i, (state, step) in enumerate(zip(states, steps, strict=True)):
+            if step.device.type != "cpu":  # moved by somebody who moved all of the state
+                state["step"] = steps[i] = step.cpu()
         if first not in self._known and len(self._known) < 16 and len({x.dtype for x in steps}) == 1:
             vector = torch.stack(steps)
             steps = list(vector.unbind())
             for state, step in zip(states, steps, strict=True):
                 state["step"] = step
-            first = id(steps[0])
-            self._known[first] = vector, steps
-        vector, elements = self._known.get(first, (_ONE, []))
-        if len(steps) == len(elements) and all(map(is_, steps, elements)):
+            self._known[id(steps[0])] = vector, steps
             counts: list[float] = vector.add_(_ONE).tolist()
             return counts
         torch._foreach_add_(steps, _ONE, alpha=1.0)

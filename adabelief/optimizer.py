@@ -1,6 +1,8 @@
 """The torch optimizer around the update: its settings, its state, and which path its tensors take."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import Parameter, signature
 from typing import Any, Literal, TypeVar, overload
 
 import torch
@@ -10,12 +12,12 @@ from torch.optim import optimizer
 from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fused_or_foreach
 
 from adabelief import checkpoints
-from adabelief.checkpoints import moment_dtype, step_tensor
+from adabelief.checkpoints import count_tensor, moment_dtype, step_tensor
 from adabelief.functional import Coefficients, Scalar, coefficients
 from adabelief.leaves import Counts, Leaf, LeafMaker, real_tensors
 from adabelief.overlaps import Overlaps
 from adabelief.paths import run_each, run_fused, run_native, run_packed
-from adabelief.settings import FILLED_IN, check
+from adabelief.settings import check, plain
 
 __all__ = ["AdaBelief"]
 
@@ -143,7 +145,7 @@ class AdaBelief(Optimizer):
             "differentiable": differentiable,
         }
         check(defaults)
-        super().__init__(params, defaults)
+        super().__init__(params, {**defaults, **plain(defaults)})
         self._leaves = LeafMaker()
         self._counts = Counts()
         self._overlaps = Overlaps()
@@ -161,6 +163,7 @@ class AdaBelief(Optimizer):
         """
         if isinstance(param_group, dict):
             check({**self.defaults, **param_group})
+            param_group.update(plain(param_group))
         super().add_param_group(param_group)
 
     @overload
@@ -276,7 +279,7 @@ class AdaBelief(Optimizer):
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
         state: dict[str, Any] = self.state[p]
-        if not state:
+        if "step" not in state:  # another's entries may be there
             state["step"] = step_tensor(0.0, p.device if group["capturable"] else None)
             state["exp_avg"] = _zeros(p)
             state["exp_avg_var"] = _zeros(p)
@@ -289,7 +292,8 @@ class AdaBelief(Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load settings and state; the moments of parameters in half precision stay in float32.
 
-        Checkpoints of ``adabelief-pytorch`` are read too; the flags that they lack stay as they are here.
+        Checkpoints of ``adabelief-pytorch``, timm and ``pytorch_optimizer`` are read too; the flags that they
+        lack stay as they are here. Entries of others, in the state or in the groups, are kept.
 
         Args:
             state_dict: what ``state_dict()`` of an optimizer with groups of the same sizes returned.
@@ -304,6 +308,8 @@ class AdaBelief(Optimizer):
             final.update(checkpoints.readable(loaded))
             for group in final["param_groups"]:
                 check({**self.defaults, **group})
+                group.update(plain(group))
+            checkpoints.check_shapes(self, final)
             return dict(final)
 
         def restore(_: Optimizer) -> None:
@@ -321,17 +327,23 @@ class AdaBelief(Optimizer):
         self._leaves = LeafMaker()
         self._counts = Counts()
         self._overlaps = Overlaps()
+        for name, value in _defaults().items():
+            self.defaults.setdefault(name, value)
         for group in self.param_groups:
-            for name in FILLED_IN:
-                group.setdefault(name, self.defaults[name])
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
             for p in group["params"]:
                 p_state = self.state.get(p, {})
-                if p_state:
-                    step = p_state["step"]
-                    if not isinstance(step, Tensor):
-                        p_state["step"] = step_tensor(float(step), p.device if group["capturable"] else None)
-                    elif not group["capturable"]:
-                        p_state["step"] = step.cpu()
+                if "step" in p_state:
+                    device = p.device if group["capturable"] else None
+                    p_state["step"] = count_tensor(p_state["step"], device)
+
+
+@cache
+def _defaults() -> Group:
+    """The settings' defaults, for what was pickled before there were some of them."""
+    arguments = signature(AdaBelief.__init__).parameters
+    return {name: x.default for name, x in arguments.items() if x.default is not Parameter.empty}
 
 
 def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:

@@ -41,7 +41,11 @@ class Overlaps:
         """
         ids = [id(leaf[3]) for leaf in leaves]
         distinct = set(ids)
-        if len(distinct) == len(leaves) and distinct <= self._apart.keys() and self._is_read_apart(leaves, ids):
+        if (
+            len(distinct) == len(leaves)
+            and distinct <= self._apart.keys()
+            and self._is_read_apart(leaves, ids)
+        ):
             return leaves, []
         tied, selves = _tied([leaf[3] for leaf in leaves], [extent(leaf[0][1]) for leaf in leaves])
         if not tied:
