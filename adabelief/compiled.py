@@ -6,6 +6,7 @@ caches spare the compiling but not the import. The coefficients come in as one t
 hyperparameter compiles again.
 """
 
+import functools
 import hashlib
 import os
 import platform
@@ -15,16 +16,16 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import adabelief.functional as functional
+from adabelief import cache
 from adabelief.functional import Coefficients, apply_
 
-__all__ = ["Kernel", "cache_folder", "is_kept", "kernel"]
+__all__ = ["Kernel", "is_kept", "kernel"]
 
 Kernel = Callable[[list[Tensor]], object]
 """The update of vectors: theta, g, m, s, s_max where there is one, and the coefficients as one tensor."""
@@ -46,19 +47,14 @@ class _Update(torch.nn.Module):
         theta.copy_(wide)
 
 
-def cache_folder() -> Path:
-    """Where kernels are kept: ``$XDG_CACHE_HOME/adabelief``, which is ``~/.cache/adabelief`` if not set."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adabelief"
-
-
 def is_kept(dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool) -> bool:
     """Whether ``kernel``, asked for the same, finds one on this machine and has nothing to compile."""
     if os.environ.get("ADABELIEF_COMPILE") == "0" or device.type != "cpu":
         return False
-    return _kept_at(_example(dtype, moment_dtype, device, amsgrad)).exists()
+    return cache.find(_name(_example(dtype, moment_dtype, device, amsgrad))) is not None
 
 
-@cache
+@functools.cache
 def kernel(
     dtype: torch.dtype, moment_dtype: torch.dtype, device: torch.device, amsgrad: bool
 ) -> Kernel | None:
@@ -88,8 +84,8 @@ def kernel(
         warnings.warn(
             f"fused=True: no compiler that works for {device.type} ({cause}), so torch's own kernels are "
             "used where they can be, which is slower. A C++ compiler (g++, or what CXX names) and a cache "
-            "folder that can be written (XDG_CACHE_HOME) are needed; or say foreach=True, or set "
-            "ADABELIEF_COMPILE=0",
+            "folder that can be written (XDG_CACHE_HOME), by this user alone, are needed; or say "
+            "foreach=True, or set ADABELIEF_COMPILE=0",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -105,6 +101,7 @@ def _example(
 
 
 def _just_in_time(example: list[Tensor]) -> Kernel:
+    cache.name_compilers_folder()
     compiled = torch.compile(_Update(amsgrad=len(example) == 6), dynamic=True, fullgraph=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own, on its insides
@@ -113,18 +110,21 @@ def _just_in_time(example: list[Tensor]) -> Kernel:
 
 
 def _ahead_of_time(example: list[Tensor]) -> Kernel:
-    path = _kept_at(example)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # To a file of its own first: of processes that compile at once, none sees half of another's.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
-            _compile(example, draft)
-            draft.replace(path)
+    path = cache.find(_name(example)) or _compiled(example)
     # What torch._inductor.aoti_load_package does, without the two seconds that importing the compiler takes.
     loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
     run: Kernel = loader.run
     return run
+
+
+def _compiled(example: list[Tensor]) -> Path:
+    place = cache.made()
+    cache.name_compilers_folder()
+    # To a file of its own first: of processes that compile at once, none sees half of another's.
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        draft = Path(folder) / _name(example)
+        _compile(example, draft)
+        return draft.replace(place / draft.name)
 
 
 def _compile(example: list[Tensor], path: Path) -> None:
@@ -153,12 +153,8 @@ def _compile(example: list[Tensor], path: Path) -> None:
             inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=settings)
 
 
-def _kept_at(example: list[Tensor]) -> Path:
-    return cache_folder() / f"{_fingerprint(example)}.pt2"
-
-
-def _fingerprint(example: list[Tensor]) -> str:
-    """What the compiled code depends on: the source, torch, the machine, the compiler's name, the dtypes."""
+def _name(example: list[Tensor]) -> str:
+    """A file's: by what compiled code depends on, which is source, torch, machine, compiler and dtypes."""
     try:
         cpu = Path("/proc/cpuinfo").read_text().splitlines()
         flags = next(line for line in cpu if line.startswith(("flags", "Features")))
@@ -174,4 +170,4 @@ def _fingerprint(example: list[Tensor]) -> str:
         os.environ.get("CXX", ""),
         *(str(x.dtype) for x in example),
     ]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32] + ".pt2"

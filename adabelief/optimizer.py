@@ -1,6 +1,8 @@
 """The torch optimizer around the update: its settings, its state, and which path its tensors take."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import Parameter, signature
 from typing import Any, Literal, TypeVar, overload
 
 import torch
@@ -10,16 +12,25 @@ from torch.optim import optimizer
 from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fused_or_foreach
 
 from adabelief import checkpoints
-from adabelief.checkpoints import moment_dtype, step_tensor
+from adabelief.checkpoints import count_tensor, moment_dtype, step_tensor
 from adabelief.functional import Coefficients, Scalar, coefficients
 from adabelief.leaves import Counts, Leaf, LeafMaker, real_tensors
+from adabelief.overlaps import Overlaps
 from adabelief.paths import run_each, run_fused, run_native, run_packed
-from adabelief.settings import FILLED_IN, check
+from adabelief.settings import check, plain
 
 __all__ = ["AdaBelief"]
 
 Loss = TypeVar("Loss")
 Group = dict[str, Any]
+Pairs = list[tuple[Tensor, Tensor]]
+"""Parameters that have a gradient, each with it."""
+
+_check_graph_capture: Callable[[Optimizer], None] = (
+    Optimizer._accelerator_graph_capture_health_check
+    if hasattr(Optimizer, "_accelerator_graph_capture_health_check")
+    else Optimizer._cuda_graph_capture_health_check  # its name before torch 2.11
+)
 
 _SPARSE = (
     "AdaBelief needs dense gradients, got one of layout {layout}: rows without a gradient deviate from their "
@@ -134,9 +145,10 @@ class AdaBelief(Optimizer):
             "differentiable": differentiable,
         }
         check(defaults)
-        super().__init__(params, defaults)
+        super().__init__(params, {**defaults, **plain(defaults)})
         self._leaves = LeafMaker()
         self._counts = Counts()
+        self._overlaps = Overlaps()
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a group of parameters; what it does not set is taken from the defaults.
@@ -151,6 +163,7 @@ class AdaBelief(Optimizer):
         """
         if isinstance(param_group, dict):
             check({**self.defaults, **param_group})
+            param_group.update(plain(param_group))
         super().add_param_group(param_group)
 
     @overload
@@ -188,7 +201,7 @@ class AdaBelief(Optimizer):
         )
 
     def _step(self, closure: Callable[[], Loss] | None = None) -> Loss | None:
-        self._accelerator_graph_capture_health_check()
+        _check_graph_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -199,58 +212,59 @@ class AdaBelief(Optimizer):
             torch._dynamo.graph_break()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             for group in self.param_groups:
-                params = [p for p in group["params"] if p.grad is not None]
-                for p in params:
-                    if p.grad.layout is not torch.strided:
-                        raise RuntimeError(_SPARSE.format(layout=p.grad.layout))
-                self._update(params, group)
+                pairs = [(p, g) for p in group["params"] if (g := p.grad) is not None]
+                for _, g in pairs:
+                    if g.layout is not torch.strided:
+                        raise RuntimeError(_SPARSE.format(layout=g.layout))
+                self._update(pairs, group)
         if torch.compiler.is_compiling():
             torch._dynamo.graph_break()
         return loss
 
     _observed_step = Optimizer.profile_hook_step(_step)
 
-    def _update(self, params: list[Tensor], group: Group) -> None:
+    def _update(self, pairs: Pairs, group: Group) -> None:
         if group["differentiable"] or torch.compiler.is_compiling():
-            run_each(self._whole_leaves(params, group))
+            run_each(self._whole_leaves(pairs, group))
             return
         foreach, fused = group["foreach"], group["fused"]
         if foreach is None and fused is None:
+            params = [p for p, _ in pairs]
             _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
-        if fused:
-            run = run_native if fused == "torch" else run_fused
-        else:
-            run = run_packed if foreach else run_each
-        run(
-            self._capturable_leaves(params, group)
-            if group["capturable"]
-            else self._plain_leaves(params, group)
-        )
+        leaves = (self._capturable_leaves if group["capturable"] else self._plain_leaves)(pairs, group)
+        if not fused and (group["capturable"] or not foreach):
+            run_each(leaves)
+            return
+        run = (run_native if fused == "torch" else run_fused) if fused else run_packed
+        apart, tied = self._overlaps.part(list(leaves))
+        run(apart)
+        for leaf in tied:
+            run([leaf])
 
-    def _plain_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+    def _plain_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
         amsgrad, lr = group["amsgrad"], group["lr"]
         if isinstance(lr, Tensor):
             lr = lr.item()
-        states = [self._state(p, group) for p in params]
+        states = [self._state(p, group) for p, _ in pairs]
         known: dict[float, Coefficients] = {}  # one object for each count of steps
         leaves = []
-        for p, state, t in zip(params, states, self._counts.advance(states), strict=True):
+        for (p, g), state, t in zip(pairs, states, self._counts.advance(states), strict=True):
             if t not in known:
                 known[t] = _coefficients(t, lr, group)
-            leaves.append(self._leaves.leaf(p, _gradient(p), state, amsgrad, known[t]))
+            leaves.append(self._leaves.leaf(p, g, state, amsgrad, known[t]))
         return leaves
 
-    def _capturable_leaves(self, params: list[Tensor], group: Group) -> Iterator[Leaf]:
-        for p in params:
+    def _capturable_leaves(self, pairs: Pairs, group: Group) -> Iterator[Leaf]:
+        for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
             c = _coefficients(_wide(state["step"], p), _wide(group["lr"], p), group)
-            yield self._leaves.leaf(p, _gradient(p), state, group["amsgrad"], c)
+            yield self._leaves.leaf(p, g, state, group["amsgrad"], c)
 
-    def _whole_leaves(self, params: list[Tensor], group: Group) -> list[Leaf]:
+    def _whole_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
         """Leaves of which a compiler, or autograd, can follow every operation."""
         leaves: list[Leaf] = []
-        for p in params:
+        for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
             t = _wide(state["step"], p) if torch.compiler.is_compiling() else state["step"].item()
@@ -259,13 +273,13 @@ class AdaBelief(Optimizer):
                     if name in state:  # autograd keeps the last step's for its way back
                         state[name] = state[name].clone()
             c = _coefficients(t, _wide(group["lr"], p), group)
-            leaves.append((real_tensors(p, _gradient(p), state, group["amsgrad"]), c, None))
+            leaves.append((real_tensors(p, g, state, group["amsgrad"]), c, None, None))
         return leaves
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
         state: dict[str, Any] = self.state[p]
-        if not state:
+        if "step" not in state:  # another's entries may be there
             state["step"] = step_tensor(0.0, p.device if group["capturable"] else None)
             state["exp_avg"] = _zeros(p)
             state["exp_avg_var"] = _zeros(p)
@@ -278,7 +292,8 @@ class AdaBelief(Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Load settings and state; the moments of parameters in half precision stay in float32.
 
-        Checkpoints of ``adabelief-pytorch`` are read too; the flags that they lack stay as they are here.
+        Checkpoints of ``adabelief-pytorch``, timm and ``pytorch_optimizer`` are read too; the flags that they
+        lack stay as they are here. Entries of others, in the state or in the groups, are kept.
 
         Args:
             state_dict: what ``state_dict()`` of an optimizer with groups of the same sizes returned.
@@ -293,6 +308,8 @@ class AdaBelief(Optimizer):
             final.update(checkpoints.readable(loaded))
             for group in final["param_groups"]:
                 check({**self.defaults, **group})
+                group.update(plain(group))
+            checkpoints.check_shapes(self, final)
             return dict(final)
 
         def restore(_: Optimizer) -> None:
@@ -309,17 +326,24 @@ class AdaBelief(Optimizer):
         super().__setstate__(state)
         self._leaves = LeafMaker()
         self._counts = Counts()
+        self._overlaps = Overlaps()
+        for name, value in _defaults().items():
+            self.defaults.setdefault(name, value)
         for group in self.param_groups:
-            for name in FILLED_IN:
-                group.setdefault(name, self.defaults[name])
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
             for p in group["params"]:
                 p_state = self.state.get(p, {})
-                if p_state:
-                    step = p_state["step"]
-                    if not isinstance(step, Tensor):
-                        p_state["step"] = step_tensor(float(step), p.device if group["capturable"] else None)
-                    elif not group["capturable"]:
-                        p_state["step"] = step.cpu()
+                if "step" in p_state:
+                    device = p.device if group["capturable"] else None
+                    p_state["step"] = count_tensor(p_state["step"], device)
+
+
+@cache
+def _defaults() -> Group:
+    """The settings' defaults, for what was pickled before there were some of them."""
+    arguments = signature(AdaBelief.__init__).parameters
+    return {name: x.default for name, x in arguments.items() if x.default is not Parameter.empty}
 
 
 def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:
@@ -341,11 +365,6 @@ def _coefficients(t: Scalar, lr: Scalar, group: Group) -> Coefficients:
 
 def _zeros(p: Tensor) -> Tensor:
     return torch.zeros_like(p, dtype=moment_dtype(p), memory_format=torch.preserve_format)
-
-
-def _gradient(p: Tensor) -> Tensor:
-    assert p.grad is not None
-    return p.grad
 
 
 def _wide(x: float | Tensor, p: Tensor) -> float | Tensor:

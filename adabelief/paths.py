@@ -5,6 +5,9 @@ one trip to memory. Small tensors are packed: copied into one flat tensor, updat
 since for them it is the number of calls that costs. Neither changes a bit of the result where the kernels
 of torch round every entry alike, as they do on CPUs. The memory that a step takes is a few chunks, whatever
 the model; but a tensor whose values and gradient lie in different orders is taken whole.
+
+But for the for-loop these ways take no heed of the order of the leaves: of what shares memory, give each one
+by itself (``overlaps`` tells).
 """
 
 from array import array
@@ -19,6 +22,7 @@ from adabelief import native
 from adabelief.compiled import kernel
 from adabelief.functional import Coefficients, Scalar, apply_
 from adabelief.leaves import Kind, Leaf
+from adabelief.overlaps import overlap_themselves
 
 __all__ = ["coefficient_columns", "run_each", "run_fused", "run_native", "run_packed"]
 
@@ -31,7 +35,7 @@ CPU_CHUNK, ACCELERATOR_CHUNK = 2**18, 2**24
 
 def run_each(leaves: Iterable[Leaf]) -> None:
     """Update every leaf by itself, in slices where it is large."""
-    for tensors, c, kind in leaves:
+    for tensors, c, kind, _ in leaves:
         if kind is None:
             _apply(tensors, c)
         else:
@@ -45,7 +49,7 @@ def run_packed(leaves: Iterable[Leaf]) -> None:
         if len(pack) == 1:
             run_each(pack)
             continue
-        columns = list(zip(*(tensors for tensors, _, _ in pack), strict=True))
+        columns = list(zip(*(tensors for tensors, *_ in pack), strict=True))
         packed = [torch.cat(column) for column in columns]
         _apply(packed, pack[0][1], torch.empty_like(packed[2]))
         del columns[1], packed[1]  # the gradients, which are as they were
@@ -62,7 +66,7 @@ def run_fused(leaves: Iterable[Leaf]) -> None:
     kind: Kind | None = None
     c: Coefficients | None = None
     for leaf in leaves:
-        tensors, leaf_c, leaf_kind = leaf
+        tensors, leaf_c, leaf_kind, _ = leaf
         if leaf_kind is not kind or leaf_c is not c:
             kind, c = leaf_kind, leaf_c
             run = None if kind is None else kernel(*kind)
@@ -79,11 +83,11 @@ def run_fused(leaves: Iterable[Leaf]) -> None:
 def run_native(leaves: Iterable[Leaf]) -> None:
     """Update the leaves by torch's kernel for its own Adam; those that it does not suit, packed."""
     for pack in _packs(leaves):
-        tensors, c, kind = pack[0]
+        tensors, c, kind, _ = pack[0]
         if not native.suits(c, kind):
             run_packed(pack)
         elif len(pack) > 1:
-            native.update_(list(zip(*(tensors for tensors, _, _ in pack), strict=True)), c)
+            native.update_(list(zip(*(tensors for tensors, *_ in pack), strict=True)), c)
         else:
             for parts, work in _slices(tensors):
                 native.update_([[x] for x in parts], c, work)
@@ -99,10 +103,13 @@ def _apply(tensors: Sequence[Tensor], c: Coefficients, work: Tensor | None = Non
 
 
 def _slices(tensors: list[Tensor]) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
-    """The vectors in slices, or whole if they fit a chunk, with memory for the values in between."""
+    """The vectors in slices, or whole if they fit a chunk, with memory for the values in between.
+
+    Where they share memory, a slice may be written by the update of another, so they are taken whole as well.
+    """
     theta, _, m, *_ = tensors
     chunk = _chunk(theta.device)
-    if theta.numel() <= chunk:
+    if theta.numel() <= chunk or overlap_themselves(tensors):
         yield tensors, torch.empty_like(m)
         return
     work = torch.empty(chunk, dtype=m.dtype, device=m.device)
@@ -119,7 +126,7 @@ def _packs(leaves: Iterable[Leaf]) -> Iterator[list[Leaf]]:
     packs: dict[tuple[int, int], list[Leaf]] = {}
     room: dict[tuple[int, int], int] = {}
     for leaf in leaves:
-        tensors, c, kind = leaf
+        tensors, c, kind, _ = leaf
         size = tensors[0].numel()
         if kind is None or size >= PACKED:
             yield [leaf]

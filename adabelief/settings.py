@@ -1,13 +1,13 @@
 """The settings of a parameter group: which there are, and what each may be."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
 from torch import Tensor
 
-__all__ = ["FILLED_IN", "check"]
+__all__ = ["OTHER_NAMES", "check", "plain"]
 
 FLAGS = (
     "decoupled_weight_decay",
@@ -20,8 +20,13 @@ FLAGS = (
 )
 CHOICES: Mapping[str, tuple[str, ...]] = {"foreach": (), "fused": ("torch",)}
 FALLBACKS = ("sgd", "skip")
-FILLED_IN = ("weight_decay", "rectify_fallback", *FLAGS, *CHOICES)
-"""Settings that checkpoints of other or older optimizers may lack; the loading optimizer's own are taken."""
+OTHER_NAMES: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "weight_decouple": ("decoupled_weight_decay", bool),
+    "decoupled_decay": ("decoupled_weight_decay", bool),
+    "degenerated_to_sgd": ("rectify_fallback", lambda on: "sgd" if on else "skip"),
+    "ams_bound": ("amsgrad", bool),
+}
+"""What other packages call a setting: its name here, and their value in ours."""
 
 
 def check(group: Mapping[str, Any]) -> None:
@@ -31,14 +36,19 @@ def check(group: Mapping[str, Any]) -> None:
         ValueError: naming the setting, its value and what is allowed.
         RuntimeError: for two ways of computing that exclude each other, as torch does.
     """
-    lr, betas = group["lr"], group["betas"]
+    for name, (ours, _) in OTHER_NAMES.items():
+        if name in group:
+            raise ValueError(
+                f"{name} is another package's name: here it is {ours}, see AdaBelief's arguments"
+            )
+    lr, betas = group["lr"], _pair(group["betas"])
     if isinstance(lr, Tensor):
         if lr.numel() != 1:
             raise ValueError(f"Tensor lr must be 1-element, got one of shape {tuple(lr.shape)}")
         lr = lr.item()
     _check_number("lr", lr)
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ValueError(f"betas must be two numbers (beta1, beta2), got {betas!r}")
+    if betas is None:
+        raise ValueError(f"betas must be two numbers (beta1, beta2), got {group['betas']!r}")
     if betas[0] == 0:
         raise ValueError(
             f"betas[0] must be a number in (0, 1), got {betas[0]!r}: without memory the gradient is its own "
@@ -69,3 +79,28 @@ def check(group: Mapping[str, Any]) -> None:
 def _check_number(name: str, value: object, below: float = math.inf, interval: str = "[0, inf)") -> None:
     if not isinstance(value, Real) or not 0 <= float(value) < below:  # so that nan is refused as well
         raise ValueError(f"{name} must be a number in {interval}, got {value!r}")
+
+
+def plain(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a group that has been checked, as Python's own: those of numpy count in their own
+    precision, and a checkpoint that has one is not loaded with ``weights_only=True``."""
+    numbers = {name: group[name] for name in ("lr", "eps", "weight_decay") if name in group}
+    found = {name: _number(x) for name, x in numbers.items() if not isinstance(x, Tensor)}
+    if "betas" in group:
+        beta1, beta2 = group["betas"]
+        found["betas"] = (_number(beta1), _number(beta2))
+    return found
+
+
+def _number(x: Any) -> int | float:
+    return x if type(x) in (int, float) else float(x)
+
+
+def _pair(betas: Any) -> tuple[Any, Any] | None:
+    """The two of any sequence of two, such as a list or an array; None of all else."""
+    if isinstance(betas, str | bytes | Mapping | Tensor) or not hasattr(betas, "__getitem__"):
+        return None
+    try:
+        return (betas[0], betas[1]) if len(betas) == 2 else None
+    except TypeError:  # an array of no dimension
+        return None

@@ -14,7 +14,8 @@ import torch
 from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 
 import adabelief
-from adabelief.compiled import cache_folder, kernel
+from adabelief import cache
+from adabelief.compiled import kernel
 from tests.adabelief.inputs import (
     FOREACH,
     FUSED,
@@ -98,15 +99,15 @@ def test_sizes_of_all_kinds_share_a_kernel() -> None:
 @needs_compiler
 def test_kernel_on_disk_is_not_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on(build(make_params((5,)), FUSED), 0, 1)
-    shutil.copytree(cache_folder(), tmp_path / "adabelief")  # as other processes may write into the first
+    shutil.copytree(cache.folder(), tmp_path / "adabelief")  # as other processes may write into the first
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    before = {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in cache.folder().iterdir()}
     kernel.cache_clear()  # as in a new process
     optimizer = build(make_params((5,)), FUSED)
     go_on(optimizer, 0, 1)
     assert calls_of_a_step(optimizer) <= {"add_"}
     assert before
-    assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in cache.folder().iterdir()} == before
 
 
 @needs_compiler
