@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.db import Store, connections
 from service.db.connections import NoConnection
+from service.db.troubles import UNREACHABLE, trouble
 from service.ids import new_uid
 from service.settings import Settings
 from tests.conftest import Postgres
@@ -163,5 +164,5 @@ def test_another_trouble_with_the_database_is_not_waited_for(monkeypatch: pytest
     store = Store("postgresql+psycopg://nobody@/nothing?host=/nowhere/at/all")
     with pytest.raises(sa.exc.OperationalError) as error, store.read():
         pass
-    assert connections.why(error.value) == "the database is out of reach"
+    assert trouble(error.value) is UNREACHABLE
     store.close()

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from service import blobs, reaper, reporting
 from service.db import Store
 from service.db.cohorts import Beat, Claim, Cohorts
-from service.db.jobs import MAX_PLANNERS
+from service.db.lost import MAX_PLANNERS
 from service.db.migrate import upgrade
 from service.db.reports import MAX_ATTEMPTS, ReportRow
 from service.db.tables import job
