@@ -214,6 +214,9 @@ def test_the_table_has_every_variable() -> None:
         assert f"`{name}`" in shown
         assert info.description, f"{field} says what it is"
     assert set(Settings.model_fields) >= SECRETS
+    assert shown.strip() in (ROOT / "docs" / "deploy.md").read_text(), (
+        "docs/deploy.md has the output of `python -m service.settings_table`"
+    )
 
 
 # -- doors ------------------------------------------------------------------------------------------------
