@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery import signals
 from celery.exceptions import WorkerShutdown
+from celery.worker import consumer
 
 from service import logs
 from service.dispatch import (
@@ -48,7 +49,7 @@ REPORT_S = 600
 
 settings = Settings()
 app = celery_app(settings)
-app.conf.worker_consumer = "workers.consumer:Consumer"
+app.conf.worker_consumer = "workers.app:Consumer"
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -94,6 +95,21 @@ def _context(task: Any) -> Any:
 
     _tell_agreement()
     return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
+
+
+REFUSED_PAUSE_S = 2.0
+"""How long it is waited after a broker has refused what a worker needs before it can begin."""
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's consumer, with patience for a broker that answers and takes nothing.
+
+    Celery tries again at once, five times a second, with a traceback each second.
+    """
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        time.sleep(REFUSED_PAUSE_S)
 
 
 # -- parent and children ------------------------------------------------------------------------------
