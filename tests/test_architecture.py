@@ -25,7 +25,7 @@ HOMES = {
     "optuna": ("workers/sampler.py", "service/dashboard.py", "service/export.py"),
     "optuna_dashboard": ("service/dashboard.py",),
     "pynvml": ("workers/gpus.py",),
-    "celery": ("workers/app.py", "workers/jobs.py", "service/dispatch.py"),
+    "celery": ("workers/app.py", "workers/celery_changes.py", "workers/jobs.py", "service/dispatch.py"),
 }
 FIRST_USE = {"scipy", "numpy", "matplotlib", "optuna", "optuna_dashboard", "celery"}
 """Libraries that `service` imports on first use, never at start."""

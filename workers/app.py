@@ -19,7 +19,6 @@ from celery import signals
 from celery.exceptions import Reject, WorkerShutdown
 from celery.worker.request import Request
 
-from service import logs
 from service.dispatch import (
     MAKE_REPORT,
     PLAN_QUEUE,
@@ -31,7 +30,7 @@ from service.dispatch import (
 from service.settings import Settings
 from service.states import Agreement
 from service.steady import Steady
-from workers import allocator, gpus, losses
+from workers import allocator, celery_changes, gpus, losses
 from workers.identity import identity
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ other meanwhile. Then it gives the message back."""
 
 settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
-app.conf.worker_consumer = "workers.consumer:Consumer"
+app.conf.worker_consumer = "workers.celery_changes:Consumer"
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -137,28 +136,7 @@ def _ask_database() -> None:
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logging(**_: Any) -> None:
-    """Log in our lines what Celery would log in its own."""
-    from billiard import util
-    from celery.apps import worker
-
-    util.get_logger().propagate = True
-    util.error = _process_fails
-    logs.configure(settings.log_level)
-    worker.safe_say = _say
-
-
-def _process_fails(*told: Any, **more: Any) -> bool:
-    """Take the place of billiard's function, which does not return that it has logged: a process of the pool
-    that ends by an exception then writes it to stderr as well."""
-    from billiard.util import get_logger
-
-    get_logger().error(*told, **more)
-    return True
-
-
-def _say(words: str, *_: Any) -> None:
-    """Take the place of Celery's function that writes to stdout when the worker is asked to end."""
-    log.info("celery_says", words=words)
+    celery_changes.log_in_our_lines(settings.log_level)
 
 
 # -- children ------------------------------------------------------------------------------------------

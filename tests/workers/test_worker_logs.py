@@ -23,7 +23,7 @@ try:
     raise RuntimeError("a fault of ours")
 except RuntimeError:
     app.log.exception("ours")
-raise SystemExit(app.app.conf.worker_consumer != "workers.consumer:Consumer")
+raise SystemExit(app.app.conf.worker_consumer != "workers.celery_changes:Consumer")
 """
 
 

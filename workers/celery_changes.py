@@ -1,0 +1,52 @@
+"""What is changed about Celery itself: its patience with a broker, and what it writes past the log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+from celery.worker import consumer
+
+from service import logs
+
+log = structlog.get_logger()
+
+REFUSED_PAUSE_S = 2.0
+"""How long it is waited after a broker has refused what a worker needs before it can begin."""
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's consumer, with patience for a broker that answers and takes nothing.
+
+    Celery tries again at once, five times a second, with a traceback each second.
+    """
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        time.sleep(REFUSED_PAUSE_S)
+
+
+def log_in_our_lines(level: str) -> None:
+    """Log in our lines what Celery and billiard would log in theirs."""
+    from billiard import util
+    from celery.apps import worker
+
+    util.get_logger().propagate = True
+    util.error = _process_fails
+    logs.configure(level)
+    worker.safe_say = _say
+
+
+def _process_fails(*told: Any, **more: Any) -> bool:
+    """Take the place of billiard's function, which does not return that it has logged: a process of the pool
+    that ends by an exception then writes it to stderr as well."""
+    from billiard.util import get_logger
+
+    get_logger().error(*told, **more)
+    return True
+
+
+def _say(words: str, *_: Any) -> None:
+    """Take the place of Celery's function that writes to stdout when the worker is asked to end."""
+    log.info("celery_says", words=words)
