@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo up test test-slow test-root test-kernels gpu-check check format openapi lock clean
+TORCH_VENV := $(VENV)-torch
+
+.PHONY: demo up test test-slow test-root test-kernels test-torch gpu-check check format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -27,6 +29,13 @@ test-root: $(VENV)/.dev
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.
 test-kernels: $(VENV)/.dev
 	$(BIN)/python -m tests.kernel_legs
+
+# The optimizer and the engine by the oldest torch that pyproject.toml allows, in an environment of its own: on
+# Linux a download of some gigabytes, so `make test` has a test of the names that torch lacked then instead.
+test-torch: $(TORCH_VENV)/.dev
+	$(TORCH_VENV)/bin/python -c 'import torch; print("torch", torch.__version__)'
+	$(TORCH_VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/adabelief \
+		tests/workers/test_solo.py tests/workers/test_stacked.py tests/workers/test_steps.py tests/workers/test_executors.py
 
 # Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
 gpu-check: $(VENV)/.dev
@@ -59,7 +68,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) $(TORCH_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whichopt needs Python 3.11 or newer; say which with PYTHON=...")'
@@ -72,3 +81,11 @@ $(VENV)/.workers: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[workers,dev]'
 	touch $@ $(VENV)/.workers
+
+# All as it is locked, but for torch.
+$(TORCH_VENV)/.dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TORCH_VENV)
+	grep -v '^torch==' constraints.txt > $(TORCH_VENV)/constraints.txt
+	oldest=$$(sed -nE 's/^ *"torch>=([0-9.]+).*/\1/p' pyproject.toml) && $(TORCH_VENV)/bin/python -m pip install \
+		--quiet --disable-pip-version-check -c $(TORCH_VENV)/constraints.txt "torch==$$oldest.*" -e '.[workers,dev]'
+	touch $@

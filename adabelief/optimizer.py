@@ -273,7 +273,7 @@ class AdaBelief(Optimizer):
                     if name in state:  # autograd keeps the last step's for its way back
                         state[name] = state[name].clone()
             c = _coefficients(t, _wide(group["lr"], p), group)
-            leaves.append((real_tensors(p, g, state, group["amsgrad"]), c, None, None))
+            leaves.append((real_tensors(p, g, state, group["amsgrad"]), c, None, ()))
         return leaves
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Overlaps:
         """Whether no gradient lies in the memory of parameters that are apart."""
         # Of a vector, which is as long as theta, the address is enough.
         begins = [0 if leaf[2] is None else leaf[0][1].data_ptr() for leaf in leaves]
-        if not all(map(le, map(self._sizes.get, ids), map(self._room.get, begins, repeat(-1)))):
+        if not all(map(le, map(self._sizes.__getitem__, ids), map(self._room.get, begins, repeat(-1)))):
             if len(self._room) > KEPT:
                 self._room.clear()
             for begin, i in zip(begins, ids, strict=True):

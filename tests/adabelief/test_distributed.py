@@ -262,7 +262,8 @@ def test_shards_train_as_the_whole(tmp_path: Path) -> None:
             process.kill()
     for process, (out, err) in zip(processes, ends, strict=True):
         assert process.returncode == 0, err
-        assert out.split() == [check.__name__ for check in CHECKS]
+        lines = [line for line in out.splitlines() if not line.startswith("[Gloo]")]  # as of torch 2.9
+        assert lines == [check.__name__ for check in CHECKS]
 
 
 if __name__ == "__main__":

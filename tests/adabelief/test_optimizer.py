@@ -1,14 +1,17 @@
 """The contract of a torch optimizer: what it takes, what it refuses, and what it leaves alone."""
 
 import doctest
+import io
 import os
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -59,6 +62,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"weight_decay": nan}, "weight_decay must be a number in [0, inf), got nan"),
     ({"rectify": "no"}, "rectify must be True or False, got 'no'"),
     ({"maximize": 1}, "maximize must be True or False, got 1"),
+    ({"lr": torch.tensor([])}, "Tensor lr must be 1-element, got one of shape (0,)"),
+    ({"lr": 1j}, "lr must be a number in [0, inf), got 1j"),
+    ({"lr": np.array([0.1])}, "lr must be a number in [0, inf), got array([0.1])"),
+    ({"betas": "ab"}, "betas must be two numbers (beta1, beta2), got 'ab'"),
+    ({"betas": {0.9, 0.999}}, "betas must be two numbers (beta1, beta2), got {"),
+    ({"betas": {0: 0.9, 1: 0.999}}, "betas must be two numbers (beta1, beta2), got {0: 0.9, 1: 0.999}"),
+    ({"betas": torch.tensor([0.9, 0.999])}, "betas must be two numbers (beta1, beta2), got tensor("),
+    ({"betas": np.array(0.9)}, "betas must be two numbers (beta1, beta2), got array(0.9)"),
+    ({"betas": (torch.tensor(0.9), 0.999)}, "betas[0] must be a number in (0, 1), got tensor(0.9"),
+    ({"eps": torch.tensor(1e-8)}, "eps must be a number in [0, inf), got tensor("),
+    ({"weight_decay": "0.1"}, "weight_decay must be a number in [0, inf), got '0.1'"),
 ]
 
 
@@ -72,6 +86,74 @@ def test_bad_settings_are_refused_in_every_door(setting: dict[str, Any], message
     with pytest.raises(ValueError, match=re.escape(message)):
         optimizer.add_param_group({"params": [param()], **setting})
     assert len(optimizer.param_groups) == 1
+
+
+SPELLINGS: list[dict[str, Any]] = [
+    {"lr": np.float64(0.01), "eps": np.float32(2**-20), "weight_decay": np.float32(0.5)},
+    {"betas": [0.9, 0.999]},
+    {"betas": np.array([0.9, 0.999])},
+    {"betas": (np.float32(0.75), np.float64(0.999))},
+    {"betas": torch.tensor([0.75, 0.875]).tolist()},
+    {"lr": 1, "eps": 0, "weight_decay": np.int64(1)},
+    {"lr": Fraction(1, 64)},
+]
+
+
+@pytest.mark.parametrize("setting", SPELLINGS, ids=str)
+def test_numbers_and_pairs_of_other_types_become_plain_ones(setting: dict[str, Any]) -> None:
+    plain: dict[str, Any] = {
+        name: tuple(map(float, x)) if name == "betas" else x if type(x) is int else float(x)
+        for name, x in setting.items()
+    }
+    for optimizer in (AdaBelief([param()], **setting), AdaBelief([{"params": [param()], **setting}])):
+        (group,) = optimizer.param_groups
+        assert {name: group[name] for name in setting} == plain
+        assert {type(group[name]) for name in setting} <= {int, float, tuple}
+        assert {type(beta) for beta in group["betas"]} == {float}
+        (p,), q = group["params"], param()
+        other = AdaBelief([q], **plain)
+        for t in range(3):
+            p.grad = q.grad = noise(p, t)
+            optimizer.step()
+            other.step()
+        assert torch.equal(p, q)
+        file = io.BytesIO()
+        torch.save(optimizer.state_dict(), file)
+        file.seek(0)
+        optimizer.load_state_dict(torch.load(file, weights_only=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("weight_decouple", "decoupled_weight_decay"),
+        ("decoupled_decay", "decoupled_weight_decay"),
+        ("degenerated_to_sgd", "rectify_fallback"),
+        ("ams_bound", "amsgrad"),
+    ],
+)
+def test_settings_by_the_names_of_other_packages_are_refused_with_ours(name: str, here: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is another package's name: here it is {here}"):
+        AdaBelief([{"params": [param()], name: True}])
+    with pytest.raises(TypeError, match=name):
+        AdaBelief([param()], **dict[str, Any]({name: True}))
+
+
+def test_params_may_come_in_any_order_that_is_one() -> None:
+    model = torch.nn.Linear(2, 1)
+    ways: list[Any] = [
+        model.parameters(),
+        dict(model.named_parameters()).values(),
+        model.named_parameters(),
+        [{"params": model.parameters()}],
+        [{"params": model.weight}, {"params": (model.bias,)}],
+        ({"params": [p]} for p in model.parameters()),
+    ]
+    for way in ways:
+        optimizer = AdaBelief(way)
+        assert [p for group in optimizer.param_groups for p in group["params"]] == [model.weight, model.bias]
+    with pytest.raises(TypeError, match="ordered collections"):
+        AdaBelief([{"params": set(model.parameters())}])
 
 
 def test_bad_default_is_refused_even_where_every_group_overrides_it() -> None:
