@@ -2,7 +2,8 @@
 
 # CPU torch by default; `--target cuda` has PyTorch's CUDA build.
 FROM python:3.12-slim-bookworm AS base
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY adabelief adabelief
