@@ -13,11 +13,15 @@ import time
 from collections.abc import Container
 from pathlib import Path
 
+import structlog
+
 ROOM = 1 << 18
 """Bytes of a blob of some size: a small report, or a small model's checkpoint."""
 
 PART = "part-"
 """Begins the name of a blob that is being written."""
+
+log = structlog.get_logger()
 
 
 def save(folder: Path, data: bytes) -> str:
@@ -64,7 +68,11 @@ def load(folder: Path, name: str) -> bytes:
 
 
 def discard(folder: Path, name: str) -> None:
-    (folder / name).unlink(missing_ok=True)
+    """Remove a blob that no row names any more; what cannot be removed now is collected later."""
+    try:
+        (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("blob_not_removed", blob=name, error=str(error))
 
 
 def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:

@@ -202,10 +202,25 @@ def recommend(
 
     with _client(url, key, data) as client:
         if job is not None:
-            _show_recommendation(client.recommendation(client.find_job(job)), as_json)
+            _show_recommendation(_recommendation(client, client.find_job(job)), as_json)
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
         _show(found, as_json, terminal_verdicts.recommendation_table(found))
+
+
+def _recommendation(client: Client, job_id: str) -> Recommendation:
+    """Return the job's recommendation; ends with 1, as `watch` does, if the job will have none."""
+    from service.client import ProblemError
+
+    try:
+        return client.recommendation(job_id)
+    except ProblemError:
+        view = client.job(job_id)
+        if not view.state.ended:
+            raise
+        why = f": {view.error.detail}" if view.error else ""
+        typer.echo(f"whichopt: job {job_id} is {view.state} and has no recommendation{why}", err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()

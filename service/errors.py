@@ -113,7 +113,7 @@ class JobEnded(Conflict):
 
 
 class NoRecommendation(Conflict):
-    code, title = "no_recommendation", "No recommendation yet"
+    code, title = "no_recommendation", "No recommendation"
 
 
 class KeyReused(Conflict):

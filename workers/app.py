@@ -54,10 +54,6 @@ REPORT_S = 600
 CONNECTIONS = 2
 """Connections to the database that a process has at a time, at most: its work's and its heartbeat's."""
 
-PATIENCE_S = 300.0
-"""How long a process that has taken a message waits for a database that is out of reach or full: it takes no
-other meanwhile. Then it gives the message back."""
-
 settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
 app.conf.worker_consumer = "workers.celery_changes:Consumer"
@@ -121,7 +117,7 @@ def _context(task: Any) -> Any:
     from workers.jobs import Context  # imports torch: in the children only
     from workers.patience import until_it_answers
 
-    until_it_answers(_ask_database, what="a message", patience_s=PATIENCE_S)
+    until_it_answers(_ask_database, what="a message")
     _tell_agreement()
     return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
 
@@ -267,11 +263,12 @@ class Parent:
 
     def lost(self, cohort_id: int, ended: str) -> None:
         """Note what was seen of the process that trained the cohort; others may go on with it at once."""
+        seen = time.monotonic()
         cause = losses.cause(ended, settings=settings, kills_before=self.kills_before)
         # In a thread, as the pool waits for nothing.
-        threading.Thread(target=self._note, args=(cohort_id, cause), name="lost", daemon=True).start()
+        threading.Thread(target=self._note, args=(cohort_id, cause, seen), name="lost", daemon=True).start()
 
-    def _note(self, cohort_id: int, cause: str) -> None:
+    def _note(self, cohort_id: int, cause: str, seen: float) -> None:
         try:
             with _own_store().transaction() as tx:
                 noted = tx.lost.note(
@@ -279,7 +276,7 @@ class Parent:
                     worker_name=self.presence.worker_name,
                     cause=cause,
                     lease_s=settings.lease_s,
-                    quiet_s=5 * settings.tick_s,  # the pool takes 10 s to be sure
+                    quiet_s=time.monotonic() - seen,  # a lease renewed since is another process's
                 )
         except Exception:
             log.exception("loss_not_noted", cohort=cohort_id)  # its lease runs out instead

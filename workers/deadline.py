@@ -48,15 +48,23 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         least = math.ceil(first / unit * 10) / 10 if budget.timed else math.ceil(first)
         confirm = seeds * (budget.replicates + 1) * math.fsum(whole.values()) / processes
         said.append(
-            f"A trial of {budget.epochs} epochs takes about {one:.2g} s here: the first one of each study "
-            f"takes about {first:.2g} s in all on {processes} process{'es' if processes > 1 else ''}, and "
-            f"{seeds} fresh seeds of the finalists up to {confirm:.2g} s more."
+            f"A trial of {budget.epochs} epochs takes about {_s(one)} here: the first one of each study, "
+            f"which is a default, takes about {_s(first)} in all on {processes} "
+            f"process{'es' if processes > 1 else ''}, the whole search {_s(first * budget.study_trials)}, and "
+            f"{seeds} fresh seeds of the finalists up to {_s(confirm)} more."
         )
         evaluation = one / min(budget.epochs, max(len(trial.plan.evaluations) for trial in trials))
         if evaluation > unit * limit:
             said.append(
-                f"From one evaluation to the next it is {evaluation:.2g} s, and trials stop only there."
+                f"From one evaluation to the next it is {_s(evaluation)}, and trials stop only there."
             )
     more = f"{least:g} or more" if least is not None else "more"
-    said.append(f"Set budget.{name} to {more}, or have fewer epochs, replicates or optimizers.")
+    said.append(
+        f"Set budget.{name} to {more} (the least compares nothing but defaults), or have fewer epochs, "
+        "replicates or optimizers."
+    )
     raise BudgetTooShort(" ".join(said), field=f"budget.{name}", value=limit, allowed=more)
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

@@ -45,7 +45,7 @@ STOP_EARLY_S = 1.0
 
 OWN = {"WHICHOPT_BLOBS"} | {
     f"WHICHOPT_{name}{end}"
-    for name in ("DATABASE_URL", "DATABASE_PASSWORD", "BROKER_URL")
+    for name in ("DATABASE_URL", "DATABASE_PASSWORD", "BROKER_URL", "API_KEY")
     for end in ("", "_FILE")
 }
 """Variables that a home does not take from outside."""

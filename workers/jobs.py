@@ -29,6 +29,7 @@ from workers.engine import Cancelled, Executor
 from workers.engine.solo import SoloExecutor
 from workers.engine.stacked import StackedExecutor
 from workers.lease import Lease
+from workers.patience import until_it_answers
 from workers.products import blas, mode
 from workers.settle import settle
 from workers.study import ended_early, next_round
@@ -46,7 +47,6 @@ class Context:
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
-    """How long results wait for a database that is out of reach, before they are lost."""
 
 
 def plan_round(context: Context, job_id: int) -> None:
@@ -163,13 +163,18 @@ def make_report(context: Context, job_id: int) -> None:
 def run_cohort(context: Context, cohort_id: int) -> None:
     """Trains the cohort, if nobody else does, and keeps its results; after the last one, plans on."""
     settings = context.settings
-    with context.store.transaction() as tx:
-        claim = tx.cohorts.claim(
-            cohort_id,
-            worker_name=context.worker_name,
-            lease_s=settings.lease_s,
-            attempts=settings.attempts,
-        )
+
+    def claimed() -> Claim | None:
+        with context.store.transaction() as tx:
+            return tx.cohorts.claim(
+                cohort_id,
+                worker_name=context.worker_name,
+                lease_s=settings.lease_s,
+                attempts=settings.attempts,
+            )
+
+    # Given back at once, the message would come again at once.
+    claim = until_it_answers(claimed, what="a cohort")
     if claim is None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))

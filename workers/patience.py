@@ -1,4 +1,4 @@
-"""Waits for a database that cannot be reached, rather than to lose what was to be written or to be done."""
+"""Waits for a database that is out of reach or full, with the message that was taken."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from service.db import OUT_OF_REACH
 PAUSES_S = (0.5, 10.0)
 """The first and the longest pause before the database is asked again."""
 
+PATIENCE_S = 300.0
+"""How long a process that has taken a message waits for the database: it takes no other meanwhile. Then it
+gives the message back."""
+
 Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 
 
-def until_it_answers(ask: Callable[[], Answer], *, what: str, patience_s: float) -> Answer:
+def until_it_answers(ask: Callable[[], Answer], *, what: str, patience_s: float | None = None) -> Answer:
     """Return what `ask` returns, which is called again while the database is out of reach or full.
 
     `ask` is one transaction, which does no harm if it is done twice. `what` names it in the log.
 
     Raises:
-        OUT_OF_REACH: the database has not answered for `patience_s` seconds.
+        OUT_OF_REACH: the database has not answered for `patience_s` seconds (PATIENCE_S).
     """
+    patience_s = PATIENCE_S if patience_s is None else patience_s
     began = time.monotonic()
     pause, longest = PAUSES_S
     waits = False

@@ -32,6 +32,7 @@ from service.db.lost import Lost
 from service.db.records import Records
 from service.db.reports import Reports
 from service.db.studies import Studies
+from service.db.troubles import lasts
 from service.db.views import Views
 from service.db.workers import Workers
 from service.errors import StorageFull
@@ -59,7 +60,7 @@ def passes(error: BaseException) -> bool:
     """Whether what raised `error` may do later: the database is away or cannot be written, a disk is full."""
     trouble = storage_trouble(error)
     if isinstance(error, DatabaseError):
-        return trouble is not None or isinstance(error, OUT_OF_REACH)
+        return trouble is not None or (isinstance(error, OUT_OF_REACH) and not lasts(error))
     return isinstance(trouble, StorageFull)
 
 

@@ -126,6 +126,7 @@ SQLITE = (
     ("SQLITE_PERM", READ_ONLY),
     ("SQLITE_CANTOPEN", CANNOT_OPEN),
     ("SQLITE_FULL", DISK_FULL),
+    ("SQLITE_IOERR_SHMSIZE", DISK_FULL),  # no room for the file that is shared
     ("SQLITE_IOERR_SHM", NO_SHARED_FILES),
     ("SQLITE_IOERR_LOCK", NO_SHARED_FILES),
     ("SQLITE_PROTOCOL", NO_SHARED_FILES),
@@ -186,6 +187,13 @@ def trouble(error: BaseException) -> Trouble | None:
     # Without a code it was no statement that failed, but the connection.
     lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and not name and not state
     return UNREACHABLE if lost or error.connection_invalidated else None
+
+
+def lasts(error: BaseException) -> bool:
+    """Whether no waiting helps: the tables are others, the file is damaged, the statement is wrong."""
+    if trouble(error) in (OTHER_TABLES, DAMAGED, NO_DATABASE):
+        return True
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", None) == "SQLITE_ERROR"
 
 
 def in_words(error: BaseException, url: URL) -> str:

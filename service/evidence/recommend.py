@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from service.catalog import optimizers, tasks
 from service.evidence.confirmed import Confirmed, read_confirmed
 from service.evidence.divergence import nothing_statement
 from service.evidence.exhausted import exhausted
+from service.evidence.finalists import judged
 from service.evidence.intervals import Bounds
 from service.evidence.probability import config_probabilities, study_probabilities
 from service.evidence.snippet import snippet
@@ -27,6 +29,7 @@ from service.evidence.verdicts import (
 from service.evidence.warnings import job_warnings
 from service.space import Config
 from service.spec import ResolvedSpec
+from service.states import Phase, TrialState
 from service.trials import Trial
 from service.views import (
     Cost,
@@ -202,6 +205,14 @@ def _percent(difference: float, of: float) -> float | None:
     return percent if math.isfinite(percent) else None
 
 
+def _stopped_at(spec: ResolvedSpec, trials: Sequence[Trial]) -> int | None:
+    """The trials of an optimizer that count if max_seconds stopped the search; None if it did not."""
+    cut = any(t.plan.phase is Phase.SEARCH and t.state is TrialState.CANCELLED for t in trials)
+    if not cut or spec.budget.timed:
+        return None
+    return max(Counter(trial.plan.label for trial in judged(spec, trials)).values(), default=0)
+
+
 def _optimizer_verdict(
     spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look
 ) -> OptimizerVerdict:
@@ -209,7 +220,8 @@ def _optimizer_verdict(
     found = study_verdict(
         confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
     )
-    statement = study_statement(spec, confirmed, found, look, exhausted(spec, trials))
+    few = exhausted(spec, trials)
+    statement = study_statement(spec, confirmed, found, look, few, _stopped_at(spec, trials))
     none_can_win = found is not None and none_can_be_told(confirmed)
     if found is None or none_can_win:
         return OptimizerVerdict(

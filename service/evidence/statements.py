@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from service.budget import Budget
 from service.catalog import tasks
 from service.evidence.confirmed import Confirmed
 from service.evidence.staging import Look
@@ -74,8 +75,13 @@ def study_statement(
     verdict: StudyVerdict | None,
     look: Look,
     few: Mapping[str, int],
+    stopped_at: int | None = None,
 ) -> str:
-    """`few` are the labels with fewer trials than the others, as their space has only so many configs."""
+    """Say which optimizer to tune.
+
+    `few` are the labels with fewer trials than the others, as their space has only so many configs. If time
+    stopped the search, `stopped_at` are the trials of an optimizer that count.
+    """
     budget, metric = spec.budget, tasks.task(spec.workload.task).metric
     if len(confirmed.labels) == 1:
         return f"{_TO_TUNE} No verdict on optimizers: only one was asked for."
@@ -86,7 +92,7 @@ def study_statement(
         )
     if none_can_be_told(confirmed):
         return f"{_TO_TUNE} None can win: a finalist of every optimizer diverged on a fresh seed."
-    ground = f"tuned {budget.effort}{_but(few)}, on this test split, over {_seeds(look)}"
+    ground = f"tuned {_effort(budget, stopped_at)}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = [
@@ -102,6 +108,15 @@ def study_statement(
             *_equivalent(spec, verdict.equivalent, verdict.within),
         ]
     return " ".join((_TO_TUNE, *said, *_barred(confirmed), _OPTIMIZERS))
+
+
+def _effort(budget: Budget, stopped_at: int | None) -> str:
+    if stopped_at is None:
+        return budget.effort
+    what = f"with {stopped_at} of {budget.trials} trials each"
+    if stopped_at <= budget.replicates:
+        what = f"by nothing but {stopped_at} of their defaults' runs each, so nothing was searched"
+    return f"{what} (max_seconds stopped the search)"
 
 
 def _but(few: Mapping[str, int]) -> str:

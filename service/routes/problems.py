@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.db import DatabaseError
-from service.db.troubles import trouble
+from service.db.troubles import NO_SHARED_FILES, READ_ONLY, STANDBY, trouble
 from service.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -69,11 +69,12 @@ def response(error: WhichoptError) -> Response:
 
 def unavailable(error: BaseException) -> Response | None:
     """The answer if the database or a disk fails in a way that is known: 503 with what to do; else None."""
-    storage = storage_trouble(error)
+    storage, found = storage_trouble(error), trouble(error)
     if storage is not None:
         log.error(storage.code, error=str(error))
-        return response(storage)
-    found = trouble(error)
+        # Of a database more is known than of any other file.
+        exact = found in (READ_ONLY, STANDBY, NO_SHARED_FILES)
+        return response(type(storage)(found.words) if exact and found is not None else storage)
     if found is None:
         return None
     log.error("database_trouble", trouble=found.code, error=str(error))

@@ -65,7 +65,7 @@ def test_a_system_that_counts_no_kills_is_no_reason_to_advise(counter: Path) -> 
 def test_the_parent_notes_what_it_saw_of_a_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id, _ = add_job(store)
     cohort_id = add_round(store, job_id)[0]
-    must_claim(store, cohort_id, lease_s=app.settings.lease_s / 2)
+    must_claim(store, cohort_id, lease_s=app.settings.lease_s)  # renewed just before it was lost
     passed_on: list[Any] = []
     monkeypatch.setattr(Request, "on_failure", lambda *arguments, **_: passed_on.append(arguments))
     monkeypatch.setattr(app, "_store", store)
