@@ -104,7 +104,10 @@ def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace, setti
 
 
 def _say(words: str) -> None:
-    log.warning("worker", says=words)
+    if structlog.is_configured():
+        log.warning("worker", says=words)
+    else:  # before the settings are read, which say how to log
+        sys.stderr.write(f"whichopt worker: {words}\n")
 
 
 def _end(words: str) -> NoReturn:

@@ -50,8 +50,8 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         said.append(
             f"A trial of {budget.epochs} epochs takes about {_s(one)} here: the first one of each study, "
             f"which is a default, takes about {_s(first)} in all on {processes} "
-            f"process{'es' if processes > 1 else ''}, the whole search {_s(first * budget.study_trials)}, and "
-            f"{seeds} fresh seeds of the finalists up to {_s(confirm)} more."
+            f"process{'es' if processes > 1 else ''}, the whole search {_s(first * budget.study_trials)}, "
+            f"and {seeds} fresh seeds of the finalists up to {_s(confirm)} more."
         )
         evaluation = one / min(budget.epochs, max(len(trial.plan.evaluations) for trial in trials))
         if evaluation > unit * limit:

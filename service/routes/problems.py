@@ -74,7 +74,9 @@ def unavailable(error: BaseException) -> Response | None:
         log.error(storage.code, error=str(error))
         # Of a database more is known than of any other file.
         exact = found in (READ_ONLY, STANDBY, NO_SHARED_FILES)
-        return response(type(storage)(found.words) if exact and found is not None else storage)
+        if exact and found is not None:
+            storage = type(storage)(f"{found.what} ({getattr(error, 'orig', error)}); {found.instead}")
+        return response(storage)
     if found is None:
         return None
     log.error("database_trouble", trouble=found.code, error=str(error))

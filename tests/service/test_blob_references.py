@@ -27,7 +27,7 @@ NO_BLOBS = {
     *(f"job.{name}" for name in ("idempotency_key", "body_digest")),
     "study.label",
     "study.optimizer",
-    *(f"cohort.{name}" for name in ("worker", "environment", "progress")),
+    *(f"cohort.{name}" for name in ("worker", "environment", "progress", "lost")),
     *(f"trial.{name}" for name in ("label", "plan", "result")),
     "forecast.content",
     "report.renderer",

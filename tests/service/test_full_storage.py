@@ -120,7 +120,7 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
         ("service.evidence.page.page", f"/v1/jobs/{uid}/report"),
         ("service.db.views.Views.jobs", "/v1/jobs"),
         ("service.routes.negotiation.accepts_gzip", "/v1/jobs"),  # in the middleware that compresses
-        ("service.routes.access._sent_key", "/v1/jobs"),  # in the gate
+        ("service.routes.access.sent_key", "/v1/jobs"),  # in the gate
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(place, fail)
@@ -134,7 +134,7 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
     [
         "service.db.views.Views.jobs",
         "service.routes.negotiation.accepts_gzip",
-        "service.routes.access._sent_key",
+        "service.routes.access.sent_key",
         "service.routes.body.Headers.get",
     ],
 )

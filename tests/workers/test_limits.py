@@ -97,7 +97,7 @@ def test_a_place_that_is_not_ours_is_passed_over(taken: str, places: list[Path],
 
 
 def test_without_a_place_it_is_said_what_to_do(places: list[Path], tmp_path: Path) -> None:
-    places[:] = [tmp_path / "none", tmp_path / ("a" * 100)]
+    places[:] = [places[0].parent / "none", tmp_path / ("a" * 100)]
     with pytest.raises(RuntimeError, match="set TMPDIR to a folder that you may write") as raised:
         Broker(tmp_path)
     assert "cannot be made (No such file or directory)" in str(raised.value)

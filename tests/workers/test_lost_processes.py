@@ -173,7 +173,7 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_message_goes_back_if_the_database_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not acknowledged: who takes it next may get through."""
-    monkeypatch.setattr(app, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.0)
     monkeypatch.setattr(app, "_store", Store("sqlite:////nowhere/at/all.db"))
     with pytest.raises(Reject) as rejected:
         app.run_cohort(1)
