@@ -102,7 +102,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise complaint(f"cannot read the service's address and key in {data}: {error}") from None
     if url is None:
         raise complaint(
-            f"no service runs on {data}; start one with 'whichopt up', or give --url (WHICHOPT_URL)"
+            f"no service runs on {data}; start one with 'whichopt up', name another's folder "
+            "with --data, or give --url (WHICHOPT_URL)"
         )
     if key is None:
         raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)")

@@ -72,8 +72,7 @@ class Home:
         self, *, host: str, port: int, data: Path, workers: int, gpus_asked: str = "all", base_path: str = ""
     ) -> None:
         self.host, self.port, self.base_path = host, port, base_path
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.data = data.resolve()
+        self.data = _own_folder(data)
         self.lock = _lock(self.data)
         self.broker = Broker(self.data)
         self.database_url = sqlite_url(self.data / "whichopt.db")
@@ -265,6 +264,17 @@ class Home:
             if self.api.ended() or time.monotonic() > deadline:
                 raise CannotStart(f"{problem}; see {self.api.log}{last_words(self.api.log)}")
             time.sleep(0.02)
+
+
+def _own_folder(data: Path) -> Path:
+    """Make the data folder if it is not there."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (FileExistsError, NotADirectoryError):
+        raise CannotStart(f"{data} is a file, or lies in one; give --data a folder") from None
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        raise CannotStart(f"this user may not write {data}; change its owner, or give --data another folder")
+    return data.resolve()
 
 
 def _lock(data: Path) -> TextIO:

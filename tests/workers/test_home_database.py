@@ -93,3 +93,10 @@ def test_ctrl_c_interrupts_a_start_and_nothing_else(home: Home) -> None:
     with pytest.raises(_AskedToStop):
         home.ask_to_stop(2, None)
     home.ask_to_stop(2, None)  # once: what is ended meanwhile is not interrupted
+
+
+@pytest.mark.parametrize("name", ["taken", "taken/below"])
+def test_a_file_in_the_place_of_the_data_folder_is_said(name: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(CannotStart, match="is a file, or lies in one; give --data a folder"):
+        Home(host="127.0.0.1", port=1, data=tmp_path / name, workers=1)
