@@ -16,7 +16,7 @@ from service.evidence.intervals import Bounds
 from service.evidence.probability import config_probabilities, study_probabilities
 from service.evidence.snippet import snippet
 from service.evidence.staging import Look, look_of, settled_at
-from service.evidence.statements import config_statement, none_can_be_told, study_statement
+from service.evidence.statements import Stopped, config_statement, none_can_be_told, study_statement
 from service.evidence.stats import ALPHA, mean, mean_estimate, paired_difference
 from service.evidence.verdicts import (
     ConfigGaps,
@@ -205,12 +205,14 @@ def _percent(difference: float, of: float) -> float | None:
     return percent if math.isfinite(percent) else None
 
 
-def _stopped_at(spec: ResolvedSpec, trials: Sequence[Trial]) -> int | None:
-    """The trials of an optimizer that count if max_seconds stopped the search; None if it did not."""
+def stopped(spec: ResolvedSpec, trials: Sequence[Trial]) -> Stopped | None:
+    """What counts of a search that max_seconds stopped; None if it did not."""
     cut = any(t.plan.phase is Phase.SEARCH and t.state is TrialState.CANCELLED for t in trials)
     if not cut or spec.budget.timed:
         return None
-    return max(Counter(trial.plan.label for trial in judged(spec, trials)).values(), default=0)
+    counted = judged(spec, trials)
+    each = max(Counter(trial.plan.label for trial in counted).values(), default=0)
+    return Stopped(each, searched=any(trial.plan.number for trial in counted))
 
 
 def _optimizer_verdict(
@@ -221,7 +223,7 @@ def _optimizer_verdict(
         confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
     )
     few = exhausted(spec, trials)
-    statement = study_statement(spec, confirmed, found, look, few, _stopped_at(spec, trials))
+    statement = study_statement(spec, confirmed, found, look, few, stopped(spec, trials))
     none_can_win = found is not None and none_can_be_told(confirmed)
     if found is None or none_can_win:
         return OptimizerVerdict(

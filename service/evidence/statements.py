@@ -6,6 +6,7 @@ The tests' level is spent over the looks as Lan and DeMets (1983) do: `service.e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from service.budget import Budget
 from service.catalog import tasks
@@ -69,18 +70,25 @@ def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, 
     return f"Its tuned config cannot be told from its default {ground} ({_test(look)})."
 
 
+class Stopped(NamedTuple):
+    """The trials of an optimizer that count, and whether any is of a config that was searched for."""
+
+    trials: int
+    searched: bool
+
+
 def study_statement(
     spec: ResolvedSpec,
     confirmed: Confirmed,
     verdict: StudyVerdict | None,
     look: Look,
     few: Mapping[str, int],
-    stopped_at: int | None = None,
+    stopped: Stopped | None = None,
 ) -> str:
     """Say which optimizer to tune.
 
-    `few` are the labels with fewer trials than the others, as their space has only so many configs. If time
-    stopped the search, `stopped_at` are the trials of an optimizer that count.
+    `few` are the labels with fewer trials than the others, as their space has only so many configs. `stopped`
+    is what counts of a search that max_seconds stopped.
     """
     budget, metric = spec.budget, tasks.task(spec.workload.task).metric
     if len(confirmed.labels) == 1:
@@ -92,7 +100,7 @@ def study_statement(
         )
     if none_can_be_told(confirmed):
         return f"{_TO_TUNE} None can win: a finalist of every optimizer diverged on a fresh seed."
-    ground = f"tuned {_effort(budget, stopped_at)}{_but(few)}, on this test split, over {_seeds(look)}"
+    ground = f"tuned {_effort(budget, stopped)}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = [
@@ -110,13 +118,11 @@ def study_statement(
     return " ".join((_TO_TUNE, *said, *_barred(confirmed), _OPTIMIZERS))
 
 
-def _effort(budget: Budget, stopped_at: int | None) -> str:
-    if stopped_at is None:
+def _effort(budget: Budget, stopped: Stopped | None) -> str:
+    if stopped is None:
         return budget.effort
-    what = f"with {stopped_at} of {budget.trials} trials each"
-    if stopped_at <= budget.replicates:
-        what = f"by nothing but {stopped_at} of their defaults' runs each, so nothing was searched"
-    return f"{what} (max_seconds stopped the search)"
+    what = f"with {stopped.trials} of {budget.trials} trials each"
+    return f"{what}{'' if stopped.searched else ', their defaults alone'} (max_seconds stopped the search)"
 
 
 def _but(few: Mapping[str, int]) -> str:

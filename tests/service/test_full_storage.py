@@ -96,6 +96,14 @@ def test_what_may_only_be_read_is_told_of_by_both_databases(store: Store) -> Non
     assert passes(raised.value)
 
 
+@pytest.mark.parametrize("statement", ["SELECT no_such FROM job", "SELECT 1 FROM no_such", "SELEC 1"])
+def test_a_wrong_statement_does_not_pass(statement: str, store: Store) -> None:
+    """Who waits for what cannot come would wait for ever."""
+    with pytest.raises(DatabaseError) as raised, store.read() as tx:
+        tx.connection.execute(sa.text(statement))
+    assert not passes(raised.value)
+
+
 SYSTEM = {
     errno.ENOSPC: StorageFull,
     errno.EDQUOT: StorageFull,

@@ -17,6 +17,7 @@ from service.db.migrate import upgrade
 from service.db.tables import job
 from service.errors import BudgetTooShort
 from service.evidence.finalists import finalists, judged
+from service.evidence.recommend import stopped
 from service.evidence.report import Report, evidence
 from service.evidence.verify import verify
 from service.settings import Settings
@@ -271,6 +272,12 @@ def test_what_counts_is_of_equal_numbers_in_each_replicate() -> None:
     assert planned is not None
     assert planned.cut_short
     assert {plan.number for plan in flat(planned.cohorts)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("ended", "counted"), [(18, None), (17, (5, True)), (8, (2, True)), (3, (1, False))])
+def test_it_is_known_what_the_verdict_rests_on(ended: int, counted: tuple[int, bool] | None) -> None:
+    """Of 6 trials a replicate; the first of each study is the default."""
+    assert stopped(spec_of(), stopped_after(ended)) == counted
 
 
 def test_a_curve_of_one_point_tells_how_long_a_trial_takes() -> None:
