@@ -97,7 +97,7 @@ def test_a_speed_is_that_of_a_over_the_row_in_the_same_repeat() -> None:
 @pytest.mark.parametrize(
     ("only", "rows"),
     [
-        ("a,c,e", ["a", "c1", "c2", "e"]),
+        pytest.param("a,c,e", ["a", "c1", "c2", "e"], marks=pytest.mark.slow),
         pytest.param(",".join(ROWS), list(ROWS), marks=pytest.mark.slow),
     ],
 )
@@ -127,6 +127,7 @@ def test_the_command_shows_the_rows_beside_each_other(
         image.verify()
 
 
+@pytest.mark.slow
 def test_the_size_command_writes_what_it_measured(tmp_path: Path) -> None:
     files = ["--json", str(tmp_path / "found.json"), "--plot", str(tmp_path / "found.png")]
     cohort_size.main(["--quick", "--executor", "solo", "--repeats", "1", *files])

@@ -25,6 +25,7 @@ def _run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_checks_run_on_a_cpu_and_what_says_nothing_there_is_skipped(tmp_path: Path) -> None:
     ran = _run("--only=adabelief-paths", "--only=agrees-with-cpu", f"--out={tmp_path}")
     assert ran.returncode == 0, ran.stdout + ran.stderr
