@@ -96,6 +96,7 @@ def test_a_home_that_starts_on_a_full_disk_says_so_in_one_line(disk: Path) -> No
     found = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (1, "")
     (line,) = found.stderr.splitlines()
-    assert line.startswith("whichopt: a disk of the service ")
-    assert "free space" in line or "full one" in line
+    assert line.startswith("whichopt: ")
+    # By whom it is met first: ourselves, or SQLite, which tells of some full disks as of failing ones.
+    assert any(words in line for words in ("free space", "make space", "a full one")), line
     assert not (disk / "data" / "api-key").exists()
