@@ -46,7 +46,7 @@ def save(folder: Path, data: bytes) -> str:
 
 
 def check(folder: Path) -> None:
-    """Do nothing if the folder can take a blob of some size now.
+    """Check that the folder can take a blob of some size now.
 
     Raises:
         OSError: the folder cannot be written, or is full.

@@ -35,8 +35,10 @@ def healthz() -> Health:
 
 @router.get("/readyz")
 def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say whether jobs can be taken: the database must answer, the broker must take messages, and the thread
-    must live that finds what was lost. Training processes are only counted."""
+    """Say whether the service is ready: the database must be readable, the broker must take messages, and
+    the reaper must live. A full disk shows through the reaper, within two minutes. Training processes are
+    only counted.
+    """
     from service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
 
     found = standing(store)

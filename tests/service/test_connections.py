@@ -85,8 +85,8 @@ def test_a_request_that_gets_no_connection_is_told_that_there_is_none(
     for one in held:
         one.close()
         one.engine.dispose()
-    ready = http.get("/readyz")
-    assert "the reaper was not started" in ready.json()["detail"], "the database has connections again"
+    with http:  # with its reaper, without which nothing is ready
+        assert http.get("/readyz").status_code == 200
 
 
 def test_who_finds_no_connection_waits_for_one(
