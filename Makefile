@@ -57,7 +57,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 openapi: $(VENV)/.dev
-	$(BIN)/python -m service.app > tests/service/openapi.json
+	$(BIN)/python -m whichopt.service.app > tests/service/openapi.json
 
 # What the lock says is what a fresh environment resolves to today, with torch held at 2.13.0.
 lock:

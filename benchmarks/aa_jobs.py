@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.aa_pool import Key, Pool, Study, label
-from service.evidence.confirmed import Confirmed
-from service.evidence.finalists import Finalist
-from service.evidence.staging import Look, looks, settled_at
-from service.evidence.verdicts import config_verdict, study_verdict
-from service.spec import ResolvedSpec
-from service.states import Origin, Phase
-from service.trials import Trial
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.staging import Look, looks, settled_at
+from whichopt.service.evidence.verdicts import config_verdict, study_verdict
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Trial
 
 
 @dataclass(frozen=True)

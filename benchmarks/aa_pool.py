@@ -1,9 +1,9 @@
 """The pool of `benchmarks.aa`: many real studies of ONE optimizer, and their finalists on common fresh seeds.
 
-A pool is a job of the product with one optimizer under many names: `workers.study.next_round` plans every
-search trial (the default, then random, then TPE, pruned as in any job), the stacked executor trains it. All
-studies of a replicate share their search seeds and differ in their sampler's, as the labels of a job do; a
-replicate is a **group** here. A job that is drawn from the pool takes R groups, and from each one study a
+A pool is a job of the product with one optimizer under many names: `whichopt.workers.study.next_round` plans
+every search trial (the default, then random, then TPE, pruned as in any job), the stacked executor trains it.
+All studies of a replicate share their search seeds and differ in their sampler's, as the labels of a job do;
+a replicate is a **group** here. A job that is drawn from the pool takes R groups, and from each one study a
 name. So what a name has is exactly what the product would have given an optimizer of that name.
 
 A job has at most 10 replicates, so a larger pool is several such jobs, each with its own seed. The config
@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.trainers import Crew, stacked, trainers
-from service.catalog import tasks
-from service.evidence.finalists import finalists
-from service.seeds import derive
-from service.space import Config, Value
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Direction, Origin, Phase
-from service.trials import Seeds, Trial, TrialPlan, TrialResult
-from workers.cohorts import COHORT_TRIALS
-from workers.study import next_round
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.finalists import finalists
+from whichopt.service.seeds import derive
+from whichopt.service.space import Config, Value
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Direction, Origin, Phase
+from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
+from whichopt.workers.cohorts import COHORT_TRIALS
+from whichopt.workers.study import next_round
 
 PROCESSES = 2
 MOST_REPLICATES = 10

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.calibration_worlds import Floats, Jobs, World, draw, label_of
-from service.evidence.confirmed import Confirmed
-from service.evidence.staging import Look, looks, settled_at
-from service.evidence.stats import critical_t
-from service.evidence.verdicts import config_gaps, config_verdict, study_verdict
-from service.evidence.warnings import looks_skewed
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.staging import Look, looks, settled_at
+from whichopt.service.evidence.stats import critical_t
+from whichopt.service.evidence.verdicts import config_gaps, config_verdict, study_verdict
+from whichopt.service.evidence.warnings import looks_skewed
 
 SLACK = 1e-9
 

@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.catalog import optimizers
-from service.evidence.confirmed import Confirmed
-from service.evidence.finalists import Finalist
-from service.states import Origin
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.states import Origin
 
 Floats = NDArray[np.float64]
 Noise = Literal["normal", "t3", "skewed"]

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from benchmarks.cohort_crew import SPAWN, crew
 from benchmarks.cohort_runs import PROCESSES, Outcome, Training, default_params, resolved, suggested
-from service.spec import ResolvedSpec
+from whichopt.service.spec import ResolvedSpec
 
 Turn = tuple[str, int]
 """An optimizer's label, and how many of its trials are run in one go."""

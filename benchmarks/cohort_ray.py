@@ -21,9 +21,9 @@ from typing import Any
 import torch
 
 from benchmarks.cohort_runs import PROCESSES, Outcome, Training, configured, default_params, resolved
-from service.space import Value
-from service.spec import ResolvedSpec
-from workers.sampler import distributions
+from whichopt.service.space import Value
+from whichopt.service.spec import ResolvedSpec
+from whichopt.workers.sampler import distributions
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",

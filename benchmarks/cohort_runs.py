@@ -19,17 +19,17 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from torch import nn
 from torch.optim import Optimizer
 
-from service.catalog import optimizers
-from service.space import Config, Value
-from service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
-from service.trials import TrialPlan
-from workers import workload
-from workers.engine.optimizers import optimizer_class
-from workers.engine.schedule import factor
-from workers.sampler import distributions, to_config, to_params
-from workers.study import next_round
-from workers.workload import Workload
-from workers.workload.data import order
+from whichopt.service.catalog import optimizers
+from whichopt.service.space import Config, Value
+from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
+from whichopt.service.trials import TrialPlan
+from whichopt.workers import workload
+from whichopt.workers.engine.optimizers import optimizer_class
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.sampler import distributions, to_config, to_params
+from whichopt.workers.study import next_round
+from whichopt.workers.workload import Workload
+from whichopt.workers.workload.data import order
 
 PROCESSES = 2
 """That train side by side in every row but the first."""

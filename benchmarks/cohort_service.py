@@ -21,12 +21,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.cohort_runs import PROCESSES, Outcome
-from service.client import Client
-from service.db import Store
-from service.db.tables import job as job_table
-from service.db.tables import trial as trial_table
-from service.states import JobState, Origin, Phase
-from service.views import JobView
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.db.tables import job as job_table
+from whichopt.service.db.tables import trial as trial_table
+from whichopt.service.states import JobState, Origin, Phase
+from whichopt.service.views import JobView
 
 START_S = 120.0
 DATABASE = "whichopt.db"
@@ -100,7 +100,7 @@ def running_service(data: Path) -> Iterator[Client]:
         port = probe.getsockname()[1]
     options = [f"--port={port}", f"--data={data}", f"--workers={PROCESSES}"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "workers.embedded", *options],
+        [sys.executable, "-m", "whichopt.workers.embedded", *options],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )

@@ -27,14 +27,14 @@ from benchmarks import cohort_plots
 from benchmarks.cohort import environment
 from benchmarks.cohort_plots import Panel
 from benchmarks.cohort_runs import job, resolved
-from service.states import TrialState
-from service.trials import TrialPlan
-from workers import workload
-from workers.cohorts import COHORT_TRIALS
-from workers.engine import Unwatched
-from workers.jobs import EXECUTORS
-from workers.study import next_round
-from workers.workload import Workload
+from whichopt.service.states import TrialState
+from whichopt.service.trials import TrialPlan
+from whichopt.workers import workload
+from whichopt.workers.cohorts import COHORT_TRIALS
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.jobs import EXECUTORS
+from whichopt.workers.study import next_round
+from whichopt.workers.workload import Workload
 
 SOLO = "solo"
 MIXED = 8

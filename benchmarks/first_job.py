@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cohort_service import running_service
-from service.client import Client
-from service.states import JobState
+from whichopt.service.client import Client
+from whichopt.service.states import JobState
 
 IMPORTS = "import torch, sklearn.datasets, optuna"
 JOB: dict[str, Any] = {

@@ -140,7 +140,7 @@ def _checked(name: str, device: str) -> dict[str, str]:
 
     from benchmarks.gpu_checks import CHECKS
     from benchmarks.gpu_words import Failed, NeedsGPU
-    from workers.engine import numerics
+    from whichopt.workers.engine import numerics
 
     torch.set_num_threads(1)
     numerics.settle()

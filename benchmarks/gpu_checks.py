@@ -25,18 +25,18 @@ from torch import Tensor
 
 from benchmarks.gpu_adabelief import adabelief_graph, adabelief_paths
 from benchmarks.gpu_words import Failed, need_gpu
-from service.catalog.optimizers import optimizer
-from service.spec import JobSpec, resolve
-from service.states import Origin, Phase
-from service.trials import Schedule, Seeds, Training, TrialPlan, TrialResult
-from workers import checkpoints
-from workers.engine import Executor, State, Unwatched, numerics
-from workers.engine.feed import Feed
-from workers.engine.nets import nets
-from workers.engine.solo import SoloExecutor, Trial
-from workers.engine.stack import Stack
-from workers.engine.stacked import StackedExecutor, footprint
-from workers.workload import Batch, Workload, build
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan, TrialResult
+from whichopt.workers import checkpoints
+from whichopt.workers.engine import Executor, State, Unwatched, numerics
+from whichopt.workers.engine.feed import Feed
+from whichopt.workers.engine.nets import nets
+from whichopt.workers.engine.solo import SoloExecutor, Trial
+from whichopt.workers.engine.stack import Stack
+from whichopt.workers.engine.stacked import StackedExecutor, footprint
+from whichopt.workers.workload import Batch, Workload, build
 
 SPAWN = mp.get_context("spawn")
 NAMES = ("adabelief", "adamw", "sgd", "adam", "radam", "nadam")

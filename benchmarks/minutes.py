@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cohort_service import running_service
-from service.states import JobState
-from service.views import JobView
+from whichopt.service.states import JobState
+from whichopt.service.views import JobView
 
 WITHIN = 0.15
 """Of the minutes, how far off a job may end."""

@@ -38,10 +38,10 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
-import service
+import whichopt.service
 from benchmarks.readers_job import KEY, Made, make
-from service.db import Store
-from service.db.tables import trial as trial_table
+from whichopt.service.db import Store
+from whichopt.service.db.tables import trial as trial_table
 
 LATER = 3
 """Requests behind the time of a later one, which is their median."""
@@ -67,7 +67,7 @@ class Cost:
 @contextmanager
 def serving(database: Path, folder: Path) -> Iterator[httpx.Client]:
     """The API over the database, in a process of its own, from the same checkout as this one's."""
-    root = str(Path(service.__file__).parent.parent)
+    root = str(Path(whichopt.service.__file__).parent.parent)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -81,7 +81,14 @@ def serving(database: Path, folder: Path) -> Iterator[httpx.Client]:
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     with (folder / "api.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment", f"--port={port}"],
+            [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                "--factory",
+                "whichopt.service.app:from_environment",
+                f"--port={port}",
+            ],
             env={**os.environ, **settings, "PYTHONPATH": path},
             cwd=root,
             stdout=log,

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import structlog
 
-from service.db import Store
-from service.db.migrate import ensure_key, upgrade
-from service.environment import here
-from service.settings import Settings
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Phase, TrialState
-from service.trials import Point, TrialPlan, TrialResult
-from workers.jobs import Context, plan_round
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import ensure_key, upgrade
+from whichopt.service.environment import here
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Point, TrialPlan, TrialResult
+from whichopt.workers.jobs import Context, plan_round
 
 KEY = "wo_the-key-of-this-benchmark"
 OPTIMIZERS: list[Any] = [

@@ -32,12 +32,12 @@ from benchmarks.cohort import environment
 from benchmarks.regret_policies import OTHERS, Pick, other, whichopt
 from benchmarks.regret_problems import PROBLEMS, SIDES, Cohort, Problem, Single, desk, like
 from benchmarks.trainers import Crew, trainers
-from service.catalog import tasks
-from service.errors import BudgetTooShort
-from service.seeds import derive, trial_seeds
-from service.spec import ResolvedSpec
-from service.states import Direction, Phase
-from service.trials import TrialPlan
+from whichopt.service.catalog import tasks
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.seeds import derive, trial_seeds
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Phase
+from whichopt.service.trials import TrialPlan
 
 PROCESSES = 2
 OURS, BY_MEAN = "whichopt", "whichopt, by the best mean"

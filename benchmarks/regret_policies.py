@@ -1,8 +1,8 @@
 """The policies of `benchmarks.regret`: how to spend the same seconds on two processes, and end with a config.
 
-*whichopt* gets minutes, plans its rounds as a worker does (`workers.study.next_round`: TPE in each study,
-pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend` picks. Its
-clock runs from the probe that settles the minutes to the recommendation.
+*whichopt* gets minutes, plans its rounds as a worker does (`whichopt.workers.study.next_round`: TPE in each
+study, pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend` picks.
+Its clock runs from the probe that settles the minutes to the recommendation.
 
 The others are what people do with Optuna. One study in memory, its TPE sampler as it comes, trials asked for
 and told as the two processes get free (nothing faster is possible: no storage, no second copy of the study);
@@ -23,20 +23,20 @@ import optuna
 from benchmarks.cohort_runs import default_params, suggested
 from benchmarks.regret_problems import Cohort, Single, divided_workload, like
 from benchmarks.trainers import Crew
-from service.evidence.confirmed import read_confirmed
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend, shown
-from service.evidence.staging import look_of
-from service.evidence.verdicts import config_verdict
-from service.seeds import trial_seeds
-from service.space import Config
-from service.spec import ResolvedOptimizer, ResolvedSpec
-from service.states import Phase
-from service.trials import Trial, TrialPlan
-from workers import pace
-from workers.engine.probe import costs
-from workers.sampler import distributions
-from workers.study import next_round
+from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend, shown
+from whichopt.service.evidence.staging import look_of
+from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.space import Config
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial, TrialPlan
+from whichopt.workers import pace
+from whichopt.workers.engine.probe import costs
+from whichopt.workers.sampler import distributions
+from whichopt.workers.study import next_round
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -16,21 +16,21 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from service.catalog import datasets
-from service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE, Sizes
-from service.space import Config
-from service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve
-from service.states import Direction, Origin, Phase
-from service.trials import Seeds, TrialPlan, TrialResult
-from workers import workload
-from workers.engine import Unwatched
-from workers.engine.optimizers import build
-from workers.engine.schedule import factor
-from workers.engine.stacked import StackedExecutor
-from workers.study import evaluations
-from workers.workload import Examples, Splits, Workload
-from workers.workload.data import LOADERS, Table, divided, order, split, standardized
-from workers.workload.tasks import CRITERIA
+from whichopt.service.catalog import datasets
+from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE, Sizes
+from whichopt.service.space import Config
+from whichopt.service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve
+from whichopt.service.states import Direction, Origin, Phase
+from whichopt.service.trials import Seeds, TrialPlan, TrialResult
+from whichopt.workers import workload
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.optimizers import build
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.study import evaluations
+from whichopt.workers.workload import Examples, Splits, Workload
+from whichopt.workers.workload.data import LOADERS, Table, divided, order, split, standardized
+from whichopt.workers.workload.tasks import CRITERIA
 
 OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd")
 Side = Literal["job", "judge"]

@@ -16,11 +16,11 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from benchmarks.cohort_crew import members
-from service.spec import ResolvedSpec
-from service.trials import TrialPlan, TrialResult
-from workers import workload
-from workers.engine import Unwatched
-from workers.engine.stacked import StackedExecutor
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.workers import workload
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.stacked import StackedExecutor
 
 Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")

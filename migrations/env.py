@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that `service.db.migrate` hands over."""
+"""Runs the migrations on the connection that `whichopt.service.db.migrate` hands over."""
 
 from alembic import context
 
-from service.db.tables import metadata
+from whichopt.service.db.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.states import Phase
+from whichopt.service.states import Phase
 
 What = Literal["worker", "queue", "planning", "kernel", "training"]
 
@@ -93,7 +93,7 @@ def _no_worker(job: Standing) -> str:
     running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
     return (
         f"Waiting for a worker: {running}. One that has just been started needs some seconds; otherwise "
-        f"start one with `python -m workers --queue {job.queue}`."
+        f"start one with `python -m whichopt.workers --queue {job.queue}`."
     )
 
 

@@ -24,7 +24,7 @@ def database_url(text: str, password: str | None = None) -> str:
     scheme = _scheme(text, DATABASES)
     backend = scheme.partition("+")[0]
     if backend in POSTGRES:
-        from service.db.url import postgres_url  # SQLAlchemy, which a home on SQLite imports later
+        from whichopt.service.db.url import postgres_url  # SQLAlchemy, which a home on SQLite imports later
 
         return postgres_url(text, password)
     if backend != "sqlite" or scheme not in ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.console import AsJson, complaint, read_object, show
+from whichopt.service.console import AsJson, complaint, read_object, show
 
 if TYPE_CHECKING:
-    from service.space import Config
-    from service.views import LintFinding
+    from whichopt.service.space import Config
+    from whichopt.service.views import LintFinding
 
 app = typer.Typer()
 
@@ -32,8 +32,8 @@ def lint(
     as_json: AsJson = False,
 ) -> None:
     """Say what users often get wrong, before anything is trained. Exits with 1 where the spec is refused."""
-    from service import terminal
-    from service.views import LintReport
+    from whichopt.service import terminal
+    from whichopt.service.views import LintReport
 
     body = read_object(spec, "a job spec")
     findings = _of_setting(body, steps) if {"optimizer", "config"} <= body.keys() else _of_job(body)
@@ -60,13 +60,13 @@ def translate(
     as_json: AsJson = False,
 ) -> None:
     """Say one optimizer's setting as another's nearest one, and how near that is."""
-    from service import terminal
-    from service.catalog import optimizers
-    from service.errors import InvalidSpec
-    from service.lint import lint_setting
-    from service.translations import translate as translated
-    from service.translations.denominators import Assumed
-    from service.views import Translation
+    from whichopt.service import terminal
+    from whichopt.service.catalog import optimizers
+    from whichopt.service.errors import InvalidSpec
+    from whichopt.service.lint import lint_setting
+    from whichopt.service.translations import translate as translated
+    from whichopt.service.translations.denominators import Assumed
+    from whichopt.service.views import Translation
 
     assumed = Assumed(gradient=gradient, floor=floor, steps=steps)
     try:
@@ -92,10 +92,10 @@ def translate(
 def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
     from pydantic import ValidationError
 
-    from service.lint import lint_job
-    from service.routes.validation import field_problems
-    from service.spec import JobSpec
-    from service.views import LintFinding
+    from whichopt.service.lint import lint_job
+    from whichopt.service.routes.validation import field_problems
+    from whichopt.service.spec import JobSpec
+    from whichopt.service.views import LintFinding
 
     try:
         return lint_job(JobSpec.model_validate(body))
@@ -115,8 +115,8 @@ def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
 
 
 def _of_setting(body: Mapping[str, Any], steps: int | None) -> Sequence[LintFinding]:
-    from service.errors import InvalidSpec
-    from service.lint import lint_setting, refused
+    from whichopt.service.errors import InvalidSpec
+    from whichopt.service.lint import lint_setting, refused
 
     name, config = body["optimizer"], body["config"]
     if not isinstance(name, str) or not isinstance(config, dict):
@@ -135,8 +135,8 @@ def _setting(name: str, given: Mapping[str, Any]) -> Config:
     """
     from pydantic import ValidationError
 
-    from service.errors import InvalidSpec
-    from service.spec import OptimizerChoice, resolve_optimizer
+    from whichopt.service.errors import InvalidSpec
+    from whichopt.service.spec import OptimizerChoice, resolve_optimizer
 
     try:
         choice = OptimizerChoice.model_validate({"name": name, "default": given})

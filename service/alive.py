@@ -1,4 +1,4 @@
-"""`python -m service.alive [URL]`: exits with 0 if the API of this host answers, for healthchecks.
+"""`python -m whichopt.service.alive [URL]`: exits with 0 if the API of this host answers, for healthchecks.
 
 It is asked directly, whatever proxy the environment names.
 """
@@ -23,7 +23,7 @@ def why_not(url: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m service.alive", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m whichopt.service.alive", description=__doc__)
     parser.add_argument(
         "url", nargs="?", default="http://127.0.0.1:8000", help="port, and the path that it is served under"
     )

@@ -20,18 +20,29 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import logs, reporting
-from service.db import Store
-from service.dispatch import CeleryDispatcher, Dispatcher, celery_app
-from service.reaper import Reaper
-from service.routes import catalog, dashboard, events, health, jobs, lint, pages, problems, reports, results
-from service.routes.access import Gate
-from service.routes.base_path import BasePath
-from service.routes.body import BodyLimit
-from service.routes.head import Head
-from service.routes.negotiation import Compression
-from service.settings import Settings, at_start
-from service.views import Problem
+from whichopt.service import logs, reporting
+from whichopt.service.db import Store
+from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
+from whichopt.service.reaper import Reaper
+from whichopt.service.routes import (
+    catalog,
+    dashboard,
+    events,
+    health,
+    jobs,
+    lint,
+    pages,
+    problems,
+    reports,
+    results,
+)
+from whichopt.service.routes.access import Gate
+from whichopt.service.routes.base_path import BasePath
+from whichopt.service.routes.body import BodyLimit
+from whichopt.service.routes.head import Head
+from whichopt.service.routes.negotiation import Compression
+from whichopt.service.settings import Settings, at_start
+from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
@@ -87,7 +98,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
 
 
 def from_environment() -> FastAPI:
-    """The service as WHICHOPT_* describe it: `uvicorn --factory service.app:from_environment`."""
+    """The service as WHICHOPT_* describe it: `uvicorn --factory whichopt.service.app:from_environment`."""
     settings = at_start()
     logs.configure(settings.log_level)
     if (problem := settings.unwritable_blobs()) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.errors import InvalidSpec
+from whichopt.service.errors import InvalidSpec
 
 MAX_TRIALS = 20_000
 """Of a whole job, both phases."""

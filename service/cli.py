@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.advice import app as advice_commands
-from service.cli_evidence import app as evidence_commands
-from service.completion import DATA, KINDS, job_ids, kinds, read
-from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
-from service.console import complaint as _complaint
-from service.console import connected as _client
-from service.console import console as _console
-from service.console import remark as _remark
-from service.console import show as _show
-from service.machine import why_no_workers
-from service.sqlite_url import sqlite_url
-from service.streams import prepare_output
+from whichopt.service.advice import app as advice_commands
+from whichopt.service.cli_evidence import app as evidence_commands
+from whichopt.service.completion import DATA, KINDS, job_ids, kinds, read
+from whichopt.service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
+from whichopt.service.console import complaint as _complaint
+from whichopt.service.console import connected as _client
+from whichopt.service.console import console as _console
+from whichopt.service.console import remark as _remark
+from whichopt.service.console import show as _show
+from whichopt.service.machine import why_no_workers
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.service.streams import prepare_output
 
 if TYPE_CHECKING:
-    from service.client import Client
-    from service.views import Recommendation
+    from whichopt.service.client import Client
+    from whichopt.service.views import Recommendation
 
 app = typer.Typer(
     name="whichopt",
@@ -98,13 +98,13 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
-    from service.settings import at_start
+    from whichopt.service.settings import at_start
 
     settings = at_start()
-    from service.api_keys import WeakKey
-    from service.db import DatabaseError, Store
-    from service.db.migrate import CannotMigrate, ensure_key, upgrade
-    from service.db.troubles import in_words, place
+    from whichopt.service.api_keys import WeakKey
+    from whichopt.service.db import DatabaseError, Store
+    from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade
+    from whichopt.service.db.troubles import in_words, place
 
     store, said = Store(settings.database_url), set[str]()
 
@@ -168,7 +168,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the latest jobs, a job, or its trials."""
-    from service import terminal
+    from whichopt.service import terminal
 
     with _client(url, key, data) as client:
         if job is None:
@@ -198,7 +198,7 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Show a job's recommendation, or what has been recommended for workloads like yours."""
-    from service import terminal_verdicts
+    from whichopt.service import terminal_verdicts
 
     with _client(url, key, data) as client:
         if job is not None:
@@ -210,7 +210,7 @@ def recommend(
 
 def _recommendation(client: Client, job_id: str) -> Recommendation:
     """Return the job's recommendation; ends with 1, as `watch` does, if the job will have none."""
-    from service.client import ProblemError
+    from whichopt.service.client import ProblemError
 
     try:
         return client.recommendation(job_id)
@@ -226,7 +226,7 @@ def _recommendation(client: Client, job_id: str) -> Recommendation:
 @app.command()
 def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Show what a running job may still tell: where its search stands, and what more seeds would change."""
-    from service import terminal_verdicts
+    from whichopt.service import terminal_verdicts
 
     with _client(url, key, data) as client:
         found = client.forecast(client.find_job(job))
@@ -277,7 +277,7 @@ def catalog(
     as_json: AsJson = False,
 ) -> None:
     """Show what a job may name."""
-    from service import terminal
+    from whichopt.service import terminal
 
     if kind not in KINDS:
         raise _complaint(f"no catalog {kind!r}; there are: {', '.join(KINDS)}")
@@ -294,7 +294,7 @@ def _submit(
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
     if not as_json and job.lint:
-        from service import terminal
+        from whichopt.service import terminal
 
         _console(stderr=True).print(terminal.findings(job.lint))
     if wait:
@@ -306,9 +306,9 @@ def _submit(
 
 
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
-    from service import terminal
-    from service.states import JobState
-    from service.terminal_progress import Bars
+    from whichopt.service import terminal
+    from whichopt.service.states import JobState
+    from whichopt.service.terminal_progress import Bars
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
     with Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
@@ -320,7 +320,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
 
 
 def _show_recommendation(found: Recommendation, as_json: bool) -> None:
-    from service import terminal_verdicts
+    from whichopt.service import terminal_verdicts
 
     _show(found, as_json, terminal_verdicts.recommendation_panel(found))
     if found.verdict == "nothing":
@@ -342,7 +342,7 @@ def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) 
     options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--gpus={gpus}"]
     if workers is not None:
         options.append(f"--workers={workers}")
-    return [sys.executable, "-m", "workers.embedded", *options]
+    return [sys.executable, "-m", "whichopt.workers.embedded", *options]
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.completion import DATA
-from service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
+from whichopt.service.completion import DATA
+from whichopt.service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from service.evidence.verify import Verification
+    from whichopt.service.evidence.verify import Verification
 
 app = typer.Typer()
 
@@ -37,7 +37,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Save a job's evidence; without a file to save it in, show what it concludes."""
-    from service import terminal_verdicts
+    from whichopt.service import terminal_verdicts
 
     with connected(url, key, data) as client:
         job = client.find_job(job)
@@ -61,9 +61,9 @@ def report(
 def verify(file: File, as_json: AsJson = False) -> None:
     """Recompute a report's conclusions from its raw results, offline: exit code 0 where they follow, 1 where
     they do not, 2 where it cannot be read."""
-    from service.errors import InvalidReport
-    from service.evidence.reading import read_report
-    from service.evidence.verify import verify as verified
+    from whichopt.service.errors import InvalidReport
+    from whichopt.service.evidence.reading import read_report
+    from whichopt.service.evidence.verify import verify as verified
 
     try:
         found = verified(read_report(file))
@@ -99,7 +99,7 @@ def rerun(
     if find_spec("torch") is None:
         raise complaint("training takes the workers' packages: pip install 'whichopt[workers]'")
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
-    command = [sys.executable, "-m", "workers.rerun", *options]
+    command = [sys.executable, "-m", "whichopt.workers.rerun", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number
         raise typer.Exit(subprocess.call(command))
     os.execv(command[0], command)

@@ -24,13 +24,13 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from service.errors import NotFound, WhichoptError
-from service.evidence.report import Report
-from service.ids import PART
-from service.proxies import proxy_for
-from service.spec import JobSpec
-from service.states import JobState, Phase, TrialState
-from service.views import (
+from whichopt.service.errors import NotFound, WhichoptError
+from whichopt.service.evidence.report import Report
+from whichopt.service.ids import PART
+from whichopt.service.proxies import proxy_for
+from whichopt.service.spec import JobSpec
+from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.views import (
     CatalogEntry,
     Health,
     JobForecast,

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from service.db import OUT_OF_REACH, Store, Transaction
-from service.settings import Settings
+from whichopt.service.db import OUT_OF_REACH, Store, Transaction
+from whichopt.service.settings import Settings
 
 SKEW_S = 5.0
 """A host whose clock is further from the database's is told so."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from service.secret_files import secret
+from whichopt.service.secret_files import secret
 
 DATA = Path("whichopt-data")
 KINDS = ("optimizers", "models", "datasets", "tasks")
@@ -25,7 +25,7 @@ def job_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the ids of the latest jobs that begin with what is typed, each with its state and name."""
     from http.client import HTTPException
 
-    from service.errors import WhichoptError
+    from whichopt.service.errors import WhichoptError
 
     data = Path(ctx.params.get("data") or DATA)
     try:
@@ -52,7 +52,7 @@ def _latest(url: str, key: str) -> list[dict[str, Any]]:
     import json
     from urllib.request import Request
 
-    from service.proxies import opener
+    from whichopt.service.proxies import opener
 
     request = Request(f"{url.rstrip('/')}/v1/jobs?limit=50", headers={"X-API-Key": key})
     with opener(url).open(request, timeout=ANSWER_S) as answer:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from service.errors import InvalidSpec
-from service.space import Categorical, Config, Dimension, Int, Space, Value
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.space import Categorical, Config, Dimension, Int, Space, Value
 
 MOST = 2**20
 """Points of a range beyond which they are not told apart: no study has as many trials."""

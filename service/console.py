@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.completion import job_ids, read
-from service.streams import read_input
+from whichopt.service.completion import job_ids, read
+from whichopt.service.streams import read_input
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
-    from service.client import Client
+    from whichopt.service.client import Client
 
 JOB_HELP = "The job's id, or the beginning or end of it by which it can be told from the others."
 
@@ -32,7 +32,7 @@ Data = Annotated[Path, typer.Option(help="The data folder of a service on this m
 
 def read_object(path: str, what: str) -> dict[str, Any]:
     """The JSON object in a file, or on standard input where `path` is -; `what` it should be."""
-    from service.json_input import loads
+    from whichopt.service.json_input import loads
 
     try:
         body = loads(read_input() if path == "-" else Path(path).read_bytes())
@@ -62,7 +62,7 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console; what goes to no terminal is neither wrapped nor colored."""
     from rich.console import Console
 
-    from service.listings import PIPED_WIDTH
+    from whichopt.service.listings import PIPED_WIDTH
 
     if (sys.stderr if stderr else sys.stdout).isatty():
         return Console(stderr=stderr)
@@ -85,10 +85,10 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     """A client for the service that is meant: as told, or the one that runs on the data folder."""
     import httpx
 
-    from service.client import Client
-    from service.errors import WhichoptError
-    from service.proxies import through
-    from service.secret_files import UnreadableSecret, secret
+    from whichopt.service.client import Client
+    from whichopt.service.errors import WhichoptError
+    from whichopt.service.proxies import through
+    from whichopt.service.secret_files import UnreadableSecret, secret
 
     try:
         # A key that was said as an option goes before a file's; two in the environment are one too many.

@@ -27,12 +27,12 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from starlette.types import ASGIApp
 
-from service import states
-from service.catalog import optimizers, tasks
-from service.db import Store
-from service.db.studies import StudyRecord, StudyTrial
-from service.space import Categorical, Dimension, Int
-from service.spec import ResolvedSpec
+from whichopt.service import states
+from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.db import Store
+from whichopt.service.db.studies import StudyRecord, StudyTrial
+from whichopt.service.space import Categorical, Dimension, Int
+from whichopt.service.spec import ResolvedSpec
 
 STATES = {
     states.TrialState.QUEUED: TrialState.WAITING,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 from kombu.exceptions import ChannelError, OperationalError
 
-from service.settings import Settings
+from whichopt.service.settings import Settings
 
 PLAN_ROUND = "whichopt.plan_round"
 RUN_COHORT = "whichopt.run_cohort"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service import machine
-from service.catalog import optimizers
+from whichopt.service import machine
+from whichopt.service.catalog import optimizers
 
 PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn")
 """Those whose version may move a bit of a result, or a configuration that is asked for; beside them are those

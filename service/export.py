@@ -25,9 +25,9 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
 
-from service.dashboard import StudyStorage
-from service.db import Store
-from service.sqlite_url import sqlite_url
+from whichopt.service.dashboard import StudyStorage
+from whichopt.service.db import Store
+from whichopt.service.sqlite_url import sqlite_url
 
 MODELS = "optuna.storages._rdb.models"
 COLUMNS = {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from service.views import ConfirmForecast, SearchForecast
+from whichopt.service.views import ConfirmForecast, SearchForecast
 
 VERSION = 2
 """Raise it with every change to what a RoundForecast has or to how its figures are computed: one that an

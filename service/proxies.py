@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import SplitResult, urlsplit
 
-from service.errors import WhichoptError
+from whichopt.service.errors import WhichoptError
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector

@@ -6,12 +6,12 @@ import time
 
 import structlog
 
-from service import blobs
-from service.clocks import Clocks
-from service.db import Store
-from service.dispatch import PLAN_QUEUE, Dispatcher
-from service.settings import Settings
-from service.steady import Steady
+from whichopt.service import blobs
+from whichopt.service.clocks import Clocks
+from whichopt.service.db import Store
+from whichopt.service.dispatch import PLAN_QUEUE, Dispatcher
+from whichopt.service.settings import Settings
+from whichopt.service.steady import Steady
 
 COLLECT_S = 600.0
 """How often blobs are looked through; what no row refers to is removed after an hour."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.spec import Margin
-from service.states import Direction
+from whichopt.service.spec import Margin
+from whichopt.service.states import Direction
 
 
 class _View(BaseModel):

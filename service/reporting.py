@@ -17,13 +17,13 @@ from typing import Literal
 
 import structlog
 
-from service import blobs
-from service.db import DatabaseError, Store, Transaction, passes
-from service.db.reports import MAX_ATTEMPTS, ReportRow
-from service.errors import ReportFailed
-from service.evidence.report import evidence
-from service.storage import storage_trouble
-from service.turns import turn
+from whichopt.service import blobs
+from whichopt.service.db import DatabaseError, Store, Transaction, passes
+from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
+from whichopt.service.errors import ReportFailed
+from whichopt.service.evidence.report import evidence
+from whichopt.service.storage import storage_trouble
+from whichopt.service.turns import turn
 
 Form = Literal["html", "json"]
 FORMS: tuple[Form, ...] = ("json", "html")
@@ -143,7 +143,7 @@ def _make(
             if form == "json":
                 text = report.model_dump_json()
             else:
-                from service.evidence.page import page  # draws with matplotlib
+                from whichopt.service.evidence.page import page  # draws with matplotlib
 
                 text = page(report)
             content = gzip.compress(text.encode(), compresslevel=6, mtime=0)

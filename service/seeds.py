@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from service.trials import Seeds
+from whichopt.service.trials import Seeds
 
 
 def derive(seed: int, *names: object) -> int:

@@ -12,7 +12,7 @@ import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from service.secret_files import SECRETS
+from whichopt.service.secret_files import SECRETS
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings

@@ -1,7 +1,7 @@
 """Every environment variable of the service and its workers (prefix WHICHOPT_).
 
 A door reads them once by `at_start`, which ends the process in one line if one of them is wrong. What the
-variables are is listed by `python -m service.settings_table`.
+variables are is listed by `python -m whichopt.service.settings_table`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.addresses import broker_url, database_url
-from service.secret_files import SecretFiles, UnreadableSecret
-from service.setting_words import PREFIX, WrongSettings, complaints, unknown
+from whichopt.service.addresses import broker_url, database_url
+from whichopt.service.secret_files import SecretFiles, UnreadableSecret
+from whichopt.service.setting_words import PREFIX, WrongSettings, complaints, unknown
 
 __all__ = ["Settings", "WrongSettings", "at_start"]
 

@@ -1,12 +1,12 @@
-"""`python -m service.settings_table`: every variable of the service, as a table in Markdown."""
+"""`python -m whichopt.service.settings_table`: every variable of the service, as a table in Markdown."""
 
 from __future__ import annotations
 
 import sys
 
-from service.secret_files import SECRETS
-from service.setting_words import OTHERS, variable
-from service.settings import Settings
+from whichopt.service.secret_files import SECRETS
+from whichopt.service.setting_words import OTHERS, variable
+from whichopt.service.settings import Settings
 
 
 def table() -> str:

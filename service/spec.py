@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from service.budget import Budget, Settled, check
-from service.catalog import datasets, models, optimizers, tasks
-from service.configs import each_once, room
-from service.errors import InvalidSpec, UnknownName
-from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
-from service.trials import Schedule, Training
+from whichopt.service.budget import Budget, Settled, check
+from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.configs import each_once, room
+from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Space, Value
+from whichopt.service.trials import Schedule, Training
 
 MAX_PARAMS = 10_000_000
 

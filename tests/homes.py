@@ -14,16 +14,16 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
-from service.client import Client
-from service.db import Store
-from service.db.migrate import ensure_key
-from service.db.tables import cohort
-from service.environment import Environment
-from service.sqlite_url import sqlite_url
-from service.states import CohortState, JobState
-from service.views import JobView, Recommendation, TrialView
 from tests.waiting import DEADLINE_S, wait_until
-from workers.broker import Broker
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import ensure_key
+from whichopt.service.db.tables import cohort
+from whichopt.service.environment import Environment
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.service.states import CohortState, JobState
+from whichopt.service.views import JobView, Recommendation, TrialView
+from whichopt.workers.broker import Broker
 
 KEY = "wo_the-key-of-the-journeys"
 
@@ -129,7 +129,7 @@ class Embedded(Home):
         self.data = data
         port = free_port()
         options = [f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
-        command = ["-m", "service.cli", "up", *options]
+        command = ["-m", "whichopt.service.cli", "up", *options]
         self.process = subprocess.Popen(
             [sys.executable, *command],
             env={**os.environ, **FAST},
@@ -191,13 +191,16 @@ class Production(Home):
             "WHICHOPT_BROKER_URL": broker.url,
             "WHICHOPT_BLOBS": str(folder / "blobs"),
         }
-        subprocess.run([sys.executable, "-m", "service.cli", "migrate"], env=self.environment, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "whichopt.service.cli", "migrate"], env=self.environment, check=True
+        )
         self.store = Store(database_url)
         ensure_key(self.store, KEY)
-        serve = ["uvicorn", "--factory", "service.app:from_environment", f"--port={port}"]
+        serve = ["uvicorn", "--factory", "whichopt.service.app:from_environment", f"--port={port}"]
         self.api = self._start("api", *serve)
         self.workers = [
-            self._start(f"worker{i}", "workers", "--queue=cpu", "--processes=1") for i in range(workers)
+            self._start(f"worker{i}", "whichopt.workers", "--queue=cpu", "--processes=1")
+            for i in range(workers)
         ]
         self.client = Client(f"http://127.0.0.1:{port}", KEY)
         with socket.socket() as probe:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from service.catalog import optimizers
-from service.catalog.optimizers import OptimizerEntry
-from service.space import Categorical, Float, Int
+from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Categorical, Float, Int
 
 
 class SignDescent(Optimizer):

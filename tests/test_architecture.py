@@ -1,8 +1,10 @@
-"""The V: adabelief and service know nobody, workers knows both, nobody knows workers."""
+"""The V: adabelief and service know nobody, workers knows both, nobody knows workers; one name, whichopt."""
 
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +13,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("adabelief", "service", "workers", "migrations")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+LINKED = ("service", "workers", "migrations")
+"""Folders at the top that `whichopt` holds by links."""
+FOLDERS = ("adabelief", *LINKED)
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+WRITTEN = [
+    ROOT / "whichopt" / "__init__.py",
+    *FILES,
+    *sorted((ROOT / "tests").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
+]
+TOP = {"adabelief", "whichopt", "tests", "benchmarks"}
+"""Names that a folder of ours has at the top."""
 ALLOWED = {
     "adabelief": {"adabelief"},
     "service": {"service"},
@@ -32,7 +44,10 @@ FIRST_USE = {"scipy", "numpy", "matplotlib", "optuna", "optuna_dashboard", "cele
 
 
 def module_of(path: Path) -> str:
+    """Return the name by which the file is imported."""
     parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] in LINKED:
+        parts = ("whichopt", *parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -65,13 +80,15 @@ def imports(path: Path, *, at_start: bool) -> Iterator[str]:
 def test_the_import_rule_holds(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
     for name in imports(path, at_start=False):
-        top = name.split(".")[0]
-        assert top not in PACKAGES or top in ALLOWED[package], f"{path} imports {name}"
+        top, _, rest = name.partition(".")
+        ours = rest.partition(".")[0] if top == "whichopt" else top
+        assert top not in TOP or ours in ALLOWED[package], f"{path} imports {name}"
         assert package != "service" or top != "torch", f"{path} imports {name}"
         if package == "adabelief":
             assert top in {"torch", "adabelief", *sys.stdlib_module_names}, f"{path} imports {name}"
         if package == "migrations":
-            assert top != "service" or name.startswith(("service.db", "service.settings")), f"{path}: {name}"
+            allowed = ("whichopt.migrations", "whichopt.service.db", "whichopt.service.settings")
+            assert top != "whichopt" or name.startswith(allowed), f"{path}: {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -105,11 +122,11 @@ def test_files_are_small_and_names_say_something(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
-        ("service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
-        ("workers.app", ("torch", "optuna", "sklearn")),
-        ("workers.__main__", ("torch", "celery", "pynvml")),
-        ("workers.embedded", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
+        ("whichopt.service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
+        ("whichopt.service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
+        ("whichopt.workers.app", ("torch", "optuna", "sklearn")),
+        ("whichopt.workers.__main__", ("torch", "celery", "pynvml")),
+        ("whichopt.workers.embedded", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
     ],
 )
 def test_starting_loads_nothing_heavy(module: str, absent: tuple[str, ...]) -> None:
@@ -118,3 +135,54 @@ def test_starting_loads_nothing_heavy(module: str, absent: tuple[str, ...]) -> N
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT, timeout=300
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_our_modules_are_imported_by_the_name_whichopt_alone() -> None:
+    """A wheel that installs `service` breaks whoever has a folder of that name; texts that say so mislead."""
+    names = "|".join(LINKED)
+    heads = "|".join(sorted({name.split(".")[2] for name in MODULES if name.count(".") >= 2}))
+    mention = re.compile(rf"(?<![\w./-])(?:{names})\.(?:{heads})(?![\w/])(?!\.py\b)")
+    use = re.compile(
+        rf"-m[ =](?:{names})\b|^\s*from (?:{names})(?: import\b|\.)|^\s*import (?:{names})\b", re.MULTILINE
+    )
+    wrong = []
+    for path in WRITTEN:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                text = ast.unparse(node)
+            else:
+                continue
+            if mention.search(text) or use.search(text):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    texts = (
+        *ROOT.glob("docs/**/*.md"),
+        *map(ROOT.joinpath, ("README.md", "Makefile", "Dockerfile", "docker-compose.yml")),
+    )
+    wrong += [path.name for path in texts if mention.search(path.read_text()) or use.search(path.read_text())]
+    assert wrong == []
+
+
+def test_the_links_of_the_name_lead_to_the_folders() -> None:
+    for folder in LINKED:
+        link = ROOT / "whichopt" / folder
+        assert link.is_symlink()
+        assert os.readlink(link) == f"../{folder}"
+
+
+def test_the_names_of_the_package_come_on_first_use_and_without_torch() -> None:
+    import whichopt
+
+    script = (
+        "import sys, whichopt; heavy = ('pydantic', 'httpx', 'numpy', 'torch');"
+        "early = [name for name in heavy if name in sys.modules];"
+        "[getattr(whichopt, name) for name in whichopt.__all__]; print(early, 'torch' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert found.stdout.strip() == "[] False"
+    assert set(whichopt.__all__) <= set(dir(whichopt))
+    with pytest.raises(AttributeError, match="has no attribute 'Cleint'"):
+        _ = whichopt.Cleint

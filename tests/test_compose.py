@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from service.setting_words import unknown
-from service.settings import Settings
+from whichopt.service.setting_words import unknown
+from whichopt.service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = Path(sys.executable).parent / "docker-compose"

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.db import Store
-from service.db.migrate import is_current, upgrade
-from service.evidence.reading import read_report
-from service.evidence.verify import verify
-from service.settings import Settings
-from service.states import JobState, TrialState
-from service.views import JobView, Recommendation
 from tests.homes import Embedded
 from tests.service.conftest import Recorder
+from whichopt.service.app import create_app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import is_current, upgrade
+from whichopt.service.evidence.reading import read_report
+from whichopt.service.evidence.verify import verify
+from whichopt.service.settings import Settings
+from whichopt.service.states import JobState, TrialState
+from whichopt.service.views import JobView, Recommendation
 
 EARLIER = Path(__file__).parent / "earlier"
 VERSIONS = sorted(folder.name for folder in EARLIER.iterdir() if folder.is_dir())

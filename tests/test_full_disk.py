@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.states import CohortState, JobState
 from tests.homes import SPEC, Embedded, free_port
 from tests.waiting import wait_until
+from whichopt.service.states import CohortState, JobState
 
 pytestmark = [
     pytest.mark.root,
@@ -92,7 +92,13 @@ def test_what_waits_goes_on_once_there_is_space(disk: Path) -> None:
 def test_a_home_that_starts_on_a_full_disk_says_so_in_one_line(disk: Path) -> None:
     (disk / "data").mkdir()
     fill(disk / "filler")
-    command = ["-m", "workers.embedded", f"--port={free_port()}", f"--data={disk / 'data'}", "--workers=1"]
+    command = [
+        "-m",
+        "whichopt.workers.embedded",
+        f"--port={free_port()}",
+        f"--data={disk / 'data'}",
+        "--workers=1",
+    ]
     found = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (1, "")
     (line,) = found.stderr.splitlines()

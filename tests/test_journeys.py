@@ -12,15 +12,15 @@ import httpx
 import optuna
 import pytest
 
-from service.states import CohortState, JobState, Phase
 from tests.conftest import Postgres
 from tests.homes import SPEC, Embedded, Home, Production
 from tests.waiting import wait_until
-from workers import products
-from workers.broker import Broker
-from workers.engine.agree import agreement
+from whichopt.service.states import CohortState, JobState, Phase
+from whichopt.workers import products
+from whichopt.workers.broker import Broker
+from whichopt.workers.engine.agree import agreement
 
-TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m workers --queue"
+TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m whichopt.workers --queue"
 """What the command lines of a home's processes have in them."""
 
 
@@ -82,7 +82,17 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     expected_trials(home, interrupted.id)
 
     found = subprocess.run(
-        [sys.executable, "-m", "service.cli", "export", interrupted.id, "--to", "x.db", "--data", home.data],
+        [
+            sys.executable,
+            "-m",
+            "whichopt.service.cli",
+            "export",
+            interrupted.id,
+            "--to",
+            "x.db",
+            "--data",
+            home.data,
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -175,7 +185,7 @@ def test_a_job_without_its_worker_says_so_and_can_be_cancelled(start: Callable[.
 def test_two_homes_never_share_a_data_folder(start: Callable[..., Embedded]) -> None:
     home = start(workers=1)
     second = subprocess.run(
-        [sys.executable, "-m", "workers.embedded", f"--data={home.data}", "--port=1"],
+        [sys.executable, "-m", "whichopt.workers.embedded", f"--data={home.data}", "--port=1"],
         capture_output=True,
         text=True,
         check=False,

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from tests.test_architecture import FILES, MODULES, PACKAGES, imports
+from tests.test_architecture import FILES, MODULES, TOP, imports
 from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parent.parent
-OURS = [name for name in MODULES if not name.startswith("migrations") and not name.endswith("__main__")]
+OURS = [
+    name for name in MODULES if not name.startswith("whichopt.migrations") and not name.endswith("__main__")
+]
 REPORT = ROOT / "tests" / "earlier" / "0.1" / "reports" / "finished.json"
 
 CHILD = """
@@ -49,7 +51,7 @@ for name in given["ours"]:
     except Exception as error:
         found["failed"][name] = repr(error)
 
-from service.cli import app
+from whichopt.service.cli import app
 for words in given["commands"]:
     ran = CliRunner().invoke(app, words, input=given["spec"])
     found["runs"].append([ran.exit_code, ran.output])
@@ -64,11 +66,11 @@ def ends(main, *words):
             status = end.code
     return [status, said.getvalue()]
 
-import workers.__main__, workers.embedded
-found["worker"] = ends(workers.__main__.main)
-found["home"] = ends(workers.embedded.main)
+import whichopt.workers.__main__, whichopt.workers.embedded
+found["worker"] = ends(whichopt.workers.__main__.main)
+found["home"] = ends(whichopt.workers.embedded.main)
 
-from service import machine
+from whichopt.service import machine
 found["cores"] = machine.cores()
 from adabelief import AdaBelief
 param = torch.nn.Parameter(torch.ones(3))
@@ -84,7 +86,7 @@ def windows() -> Any:
     """What the process tells."""
     theirs = {name for path in FILES for name in imports(path, at_start=True)}
     given = {
-        "theirs": sorted(name for name in theirs if name.partition(".")[0] not in PACKAGES),
+        "theirs": sorted(name for name in theirs if name.partition(".")[0] not in TOP),
         "ours": OURS,
         "spec": json.dumps({"workload": {"dataset": "wine", "model": "linear"}}),
         "commands": [

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from service.evidence.recommend import recommend
-from service.evidence.report import JobFacts, RecordedTrial, Report, evidence
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.trials import Trial, TrialPlan, TrialResult
-from workers import workload
-from workers.engine import Unwatched
-from workers.jobs import EXECUTORS, training_environment
-from workers.study import next_round
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.report import JobFacts, RecordedTrial, Report, evidence
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.trials import Trial, TrialPlan, TrialResult
+from whichopt.workers import workload
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.jobs import EXECUTORS, training_environment
+from whichopt.workers.study import next_round
 
 UID = "01a00000-0000-7000-8000-000000000001"
 SPEC: dict[str, Any] = {

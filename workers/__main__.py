@@ -1,4 +1,4 @@
-"""`python -m workers`: one Celery worker that trains, with a process per core, or with one on each GPU."""
+"""`python -m whichopt.workers`: one Celery worker that trains, with a process per core or one on each GPU."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NoReturn
 
 import structlog
 
-from service import logs
-from service.dispatch import PLAN_QUEUE
-from service.ids import new_uid
-from service.machine import why_no_workers
-from service.settings import Settings, at_start
-from workers import gpus, limits
-from workers.gpu_claims import Claims, claim
-from workers.identity import Identity, host
-from workers.processes import how_many
+from whichopt.service import logs
+from whichopt.service.dispatch import PLAN_QUEUE
+from whichopt.service.ids import new_uid
+from whichopt.service.machine import why_no_workers
+from whichopt.service.settings import Settings, at_start
+from whichopt.workers import gpus, limits
+from whichopt.workers.gpu_claims import Claims, claim
+from whichopt.workers.identity import Identity, host
+from whichopt.workers.processes import how_many
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ UNAVAILABLE = 69  # EX_UNAVAILABLE, by the name that Windows has not
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m whichopt.workers", description=__doc__)
     parser.add_argument("--queue", choices=("cpu", "cuda"), default="cpu", help="what this worker trains on")
     parser.add_argument("--processes", type=int, help="trials at a time on CPUs; on GPUs as --gpus")
     parser.add_argument(
@@ -62,7 +62,7 @@ def main() -> None:
     own = Identity(f"{options.queue}-{new_uid()[-8:]}@{host()}", options.queue, processes)
     own.hand_down()
 
-    from workers.app import app
+    from whichopt.workers.app import app
 
     app.worker_main(
         [

@@ -1,13 +1,13 @@
-"""`python -m workers.alive`: exits with 0 where a worker of this host is live, for healthchecks."""
+"""`python -m whichopt.workers.alive`: exits with 0 where a worker of this host is live, for healthchecks."""
 
 from __future__ import annotations
 
 import sys
 
-from service.db import DatabaseError, Store
-from service.db.troubles import in_words
-from service.settings import at_start
-from workers.identity import host
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.db.troubles import in_words
+from whichopt.service.settings import at_start
+from whichopt.workers.identity import host
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from celery import signals
 from celery.exceptions import Reject, WorkerShutdown
 from celery.worker.request import Request
 
-from service.dispatch import (
+from whichopt.service.dispatch import (
     MAKE_REPORT,
     PLAN_QUEUE,
     PLAN_ROUND,
@@ -27,14 +27,14 @@ from service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
-from service.settings import Settings
-from service.states import Agreement
-from service.steady import Steady
-from workers import allocator, celery_changes, gpus, losses
-from workers.identity import identity
+from whichopt.service.settings import Settings
+from whichopt.service.states import Agreement
+from whichopt.service.steady import Steady
+from whichopt.workers import allocator, celery_changes, gpus, losses
+from whichopt.workers.identity import identity
 
 if TYPE_CHECKING:
-    from service.db import Store
+    from whichopt.service.db import Store
 
 PLAN_S = 600
 """How long a planner may take before it is killed."""
@@ -54,9 +54,9 @@ REPORT_S = 600
 CONNECTIONS = 2
 """Connections to the database that a process has at a time, at most: its work's and its heartbeat's."""
 
-settings = Settings.from_environment()  # which `python -m workers` has checked
+settings = Settings.from_environment()  # which `python -m whichopt.workers` has checked
 app = celery_app(settings)
-app.conf.worker_consumer = "workers.celery_changes:Consumer"
+app.conf.worker_consumer = "whichopt.workers.celery_changes:Consumer"
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -66,7 +66,7 @@ def _own_store() -> Store:
     """This process's connection to the database."""
     global _store
     if _store is None:
-        from service.db import Store
+        from whichopt.service.db import Store
 
         # None is kept: there are as many processes as cores, and what they do is seldom to ask.
         _store = Store(settings.database_url, connections=CONNECTIONS, keep=0)
@@ -76,7 +76,7 @@ def _own_store() -> Store:
 # Acknowledged when it begins: a planner that dies is rung for again by the reaper, which counts.
 @app.task(name=PLAN_ROUND, bind=True, acks_late=False, time_limit=PLAN_S)  # type: ignore[untyped-decorator]
 def plan_round(task: Any, job_id: int) -> None:
-    from workers import jobs
+    from whichopt.workers import jobs
 
     jobs.plan_round(_context(task), job_id)
 
@@ -84,7 +84,7 @@ def plan_round(task: Any, job_id: int) -> None:
 # Acknowledged when it begins, for the same reason.
 @app.task(name=MAKE_REPORT, bind=True, acks_late=False, time_limit=REPORT_S)  # type: ignore[untyped-decorator]
 def make_report(task: Any, job_id: int) -> None:
-    from workers import jobs
+    from whichopt.workers import jobs
 
     jobs.make_report(_context(task), job_id)
     allocator.give_back()
@@ -102,8 +102,8 @@ class Watched(Request):  # type: ignore[misc]
 
 @app.task(name=RUN_COHORT, bind=True, Request=Watched)  # type: ignore[untyped-decorator]
 def run_cohort(task: Any, cohort_id: int) -> None:
-    from service.db import OUT_OF_REACH
-    from workers import jobs
+    from whichopt.service.db import OUT_OF_REACH
+    from whichopt.workers import jobs
 
     try:
         jobs.run_cohort(_context(task), cohort_id)
@@ -114,8 +114,8 @@ def run_cohort(task: Any, cohort_id: int) -> None:
 
 
 def _context(task: Any) -> Any:
-    from workers.jobs import Context  # imports torch: in the children only
-    from workers.patience import until_it_answers
+    from whichopt.workers.jobs import Context  # imports torch: in the children only
+    from whichopt.workers.patience import until_it_answers
 
     until_it_answers(_ask_database, what="a message")
     _tell_agreement()
@@ -148,9 +148,9 @@ def _warm_up(**_: Any) -> None:
     allocator.keep()
     torch.set_num_threads(1)
     # What the first message would wait for: training's imports, and those of a first optimizer.
-    import workers.jobs  # noqa: F401
-    from service.reporting import renderer
-    from workers.engine import numerics
+    import whichopt.workers.jobs  # noqa: F401
+    from whichopt.service.reporting import renderer
+    from whichopt.workers.engine import numerics
 
     renderer()  # of the code as it runs now: files that change under it must not pass for its version
     numerics.settle()
@@ -175,8 +175,8 @@ def _tell_agreement() -> None:
         return
     import torch
 
-    from service.db import DatabaseError
-    from workers.engine.agree import agreement
+    from whichopt.service.db import DatabaseError
+    from whichopt.workers.engine.agree import agreement
 
     trains = own.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
     answer = agreement(own.queue) if trains else Agreement.CLOSE
@@ -219,7 +219,7 @@ READY_POLL_S = 0.2
 class Presence(Steady):
     """Keeps the worker's row fresh, once one of its processes is ready and has made it.
 
-    A worker that is not seen is gone, for other processes and for `workers.alive`.
+    A worker that is not seen is gone, for other processes and for `whichopt.workers.alive`.
     """
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
@@ -253,7 +253,7 @@ class Parent:
     """The threads of a worker's parent, from its start to its end."""
 
     def __init__(self, name: str, queue: str, processes: int) -> None:
-        from service.reaper import Reaper
+        from whichopt.service.reaper import Reaper
 
         self.presence = Presence(name, queue, processes)
         self.reaper = Reaper(_own_store(), CeleryDispatcher(app), settings)
@@ -286,7 +286,7 @@ class Parent:
     def end(self) -> None:
         self.presence.stop()
         self.reaper.stop()
-        from service.db import DatabaseError
+        from whichopt.service.db import DatabaseError
 
         try:
             with _own_store().transaction() as tx:
@@ -306,9 +306,9 @@ def _database_is_current() -> bool:
     """
     from celery.worker import state
 
-    from service.db import DatabaseError
-    from service.db.standing import Tables, standing
-    from service.db.troubles import in_words
+    from whichopt.service.db import DatabaseError
+    from whichopt.service.db.standing import Tables, standing
+    from whichopt.service.db.troubles import in_words
 
     pause, told, began = MIGRATED_POLL_S, "", time.monotonic()
     said_at = began
@@ -353,7 +353,7 @@ def _ready(sender: Any, **_: Any) -> None:
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _shutting_down(sender: str, **_: Any) -> None:
     """Cohorts that run here are given back at their next tick, and the pool waits for that."""
-    from service.db import DatabaseError
+    from whichopt.service.db import DatabaseError
 
     try:
         with _own_store().transaction() as tx:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.last_words import last_words
+from whichopt.workers.last_words import last_words
 
 if TYPE_CHECKING:
     import redis

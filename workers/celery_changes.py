@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery.worker import consumer
 
-from service import logs
+from whichopt.service import logs
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 import torch
 
-from service import blobs
-from workers.engine import State
+from whichopt.service import blobs
+from whichopt.workers.engine import State
 
 log = structlog.get_logger()
 

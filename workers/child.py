@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from workers.outlast import Again
+from whichopt.workers.outlast import Again
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1

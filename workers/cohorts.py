@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
-from service.trials import TrialPlan
+from whichopt.service.trials import TrialPlan
 
 
 class _Labeled(Protocol):

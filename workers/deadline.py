@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.errors import BudgetTooShort
-from service.evidence.finalists import judged
-from service.evidence.pace import whole_trial_seconds
-from service.spec import ResolvedSpec
-from service.states import Phase, TrialState
-from service.trials import Trial
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.evidence.finalists import judged
+from whichopt.service.evidence.pace import whole_trial_seconds
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Trial
 
 
 def was_stopped(trials: Sequence[Trial]) -> bool:

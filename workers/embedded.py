@@ -20,21 +20,21 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from service.alive import why_not
-from service.machine import why_no_workers
-from service.settings import Settings, at_start
-from service.sqlite_url import sqlite_url
-from service.storage import storage_trouble
-from service.streams import prepare_output
-from workers import gpus, limits, listening
-from workers.broker import Broker
-from workers.child import Child
-from workers.last_words import last_words
-from workers.outlast import Again, say, write_whole
-from workers.processes import how_many
+from whichopt.service.alive import why_not
+from whichopt.service.machine import why_no_workers
+from whichopt.service.settings import Settings, at_start
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.service.storage import storage_trouble
+from whichopt.service.streams import prepare_output
+from whichopt.workers import gpus, limits, listening
+from whichopt.workers.broker import Broker
+from whichopt.workers.child import Child
+from whichopt.workers.last_words import last_words
+from whichopt.workers.outlast import Again, say, write_whole
+from whichopt.workers.processes import how_many
 
 if TYPE_CHECKING:
-    from service.db import Store
+    from whichopt.service.db import Store
 
 API_START_S = 30.0
 STOP_S = 15.0
@@ -84,7 +84,7 @@ class Home:
         }
         self.logs = logs = self.data / "logs"
         logs.mkdir(exist_ok=True)
-        serve = ["-m", "uvicorn", "--factory", "service.app:from_environment", "--log-level=warning"]
+        serve = ["-m", "uvicorn", "--factory", "whichopt.service.app:from_environment", "--log-level=warning"]
         self.api = Child(
             "the API",
             [sys.executable, *serve, f"--host={host}", f"--port={port}", "--timeout-graceful-shutdown=3"],
@@ -172,7 +172,7 @@ class Home:
             raise _AskedToStop
 
     def _worker(self, name: str, log: str, *options: str) -> Child:
-        command = [sys.executable, "-m", "workers", *options]
+        command = [sys.executable, "-m", "whichopt.workers", *options]
         return Child(name, command, self.environment, self.logs / log)
 
     def _gpu_workers(self) -> list[Child]:
@@ -207,11 +207,11 @@ class Home:
         The key is in the data folder, made at the first start, readable by its owner alone.
         """
         # Imported while the API and the broker start: they are what a user waits for.
-        from service.api_keys import WeakKey
-        from service.db import DatabaseError, Store
-        from service.db.keys import new_key
-        from service.db.migrate import CannotMigrate, ensure_key, upgrade
-        from service.db.troubles import in_words
+        from whichopt.service.api_keys import WeakKey
+        from whichopt.service.db import DatabaseError, Store
+        from whichopt.service.db.keys import new_key
+        from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade
+        from whichopt.service.db.troubles import in_words
 
         store = Store(self.database_url)
         try:
@@ -242,8 +242,8 @@ class Home:
 
     def _keep_copy(self, store: Store) -> None:
         """Copies the database before a migration changes it; one that is too large is migrated without."""
-        from service.db.files import keep_copy
-        from service.db.standing import Tables, head, standing
+        from whichopt.service.db.files import keep_copy
+        from whichopt.service.db.standing import Tables, head, standing
 
         if standing(store).tables is not Tables.OLDER:
             return
@@ -298,7 +298,7 @@ def _own_settings() -> Settings:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m workers.embedded", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m whichopt.workers.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))

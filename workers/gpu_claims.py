@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from workers.gpus import GPU, CannotUse, Wanted
-from workers.identity import host
+from whichopt.workers.gpus import GPU, CannotUse, Wanted
+from whichopt.workers.identity import host
 
 RETRY_S = 2.0
 """How often a worker that waits for a GPU looks again: no one lock tells it that some card is free."""

@@ -11,28 +11,28 @@ from dataclasses import dataclass
 import structlog
 import torch
 
-from service import blobs, reporting
-from service.db import OUT_OF_REACH, DatabaseError, Store, passes
-from service.db.cohorts import Beat, Claim
-from service.db.jobs import Planning
-from service.dispatch import Dispatcher
-from service.environment import Environment, here
-from service.errors import BudgetTooShort
-from service.evidence.forecast import of_round
-from service.evidence.recommend import recommend
-from service.settings import Settings
-from service.spec import ResolvedSpec
-from service.trials import TrialResult
-from service.views import Recommendation
-from workers import checkpoints, workload
-from workers.engine import Cancelled, Executor
-from workers.engine.solo import SoloExecutor
-from workers.engine.stacked import StackedExecutor
-from workers.lease import Lease
-from workers.patience import until_it_answers
-from workers.products import blas, mode
-from workers.settle import settle
-from workers.study import ended_early, next_round
+from whichopt.service import blobs, reporting
+from whichopt.service.db import OUT_OF_REACH, DatabaseError, Store, passes
+from whichopt.service.db.cohorts import Beat, Claim
+from whichopt.service.db.jobs import Planning
+from whichopt.service.dispatch import Dispatcher
+from whichopt.service.environment import Environment, here
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.evidence.forecast import of_round
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.settings import Settings
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import TrialResult
+from whichopt.service.views import Recommendation
+from whichopt.workers import checkpoints, workload
+from whichopt.workers.engine import Cancelled, Executor
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.lease import Lease
+from whichopt.workers.patience import until_it_answers
+from whichopt.workers.products import blas, mode
+from whichopt.workers.settle import settle
+from whichopt.workers.study import ended_early, next_round
 
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor, "stacked": StackedExecutor}
 

@@ -15,8 +15,8 @@ import structlog
 import torch
 
 from adabelief import compiled
-from service.catalog.optimizers import optimizer
-from service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 
 log = structlog.get_logger()
 

@@ -10,15 +10,15 @@ from typing import TypeVar
 
 import structlog
 
-from service import blobs
-from service.db import DatabaseError, Store, Transaction, passes
-from service.db.cohorts import Beat, Claim
-from service.settings import Settings
-from service.steady import Steady
-from service.trials import Point
-from workers import checkpoints
-from workers.engine import State
-from workers.losses import STUCK
+from whichopt.service import blobs
+from whichopt.service.db import DatabaseError, Store, Transaction, passes
+from whichopt.service.db.cohorts import Beat, Claim
+from whichopt.service.settings import Settings
+from whichopt.service.steady import Steady
+from whichopt.service.trials import Point
+from whichopt.workers import checkpoints
+from whichopt.workers.engine import State
+from whichopt.workers.losses import STUCK
 
 WrittenT = TypeVar("WrittenT")
 

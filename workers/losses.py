@@ -6,7 +6,7 @@ import re
 import signal
 from pathlib import Path
 
-from service.settings import Settings
+from whichopt.service.settings import Settings
 
 STUCK = 70
 """Exit status of a process that ends itself as its training hangs."""

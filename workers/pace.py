@@ -14,13 +14,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from service.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
-from service.configs import room
-from service.errors import BudgetTooShort
-from service.evidence.pace import clock, search_seconds, seed_seconds, whole_trial_seconds
-from service.evidence.staging import looks
-from service.spec import Pruning, ResolvedSpec
-from service.trials import Trial
+from whichopt.service.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.configs import room
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.evidence.pace import clock, search_seconds, seed_seconds, whole_trial_seconds
+from whichopt.service.evidence.staging import looks
+from whichopt.service.spec import Pruning, ResolvedSpec
+from whichopt.service.trials import Trial
 
 CONFIRM_SHARE = 0.4
 """Of the time, the most that confirm gets."""

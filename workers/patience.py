@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.db import OUT_OF_REACH
+from whichopt.service.db import OUT_OF_REACH
 
 PAUSES_S = (0.5, 10.0)
 """The first and the longest pause before the database is asked again."""

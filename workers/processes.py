@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
-from service import machine
+from whichopt.service import machine
 
 PROCESS_BYTES = 500 * 2**20
 """What a training process takes: 410 MB resident while it trains networks for the digits (Linux, Python 3.11,

@@ -5,8 +5,8 @@ AVX-512 a network of a stack then gets other last bits in other company. With it
 reproducibility it takes the kernels of one instruction set throughout (oneMKL Developer Guide, "Obtaining
 numerically reproducible results"). `AUTO` is the best set that the CPU has, and costs nothing measurable.
 
-MKL reads the variable at its first product, so it has to be set before. `workers.engine.agree` then probes
-whether products agree.
+MKL reads the variable at its first product, so it has to be set before. `whichopt.workers.engine.agree` then
+probes whether products agree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m workers.rerun report.json`: trains a reported config again, and judges what comes of it.
+"""`python -m whichopt.workers.rerun report.json`: trains a reported config again, and judges the outcome.
 
 First on the confirm seeds of the report, by the executor that trained them: the same bits on a like machine.
 On another one the last bit of a product differs, and training near the edge of stability amplifies that; such
@@ -26,20 +26,20 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.catalog import tasks
-from service.environment import Environment
-from service.errors import InvalidReport
-from service.evidence.reading import read_report
-from service.evidence.recommend import shown
-from service.evidence.report import RecordedTrial, Report
-from service.evidence.stats import mean, mean_estimate
-from service.seeds import trial_seeds
-from service.states import Phase
-from service.streams import prepare_output
-from service.trials import TrialPlan, TrialResult
-from workers import workload
-from workers.engine import Unwatched, numerics
-from workers.jobs import EXECUTORS, training_environment
+from whichopt.service.catalog import tasks
+from whichopt.service.environment import Environment
+from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.reading import read_report
+from whichopt.service.evidence.recommend import shown
+from whichopt.service.evidence.report import RecordedTrial, Report
+from whichopt.service.evidence.stats import mean, mean_estimate
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.states import Phase
+from whichopt.service.streams import prepare_output
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.workers import workload
+from whichopt.workers.engine import Unwatched, numerics
+from whichopt.workers.jobs import EXECUTORS, training_environment
 
 TOLERANCE = 0.1
 """In standard deviations between the reported seeds."""
@@ -243,7 +243,7 @@ def _statement(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m workers.rerun", description="Train a report's recommended config again."
+        prog="python -m whichopt.workers.rerun", description="Train a report's recommended config again."
     )
     parser.add_argument("file", type=Path, help="a report: its JSON or its page")
     parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")

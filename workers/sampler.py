@@ -13,13 +13,13 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from service.catalog import tasks
-from service.configs import ConfigKey, config_key, nth_config, points
-from service.seeds import derive
-from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
-from service.spec import ResolvedOptimizer, ResolvedSpec
-from service.states import Direction, Origin, TrialState
-from service.trials import Trial
+from whichopt.service.catalog import tasks
+from whichopt.service.configs import ConfigKey, config_key, nth_config, points
+from whichopt.service.seeds import derive
+from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Space, Value
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.states import Direction, Origin, TrialState
+from whichopt.service.trials import Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -45,9 +45,9 @@ def configs(
     """The study's next configs: the default first, then what the sampler asks for, none of them twice.
 
     Args:
-        own: the study's trials so far, by number.
-        numbers: those of the trials to come: no more than the space has configs (`service.configs.room`).
-        startup: trials before the sampler stops drawing at random.
+        own: the study's trials so far, by number. numbers: those of the trials to come: no more than the
+        space has configs (`whichopt.service.configs.room`). startup: trials before the sampler stops drawing
+        at random.
     """
     if not numbers:
         return []

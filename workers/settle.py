@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
-from service.db.jobs import Planning
-from service.spec import ResolvedSpec
-from service.states import Agreement
-from service.trials import TrialPlan
-from workers import kernels, pace, workload
-from workers.engine.agree import agreement
-from workers.engine.probe import choose, costs
-from workers.study import next_round
-from workers.workload import Workload
+from whichopt.service.db.jobs import Planning
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Agreement
+from whichopt.service.trials import TrialPlan
+from whichopt.workers import kernels, pace, workload
+from whichopt.workers.engine.agree import agreement
+from whichopt.workers.engine.probe import choose, costs
+from whichopt.workers.study import next_round
+from whichopt.workers.workload import Workload
 
 
 @dataclass(frozen=True)

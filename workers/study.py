@@ -1,6 +1,6 @@
 """What to try next: the configs of a round. A pure function of the spec and the recorded results.
 
-`workers.sampler` has what one study tries next.
+`whichopt.workers.sampler` has what one study tries next.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog import tasks
-from service.evidence.finalists import finalists
-from service.evidence.staging import looks, settled
-from service.seeds import trial_seeds
-from service.spec import ResolvedSpec
-from service.states import Direction, Phase, TrialState
-from service.trials import Rung, Trial, TrialPlan
-from workers.cohorts import cut, ends, spread
-from workers.deadline import require_trials, was_stopped
-from workers.pace import has_time, more_trials
-from workers.sampler import configs
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.finalists import finalists
+from whichopt.service.evidence.staging import looks, settled
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.trials import Rung, Trial, TrialPlan
+from whichopt.workers.cohorts import cut, ends, spread
+from whichopt.workers.deadline import require_trials, was_stopped
+from whichopt.workers.pace import has_time, more_trials
+from whichopt.workers.sampler import configs
 
 MAX_EVALUATIONS = 200
 MIN_TRIALS_TO_PRUNE = 4
@@ -52,8 +52,8 @@ def next_round(
 ) -> Round | None:
     """The round after `trials`, all of which have ended; None once the job can be concluded.
 
-    Search comes first, then confirm in the stages of `service.evidence.staging`, each a round, while the
-    outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
+    Search comes first, then confirm in the stages of `whichopt.service.evidence.staging`, each a round, while
+    the outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
     over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
 
     Args:

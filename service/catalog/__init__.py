@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from service.errors import UnknownName
+from whichopt.service.errors import UnknownName
 
 
 class Named(Protocol):

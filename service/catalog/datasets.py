@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.catalog import find
+from whichopt.service.catalog import find
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.25

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.catalog import find
-from service.catalog.datasets import Shape
+from whichopt.service.catalog import find
+from whichopt.service.catalog.datasets import Shape
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 Activation = Literal["relu", "gelu", "tanh"]

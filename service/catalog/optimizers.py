@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from service.catalog import find
-from service.space import Categorical, Config, Dimension, Float, Space, Value
+from whichopt.service.catalog import find
+from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
 
 LIMITS: Mapping[str, Dimension] = {
     "lr": Float(low=1e-12, high=1e4),
@@ -40,7 +40,7 @@ class OptimizerEntry:
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
     `faster` are arguments that make the same step take less time, so that only workers need them;
     `compiled` are those in their place that make it a kernel that a compiler has to make first, if any do;
-    `stacked` is how the rows of a stack of trials take their steps (`workers.engine.steps.STEPS`);
+    `stacked` is how the rows of a stack of trials take their steps (`whichopt.workers.engine.steps.STEPS`);
     `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
     round the last few entries of a tensor otherwise);
     `default` is the zero-shot setting; `own_limits` are the limits of hyperparameters that LIMITS lacks, or

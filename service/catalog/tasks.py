@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.catalog import find
-from service.states import Direction
+from whichopt.service.catalog import find
+from whichopt.service.states import Direction
 
 
 @dataclass(frozen=True)

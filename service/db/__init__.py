@@ -21,22 +21,22 @@ from pydantic import BaseModel
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from service.db import clock
-from service.db.blobs import Blobs
-from service.db.cohorts import Cohorts
-from service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
-from service.db.forecasts import Forecasts
-from service.db.jobs import Jobs
-from service.db.keys import Keys
-from service.db.lost import Lost
-from service.db.records import Records
-from service.db.reports import Reports
-from service.db.studies import Studies
-from service.db.troubles import lasts
-from service.db.views import Views
-from service.db.workers import Workers
-from service.errors import StorageFull
-from service.storage import storage_trouble
+from whichopt.service.db import clock
+from whichopt.service.db.blobs import Blobs
+from whichopt.service.db.cohorts import Cohorts
+from whichopt.service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
+from whichopt.service.db.forecasts import Forecasts
+from whichopt.service.db.jobs import Jobs
+from whichopt.service.db.keys import Keys
+from whichopt.service.db.lost import Lost
+from whichopt.service.db.records import Records
+from whichopt.service.db.reports import Reports
+from whichopt.service.db.studies import Studies
+from whichopt.service.db.troubles import lasts
+from whichopt.service.db.views import Views
+from whichopt.service.db.workers import Workers
+from whichopt.service.errors import StorageFull
+from whichopt.service.storage import storage_trouble
 
 __all__ = [
     "OUT_OF_REACH",

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.activity import JobActivity, Standing, activity
-from service.db.jobs import ACTIVE, UNFINISHED
-from service.db.tables import cohort, job, trial
-from service.db.workers import Workers
-from service.states import CohortState, Phase
+from whichopt.service.activity import JobActivity, Standing, activity
+from whichopt.service.db.jobs import ACTIVE, UNFINISHED
+from whichopt.service.db.tables import cohort, job, trial
+from whichopt.service.db.workers import Workers
+from whichopt.service.states import CohortState, Phase
 
 Row = sa.Row[Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.jobs import UNFINISHED
-from service.db.tables import cohort, metadata
+from whichopt.service.db.jobs import UNFINISHED
+from whichopt.service.db.tables import cohort, metadata
 
 COLUMNS: tuple[sa.Column[Any], ...] = tuple(
     column for table in metadata.sorted_tables for column in table.columns if column.info.get("blob")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from service.db.tables import UTCDateTime
+from whichopt.service.db.tables import UTCDateTime
 
 AHEAD_S = 60.0
 """A time further ahead than this was written before the database's clock was set back."""

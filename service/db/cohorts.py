@@ -14,15 +14,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.clock import after, now, stale
-from service.db.jobs import ACTIVE, Jobs
-from service.db.tables import cohort, job, trial, worker
-from service.db.trials import Trials
-from service.environment import Environment
-from service.ids import new_uid
-from service.spec import ResolvedSpec
-from service.states import CohortState, JobState, Phase, TrialState
-from service.trials import Point, TrialPlan, TrialResult
+from whichopt.service.db.clock import after, now, stale
+from whichopt.service.db.jobs import ACTIVE, Jobs
+from whichopt.service.db.tables import cohort, job, trial, worker
+from whichopt.service.db.trials import Trials
+from whichopt.service.environment import Environment
+from whichopt.service.ids import new_uid
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import CohortState, JobState, Phase, TrialState
+from whichopt.service.trials import Point, TrialPlan, TrialResult
 
 
 @dataclass(frozen=True)

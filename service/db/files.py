@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
-from service.db import Store
+from whichopt.service.db import Store
 
 LARGEST_COPY = 2 * 2**30
 """Bytes of the largest database that is copied before its tables are changed."""

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from service.catalog import tasks
-from service.db.jobs import UNFINISHED, Jobs
-from service.db.tables import cohort, forecast, job, trial
-from service.db.trials import Trials
-from service.forecasts import VERSION, RoundForecast, Used
-from service.spec import ResolvedSpec
-from service.states import JobState, Phase, TrialState
-from service.trials import Trial
+from whichopt.service.catalog import tasks
+from whichopt.service.db.jobs import UNFINISHED, Jobs
+from whichopt.service.db.tables import cohort, forecast, job, trial
+from whichopt.service.db.trials import Trials
+from whichopt.service.forecasts import VERSION, RoundForecast, Used
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.trials import Trial
 
 WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.catalog import tasks
-from service.db import clock
-from service.db.tables import cohort, job, report, study, trial
-from service.db.trials import Trials
-from service.db.workers import Workers
-from service.ids import new_uid
-from service.spec import ResolvedSpec
-from service.states import Agreement, CohortState, JobState, Phase, TrialState
-from service.trials import Trial, TrialPlan
-from service.views import Recommendation
+from whichopt.service.catalog import tasks
+from whichopt.service.db import clock
+from whichopt.service.db.tables import cohort, job, report, study, trial
+from whichopt.service.db.trials import Trials
+from whichopt.service.db.workers import Workers
+from whichopt.service.ids import new_uid
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Agreement, CohortState, JobState, Phase, TrialState
+from whichopt.service.trials import Trial, TrialPlan
+from whichopt.service.views import Recommendation
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)

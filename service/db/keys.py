@@ -7,8 +7,8 @@ import secrets
 
 import sqlalchemy as sa
 
-from service.db import clock
-from service.db.tables import api_key
+from whichopt.service.db import clock
+from whichopt.service.db.tables import api_key
 
 
 def new_key() -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.clock import after, now, read, stale
-from service.db.cohorts import ATTEMPT_BACK, Cohorts
-from service.db.jobs import ACTIVE, UNFINISHED, Jobs
-from service.db.tables import cohort, job, worker
-from service.states import CohortState, TrialState
+from whichopt.service.db.clock import after, now, read, stale
+from whichopt.service.db.cohorts import ATTEMPT_BACK, Cohorts
+from whichopt.service.db.jobs import ACTIVE, UNFINISHED, Jobs
+from whichopt.service.db.tables import cohort, job, worker
+from whichopt.service.states import CohortState, TrialState
 
 MAX_PLANNERS = 20
 """How many planners may begin on one round and end nothing before the job fails. Rings without an answer do

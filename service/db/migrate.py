@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from service import api_keys
-from service.db import DatabaseError, Store
-from service.db.keys import new_key
-from service.db.standing import Standing, Tables, location, of_connection, standing
-from service.db.troubles import LOCKED, RESTORE, in_words, place, trouble
-from service.errors import Unavailable
+from whichopt.service import api_keys
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.db.keys import new_key
+from whichopt.service.db.standing import Standing, Tables, location, of_connection, standing
+from whichopt.service.db.troubles import LOCKED, RESTORE, in_words, place, trouble
+from whichopt.service.errors import Unavailable
 
 LOCK = 7_460_118_923
 """PostgreSQL's advisory lock that two migrating processes contend for."""

@@ -8,14 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.tables import cohort, job, trial
-from service.db.trials import PLAN
-from service.environment import Environment
-from service.evidence.report import JobFacts, RecordedTrial
-from service.spec import ResolvedSpec
-from service.states import JobState, TrialState
-from service.trials import TrialPlan, TrialResult
-from service.views import Recommendation
+from whichopt.service.db.tables import cohort, job, trial
+from whichopt.service.db.trials import PLAN
+from whichopt.service.environment import Environment
+from whichopt.service.evidence.report import JobFacts, RecordedTrial
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, TrialState
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.service.views import Recommendation
 
 RESULT = sa.cast(trial.c.result, sa.Text)
 """As text: the model reads it faster than the driver and the model do in turn."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db import clock
-from service.db.jobs import Jobs
-from service.db.tables import job, report
-from service.states import JobState
+from whichopt.service.db import clock
+from whichopt.service.db.jobs import Jobs
+from whichopt.service.db.tables import job, report
+from whichopt.service.states import JobState
 
 MAX_ATTEMPTS = 3
 """How often the making of a report is tried before it is given up, until its evidence or its renderer

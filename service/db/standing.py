@@ -15,9 +15,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL
 
-from service.db import Store
-from service.db.tables import metadata
-from service.db.troubles import RESTORE, place
+from whichopt.service.db import Store
+from whichopt.service.db.tables import metadata
+from whichopt.service.db.troubles import RESTORE, place
 
 
 class Tables(StrEnum):
@@ -103,7 +103,7 @@ def _revisions(folder: str) -> tuple[str, ...]:
 def location() -> str:
     """The folder of the migrations."""
     # By name, as the service must not import it: it is data that ships beside the packages.
-    spec = importlib.util.find_spec("migrations")
+    spec = importlib.util.find_spec("whichopt.migrations")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the package 'migrations' is not installed beside 'service'")
+        raise FileNotFoundError("the package 'whichopt.migrations' is not installed")
     return str(Path(spec.submodule_search_locations[0]))

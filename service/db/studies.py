@@ -8,10 +8,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from service.db.tables import cohort, job, study, trial
-from service.spec import ResolvedSpec
-from service.states import TrialState
-from service.trials import Point, TrialPlan, TrialResult
+from whichopt.service.db.tables import cohort, job, study, trial
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import TrialState
+from whichopt.service.trials import Point, TrialPlan, TrialResult
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db.tables import cohort, trial
-from service.states import TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.service.db.tables import cohort, trial
+from whichopt.service.states import TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 PLAN = sa.cast(trial.c.plan, sa.Text)
 """As text: the model reads it faster than the driver and the model do in turn."""

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from service.db.connections import NoConnection
-from service.errors import WhichoptError
+from whichopt.service.db.connections import NoConnection
+from whichopt.service.errors import WhichoptError
 
 RESTORE = "restore it from a backup"
 

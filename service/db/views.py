@@ -8,18 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.activity import JobActivity
-from service.catalog import optimizers, tasks
-from service.db.activity import Activities
-from service.db.jobs import UNFINISHED
-from service.db.tables import cohort, job, trial
-from service.db.trials import PLAN
-from service.evidence.staging import looks
-from service.lint import lint
-from service.spec import ResolvedSpec
-from service.states import CohortState, Direction, JobState, Phase, TrialState
-from service.trials import Point, TrialPlan
-from service.views import (
+from whichopt.service.activity import JobActivity
+from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.db.activity import Activities
+from whichopt.service.db.jobs import UNFINISHED
+from whichopt.service.db.tables import cohort, job, trial
+from whichopt.service.db.trials import PLAN
+from whichopt.service.evidence.staging import looks
+from whichopt.service.lint import lint
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import CohortState, Direction, JobState, Phase, TrialState
+from whichopt.service.trials import Point, TrialPlan
+from whichopt.service.views import (
     ConfirmProgress,
     JobError,
     JobView,

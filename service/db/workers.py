@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.db import clock
-from service.db.tables import worker
-from service.states import Agreement
+from whichopt.service.db import clock
+from whichopt.service.db.tables import worker
+from whichopt.service.states import Agreement
 
 
 class Workers:

@@ -4,8 +4,8 @@ AdamW without decay is Adam; QHAdam with nu1 = nu2 = 1 is Adam; Adam and AdaBeli
 with momentum. A general method that is worse than its special case has not been tuned as far as its own
 space goes, so that the comparison judges the search, not the method (Choi et al. 2019, arXiv 1910.05446).
 What contains what is data: a finalist of one optimizer is an inclusion of another where
-`service.translations` says that they are the same, exactly or in a limit. Two labels of one optimizer include
-each other as far as their spaces overlap.
+`whichopt.service.translations` says that they are the same, exactly or in a limit. Two labels of one
+optimizer include each other as far as their spaces overlap.
 
 *The test.* Of the special case's finalists take one, c: it is included by the general method G. G is
 under-tuned if c is better than every finalist of G that can be deployed, each tested by a one-sided paired
@@ -19,16 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.catalog import optimizers
-from service.errors import InvalidSpec
-from service.evidence.confirmed import Confirmed
-from service.evidence.finalists import Finalist
-from service.evidence.stats import ALPHA, Estimate, paired_difference
-from service.space import Categorical, Config, Float, Int
-from service.spec import ResolvedOptimizer, ResolvedSpec
-from service.translations import MEANING, translate
-from service.translations.denominators import FAR, NEGLIGIBLE, Assumed, Exactness, shrinkage
-from service.views import JobWarning
+from whichopt.service.catalog import optimizers
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.stats import ALPHA, Estimate, paired_difference
+from whichopt.service.space import Categorical, Config, Float, Int
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.translations import MEANING, translate
+from whichopt.service.translations.denominators import FAR, NEGLIGIBLE, Assumed, Exactness, shrinkage
+from whichopt.service.views import JobWarning
 
 FLOORS = (1.0, 0.1, 0.03, 0.01)
 """Denominators that are tried for the limit in which a method is SGD, the nearest to it first. At the last,

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from service.catalog import tasks
-from service.evidence.finalists import Finalist, Key, finalist_key, finalists
-from service.evidence.stats import mean
-from service.spec import ResolvedSpec
-from service.states import Direction, Phase, TrialState
-from service.trials import Trial, TrialResult
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.finalists import Finalist, Key, finalist_key, finalists
+from whichopt.service.evidence.stats import mean
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.trials import Trial, TrialResult
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from service.catalog import tasks
-from service.configs import room
-from service.evidence.finalists import finalist_key, finalists
-from service.seeds import trial_seeds
-from service.space import Categorical, Float, Int
-from service.spec import ResolvedSpec
-from service.states import Direction, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.service.catalog import tasks
+from whichopt.service.configs import room
+from whichopt.service.evidence.finalists import finalist_key, finalists
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.space import Categorical, Float, Int
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
 def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> list[str]:

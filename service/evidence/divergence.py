@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from service.catalog import optimizers, tasks
-from service.evidence.confirmed import Confirmed
-from service.evidence.staging import Look
-from service.space import Float
-from service.spec import ResolvedSpec
-from service.states import Origin, Phase, TrialState
-from service.trials import Trial
+from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.staging import Look
+from whichopt.service.space import Float
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Trial
 
 EARLY_SHARE = 0.5
 """Where more of the diverged runs than that had no finite evaluation at all, the data is looked at first."""

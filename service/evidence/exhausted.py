@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from service.configs import room
-from service.spec import ResolvedSpec
-from service.states import Phase
-from service.trials import Trial
+from whichopt.service.configs import room
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial
 
 
 def exhausted(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, int]:

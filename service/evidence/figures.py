@@ -6,14 +6,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from service.catalog import tasks
-from service.evidence.confirmed import read_confirmed
-from service.evidence.drawing import FAINT, INK, Figure, Style, drawn, plain_log, short, spread_over_decades
-from service.evidence.finalists import finalist_key
-from service.evidence.report import Report
-from service.evidence.stats import mean, mean_estimate
-from service.states import Phase
-from service.trials import TrialResult
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.evidence.drawing import (
+    FAINT,
+    INK,
+    Figure,
+    Style,
+    drawn,
+    plain_log,
+    short,
+    spread_over_decades,
+)
+from whichopt.service.evidence.finalists import finalist_key
+from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.stats import mean, mean_estimate
+from whichopt.service.states import Phase
+from whichopt.service.trials import TrialResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.catalog import tasks
-from service.space import Config, Value
-from service.spec import ResolvedOptimizer, ResolvedSpec
-from service.states import Direction, Origin, Phase, TrialState
-from service.trials import Trial
+from whichopt.service.catalog import tasks
+from whichopt.service.space import Config, Value
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.trials import Trial
 
 Key = tuple[str, tuple[tuple[str, Value], ...]]
 """A label and its config, hashable: what a finalist and its confirm runs have in common."""

@@ -6,10 +6,10 @@ further doubling of the trials is taken to bring what the last one brought, whic
 diminish. The latter is read off the expected best of k of the n values (the U-statistic of Tang et al. 2020,
 "Showing Your Work Doesn't Always Work").
 
-*In confirm* they are predictive probabilities (`service.evidence.outlook`).
+*In confirm* they are predictive probabilities (`whichopt.service.evidence.outlook`).
 
 All of that follows from the spec and the results (`of_round`), and is stored with the round that it is of.
-What depends on the clock is added when somebody asks (`service.evidence.standing`).
+What depends on the clock is added when somebody asks (`whichopt.service.evidence.standing`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.catalog import tasks
-from service.evidence.analysis.expected import without_replacement
-from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.finalists import Key, finalist_key, finalists
-from service.evidence.outlook import drawn, scaled, winner_chances, with_losses
-from service.evidence.pace import whole_trial_seconds
-from service.evidence.probability import config_probabilities
-from service.evidence.staging import Look, look_of, settled_at
-from service.evidence.stats import ALPHA, mean
-from service.evidence.verdicts import config_verdict
-from service.forecasts import RoundForecast
-from service.spec import ResolvedSpec
-from service.states import Direction, Phase
-from service.trials import Trial
-from service.views import ConfirmForecast, Forecast, SearchForecast
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.analysis.expected import without_replacement
+from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
+from whichopt.service.evidence.finalists import Key, finalist_key, finalists
+from whichopt.service.evidence.outlook import drawn, scaled, winner_chances, with_losses
+from whichopt.service.evidence.pace import whole_trial_seconds
+from whichopt.service.evidence.probability import config_probabilities
+from whichopt.service.evidence.staging import Look, look_of, settled_at
+from whichopt.service.evidence.stats import ALPHA, mean
+from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.forecasts import RoundForecast
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Phase
+from whichopt.service.trials import Trial
+from whichopt.service.views import ConfirmForecast, Forecast, SearchForecast
 
 DRAWS = 64
 """On which a whole verdict is taken: a probability of a half has a Monte Carlo error of 0.06."""
@@ -62,7 +62,7 @@ def forecast(
 def of_round(spec: ResolvedSpec, trials: Sequence[Trial], *, risk: float | None) -> RoundForecast:
     """Compute the part that follows from the spec and the results; the arguments are those of `forecast`.
 
-    Raise `service.forecasts.VERSION` with every change to what this returns.
+    Raise `whichopt.service.forecasts.VERSION` with every change to what this returns.
     """
     return RoundForecast(
         search=[_search(spec, label, trials) for label in spec.labels],

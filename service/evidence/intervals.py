@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.evidence.pairs import Pairs
-from service.evidence.stats import ALPHA, Spend, critical_t
+from whichopt.service.evidence.pairs import Pairs
+from whichopt.service.evidence.stats import ALPHA, Spend, critical_t
 
 
 class Bounds(NamedTuple):

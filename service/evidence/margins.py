@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.evidence.stats import mean
-from service.spec import Margin
+from whichopt.service.evidence.stats import mean
+from whichopt.service.spec import Margin
 
 
 def worsened(losses: Sequence[float], margin: Margin | None) -> Sequence[float]:

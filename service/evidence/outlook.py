@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from service.evidence.confirmed import Confirmed
-from service.evidence.stats import ALPHA
-from service.evidence.verdicts import config_verdict
-from service.spec import Margin
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.stats import ALPHA
+from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.spec import Margin
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from service.evidence.finalists import finalists
-from service.forecasts import RoundForecast, Used
-from service.spec import ResolvedSpec
-from service.states import Phase, TrialState
-from service.trials import Trial
+from whichopt.service.evidence.finalists import finalists
+from whichopt.service.forecasts import RoundForecast, Used
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Trial
 
 
 def search_seconds(spec: ResolvedSpec, trials: Iterable[Trial]) -> dict[str, float]:

@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.environment import Environment
-from service.evidence import figures, search_figures
-from service.evidence.drawing import Figure, styles
-from service.evidence.reading import EMBEDDED
-from service.evidence.report import Report
-from service.states import Phase
+from whichopt.service.environment import Environment
+from whichopt.service.evidence import figures, search_figures
+from whichopt.service.evidence.drawing import Figure, styles
+from whichopt.service.evidence.reading import EMBEDDED
+from whichopt.service.evidence.report import Report
+from whichopt.service.states import Phase
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates

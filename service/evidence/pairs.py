@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from service.evidence.stats import ROUNDING, unit_of
+from whichopt.service.evidence.stats import ROUNDING, unit_of
 
 if TYPE_CHECKING:
     import numpy as np

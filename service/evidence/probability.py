@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service.evidence.confirmed import Confirmed
-from service.evidence.stats import DRAWS, probability_best, study_probability_best
-from service.evidence.verdicts import study_losses
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.stats import DRAWS, probability_best, study_probability_best
+from whichopt.service.evidence.verdicts import study_losses
 
 
 def config_probabilities(confirmed: Confirmed, *, seed: int, draws: int = DRAWS) -> dict[str, float]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from service.errors import InvalidReport
-from service.evidence.report import FORMAT, Report
+from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.report import FORMAT, Report
 
 EMBEDDED = "data:application/gzip;base64,"
 """How the page carries the JSON, compressed, in a link that saves it."""

@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from service.catalog import optimizers, tasks
-from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.divergence import nothing_statement
-from service.evidence.exhausted import exhausted
-from service.evidence.finalists import judged
-from service.evidence.intervals import Bounds
-from service.evidence.probability import config_probabilities, study_probabilities
-from service.evidence.snippet import snippet
-from service.evidence.staging import Look, look_of, settled_at
-from service.evidence.statements import Stopped, config_statement, none_can_be_told, study_statement
-from service.evidence.stats import ALPHA, mean, mean_estimate, paired_difference
-from service.evidence.verdicts import (
+from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
+from whichopt.service.evidence.divergence import nothing_statement
+from whichopt.service.evidence.exhausted import exhausted
+from whichopt.service.evidence.finalists import judged
+from whichopt.service.evidence.intervals import Bounds
+from whichopt.service.evidence.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.snippet import snippet
+from whichopt.service.evidence.staging import Look, look_of, settled_at
+from whichopt.service.evidence.statements import Stopped, config_statement, none_can_be_told, study_statement
+from whichopt.service.evidence.stats import ALPHA, mean, mean_estimate, paired_difference
+from whichopt.service.evidence.verdicts import (
     ConfigGaps,
     config_gaps,
     config_verdict,
@@ -26,12 +26,12 @@ from service.evidence.verdicts import (
     study_losses,
     study_verdict,
 )
-from service.evidence.warnings import job_warnings
-from service.space import Config
-from service.spec import ResolvedSpec
-from service.states import Phase, TrialState
-from service.trials import Trial
-from service.views import (
+from whichopt.service.evidence.warnings import job_warnings
+from whichopt.service.space import Config
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Trial
+from whichopt.service.views import (
     Cost,
     Difference,
     Finalist,
@@ -51,17 +51,18 @@ def recommend(
     cut_short: bool = False,
     shows_stand_ins: bool = False,
 ) -> Recommendation:
-    """What to use, how sure that is, and what it cost: `service.evidence.verdicts` has the statistics.
+    """What to use, how sure that is, and what it cost (statistics: `whichopt.service.evidence.verdicts`).
 
     With one optimizer there is nobody to beat: the verdict is a tie of one, its config is the best of its
     finalists, and the statement says whether that beats its default.
 
     Intervals of means are simultaneous over all finalists (Bonferroni), and so are those of differences to
-    the best one (`service.evidence.intervals`), at 95 %: they hold for the ones shown, which the data chose.
-    All is said at the level of the look that the number of fresh seeds is (`service.evidence.staging`).
+    the best one (`whichopt.service.evidence.intervals`), at 95 %: they hold for the ones shown, which the
+    data chose. All is said at the level of the look that the number of fresh seeds is
+    (`whichopt.service.evidence.staging`).
 
     Only a config that trained on every fresh seed is recommended. Where there is none the verdict is
-    `nothing`, and the statement says why and what to change (`service.evidence.divergence`).
+    `nothing`, and the statement says why and what to change (`whichopt.service.evidence.divergence`).
 
     Args:
         trials: those of both phases, in any order.

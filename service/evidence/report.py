@@ -1,6 +1,7 @@
 """The evidence report: one value with all that a job's conclusion rests on, so that anyone can check it.
 
-Its JSON is the file that `whichopt verify` and `whichopt rerun` read. `service.evidence.page` shows it.
+Its JSON is the file that `whichopt verify` and `whichopt rerun` read. `whichopt.service.evidence.page` shows
+it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.environment import Environment
-from service.evidence.analysis import analyze
-from service.evidence.analysis.views import Analysis
-from service.spec import ResolvedSpec
-from service.trials import Trial
-from service.views import Recommendation
+from whichopt.service.environment import Environment
+from whichopt.service.evidence.analysis import analyze
+from whichopt.service.evidence.analysis.views import Analysis
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import Trial
+from whichopt.service.views import Recommendation
 
 FORMAT: Literal["whichopt-report/1"] = "whichopt-report/1"
 

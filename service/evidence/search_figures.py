@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from service.catalog import tasks
-from service.evidence.analysis.views import CurvePoint
-from service.evidence.drawing import FAINT, INK, Figure, Style, drawn, plain_log, short, spread_over_decades
-from service.evidence.report import Report
-from service.space import Categorical, Float, Int, Value
-from service.spec import ResolvedOptimizer
-from service.states import Direction, Phase
-from service.trials import Trial
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.analysis.views import CurvePoint
+from whichopt.service.evidence.drawing import (
+    FAINT,
+    INK,
+    Figure,
+    Style,
+    drawn,
+    plain_log,
+    short,
+    spread_over_decades,
+)
+from whichopt.service.evidence.report import Report
+from whichopt.service.space import Categorical, Float, Int, Value
+from whichopt.service.spec import ResolvedOptimizer
+from whichopt.service.states import Direction, Phase
+from whichopt.service.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,8 +27,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from service.evidence.confirmed import Confirmed
-from service.evidence.stats import ROUNDING
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.stats import ROUNDING
 
 AGREEMENT = 2.0
 """The arms agree on the sign of the skewness if its sum is more than so many times its own error. Fewer than

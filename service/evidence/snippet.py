@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.catalog import datasets, optimizers
-from service.space import Config
-from service.spec import ResolvedSpec
-from service.trials import Schedule
+from whichopt.service.catalog import datasets, optimizers
+from whichopt.service.space import Config
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import Schedule
 
 _LOSSES = {
     "classification": "torch.nn.functional.cross_entropy",

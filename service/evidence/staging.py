@@ -35,11 +35,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.probability import config_probabilities
-from service.evidence.verdicts import config_gaps, config_verdict
-from service.spec import Margin, ResolvedSpec
-from service.trials import Trial
+from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
+from whichopt.service.evidence.probability import config_probabilities
+from whichopt.service.evidence.verdicts import config_gaps, config_verdict
+from whichopt.service.spec import Margin, ResolvedSpec
+from whichopt.service.trials import Trial
 
 FEWEST_STAGED = 6
 """With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from service.evidence.forecast import timed
-from service.evidence.pace import clock_of, seconds_left
-from service.forecasts import RoundForecast, Used
-from service.spec import ResolvedSpec
-from service.states import JobState, Phase
-from service.views import JobForecast
+from whichopt.service.evidence.forecast import timed
+from whichopt.service.evidence.pace import clock_of, seconds_left
+from whichopt.service.forecasts import RoundForecast, Used
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Phase
+from whichopt.service.views import JobForecast
 
 
 def forecast_of(

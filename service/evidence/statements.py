@@ -1,6 +1,6 @@
 """The two verdicts in plain words, each saying what it is about, so that nobody takes one for the other.
 
-The tests' level is spent over the looks as Lan and DeMets (1983) do: `service.evidence.staging`.
+The tests' level is spent over the looks as Lan and DeMets (1983) do: `whichopt.service.evidence.staging`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from service.budget import Budget
-from service.catalog import tasks
-from service.evidence.confirmed import Confirmed
-from service.evidence.staging import Look
-from service.evidence.stats import ALPHA, paired_difference
-from service.evidence.verdicts import ConfigGaps, ConfigVerdict, StudyVerdict
-from service.spec import ResolvedSpec
+from whichopt.service.budget import Budget
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.staging import Look
+from whichopt.service.evidence.stats import ALPHA, paired_difference
+from whichopt.service.evidence.verdicts import ConfigGaps, ConfigVerdict, StudyVerdict
+from whichopt.service.spec import ResolvedSpec
 
 _TO_DEPLOY = "Which config to deploy?"
 _TO_TUNE = "Which optimizer to tune?"

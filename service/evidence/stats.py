@@ -60,7 +60,7 @@ class Estimate(NamedTuple):
     def low(self, tail: float, skewness: float = 0.0) -> float:
         """The lower bound, minus infinity where there is none.
 
-        Where single runs are skewed to the left it is lower (`service.evidence.skew`).
+        Where single runs are skewed to the left it is lower (`whichopt.service.evidence.skew`).
         """
         low = self.bounds(tail)[0]
         if low is None:

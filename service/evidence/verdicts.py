@@ -37,13 +37,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from service.catalog import optimizers
-from service.evidence.confirmed import Confirmed
-from service.evidence.intervals import Bounds, Gaps, gaps_to_best
-from service.evidence.margins import worsened, worsened_rows
-from service.evidence.pairs import all_crossed, all_paired
-from service.evidence.skew import shape_of
-from service.evidence.stats import (
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.intervals import Bounds, Gaps, gaps_to_best
+from whichopt.service.evidence.margins import worsened, worsened_rows
+from whichopt.service.evidence.pairs import all_crossed, all_paired
+from whichopt.service.evidence.skew import shape_of
+from whichopt.service.evidence.stats import (
     ALPHA,
     Estimate,
     Spend,
@@ -52,7 +52,7 @@ from service.evidence.stats import (
     paired_difference,
     whole,
 )
-from service.spec import Margin
+from whichopt.service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
 

@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import WhichoptError
-from service.evidence.analysis import analyze
-from service.evidence.consistency import inconsistencies
-from service.evidence.recommend import recommend
-from service.evidence.report import Report, raw_sha256
-from service.spec import JobSpec, resolve
+from whichopt.service.errors import WhichoptError
+from whichopt.service.evidence.analysis import analyze
+from whichopt.service.evidence.consistency import inconsistencies
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.report import Report, raw_sha256
+from whichopt.service.spec import JobSpec, resolve
 
 RELATIVE = 1e-9
 PROBABILITY = 0.022

@@ -17,19 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from service.catalog import optimizers
-from service.evidence.audit import inclusion_warnings
-from service.evidence.confirmed import Confirmed
-from service.evidence.divergence import what_to_change
-from service.evidence.exhausted import exhausted
-from service.evidence.finalists import judged, study_bests
-from service.evidence.skew import shape_of
-from service.evidence.stats import ALPHA, mean_estimate
-from service.space import Categorical
-from service.spec import ResolvedSpec
-from service.states import Phase, TrialState
-from service.trials import Trial
-from service.views import JobWarning
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.audit import inclusion_warnings
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.divergence import what_to_change
+from whichopt.service.evidence.exhausted import exhausted
+from whichopt.service.evidence.finalists import judged, study_bests
+from whichopt.service.evidence.skew import shape_of
+from whichopt.service.evidence.stats import ALPHA, mean_estimate
+from whichopt.service.space import Categorical
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Trial
+from whichopt.service.views import JobWarning
 
 FEW_SEEDS, FEW_REPLICATES = 5, 3
 DIVERGED_SHARE = 0.25

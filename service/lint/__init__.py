@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.catalog import optimizers
-from service.errors import InvalidSpec
-from service.lint.averages import average_rules, rectification_rules
-from service.lint.jobs import JOB_RULES
-from service.lint.ranges import range_rules
-from service.lint.setting import Setting
-from service.lint.sizes import decay_rules, eps_rules, lr_rules
-from service.space import Value
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.views import LintFinding
+from whichopt.service.catalog import optimizers
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.lint.averages import average_rules, rectification_rules
+from whichopt.service.lint.jobs import JOB_RULES
+from whichopt.service.lint.ranges import range_rules
+from whichopt.service.lint.setting import Setting
+from whichopt.service.lint.sizes import decay_rules, eps_rules, lr_rules
+from whichopt.service.space import Value
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.views import LintFinding
 
 SETTING_RULES = (eps_rules, decay_rules, lr_rules, average_rules, rectification_rules, range_rules)
 

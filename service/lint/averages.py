@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from service.lint.setting import Setting
-from service.views import LintFinding
+from whichopt.service.lint.setting import Setting
+from whichopt.service.views import LintFinding
 
 RECTIFIED_STEPS = 20
 """A run of so few steps is one of SGD's steps and of ones shortened to less than a tenth."""

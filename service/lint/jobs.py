@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from service.catalog import optimizers
-from service.configs import room
-from service.evidence.warnings import FEW_SEEDS, unequal_spaces
-from service.space import Float
-from service.spec import ResolvedSpec
-from service.views import LintFinding
+from whichopt.service.catalog import optimizers
+from whichopt.service.configs import room
+from whichopt.service.evidence.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.space import Float
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.views import LintFinding
 
 FEW_STEPS = 20
 """No average and no schedule has a meaning below it."""

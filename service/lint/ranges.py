@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from service.lint.setting import Setting
-from service.space import Float
-from service.views import LintFinding
+from whichopt.service.lint.setting import Setting
+from whichopt.service.space import Float
+from whichopt.service.views import LintFinding
 
 SCALES: Mapping[str, float] = {"lr": 1.0, "eps": 2.0, "weight_decay": 2.0}
 """Hyperparameters that differ by factors, and the decades from which on a linear range misses the low ones:

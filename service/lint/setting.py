@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from service.catalog.optimizers import OptimizerEntry
-from service.space import Dimension, Float, Value
-from service.trials import Schedule
-from service.views import LintFinding
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Dimension, Float, Value
+from whichopt.service.trials import Schedule
+from whichopt.service.views import LintFinding
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from service.lint.setting import Setting
-from service.space import Float
-from service.translations.denominators import accumulated, floor
-from service.views import LintFinding
+from whichopt.service.lint.setting import Setting
+from whichopt.service.space import Float
+from whichopt.service.translations.denominators import accumulated, floor
+from whichopt.service.views import LintFinding
 
 BELIEF_FLOOR = 1e-3
 """Above typical entries of a gradient: AdaBelief with a higher floor is mostly SGD with momentum."""

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.db import DatabaseError, Store
-from service.errors import Unauthorized
-from service.routes import problems
-from service.routes.base_path import route_path
-from service.routes.sent_key import COOKIE, HOW, sent_key
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.errors import Unauthorized
+from whichopt.service.routes import problems
+from whichopt.service.routes.base_path import route_path
+from whichopt.service.routes.sent_key import COOKIE, HOW, sent_key
 
 OPEN = "/healthz"
 COOKIE_AGE_S = 365 * 86400

@@ -10,9 +10,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, InvalidJson, UnsupportedMedia
-from service.json_input import once
-from service.routes import problems
+from whichopt.service.errors import BodyTooLarge, InvalidJson, UnsupportedMedia
+from whichopt.service.json_input import once
+from whichopt.service.routes import problems
 
 
 class BodyLimit:

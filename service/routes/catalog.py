@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from service.catalog import datasets, models, optimizers, tasks
-from service.catalog.datasets import DatasetEntry
-from service.catalog.models import ModelEntry
-from service.catalog.optimizers import OptimizerEntry
-from service.catalog.tasks import TaskEntry
-from service.errors import NotFound, UnknownName
-from service.views import CatalogEntry, HyperparameterView, Page
+from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog.datasets import DatasetEntry
+from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.tasks import TaskEntry
+from whichopt.service.errors import NotFound, UnknownName
+from whichopt.service.views import CatalogEntry, HyperparameterView, Page
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 Entry = TypeVar("Entry")

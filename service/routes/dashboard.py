@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.db import Store
-from service.errors import InvalidQuery, NotFound
-from service.routes import dashboard_moved as moved
-from service.routes.base_path import route_path
+from whichopt.service.db import Store
+from whichopt.service.errors import InvalidQuery, NotFound
+from whichopt.service.routes import dashboard_moved as moved
+from whichopt.service.routes.base_path import route_path
 
 PREFIXES = ("/dashboard", "/api", "/static", "/csv", "/artifacts")
 """Its page and script use these absolute paths, so it cannot be moved under one of ours."""
@@ -68,7 +68,7 @@ class Dashboard:
     def _make(self) -> ASGIApp:
         with self._making:
             if self._made is None:
-                from service.dashboard import asgi  # takes seconds to import
+                from whichopt.service.dashboard import asgi  # takes seconds to import
 
                 self._made = asgi(self.store)
             return self._made

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import Unavailable
-from service.routes.negotiation import LEVEL, accepts_gzip, matches
+from whichopt.service.errors import Unavailable
+from whichopt.service.routes.negotiation import LEVEL, accepts_gzip, matches
 
 PAGE, SCRIPT = "index.html", "public/bundle.js"
 KINDS = {PAGE: "text/html", SCRIPT: "text/javascript"}

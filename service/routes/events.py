@@ -19,12 +19,12 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from service.activity import JobActivity
-from service.db import DatabaseError, Store
-from service.routes.jobs import JobUid, no_job
-from service.routes.parts import TheSettings, TheStore
-from service.settings import Settings
-from service.views import JobView, Page, TrialView
+from whichopt.service.activity import JobActivity
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.routes.jobs import JobUid, no_job
+from whichopt.service.routes.parts import TheSettings, TheStore
+from whichopt.service.settings import Settings
+from whichopt.service.views import JobView, Page, TrialView
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

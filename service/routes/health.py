@@ -11,15 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.clocks import ahead_s
-from service.db import DatabaseError, Store
-from service.db.troubles import in_words
-from service.errors import Unavailable
-from service.reaper import Reaper
-from service.routes.parts import TheDispatcher, TheSettings, TheStore
-from service.settings import Settings
-from service.states import JobState
-from service.views import Health, Readiness
+from whichopt.service.clocks import ahead_s
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.db.troubles import in_words
+from whichopt.service.errors import Unavailable
+from whichopt.service.reaper import Reaper
+from whichopt.service.routes.parts import TheDispatcher, TheSettings, TheStore
+from whichopt.service.settings import Settings
+from whichopt.service.states import JobState
+from whichopt.service.views import Health, Readiness
 
 log = structlog.get_logger()
 router = APIRouter(tags=["operations"])
@@ -39,7 +39,7 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
     the reaper must live. A full disk shows through the reaper, within two minutes. Training processes are
     only counted.
     """
-    from service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
+    from whichopt.service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
 
     found = standing(store)
     if found.tables is not Tables.CURRENT:
@@ -58,7 +58,7 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
 
 def tell_standing(store: Store) -> None:
     """Log what is the matter with the database, if anything is: once, where a process starts."""
-    from service.db.standing import Tables, standing
+    from whichopt.service.db.standing import Tables, standing
 
     try:
         found = standing(store)

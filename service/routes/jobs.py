@@ -9,16 +9,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 
-from service.db import IntegrityError, Transaction
-from service.errors import JobEnded, KeyReused, NotFound
-from service.ids import PART
-from service.routes.body import json_only
-from service.routes.negotiation import matches
-from service.routes.parts import ApiKeyId, TheDispatcher, TheSettings, TheStore
-from service.settings import Settings
-from service.spec import LABEL, JobSpec, ResolvedSpec, resolve
-from service.states import JobState, Phase, TrialState
-from service.views import JobView, Page, TrialView
+from whichopt.service.db import IntegrityError, Transaction
+from whichopt.service.errors import JobEnded, KeyReused, NotFound
+from whichopt.service.ids import PART
+from whichopt.service.routes.body import json_only
+from whichopt.service.routes.negotiation import matches
+from whichopt.service.routes.parts import ApiKeyId, TheDispatcher, TheSettings, TheStore
+from whichopt.service.settings import Settings
+from whichopt.service.spec import LABEL, JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.views import JobView, Page, TrialView
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from service.lint import lint as findings_of
-from service.routes.body import json_only
-from service.spec import JobSpec, resolve
-from service.views import LintReport
+from whichopt.service.lint import lint as findings_of
+from whichopt.service.routes.body import json_only
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.views import LintReport
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.db import Store
-from service.dispatch import Dispatcher
-from service.settings import Settings
+from whichopt.service.db import Store
+from whichopt.service.dispatch import Dispatcher
+from whichopt.service.settings import Settings
 
 
 async def _settings(request: Request) -> Settings:

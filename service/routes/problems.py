@@ -15,9 +15,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from service.db import DatabaseError
-from service.db.troubles import NO_SHARED_FILES, READ_ONLY, STANDBY, trouble
-from service.errors import (
+from whichopt.service.db import DatabaseError
+from whichopt.service.db.troubles import NO_SHARED_FILES, READ_ONLY, STANDBY, trouble
+from whichopt.service.errors import (
     BodyTooLarge,
     InvalidJson,
     InvalidQuery,
@@ -27,9 +27,9 @@ from service.errors import (
     Unavailable,
     WhichoptError,
 )
-from service.routes.validation import field_problems
-from service.storage import storage_trouble
-from service.views import FieldProblem, Problem
+from whichopt.service.routes.validation import field_problems
+from whichopt.service.storage import storage_trouble
+from whichopt.service.views import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
 HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key", Bearer realm="whichopt"'

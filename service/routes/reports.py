@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service import reporting
-from service.db import Store
-from service.db.reports import ReportRow
-from service.errors import NoRecommendation
-from service.evidence.report import Report
-from service.routes.jobs import JobUid, no_job
-from service.routes.negotiation import accepts_gzip, matches, preferred
-from service.routes.parts import TheSettings, TheStore
+from whichopt.service import reporting
+from whichopt.service.db import Store
+from whichopt.service.db.reports import ReportRow
+from whichopt.service.errors import NoRecommendation
+from whichopt.service.evidence.report import Report
+from whichopt.service.routes.jobs import JobUid, no_job
+from whichopt.service.routes.negotiation import accepts_gzip, matches, preferred
+from whichopt.service.routes.parts import TheSettings, TheStore
 
 router = APIRouter(prefix="/v1", tags=["results"])
 

@@ -12,17 +12,17 @@ import structlog
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from service.catalog import datasets, models, optimizers, tasks
-from service.db import DatabaseError, Store
-from service.db.forecasts import Asked
-from service.errors import NoRecommendation
-from service.evidence.forecast import of_round
-from service.evidence.standing import forecast_of
-from service.forecasts import RoundForecast
-from service.routes.jobs import Cursor, JobUid, job_id_of, no_job
-from service.routes.parts import TheStore
-from service.turns import turn
-from service.views import JobForecast, Page, Recommendation
+from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.db import DatabaseError, Store
+from whichopt.service.db.forecasts import Asked
+from whichopt.service.errors import NoRecommendation
+from whichopt.service.evidence.forecast import of_round
+from whichopt.service.evidence.standing import forecast_of
+from whichopt.service.forecasts import RoundForecast
+from whichopt.service.routes.jobs import Cursor, JobUid, job_id_of, no_job
+from whichopt.service.routes.parts import TheStore
+from whichopt.service.turns import turn
+from whichopt.service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
@@ -124,7 +124,7 @@ def studies(uid: JobUid, store: TheStore) -> StreamingResponse:
     """The job's studies as real Optuna studies."""
     with store.read() as tx:
         job_id_of(tx, uid)
-    from service.export import export  # Optuna takes half a second to import
+    from whichopt.service.export import export  # Optuna takes half a second to import
 
     folder = Path(tempfile.mkdtemp(prefix="whichopt-export-"))
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.requests import Request, cookie_parser
 
-from service.errors import Unauthorized
+from whichopt.service.errors import Unauthorized
 
 HEADER = "X-API-Key"
 COOKIE = "whichopt_key"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from service.spec import JobSpec
-from service.views import FieldProblem
+from whichopt.service.spec import JobSpec
+from whichopt.service.views import FieldProblem
 
 SCALAR_TYPES = {"bool_type", "int_type", "float_type", "string_type"}
 OBJECT_TYPES = {"model_type", "model_attributes_type", "dict_type", "union_tag_not_found"}

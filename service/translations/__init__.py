@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from service.catalog import optimizers
-from service.errors import InvalidSpec
-from service.space import Value
-from service.translations.denominators import Assumed, Exactness, Translated
-from service.translations.rules import RULES
+from whichopt.service.catalog import optimizers
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.space import Value
+from whichopt.service.translations.denominators import Assumed, Exactness, Translated
+from whichopt.service.translations.rules import RULES
 
 MEANING: Mapping[Exactness, str] = {
     "exact": "exact: the same bits",

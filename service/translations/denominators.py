@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from service.catalog.optimizers import OptimizerEntry
-from service.space import Config, Value
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Config, Value
 
 Exactness = Literal["exact", "rounding", "limit", "approximate"]
 

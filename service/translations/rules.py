@@ -1,7 +1,7 @@
 """How to go from one optimizer to another: one function a pair, and the table of them.
 
 What several say alike: a decay rate, a learning rate and an eps carry over by the denominators of both
-(`service.translations.denominators`).
+(`whichopt.service.translations.denominators`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from service.catalog import optimizers
-from service.catalog.optimizers import OptimizerEntry
-from service.space import Config
-from service.translations.denominators import (
+from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Config
+from whichopt.service.translations.denominators import (
     FAR,
     NEGLIGIBLE,
     Assumed,

@@ -28,12 +28,12 @@ from benchmarks.aa_judge import (
 )
 from benchmarks.aa_pool import DIGITS, Pool, Setting, Study, key, load, save
 from benchmarks.aa_rules import RULES, Entrants, least
-from service.evidence.confirmed import read_confirmed
-from service.seeds import derive, trial_seeds
-from service.space import Config
-from service.states import Origin, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
-from workers.study import next_round
+from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.seeds import derive, trial_seeds
+from whichopt.service.space import Config
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers.study import next_round
 
 GROUPS, EACH, FRESH = 6, 6, 16
 SETTING = Setting(

@@ -26,9 +26,9 @@ from benchmarks.cohort_runs import (
     job,
     resolved,
 )
-from workers import workload
-from workers.engine import Unwatched
-from workers.engine.solo import SoloExecutor
+from whichopt.workers import workload
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.solo import SoloExecutor
 
 
 @pytest.fixture(autouse=True)

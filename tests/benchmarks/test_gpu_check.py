@@ -14,8 +14,8 @@ from benchmarks import gpu_check, gpu_checks
 from benchmarks.gpu_check import Outcome
 from benchmarks.gpu_checks import Check
 from benchmarks.gpu_words import Failed
-from workers.engine import Unwatched
-from workers.engine.solo import SoloExecutor
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.solo import SoloExecutor
 
 pytestmark = pytest.mark.timeout(900)
 

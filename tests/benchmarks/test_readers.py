@@ -10,9 +10,9 @@ import pytest
 from benchmarks import first_job
 from benchmarks.readers import Cost, main
 from benchmarks.readers_job import make, spec_of, train
-from service.db import Store
-from service.states import JobState, TrialState
 from tests.workers.studies import run
+from whichopt.service.db import Store
+from whichopt.service.states import JobState, TrialState
 
 READERS = {
     "forecast, in confirm",

@@ -17,12 +17,12 @@ from benchmarks import regret, regret_policies
 from benchmarks.regret import BY_MEAN, OURS, POLICIES, Run, behind, met, ranks, repetition, standings
 from benchmarks.regret_policies import ADAMW, OTHERS, Asked, Tuned, other, whichopt
 from benchmarks.regret_problems import OPTIMIZERS, Problem, Single, desk, divided_workload, like, plain
-from service.seeds import trial_seeds
-from service.spec import ResolvedSpec
-from service.states import Phase
-from workers.engine import Unwatched
-from workers.engine.solo import SoloExecutor
-from workers.workload.data import LOADERS
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.workload.data import LOADERS
 
 WINE = Problem("wine", {"dataset": {"name": "wine"}, "model": {"name": "linear"}}, batch_size=32, epochs=2)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.db import Store
-from service.spec import ResolvedSpec
-from service.states import Direction, Origin, Phase, TrialState
-from service.trials import Point, Seeds, TrialPlan, TrialResult
-from service.views import Cost, Difference, Finalist, Interval, OptimizerVerdict, Recommendation
 from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim, planning
+from whichopt.service.db import Store
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.trials import Point, Seeds, TrialPlan, TrialResult
+from whichopt.service.views import Cost, Difference, Finalist, Interval, OptimizerVerdict, Recommendation
 
 KEY_ID = 1
 """The row of the tests' key."""

@@ -13,10 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.db import Store
-from service.db.migrate import ensure_key, upgrade
-from service.settings import Settings
+from whichopt.service.app import create_app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import ensure_key, upgrade
+from whichopt.service.settings import Settings
 
 KEY = "wo_the-key-of-these-tests"
 

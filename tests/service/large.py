@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from service.db import Store
-from service.spec import ResolvedSpec
-from service.states import Origin, Phase, TrialState
-from service.trials import Point, Seeds, TrialPlan, TrialResult
 from tests.service.concluded import make_recommendation
 from tests.service.made_up import add_job, make_spec, must_claim, planning
+from whichopt.service.db import Store
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Point, Seeds, TrialPlan, TrialResult
 
 COHORT = 48
 """Trials of one cohort."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.db import Store
-from service.db.cohorts import Beat, Claim
-from service.db.jobs import Planning
-from service.db.tables import trial
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import JobState, Origin, Phase, TrialState
-from service.trials import Point, Seeds, TrialPlan, TrialResult
+from whichopt.service.db import Store
+from whichopt.service.db.cohorts import Beat, Claim
+from whichopt.service.db.jobs import Planning
+from whichopt.service.db.tables import trial
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import JobState, Origin, Phase, TrialState
+from whichopt.service.trials import Point, Seeds, TrialPlan, TrialResult
 
 LEASE_S = 60.0
 LAPSED_S = -1.0

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.routing import BaseRoute
 
-from service.db import Store
-from service.routes.dashboard import PREFIXES
 from tests.service.concluded import BODY
 from tests.service.conftest import KEY
+from whichopt.service.db import Store
+from whichopt.service.routes.dashboard import PREFIXES
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rich.console import Console
 
-from service.activity import JobActivity
-from service.client import Client
-from service.db import Store
-from service.db.migrate import downgrade, upgrade
-from service.db.tables import job
-from service.terminal_progress import Bars
-from service.views import JobView
 from tests.service.concluded import conclude
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, add_round, finish, must_claim, planning
 from tests.waiting import DEADLINE_S
+from whichopt.service.activity import JobActivity
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import downgrade, upgrade
+from whichopt.service.db.tables import job
+from whichopt.service.terminal_progress import Bars
+from whichopt.service.views import JobView
 
 
 def activity(store: Store, uid: str) -> JobActivity:

@@ -8,8 +8,8 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import app
 from tests.service.concluded import BODY
+from whichopt.service.cli import app
 
 RUN = CliRunner()
 COPIED = {**BODY, "optimizers": [{"name": "adabelief", "space": {"eps": 1e-8}}]}

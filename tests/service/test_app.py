@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app, from_environment
-from service.db import Store
-from service.db.migrate import downgrade
-from service.routes.health import VERSION
-from service.settings import Settings
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY, Recorder
 from tests.service.made_up import add_job, make_spec
 from tests.waiting import wait_until
+from whichopt.service.app import create_app, from_environment
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import downgrade
+from whichopt.service.routes.health import VERSION
+from whichopt.service.settings import Settings
 
 
 def test_healthz_asks_nothing_of_anybody() -> None:
@@ -141,7 +141,7 @@ def test_the_reaper_lives_as_long_as_the_app(lite: Store) -> None:
 def test_the_app_is_made_from_the_environment(migrated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{migrated}")
     monkeypatch.setenv("WHICHOPT_BROKER_URL", "redis+socket:///nowhere/at/all.sock")
-    monkeypatch.setattr("service.logs.configure", lambda _: None)
+    monkeypatch.setattr("whichopt.service.logs.configure", lambda _: None)
     client = TestClient(from_environment(), headers={"X-API-Key": KEY})
     assert client.get("/v1/jobs").json()["items"] == []
     assert "broker" in client.get("/readyz").json()["detail"]
@@ -150,7 +150,7 @@ def test_the_app_is_made_from_the_environment(migrated: Any, monkeypatch: pytest
 def test_importing_the_app_does_little() -> None:
     script = """
 import sys, threading
-import service.app
+import whichopt.service.app
 heavy = {"torch", "scipy", "optuna", "optuna_dashboard", "celery", "alembic", "jinja2", "numpy", "sklearn"}
 print(sorted(heavy & set(sys.modules)), threading.active_count())
 """

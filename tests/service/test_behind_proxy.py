@@ -17,16 +17,16 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from service.app import create_app
-from service.cli import app as commands
-from service.client import Client, ProblemError
-from service.db import Store
-from service.routes import dashboard_moved
-from service.settings import Settings
 from tests.service.concluded import BODY, concluded_job
 from tests.service.conftest import KEY, Recorder
 from tests.service.test_offline import References
 from tests.waiting import wait_until
+from whichopt.service.app import create_app
+from whichopt.service.cli import app as commands
+from whichopt.service.client import Client, ProblemError
+from whichopt.service.db import Store
+from whichopt.service.routes import dashboard_moved
+from whichopt.service.settings import Settings
 
 BASE = "/tools/whichopt"
 AUTHORIZED = {"X-API-Key": KEY}

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service import blobs, reaper
-from service.db import Store
-from service.db.blobs import COLUMNS
-from service.db.tables import metadata
-from service.settings import Settings
 from tests.service.concluded import concluded_job
 from tests.service.made_up import add_job, add_round, beat, finish, must_claim
+from whichopt.service import blobs, reaper
+from whichopt.service.db import Store
+from whichopt.service.db.blobs import COLUMNS
+from whichopt.service.db.tables import metadata
+from whichopt.service.settings import Settings
 
 BLOB_NAME_LENGTH = 64
 """SHA-256 in hexadecimal."""

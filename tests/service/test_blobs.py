@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service import blobs
+from whichopt.service import blobs
 
 
 def test_a_blob_is_named_by_its_content(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.db import Store
-from service.db.migrate import is_current
 from tests.service.conftest import KEY
 from tests.service.made_up import make_spec
+from whichopt.service.cli import app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import is_current
 
 RUN = CliRunner()
 
@@ -85,9 +85,9 @@ def test_up_hands_on_which_gpus_to_train_on(
     given: list[str], passed_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr("service.cli.os.execv", lambda _, command: commands.append(command))
+    monkeypatch.setattr("whichopt.service.cli.os.execv", lambda _, command: commands.append(command))
     assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
-    assert commands[0][1:3] == ["-m", "workers.embedded"]
+    assert commands[0][1:3] == ["-m", "whichopt.workers.embedded"]
     assert passed_on in commands[0]
 
 
@@ -95,7 +95,7 @@ def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store)
     with lite.transaction() as tx:
         tx.jobs.add(make_spec(name="na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve \N{CHECK MARK}"), queue="cpu")
     shown = subprocess.run(
-        [sys.executable, "-m", "service.cli", "show", "--url", url, "--key", KEY],
+        [sys.executable, "-m", "whichopt.service.cli", "show", "--url", url, "--key", KEY],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,

@@ -11,14 +11,14 @@ import httpx
 import optuna
 import pytest
 
-from service.client import Client, ProblemError
-from service.db import Store
-from service.spec import JobSpec
-from service.states import JobState, TrialState
-from service.views import JobView, TrialView
 from tests.service.concluded import BODY, conclude, concluded_job, motley_job
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, add_round, finish, must_claim
+from whichopt.service.client import Client, ProblemError
+from whichopt.service.db import Store
+from whichopt.service.spec import JobSpec
+from whichopt.service.states import JobState, TrialState
+from whichopt.service.views import JobView, TrialView
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_broken_stream_is_resumed_where_it_broke(
         def close(self) -> None:
             self.stream.close()
 
-    monkeypatch.setattr("service.client.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("whichopt.service.client.FIRST_PAUSE_S", 0.01)
     job_id, uid = add_job(lite)
     with Client(url, KEY, transport=Breaking()) as client:
         working = live(lite, job_id)
@@ -146,7 +146,7 @@ def test_a_broken_stream_is_resumed_where_it_broke(
 
 
 def test_a_service_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("whichopt.service.client.FIRST_PAUSE_S", 0.001)
     with Client("http://127.0.0.1:1", KEY) as client:
         with pytest.raises(httpx.TransportError):
             next(client.events("x"))

@@ -13,12 +13,6 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from service import clocks, reaper
-from service.clocks import Clocks
-from service.db import OUT_OF_REACH, Store, Transaction
-from service.db.cohorts import Beat
-from service.db.tables import cohort, job, worker
-from service.settings import Settings
 from tests.service.made_up import (
     LEASE_S,
     add_job,
@@ -30,6 +24,12 @@ from tests.service.made_up import (
     planning,
 )
 from tests.service.test_reaper import Bell, live
+from whichopt.service import clocks, reaper
+from whichopt.service.clocks import Clocks
+from whichopt.service.db import OUT_OF_REACH, Store, Transaction
+from whichopt.service.db.cohorts import Beat
+from whichopt.service.db.tables import cohort, job, worker
+from whichopt.service.settings import Settings
 
 SETTINGS = Settings()
 HOUR_S = 3600.0
@@ -38,7 +38,7 @@ OnHost = Callable[[float], AbstractContextManager[None]]
 
 def _has_clock(name: str, module: Any) -> bool:
     """Tell if a module may ask for the time; the tables only ask if a value is one."""
-    ours = name.startswith("service") and name != "service.db.tables"
+    ours = name.startswith("whichopt.service") and name != "whichopt.service.db.tables"
     return ours and vars(module).get("datetime") is datetime
 
 

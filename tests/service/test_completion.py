@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.db import Store
 from tests.service.concluded import running_job
 from tests.service.conftest import KEY
+from whichopt.service.db import Store
 
-ENTRY = "from service.cli import app; app(prog_name='whichopt')"
+ENTRY = "from whichopt.service.cli import app; app(prog_name='whichopt')"
 
 
 def proposed(words: str, folder: Path) -> list[str]:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.configs import config_key, nth_config, points, room
-from service.db import Store
-from service.errors import InvalidSpec
-from service.lint import lint_job
-from service.space import Categorical, Dimension, Float, Int, Space
-from service.spec import JobSpec, resolve
 from tests.service.made_up import add_job, make_spec
+from whichopt.service.configs import config_key, nth_config, points, room
+from whichopt.service.db import Store
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.lint import lint_job
+from whichopt.service.space import Categorical, Dimension, Float, Int, Space
+from whichopt.service.spec import JobSpec, resolve
 
 SWITCH = {"type": "categorical", "choices": [True, False]}
 FIXED = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.9}

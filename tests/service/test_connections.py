@@ -12,15 +12,15 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.db import Store, connections
-from service.db.connections import NoConnection
-from service.db.troubles import UNREACHABLE, trouble
-from service.ids import new_uid
-from service.settings import Settings
 from tests.conftest import Postgres
 from tests.service.conftest import KEY, Recorder
 from tests.waiting import wait_until
+from whichopt.service.app import create_app
+from whichopt.service.db import Store, connections
+from whichopt.service.db.connections import NoConnection
+from whichopt.service.db.troubles import UNREACHABLE, trouble
+from whichopt.service.ids import new_uid
+from whichopt.service.settings import Settings
 
 LIMIT = 3
 

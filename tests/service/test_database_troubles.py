@@ -18,14 +18,14 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from service.cli import app as command_line
-from service.db import DatabaseError, Store, troubles
-from service.db.migrate import CannotMigrate, upgrade
-from service.db.standing import Tables, head, standing
-from service.db.troubles import in_words, trouble
-from service.routes.health import tell_standing
-from service.sqlite_url import sqlite_url
-from workers import app as worker
+from whichopt.service.cli import app as command_line
+from whichopt.service.db import DatabaseError, Store, troubles
+from whichopt.service.db.migrate import CannotMigrate, upgrade
+from whichopt.service.db.standing import Tables, head, standing
+from whichopt.service.db.troubles import in_words, trouble
+from whichopt.service.routes.health import tell_standing
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.workers import app as worker
 
 NOBODY = 65534
 
@@ -90,7 +90,7 @@ def test_files_that_are_no_database(file: Path, spoil: Callable[[Path], object],
 
 
 def test_a_database_that_another_program_holds(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.db.migrate.LOCK_S", 1)
+    monkeypatch.setattr("whichopt.service.db.migrate.LOCK_S", 1)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert "another program holds the database locked" in told(sqlite_url(file), upgrade)
@@ -316,7 +316,7 @@ def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.Monk
             if len(logged) == 3:
                 state.should_stop = 0
 
-        monkeypatch.setattr("workers.app.time.sleep", sleep)
+        monkeypatch.setattr("whichopt.workers.app.time.sleep", sleep)
         assert worker._database_is_current() is False
     assert [entry["event"] for entry in logged] == ["waits", "still_waits", "still_waits"]
     assert all("whichopt migrate" in entry["waits_for"] for entry in logged)

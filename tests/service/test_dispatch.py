@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from service.dispatch import PLAN_QUEUE, CeleryDispatcher, celery_app
-from service.settings import Settings
-from workers.broker import Broker
+from whichopt.service.dispatch import PLAN_QUEUE, CeleryDispatcher, celery_app
+from whichopt.service.settings import Settings
+from whichopt.workers.broker import Broker
 
 PREFIX = "tested:"
 

@@ -11,16 +11,16 @@ import fastapi.routing
 import pytest
 from fastapi.testclient import TestClient
 
-from service.db import Store
-from service.db.tables import trial
-from service.db.views import Views
-from service.routes import events
-from service.settings import Settings
-from service.views import JobView
 from tests.service.concluded import conclude, concluded_job, motley_job
 from tests.service.large import large_job
 from tests.service.made_up import add_job, add_round, finish, must_claim
 from tests.waiting import DEADLINE_S, wait_until
+from whichopt.service.db import Store
+from whichopt.service.db.tables import trial
+from whichopt.service.db.views import Views
+from whichopt.service.routes import events
+from whichopt.service.settings import Settings
+from whichopt.service.views import JobView
 
 
 def parse(text: str) -> list[tuple[str, int | None, Any]]:
@@ -155,7 +155,7 @@ def test_a_malformed_last_event_id(http: TestClient, lite: Store, last: str) -> 
 
 
 def test_many_trials_come_in_pieces(http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.routes.events.TRIALS_AT_ONCE", 2)
+    monkeypatch.setattr("whichopt.service.routes.events.TRIALS_AT_ONCE", 2)
     _, uid = motley_job(lite)
     http.post(f"/v1/jobs/{uid}/cancel")
     with lite.transaction() as tx:

@@ -20,12 +20,12 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from structlog.testing import capture_logs
 
-from service import export as exporting
-from service.dashboard import StudyStorage
-from service.db import Store
-from service.export import Tables, copy, export, write
 from tests.service.concluded import motley_job
 from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim
+from whichopt.service import export as exporting
+from whichopt.service.dashboard import StudyStorage
+from whichopt.service.db import Store
+from whichopt.service.export import Tables, copy, export, write
 
 SPACE = {
     "lr": FloatDistribution(1e-5, 1e-1, log=True),

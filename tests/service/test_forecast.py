@@ -10,20 +10,20 @@ from fastapi.testclient import TestClient
 from rich.console import Console
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.db import Store
-from service.evidence.finalists import finalists
-from service.evidence.forecast import of_round
-from service.evidence.pace import seconds_left
-from service.forecasts import Used
-from service.states import Phase
-from service.terminal_progress import Bars
-from service.trials import Trial
-from service.views import JobForecast, JobView
 from tests.service.concluded import conclude
 from tests.service.conftest import KEY
 from tests.service.evidence.synthetic import confirm, flat
 from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim, planning
+from whichopt.service.cli import app
+from whichopt.service.db import Store
+from whichopt.service.evidence.finalists import finalists
+from whichopt.service.evidence.forecast import of_round
+from whichopt.service.evidence.pace import seconds_left
+from whichopt.service.forecasts import Used
+from whichopt.service.states import Phase
+from whichopt.service.terminal_progress import Bars
+from whichopt.service.trials import Trial
+from whichopt.service.views import JobForecast, JobView
 
 SPEC = make_spec(budget={"trials": 4, "replicates": 2, "epochs": 2, "confirm_seeds": 10})
 SEEDS = 4

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service import blobs, logs
-from service.db import DatabaseError, Store, passes
-from service.errors import StorageBroken, StorageFull, StorageReadOnly
-from service.storage import storage_trouble
-from service.views import Problem
 from tests.service.concluded import BODY, concluded_job
 from tests.service.conftest import KEY
+from whichopt.service import blobs, logs
+from whichopt.service.db import DatabaseError, Store, passes
+from whichopt.service.errors import StorageBroken, StorageFull, StorageReadOnly
+from whichopt.service.storage import storage_trouble
+from whichopt.service.views import Problem
 
 FILLED = {**BODY, "name": "n" * 100}
 
@@ -124,11 +124,11 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
     _, uid = concluded_job(lite)
     client = TestClient(http.app, headers={"X-API-Key": KEY}, raise_server_exceptions=False)
     for place, path in [
-        ("service.routes.results.tempfile.mkdtemp", f"/v1/jobs/{uid}/studies.db"),
-        ("service.evidence.page.page", f"/v1/jobs/{uid}/report"),
-        ("service.db.views.Views.jobs", "/v1/jobs"),
-        ("service.routes.negotiation.accepts_gzip", "/v1/jobs"),  # in the middleware that compresses
-        ("service.routes.access.sent_key", "/v1/jobs"),  # in the gate
+        ("whichopt.service.routes.results.tempfile.mkdtemp", f"/v1/jobs/{uid}/studies.db"),
+        ("whichopt.service.evidence.page.page", f"/v1/jobs/{uid}/report"),
+        ("whichopt.service.db.views.Views.jobs", "/v1/jobs"),
+        ("whichopt.service.routes.negotiation.accepts_gzip", "/v1/jobs"),  # in the middleware that compresses
+        ("whichopt.service.routes.access.sent_key", "/v1/jobs"),  # in the gate
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(place, fail)
@@ -140,10 +140,10 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
 @pytest.mark.parametrize(
     "place",
     [
-        "service.db.views.Views.jobs",
-        "service.routes.negotiation.accepts_gzip",
-        "service.routes.access.sent_key",
-        "service.routes.body.Headers.get",
+        "whichopt.service.db.views.Views.jobs",
+        "whichopt.service.routes.negotiation.accepts_gzip",
+        "whichopt.service.routes.access.sent_key",
+        "whichopt.service.routes.body.Headers.get",
     ],
 )
 def test_the_unexpected_is_a_problem_everywhere_also_if_no_log_can_be_written(
@@ -156,7 +156,7 @@ def test_the_unexpected_is_a_problem_everywhere_also_if_no_log_can_be_written(
     monkeypatch.setattr(place, fail)
     with Path("/dev/full").open("w") as no_space:
         handler = logs.Lines(no_space)
-        monkeypatch.setattr("service.routes.problems.log.error", _logged_by(handler), raising=False)
+        monkeypatch.setattr("whichopt.service.routes.problems.log.error", _logged_by(handler), raising=False)
         found = problem(client.get("/v1/jobs"))
         assert handler.lost == 1
     assert (found.status, found.code) == (500, "internal")
@@ -213,7 +213,7 @@ def test_an_event_stream_ends_if_the_disk_fails_under_it(
         raise sa.exc.OperationalError("SELECT", {}, Exception("disk I/O error"))
 
     with capture_logs() as logged:
-        monkeypatch.setattr("service.routes.events._news", fail)
+        monkeypatch.setattr("whichopt.service.routes.events._news", fail)
         answer = http.get(f"/v1/jobs/{uid}/events")
     assert (answer.status_code, answer.text) == (200, "")
     assert [line["event"] for line in logged] == ["events_broken"]

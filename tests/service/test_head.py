@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.db import Store
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY
 from tests.service.test_access import paths_of
+from whichopt.service.db import Store
 
 EVENTS = "/v1/jobs/{}/events"
 MOVING = ("date", "content-length")

@@ -9,12 +9,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.catalog import datasets, models, optimizers, tasks
-from service.db import Store
-from service.states import JobState
 from tests.service.concluded import BODY, concluded_job, motley_job, running_job
 from tests.service.conftest import KEY, Recorder
 from tests.service.made_up import add_job, make_spec
+from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.db import Store
+from whichopt.service.states import JobState
 
 
 def code(response: Any) -> tuple[int, str]:
@@ -68,7 +68,7 @@ def test_an_idempotency_key_makes_one_job(http: TestClient, dispatcher: Recorder
 
 
 def test_requests_that_race_with_one_idempotency_key_make_one_job(store: Store, settings: Any) -> None:
-    from service.app import create_app
+    from whichopt.service.app import create_app
 
     with store.transaction() as tx:
         tx.keys.ensure(KEY, name="test")

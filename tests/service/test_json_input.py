@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.json_input import loads
+from whichopt.service.cli import app
+from whichopt.service.json_input import loads
 
 SPEC = {"name": "実験 αβγ", "workload": {"dataset": "wine", "model": "linear"}}
 TEXT = json.dumps(SPEC, ensure_ascii=False, indent=1)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from service.catalog.datasets import DATASETS
-from service.catalog.models import MODELS
-from service.catalog.optimizers import OPTIMIZERS
-from service.lint import lint, lint_job, lint_setting
-from service.lint.averages import rectification
-from service.spec import JobSpec, resolve
-from service.trials import Schedule
-from service.views import LintFinding
+from whichopt.service.catalog.datasets import DATASETS
+from whichopt.service.catalog.models import MODELS
+from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.lint import lint, lint_job, lint_setting
+from whichopt.service.lint.averages import rectification
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.trials import Schedule
+from whichopt.service.views import LintFinding
 
 EVERY = [entry.name for entry in OPTIMIZERS]
 

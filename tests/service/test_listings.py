@@ -17,16 +17,16 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.db import Store
-from service.evidence.reading import read_report
-from service.listings import PIPED_WIDTH, Heading, Listing, shortened
-from service.terminal import job_summary, job_table, trial_table
-from service.terminal_verdicts import recommendation_panel, recommendation_table
-from service.views import JobView, Recommendation, TrialView
 from tests.service.concluded import concluded_job, running_job
 from tests.service.conftest import KEY
 from tests.service.made_up import make_spec
+from whichopt.service.cli import app
+from whichopt.service.db import Store
+from whichopt.service.evidence.reading import read_report
+from whichopt.service.listings import PIPED_WIDTH, Heading, Listing, shortened
+from whichopt.service.terminal import job_summary, job_table, trial_table
+from whichopt.service.terminal_verdicts import recommendation_panel, recommendation_table
+from whichopt.service.views import JobView, Recommendation, TrialView
 
 RUN = CliRunner()
 LONG = "sgd-with-a-label-that-is-as-long-as-labels-may-be-0123456789abcd"
@@ -163,7 +163,7 @@ def test_ids_are_as_short_as_they_can_be_told_apart() -> None:
 
 
 def test_a_command_in_a_terminal_and_in_a_pipe(jobs: list[JobView], url: str) -> None:
-    command = [sys.executable, "-m", "service.cli", "show", "--url", url, "--key", KEY]
+    command = [sys.executable, "-m", "whichopt.service.cli", "show", "--url", url, "--key", KEY]
     environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"}
     environment.pop("COLUMNS", None)
     ours, theirs = pty.openpty()

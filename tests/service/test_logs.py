@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import pytest
 import structlog
 
-from service import logs
+from whichopt.service import logs
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ EVERYTHING = """
 import logging, sys, threading, warnings
 import uvicorn
 uvicorn.Config("no.app", access_log=sys.argv[1] == "access")  # gives its loggers handlers
-from service import logs
+from whichopt.service import logs
 logs.configure("INFO")
 import structlog
 structlog.get_logger().info("ours")

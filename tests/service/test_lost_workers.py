@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from service.db import Store, Transaction
-from service.db.cohorts import Beat
-from service.states import JobState
 from tests.service.made_up import (
     LAPSED_S,
     LEASE_S,
@@ -20,6 +17,9 @@ from tests.service.made_up import (
     state_of,
     take_back,
 )
+from whichopt.service.db import Store, Transaction
+from whichopt.service.db.cohorts import Beat
+from whichopt.service.states import JobState
 
 
 def lose(store: Store, cohort_id: int, job_id: int, *, kept: int | None = None) -> bool:

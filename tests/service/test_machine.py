@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service import machine
+from whichopt.service import machine
 
 GIGABYTE = 10**9
 UNLIMITED_V1 = 9223372036854771712
@@ -166,7 +166,7 @@ def test_a_process_that_is_kept_to_one_core_counts_one(monkeypatch: pytest.Monke
         pytest.skip("this system keeps no process to a core")
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from service import environment, machine; print(machine.cores(), environment.here().cores)"
+        "from whichopt.service import environment, machine; print(machine.cores(), environment.here().cores)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["1", "1"]

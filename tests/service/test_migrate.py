@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from service.db import Store
-from service.db.migrate import downgrade, ensure_key, is_current, upgrade
-from service.db.tables import metadata
 from tests.service.concluded import concluded_job
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import downgrade, ensure_key, is_current, upgrade
+from whichopt.service.db.tables import metadata
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

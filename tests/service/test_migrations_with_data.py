@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.db import IntegrityError, Store
-from service.db.migrate import CannotMigrate, downgrade, is_current, upgrade
-from service.db.standing import _revisions, head, location
-from service.db.tables import UTCDateTime, metadata
-from service.sqlite_url import sqlite_url
 from tests.service.made_up import add_job
+from whichopt.service.db import IntegrityError, Store
+from whichopt.service.db.migrate import CannotMigrate, downgrade, is_current, upgrade
+from whichopt.service.db.standing import _revisions, head, location
+from whichopt.service.db.tables import UTCDateTime, metadata
+from whichopt.service.sqlite_url import sqlite_url
 
 EARLIEST = Path(__file__).parents[1] / "earlier" / "0.1" / "data" / "whichopt.db"
 KNOWN = _revisions(location())
@@ -80,7 +80,7 @@ def downgrade() -> None:
 """
         (folder / "versions" / "9000_added.py").write_text(text)
         for module in ("standing", "migrate"):
-            monkeypatch.setattr(f"service.db.{module}.location", lambda: str(folder))
+            monkeypatch.setattr(f"whichopt.service.db.{module}.location", lambda: str(folder))
 
     return add
 

@@ -19,29 +19,29 @@ import torch
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.catalog import optimizers
-from service.cli import app as commands
-from service.db import Store
-from service.environment import here
-from service.errors import InvalidSpec
-from service.evidence.audit import inclusions
-from service.evidence.confirmed import read_confirmed
-from service.evidence.page import page
-from service.evidence.report import Report
-from service.evidence.verify import verify
-from service.lint import lint
-from service.settings import Settings
-from service.space import Float
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Phase, TrialState
-from service.translations import REASONS, translate
-from service.translations.denominators import Assumed
-from service.translations.rules import RULES
-from service.trials import Point, TrialPlan, TrialResult
 from tests.invented import SIGN_DESCENT, add_to_catalog
 from tests.service.conftest import KEY
 from tests.trained import concluded_report
-from workers import jobs
+from whichopt.service.catalog import optimizers
+from whichopt.service.cli import app as commands
+from whichopt.service.db import Store
+from whichopt.service.environment import here
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.audit import inclusions
+from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.evidence.page import page
+from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.verify import verify
+from whichopt.service.lint import lint
+from whichopt.service.settings import Settings
+from whichopt.service.space import Float
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.translations import REASONS, translate
+from whichopt.service.translations.denominators import Assumed
+from whichopt.service.translations.rules import RULES
+from whichopt.service.trials import Point, TrialPlan, TrialResult
+from whichopt.workers import jobs
 
 RUN = CliRunner()
 TODAY = [entry.name for entry in optimizers.OPTIMIZERS]

@@ -7,14 +7,14 @@ import json
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import NOTHING_TO_DEPLOY, app
-from service.db import Store
-from service.evidence.recommend import recommend
-from service.states import JobState
 from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY
 from tests.service.evidence.synthetic import confirm, search, spec_of
 from tests.service.made_up import add_job, add_round, finish, must_claim, planning, state_of
+from whichopt.service.cli import NOTHING_TO_DEPLOY, app
+from whichopt.service.db import Store
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.states import JobState
 
 RUN = CliRunner()
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.db import Store
-from service.db.migrate import is_current, upgrade
-from service.listings import Heading, Listing
-from service.sqlite_url import sqlite_url
 from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY
-from workers import broker
+from whichopt.service.cli import app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import is_current, upgrade
+from whichopt.service.listings import Heading, Listing
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.workers import broker
 
 ODD = (
     "two words",

@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 import pytest
 from fastapi.testclient import TestClient
 
-from service.db import Store
 from tests.service.concluded import concluded_job
+from whichopt.service.db import Store
 
 ORIGIN = "http://testserver"
 PAGES = ("/", "/docs", "/dashboard")

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.app import create_app, openapi_json
-from service.db import Store
-from service.routes.problems import MEDIA_TYPE
-from service.settings import Settings
 from tests.service.concluded import BODY, concluded_job, motley_job
 from tests.service.conftest import KEY, Recorder
+from whichopt.service.app import create_app, openapi_json
+from whichopt.service.db import Store
+from whichopt.service.routes.problems import MEDIA_TYPE
+from whichopt.service.settings import Settings
 
 AUTHORIZED = {"X-API-Key": KEY}
 COMMITTED = Path(__file__).parent / "openapi.json"
@@ -66,7 +66,7 @@ def described(lite: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     The made-up jobs have no confirm trials, so that no page can be drawn of them.
     """
-    monkeypatch.setattr("service.evidence.page.page", lambda _: "<!doctype html>")
+    monkeypatch.setattr("whichopt.service.evidence.page.page", lambda _: "<!doctype html>")
     uids = [concluded_job(lite)[1], motley_job(lite)[1]]
     app = create_app(Settings(events_s=0.02, reap_s=600), lite, Recorder())
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=AUTHORIZED)

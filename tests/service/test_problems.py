@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from service.app import create_app
-from service.db import Store
-from service.settings import Settings
-from service.views import Problem
 from tests.service.concluded import BODY
 from tests.service.conftest import KEY, Recorder
 from tests.service.made_up import add_job
+from whichopt.service.app import create_app
+from whichopt.service.db import Store
+from whichopt.service.settings import Settings
+from whichopt.service.views import Problem
 
 WORKLOAD = BODY["workload"]
 JSON = {"Content-Type": "application/json"}
@@ -241,7 +241,7 @@ def test_a_database_out_of_reach_is_503(settings: Settings, http: TestClient, li
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.db.views.Views.jobs", fail)
+        patch.setattr("whichopt.service.db.views.Views.jobs", fail)
         assert problem(http.get("/v1/jobs")).code == "unavailable"
 
 
@@ -251,7 +251,7 @@ def test_the_unexpected_is_a_problem_without_a_traceback(app: FastAPI) -> None:
 
     client = TestClient(app, headers={"X-API-Key": KEY}, raise_server_exceptions=False)
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
-        patch.setattr("service.db.views.Views.jobs", fail)
+        patch.setattr("whichopt.service.db.views.Views.jobs", fail)
         answer = client.get("/v1/jobs")
     (event,) = logged
     assert (event["event"], str(event["exc_info"])) == ("unexpected_error", "secret detail")

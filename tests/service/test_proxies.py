@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.client import Client, ProblemError
-from service.proxies import WrongProxy, WrongUrl, is_here, opener, proxy_for, through
 from tests.service.conftest import KEY
+from whichopt.service.cli import app
+from whichopt.service.client import Client, ProblemError
+from whichopt.service.proxies import WrongProxy, WrongUrl, is_here, opener, proxy_for, through
 
 RUN = CliRunner()
 PROXY = "http://proxy.example.com:3128"
@@ -221,7 +221,7 @@ def test_what_is_no_address_of_a_service_is_said_in_one_line(url: str) -> None:
 def alive(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The healthcheck, as Docker runs it."""
     return subprocess.run(
-        [sys.executable, "-m", "service.alive", *arguments],
+        [sys.executable, "-m", "whichopt.service.alive", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -241,5 +241,5 @@ def test_the_healthcheck_asks_this_host_whatever_proxy_there_is(url: str, proxy:
 
 def test_compose_asks_by_that_command() -> None:
     compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
-    assert 'test: ["CMD", "python", "-m", "service.alive"]' in compose
+    assert 'test: ["CMD", "python", "-m", "whichopt.service.alive"]' in compose
     assert "urllib" not in compose

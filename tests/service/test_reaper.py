@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from service import reaper
-from service.db import Store
-from service.db.tables import report
-from service.settings import Settings
 from tests.service.concluded import concluded_job
 from tests.service.made_up import LAPSED_S, add_job, add_round, must_claim
 from tests.waiting import DEADLINE_S
+from whichopt.service import reaper
+from whichopt.service.db import Store
+from whichopt.service.db.tables import report
+from whichopt.service.settings import Settings
 
 SETTINGS = Settings(ring_again_s=1e-6, reap_s=0.01)
 

@@ -9,15 +9,15 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import app as commands
-from service.client import Client
-from service.db import Store
-from service.evidence.report import Report
-from service.evidence.verify import verify
-from service.states import Phase
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, must_claim, planning
 from tests.trained import trained_report
+from whichopt.service.cli import app as commands
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.verify import verify
+from whichopt.service.states import Phase
 
 RUN = CliRunner()
 
@@ -74,7 +74,9 @@ def test_the_report_is_there_once_the_job_has_concluded(http: TestClient, lite: 
 def test_the_form_is_what_was_asked_for(
     http: TestClient, uid: str, monkeypatch: pytest.MonkeyPatch, accept: str, query: str, kind: str
 ) -> None:
-    monkeypatch.setattr("service.evidence.page.page", lambda made: made.job.id)  # drawn in another test
+    monkeypatch.setattr(
+        "whichopt.service.evidence.page.page", lambda made: made.job.id
+    )  # drawn in another test
     found = http.get(f"/v1/jobs/{uid}/report{query}", headers={"Accept": accept})
     assert found.status_code == 200
     assert found.headers["content-type"].split(";")[0] == kind

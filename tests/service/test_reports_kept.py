@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service import blobs, reaper, reporting
-from service.app import create_app
-from service.db import Store
-from service.db.reports import MAX_ATTEMPTS
-from service.db.tables import report
-from service.evidence.report import Report
-from service.settings import Settings
 from tests.service.conftest import KEY, Recorder
 from tests.service.test_report_route import recorded
 from tests.waiting import DEADLINE_S
+from whichopt.service import blobs, reaper, reporting
+from whichopt.service.app import create_app
+from whichopt.service.db import Store
+from whichopt.service.db.reports import MAX_ATTEMPTS
+from whichopt.service.db.tables import report
+from whichopt.service.evidence.report import Report
+from whichopt.service.settings import Settings
 
 
 class Drawing:
@@ -41,7 +41,7 @@ class Drawing:
 @pytest.fixture
 def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
     drawing = Drawing()
-    monkeypatch.setattr("service.evidence.page.page", drawing)
+    monkeypatch.setattr("whichopt.service.evidence.page.page", drawing)
     return drawing
 
 
@@ -175,7 +175,7 @@ def test_a_new_renderer_makes_it_anew(
     get(http, uid, "json")
     before = names(lite)
     monkeypatch.setattr(reporting, "renderer", lambda: "of tomorrow")
-    monkeypatch.setattr("service.evidence.page.page", lambda made: f"{made.job.id} in blue")
+    monkeypatch.setattr("whichopt.service.evidence.page.page", lambda made: f"{made.job.id} in blue")
     assert get(http, uid).text == f"{uid} in blue"
     get(http, uid, "json")
     after = names(lite)
@@ -275,7 +275,7 @@ def test_two_makers_at_once_do_no_harm(
         both.wait()
         return made.job.id
 
-    monkeypatch.setattr("service.evidence.page.page", page)
+    monkeypatch.setattr("whichopt.service.evidence.page.page", page)
     job_id = job_id_of(lite, uid)
     threads = [
         threading.Thread(target=reporting.make_missing, args=(lite, settings.blobs, job_id)) for _ in range(2)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service import api_keys
-from service.cli import app as commands
-from service.db import Store
-from service.db.migrate import ensure_key
-from service.settings import Settings, WrongSettings
 from tests.service.conftest import KEY
+from whichopt.service import api_keys
+from whichopt.service.cli import app as commands
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import ensure_key
+from whichopt.service.settings import Settings, WrongSettings
 
 GOOD = "kf7Jq2_mZ0x-9vTn4Lr8"
 FILES = ("WHICHOPT_API_KEY", "WHICHOPT_DATABASE_PASSWORD", "WHICHOPT_BROKER_URL", "WHICHOPT_DATABASE_URL")

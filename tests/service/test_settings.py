@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
-from service import cli
-from service.app import from_environment
-from service.secret_files import SECRETS
-from service.setting_words import unknown
-from service.settings import Settings, WrongSettings, at_start
-from service.settings_table import table
-from workers import __main__ as worker
-from workers import alive, embedded
+from whichopt.service import cli
+from whichopt.service.app import from_environment
+from whichopt.service.secret_files import SECRETS
+from whichopt.service.setting_words import unknown
+from whichopt.service.settings import Settings, WrongSettings, at_start
+from whichopt.service.settings_table import table
+from whichopt.workers import __main__ as worker
+from whichopt.workers import alive, embedded
 
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD = "hunter2-is-secret"
@@ -215,7 +215,7 @@ def test_the_table_has_every_variable() -> None:
         assert info.description, f"{field} says what it is"
     assert set(Settings.model_fields) >= SECRETS
     assert shown.strip() in (ROOT / "docs" / "deploy.md").read_text(), (
-        "docs/deploy.md has the output of `python -m service.settings_table`"
+        "docs/deploy.md has the output of `python -m whichopt.service.settings_table`"
     )
 
 
@@ -233,7 +233,7 @@ def test_every_door_ends_in_one_line(door: Callable[[], object], monkeypatch: py
 
 
 def test_a_server_ends_in_that_line() -> None:
-    command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "whichopt.service.app:from_environment"]
     environment = {**os.environ, "WHICHOPT_DATABASE_URL": f"mysql://u:{PASSWORD}@h/x", "WHICHOPT_LEASE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1

@@ -8,12 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.client import Client
-from service.db import Store
-from service.errors import NotFound
 from tests.service.concluded import concluded_job, running_job
 from tests.service.conftest import KEY
+from whichopt.service.cli import app
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.errors import NotFound
 
 RUN = CliRunner()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.space import Categorical, Dimension, Float, Int
+from whichopt.service.space import Categorical, Dimension, Float, Int
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Dimension)
 

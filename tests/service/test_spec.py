@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.catalog.optimizers import OPTIMIZERS, optimizer
-from service.errors import InvalidSpec
-from service.spec import DEFAULT_OPTIMIZERS, JobSpec, ResolvedSpec, resolve
+from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.spec import DEFAULT_OPTIMIZERS, JobSpec, ResolvedSpec, resolve
 
 SETTLED = {
     "trials": {"sgd": 9, "adam": 6},

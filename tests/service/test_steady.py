@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service import reaper, steady
-from service.steady import Steady
 from tests.waiting import wait_until
+from whichopt.service import reaper, steady
+from whichopt.service.steady import Steady
 
 
 class Repeated(Steady):

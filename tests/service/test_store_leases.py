@@ -7,9 +7,6 @@ import threading
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from service.db import Store
-from service.db.cohorts import Beat, Claim
-from service.states import JobState, TrialState
 from tests.service.made_up import (
     LAPSED_S,
     add_job,
@@ -26,6 +23,9 @@ from tests.service.made_up import (
     take_back,
     trial_states,
 )
+from whichopt.service.db import Store
+from whichopt.service.db.cohorts import Beat, Claim
+from whichopt.service.states import JobState, TrialState
 
 
 def test_a_job_goes_from_queued_over_rounds_to_its_results(store: Store) -> None:

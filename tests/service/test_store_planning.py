@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
-from service.db import Store
-from service.db.tables import cohort, trial
-from service.states import TrialState
-from service.trials import Point, Rung, TrialPlan, TrialResult
 from tests.service.made_up import add_job, make_plans, make_spec, must_claim, planning
+from whichopt.service.db import Store
+from whichopt.service.db.tables import cohort, trial
+from whichopt.service.states import TrialState
+from whichopt.service.trials import Point, Rung, TrialPlan, TrialResult
 
 CURVE = [Point(1, 50, 2 / 3), Point(2, 100, 1.0), Point(3, 150, math.pi * 1e-17)]
 

@@ -8,10 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from service.db import Store
-from service.db.lost import MAX_PLANNERS
-from service.db.tables import cohort
-from service.states import JobState
 from tests.service.made_up import (
     add_job,
     add_round,
@@ -21,6 +17,10 @@ from tests.service.made_up import (
     must_claim,
     state_of,
 )
+from whichopt.service.db import Store
+from whichopt.service.db.lost import MAX_PLANNERS
+from whichopt.service.db.tables import cohort
+from whichopt.service.states import JobState
 
 
 def test_the_reaper_sees_what_nobody_came_for(store: Store) -> None:

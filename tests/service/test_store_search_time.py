@@ -6,9 +6,6 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from service.db import Store
-from service.db.tables import job
-from service.states import JobState, TrialState
 from tests.service.made_up import (
     LEASE_S,
     add_job,
@@ -21,6 +18,9 @@ from tests.service.made_up import (
     state_of,
     trial_states,
 )
+from whichopt.service.db import Store
+from whichopt.service.db.tables import job
+from whichopt.service.states import JobState, TrialState
 
 BUDGET = {"trials": 4, "replicates": 2, "epochs": 2, "confirm_seeds": 3}
 

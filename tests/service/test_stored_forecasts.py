@@ -9,15 +9,6 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.db import Store
-from service.db.migrate import downgrade, upgrade
-from service.db.tables import forecast as forecast_table
-from service.db.trials import Trials
-from service.evidence.forecast import of_round
-from service.forecasts import RoundForecast
-from service.settings import Settings
-from service.states import JobState
 from tests.service.conftest import KEY, Recorder
 from tests.service.made_up import (
     add_job,
@@ -29,6 +20,15 @@ from tests.service.made_up import (
     planning,
     state_of,
 )
+from whichopt.service.app import create_app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import downgrade, upgrade
+from whichopt.service.db.tables import forecast as forecast_table
+from whichopt.service.db.trials import Trials
+from whichopt.service.evidence.forecast import of_round
+from whichopt.service.forecasts import RoundForecast
+from whichopt.service.settings import Settings
+from whichopt.service.states import JobState
 
 SPEC = make_spec(budget={"trials": 12, "replicates": 2, "epochs": 2, "confirm_seeds": 3})
 
@@ -157,7 +157,7 @@ def test_another_version_computes_it_anew(
     http: TestClient, lite: Store, job: tuple[int, str], reads: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(http, job[1])
-    monkeypatch.setattr("service.db.forecasts.VERSION", 0)
+    monkeypatch.setattr("whichopt.service.db.forecasts.VERSION", 0)
     ask(http, job[1])
     ask(http, job[1])
     assert reads == [job[0]] * 2

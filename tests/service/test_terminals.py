@@ -15,15 +15,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from service.cli import app
-from service.console import complaint
-from service.db import Store
-from service.listings import Facts
-from service.streams import prepare_output, read_input
-from service.terminal import job_table
 from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, make_spec
+from whichopt.service.cli import app
+from whichopt.service.console import complaint
+from whichopt.service.db import Store
+from whichopt.service.listings import Facts
+from whichopt.service.streams import prepare_output, read_input
+from whichopt.service.terminal import job_table
 
 NAME = "実験 naïve ✓"
 
@@ -74,7 +74,7 @@ def test_every_command_prints_in_every_encoding(encoding: str, url: str, uid: st
     ids=["output closed early", "no input", "no output"],
 )
 def test_streams_that_are_closed(command: str, left: str, code: int, url: str) -> None:
-    program = f"{shlex.quote(sys.executable)} -m service.cli "
+    program = f"{shlex.quote(sys.executable)} -m whichopt.service.cli "
     done = subprocess.run(
         ["sh", "-c", program + command.format(url=url, key=KEY)],
         env={**os.environ, "PYTHONIOENCODING": "cp1252", "LC_ALL": "C", "TERM": "dumb"},

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from service.catalog.optimizers import optimizer
-from service.spec import JobSpec, resolve
-from service.states import Origin, Phase
-from service.trials import Point, Schedule, Seeds, Training, TrialPlan
-from workers.engine import State
-from workers.workload import Workload, build
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Point, Schedule, Seeds, Training, TrialPlan
+from whichopt.workers.engine import State
+from whichopt.workers.workload import Workload, build
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from service.catalog import tasks
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
-from workers.study import next_round
+from whichopt.service.catalog import tasks
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers.study import next_round
 
 TASK = tasks.task("classification")
 

@@ -11,16 +11,16 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from service.db import Store
-from service.db.tables import cohort, trial
-from service.settings import Settings
-from service.spec import JobSpec, resolve
-from service.states import Agreement
 from tests.workers.test_jobs import Bell, answer_all, bell, conclusion, submit
-from workers import jobs, products, settle
-from workers.cohorts import COHORT_ALIKE
-from workers.engine.agree import agreement
-from workers.study import next_round
+from whichopt.service.db import Store
+from whichopt.service.db.tables import cohort, trial
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Agreement
+from whichopt.workers import jobs, products, settle
+from whichopt.workers.cohorts import COHORT_ALIKE
+from whichopt.workers.engine.agree import agreement
+from whichopt.workers.study import next_round
 
 COMPANY_TESTS = (
     "tests/workers/test_stacked.py::test_company_changes_no_bit",
@@ -46,7 +46,7 @@ def run(code: list[str], mode: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("mode", ["", "AUTO"])
 def test_the_probe_answers_what_the_company_tests_find(mode: str) -> None:
     """Without MKL's mode the answer differs by CPU; the tests must differ with it, and never without."""
-    probe = "import torch; torch.set_num_threads(1); from workers.engine.agree import agreement; "
+    probe = "import torch; torch.set_num_threads(1); from whichopt.workers.engine.agree import agreement; "
     answered = run(["-c", probe + "print(agreement())"], mode)
     assert answered.returncode == 0, answered.stderr
     tested = run(
@@ -62,7 +62,9 @@ def test_mkls_reproducible_mode_gives_the_same_bits() -> None:
     assert agreement() is Agreement.BITS
 
 
-@pytest.mark.parametrize("module", ["workers.rerun", "workers.jobs", "benchmarks.toy_functions"])
+@pytest.mark.parametrize(
+    "module", ["whichopt.workers.rerun", "whichopt.workers.jobs", "benchmarks.toy_functions"]
+)
 def test_the_mode_is_asked_for_before_torch_is_imported(module: str) -> None:
     script = f"""
 import importlib, os, sys

@@ -10,7 +10,7 @@ import pytest
 RUN = """
 import resource
 import psutil, torch
-from workers import allocator
+from whichopt.workers import allocator
 
 def faults(work):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -8,9 +8,9 @@ import numpy as np
 import optuna
 import pytest
 
-from service.catalog.optimizers import OptimizerEntry, optimizer
-from service.space import Float
-from workers.sampler import ask, distributions
+from whichopt.service.catalog.optimizers import OptimizerEntry, optimizer
+from whichopt.service.space import Float
+from whichopt.workers.sampler import ask, distributions
 
 STARTUP, ASKED = 4, 8
 LIKE = math.nextafter(0.1, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from workers.broker import Broker
+from whichopt.workers.broker import Broker
 
 
 class Server:
@@ -45,7 +45,7 @@ def test_only_a_server_that_nobody_hears_is_gone(
         def __init__(self, *arguments: object, **_: object) -> None:
             spawned.append(arguments)
 
-    monkeypatch.setattr("workers.broker.subprocess.Popen", Process)
+    monkeypatch.setattr("whichopt.workers.broker.subprocess.Popen", Process)
     assert broker.ended() == gone
     broker.start()
     assert bool(spawned) == gone

@@ -12,21 +12,21 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
-from service.catalog.datasets import DATASETS, DatasetEntry
-from service.catalog.models import MODELS, ModelEntry
-from service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
-from service.catalog.tasks import TASKS
-from service.errors import InvalidSpec
-from service.space import Categorical, Config, Dimension, Value
-from service.spec import JobSpec, resolve
-from service.states import Phase, TrialState
-from service.trials import TrialPlan
-from workers.engine import optimizers
-from workers.engine.solo import SoloExecutor
-from workers.workload import Workload
-from workers.workload.data import LOADERS
-from workers.workload.models import BUILDERS
-from workers.workload.tasks import CRITERIA
+from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
+from whichopt.service.catalog.models import MODELS, ModelEntry
+from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from whichopt.service.catalog.tasks import TASKS
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.space import Categorical, Config, Dimension, Value
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine import optimizers
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.workload import Workload
+from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.models import BUILDERS
+from whichopt.workers.workload.tasks import CRITERIA
 
 MakeWorkload = Callable[..., Workload]
 OPENED = ("eps", "weight_decay", "momentum", "betas")

@@ -12,10 +12,10 @@ import pytest
 import torch
 from sklearn import datasets
 
-from service.catalog.datasets import Options, Sizes, dataset
-from workers.workload import Workload, batches, data
-from workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
-from workers.workload.tasks import CRITERIA
+from whichopt.service.catalog.datasets import Options, Sizes, dataset
+from whichopt.workers.workload import Workload, batches, data
+from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
+from whichopt.workers.workload.tasks import CRITERIA
 
 CPU = torch.device("cpu")
 SIZES = Sizes(60, 20, 20)
@@ -129,7 +129,8 @@ def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
 
 def test_a_shipped_table_is_read_without_scikit_learn() -> None:
     script = (
-        "import sys; from workers.workload.data import LOADERS; from service.catalog.datasets import Options;"
+        "import sys; from whichopt.workers.workload.data import LOADERS;"
+        "from whichopt.service.catalog.datasets import Options;"
         "[LOADERS[name](Options()) for name in ('digits', 'breast_cancer', 'wine')];"
         "print([name for name in sys.modules if name.startswith(('sklearn', 'scipy.stats'))])"
     )

@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.catalog.optimizers import OPTIMIZERS
-from service.states import Direction, Phase, TrialState
-from service.trials import Rung, TrialPlan, TrialResult
-from workers.engine import Cancelled, Executor, State
-from workers.engine.solo import SoloExecutor
-from workers.engine.stacked import StackedExecutor
-from workers.workload import Batch, Carry, Net, Workload
+from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.trials import Rung, TrialPlan, TrialResult
+from whichopt.workers.engine import Cancelled, Executor, State
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.workload import Batch, Carry, Net, Workload
 
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]

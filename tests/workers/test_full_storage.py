@@ -13,20 +13,20 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from service import blobs, reaper, reporting
-from service.db import Store
-from service.db.cohorts import Beat, Claim, Cohorts
-from service.db.lost import MAX_PLANNERS
-from service.db.migrate import upgrade
-from service.db.reports import MAX_ATTEMPTS, ReportRow
-from service.db.tables import job
-from service.settings import Settings
-from service.states import JobState
 from tests.service.concluded import concluded_job
 from tests.service.made_up import add_job, add_round, must_claim
 from tests.waiting import wait_until
 from tests.workers.test_jobs import Bell, answer, answer_all, bell, submit, view
-from workers import jobs, lease
+from whichopt.service import blobs, reaper, reporting
+from whichopt.service.db import Store
+from whichopt.service.db.cohorts import Beat, Claim, Cohorts
+from whichopt.service.db.lost import MAX_PLANNERS
+from whichopt.service.db.migrate import upgrade
+from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
+from whichopt.service.db.tables import job
+from whichopt.service.settings import Settings
+from whichopt.service.states import JobState
+from whichopt.workers import jobs, lease
 
 
 def no_space(*_: object, **__: object) -> Any:
@@ -114,9 +114,11 @@ def test_a_planner_without_space_neither_fails_the_job_nor_counts(
     worker: jobs.Context, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, uid = submit(worker)
-    for place in ("workers.jobs.settle", "service.db.jobs.Jobs.add_round"):
+    for place in ("whichopt.workers.jobs.settle", "whichopt.service.db.jobs.Jobs.add_round"):
         with monkeypatch.context() as patch, capture_logs() as logged:
-            patch.setattr(place, no_space if place.startswith("workers") else lambda *_, **__: disk_full())
+            patch.setattr(
+                place, no_space if place.startswith("whichopt.workers") else lambda *_, **__: disk_full()
+            )
             for _ in range(MAX_PLANNERS + 1):
                 jobs.plan_round(worker, job_id)
         assert {line["event"] for line in logged} == {"planning_waits"}
@@ -214,7 +216,9 @@ def row(store: Store, uid: str) -> ReportRow:
     return found
 
 
-@pytest.mark.parametrize("place", ["tempfile.mkstemp", "service.blobs.save", "service.evidence.page.page"])
+@pytest.mark.parametrize(
+    "place", ["tempfile.mkstemp", "whichopt.service.blobs.save", "whichopt.service.evidence.page.page"]
+)
 def test_a_report_that_finds_no_space_is_tried_until_it_does(
     worker: jobs.Context, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,10 +226,10 @@ def test_a_report_that_finds_no_space_is_tried_until_it_does(
     with worker.store.transaction() as tx:
         tx.workers.seen("w1", queue="cpu")
     monkeypatch.setattr(reaper, "REPORT_PATIENCE", 1)
-    monkeypatch.setattr("service.evidence.page.page", lambda _: "<p>drawn</p>")
+    monkeypatch.setattr("whichopt.service.evidence.page.page", lambda _: "<p>drawn</p>")
     with monkeypatch.context() as patch:
-        if place == "service.blobs.save":
-            patch.setattr("service.blobs.check", lambda _: None)  # there was space when it was begun
+        if place == "whichopt.service.blobs.save":
+            patch.setattr("whichopt.service.blobs.check", lambda _: None)  # there was space when it was begun
         patch.setattr(place, no_space)
         for _ in range(MAX_ATTEMPTS + 1):
             jobs.make_report(worker, job_id)

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.db import Store
-from service.db.migrate import upgrade
 from tests.homes import FAST, Embedded, free_port
 from tests.waiting import DEADLINE_S, wait_until
-from workers.broker import Broker
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import upgrade
+from whichopt.workers.broker import Broker
 
 MADE_UP = Path(__file__).parent / "made_up_gpus"
 ROOT = Path(__file__).parent.parent.parent
@@ -37,13 +37,13 @@ def machine(folder: Path, cards: str, **more: str) -> dict[str, str]:
 
 
 class Worker:
-    """`python -m workers --queue=cuda`, as a process."""
+    """`python -m whichopt.workers --queue=cuda`, as a process."""
 
     def __init__(self, environment: dict[str, str], log: Path, *options: str) -> None:
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers", "--queue=cuda", *options],
+                [sys.executable, "-m", "whichopt.workers", "--queue=cuda", *options],
                 env=environment,
                 stdout=file,
                 stderr=file,
@@ -165,7 +165,7 @@ def test_a_worker_that_can_have_no_gpu_says_why_and_ends(
     cards: str, options: list[str], more: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "workers", "--queue=cuda", *options],
+        [sys.executable, "-m", "whichopt.workers", "--queue=cuda", *options],
         env=machine(tmp_path, cards, **more),
         capture_output=True,
         text=True,
@@ -240,7 +240,7 @@ def test_up_says_what_it_cannot_give(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "workers.embedded",
+        "whichopt.workers.embedded",
         f"--data={tmp_path / 'data'}",
         f"--port={free_port()}",
         "--gpus=3",
@@ -261,7 +261,7 @@ def main(self, argv):
     print(os.environ["CUDA_VISIBLE_DEVICES"], "torch" in sys.modules)
 celery.Celery.worker_main = main
 sys.argv = ["workers", "--queue=cpu", "--processes=1"]
-from workers.__main__ import main
+from whichopt.workers.__main__ import main
 main()
 """
     told = subprocess.run(
@@ -277,7 +277,7 @@ main()
 
 def test_numbers_below_one_are_refused() -> None:
     for option in ("--processes=0", "--processes-per-gpu=0", "--gpus=1"):
-        command = [sys.executable, "-m", "workers", "--queue=cpu", option]
+        command = [sys.executable, "-m", "whichopt.workers", "--queue=cpu", option]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
         assert ended.returncode == 2
         assert option.split("=")[0] in ended.stderr

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from workers import gpus
-from workers.gpu_claims import Claims, claim
-from workers.gpus import GPU, CannotUse, Wanted
+from whichopt.workers import gpus
+from whichopt.workers.gpu_claims import Claims, claim
+from whichopt.workers.gpus import GPU, CannotUse, Wanted
 
 MADE_UP = Path(__file__).parent / "made_up_gpus"
 
@@ -76,7 +76,9 @@ def test_what_torch_is_built_for_is_known_without_its_import() -> None:
     import torch
 
     expected = "cuda" if torch.version.cuda else "hip" if torch.version.hip else None
-    code = "import sys; from workers import gpus; print(gpus.torch_platform(), 'torch' in sys.modules)"
+    code = (
+        "import sys; from whichopt.workers import gpus; print(gpus.torch_platform(), 'torch' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == [str(expected), "False"]
 
@@ -221,7 +223,7 @@ def test_a_worker_waits_for_gpus_and_says_who_has_them(
         if len(naps) == 2:
             first.give_up(THREE[1])
 
-    monkeypatch.setattr("workers.gpu_claims.time.sleep", nap)
+    monkeypatch.setattr("whichopt.workers.gpu_claims.time.sleep", nap)
     second = claim(gpus.wanted("all", THREE), tmp_path, told.append)
     assert second.gpus == [THREE[1]]
     assert len(naps) == 2
@@ -239,7 +241,7 @@ def test_while_it_waits_a_worker_holds_nothing(tmp_path: Path, monkeypatch: pyte
         _give_up(claim(gpus.wanted("1,2", THREE), tmp_path, _never))
         _give_up(first)
 
-    monkeypatch.setattr("workers.gpu_claims.time.sleep", nap)
+    monkeypatch.setattr("whichopt.workers.gpu_claims.time.sleep", nap)
     second = claim(gpus.wanted("3", THREE), tmp_path, lambda _: None)
     assert second.gpus == [*THREE]
     _give_up(second)
@@ -249,8 +251,8 @@ def test_the_kernel_frees_the_gpus_of_a_worker_that_is_killed(tmp_path: Path) ->
     code = f"""
 import sys, time
 from pathlib import Path
-from workers import gpus
-from workers.gpu_claims import claim
+from whichopt.workers import gpus
+from whichopt.workers.gpu_claims import claim
 held = claim(gpus.Wanted((gpus.GPU("GPU-A", ""),), 1, 1), Path({str(tmp_path)!r}), print)
 print("held", flush=True)
 sys.stdin.read()
@@ -271,7 +273,7 @@ def test_another_users_lock_is_respected_without_a_right_to_write_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "GPU-A.lock").write_text("process 1 on host other\n")
-    monkeypatch.setattr("workers.gpu_claims.os.access", lambda *_: False)
+    monkeypatch.setattr("whichopt.workers.gpu_claims.os.access", lambda *_: False)
     first = claim(gpus.wanted("0,", THREE), tmp_path, _never)
     assert (tmp_path / "GPU-A.lock").read_text() == "process 1 on host other\n"
     second = claim(gpus.wanted("all", THREE), tmp_path, _never)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from service.db import Store
-from service.db.files import keep_copy
-from service.db.migrate import upgrade
-from service.db.standing import Tables, head, standing
-from service.sqlite_url import sqlite_url
-from workers.embedded import CannotStart, Home, _AskedToStop
+from whichopt.service.db import Store
+from whichopt.service.db.files import keep_copy
+from whichopt.service.db.migrate import upgrade
+from whichopt.service.db.standing import Tables, head, standing
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.workers.embedded import CannotStart, Home, _AskedToStop
 
 EARLIEST = Path(__file__).parents[1] / "earlier" / "0.1" / "data" / "whichopt.db"
 
@@ -50,7 +50,7 @@ def test_an_earlier_versions_database_is_copied_before_it_is_migrated(
 def test_what_is_too_large_for_a_copy_is_migrated_without(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.db.files.LARGEST_COPY", 1000)
+    monkeypatch.setattr("whichopt.service.db.files.LARGEST_COPY", 1000)
     store = Store(home.database_url)
     assert keep_copy(store, "before-x") is None
     store.close()

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workers.engine import images
-from workers.engine.images import IMAGE_LAYERS
-from workers.engine.layers import LAYERS, Layer
+from whichopt.workers.engine import images
+from whichopt.workers.engine.images import IMAGE_LAYERS
+from whichopt.workers.engine.layers import LAYERS, Layer
 
 COMPANIES = ((3, 0), (0, 3), (0, 1, 2, 3, 4), tuple(range(16)), tuple(reversed(range(33))))
 """Which of 33 networks share a stack."""
@@ -290,7 +290,7 @@ def test_reshaping_counts_the_dimensions_of_one_network(module: nn.Module) -> No
 
 
 def cnn(image: tuple[int, int, int], activation: Callable[[], nn.Module]) -> nn.Sequential:
-    """As `workers.workload.models` builds it, with dropout besides."""
+    """As `whichopt.workers.workload.models` builds it, with dropout besides."""
     channels, height, width = image
     pool = [nn.MaxPool2d(2)] if min(height, width) >= 4 else []
     return nn.Sequential(

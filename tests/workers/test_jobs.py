@@ -13,22 +13,22 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from service.db import Store
-from service.db.jobs import Jobs
-from service.evidence.report import evidence
-from service.evidence.staging import looks
-from service.evidence.verify import verify
-from service.reaper import sweep
-from service.settings import Settings
-from service.spec import JobSpec, resolve
-from service.states import JobState, TrialState
-from service.trials import TrialPlan, TrialResult
-from service.views import JobView, Recommendation
 from tests.adabelief.inputs import needs_compiler
 from tests.present import present
-from workers import jobs, kernels
-from workers.engine import Cancelled, State, Watch
-from workers.workload import Workload
+from whichopt.service.db import Store
+from whichopt.service.db.jobs import Jobs
+from whichopt.service.evidence.report import evidence
+from whichopt.service.evidence.staging import looks
+from whichopt.service.evidence.verify import verify
+from whichopt.service.reaper import sweep
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import JobState, TrialState
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.service.views import JobView, Recommendation
+from whichopt.workers import jobs, kernels
+from whichopt.workers.engine import Cancelled, State, Watch
+from whichopt.workers.workload import Workload
 
 SPEC = {
     "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},

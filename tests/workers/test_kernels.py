@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from adabelief import compiled
-from service.catalog.optimizers import OPTIMIZERS
-from service.spec import JobSpec, ResolvedSpec, resolve
 from tests.adabelief.inputs import needs_compiler
-from workers import kernels
-from workers.kernels import COMPILE_S, COMPILED, CPU_FLOAT32, SAVED_SHARE, WORTH, settle
+from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.workers import kernels
+from whichopt.workers.kernels import COMPILE_S, COMPILED, CPU_FLOAT32, SAVED_SHARE, WORTH, settle
 
 NEEDED_S = WORTH * COMPILE_S / SAVED_SHARE
 

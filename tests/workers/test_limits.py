@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from workers import broker, limits
-from workers.broker import LONGEST_SOCKET, Broker
-from workers.identity import host
-from workers.last_words import last_words
+from whichopt.workers import broker, limits
+from whichopt.workers.broker import LONGEST_SOCKET, Broker
+from whichopt.workers.identity import host
+from whichopt.workers.last_words import last_words
 
 FILES = """
 import resource
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-from workers.limits import raise_open_files
+from whichopt.workers.limits import raise_open_files
 raise_open_files(print)
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """

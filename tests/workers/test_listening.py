@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.homes import free_port
-from workers.embedded import Home, _announce
-from workers.listening import is_everywhere, url_of, why_not
+from whichopt.workers.embedded import Home, _announce
+from whichopt.workers.listening import is_everywhere, url_of, why_not
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Reject
 from celery.worker.request import Request
 
-from service.db import OUT_OF_REACH, Store
-from service.db.cohorts import Beat, Claim, Cohorts
-from service.db.tables import cohort
-from service.settings import Settings
 from tests.service.made_up import add_job, add_round, must_claim
-from workers import app, losses, patience
-from workers.lease import Lease
+from whichopt.service.db import OUT_OF_REACH, Store
+from whichopt.service.db.cohorts import Beat, Claim, Cohorts
+from whichopt.service.db.tables import cohort
+from whichopt.service.settings import Settings
+from whichopt.workers import app, losses, patience
+from whichopt.workers.lease import Lease
 
 AWAY = sa.exc.OperationalError("", {}, Exception("the server closed the connection"))
 

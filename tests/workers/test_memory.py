@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from service.trials import TrialPlan
-from workers.engine.memory import EVALUATED_BYTES, SHARE, Footprint, Tracker, free_bytes
-from workers.engine.stacked import StackedExecutor, footprint
-from workers.workload import Workload
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine.memory import EVALUATED_BYTES, SHARE, Footprint, Tracker, free_bytes
+from whichopt.workers.engine.stacked import StackedExecutor, footprint
+from whichopt.workers.workload import Workload
 
 MEGABYTE = 2**20
 
@@ -22,11 +22,11 @@ RUN = """
 import json, re, sys
 from pathlib import Path
 import psutil, torch
-from service.spec import JobSpec, resolve
-from service.trials import TrialPlan
-from workers.engine import Unwatched
-from workers.engine.stacked import StackedExecutor, footprint
-from workers.workload import build
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.stacked import StackedExecutor, footprint
+from whichopt.workers.workload import build
 
 torch.set_num_threads(1)
 given = json.loads(sys.stdin.read())
@@ -84,7 +84,9 @@ def test_stacks_are_no_larger_than_the_memory(
     workload = make_workload("wine", "mlp", hidden=[8])
     plans = [make_plan(init=init) for init in range(7)]
     one = footprint(workload, plans).stepping
-    monkeypatch.setattr("workers.engine.memory.free_bytes", lambda _: (EVALUATED_BYTES + 3.5 * one) / SHARE)
+    monkeypatch.setattr(
+        "whichopt.workers.engine.memory.free_bytes", lambda _: (EVALUATED_BYTES + 3.5 * one) / SHARE
+    )
     stacks = [len(positions) for positions in StackedExecutor()._stacks(workload, plans, range(7))]
     assert stacks == [3, 2, 2]
     results = StackedExecutor().run(workload, plans, watch)
@@ -94,7 +96,7 @@ def test_stacks_are_no_larger_than_the_memory(
 
 
 def test_one_trial_is_tried_however_little_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engine.memory.free_bytes", lambda _: 0)
+    monkeypatch.setattr("whichopt.workers.engine.memory.free_bytes", lambda _: 0)
     assert Footprint(resting=10, stepping=20, evaluating=5).most(torch.device("cpu")) == 1
 
 

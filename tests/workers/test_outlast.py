@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.outlast import RESTART_PAUSE_S, RESTARTS, Again, say, write_whole
+from whichopt.workers.outlast import RESTART_PAUSE_S, RESTARTS, Again, say, write_whole
 
 
 def test_words_that_cannot_be_said_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from service.errors import BudgetTooShort
-from service.evidence.finalists import finalists
-from service.evidence.staging import looks
-from service.space import Config
-from service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
-from service.states import Origin, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
-from workers import study
-from workers.pace import FEWEST_TRIALS, LATER_SHARE, settle
-from workers.study import next_round
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.evidence.finalists import finalists
+from whichopt.service.evidence.staging import looks
+from whichopt.service.space import Config
+from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers import study
+from whichopt.workers.pace import FEWEST_TRIALS, LATER_SHARE, settle
+from whichopt.workers.study import next_round
 
 LABELS = ("adabelief", "adamw", "sgd")
 SECONDS = {"adabelief": 2.0, "adamw": 1.6, "sgd": 1.0}

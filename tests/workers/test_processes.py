@@ -8,9 +8,9 @@ import psutil
 import pytest
 import torch
 
-from service import machine
-from workers.engine.memory import free_bytes
-from workers.processes import how_many, memory_left
+from whichopt.service import machine
+from whichopt.workers.engine.memory import free_bytes
+from whichopt.workers.processes import how_many, memory_left
 
 GIGABYTE = 10**9
 

@@ -8,14 +8,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from service.configs import config_key
-from service.evidence.consistency import inconsistencies
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Phase
-from service.trials import Trial, TrialPlan
 from tests.workers.studies import flat, plans_of, run, spec_of, train
-from workers import sampler
-from workers.study import next_round
+from whichopt.service.configs import config_key
+from whichopt.service.evidence.consistency import inconsistencies
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial, TrialPlan
+from whichopt.workers import sampler
+from whichopt.workers.study import next_round
 
 FIXED = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.9}
 SWITCH = {"type": "categorical", "choices": [True, False]}

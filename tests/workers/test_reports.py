@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.db import Store
-from service.db.tables import report
-from service.dispatch import MAKE_REPORT, PLAN_QUEUE, CeleryDispatcher
-from service.reaper import sweep
-from service.settings import Settings
-from service.spec import JobSpec, resolve
-from service.states import JobState
-from workers import jobs
+from whichopt.service.db import Store
+from whichopt.service.db.tables import report
+from whichopt.service.dispatch import MAKE_REPORT, PLAN_QUEUE, CeleryDispatcher
+from whichopt.service.reaper import sweep
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import JobState
+from whichopt.workers import jobs
 
 SPEC = {
     "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},
@@ -99,7 +99,7 @@ def test_a_worker_makes_it_once(context: jobs.Context, job_id: int, monkeypatch:
     made = kept(context)
     files = {file.name for file in context.settings.blobs.iterdir()}
     assert files == {made["html"], made["json"]}
-    monkeypatch.setattr("service.reporting.evidence", None)  # it would raise
+    monkeypatch.setattr("whichopt.service.reporting.evidence", None)  # it would raise
     jobs.make_report(context, job_id)
     jobs.make_report(context, job_id + 1)
     assert kept(context) == made
@@ -124,7 +124,7 @@ def test_a_job_that_has_not_concluded_gets_none(context: jobs.Context) -> None:
 
 
 def test_the_message_is_one_that_workers_take() -> None:
-    from workers.app import app
+    from whichopt.workers.app import app
 
     assert MAKE_REPORT in app.tasks
     sent: list[tuple[str, list[int], str]] = []

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from service.errors import InvalidReport
-from service.evidence.reading import read_report
-from service.evidence.report import Report
-from service.states import Phase
 from tests.present import present
 from tests.trained import trained_report, with_trials
-from workers.products import mode
-from workers.rerun import main, prediction_interval, rerun
+from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.reading import read_report
+from whichopt.service.evidence.report import Report
+from whichopt.service.states import Phase
+from whichopt.workers.products import mode
+from whichopt.workers.rerun import main, prediction_interval, rerun
 
 EARLIER = Path(__file__).parents[1] / "earlier"
 

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from service.trials import Schedule
-from workers.engine.schedule import SHAPES, factor
+from whichopt.service.trials import Schedule
+from whichopt.workers.engine.schedule import SHAPES, factor
 
 LENGTH = 1000
 # One rounding each in a handful of operations on numbers of size 1.

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from service.trials import Schedule, TrialPlan
-from workers.engine import optimizers
-from workers.engine.schedule import factor
-from workers.engine.solo import SoloExecutor
-from workers.workload import Player, Workload
-from workers.workload.data import order
+from whichopt.service.trials import Schedule, TrialPlan
+from whichopt.workers.engine import optimizers
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.workload import Player, Workload
+from whichopt.workers.workload.data import order
 
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
@@ -133,6 +133,8 @@ def test_every_player_follows_its_own_loss_at_its_own_pace(
 
 
 def test_what_takes_long_to_import_waits_until_it_is_needed() -> None:
-    code = "import sys, workers.engine.solo; print({'pytorch_optimizer', 'sklearn'} & set(sys.modules))"
+    code = (
+        "import sys, whichopt.workers.engine.solo; print({'pytorch_optimizer', 'sklearn'} & set(sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

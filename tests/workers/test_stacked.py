@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.catalog.datasets import DATASETS, DatasetEntry
-from service.catalog.models import MODELS, ModelEntry
-from service.catalog.optimizers import OPTIMIZERS
-from service.states import Phase, TrialState
-from service.trials import Rung, TrialPlan, TrialResult
-from workers.engine import State
-from workers.engine.feed import Feed
-from workers.engine.nets import Layered, Mapped, nets
-from workers.engine.probe import choose
-from workers.engine.solo import SoloExecutor, Trial
-from workers.engine.stack import Stack
-from workers.engine.stacked import StackedExecutor
-from workers.workload import Batch, Carry, Net, Workload
+from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
+from whichopt.service.catalog.models import MODELS, ModelEntry
+from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Rung, TrialPlan, TrialResult
+from whichopt.workers.engine import State
+from whichopt.workers.engine.feed import Feed
+from whichopt.workers.engine.nets import Layered, Mapped, nets
+from whichopt.workers.engine.probe import choose
+from whichopt.workers.engine.solo import SoloExecutor, Trial
+from whichopt.workers.engine.stack import Stack
+from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.workload import Batch, Carry, Net, Workload
 
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
@@ -300,7 +300,7 @@ def test_the_faster_executor_is_chosen(
 ) -> None:
     clock = itertools.count()
     workload, plans = make_workload("wine", "mlp", hidden=[8]), [make_plan(), make_plan("sgd")]
-    monkeypatch.setattr("workers.engine.probe.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("whichopt.workers.engine.probe.perf_counter", lambda: next(clock))
     choice = choose(workload, plans)  # each step takes a tick, and a stack has more trials in it
     assert choice.executor == "stacked"
     assert choice.seconds["stacked"] == choice.seconds["solo"] / 4

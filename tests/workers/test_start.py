@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from celery.worker import state
 
-from service.db import Store
-from service.db.migrate import upgrade
-from service.db.standing import Standing, standing
 from tests.waiting import DEADLINE_S
-from workers import app
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import upgrade
+from whichopt.service.db.standing import Standing, standing
+from whichopt.workers import app
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_no_message_is_taken_before_the_database_is_migrated(
         looked.set()
         return found
 
-    monkeypatch.setattr("service.db.standing.standing", looks)
+    monkeypatch.setattr("whichopt.service.db.standing.standing", looks)
     waiting = threading.Thread(target=lambda: answers.append(app._database_is_current()), daemon=True)
     waiting.start()
     assert looked.wait(timeout=DEADLINE_S), "it has looked once, and looks again"

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from adabelief.compiled import kernel
-from service.catalog.optimizers import OPTIMIZERS, OptimizerEntry, optimizer
-from service.space import Categorical, Config, Float, Int
 from tests.adabelief.inputs import needs_compiler
-from workers.engine import optimizers
-from workers.engine.steps import BLOCK, JOINED, STEPS, ColumnSteps, KernelSteps, Row, Steps
+from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry, optimizer
+from whichopt.service.space import Categorical, Config, Float, Int
+from whichopt.workers.engine import optimizers
+from whichopt.workers.engine.steps import BLOCK, JOINED, STEPS, ColumnSteps, KernelSteps, Row, Steps
 
 SHAPES = {
     "small": [(13, 7), (13,), (1, 13), ()],

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from service.db import Store
-from service.evidence.forecast import of_round
-from service.settings import Settings
-from service.spec import JobSpec, resolve
-from service.states import JobState
 from tests.workers.test_jobs import SPEC, Bell
-from workers import jobs
+from whichopt.service.db import Store
+from whichopt.service.evidence.forecast import of_round
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import JobState
+from whichopt.workers import jobs
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
-from service.catalog.optimizers import OPTIMIZERS
-from service.evidence.staging import looks
-from service.seeds import derive
-from service.space import Categorical, Float
-from service.spec import JobSpec, resolve
-from service.states import Origin, Phase
-from service.trials import Point, Trial, TrialPlan, TrialResult
 from tests.workers.studies import TASK, flat, plans_of, result, run, spec_of, train
-from workers.sampler import TPE_BEST, TPE_TRIALS, _remembered, shown_to_sampler, to_config, to_params
-from workers.study import (
+from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.evidence.staging import looks
+from whichopt.service.seeds import derive
+from whichopt.service.space import Categorical, Float
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers.sampler import TPE_BEST, TPE_TRIALS, _remembered, shown_to_sampler, to_config, to_params
+from whichopt.workers.study import (
     CUT_SHORT_SEEDS,
     ended_early,
     evaluations,

@@ -11,29 +11,29 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service.budget import Budget
-from service.db import Store
-from service.db.migrate import upgrade
-from service.db.tables import job
-from service.errors import BudgetTooShort
-from service.evidence.finalists import finalists, judged
-from service.evidence.recommend import stopped
-from service.evidence.report import Report, evidence
-from service.evidence.verify import verify
-from service.settings import Settings
-from service.states import JobState, Phase, TrialState
-from service.trials import Point, Trial, TrialPlan, TrialResult
 from tests.workers.conftest import Onlooker
 from tests.workers.studies import flat, spec_of, train
 from tests.workers.test_jobs import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
-from workers import jobs, settle
-from workers.engine import Cancelled, Executor, State
-from workers.engine.probe import Cost
-from workers.engine.solo import SoloExecutor
-from workers.engine.stacked import StackedExecutor
-from workers.lease import Lease
-from workers.study import next_round
-from workers.workload import Workload
+from whichopt.service.budget import Budget
+from whichopt.service.db import Store
+from whichopt.service.db.migrate import upgrade
+from whichopt.service.db.tables import job
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.evidence.finalists import finalists, judged
+from whichopt.service.evidence.recommend import stopped
+from whichopt.service.evidence.report import Report, evidence
+from whichopt.service.evidence.verify import verify
+from whichopt.service.settings import Settings
+from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers import jobs, settle
+from whichopt.workers.engine import Cancelled, Executor, State
+from whichopt.workers.engine.probe import Cost
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.lease import Lease
+from whichopt.workers.study import next_round
+from whichopt.workers.workload import Workload
 
 LIMIT = {"budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3, "max_seconds": 1000}}
 

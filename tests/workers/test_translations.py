@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import translate as adabelief
-from service.catalog.optimizers import OPTIMIZERS, optimizer
-from service.space import Config
-from service.translations import translate
-from service.translations.denominators import Assumed
-from workers.engine import optimizers
+from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
+from whichopt.service.space import Config
+from whichopt.service.translations import translate
+from whichopt.service.translations.denominators import Assumed
+from whichopt.workers.engine import optimizers
 
 ASSUMED = Assumed(gradient=1e-2)
 

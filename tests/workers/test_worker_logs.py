@@ -8,7 +8,7 @@ import sys
 
 SCRIPT = """
 import logging
-from workers import app
+from whichopt.workers import app
 app.app.log.setup()  # as a worker does, and each of its processes
 logging.getLogger("celery.worker.consumer.consumer").error("a broker that is away")
 logging.getLogger("celery.task").warning("a task")
@@ -23,7 +23,7 @@ try:
     raise RuntimeError("a fault of ours")
 except RuntimeError:
     app.log.exception("ours")
-raise SystemExit(app.app.conf.worker_consumer != "workers.celery_changes:Consumer")
+raise SystemExit(app.app.conf.worker_consumer != "whichopt.workers.celery_changes:Consumer")
 """
 
 

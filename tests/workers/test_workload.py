@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.catalog.datasets import dataset
-from service.catalog.models import MODELS
-from workers.workload import Workload, batches
-from workers.workload.data import LOADERS, divided
-from workers.workload.models import BUILDERS
-from workers.workload.tasks import CRITERIA
+from whichopt.service.catalog.datasets import dataset
+from whichopt.service.catalog.models import MODELS
+from whichopt.workers.workload import Workload, batches
+from whichopt.workers.workload.data import LOADERS, divided
+from whichopt.workers.workload.models import BUILDERS
+from whichopt.workers.workload.tasks import CRITERIA
 
 MakeWorkload = Callable[..., Workload]
 
@@ -107,7 +107,7 @@ def test_evaluation_does_not_depend_on_how_many_examples_it_takes_at_once(
     workload = make_workload("wine")
     test, model = workload.splits(0).test, workload.model(0)
     whole = workload.evaluate(model, test)
-    monkeypatch.setattr("workers.workload.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("whichopt.workers.workload.EVALUATION_BATCH", 7)
     parts = workload.evaluate(model, test)
     # A product of another height may be summed in another order: some last bits of float32 logits.
     assert parts["nll"].item() == pytest.approx(whole["nll"].item(), rel=1e-6)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from service.trials import Point, TrialPlan, TrialResult
-from workers.workload import Workload
+from whichopt.service.trials import Point, TrialPlan, TrialResult
+from whichopt.workers.workload import Workload
 
 State = dict[str, Any]
 """A cohort's whole state between two evaluations: results so far, params, optimizer states, random

@@ -4,9 +4,9 @@ The promise rests on the kernels that torch calls. They differ by machine and by
 out once a process: networks of a stack are run forward and backward by the engine's own layers, in companies
 of several sizes and with their memory in several places, and all that they give is compared to the bit.
 
-The shapes are those that give a kernel away: narrow ones, as the tail of a product is where a library
-changes its kernels, with batches that are whole in its tiles and batches that are not. On a Zen 3 CPU, MKL
-without its reproducible mode (see `workers.products`) fails at products with three columns and with one, and
+The shapes are those that give a kernel away: narrow ones, as the tail of a product is where a library changes
+its kernels, with batches that are whole in its tiles and batches that are not. On a Zen 3 CPU, MKL without
+its reproducible mode (see `whichopt.workers.products`) fails at products with three columns and with one, and
 at no wider product.
 """
 
@@ -19,9 +19,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from service.states import Agreement
-from workers.engine.images import IMAGE_LAYERS
-from workers.engine.layers import LAYERS, Layer
+from whichopt.service.states import Agreement
+from whichopt.workers.engine.images import IMAGE_LAYERS
+from whichopt.workers.engine.layers import LAYERS, Layer
 
 NETWORKS = 33
 """In the largest company."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from service.trials import TrialPlan
-from workers.workload import Batch, Examples, Splits, batches, order
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.workload import Batch, Examples, Splits, batches, order
 
 GATHERED_BYTES = 2**22
 """About how much is gathered at once: enough that gathering costs little, and little enough for a cache."""

@@ -1,4 +1,4 @@
-"""Layers of n networks at once for images; see `workers.engine.layers`.
+"""Layers of n networks at once for images; see `whichopt.workers.engine.layers`.
 
 Between layers, images have the shape that the modules see, (n, batch, channels, height, width), whatever
 their order in memory; so any layer may follow any other, and a dropout's mask is the module's.
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workers.engine.layers import Generators, Kept, Layer, Unlearned
+from whichopt.workers.engine.layers import Generators, Kept, Layer, Unlearned
 
 MANY_PRODUCTS = 3 << 20
 """From so many on, one network's convolution takes long enough for a call of its own."""

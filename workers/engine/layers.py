@@ -2,7 +2,7 @@
 
 torch's `vmap` does the same for any module, but at a price that small networks feel: its dispatch and that of
 autograd take longer than the products of a whole stack. The modules that have a layer here are run by it; a
-network with any other is run by `vmap` (see `workers.engine.nets`).
+network with any other is run by `vmap` (see `whichopt.workers.engine.nets`).
 
 A layer sees inputs (n, batch, ...) and params (n, ...), strided as they may be but contiguous behind the n.
 Its kernels are those whose bits for one network do not depend on n or on the company, from n = 2 on.

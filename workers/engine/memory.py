@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from workers.processes import memory_left
+from whichopt.workers.processes import memory_left
 
 SHARE = 0.5
 """Of the memory that is free, what is planned with: other workers take some too, and an estimate is one."""

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from workers.engine.images import IMAGE_LAYERS
-from workers.engine.layers import LAYERS, Dropout, Generators, Layer
-from workers.workload import Batch, Carry, Player, Slope, Workload
+from whichopt.workers.engine.images import IMAGE_LAYERS
+from whichopt.workers.engine.layers import LAYERS, Dropout, Generators, Layer
+from whichopt.workers.workload import Batch, Carry, Player, Slope, Workload
 
 Tensors = Mapping[str, Tensor]
 """Params or buffers of n networks by name, each (n, ...)."""

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from service.catalog import optimizers
-from service.space import Value
+from whichopt.service.catalog import optimizers
+from whichopt.service.space import Value
 
 
 def build(

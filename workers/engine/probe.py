@@ -11,12 +11,12 @@ from time import perf_counter
 import structlog
 from torch import Tensor
 
-from service.trials import TrialPlan
-from workers.engine.nets import nets
-from workers.engine.run import Run
-from workers.engine.solo import Trial
-from workers.engine.stacked import footprint
-from workers.workload import Workload
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine.nets import nets
+from whichopt.workers.engine.run import Run
+from whichopt.workers.engine.solo import Trial
+from whichopt.workers.engine.stacked import footprint
+from whichopt.workers.workload import Workload
 
 log = structlog.get_logger()
 

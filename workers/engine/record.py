@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from service.states import Direction, Phase, TrialState
-from service.trials import Point, TrialPlan, TrialResult
-from workers.engine import State
-from workers.workload import Splits, Workload
+from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.trials import Point, TrialPlan, TrialResult
+from whichopt.workers.engine import State
+from whichopt.workers.workload import Splits, Workload
 
 Scores = Callable[[str], Mapping[str, float]]
 """The task's metrics of the model as it stands, on the split of that name."""

@@ -9,14 +9,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from service.trials import TrialPlan, TrialResult
-from workers.engine import State
-from workers.engine.feed import Feed
-from workers.engine.nets import Nets
-from workers.engine.record import Record
-from workers.engine.schedule import factor
-from workers.engine.stack import LEAST, Stack
-from workers.workload import EVALUATION_BATCH, Examples, Workload, generator
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.workers.engine import State
+from whichopt.workers.engine.feed import Feed
+from whichopt.workers.engine.nets import Nets
+from whichopt.workers.engine.record import Record
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.engine.stack import LEAST, Stack
+from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, generator
 
 
 class Run:

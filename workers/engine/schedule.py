@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from service.trials import Schedule
+from whichopt.service.trials import Schedule
 
 Shape = Callable[[float, float], float]
 """The factor after the warm-up, from the share of what follows it that is over, and the share of what

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from service.states import TrialState
-from service.trials import TrialPlan, TrialResult
-from workers.engine import Cancelled, State, Watch, optimizers
-from workers.engine.record import Record, selection
-from workers.engine.schedule import factor
-from workers.workload import Batch, Carry, Player, Workload, batches, seeded
+from whichopt.service.states import TrialState
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.workers.engine import Cancelled, State, Watch, optimizers
+from whichopt.workers.engine.record import Record, selection
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, seeded
 
 
 class SoloExecutor:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from service.catalog.optimizers import optimizer
-from service.trials import TrialPlan
-from workers.engine import State
-from workers.engine.layers import Generators
-from workers.engine.nets import Nets
-from workers.engine.steps import STEPS, Row, Steps
-from workers.workload import Batch, Carry, Player, Workload
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine import State
+from whichopt.workers.engine.layers import Generators
+from whichopt.workers.engine.nets import Nets
+from whichopt.workers.engine.steps import STEPS, Row, Steps
+from whichopt.workers.workload import Batch, Carry, Player, Workload
 
 LEAST = 2
 """Networks in a stack: products of one alone go through other kernels, with other last bits."""

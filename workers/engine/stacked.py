@@ -7,16 +7,16 @@ from functools import lru_cache, partial
 
 import structlog
 
-from service.catalog.optimizers import optimizer
-from service.states import Origin, Phase, TrialState
-from service.trials import Seeds, Training, TrialPlan, TrialResult
-from workers.engine import Cancelled, State, Watch
-from workers.engine.memory import Footprint, Tracker, is_full
-from workers.engine.nets import Nets, nets
-from workers.engine.record import selection
-from workers.engine.run import Run
-from workers.engine.stack import LEAST
-from workers.workload import Workload
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Seeds, Training, TrialPlan, TrialResult
+from whichopt.workers.engine import Cancelled, State, Watch
+from whichopt.workers.engine.memory import Footprint, Tracker, is_full
+from whichopt.workers.engine.nets import Nets, nets
+from whichopt.workers.engine.record import selection
+from whichopt.workers.engine.run import Run
+from whichopt.workers.engine.stack import LEAST
+from whichopt.workers.workload import Workload
 
 log = structlog.get_logger()
 

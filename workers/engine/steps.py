@@ -23,9 +23,9 @@ from adabelief import native
 from adabelief.functional import Coefficients, apply_, coefficients, columns
 from adabelief.leaves import Kind
 from adabelief.paths import coefficient_columns
-from service.catalog.optimizers import OptimizerEntry
-from service.space import Config
-from workers.engine import State, optimizers
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Config
+from whichopt.workers.engine import State, optimizers
 
 BLOCK = 2**17
 """Entries of a matrix that are stepped at once: with its gradients and state they stay in a core's cache."""

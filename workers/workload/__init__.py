@@ -9,13 +9,13 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from service.catalog.datasets import Shape, dataset
-from service.catalog.models import model
-from service.catalog.tasks import TaskEntry, task
-from service.spec import ResolvedWorkload
-from workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split
-from workers.workload.models import BUILDERS, generator, initialized, seeded
-from workers.workload.tasks import CRITERIA, Criteria
+from whichopt.service.catalog.datasets import Shape, dataset
+from whichopt.service.catalog.models import model
+from whichopt.service.catalog.tasks import TaskEntry, task
+from whichopt.service.spec import ResolvedWorkload
+from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split
+from whichopt.workers.workload.models import BUILDERS, generator, initialized, seeded
+from whichopt.workers.workload.tasks import CRITERIA, Criteria
 
 __all__ = [
     "Batch",

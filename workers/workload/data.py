@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from service.catalog.datasets import Friedman1Options, Options, Sizes
-from workers.workload.tasks import Criteria, Labels
+from whichopt.service.catalog.datasets import Friedman1Options, Options, Sizes
+from whichopt.workers.workload.tasks import Criteria, Labels
 
 Features = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from service.catalog.datasets import Shape
-from service.catalog.models import CNNOptions, MLPOptions, Options
+from whichopt.service.catalog.datasets import Shape
+from whichopt.service.catalog.models import CNNOptions, MLPOptions, Options
 
 Builder = Callable[[Options, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""

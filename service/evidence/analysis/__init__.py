@@ -11,13 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.catalog import tasks
-from service.evidence.analysis import advice, anytime, costs, expected, sensitivity, targets, tunability
-from service.evidence.analysis.records import read
-from service.evidence.analysis.views import Analysis
-from service.spec import ResolvedSpec
-from service.states import Phase
-from service.trials import Trial
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.analysis import (
+    advice,
+    anytime,
+    costs,
+    expected,
+    sensitivity,
+    targets,
+    tunability,
+)
+from whichopt.service.evidence.analysis.records import read
+from whichopt.service.evidence.analysis.views import Analysis
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial
 
 METHODS = {
     "anytime": anytime.METHOD,

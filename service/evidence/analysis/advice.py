@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from service.evidence.analysis.anytime import thinned
-from service.evidence.analysis.incumbents import Incumbent, expectation, incumbents, shares_best
-from service.evidence.analysis.records import Records
-from service.evidence.analysis.views import AdviceRange, AdviceRow, AdviceStep, BudgetAdvice
-from service.evidence.stats import mean
+from whichopt.service.evidence.analysis.anytime import thinned
+from whichopt.service.evidence.analysis.incumbents import Incumbent, expectation, incumbents, shares_best
+from whichopt.service.evidence.analysis.records import Records
+from whichopt.service.evidence.analysis.views import AdviceRange, AdviceRow, AdviceStep, BudgetAdvice
+from whichopt.service.evidence.stats import mean
 
 METHOD = (
     "For each number of trials in a study, the optimizer with the best expected incumbent on the "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from statistics import median, quantiles
 
-from service.catalog import optimizers
-from service.evidence.analysis.records import Records
-from service.evidence.analysis.views import GeneralizationGap, LedgerRow, StepCost
-from service.evidence.stats import ALPHA, mean, paired_difference
-from service.states import Phase, TrialState
-from service.trials import TrialResult
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.analysis.records import Records
+from whichopt.service.evidence.analysis.views import GeneralizationGap, LedgerRow, StepCost
+from whichopt.service.evidence.stats import ALPHA, mean, paired_difference
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import TrialResult
 
 STEP_COST = (
     "Median over the optimizer's trials of seconds by steps, evaluations included. Trials that train in "

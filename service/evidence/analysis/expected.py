@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from service.evidence.analysis.records import Records
-from service.evidence.analysis.views import ExpectedBest, ExpectedBestPoint
+from whichopt.service.evidence.analysis.records import Records
+from whichopt.service.evidence.analysis.views import ExpectedBest, ExpectedBestPoint
 
 METHOD = (
     "Expected best validation value of k trials drawn at random from the space, estimated from the n "

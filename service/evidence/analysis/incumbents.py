@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from service.evidence.analysis.expected import without_replacement
-from service.evidence.analysis.records import Study
-from service.states import Origin
+from whichopt.service.evidence.analysis.expected import without_replacement
+from whichopt.service.evidence.analysis.records import Study
+from whichopt.service.states import Origin
 
 Incumbent = Mapping[float, float]
 """Losses and their probabilities; infinity stands for no complete trial yet."""

@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.catalog import tasks
-from service.evidence.confirmed import Confirmed, read_confirmed
-from service.evidence.finalists import Key, finalist_key, finalists
-from service.spec import ResolvedSpec
-from service.states import Direction, Origin, Phase, TrialState
-from service.trials import Trial, TrialResult
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
+from whichopt.service.evidence.finalists import Key, finalist_key, finalists
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.trials import Trial, TrialResult
 
 
 @dataclass(frozen=True)

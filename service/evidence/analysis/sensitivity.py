@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from service.evidence.analysis.records import Attempt, Records
-from service.evidence.analysis.views import Sensitivity, SensitivityPoint
-from service.space import Float
-from service.states import Origin, TrialState
+from whichopt.service.evidence.analysis.records import Attempt, Records
+from whichopt.service.evidence.analysis.views import Sensitivity, SensitivityPoint
+from whichopt.service.space import Float
+from whichopt.service.states import Origin, TrialState
 
 TOLERANCE = 0.05
 

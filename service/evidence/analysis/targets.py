@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Literal, TypeVar
 
-from service.errors import InvalidSpec
-from service.evidence.analysis.records import Records
-from service.evidence.analysis.views import TargetTimes, TimeToTarget
-from service.evidence.stats import mean
-from service.evidence.verdicts import ranked
-from service.states import TrialState
-from service.trials import Point, TrialResult
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.analysis.records import Records
+from whichopt.service.evidence.analysis.views import TargetTimes, TimeToTarget
+from whichopt.service.evidence.stats import mean
+from whichopt.service.evidence.verdicts import ranked
+from whichopt.service.states import TrialState
+from whichopt.service.trials import Point, TrialResult
 
 METHOD = (
     "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: the first "

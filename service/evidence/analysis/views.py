@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.states import Direction, Phase, TrialState
+from whichopt.service.states import Direction, Phase, TrialState
 
 
 class _View(BaseModel):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from service.evidence.finalists import Finalist, finalists
-from service.spec import JobSpec, ResolvedSpec, resolve
-from service.states import Origin, Phase, TrialState
-from service.trials import Seeds, Trial, TrialPlan, TrialResult
+from whichopt.service.evidence.finalists import Finalist, finalists
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
 
 CONSTANT = 2.3
 """What a constant predictor scores: the value of a diverged confirm run."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from service.evidence.confirmed import Confirmed
-from service.evidence.finalists import Finalist
-from service.states import Origin
+from whichopt.service.evidence.confirmed import Confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.states import Origin
 
 
 def confirmed_of(

@@ -8,14 +8,6 @@ from typing import Any
 
 import pytest
 
-from service.errors import InvalidSpec
-from service.evidence.analysis import METHODS, analyze
-from service.evidence.analysis.views import Analysis, TargetTimes
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.spec import ResolvedSpec
-from service.states import Origin, Phase, TrialState
-from service.trials import Point, Trial
 from tests.present import present
 from tests.service.evidence.synthetic import (
     CONSTANT,
@@ -27,6 +19,14 @@ from tests.service.evidence.synthetic import (
     spec_of,
     trial_of,
 )
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.analysis import METHODS, analyze
+from whichopt.service.evidence.analysis.views import Analysis, TargetTimes
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Point, Trial
 
 Values = dict[str, list[list[Outcome]]]
 

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.catalog import tasks
-from service.evidence.analysis import analyze
-from service.evidence.analysis.expected import expected, with_replacement, without_replacement
-from service.evidence.analysis.incumbents import expectation, incumbents, shares_best
-from service.evidence.analysis.records import Attempt, Study
-from service.spec import ResolvedSpec
-from service.states import Direction, Origin, Phase, TrialState
-from service.trials import Point, Trial
 from tests.service.evidence.synthetic import confirm, flat, search, spec_of
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.analysis import analyze
+from whichopt.service.evidence.analysis.expected import expected, with_replacement, without_replacement
+from whichopt.service.evidence.analysis.incumbents import expectation, incumbents, shares_best
+from whichopt.service.evidence.analysis.records import Attempt, Study
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.trials import Point, Trial
 
 eighths = st.integers(0, 80).map(lambda n: n / 8)
 """Exact under the changes of units below."""

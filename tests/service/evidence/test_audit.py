@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.evidence.audit import inclusion_warnings, inclusions
-from service.evidence.confirmed import read_confirmed
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.evidence.stats import ALPHA
-from service.views import JobWarning
 from tests.service.evidence.synthetic import Outcome, confirm, flat, spec_of
+from whichopt.service.evidence.audit import inclusion_warnings, inclusions
+from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.stats import ALPHA
+from whichopt.service.views import JobWarning
 
 
 def audit(*optimizers: str | dict[str, Any], best: str, values: dict[str, float] | None = None) -> Any:

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from service.catalog import tasks
-from service.evidence.finalists import Finalist
-from service.evidence.forecast import forecast
-from service.evidence.page import page
-from service.evidence.reading import parse_report
-from service.evidence.recommend import recommend
-from service.evidence.report import JobFacts, RecordedTrial, Report, evidence
-from service.evidence.staging import settled
-from service.evidence.verify import verify
-from service.listings import Listing
-from service.spec import ResolvedSpec
-from service.states import Direction, JobState, Phase
-from service.terminal_verdicts import forecast_tables, recommendation_panel, recommendation_table
-from service.trials import Trial
-from service.views import JobForecast, Recommendation
 from tests.service.evidence.synthetic import CONSTANT, Outcome, confirm, flat, search, spec_of
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.forecast import forecast
+from whichopt.service.evidence.page import page
+from whichopt.service.evidence.reading import parse_report
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.report import JobFacts, RecordedTrial, Report, evidence
+from whichopt.service.evidence.staging import settled
+from whichopt.service.evidence.verify import verify
+from whichopt.service.listings import Listing
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Direction, JobState, Phase
+from whichopt.service.terminal_verdicts import forecast_tables, recommendation_panel, recommendation_table
+from whichopt.service.trials import Trial
+from whichopt.service.views import JobForecast, Recommendation
 
 STAND_IN = (CONSTANT, -CONSTANT)
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import random
 
-from service.evidence.finalists import finalists, study_bests
-from service.states import Origin, Phase, TrialState
 from tests.service.evidence.synthetic import confirm, plan_of, search, searched_lr, spec_of, trial_of
+from whichopt.service.evidence.finalists import finalists, study_bests
+from whichopt.service.states import Origin, Phase, TrialState
 
 
 def test_each_study_brings_its_best_and_each_label_its_default() -> None:

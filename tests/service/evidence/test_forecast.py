@@ -5,17 +5,17 @@ import itertools
 import numpy as np
 import pytest
 
-from service.evidence.finalists import Finalist
-from service.evidence.forecast import expected_best, forecast
-from service.evidence.outlook import drawn, named, winner_chances, with_losses
-from service.evidence.skew import shape_of
-from service.evidence.staging import settled
-from service.evidence.stats import ALPHA
-from service.evidence.verdicts import config_verdict
-from service.spec import Margin
-from service.states import Phase
 from tests.service.evidence.synthetic import confirm, flat, spec_of
 from tests.service.evidence.tables import confirmed_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.forecast import expected_best, forecast
+from whichopt.service.evidence.outlook import drawn, named, winner_chances, with_losses
+from whichopt.service.evidence.skew import shape_of
+from whichopt.service.evidence.staging import settled
+from whichopt.service.evidence.stats import ALPHA
+from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.spec import Margin
+from whichopt.service.states import Phase
 
 
 def table(seeds: int, lead: float, seed: int = 0) -> dict[str, list[list[float]]]:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
 from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, spec_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
 
 FOLDER = Path(__file__).parent / "golden"
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.spec import ResolvedSpec
-from service.trials import Trial
-from service.views import Recommendation
 from tests.present import present
 from tests.service.evidence.synthetic import Outcome, confirm, flat, spec_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import Trial
+from whichopt.service.views import Recommendation
 
 LABELS = ("adam", "adabelief", "sgd")
 SPEC = spec_of(*LABELS, trials=4, replicates=2, seeds=4)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.catalog import tasks
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.states import Direction
-from service.views import Recommendation
 from tests.present import present
 from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, search, spec_of
+from whichopt.service.catalog import tasks
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.states import Direction
+from whichopt.service.views import Recommendation
 
 MEANS = {"adabelief": 0.1, "adam": 0.5, "sgd": 0.9}
 

@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.errors import InvalidReport
-from service.evidence.page import page
-from service.evidence.reading import parse_report, read_report
-from service.evidence.report import RecordedTrial, Report
-from service.evidence.verify import Verification, verify
-from service.states import Phase, TrialState
 from tests.present import present
 from tests.trained import trained_report, with_trials
+from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.page import page
+from whichopt.service.evidence.reading import parse_report, read_report
+from whichopt.service.evidence.report import RecordedTrial, Report
+from whichopt.service.evidence.verify import Verification, verify
+from whichopt.service.states import Phase, TrialState
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.spec import ResolvedSpec
-from service.views import Finalist as Row
-from service.views import Recommendation
 from tests.present import present
 from tests.service.evidence.synthetic import confirm, flat, searched_lr, spec_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.views import Finalist as Row
+from whichopt.service.views import Recommendation
 
 
 class Luck(NamedTuple):

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from service.catalog import optimizers
-from service.evidence.snippet import snippet
 from tests.service.evidence.synthetic import spec_of
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.snippet import snippet
 
 SCHEDULES = (
     {"name": "constant"},
@@ -24,8 +24,8 @@ SCHEDULES = (
 RUN = """
 import json, math, sys
 import torch
-from service.trials import Schedule
-from workers.engine.schedule import factor
+from whichopt.service.trials import Schedule
+from whichopt.workers.engine.schedule import factor
 
 for code, schedule in json.load(sys.stdin):
     names = {"__name__": "pasted"}

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.evidence.staging import SHARES, Look, looks, settled, settled_at
-from service.spec import Margin
 from tests.present import present
 from tests.service.evidence.synthetic import confirm, flat, spec_of
 from tests.service.evidence.tables import confirmed_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.staging import SHARES, Look, looks, settled, settled_at
+from whichopt.service.spec import Margin
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 6, 7, 8, 10, 16, 20, 33, 100])

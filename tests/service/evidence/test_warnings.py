@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from service.evidence.finalists import Finalist
-from service.evidence.recommend import recommend
-from service.spec import ResolvedSpec
-from service.states import Phase
-from service.trials import Trial
-from service.views import JobWarning
 from tests.service.evidence.synthetic import Confirm, confirm, flat, plan_of, search, spec_of, trial_of
+from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.recommend import recommend
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial
+from whichopt.service.views import JobWarning
 
 
 def steady(arm: Finalist, seed: int) -> float:

@@ -4,7 +4,7 @@ for them, and can use all but those that MADE_UP_FAILING lists."""
 import os
 
 if "MADE_UP_GPUS" in os.environ:
-    from workers import gpus
+    from whichopt.workers import gpus
 
     failing = os.environ.get("MADE_UP_FAILING", "").split()
     gpus.torch_platform = lambda: "cuda"
