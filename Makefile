@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 TORCH_VENV := $(VENV)-torch
 
-.PHONY: demo up test test-slow test-root test-kernels test-torch gpu-check check format openapi lock clean
+.PHONY: demo up test test-slow test-root compose-rehearsal test-kernels test-torch gpu-check check format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -16,7 +16,7 @@ up: $(VENV)/.workers
 	$(BIN)/whichopt up
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
@@ -25,6 +25,10 @@ test-slow: $(VENV)/.dev
 # What mounts disks of its own; skipped for anybody but root.
 test-root: $(VENV)/.dev
 	$(BIN)/python -m pytest -m root
+
+# The services of docker-compose.yml as it says, in namespaces instead of Docker: from migrate to a recommendation.
+compose-rehearsal: $(VENV)/.dev
+	$(BIN)/python -m pytest -m rehearsal tests/rehearsal
 
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.
 test-kernels: $(VENV)/.dev
@@ -46,10 +50,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
-	$(BIN)/docker-compose -f docker-compose.yml config -q
-	$(BIN)/docker-compose -f docker-compose.yml --profile gpu config -q
-	$(BIN)/docker-compose -f docker-compose.yml -f docker-compose.secrets.yml --profile gpu config -q
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.secrets.yml
 	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev
@@ -63,7 +64,7 @@ openapi: $(VENV)/.dev
 lock:
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[workers,dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-lock
 
@@ -75,11 +76,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.workers: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[workers]'
+	$(PIP) -e '.[local]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) -e '.[workers,dev]'
+	$(PIP) -e '.[local,dev]'
 	touch $@ $(VENV)/.workers
 
 # All as it is locked, but for torch.
@@ -87,5 +88,5 @@ $(TORCH_VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TORCH_VENV)
 	grep -v '^torch==' constraints.txt > $(TORCH_VENV)/constraints.txt
 	oldest=$$(sed -nE 's/^ *"torch>=([0-9.]+).*/\1/p' pyproject.toml) && $(TORCH_VENV)/bin/python -m pip install \
-		--quiet --disable-pip-version-check -c $(TORCH_VENV)/constraints.txt "torch==$$oldest.*" -e '.[workers,dev]'
+		--quiet --disable-pip-version-check -c $(TORCH_VENV)/constraints.txt "torch==$$oldest.*" -e '.[local,dev]'
 	touch $@

@@ -127,10 +127,26 @@ def _compiled(example: list[Tensor]) -> Path:
         return draft.replace(place / draft.name)
 
 
-def _compile(example: list[Tensor], path: Path) -> None:
+def obstacle() -> str | None:
+    """Return why no kernel can be compiled for this machine's CPU; None if nothing seems in the way."""
+    if os.environ.get("ADABELIEF_COMPILE") == "0":
+        return "ADABELIEF_COMPILE is 0"
+    try:
+        _find_compiler()
+        cache.folder()
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _find_compiler() -> None:
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(compiler) is None:
         raise OSError(f"no {compiler} found")
+
+
+def _compile(example: list[Tensor], path: Path) -> None:
+    _find_compiler()
     size = torch.export.Dim("size", min=2)
     shapes = [*({0: size} for _ in example[:-1]), None]
     with warnings.catch_warnings(), torch.no_grad():

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +26,7 @@ from whichopt.service.console import connected as _client
 from whichopt.service.console import console as _console
 from whichopt.service.console import remark as _remark
 from whichopt.service.console import show as _show
+from whichopt.service.extras import lacking
 from whichopt.service.machine import why_no_workers
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.streams import prepare_output
@@ -98,6 +98,8 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
+    if problem := lacking("service", "whichopt migrate"):
+        raise _complaint(problem)
     from whichopt.service.settings import at_start
 
     settings = at_start()
@@ -332,17 +334,12 @@ def _show_recommendation(found: Recommendation, as_json: bool) -> None:
 
 def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) -> list[str]:
     """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
-    problem = why_no_workers()
-    if problem:
+    if problem := why_no_workers() or lacking("local", "a service with workers on this machine"):
         raise _complaint(problem)
-    if find_spec("torch") is None:
-        raise _complaint(
-            "the service trains, which takes the workers' packages: pip install 'whichopt[workers]'"
-        )
     options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--gpus={gpus}"]
     if workers is not None:
         options.append(f"--workers={workers}")
-    return [sys.executable, "-m", "whichopt.workers.embedded", *options]
+    return [sys.executable, "-P", "-m", "whichopt.workers.embedded", *options]
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ import typer
 
 from whichopt.service.completion import DATA
 from whichopt.service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
+from whichopt.service.extras import lacking
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,6 +61,8 @@ def report(
 def verify(file: File, as_json: AsJson = False) -> None:
     """Recompute a report's conclusions from its raw results, offline: exit code 0 where they follow, 1 where
     they do not, 2 where it cannot be read."""
+    if problem := lacking("verify", "whichopt verify"):
+        raise complaint(problem)
     from whichopt.service.errors import InvalidReport
     from whichopt.service.evidence.reading import read_report
     from whichopt.service.evidence.verify import verify as verified
@@ -96,10 +98,10 @@ def rerun(
 ) -> None:
     """Train a report's recommended config again, on its confirm seeds and on new ones: exit code 0 where it
     holds, 1 where it does not, 2 where it cannot be run."""
-    if find_spec("torch") is None:
-        raise complaint("training takes the workers' packages: pip install 'whichopt[workers]'")
+    if problem := lacking("workers", "whichopt rerun, which trains,"):
+        raise complaint(problem)
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
-    command = [sys.executable, "-m", "whichopt.workers.rerun", *options]
+    command = [sys.executable, "-P", "-m", "whichopt.workers.rerun", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number
         raise typer.Exit(subprocess.call(command))
     os.execv(command[0], command)

@@ -5,7 +5,9 @@
         client.wait(job.id)
         print(client.recommendation(job.id).statement)
 
-Where no service answers, what httpx raises (`httpx.TransportError`) comes through.
+A call that nobody answers, or that the service puts off (429, 502, 503, 504), is repeated for some seconds
+if that does no harm: those that only read, and `submit`, whose idempotency key keeps a repeated request from
+making a second job. Then `ServiceUnreachable` or the service's own refusal is raised.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from pydantic import BaseModel, ValidationError
 from whichopt.service.errors import NotFound, WhichoptError
 from whichopt.service.evidence.report import Report
 from whichopt.service.ids import PART
-from whichopt.service.proxies import proxy_for
+from whichopt.service.proxies import proxy_for, through
+from whichopt.service.retries import ATTEMPTS, PUT_OFF, PutOff, repeat
 from whichopt.service.spec import JobSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.views import (
@@ -45,6 +48,7 @@ from whichopt.service.views import (
 )
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
+ResultT = TypeVar("ResultT")
 
 SHOWN = 5
 """Jobs that are listed where an id fits none or several."""
@@ -63,10 +67,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 class ProblemError(WhichoptError):
     """The service refused: `problem` is its answer, whose first field stands on the error itself."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, retry_after: str | None = None) -> None:
         first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
         super().__init__(problem.detail, **first)
         self.problem = problem
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
@@ -74,6 +79,12 @@ class ProblemError(WhichoptError):
         names = self.problem.status in (400, 422) and self.field and self.field not in self.detail
         at = f"{self.field}: " if names else ""
         return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
+
+
+class ServiceUnreachable(WhichoptError, httpx.TransportError):
+    """No service answers at the address; what httpx found stands in the text."""
+
+    status, code, title = 503, "service_unreachable", "The service does not answer"
 
 
 class Client:
@@ -109,18 +120,21 @@ class Client:
     # -- jobs ----------------------------------------------------------------------------------------
 
     def submit(self, spec: JobSpec | Mapping[str, Any], *, idempotency_key: str | None = None) -> JobView:
-        """Submits a job; with the same `idempotency_key`, the same job again."""
+        """Submit a job; with the same `idempotency_key`, the same job again.
+
+        Without a key one is made for this call, so that it can be repeated if the answer gets lost.
+        """
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
-        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return self._call(JobView, "POST", "/v1/jobs", json=sent, headers=headers)
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        return self._call(JobView, "POST", "/v1/jobs", repeatable=True, json=sent, headers=headers)
 
     def lint(self, spec: JobSpec | Mapping[str, Any]) -> list[LintFinding]:
         """What users often get wrong, found in the spec; nothing is submitted."""
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
-        return self._call(LintReport, "POST", "/v1/lint", json=sent).findings
+        return self._call(LintReport, "POST", "/v1/lint", repeatable=True, json=sent).findings
 
     def job(self, job_id: str) -> JobView:
-        return self._call(JobView, "GET", f"/v1/jobs/{job_id}")
+        return self._get(JobView, f"/v1/jobs/{job_id}")
 
     def jobs(
         self, *, state: JobState | str | None = None, cursor: str | None = None, limit: int = 20
@@ -194,7 +208,7 @@ class Client:
 
         Raises:
             ProblemError: the service refused.
-            httpx.TransportError: the service did not answer `RETRIES` times in a row.
+            ServiceUnreachable: it did not answer `RETRIES` times in a row.
         """
         seen, failures, last = last_event_id, 0, None
         while True:
@@ -207,10 +221,10 @@ class Client:
                         seen, last = event.revision, event
                         if event.state.ended:
                             return
-            except httpx.TransportError:
+            except httpx.TransportError as error:
                 failures += 1
                 if failures > RETRIES:
-                    raise
+                    raise self._unreachable(error) from error
             except ProblemError as error:
                 failures += 1
                 if error.problem.status < 500 or failures > RETRIES:
@@ -233,11 +247,11 @@ class Client:
     # -- results -------------------------------------------------------------------------------------
 
     def recommendation(self, job_id: str) -> Recommendation:
-        return self._call(Recommendation, "GET", f"/v1/jobs/{job_id}/recommendation")
+        return self._get(Recommendation, f"/v1/jobs/{job_id}/recommendation")
 
     def forecast(self, job_id: str) -> JobForecast:
         """Where a job stands, and what its remaining trials or fresh seeds would be expected to change."""
-        return self._call(JobForecast, "GET", f"/v1/jobs/{job_id}/forecast")
+        return self._get(JobForecast, f"/v1/jobs/{job_id}/forecast")
 
     def recommendations(
         self,
@@ -283,32 +297,60 @@ class Client:
         return self._get(Health, "/healthz")
 
     def ready(self) -> Readiness:
-        return self._get(Readiness, "/readyz")
+        return self._call(Readiness, "GET", "/readyz")  # 503 is an answer
 
     # ------------------------------------------------------------------------------------------------
 
     def _get(self, view: type[ViewT], path: str, **params: Any) -> ViewT:
         given = {name: str(value) for name, value in params.items() if value is not None}
-        return self._call(view, "GET", path, params=given)
+        return self._call(view, "GET", path, repeatable=True, params=given)
 
     def _save(self, path: str, to: Path, **params: str) -> None:
         if not to.name or to.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(to))
         part = to.with_name(f".whichopt-{secrets.token_hex(4)}.part")  # a name may be as long as any may
-        try:
+
+        def fetch() -> None:
             with self._http.stream("GET", path, params=params, timeout=None) as response:
                 _check(response)
                 with part.open("wb") as file:
                     for piece in response.iter_bytes():
                         file.write(piece)
+
+        try:
+            self._tried(fetch, repeatable=True)
             part.replace(to)
         finally:
             part.unlink(missing_ok=True)
 
-    def _call(self, view: type[ViewT], method: str, path: str, **options: Any) -> ViewT:
-        response = self._http.request(method, path, **options)
-        _check(response)
-        return view.model_validate_json(response.content)
+    def _call(
+        self, view: type[ViewT], method: str, path: str, *, repeatable: bool = False, **options: Any
+    ) -> ViewT:
+        def ask() -> ViewT:
+            response = self._http.request(method, path, **options)
+            _check(response)
+            return view.model_validate_json(response.content)
+
+        return self._tried(ask, repeatable=repeatable)
+
+    def _tried(self, call: Callable[[], ResultT], *, repeatable: bool) -> ResultT:
+        """Return what `call` does; repeat it if nobody answers or it is put off, and it is `repeatable`."""
+
+        def attempt() -> ResultT:
+            try:
+                return call()
+            except httpx.TransportError as error:
+                raise PutOff(self._unreachable(error)) from error
+            except ProblemError as error:
+                if error.problem.status not in PUT_OFF:
+                    raise
+                raise PutOff(error, error.retry_after) from error
+
+        return repeat(attempt, attempts=ATTEMPTS if repeatable else 1)
+
+    def _unreachable(self, error: httpx.TransportError) -> ServiceUnreachable:
+        url = str(self._http.base_url).rstrip("/")
+        return ServiceUnreachable(f"the service at {url} does not answer{through(url)}: {error}")
 
     def _stream(
         self, job_id: str, last_event_id: int | None, *, curves: bool
@@ -350,4 +392,4 @@ def _check(response: httpx.Response) -> None:
             f"{response.reason_phrase}{leads}",
             code="not_whichopt",
         )
-    raise ProblemError(problem)
+    raise ProblemError(problem, response.headers.get("Retry-After"))

@@ -87,7 +87,6 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
 
     from whichopt.service.client import Client
     from whichopt.service.errors import WhichoptError
-    from whichopt.service.proxies import through
     from whichopt.service.secret_files import UnreadableSecret, secret
 
     try:
@@ -116,8 +115,6 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
         raise complaint(str(error)) from None
     except httpx.InvalidURL as error:
         raise complaint(f"{url} is no address: {error}; give one as in https://host/tools/whichopt") from None
-    except httpx.TransportError as error:
-        raise complaint(f"the service at {url} does not answer{through(url)}: {error}") from None
     except BrokenPipeError:
         raise  # who reads has seen enough: the command ends without a word
     except OSError as error:

@@ -35,6 +35,8 @@ class WhichoptError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
+    retry_after_s: ClassVar[int | None] = None
+    """Seconds after which the same request may succeed; None if nothing but another request will help."""
 
     def __init__(
         self,
@@ -130,6 +132,7 @@ class BodyTooLarge(WhichoptError):
 
 class Unavailable(WhichoptError):
     status, code, title = 503, "unavailable", "A part of the service is out of reach"
+    retry_after_s = 2
 
 
 class StorageFull(Unavailable):

@@ -125,13 +125,17 @@ def timeless(trial: TrialView) -> dict[str, Any]:
 class Embedded(Home):
     """`whichopt up`, as a process."""
 
-    def __init__(self, data: Path, *, workers: int = 2, gpus: str = "0") -> None:
+    def __init__(self, data: Path, *, workers: int = 2, gpus: str = "0", folder: Path | None = None) -> None:
+        """Start one; from `folder` as a user does, by the installed command."""
         self.data = data
         port = free_port()
         options = [f"--port={port}", f"--data={data}", f"--workers={workers}", f"--gpus={gpus}"]
-        command = ["-m", "whichopt.service.cli", "up", *options]
+        command = [sys.executable, "-m", "whichopt.service.cli"]
+        if folder is not None:
+            command = [str(Path(sys.executable).with_name("whichopt"))]
         self.process = subprocess.Popen(
-            [sys.executable, *command],
+            [*command, "up", *options],
+            cwd=folder,
             env={**os.environ, **FAST},
             start_new_session=True,
             stdout=subprocess.PIPE,

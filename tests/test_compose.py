@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.compose_file import services
 from whichopt.service.setting_words import unknown
 from whichopt.service.settings import Settings
 
-ROOT = Path(__file__).parent.parent
-COMPOSE = Path(sys.executable).parent / "docker-compose"
 SERVICES = ("migrate", "api", "worker", "worker-gpu")
 
 
-def config(*files: str, env: Path = Path(os.devnull), **variables: str) -> dict[str, Any]:
-    """What docker-compose makes of the files."""
-    options = [f"--file={ROOT / file}" for file in files] + ["--profile=gpu"]
-    done = subprocess.run(
-        [COMPOSE, *options, f"--env-file={env}", "config", "--format=json"],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)["services"]
-    return found
-
-
 def environment(service: dict[str, Any]) -> dict[str, str]:
-    """What the service's processes are given; `config` doubles a $, so that it could be read again."""
-    return {name: value.replace("$$", "$") for name, value in service["environment"].items()}
+    """Return what the service's processes are given."""
+    return {name: str(value) for name, value in service["environment"].items()}
 
 
 def settings_of(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -49,7 +32,7 @@ def settings_of(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Setti
 
 @pytest.mark.parametrize("password", ["p@ss", "a%41b", "a/b#c?d:e", "$HOME ${x} $$", "'\" \\"])
 def test_database_and_service_have_the_same_password(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = config("docker-compose.yml", POSTGRES_PASSWORD=password)
+    found = services("docker-compose.yml", POSTGRES_PASSWORD=password)
     assert environment(found["db"])["POSTGRES_PASSWORD"] == password
     for name in SERVICES:
         url = make_url(settings_of(environment(found[name]), monkeypatch).database_url)
@@ -59,12 +42,12 @@ def test_database_and_service_have_the_same_password(password: str, monkeypatch:
 def test_a_password_in_the_env_file(tmp_path: Path) -> None:
     """In single quotes, as the documentation says."""
     (tmp_path / "env").write_text("POSTGRES_PASSWORD='p@ss$HOME#%41'\n")
-    found = config("docker-compose.yml", env=tmp_path / "env")
+    found = services("docker-compose.yml", env=tmp_path / "env")
     assert environment(found["api"])["WHICHOPT_DATABASE_PASSWORD"] == "p@ss$HOME#%41"
 
 
 def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = config(
+    found = services(
         "docker-compose.yml",
         "docker-compose.secrets.yml",
         POSTGRES_PASSWORD="sesame",
@@ -78,7 +61,7 @@ def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         given = environment(found[name])
         for variable, path in given.items():
             if variable.endswith("_FILE"):
-                assert Path(path).name in {Path(one["target"]).name for one in found[name]["secrets"]}, name
+                assert Path(path).name in set(found[name]["secrets"]), name
                 given[variable] = str(tmp_path / Path(path).name)  # where the file is outside of a container
         if name == "db":
             assert (given["POSTGRES_PASSWORD"], "POSTGRES_PASSWORD_FILE" in given) == ("", True)
@@ -87,15 +70,15 @@ def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_a_proxy_needs_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = config(
+    found = services(
         "docker-compose.yml", FORWARDED_ALLOW_IPS="172.16.0.0/12", WHICHOPT_BASE_PATH="/tools/whichopt"
     )
     settings = settings_of(environment(found["api"]), monkeypatch)
     assert (settings.forwarded_allow_ips, settings.base_path) == ("172.16.0.0/12", "/tools/whichopt")
-    by_itself = settings_of(environment(config("docker-compose.yml")["api"]), monkeypatch)
+    by_itself = settings_of(environment(services("docker-compose.yml")["api"]), monkeypatch)
     assert (by_itself.forwarded_allow_ips, by_itself.base_path) == ("127.0.0.1", "")
 
 
 def test_no_variable_is_given_in_vain() -> None:
-    for service in config("docker-compose.yml").values():
+    for service in services("docker-compose.yml").values():
         assert unknown(service.get("environment") or (), Settings) == []

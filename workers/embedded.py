@@ -78,6 +78,7 @@ class Home:
         self.database_url = sqlite_url(self.data / "whichopt.db")
         self.environment = environment = {
             **os.environ,
+            "PYTHONSAFEPATH": "1",  # a types.py or queue.py in this folder is not Python's
             "WHICHOPT_DATABASE_URL": self.database_url,
             "WHICHOPT_BROKER_URL": self.broker.url,
             "WHICHOPT_BLOBS": str(self.data / "blobs"),

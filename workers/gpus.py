@@ -238,7 +238,7 @@ def failing(gpus: Sequence[GPU]) -> dict[GPU, str]:
     that is, or one that another program has for itself. Each is tried in a process that sees it alone."""
     trials = {
         gpu: subprocess.Popen(
-            [sys.executable, "-c", FIRST_OPERATION],
+            [sys.executable, "-P", "-c", FIRST_OPERATION],
             env={**os.environ, **_environment([gpu])},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

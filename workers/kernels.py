@@ -51,6 +51,20 @@ COMPILED: Mapping[str, Compiled] = {
 """By the target of the catalog's entry."""
 
 
+def tell() -> None:
+    """Log which kernels AdaBelief's fused step takes here, and what is in the way of the fast ones."""
+    is_kept = compiled.is_kept(*CPU_FLOAT32)
+    obstacle = None if is_kept else compiled.obstacle()
+    if obstacle is None:
+        log.info(
+            "adabelief_kernels", path="compiled", when="at once" if is_kept else "if a job pays for making it"
+        )
+    else:
+        log.warning(
+            "adabelief_kernels", path="torch", why=obstacle, means="its steps take about twice as long"
+        )
+
+
 def profiting(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
     """The job's optimizers that have a compiled kernel."""
     return [chosen for chosen in spec.optimizers if optimizer(chosen.name).compiled]

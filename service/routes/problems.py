@@ -63,7 +63,9 @@ def response(error: WhichoptError) -> Response:
             field=error.field, value=error.value, allowed=error.allowed, nearest=nearest, detail=error.detail
         )
         fields.append(field)
-    headers = {"WWW-Authenticate": HOW_TO_SEND_A_KEY} if isinstance(error, Unauthorized) else None
+    headers = {"WWW-Authenticate": HOW_TO_SEND_A_KEY} if isinstance(error, Unauthorized) else {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     return _document(error.status, error.code, error.title, error.detail, fields, headers)
 
 

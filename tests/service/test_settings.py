@@ -19,8 +19,8 @@ from whichopt.service.secret_files import SECRETS
 from whichopt.service.setting_words import unknown
 from whichopt.service.settings import Settings, WrongSettings, at_start
 from whichopt.service.settings_table import table
-from whichopt.workers import __main__ as worker
 from whichopt.workers import alive, embedded
+from whichopt.workers import command as worker
 
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD = "hunter2-is-secret"
