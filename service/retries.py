@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_any,
+)
+from tenacity.stop import stop_base
 from tenacity.wait import wait_random_exponential
 
 ResultT = TypeVar("ResultT")
@@ -39,7 +47,7 @@ def repeat(attempt: Callable[[], ResultT], *, attempts: int = ATTEMPTS) -> Resul
     """
     again = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, PutOff)),
-        stop=stop_after_attempt(attempts) | stop_after_delay(LONGEST_S) | _asked_for_too_much,
+        stop=stop_any(stop_after_attempt(attempts), stop_after_delay(LONGEST_S), _AskedForTooMuch()),
         wait=_pause,
         reraise=True,
     )
@@ -54,9 +62,10 @@ def _put_off(state: RetryCallState) -> PutOff | None:
     return error if isinstance(error, PutOff) else None
 
 
-def _asked_for_too_much(state: RetryCallState) -> bool:
-    error = _put_off(state)
-    return error is not None and (error.retry_after_s or 0.0) > LONGEST_S
+class _AskedForTooMuch(stop_base):
+    def __call__(self, state: RetryCallState) -> bool:
+        error = _put_off(state)
+        return error is not None and (error.retry_after_s or 0.0) > LONGEST_S
 
 
 def _pause(state: RetryCallState) -> float:

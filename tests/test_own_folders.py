@@ -10,6 +10,7 @@ import pytest
 
 from tests.homes import SPEC, Embedded
 
+OURS = ("service", "workers", "migrations")
 SMALL = {**SPEC, "budget": {**SPEC["budget"], "epochs": 2}}
 
 
@@ -17,7 +18,7 @@ SMALL = {**SPEC, "budget": {**SPEC["budget"], "epochs": 2}}
 def own(tmp_path: Path) -> Path:
     """A folder in which everything has a name that is also one of ours or of Python's."""
     folder = tmp_path / "own"
-    for package in ("service", "workers", "migrations", "tests"):
+    for package in (*OURS, "tests"):
         (folder / package).mkdir(parents=True)
         (folder / package / "__init__.py").write_text(
             f"raise AssertionError('somebody else imports my {package}')\n"
@@ -37,15 +38,15 @@ def test_a_service_that_is_started_there_ends_a_job(own: Path, tmp_path: Path) -
 
 
 def test_a_script_beside_folders_of_our_names_has_them_and_us(tmp_path: Path) -> None:
-    for package in ("service", "workers", "migrations"):
+    for package in OURS:
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text(f"MINE = {package!r}\n")
     script = tmp_path / "script.py"
     script.write_text(
-        "import service, workers, migrations\n"
+        f"import {', '.join(OURS)}\n"
         "from whichopt import Client, JobSpec, Recommendation, read_report, verify\n"
         "import whichopt.service.app, whichopt.workers.app\n"
-        "print(service.MINE, workers.MINE, migrations.MINE)\n"
+        f"print({', '.join(f'{name}.MINE' for name in OURS)})\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.split() == ["service", "workers", "migrations"]
+    assert done.stdout.split() == list(OURS)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from whichopt.service.budget import Budget
 from whichopt.service.cli import app
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.spec.budget import Budget
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

@@ -14,12 +14,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from whichopt.service.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
 from whichopt.service.configs import room
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.evidence.pace import clock, search_seconds, seed_seconds, whole_trial_seconds
 from whichopt.service.evidence.staging import looks
 from whichopt.service.spec import Pruning, ResolvedSpec
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
 from whichopt.service.trials import Trial
 
 CONFIRM_SHARE = 0.4

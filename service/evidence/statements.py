@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from whichopt.service.budget import Budget
 from whichopt.service.catalog import tasks
 from whichopt.service.evidence.confirmed import Confirmed
 from whichopt.service.evidence.staging import Look
 from whichopt.service.evidence.stats import ALPHA, paired_difference
 from whichopt.service.evidence.verdicts import ConfigGaps, ConfigVerdict, StudyVerdict
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.budget import Budget
 
 _TO_DEPLOY = "Which config to deploy?"
 _TO_TUNE = "Which optimizer to tune?"

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from tests.workers.conftest import Onlooker
 from tests.workers.studies import flat, spec_of, train
 from tests.workers.test_jobs import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
-from whichopt.service.budget import Budget
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.tables import job
@@ -24,6 +23,7 @@ from whichopt.service.evidence.recommend import stopped
 from whichopt.service.evidence.report import Report, evidence
 from whichopt.service.evidence.verify import verify
 from whichopt.service.settings import Settings
+from whichopt.service.spec.budget import Budget
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers import jobs, settle

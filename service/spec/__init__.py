@@ -1,0 +1,35 @@
+"""The job spec: what may be asked (`request`), made complete (`resolve`), as it is recorded (`resolved`)."""
+
+from __future__ import annotations
+
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.spec.request import (
+    DEFAULT_OPTIMIZERS,
+    LABEL,
+    JobSpec,
+    Margin,
+    Named,
+    OptimizerChoice,
+    Pruning,
+)
+from whichopt.service.spec.resolve import resolve, resolve_optimizer
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+
+__all__ = [
+    "DEFAULT_OPTIMIZERS",
+    "LABEL",
+    "MAX_TRIALS",
+    "MOST_TRIALS",
+    "Budget",
+    "JobSpec",
+    "Margin",
+    "Named",
+    "OptimizerChoice",
+    "Pruning",
+    "ResolvedOptimizer",
+    "ResolvedSpec",
+    "ResolvedWorkload",
+    "Settled",
+    "resolve",
+    "resolve_optimizer",
+]

@@ -1,0 +1,151 @@
+"""What a user asks for: the job spec (JobSpec). `resolve` writes every default out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.space import Dimension, Value
+from whichopt.service.spec.budget import Budget
+from whichopt.service.trials import Schedule
+
+DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Named(BaseModel):
+    """A catalog entry by name, with that entry's own options beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str = Field(max_length=64)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def by_name(value: Any) -> Any:
+    """A name alone stands for the entry with its defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+ByName = Annotated[Named, BeforeValidator(by_name)]
+
+
+class WorkloadSpec(Strict):
+    """Task, model and dataset. The task may be left out: it is the dataset's."""
+
+    task: str | None = Field(default=None, max_length=64)
+    dataset: ByName
+    model: ByName
+
+
+SpaceEntry = Dimension | bool | int | float | str
+"""A range to search, or one value that fixes the hyperparameter."""
+
+
+class OptimizerChoice(Strict):
+    """One optimizer of a job. `space` overrides the catalog's, entry by entry."""
+
+    name: str = Field(max_length=64)
+    label: str | None = Field(default=None, pattern=LABEL)
+    space: dict[str, SpaceEntry] = Field(default_factory=dict, max_length=32)
+    default: dict[str, Value] = Field(
+        default_factory=dict, max_length=32, description="overrides the first trial's setting, entry by entry"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unpack(cls, data: Any) -> Any:
+        """Reads torch's own tuples, as recommendations show them: `betas` for `beta1` and `beta2`."""
+        known = {entry.name: entry for entry in optimizers.OPTIMIZERS}
+        entry = known.get(str(data.get("name"))) if isinstance(data, dict) else None
+        if entry is None:
+            return data
+        read = {part: entry.unpacked(data[part]) for part in ("space", "default") if part in data}
+        return {**data, **read}
+
+
+class Margin(Strict):
+    """The least difference that matters: in the metric's units, or in percent of the best one's value."""
+
+    absolute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    percent: float | None = Field(default=None, gt=0, le=1000, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one(self) -> Margin:
+        if (self.absolute is None) == (self.percent is None):
+            raise ValueError("a margin is either {'absolute': x} or {'percent': x}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g} %"
+
+
+class Pruning(Strict):
+    """A trial is stopped at a rung (share of the budget) where it is among the `worst` share of its study."""
+
+    rungs: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.25, 0.5), max_length=8)
+    worst: float = Field(default=0.25, ge=0, le=0.9)
+
+
+class Common(Strict):
+    name: str | None = Field(default=None, max_length=200, pattern=PRINTABLE)
+    budget: Budget = Budget()
+    batch_size: int = Field(default=64, ge=1, le=65536)
+    schedule: Annotated[Schedule, BeforeValidator(by_name)] = Schedule(name="cosine", warmup=0.05)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    pruning: Pruning = Pruning()
+    margin: Margin | None = Field(
+        default=None, description="smaller differences count as none: a rival is beaten by more than this"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    executor: Literal["auto", "solo", "stacked"] = "auto"
+    kernels: Literal["auto", "torch", "compiled"] = Field(
+        default="auto",
+        description="what optimizers that have a compiled kernel of their own step by; settled before the "
+        "first round: compiled, on CPUs, where the kernel is there already or the job is long enough to pay "
+        "for it",
+    )
+    agreement: Literal["auto", "bits", "close"] = Field(
+        default="auto",
+        description="whether a trial's result may depend on what trains beside it: `bits`, not at all; "
+        "`close`, in its last bits. For `auto` and `bits` alike a probe on the live workers decides before "
+        "the first round; `close` stays",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**53)
+
+
+class JobSpec(Common):
+    """What a user sends; only `workload` is required, and unknown keys are refused."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "digits",
+                    "workload": {
+                        "dataset": {"name": "digits"},
+                        "model": {"name": "mlp", "hidden": [128, 64]},
+                    },
+                    "optimizers": ["adabelief", "adamw", "sgd"],
+                    "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 5},
+                }
+            ]
+        }
+    )
+
+    workload: WorkloadSpec
+    optimizers: list[Annotated[OptimizerChoice, BeforeValidator(by_name)]] = Field(
+        default_factory=lambda: [OptimizerChoice(name=name) for name in DEFAULT_OPTIMIZERS],
+        min_length=1,
+        max_length=16,
+    )

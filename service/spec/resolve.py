@@ -1,0 +1,176 @@
+"""Makes a job spec complete: names are found, defaults written out, bounds checked."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.configs import each_once
+from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
+from whichopt.service.spec.budget import check
+from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+
+MAX_PARAMS = 10_000_000
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def resolve(spec: JobSpec) -> ResolvedSpec:
+    """`spec` with every default written out.
+
+    Raises:
+        InvalidSpec: something is unknown or out of bounds; the error names the field, its value, what is
+            allowed and the nearest match.
+    """
+    workload = _workload(spec)
+    chosen = tuple(resolve_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
+    labels = [optimizer.label for optimizer in chosen]
+    for i, label in enumerate(labels):
+        if label in labels[:i]:
+            raise InvalidSpec(
+                f"two optimizers are labeled {label!r}; give one of them another 'label'",
+                field=f"optimizers.{i}.label",
+                value=label,
+            )
+    check(spec.budget, labels)
+    common = {name: getattr(spec, name) for name in Common.model_fields}
+    resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen)
+    if spec.batch_size > resolved.sizes.train:
+        raise InvalidSpec(
+            f"batch_size {spec.batch_size} exceeds the {resolved.sizes.train} examples of the training split",
+            field="batch_size",
+            value=spec.batch_size,
+            allowed=f"1 to {resolved.sizes.train}",
+        )
+    return resolved
+
+
+def _workload(spec: JobSpec) -> ResolvedWorkload:
+    wanted = spec.workload
+    data = datasets.dataset(wanted.dataset.name, field="workload.dataset.name")
+    model = models.model(wanted.model.name, field="workload.model.name")
+    name = tasks.task(wanted.task or data.task, field="workload.task").name
+    if name != data.task:
+        raise InvalidSpec(
+            f"dataset {data.name!r} is for {data.task}, not {name}",
+            field="workload.task",
+            value=name,
+            allowed=[data.task],
+        )
+    data_options = _options(data.options, wanted.dataset.options, "workload.dataset")
+    model_options = _options(model.options, wanted.model.options, "workload.model")
+    shape = data.shape(data_options)
+    if model.needs_image and shape.image is None:
+        images = [
+            entry.name
+            for entry in datasets.DATASETS
+            if entry.shape(entry.options()).image and entry.task == name
+        ]
+        raise InvalidSpec(
+            f"model {model.name!r} needs images, and dataset {data.name!r} has none",
+            field="workload.model.name",
+            value=model.name,
+            allowed=images,
+        )
+    params = model.params(model_options, shape)
+    if params > MAX_PARAMS:
+        raise InvalidSpec(
+            f"the model has {params:,} params; at most {MAX_PARAMS:,} are allowed",
+            field="workload.model",
+            value=params,
+            allowed=MAX_PARAMS,
+        )
+    return ResolvedWorkload(
+        task=name,
+        dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
+        model=Named(name=model.name, **model_options.model_dump(mode="json")),
+    )
+
+
+def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> OptionsT:
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in (field, *first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise UnknownName.of("option", str(first["loc"][-1]), kind.model_fields, field=path) from None
+        raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
+
+
+def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+    """`choice` with its space and its default written out; `field` is where it stands.
+
+    Raises:
+        InvalidSpec: something is unknown or out of bounds.
+    """
+    entry = optimizers.optimizer(choice.name, field=f"{field}.name")
+    for part, given in (("space", choice.space), ("default", choice.default)):
+        for name in given:
+            if name not in entry.space:
+                raise UnknownName.of(
+                    f"{entry.name} hyperparameter", name, entry.space, field=f"{field}.{part}"
+                )
+    space: dict[str, SpaceEntry] = {**entry.space, **choice.space}
+    default: Config = {}
+    for name, allowed in space.items():
+        if not isinstance(allowed, Float | Int | Categorical):
+            default[name] = space[name] = _legal(entry, name, allowed, f"{field}.space.{name}")
+            continue
+        become = [_legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
+        if isinstance(allowed, Categorical):
+            each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
+        if name in choice.default:
+            default[name] = _legal(entry, name, choice.default[name], f"{field}.default.{name}")
+        else:
+            # The catalog's zero-shot setting may lie outside its own range (a decay of 0 on a log scale),
+            # but a range that the user has set holds for the first trial as well.
+            default[name] = (
+                allowed.nearest(entry.default[name]) if name in choice.space else entry.default[name]
+            )
+    for switch, needed in entry.needs.items():
+        if space[needed] == 0 and switch not in choice.space:
+            space[switch] = default[switch] = False  # plain SGD was asked for, and nothing said of Nesterov
+    _switches(entry, space, field)
+    return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
+
+
+def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
+    """Raises InvalidSpec where a switch could be on while what it needs is 0."""
+    for switch, needed in entry.needs.items():
+        can_be_on = space[switch] is not False
+        of = space[needed]
+        least = min(_ends(of)) if isinstance(of, Float | Int | Categorical) else of
+        if can_be_on and least == 0:
+            raise InvalidSpec(
+                f"{entry.name}: {switch} needs {needed} above 0; "
+                f"fix {switch} to false, or keep {needed} above 0",
+                field=f"{field}.space.{switch}",
+                value=True,
+                allowed=[False],
+            )
+
+
+def _ends(dimension: Dimension) -> tuple[Value, ...]:
+    return dimension.choices if isinstance(dimension, Categorical) else (dimension.low, dimension.high)
+
+
+def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str) -> Value:
+    """`value` as the optimizer's class takes it.
+
+    Raises:
+        InvalidSpec: the hyperparameter cannot have it.
+    """
+    limits = entry.limits(name)
+    if not limits.contains(value):
+        raise InvalidSpec(
+            f"{entry.name}: {name} cannot be {value!r}; allowed: {limits.allowed()}",
+            field=field,
+            value=value,
+            allowed=limits.allowed(),
+        )
+    return float(value) if isinstance(limits, Float) else value

@@ -1,0 +1,84 @@
+"""A job spec with every default written out (ResolvedSpec): what is planned, recorded and judged."""
+
+from __future__ import annotations
+
+from whichopt.service.catalog import datasets
+from whichopt.service.configs import room
+from whichopt.service.space import Categorical, Config, Float, Int, Space
+from whichopt.service.spec.budget import Settled
+from whichopt.service.spec.request import Common, Named, SpaceEntry, Strict
+from whichopt.service.trials import Training
+
+
+class ResolvedWorkload(Strict):
+    task: str
+    dataset: Named
+    model: Named
+
+
+class ResolvedOptimizer(Strict):
+    """`space` is whole; `default` is the first trial's setting, written out in full."""
+
+    name: str
+    label: str
+    space: dict[str, SpaceEntry]
+    default: Config
+
+    @property
+    def searched(self) -> Space:
+        """The hyperparameters that are searched; the others are fixed to their value in `default`."""
+        return {n: entry for n, entry in self.space.items() if isinstance(entry, Float | Int | Categorical)}
+
+
+class ResolvedSpec(Common):
+    """A job spec with every default written out; itself a valid JobSpec that resolves to itself."""
+
+    workload: ResolvedWorkload
+    optimizers: tuple[ResolvedOptimizer, ...]
+
+    @property
+    def training(self) -> Training:
+        return Training(
+            batch_size=self.batch_size,
+            schedule=self.schedule,
+            clip_norm=self.clip_norm,
+            compiled=self.kernels == "compiled",
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(optimizer.label for optimizer in self.optimizers)
+
+    @property
+    def sizes(self) -> datasets.Sizes:
+        """Examples in each split of the job's dataset."""
+        entry = datasets.dataset(self.workload.dataset.name)
+        return entry.sizes(entry.options(**self.workload.dataset.options))
+
+    @property
+    def steps(self) -> int:
+        """Steps of a trial that is not stopped early."""
+        return -(-self.sizes.train * self.budget.epochs // self.batch_size)
+
+    def optimizer(self, label: str) -> ResolvedOptimizer:
+        return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
+
+    def study_trials_of(self, label: str) -> int:
+        """Search trials of a study of that label: as many as its budget has, or as its space has configs."""
+        chosen = self.optimizer(label)
+        asked = (self.budget.trials_of(label) or 0) // self.budget.replicates
+        return min(asked, room(chosen.searched, chosen.default))
+
+    def trials_of(self, label: str) -> int:
+        """Search trials of that label; 0 for minutes that are not settled."""
+        return self.budget.replicates * self.study_trials_of(label)
+
+    @property
+    def asked_trials(self) -> int:
+        """Search trials of all labels; 0 for minutes that are not settled."""
+        return sum(map(self.trials_of, self.labels))
+
+    def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
+        """The spec with what its minutes came to, and the most fresh seeds that there is time for."""
+        budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
+        return self.model_copy(update={"budget": budget})
