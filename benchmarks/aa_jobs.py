@@ -101,7 +101,7 @@ def confirmed(pool: Pool, drawn: Drawn, seeds: int) -> Confirmed:
         arms += [_arm(pool, label(name), config, own, studies) for config, own in chosen.items()]
     kept = drawn.seeds[:seeds]
     runs = [[pool.runs[arm.key[1]][seed] for seed in kept] for arm in arms]
-    metric = pool.task.metric
+    metric = pool.goal.metric
     return Confirmed(
         arms=tuple(arms),
         seeds=tuple(range(seeds)),

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.trainers import Crew, stacked, trainers
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.finalists import finalists
+from whichopt.service.goal import Goal
 from whichopt.service.seeds import derive
 from whichopt.service.space import Config, Value
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
-from whichopt.service.states import Direction, Origin, Phase
+from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
 from whichopt.workers.cohorts import COHORT_TRIALS
 from whichopt.workers.study import next_round
@@ -140,13 +140,13 @@ class Pool:
         return key(self.default)
 
     @cached_property
-    def task(self) -> tasks.TaskEntry:
-        return tasks.task(self.setting.spec(1, 1, seed=0).workload.task)
+    def goal(self) -> Goal:
+        return self.setting.spec(1, 1, seed=0).goal
 
     @cached_property
     def sign(self) -> float:
         """1 where lower is better, else -1."""
-        return 1.0 if self.task.direction is Direction.MINIMIZE else -1.0
+        return self.goal.sign
 
     @property
     def studies(self) -> list[Study]:
@@ -156,7 +156,7 @@ class Pool:
     def values(self) -> dict[Key, tuple[float, ...]]:
         """The metric on the test split on each fresh seed; a constant predictor's where the run diverged."""
         return {
-            config: tuple(_value(run, self.task.metric) for run in runs) for config, runs in self.runs.items()
+            config: tuple(_value(run, self.goal.metric) for run in runs) for config, runs in self.runs.items()
         }
 
     @cached_property
@@ -226,7 +226,7 @@ def _name(spec: ResolvedSpec, plan: TrialPlan) -> str:
 
 def _slim(spec: ResolvedSpec, result: TrialResult) -> TrialResult:
     """Without the curves that nobody reads here."""
-    wanted = f"validation.{tasks.task(spec.workload.task).metric}"
+    wanted = spec.goal.curve
     curves = {name: points for name, points in result.curves.items() if name == wanted}
     return result.model_copy(update={"curves": curves})
 

@@ -106,7 +106,7 @@ def least(values: Sequence[float]) -> int | None:
 
 def algoperf_target(pool: Pool) -> float:
     """As a loss."""
-    metric = pool.task.metric
+    metric = pool.goal.metric
     ends = [run.metrics["validation"][metric] for run in pool.runs[pool.default_key] if run.value is not None]
     return pool.sign * statistics.median(ends) if ends else -math.inf
 
@@ -114,9 +114,7 @@ def algoperf_target(pool: Pool) -> float:
 def _reached(job: Entrants, study: Study, target: float) -> float:
     """Examples until the first of its trials has reached the target."""
     curves = [
-        trial.result.curves.get(f"validation.{job.pool.task.metric}", ())
-        for trial in study.trials
-        if trial.result is not None
+        trial.result.curves.get(job.pool.goal.curve, ()) for trial in study.trials if trial.result is not None
     ]
     times = [p.examples for curve in curves for p in curve if job.pool.sign * p.value <= target]
     return min(times, default=math.inf)

@@ -32,11 +32,10 @@ from benchmarks.cohort import environment
 from benchmarks.regret_policies import OTHERS, Pick, other, whichopt
 from benchmarks.regret_problems import PROBLEMS, SIDES, Cohort, Problem, Single, desk, like
 from benchmarks.trainers import Crew, trainers
-from whichopt.service.catalog import tasks
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.seeds import derive, trial_seeds
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase
+from whichopt.service.states import Phase
 from whichopt.service.trials import TrialPlan
 
 PROCESSES = 2
@@ -107,8 +106,6 @@ def _judged(
     seeds: int,
 ) -> Iterator[Run]:
     """The picks on the same fresh seeds."""
-    task = tasks.task(spec.workload.task)
-    sign = 1.0 if task.direction is Direction.MINIMIZE else -1.0
     plans: list[TrialPlan] = []
     for number in range(seeds):
         base = like(spec, trial_seeds(spec.seed, "judge", number))
@@ -123,7 +120,7 @@ def _judged(
     def keep(number: int, results: list[Any]) -> None:
         for plan, result in zip(parts[number].plans, results, strict=True):
             diverged[plan.label] += result.value is None
-            found = result.reference[task.metric] if result.value is None else result.value
+            found = result.reference[spec.goal.metric] if result.value is None else result.value
             values[plan.label].append(found)
 
     crew.map(parts, keep)
@@ -135,7 +132,7 @@ def _judged(
             policy=policy,
             optimizer=pick.optimizer,
             config=pick.config,
-            loss=sign * value,
+            loss=spec.goal.sign * value,
             value=value,
             diverged=diverged[policy],
             trials=pick.trials,

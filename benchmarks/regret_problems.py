@@ -20,7 +20,7 @@ from whichopt.service.catalog import datasets
 from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE, Sizes
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve
-from whichopt.service.states import Direction, Origin, Phase
+from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
@@ -178,8 +178,8 @@ def plain(built: Workload, like: TrialPlan, optimizer: str, config: Config) -> f
         made.step()
         seen += len(rows)
     model.eval()
-    value = built.evaluate(model, splits.validation)[built.task.metric].item()
-    sign = 1.0 if built.task.direction is Direction.MINIMIZE else -1.0
+    value = built.evaluate(model, splits.validation)[built.goal.metric].item()
+    sign = built.goal.sign
     return sign * value if math.isfinite(value) else math.inf
 
 

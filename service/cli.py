@@ -174,8 +174,10 @@ def show(
 
     with _client(url, key, data) as client:
         if job is None:
-            jobs = client.jobs().items
-            _show(jobs, as_json, terminal.job_table(jobs))
+            jobs = client.jobs()
+            _show(jobs.items, as_json, terminal.job_table(jobs.items))
+            for row in jobs.unreadable:
+                _remark(f"whichopt: {row.problem}", "yellow")
         elif trials:
             found = list(client.trials(client.find_job(job)))
             _show(found, as_json, terminal.trial_table(found))

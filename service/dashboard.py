@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from starlette.types import ASGIApp
 
 from whichopt.service import states
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import optimizers
 from whichopt.service.db import Store
 from whichopt.service.db.studies import StudyRecord, StudyTrial
 from whichopt.service.space import Categorical, Dimension, Int
@@ -157,11 +157,11 @@ def _name(record: StudyRecord) -> str:
 
 
 def _metric(record: StudyRecord) -> str:
-    return tasks.task(record.spec.workload.task).metric
+    return record.spec.goal.metric
 
 
 def _direction(record: StudyRecord) -> StudyDirection:
-    direction = tasks.task(record.spec.workload.task).direction
+    direction = record.spec.goal.direction
     return StudyDirection.MINIMIZE if direction is states.Direction.MINIMIZE else StudyDirection.MAXIMIZE
 
 
@@ -182,7 +182,7 @@ def _study_attrs(record: StudyRecord) -> dict[str, Any]:
 def _frozen(row: StudyTrial, record: StudyRecord) -> FrozenTrial:
     plan, result = row.plan, row.result
     space = record.spec.optimizer(record.label).searched
-    curve = result.curves.get(f"validation.{_metric(record)}", []) if result else row.curve
+    curve = result.curves.get(record.spec.goal.curve, []) if result else row.curve
     intermediate = {point.step: point.value for point in curve}
     state = STATES[row.state]
     value = result.value if result else None

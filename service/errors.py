@@ -11,6 +11,7 @@ WhichoptError               500 internal
 ├── Unauthorized            401 unauthorized      no key, or not one of ours
 ├── NotFound                404 not_found
 ├── Conflict                409 conflict
+│   ├── UnreadableRow       409 unreadable_row    a stored row is damaged, or a newer version's
 │   ├── JobEnded            409 job_ended         nothing left to cancel
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
 │   └── KeyReused           422 idempotency_key_reused
@@ -108,6 +109,10 @@ class NotFound(WhichoptError):
 
 class Conflict(WhichoptError):
     status, code, title = 409, "conflict", "Conflict"
+
+
+class UnreadableRow(Conflict):
+    code, title = "unreadable_row", "A stored row cannot be read"
 
 
 class JobEnded(Conflict):

@@ -155,6 +155,7 @@ class Recommendation(_View):
     """
 
     job_id: str
+    words: int = Field(default=1, ge=1, description="version of the words that it is told in")
     task: str
     dataset: str
     model: str

@@ -58,6 +58,11 @@ class Direction(StrEnum):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
+    @property
+    def sign(self) -> float:
+        """The factor that makes less of a value better."""
+        return 1.0 if self is Direction.MINIMIZE else -1.0
+
 
 class Agreement(StrEnum):
     """How far results agree whatever trains beside them: to the last bit, or closely."""

@@ -44,10 +44,21 @@ class _View(BaseModel):
 Item = TypeVar("Item")
 
 
+class Unreadable(_View):
+    """A row that is kept, and that this version cannot read: damaged, or written by a newer version."""
+
+    id: str
+    name: str | None
+    problem: str
+
+
 class Page(_View, Generic[Item]):
     """Part of a list; `cursor` asks for the part after it, and is null at the end."""
 
     items: list[Item]
+    unreadable: list[Unreadable] = Field(
+        default=[], description="rows of this part that cannot be read, with what is in the way"
+    )
     cursor: str | None = None
 
 

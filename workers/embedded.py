@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
+import whichopt
 from whichopt.service.alive import why_not
 from whichopt.service.machine import why_no_workers
 from whichopt.service.settings import Settings, at_start
@@ -86,6 +87,8 @@ class Home:
         self.logs = logs = self.data / "logs"
         logs.mkdir(exist_ok=True)
         serve = ["-m", "uvicorn", "--factory", "whichopt.service.app:from_environment", "--log-level=warning"]
+        # uvicorn imports from the current folder first, unless another is named.
+        serve.append(f"--app-dir={Path(whichopt.__file__).parents[1]}")
         self.api = Child(
             "the API",
             [sys.executable, *serve, f"--host={host}", f"--port={port}", "--timeout-graceful-shutdown=3"],

@@ -26,7 +26,6 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from whichopt.service.catalog import tasks
 from whichopt.service.environment import Environment
 from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.reading import read_report
@@ -151,7 +150,7 @@ def _judged(
     new: Sequence[TrialResult],
     here: Environment,
 ) -> Rerun:
-    task = tasks.task(report.spec.workload.task)
+    goal = report.spec.goal
     reported = [trial.result for trial in trials if trial.result is not None]
     values = [result.value for result in reported if result.value is not None]
     tolerance = None if len(values) < 2 else TOLERANCE * _spread(values)
@@ -176,7 +175,7 @@ def _judged(
         job_id=report.job.id,
         optimizer=trials[0].plan.label,
         executor=report.job.executor,
-        metric=task.metric,
+        metric=goal.metric,
         statement=_statement(repeated, judged, interval, holds=holds),
         holds=holds,
         repeated=repeated,

@@ -13,12 +13,12 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from whichopt.service.catalog import tasks
 from whichopt.service.configs import ConfigKey, config_key, nth_config, points
+from whichopt.service.goal import Goal
 from whichopt.service.seeds import derive
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
-from whichopt.service.states import Direction, Origin, TrialState
+from whichopt.service.states import Origin, TrialState
 from whichopt.service.trials import Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -51,17 +51,17 @@ def configs(
     """
     if not numbers:
         return []
-    task = tasks.task(spec.workload.task)
+    goal = spec.goal
     searched = chosen.searched
     space = distributions(searched)
     study = optuna.create_study(
-        direction=task.direction.value,
+        direction=goal.direction.value,
         sampler=optuna.samplers.TPESampler(
             seed=derive(spec.seed, "sampler", chosen.label, replicate, numbers.start),
             n_startup_trials=startup,
         ),
     )
-    study.add_trials([_remembered(trial, searched, space, task) for trial in shown_to_sampler(own, task)])
+    study.add_trials([_remembered(trial, searched, space, goal) for trial in shown_to_sampler(own, goal)])
     origin = Origin.RANDOM if len(own) < startup else Origin.TPE
     trained = {config_key(trial.plan.config) for trial in own}
     found: list[tuple[Config, Origin]] = []
@@ -110,7 +110,7 @@ def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, An
     }
 
 
-def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]:
+def shown_to_sampler(own: Sequence[Trial], goal: Goal) -> list[Trial]:
     """The study's trials that the sampler sees, by number, as `own` are: all, or TPE_TRIALS of them.
 
     These are the TPE_BEST that TPE ranks best, and of the others every so-manieth. TPE takes a tenth of what
@@ -119,41 +119,41 @@ def shown_to_sampler(own: Sequence[Trial], task: tasks.TaskEntry) -> list[Trial]
     """
     if len(own) <= TPE_TRIALS:
         return list(own)
-    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], task))
+    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], goal))
     others = sorted(ranked[TPE_BEST:])
     count = TPE_TRIALS - TPE_BEST
     shown = {*ranked[:TPE_BEST], *(others[len(others) * i // count] for i in range(count))}
     return [own[i] for i in sorted(shown)]
 
 
-def _rank(trial: Trial, task: tasks.TaskEntry) -> tuple[int, int, float]:
+def _rank(trial: Trial, goal: Goal) -> tuple[int, int, float]:
     """What TPE ranks a trial by, the best first; those that it ranks alike are in the order of their numbers.
 
     Pruned ones are behind all others, also diverged ones: by how far they came, and by their value there.
     """
     assert trial.result is not None
-    sign = _sign(task)
+    sign = goal.sign
     if trial.state is TrialState.PRUNED:
-        last = trial.result.curves[f"validation.{task.metric}"][-1]
+        last = trial.result.curves[goal.curve][-1]
         return 1, -last.step, sign * last.value
     return 0, 0, math.inf if trial.result.value is None else sign * trial.result.value
 
 
 def _remembered(
-    trial: Trial, space: Space, known: dict[str, BaseDistribution], task: tasks.TaskEntry
+    trial: Trial, space: Space, known: dict[str, BaseDistribution], goal: Goal
 ) -> optuna.trial.FrozenTrial:
     """A recorded trial as the sampler sees it: divergence is the worst there is, not a gap."""
     assert trial.result is not None
     params = to_params(space, trial.plan.config)
     if trial.state is TrialState.PRUNED:
-        last = trial.result.curves[f"validation.{task.metric}"][-1]  # TPE looks at no other
+        last = trial.result.curves[goal.curve][-1]  # TPE looks at no other
         return optuna.trial.create_trial(
             state=optuna.trial.TrialState.PRUNED,
             params=params,
             distributions=known,
             intermediate_values={last.step: last.value},
         )
-    value = _sign(task) * math.inf if trial.result.value is None else trial.result.value
+    value = goal.sign * math.inf if trial.result.value is None else trial.result.value
     return optuna.trial.create_trial(value=value, params=params, distributions=known)
 
 
@@ -172,11 +172,6 @@ def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
 def to_params(space: Space, config: Config) -> dict[str, Value]:
     """`config` as Optuna would have suggested it: the nearest point of the space."""
     return {name: _to_param(dimension, config[name]) for name, dimension in space.items()}
-
-
-def _sign(task: tasks.TaskEntry) -> int:
-    """1 where lower is better, else -1."""
-    return 1 if task.direction is Direction.MINIMIZE else -1
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:

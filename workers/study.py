@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.finalists import finalists
 from whichopt.service.evidence.staging import looks, settled
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Rung, Trial, TrialPlan
 from whichopt.workers.cohorts import cut, ends, spread
 from whichopt.workers.deadline import require_trials, was_stopped
@@ -191,11 +190,11 @@ def _search(
 
 def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
     """Thresholds from this study's earlier trials: its worst share at each rung, where enough reached it."""
-    task = tasks.task(spec.workload.task)
+    goal = spec.goal
     if not spec.pruning.worst:
         return ()
     points = evaluations(spec)
-    sign = 1 if task.direction is Direction.MINIMIZE else -1
+    sign = goal.sign
     rungs = []
     for index in sorted({max(0, math.ceil(share * len(points)) - 1) for share in spec.pruning.rungs}):
         if index >= len(points) - 1:
@@ -203,7 +202,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
         reached = []
         for trial in own:
             assert trial.result is not None
-            curve = trial.result.curves.get(f"validation.{task.metric}", [])
+            curve = trial.result.curves.get(goal.curve, [])
             if index < len(curve):
                 reached.append(sign * curve[index].value)
             elif trial.state is TrialState.DIVERGED:

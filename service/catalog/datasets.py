@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,7 +26,8 @@ class Friedman1Options(Options):
     noise: float = Field(default=1.0, ge=0, le=100, allow_inf_nan=False)
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True)
+class Shape:
     """`outputs` is the number of classes, or of regression targets; `image` is (channels, height, width)."""
 
     examples: int
@@ -36,7 +36,8 @@ class Shape(NamedTuple):
     image: tuple[int, int, int] | None = None
 
 
-class Sizes(NamedTuple):
+@dataclass(frozen=True)
+class Sizes:
     """Examples in each split."""
 
     train: int

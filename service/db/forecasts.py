@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from whichopt.service.catalog import tasks
 from whichopt.service.db.jobs import UNFINISHED, Jobs
+from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import cohort, forecast, job, trial
 from whichopt.service.db.trials import Trials
 from whichopt.service.forecasts import VERSION, RoundForecast, Used
@@ -50,7 +50,7 @@ class Forecasts:
     def asked(self, uid: str) -> Asked | None:
         """Read all that a forecast needs but the trials; None if there is no such job."""
         row = self.connection.execute(
-            sa.select(job.c.id, job.c.state, job.c.phase, job.c.spec, job.c.task, job.c.started_at).where(
+            sa.select(job.c.id, job.c.uid, job.c.state, job.c.phase, job.c.spec, job.c.started_at).where(
                 job.c.uid == uid
             )
         ).one_or_none()
@@ -71,12 +71,13 @@ class Forecasts:
         used = self.connection.execute(query).all()
         last = max((one.last for one in used), default=None)
         untimed = last is None or row.started_at is None
+        spec = spec_of(row)
         return Asked(
             job_id=row.id,
             state=JobState(row.state),
             phase=Phase.SEARCH if row.phase is None else Phase(row.phase),
-            spec=ResolvedSpec.model_validate(row.spec),
-            curve=f"validation.{tasks.task(row.task).metric}",
+            spec=spec,
+            curve=spec.goal.curve,
             round=ended,
             stored=None if ended is None else self.stored(row.id, ended),
             used={(one.label, Phase(one.phase)): Used(one.results, one.seconds) for one in used},

@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whichopt.service.catalog import tasks
 from whichopt.service.db import clock
 from whichopt.service.db.tables import cohort, job, report, study, trial
 from whichopt.service.db.trials import Trials
@@ -142,10 +141,11 @@ class Jobs:
         ).one_or_none()
         if row is None or self._unfinished(job_id):
             return None
+        spec = ResolvedSpec.model_validate(row.spec)
         return Planning(
             job_id=job_id,
             uid=row.uid,
-            spec=ResolvedSpec.model_validate(row.spec),
+            spec=spec,
             executor=row.executor,
             queue=row.queue,
             round=row.round,
@@ -154,7 +154,7 @@ class Jobs:
             elapsed_s=self.elapsed_s(job_id),
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
-            trials=Trials(self.connection).of_job(job_id, curve=f"validation.{tasks.task(row.task).metric}"),
+            trials=Trials(self.connection).of_job(job_id, curve=spec.goal.curve),
         )
 
     def planner_begins(self, planned: Planning, *, counts: int = 1) -> None:

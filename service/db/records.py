@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from whichopt.service.db.readable import readable, recommendation_of, spec_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.environment import Environment
@@ -59,8 +60,8 @@ class Records:
                 started_at=row.started_at,
                 finished_at=row.finished_at,
             ),
-            spec=ResolvedSpec.model_validate(row.spec),
-            recommendation=Recommendation.model_validate(row.recommendation) if concluded else None,
+            spec=spec_of(row),
+            recommendation=readable(row, recommendation_of) if concluded else None,
             environments=environments,
             trials=trials,
         )

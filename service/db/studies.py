@@ -8,7 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import cohort, job, study, trial
+from whichopt.service.errors import UnreadableRow
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
@@ -58,11 +60,16 @@ class Studies:
             query = query.where(job.c.uid == job_uid)
         rows = self.connection.execute(query.order_by(study.c.id)).all()
         for uid in {row.uid for row in rows} - set(known):
-            spec = self.connection.scalar(sa.select(job.c.spec).where(job.c.uid == uid))
-            known[uid] = ResolvedSpec.model_validate(spec)
+            row = self.connection.execute(sa.select(job.c.uid, job.c.spec).where(job.c.uid == uid)).one()
+            try:
+                known[uid] = spec_of(row)
+            except UnreadableRow:
+                if uid == job_uid:
+                    raise
         return [
             StudyRecord(row.id, row.uid, row.name, row.label, row.replicate, known[row.uid], row.created_at)
             for row in rows
+            if row.uid in known  # the others cannot be read, which is logged
         ]
 
     def trials(self, study_id: int, *, leaving_out: Sequence[int] = ()) -> list[StudyTrial]:

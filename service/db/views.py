@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from whichopt.service.activity import JobActivity
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import optimizers
 from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
+from whichopt.service.db.readable import readable, recommendation_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
+from whichopt.service.errors import UnreadableRow
 from whichopt.service.evidence.staging import looks
 from whichopt.service.lint import lint
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.upgrade import goal_of
 from whichopt.service.states import CohortState, Direction, JobState, Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan
 from whichopt.service.views import (
@@ -28,6 +32,7 @@ from whichopt.service.views import (
     Progress,
     Recommendation,
     TrialView,
+    Unreadable,
 )
 
 Row = sa.Row[Any]
@@ -47,8 +52,8 @@ class Views:
 
     def job(self, uid: str, *, alive_s: float) -> JobView | None:
         """The job as we show it; `alive_s` is how recently a worker must have been seen to count."""
-        found = self._jobs(sa.select(job).where(job.c.uid == uid), alive_s)
-        return found[0] if found else None
+        rows = self.connection.execute(sa.select(job).where(job.c.uid == uid)).all()
+        return readable(rows[0], self._reader(rows, alive_s)) if rows else None
 
     def activity(self, uid: str, *, alive_s: float) -> JobActivity | None:
         """What the job does or waits for; None if it has ended or there is none."""
@@ -76,23 +81,18 @@ class Views:
             )
         if before is not None:
             query = query.where(job.c.id < before)
-        return self._page(query, limit, lambda rows: self._views(rows, alive_s))
+        return self._page(query, limit, lambda rows: self._reader(rows, alive_s))
 
-    def _jobs(self, query: sa.Select[Any], alive_s: float) -> list[JobView]:
-        return self._views(self.connection.execute(query).all(), alive_s)
-
-    def _views(self, rows: Sequence[Row], alive_s: float) -> list[JobView]:
+    def _reader(self, rows: Sequence[Row], alive_s: float) -> Callable[[Row], JobView]:
+        """Return what makes the view of one of the rows, with all read that they need besides."""
         ids = [row.id for row in rows]
         ledgers = self._ledgers(ids)
         running = self._running(ids)
         fresh = self._fresh_seeds([row.id for row in rows if row.phase == Phase.CONFIRM])
         activities = Activities(self.connection, alive_s=alive_s).of(rows)
-        return [
-            _job_view(
-                row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], activities.get(row.id)
-            )
-            for row in rows
-        ]
+        return lambda row: _job_view(
+            row, ledgers[row.id], running.get(row.id, (0, 0)), fresh[row.id], activities.get(row.id)
+        )
 
     def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
         """Per job and label: counts by state, and what was used."""
@@ -166,8 +166,9 @@ class Views:
         """
         query = sa.select(*_TRIAL).where(trial.c.job_id == job_id).order_by(trial.c.id).limit(limit + 1)
         if curves:
-            task = self.connection.execute(sa.select(job.c.task).where(job.c.id == job_id)).scalar_one()
-            curve = trial.c.result["curves", f"validation.{tasks.task(task).metric}"].label("curve")
+            row = self.connection.execute(sa.select(job.c.uid, job.c.spec).where(job.c.id == job_id)).one()
+            goal = readable(row, lambda row: goal_of(row.spec))
+            curve = trial.c.result["curves", goal.curve].label("curve")
             query = query.add_columns(curve, cohort.c.progress, trial.c.position)
             query = query.join(cohort, cohort.c.id == trial.c.cohort_id)
         for column, wanted in ((trial.c.label, optimizer), (trial.c.phase, phase), (trial.c.state, state)):
@@ -177,19 +178,19 @@ class Views:
             query = query.where(trial.c.revision > since_revision)
         if after is not None:
             query = query.where(trial.c.id > after)
-        return self._page(query, limit, lambda rows: [_trial_view(row, curves=curves) for row in rows])
+        return self._page(query, limit, lambda _: partial(_trial_view, curves=curves))
 
     # -- recommendations -----------------------------------------------------------------------------
 
     def recommendation(self, uid: str) -> tuple[JobState, Recommendation | None] | None:
         """The job's state, and its recommendation once there is one; None where there is no such job."""
         row = self.connection.execute(
-            sa.select(job.c.state, job.c.recommendation).where(job.c.uid == uid)
+            sa.select(job.c.uid, job.c.state, job.c.recommendation).where(job.c.uid == uid)
         ).one_or_none()
         if row is None:
             return None
-        found = row.recommendation
-        return JobState(row.state), None if found is None else Recommendation.model_validate(found)
+        found = None if row.recommendation is None else readable(row, recommendation_of)
+        return JobState(row.state), found
 
     def recommendations(
         self,
@@ -206,7 +207,7 @@ class Views:
         Jobs that recommend nothing are not among them.
         """
         query = (
-            sa.select(job.c.id, job.c.recommendation)
+            sa.select(job.c.id, job.c.uid, job.c.name, job.c.recommendation)
             .where(job.c.state == JobState.SUCCEEDED, job.c.recommended.is_not(None))
             .order_by(job.c.id.desc())
             .limit(limit + 1)
@@ -217,9 +218,7 @@ class Views:
                 query = query.where(column == wanted)
         if before is not None:
             query = query.where(job.c.id < before)
-        return self._page(
-            query, limit, lambda rows: [Recommendation.model_validate(row.recommendation) for row in rows]
-        )
+        return self._page(query, limit, lambda _: recommendation_of)
 
     # -- counts --------------------------------------------------------------------------------------
 
@@ -239,12 +238,24 @@ class Views:
 
     # ------------------------------------------------------------------------------------------------
 
-    def _page(self, query: sa.Select[Any], limit: int, shape: Any) -> Page[Any]:
-        """The first `limit` rows of a query for one more, shaped; the cursor is the last one's id."""
+    def _page(
+        self, query: sa.Select[Any], limit: int, reader_of: Callable[[Sequence[Row]], Callable[[Row], Any]]
+    ) -> Page[Any]:
+        """Return the first `limit` rows of a query for one more, each as the reader makes it.
+
+        A row that cannot be read is shown as such. The cursor is the last one's id.
+        """
         rows = self.connection.execute(query).all()
-        more = len(rows) > limit
         shown = rows[:limit]
-        return Page(items=shape(shown), cursor=str(shown[-1].id) if more else None)
+        items, unreadable, reader = [], list[Unreadable](), reader_of(shown)
+        for row in shown:
+            try:
+                items.append(readable(row, reader))
+            except UnreadableRow as error:
+                name = getattr(row, "name", None)
+                unreadable.append(Unreadable(id=row.uid, name=name, problem=error.detail))
+        cursor = str(shown[-1].id) if len(rows) > limit else None
+        return Page(items=items, unreadable=unreadable, cursor=cursor)
 
 
 def _job_view(
@@ -255,7 +266,7 @@ def _job_view(
     activity: JobActivity | None,
 ) -> JobView:
     spec = ResolvedSpec.model_validate(row.spec)
-    direction = tasks.task(row.task).direction
+    direction = spec.goal.direction
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
     # What time has stopped will not be run; of a job that was cancelled, the total tells what was left.

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.finalists import Finalist, Key, finalist_key, finalists
 from whichopt.service.evidence.stats import mean
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Trial, TrialResult
 
 
@@ -108,7 +107,7 @@ def read_confirmed(
     Raises:
         ValueError: there is no fresh seed on which every finalist was run.
     """
-    task = tasks.task(spec.workload.task)
+    metric = spec.goal.metric
     arms = finalists(spec, trials)
     runs: dict[Key, dict[int, TrialResult]] = {arm.key: {} for arm in arms}
     for trial in trials:
@@ -124,10 +123,10 @@ def read_confirmed(
     return Confirmed(
         arms=tuple(arms),
         seeds=seeds,
-        values=tuple(tuple(_value(result, task.metric) for result in row) for row in rows),
-        validation=tuple(_validation(row, task.metric) for row in rows),
+        values=tuple(tuple(_value(result, metric) for result in row) for row in rows),
+        validation=tuple(_validation(row, metric) for row in rows),
         diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
-        sign=1.0 if task.direction is Direction.MINIMIZE else -1.0,
+        sign=spec.goal.sign,
         shows_stand_ins=shows_stand_ins,
     )
 

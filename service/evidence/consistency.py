@@ -12,13 +12,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from whichopt.service.catalog import tasks
 from whichopt.service.configs import room
 from whichopt.service.evidence.finalists import finalist_key, finalists
+from whichopt.service.goal import Goal
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
@@ -91,14 +91,14 @@ def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[st
         return
     if result.state is not trial.state:
         yield f"it is {trial.state}, and its result says {result.state}"
-    task = tasks.task(spec.workload.task)
+    metric = spec.goal.metric
     split = "validation" if plan.phase is Phase.SEARCH else "test"
     if result.state is TrialState.COMPLETE:
-        scored = result.metrics.get(split, {}).get(task.metric)
+        scored = result.metrics.get(split, {}).get(metric)
         if result.value is None or scored is None:
-            yield f"it is complete and has no {split} {task.metric}"
+            yield f"it is complete and has no {split} {metric}"
         elif result.value != scored:
-            yield f"its value is {result.value}, and its {split} {task.metric} is {scored}"
+            yield f"its value is {result.value}, and its {split} {metric} is {scored}"
         if result.examples != plan.length:
             yield f"it is complete after {result.examples} of {plan.length} examples"
     elif result.value is not None:
@@ -109,7 +109,7 @@ def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[st
     if not all(map(math.isfinite, numbers)) or result.seconds < 0:
         yield "a metric or its seconds are no finite numbers"
     yield from _curves(result)
-    yield from _pruning(plan, result, f"validation.{task.metric}", task.direction)
+    yield from _pruning(plan, result, spec.goal)
 
 
 def _curves(result: TrialResult) -> Iterator[str]:
@@ -130,12 +130,11 @@ def _curves(result: TrialResult) -> Iterator[str]:
             yield f"its curve {name} ends at {last.value}, and its validation {metric} is {ends[metric]}"
 
 
-def _pruning(plan: TrialPlan, result: TrialResult, curve: str, direction: Direction) -> Iterator[str]:
+def _pruning(plan: TrialPlan, result: TrialResult, goal: Goal) -> Iterator[str]:
     """A trial is pruned at the first evaluation past a rung whose threshold it misses, and nowhere else."""
-    sign = 1.0 if direction is Direction.MINIMIZE else -1.0
-    points = result.curves.get(curve, [])
+    points = result.curves.get(goal.curve, [])
     judged = points[:-1] if result.state is TrialState.COMPLETE else points
-    missed = [i for i, point in enumerate(judged) if _misses(plan, points, i, point, sign)]
+    missed = [i for i, point in enumerate(judged) if _misses(plan, points, i, point, goal.sign)]
     if result.state is TrialState.PRUNED and missed != [len(points) - 1]:
         yield "it is pruned, and its curve misses no rung at its end"
     if result.state is not TrialState.PRUNED and missed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.confirmed import Confirmed
 from whichopt.service.evidence.staging import Look
 from whichopt.service.space import Float
@@ -114,7 +114,7 @@ def _diverged(trials: Sequence[Trial]) -> list[Trial]:
 
 def _early(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Trial]:
     """Those that diverged before anything finite was seen of them."""
-    curve = f"validation.{tasks.task(spec.workload.task).metric}"
+    curve = spec.goal.curve
     return [
         trial
         for trial in _diverged(trials)

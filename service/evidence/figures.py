@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.confirmed import read_confirmed
 from whichopt.service.evidence.drawing import (
     FAINT,
@@ -171,10 +170,10 @@ def seed_values(report: Report, look: dict[str, Style]) -> Figure | None:
 
 def curves(report: Report, look: dict[str, Style]) -> Figure | None:
     """The mean validation curve of each optimizer's best config over the fresh seeds."""
-    task = tasks.task(report.spec.workload.task)
+    goal = report.spec.goal
     lines = {}
     for label, runs in _best_runs(report).items():
-        points = [run.curves.get(f"validation.{task.metric}", []) for run in runs]
+        points = [run.curves.get(goal.curve, []) for run in runs]
         diverged = any(run.value is None for run in runs)  # a mean over the others would flatter it
         if diverged or not points or not points[0] or len({len(curve) for curve in points}) > 1:
             continue
@@ -206,14 +205,14 @@ def curves(report: Report, look: dict[str, Style]) -> Figure | None:
             axes.set_ylim(bottom=0.8 * min(seen))
             plain_log(axes.yaxis)
         axes.set_xlabel("epochs")
-        axes.set_ylabel(f"validation {task.metric}")
+        axes.set_ylabel(f"validation {goal.metric}")
 
     told = "; ".join(f"{label} ends at {line[-1][1].mean:.4g}" for label, line in lines.items())
     return drawn(
         "curves",
         draw,
         title="How the finalists learn",
-        caption=f"Mean validation {task.metric} of each optimizer's best config over the fresh seeds, with a "
+        caption=f"Mean validation {goal.metric} of each optimizer's best config over the fresh seeds, with a "
         "95 % band for the mean at each point. The last point counts; nobody picks an epoch."
         + _left_out(report, list(lines)),
         alt=f"Validation curves of each optimizer's best config: {told}.",

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from whichopt.service.catalog import tasks
 from whichopt.service.space import Config, Value
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
-from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Trial
 
 Key = tuple[str, tuple[tuple[str, Value], ...]]
@@ -83,7 +82,7 @@ def judged(spec: ResolvedSpec, trials: Iterable[Trial]) -> list[Trial]:
 
 def study_bests(spec: ResolvedSpec, trials: Iterable[Trial]) -> Mapping[tuple[str, int], Trial]:
     """The best complete search trial of each study (label, replicate) that has one."""
-    sign = 1.0 if tasks.task(spec.workload.task).direction is Direction.MINIMIZE else -1.0
+    sign = spec.goal.sign
     best: dict[tuple[str, int], tuple[tuple[float, int], Trial]] = {}
     for trial in judged(spec, trials):
         plan, result = trial.plan, trial.result

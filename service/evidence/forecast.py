@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.analysis.expected import without_replacement
 from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
 from whichopt.service.evidence.finalists import Key, finalist_key, finalists
@@ -29,7 +28,7 @@ from whichopt.service.evidence.stats import ALPHA, mean
 from whichopt.service.evidence.verdicts import config_verdict
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase
+from whichopt.service.states import Phase
 from whichopt.service.trials import Trial
 from whichopt.service.views import ConfirmForecast, Forecast, SearchForecast
 
@@ -93,8 +92,7 @@ def timed(known: RoundForecast, phase: Phase, seconds_per_seed: float | None) ->
 
 
 def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchForecast:
-    task = tasks.task(spec.workload.task)
-    sign = 1.0 if task.direction is Direction.MINIMIZE else -1.0
+    sign = spec.goal.sign
     own = [
         trial
         for trial in trials

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
 from whichopt.service.evidence.divergence import nothing_statement
 from whichopt.service.evidence.exhausted import exhausted
@@ -31,6 +31,7 @@ from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Trial
+from whichopt.service.versions import WORDS
 from whichopt.service.views import (
     Cost,
     Difference,
@@ -72,7 +73,7 @@ def recommend(
     Raises:
         ValueError: there is no fresh seed on which every finalist was confirmed.
     """
-    task = tasks.task(spec.workload.task)
+    goal = spec.goal
     confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
@@ -81,7 +82,8 @@ def recommend(
     ranking = _ranking(spec, trials, confirmed, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
-        task=task.name,
+        words=WORDS,
+        task=spec.workload.task,
         dataset=spec.workload.dataset.name,
         model=spec.workload.model.name,
         verdict="nothing" if pick is None else verdict.verdict,
@@ -91,8 +93,8 @@ def recommend(
         if pick is None
         else config_statement(spec, confirmed, verdict, gaps, look),
         optimizer_verdict=_optimizer_verdict(spec, trials, confirmed, look),
-        metric=task.metric,
-        direction=task.direction,
+        metric=goal.metric,
+        direction=goal.direction,
         value=None if pick is None else _interval(confirmed, verdict.pick, look),
         probability_best=next(
             (row.probability_best for row in ranking if pick is not None and row.optimizer == pick.label),

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.views import Analysis
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Trial
+from whichopt.service.versions import WORDS
 from whichopt.service.views import Recommendation
 
 FORMAT: Literal["whichopt-report/1"] = "whichopt-report/1"
@@ -63,6 +71,29 @@ class Report(_Frozen):
     analysis: Analysis
     raw_sha256: str
     trials: tuple[RecordedTrial, ...] = Field(description="every trial as it was planned and what it gave")
+    words: int = Field(default=1, ge=1, description="version of the words that the analysis is told in")
+
+    _read: tuple[ResolvedSpec, tuple[RecordedTrial, ...], str] | None = PrivateAttr(default=None)
+    """Spec and trials that were read from JSON, and the sum of that JSON as it stood."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _sum_as_it_stands(cls, data: Any, handler: ModelWrapValidatorHandler[Report]) -> Report:
+        report = handler(data)
+        if isinstance(data, Mapping) and isinstance(data["spec"], Mapping):
+            report._read = (report.spec, report.trials, raw_sha256(data["spec"], data["trials"]))
+        return report
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether spec and trials are those that `raw_sha256` was taken of.
+
+        Of a report that was read, the sum is over its JSON as it stood: what a later version adds to a spec
+        when it reads one does not count.
+        """
+        if self._read is not None and self._read[0] is self.spec and self._read[1] is self.trials:
+            return self._read[2] == self.raw_sha256
+        return raw_sha256(_plain(self.spec), list(map(_plain, self.trials))) == self.raw_sha256
 
 
 def evidence(
@@ -80,23 +111,22 @@ def evidence(
         environments=tuple(environments),
         recommendation=recommendation,
         analysis=analyze(spec, trials, shows_stand_ins=recommendation.shows_stand_ins),
-        raw_sha256=raw_sha256(spec, trials),
+        raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials))),
         trials=tuple(trials),
+        words=WORDS,
     )
 
 
-LATER_FIELDS = {"agreement": "auto"}
-"""Fields of a spec that reports of earlier versions lack, with the value that such a spec is read with."""
+def raw_sha256(spec: Any, trials: Any) -> str:
+    """Return the SHA-256, in hex, of spec and trials: as JSON with sorted keys and no spaces.
 
-
-def raw_sha256(spec: ResolvedSpec, trials: Sequence[RecordedTrial]) -> str:
-    """SHA-256, hex, of the spec and the trials as JSON with sorted keys and no spaces.
-
-    A later field at its first value is left out, so that the sum of an earlier report stays what it was.
+    Args:
+        spec: as plain JSON has it.
+        trials: the same.
     """
-    fields = spec.model_dump(mode="json")
-    raw = {
-        "spec": {name: value for name, value in fields.items() if LATER_FIELDS.get(name, ...) != value},
-        "trials": [trial.model_dump(mode="json") for trial in trials],
-    }
+    raw = {"spec": spec, "trials": trials}
     return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(value: BaseModel) -> Any:
+    return value.model_dump(mode="json")

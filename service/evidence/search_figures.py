@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.analysis.views import CurvePoint
 from whichopt.service.evidence.drawing import (
     FAINT,
@@ -20,7 +19,7 @@ from whichopt.service.evidence.drawing import (
 from whichopt.service.evidence.report import Report
 from whichopt.service.space import Categorical, Float, Int, Value
 from whichopt.service.spec import ResolvedOptimizer
-from whichopt.service.states import Direction, Phase
+from whichopt.service.states import Phase
 from whichopt.service.trials import Trial
 
 if TYPE_CHECKING:
@@ -217,7 +216,7 @@ def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
 
 def parallel_coordinates(report: Report, look: dict[str, Style]) -> list[Figure]:
     """One small figure an optimizer: each search trial a line over its hyperparameters."""
-    sign = 1.0 if tasks.task(report.spec.workload.task).direction is Direction.MINIMIZE else -1.0
+    sign = report.spec.goal.sign
     figures = []
     for chosen in report.spec.optimizers:
         own = [

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from whichopt.service.catalog import datasets, optimizers
+from whichopt.service.catalog import optimizers, tasks
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
 
-_LOSSES = {
-    "classification": "torch.nn.functional.cross_entropy",
-    "regression": "torch.nn.functional.mse_loss",
-}
 _EXAMPLES = 256
 """Of the random data that stands in for the user's."""
 
@@ -43,7 +39,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
-        f"        loss = {_LOSSES[spec.workload.task]}(model(inputs[batch]), targets[batch])",
+        f"        loss = {tasks.task(spec.workload.task).loss}(model(inputs[batch]), targets[batch])",
         "        optimizer.zero_grad()",
         "        loss.backward()",
     ]
@@ -59,14 +55,8 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
 
 
 def _stand_ins(spec: ResolvedSpec) -> list[str]:
-    dataset = spec.workload.dataset
-    entry = datasets.dataset(dataset.name)
-    shape = entry.shape(entry.options(**dataset.options))
-    targets = (
-        f"torch.randint({shape.outputs}, ({_EXAMPLES},))"
-        if spec.workload.task == "classification"
-        else f"torch.randn({_EXAMPLES}, {shape.outputs})"
-    )
+    shape = spec.workload.shape
+    targets = tasks.task(spec.workload.task).targets(_EXAMPLES, shape.outputs)
     return [
         "model = torch.nn.Sequential(  # your model here",
         f"    torch.nn.Linear({shape.features}, 64), torch.nn.ReLU(), torch.nn.Linear(64, {shape.outputs})",

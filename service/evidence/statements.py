@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.confirmed import Confirmed
 from whichopt.service.evidence.staging import Look
 from whichopt.service.evidence.stats import ALPHA, paired_difference
@@ -26,7 +25,7 @@ def config_statement(
     spec: ResolvedSpec, confirmed: Confirmed, verdict: ConfigVerdict, gaps: ConfigGaps, look: Look
 ) -> str:
     arms, label = confirmed.arms, confirmed.arms[verdict.best].label
-    metric = tasks.task(spec.workload.task).metric
+    metric = spec.goal.metric
     ground = f"on this test split, over {_seeds(look)}"
     kept = " that stayed finite" if any(confirmed.diverged) else ""
     said = [_TO_DEPLOY]
@@ -90,7 +89,7 @@ def study_statement(
     `few` are the labels with fewer trials than the others, as their space has only so many configs. `stopped`
     is what counts of a search that max_seconds stopped.
     """
-    budget, metric = spec.budget, tasks.task(spec.workload.task).metric
+    budget, metric = spec.budget, spec.goal.metric
     if len(confirmed.labels) == 1:
         return f"{_TO_TUNE} No verdict on optimizers: only one was asked for."
     if verdict is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -96,8 +97,8 @@ def _dataset(entry: DatasetEntry) -> CatalogEntry:
     """Shape and sizes are those of the default options."""
     details = {
         "task": entry.task,
-        **entry.shape(entry.options())._asdict(),
-        "splits": entry.sizes(entry.options())._asdict(),
+        **asdict(entry.shape(entry.options())),
+        "splits": asdict(entry.sizes(entry.options())),
         "options": _options(entry.options),
         "source": entry.source,
     }
@@ -106,9 +107,9 @@ def _dataset(entry: DatasetEntry) -> CatalogEntry:
 
 def _task(entry: TaskEntry) -> CatalogEntry:
     details = {
-        "metric": entry.metric,
-        "metrics": list(entry.metrics),
-        "direction": entry.direction.value,
+        "metric": entry.goal.metric,
+        "metrics": list(entry.goal.metrics),
+        "direction": entry.goal.direction.value,
         "about": entry.about,
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)

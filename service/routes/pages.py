@@ -48,6 +48,7 @@ def page(request: Request, store: TheStore, settings: TheSettings, before: Curso
         .render(
             base=request.scope["root_path"],
             jobs=jobs.items,
+            unreadable=jobs.unreadable,
             older=jobs.cursor,
             workers=workers,
             refresh_s=5 if any(not job.state.ended for job in jobs.items) else 60,

@@ -13,6 +13,8 @@ from whichopt.service.trials import Schedule
 
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+FACTS = ("goal", "shape", "sizes", "length_unit", "content")
+"""Of a resolved workload, what follows from its names."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
 
@@ -46,6 +48,14 @@ class WorkloadSpec(Strict):
     task: str | None = Field(default=None, max_length=64)
     dataset: ByName
     model: ByName
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_facts(cls, data: Any) -> Any:
+        """Leave out what a resolved spec knows besides: a job that is sent again gets it anew."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name not in FACTS}
 
 
 SpaceEntry = Dimension | bool | int | float | str
@@ -142,6 +152,16 @@ class JobSpec(Common):
             ]
         }
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_rules(cls, data: Any) -> Any:
+        """Leave out the rules of a resolved spec: a job that is sent again is judged by today's."""
+        return (
+            {name: value for name, value in data.items() if name != "rules"}
+            if isinstance(data, dict)
+            else data
+        )
 
     workload: WorkloadSpec
     optimizers: list[Annotated[OptimizerChoice, BeforeValidator(by_name)]] = Field(

@@ -13,6 +13,7 @@ from whichopt.service.space import Categorical, Config, Dimension, Float, Int, V
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+from whichopt.service.versions import RULES
 
 MAX_PARAMS = 10_000_000
 
@@ -38,7 +39,7 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
             )
     check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in Common.model_fields}
-    resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen)
+    resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, rules=RULES)
     if spec.batch_size > resolved.sizes.train:
         raise InvalidSpec(
             f"batch_size {spec.batch_size} exceeds the {resolved.sizes.train} examples of the training split",
@@ -86,6 +87,9 @@ def _workload(spec: JobSpec) -> ResolvedWorkload:
         )
     return ResolvedWorkload(
         task=name,
+        goal=tasks.task(name).goal,
+        shape=shape,
+        sizes=data.sizes(data_options),
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
         model=Named(name=model.name, **model_options.model_dump(mode="json")),
     )

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from whichopt.service.catalog import datasets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from whichopt.service.catalog.datasets import Shape, Sizes
 from whichopt.service.configs import room
+from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import Settled
 from whichopt.service.spec.request import Common, Named, SpaceEntry, Strict
+from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.trials import Training
 
 
 class ResolvedWorkload(Strict):
+    """What is trained, with all that planning, evidence and a reader need to know of it.
+
+    Nothing of it has to be looked up by name, so that a report can be judged where a dataset is not known.
+    """
+
     task: str
     dataset: Named
     model: Named
+    goal: Goal
+    shape: Shape
+    sizes: Sizes
+    length_unit: Literal["examples"] = Field(default="examples", description="what a trial's length counts")
+    content: str | None = Field(default=None, description="SHA-256 of the data; null of a built-in dataset")
 
 
 class ResolvedOptimizer(Strict):
@@ -35,6 +52,14 @@ class ResolvedSpec(Common):
 
     workload: ResolvedWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
+    rules: int = Field(
+        default=1, ge=1, description="version of the rules that the job is planned and judged by"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, data: Any) -> Any:
+        return upgraded(data) if isinstance(data, Mapping) else data
 
     @property
     def training(self) -> Training:
@@ -50,10 +75,13 @@ class ResolvedSpec(Common):
         return tuple(optimizer.label for optimizer in self.optimizers)
 
     @property
-    def sizes(self) -> datasets.Sizes:
+    def goal(self) -> Goal:
+        return self.workload.goal
+
+    @property
+    def sizes(self) -> Sizes:
         """Examples in each split of the job's dataset."""
-        entry = datasets.dataset(self.workload.dataset.name)
-        return entry.sizes(entry.options(**self.workload.dataset.options))
+        return self.workload.sizes
 
     @property
     def steps(self) -> int:

@@ -87,7 +87,7 @@ def test_up_hands_on_which_gpus_to_train_on(
     commands: list[list[str]] = []
     monkeypatch.setattr("whichopt.service.cli.os.execv", lambda _, command: commands.append(command))
     assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
-    assert commands[0][1:3] == ["-m", "whichopt.workers.embedded"]
+    assert commands[0][1:4] == ["-P", "-m", "whichopt.workers.embedded"]
     assert passed_on in commands[0]
 
 

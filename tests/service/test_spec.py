@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def test_only_the_workload_is_needed() -> None:
     assert spec.workload.task == "classification"
     assert spec.workload.model.options == {"hidden": [128, 64], "activation": "relu"}
     assert spec.labels == DEFAULT_OPTIMIZERS
-    assert sum(spec.sizes) == 1797
+    assert sum(asdict(spec.sizes).values()) == spec.workload.shape.examples == 1797
     for chosen in spec.optimizers:
         assert chosen.default == optimizer(chosen.name).default
         assert chosen.searched == optimizer(chosen.name).space

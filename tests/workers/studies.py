@@ -12,7 +12,7 @@ from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers.study import next_round
 
-TASK = tasks.task("classification")
+GOAL = tasks.task("classification").goal
 
 
 def spec_of(**budget: Any) -> ResolvedSpec:

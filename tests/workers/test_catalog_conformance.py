@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
-from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
+from whichopt.service.catalog.datasets import DATASETS, DatasetEntry, Sizes
 from whichopt.service.catalog.models import MODELS, ModelEntry
 from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
 from whichopt.service.catalog.tasks import TASKS
@@ -187,7 +187,7 @@ def test_a_dataset_has_the_shape_it_says(data: DatasetEntry, make_workload: Make
     assert table.features.shape == (shape.examples, shape.features)
     assert table.labels.shape == (shape.examples,)
     splits = make_workload(data.name).splits(1)
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == data.sizes(options)
+    assert Sizes(*map(len, (splits.train, splits.validation, splits.test))) == data.sizes(options)
     assert splits.train.inputs.shape[1] == shape.features
     assert splits.train.inputs.dtype == torch.float32
     if shape.image is not None:
@@ -217,7 +217,7 @@ def test_a_workload_trains_and_is_measured(
     assert set(result.metrics) == {"train", "validation", "test"}
     assert result.reference is not None
     for scores in (*result.metrics.values(), result.reference):
-        assert tuple(scores) == workload.task.metrics
+        assert tuple(scores) == workload.goal.metrics
         assert all(map(math.isfinite, scores.values()))
 
 

@@ -29,7 +29,7 @@ def _table(examples: int = 100, seed: int = 0) -> Table:
 @pytest.mark.parametrize("strata", [None, np.arange(100) % 3])
 def test_splits_are_disjoint_and_complete(strata: np.ndarray | None) -> None:
     parts = divided(strata, 100, SIZES, seed=5)
-    assert tuple(map(len, parts)) == SIZES
+    assert Sizes(*map(len, parts)) == SIZES
     assert sorted(np.concatenate(parts)) == list(range(100))
 
 

@@ -124,7 +124,7 @@ def test_divergence_in_the_last_step_is_seen(
 def test_pruning(
     direction: Direction, executor: Executor, mlp: Workload, make_plan: MakePlan, watch: Any
 ) -> None:
-    workload = dataclasses.replace(mlp, task=dataclasses.replace(mlp.task, direction=direction))
+    workload = dataclasses.replace(mlp, goal=mlp.goal.model_copy(update={"direction": direction}))
     (free,) = executor.run(workload, [make_plan()], watch)
     point = free.curves["validation.nll"][1]
     worse = 1 if direction is Direction.MINIMIZE else -1

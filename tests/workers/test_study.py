@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
-from tests.workers.studies import TASK, flat, plans_of, result, run, spec_of, train
+from tests.workers.studies import GOAL, flat, plans_of, result, run, spec_of, train
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.evidence.staging import looks
 from whichopt.service.seeds import derive
@@ -353,8 +353,8 @@ def test_the_sampler_sees_all_of_a_short_study_and_a_fixed_share_of_a_long_one(
 ) -> None:
     values = np.random.default_rng(seed).integers(0, 20, len(states)) / 4  # with ties
     own = history(states, values.tolist())
-    shown = shown_to_sampler(own, TASK)
-    assert shown == shown_to_sampler(own, TASK)
+    shown = shown_to_sampler(own, GOAL)
+    assert shown == shown_to_sampler(own, GOAL)
     assert len(shown) == min(len(own), TPE_TRIALS)
     numbers = [trial.plan.number for trial in shown]
     assert numbers == sorted(set(numbers)), "as they were, and none twice"
@@ -368,20 +368,20 @@ def test_the_good_ones_are_those_of_the_whole_history(trials: int, pool: str) ->
     rng = np.random.default_rng(trials)
     states = rng.choice(pool.split(), trials).tolist()
     own = history(states, rng.integers(0, 40, trials).astype(float).tolist())
-    assert good(own) == good(shown_to_sampler(own, TASK))
+    assert good(own) == good(shown_to_sampler(own, GOAL))
 
 
 def good(own: Sequence[Trial]) -> list[int]:
     """The numbers of the trials that TPE takes for the good ones, by its own rule."""
-    study = optuna.create_study(direction=TASK.direction.value)
-    study.add_trials([_remembered(trial, {}, {}, TASK) for trial in own])
+    study = optuna.create_study(direction=GOAL.direction.value)
+    study.add_trials([_remembered(trial, {}, {}, GOAL) for trial in own])
     below, _ = _split_trials(study, study.trials, default_gamma(len(own)))
     return [own[trial.number].plan.number for trial in below]
 
 
 def test_of_the_others_the_sampler_sees_every_so_manieth() -> None:
     own = history(["complete"] * 1000, [float(number) for number in range(1000)])
-    numbers = [trial.plan.number for trial in shown_to_sampler(own, TASK)]
+    numbers = [trial.plan.number for trial in shown_to_sampler(own, GOAL)]
     assert numbers[:TPE_BEST] == list(range(TPE_BEST))
     gaps = {later - earlier for earlier, later in pairwise(numbers[TPE_BEST:])}
     assert gaps == {4, 5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.workload import Splits, Workload
@@ -63,12 +63,12 @@ class Record:
                 self.metrics["test"] = dict(scores("test"))
             return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
         reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
-        value = validation[self.workload.task.metric]
+        value = validation[self.workload.goal.metric]
         return TrialState.PRUNED if any(self._worse(value, rung.threshold) for rung in reached) else None
 
     def _worse(self, value: float, threshold: float) -> bool:
-        minimized = self.workload.task.direction is Direction.MINIMIZE
-        return value > threshold if minimized else value < threshold
+        sign = self.workload.goal.sign
+        return sign * value > sign * threshold
 
     def result(self, state: TrialState) -> TrialResult:
         """What `state` makes of the trial."""
@@ -76,7 +76,7 @@ class Record:
         judged = self.metrics.get("test" if confirm else "validation", {})
         return TrialResult(
             state=state,
-            value=judged[self.workload.task.metric] if state is TrialState.COMPLETE else None,
+            value=judged[self.workload.goal.metric] if state is TrialState.COMPLETE else None,
             metrics={} if state is TrialState.DIVERGED else self.metrics,
             curves=self.curves,
             reference=self.workload.reference(self.splits) if confirm else None,
@@ -101,7 +101,7 @@ class Record:
 
 def selection(workload: Workload) -> str:
     """The name of the curve by which configs are selected."""
-    return f"validation.{workload.task.metric}"
+    return workload.goal.curve
 
 
 def _finite(values: Mapping[str, float]) -> bool:

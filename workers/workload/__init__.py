@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from whichopt.service.catalog.datasets import Shape, dataset
 from whichopt.service.catalog.models import model
-from whichopt.service.catalog.tasks import TaskEntry, task
+from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split
 from whichopt.workers.workload.models import BUILDERS, generator, initialized, seeded
@@ -77,7 +77,7 @@ class Workload:
     into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
     """
 
-    task: TaskEntry
+    goal: Goal
     shape: Shape
     device: torch.device
     players: tuple[Player, ...]
@@ -110,7 +110,7 @@ def _build(resolved: str, device: str) -> Workload:
     place = torch.device(device)
     data, net = dataset(spec.dataset.name), model(spec.model.name)
     data_options, net_options = data.options(**spec.dataset.options), net.options(**spec.model.options)
-    shape, sizes = data.shape(data_options), data.sizes(data_options)
+    shape, sizes = spec.shape, spec.sizes
     criteria = CRITERIA[spec.task]
     table = LOADERS[data.name](data_options)
     network = partial(BUILDERS[net.name], net_options, shape)
@@ -125,7 +125,7 @@ def _build(resolved: str, device: str) -> Workload:
         return split(table, criteria, sizes, seed, place)
 
     return Workload(
-        task=task(spec.task),
+        goal=spec.goal,
         shape=shape,
         device=place,
         players=(Player(net.name, params, loss, slope=criteria.slope),),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.analysis import (
     advice,
     anytime,
@@ -64,7 +63,7 @@ def analyze(
     gaps = [costs.generalization(records, label) for label in spec.labels]
     return Analysis(
         metric=records.metric,
-        direction=tasks.task(spec.workload.task).direction,
+        direction=spec.goal.direction,
         optimizers=list(spec.labels),
         anytime=[anytime.anytime(records, label) for label in spec.labels],
         expected_best=[expected.expected_best(records, label) for label in spec.labels],

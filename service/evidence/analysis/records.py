@@ -9,11 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whichopt.service.catalog import tasks
 from whichopt.service.evidence.confirmed import Confirmed, read_confirmed
 from whichopt.service.evidence.finalists import Key, finalist_key, finalists
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Origin, Phase, TrialState
+from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Trial, TrialResult
 
 
@@ -91,13 +90,12 @@ class Records:
 
 
 def read(spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False) -> Records:
-    task = tasks.task(spec.workload.task)
-    sign = 1.0 if task.direction is Direction.MINIMIZE else -1.0
+    sign = spec.goal.sign
     ordered = tuple(sorted(trials, key=_place))
     confirmed, runs = _confirm(spec, ordered, shows_stand_ins=shows_stand_ins)
     return Records(
         spec=spec,
-        metric=task.metric,
+        metric=spec.goal.metric,
         sign=sign,
         trials=ordered,
         studies={label: _studies(label, spec.budget.replicates, ordered, sign) for label in spec.labels},

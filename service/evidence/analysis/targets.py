@@ -82,7 +82,7 @@ def _reached(records: Records, run: TrialResult, loss: float) -> Point | None:
     if run.state is not TrialState.COMPLETE:
         return None
     final = records.loss_on("validation", run)
-    curve = run.curves.get(f"validation.{records.metric}", [])
+    curve = run.curves.get(records.spec.goal.curve, [])
     if not curve and final is not None:
         curve = [Point(run.steps, run.examples, records.sign * final)]
     return next((point for point in curve if records.sign * point.value <= loss), None)

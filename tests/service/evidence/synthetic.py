@@ -7,7 +7,7 @@ from typing import Any
 
 from whichopt.service.evidence.finalists import Finalist, finalists
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
-from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
 
 CONSTANT = 2.3
@@ -38,6 +38,12 @@ def spec_of(
             }
         )
     )
+
+
+def mirrored(spec: ResolvedSpec) -> ResolvedSpec:
+    """Return the same job with a metric to maximize."""
+    goal = spec.goal.model_copy(update={"direction": Direction.MAXIMIZE})
+    return spec.model_copy(update={"workload": spec.workload.model_copy(update={"goal": goal})})
 
 
 def searched_lr(replicate: int, number: int) -> float:

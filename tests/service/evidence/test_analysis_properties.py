@@ -6,7 +6,6 @@ import json
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import combinations, pairwise, permutations, product
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.service.evidence.synthetic import confirm, flat, search, spec_of
-from whichopt.service.catalog import tasks
+from tests.service.evidence.synthetic import confirm, flat, mirrored, search, spec_of
 from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.expected import expected, with_replacement, without_replacement
 from whichopt.service.evidence.analysis.incumbents import expectation, incumbents, shares_best
@@ -120,12 +118,14 @@ jobs: st.SearchStrategy[Job] = st.fixed_dictionaries(
 )
 
 
-def trials_of(job: Job, change: Callable[[float], float] = lambda value: value) -> list[Trial]:
+def trials_of(
+    job: Job, change: Callable[[float], float] = lambda value: value, spec: ResolvedSpec = SPEC
+) -> list[Trial]:
     values = {
         label: [[None if v is None else change(v) for v, _ in job[label, r]] for r in (0, 1)]
         for label in LABELS
     }
-    searched = search(SPEC, values)
+    searched = search(spec, values)
     cut = [pruned for label in LABELS for r in (0, 1) for _, pruned in job[label, r]]
     searched = [pruned(t) if is_cut else t for t, is_cut in zip(searched, cut, strict=True)]
     table = [(v, n) for own in job.values() for n, (v, _) in enumerate(own)]
@@ -134,7 +134,7 @@ def trials_of(job: Job, change: Callable[[float], float] = lambda value: value) 
         at = table[(seed + 3 * len(arm.label) + 5 * (arm.replicate or 0)) % len(table)][0]
         return None if at is None else change(at)
 
-    return [curved(t, change) for t in confirm(SPEC, searched, value)]
+    return [curved(t, change) for t in confirm(spec, searched, value)]
 
 
 def pruned(trial: Trial) -> Trial:
@@ -245,18 +245,16 @@ def times(found: Any) -> Any:
 @settings(max_examples=25, deadline=None)
 def test_a_metric_that_is_maximized_is_the_mirror_image(job: Job) -> None:
     found = analyze(SPEC, trials_of(job))
-    turned = tuple(replace(task, direction=Direction.MAXIMIZE) for task in tasks.TASKS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "TASKS", turned)
-        mirrored = analyze(SPEC, trials_of(job, lambda value: -value))
-    assert mirrored.direction is Direction.MAXIMIZE
-    assert times(mirrored) == times(found)
-    assert mirrored.advice.ranges == found.advice.ranges
+    maximized = mirrored(SPEC)
+    turned = analyze(maximized, trials_of(job, lambda value: -value, maximized))
+    assert turned.direction is Direction.MAXIMIZE
+    assert times(turned) == times(found)
+    assert turned.advice.ranges == found.advice.ranges
     for name in ("sensitivity", "tunability"):
-        for ours, theirs in zip(getattr(found, name), getattr(mirrored, name), strict=True):
+        for ours, theirs in zip(getattr(found, name), getattr(turned, name), strict=True):
             for field in ("near", "share_near", "lr_decades", "gain", "search_optimism"):
                 assert getattr(ours, field, None) == getattr(theirs, field, None)
-    for ours, theirs in zip(found.anytime, mirrored.anytime, strict=True):
+    for ours, theirs in zip(found.anytime, turned.anytime, strict=True):
         for a, b in zip(ours.by_trials, theirs.by_trials, strict=True):
             assert (negated(a.value), negated(a.low), negated(a.high)) == (b.value, b.high, b.low)
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.evidence.synthetic import CONSTANT, Outcome, confirm, flat, search, spec_of
-from whichopt.service.catalog import tasks
+from tests.service.evidence.synthetic import CONSTANT, Outcome, confirm, flat, mirrored, search, spec_of
 from whichopt.service.evidence.finalists import Finalist
 from whichopt.service.evidence.forecast import forecast
 from whichopt.service.evidence.page import page
@@ -21,7 +20,7 @@ from whichopt.service.evidence.staging import settled
 from whichopt.service.evidence.verify import verify
 from whichopt.service.listings import Listing
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, JobState, Phase
+from whichopt.service.states import JobState, Phase
 from whichopt.service.terminal_verdicts import forecast_tables, recommendation_panel, recommendation_table
 from whichopt.service.trials import Trial
 from whichopt.service.views import JobForecast, Recommendation
@@ -168,11 +167,9 @@ def test_defaults_that_all_diverged_are_no_values_and_bar_no_searched_config() -
     assert tuned.tuned_value is not None
 
 
-def test_a_metric_to_maximize(monkeypatch: pytest.MonkeyPatch) -> None:
-    mirrored = [tasks.TaskEntry(t.name, t.title, t.metrics, Direction.MAXIMIZE, t.about) for t in tasks.TASKS]
-    monkeypatch.setattr(tasks, "TASKS", tuple(mirrored))
+def test_a_metric_to_maximize() -> None:
     spec, trials = everything("diabetes")
-    assert recommend("job", spec, trials).verdict == "nothing"
+    assert recommend("job", mirrored(spec), trials).verdict == "nothing"
 
 
 def test_confirm_stops_once_no_finalist_can_be_deployed_any_more() -> None:

@@ -11,11 +11,9 @@ import pytest
 from scipy import stats
 
 from tests.present import present
-from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, search, spec_of
-from whichopt.service.catalog import tasks
+from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, mirrored, search, spec_of
 from whichopt.service.evidence.finalists import Finalist
 from whichopt.service.evidence.recommend import recommend
-from whichopt.service.states import Direction
 from whichopt.service.views import Recommendation
 
 MEANS = {"adabelief": 0.1, "adam": 0.5, "sgd": 0.9}
@@ -320,12 +318,11 @@ def test_two_seeds_and_one_seed_do_not_break_it() -> None:
     assert found.verdict == "tie" or present(found.value).seeds == 2
 
 
-def test_a_metric_to_maximize_is_the_mirror_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metric_to_maximize_is_the_mirror_image() -> None:
     spec = spec_of(*MEANS, dataset="diabetes")
     trials = confirm(spec, flat(spec), by_label(MEANS))
     down = recommend("job", spec, trials)
-    mirrored = [tasks.TaskEntry(t.name, t.title, t.metrics, Direction.MAXIMIZE, t.about) for t in tasks.TASKS]
-    monkeypatch.setattr(tasks, "TASKS", tuple(mirrored))
+    spec = mirrored(spec)
     up = recommend(
         "job",
         spec,

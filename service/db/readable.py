@@ -1,0 +1,59 @@
+"""Reads a row, or says that it cannot be read: damage must not hide the other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import ValidationError
+
+from whichopt.service.errors import UnknownName, UnreadableRow
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.views import Recommendation
+
+ViewT = TypeVar("ViewT")
+
+log = structlog.get_logger()
+
+NOT_AS_WRITTEN = (ValueError, LookupError, TypeError, AttributeError, UnknownName)
+"""What reading raises if a column holds anything but what this version writes (pydantic's and json's errors
+are ValueErrors)."""
+
+
+def readable(row: Any, reader: Callable[[Any], ViewT]) -> ViewT:
+    """Return what `reader` makes of a row that has a `uid`.
+
+    Raises:
+        UnreadableRow: it can make nothing of it.
+    """
+    try:
+        return reader(row)
+    except NOT_AS_WRITTEN as error:
+        problem = _problem(error)
+        log.warning("unreadable_row", id=row.uid, problem=problem)
+        raise UnreadableRow(
+            f"what is stored of {row.uid} cannot be read ({problem}). It is kept as it is. A newer version "
+            "may have written it, or the database is damaged: update whichopt, or restore a backup"
+        ) from error
+
+
+def spec_of(row: Any) -> ResolvedSpec:
+    """Return the resolved spec of a row that has `uid` and `spec`.
+
+    Raises:
+        UnreadableRow: it is none.
+    """
+    return readable(row, lambda row: ResolvedSpec.model_validate(row.spec))
+
+
+def recommendation_of(row: Any) -> Recommendation:
+    """Return the recommendation of a row, which has one."""
+    return Recommendation.model_validate(row.recommendation)
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(error).__name__}: {error}"
