@@ -168,7 +168,8 @@ def test_the_progress_says_it(lite: Store, terminal: bool) -> None:
         bars.update(view)
         if terminal:
             bars.progress.refresh()
-    shown = " ".join(out.getvalue().split())
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    shown = " ".join(plain.split())
     assert "Waiting for a worker: none is running." in shown
     seconds = re.search(r"\((\d+) s\)", shown)
     assert (seconds is not None and int(seconds[1]) >= 75) if terminal else seconds is None
