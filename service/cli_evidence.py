@@ -12,6 +12,7 @@ import typer
 
 from whichopt.service.completion import DATA
 from whichopt.service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
+from whichopt.service.exit_codes import NO
 from whichopt.service.extras import lacking
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 File = Annotated[Path, typer.Argument(help="A report: its JSON (also compressed) or its page.")]
+
+OF_A_PAGE = (
+    "what was checked is the report inside of the page, as its link saves it; the text, tables and drawings "
+    "that the page shows were not compared with it"
+)
 
 
 @app.command()
@@ -64,15 +70,18 @@ def verify(file: File, as_json: AsJson = False) -> None:
     if problem := lacking("verify", "whichopt verify"):
         raise complaint(problem)
     from whichopt.service.errors import InvalidReport
-    from whichopt.service.evidence.reading import read_report
+    from whichopt.service.evidence.reading import is_page, parse_report, read_content
     from whichopt.service.evidence.verify import verify as verified
 
     try:
-        found = verified(read_report(file))
+        content = read_content(file)
+        found = verified(parse_report(content, name=str(file)))
     except InvalidReport as error:
         raise complaint(error.detail) from None
+    if is_page(content):
+        found = found.model_copy(update={"notes": [*found.notes, OF_A_PAGE]})
     show(found, as_json, _verification(found))
-    raise typer.Exit(0 if found.outcome == "confirmed" else 1)
+    raise typer.Exit(0 if found.outcome == "confirmed" else NO)
 
 
 def _verification(found: Verification) -> RenderableType:
@@ -100,6 +109,10 @@ def rerun(
     holds, 1 where it does not, 2 where it cannot be run."""
     if problem := lacking("workers", "whichopt rerun, which trains,"):
         raise complaint(problem)
+    try:  # here, as training's imports take seconds
+        file.open("rb").close()
+    except OSError as error:
+        raise complaint(f"cannot read {file}: {error.strerror}") from None
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
     command = [sys.executable, "-P", "-m", "whichopt.workers.rerun", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Postgres
 from tests.homes import SPEC, Embedded, Home, Production
 from tests.waiting import wait_until
+from whichopt.service.exit_codes import CANNOT
 from whichopt.service.states import CohortState, JobState, Phase
 from whichopt.workers import products
 from whichopt.workers.broker import Broker
@@ -190,7 +191,7 @@ def test_two_homes_never_share_a_data_folder(start: Callable[..., Embedded]) -> 
         text=True,
         check=False,
     )
-    assert second.returncode == 1
+    assert second.returncode == CANNOT
     assert "another whichopt runs on" in second.stderr
     assert home.client.jobs().items == []
     home.stop()

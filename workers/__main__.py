@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from whichopt.service.exit_codes import UNAVAILABLE
 from whichopt.service.extras import lacking
-
-UNAVAILABLE = 69  # EX_UNAVAILABLE, by the name that Windows has not
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from whichopt.service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
+from whichopt.service.exit_codes import CONFIG
 from whichopt.service.settings import Settings
 from whichopt.service.states import Agreement
 from whichopt.service.steady import Steady
@@ -325,8 +326,8 @@ def _database_is_current() -> bool:
                 return True
             waits_for = found.detail
             if found.lasting:
-                log.error("cannot_work", reason=waits_for, ends_with=os.EX_CONFIG)
-                state.should_stop = os.EX_CONFIG
+                log.error("cannot_work", reason=waits_for, ends_with=CONFIG)
+                state.should_stop = CONFIG
                 return False
         except DatabaseError as error:
             waits_for = in_words(error, _own_store().url)

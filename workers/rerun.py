@@ -32,9 +32,10 @@ from whichopt.service.evidence.reading import read_report
 from whichopt.service.evidence.recommend import shown
 from whichopt.service.evidence.report import RecordedTrial, Report
 from whichopt.service.evidence.stats import mean, mean_estimate
+from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.states import Phase
-from whichopt.service.streams import prepare_output
+from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched, numerics
@@ -249,13 +250,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     prepare_output()
+    with quiet_pipe():
+        return _main(options)
+
+
+def _main(options: argparse.Namespace) -> int:
     try:
         found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
     except InvalidReport as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
-        return 2
+        return CANNOT
     sys.stdout.write(f"{found.model_dump_json(indent=2)}\n" if options.json else _table(found))
-    return 0 if found.holds else 1
+    return 0 if found.holds else NO
 
 
 def _table(found: Rerun) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from whichopt.service.catalog import find
+from whichopt.service.numeric import NumbersAreNumbers
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.25
 """Of what the test split leaves."""
 
 
-class Options(BaseModel):
+class Options(NumbersAreNumbers):
     """What a dataset lets a user set; nothing, unless its entry says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

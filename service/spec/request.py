@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from whichopt.service.catalog import optimizers
+from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Dimension, Value
 from whichopt.service.spec.budget import Budget
 from whichopt.service.trials import Schedule
@@ -19,7 +20,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
 
 
-class Strict(BaseModel):
+class Strict(NumbersAreNumbers):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -103,7 +104,7 @@ class Margin(Strict):
 class Pruning(Strict):
     """A trial is stopped at a rung (share of the budget) where it is among the `worst` share of its study."""
 
-    rungs: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.25, 0.5), max_length=8)
+    rungs: tuple[Annotated[float, Field(gt=0, lt=1), REAL], ...] = Field(default=(0.25, 0.5), max_length=8)
     worst: float = Field(default=0.25, ge=0, le=0.9)
 
 
