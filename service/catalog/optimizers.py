@@ -100,19 +100,6 @@ class OptimizerEntry:
         if missing := sorted(named - self.space.keys()):
             raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
 
-    def unpacked(self, given: Any) -> Any:
-        """`given` with torch's tuples as the scalars of the space; what cannot be read so stays as it is."""
-        if not isinstance(given, dict):
-            return given
-        read: dict[str, Any] = {}
-        for name, value in given.items():
-            parts = self.packed.get(name, ())
-            if isinstance(value, list | tuple) and len(value) == len(parts):
-                read |= dict(zip(parts, value, strict=True))
-            else:
-                read[name] = value
-        return read
-
     def limits(self, name: str) -> Dimension:
         """Return what the hyperparameter may be at all."""
         return self.own_limits[name] if name in self.own_limits else LIMITS[name]

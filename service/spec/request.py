@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Dimension, Value
 from whichopt.service.spec.budget import Budget
@@ -64,25 +63,17 @@ SpaceEntry = Dimension | bool | int | float | str
 
 
 class OptimizerChoice(Strict):
-    """One optimizer of a job. `space` overrides the catalog's, entry by entry."""
+    """One optimizer of a job. `space` overrides the catalog's, entry by entry.
+
+    What torch takes as a tuple may be given as one: `betas` for `beta1` and `beta2`, as in recommendations.
+    """
 
     name: str = Field(max_length=64)
     label: str | None = Field(default=None, pattern=LABEL)
-    space: dict[str, SpaceEntry] = Field(default_factory=dict, max_length=32)
-    default: dict[str, Value] = Field(
+    space: dict[str, SpaceEntry | tuple[SpaceEntry, ...]] = Field(default_factory=dict, max_length=32)
+    default: dict[str, Value | tuple[Value, ...]] = Field(
         default_factory=dict, max_length=32, description="overrides the first trial's setting, entry by entry"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unpack(cls, data: Any) -> Any:
-        """Reads torch's own tuples, as recommendations show them: `betas` for `beta1` and `beta2`."""
-        known = {entry.name: entry for entry in optimizers.OPTIMIZERS}
-        entry = known.get(str(data.get("name"))) if isinstance(data, dict) else None
-        if entry is None:
-            return data
-        read = {part: entry.unpacked(data[part]) for part in ("space", "default") if part in data}
-        return {**data, **read}
 
 
 class Margin(Strict):

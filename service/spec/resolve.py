@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
@@ -18,17 +20,21 @@ from whichopt.service.versions import RULES
 MAX_PARAMS = 10_000_000
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
+ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 
 
-def resolve(spec: JobSpec) -> ResolvedSpec:
+def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
     """`spec` with every default written out.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds; the error names the field, its value, what is
             allowed and the nearest match.
     """
-    workload = _workload(spec)
-    chosen = tuple(resolve_optimizer(choice, f"optimizers.{i}") for i, choice in enumerate(spec.optimizers))
+    known = built_in() if catalog is None else catalog
+    workload = _workload(spec, known)
+    chosen = tuple(
+        resolve_optimizer(choice, f"optimizers.{i}", known) for i, choice in enumerate(spec.optimizers)
+    )
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
         if label in labels[:i]:
@@ -50,11 +56,11 @@ def resolve(spec: JobSpec) -> ResolvedSpec:
     return resolved
 
 
-def _workload(spec: JobSpec) -> ResolvedWorkload:
+def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
     wanted = spec.workload
-    data = datasets.dataset(wanted.dataset.name, field="workload.dataset.name")
-    model = models.model(wanted.model.name, field="workload.model.name")
-    name = tasks.task(wanted.task or data.task, field="workload.task").name
+    data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
+    model = catalog.model(wanted.model.name, field="workload.model.name")
+    name = catalog.task(wanted.task or data.task, field="workload.task").name
     if name != data.task:
         raise InvalidSpec(
             f"dataset {data.name!r} is for {data.task}, not {name}",
@@ -68,7 +74,7 @@ def _workload(spec: JobSpec) -> ResolvedWorkload:
     if model.needs_image and shape.image is None:
         images = [
             entry.name
-            for entry in datasets.DATASETS
+            for entry in catalog.datasets
             if entry.shape(entry.options()).image and entry.task == name
         ]
         raise InvalidSpec(
@@ -87,7 +93,7 @@ def _workload(spec: JobSpec) -> ResolvedWorkload:
         )
     return ResolvedWorkload(
         task=name,
-        goal=tasks.task(name).goal,
+        goal=catalog.task(name).goal,
         shape=shape,
         sizes=data.sizes(data_options),
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
@@ -106,20 +112,18 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
         raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
 
 
-def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
+def resolve_optimizer(
+    choice: OptimizerChoice, field: str, catalog: Catalog | None = None
+) -> ResolvedOptimizer:
     """`choice` with its space and its default written out; `field` is where it stands.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
     """
-    entry = optimizers.optimizer(choice.name, field=f"{field}.name")
-    for part, given in (("space", choice.space), ("default", choice.default)):
-        for name in given:
-            if name not in entry.space:
-                raise UnknownName.of(
-                    f"{entry.name} hyperparameter", name, entry.space, field=f"{field}.{part}"
-                )
-    space: dict[str, SpaceEntry] = {**entry.space, **choice.space}
+    entry = (built_in() if catalog is None else catalog).optimizer(choice.name, field=f"{field}.name")
+    ranges = _scalars(entry, choice.space, f"{field}.space")
+    setting = _scalars(entry, choice.default, f"{field}.default")
+    space: dict[str, SpaceEntry] = {**entry.space, **ranges}
     default: Config = {}
     for name, allowed in space.items():
         if not isinstance(allowed, Float | Int | Categorical):
@@ -128,19 +132,40 @@ def resolve_optimizer(choice: OptimizerChoice, field: str) -> ResolvedOptimizer:
         become = [_legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
         if isinstance(allowed, Categorical):
             each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
-        if name in choice.default:
-            default[name] = _legal(entry, name, choice.default[name], f"{field}.default.{name}")
+        if name in setting:
+            default[name] = _legal(entry, name, setting[name], f"{field}.default.{name}")
         else:
             # The catalog's zero-shot setting may lie outside its own range (a decay of 0 on a log scale),
             # but a range that the user has set holds for the first trial as well.
-            default[name] = (
-                allowed.nearest(entry.default[name]) if name in choice.space else entry.default[name]
-            )
+            default[name] = allowed.nearest(entry.default[name]) if name in ranges else entry.default[name]
     for switch, needed in entry.needs.items():
-        if space[needed] == 0 and switch not in choice.space:
+        if space[needed] == 0 and switch not in ranges:
             space[switch] = default[switch] = False  # plain SGD was asked for, and nothing said of Nesterov
     _switches(entry, space, field)
     return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
+
+
+def _scalars(
+    entry: optimizers.OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
+) -> dict[str, ScalarT]:
+    """Return what is given with torch's tuples as the scalars of the space.
+
+    Raises:
+        InvalidSpec: a name is none of the optimizer's, or has not as many values as it takes.
+    """
+    scalars: dict[str, ScalarT] = {}
+    for name, value in given.items():
+        parts = entry.packed.get(name, (name,))
+        values = value if isinstance(value, tuple) else (value,)
+        if unknown := [part for part in parts if part not in entry.space]:
+            raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], entry.space, field=field)
+        if len(values) != len(parts) or isinstance(value, tuple) != (name in entry.packed):
+            takes = f"a list of {len(parts)} ({', '.join(parts)})" if name in entry.packed else "one value"
+            raise InvalidSpec(
+                f"{entry.name}: {name} takes {takes}", field=f"{field}.{name}", value=value, allowed=takes
+            )
+        scalars |= dict(zip(parts, values, strict=True))
+    return scalars
 
 
 def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:

@@ -30,7 +30,7 @@ def test_lint_fails_where_the_spec_would_be_refused() -> None:
         ({**BODY, "budgett": 1}, "budgett"),
         ({**BODY, "optimizers": ["adamww"]}, "optimizers.0.name"),
         ({"optimizer": "adam", "config": {"lr": -1}}, "setting.default.lr"),
-        ({"optimizer": "adam", "config": {"betas": [0.9]}}, "default.betas"),
+        ({"optimizer": "adam", "config": {"betas": [0.9]}}, "setting.default.betas"),
     ):
         found = RUN.invoke(app, ["lint", "-", "--json"], input=json.dumps(body))
         assert found.exit_code == 1
