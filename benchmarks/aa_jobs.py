@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.aa_pool import Key, Pool, Study, label
-from whichopt.service.evidence.confirmed import Confirmed
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.staging import Look, looks, settled_at
-from whichopt.service.evidence.verdicts import config_verdict, study_verdict
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import Look, looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Trial

@@ -28,8 +28,8 @@ import numpy.typing as npt
 from benchmarks.aa_jobs import Conclusion, Drawn, as_trials, conclude, confirmed, draw, job
 from benchmarks.aa_pool import Pool, load
 from benchmarks.aa_rules import RULES, Entrants
-from whichopt.service.evidence.recommend import recommend
-from whichopt.service.evidence.stats import ALPHA
+from whichopt.service.evidence.statistics.estimates import ALPHA
+from whichopt.service.evidence.verdict.recommend import recommend
 
 OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, the same without stages"
 CONFIG, CONFIG_WRONG = "whichopt, config verdict", "whichopt, config verdict: a worse one"

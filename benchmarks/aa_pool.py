@@ -1,10 +1,11 @@
 """The pool of `benchmarks.aa`: many real studies of ONE optimizer, and their finalists on common fresh seeds.
 
-A pool is a job of the product with one optimizer under many names: `whichopt.workers.study.next_round` plans
-every search trial (the default, then random, then TPE, pruned as in any job), the stacked executor trains it.
-All studies of a replicate share their search seeds and differ in their sampler's, as the labels of a job do;
-a replicate is a **group** here. A job that is drawn from the pool takes R groups, and from each one study a
-name. So what a name has is exactly what the product would have given an optimizer of that name.
+A pool is a job of the product with one optimizer under many names:
+`whichopt.service.planning.rounds.next_round` plans every search trial (the default, then random, then TPE,
+pruned as in any job), the stacked executor trains it. All studies of a replicate share their search seeds and
+differ in their sampler's, as the labels of a job do; a replicate is a **group** here. A job that is drawn
+from the pool takes R groups, and from each one study a name. So what a name has is exactly what the product
+would have given an optimizer of that name.
 
 A job has at most 10 replicates, so a larger pool is several such jobs, each with its own seed. The config
 that each study chose, and the default, are then trained on the same fresh seeds, which redraw init, order and
@@ -24,15 +25,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.trainers import Crew, stacked, trainers
-from whichopt.service.evidence.finalists import finalists
 from whichopt.service.goal import Goal
+from whichopt.service.planning.cohorts import COHORT_TRIALS
+from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive
 from whichopt.service.space import Config, Value
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
-from whichopt.workers.cohorts import COHORT_TRIALS
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 PROCESSES = 2
 MOST_REPLICATES = 10
@@ -259,7 +261,7 @@ def build(setting: Setting, file: Path, progress: TextIO) -> Pool:
 
 def _searching(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[TrialPlan] | None:
     """The plans of the next round, None where the search has ended."""
-    following = next_round(spec, trials, executor="stacked", workers=PROCESSES)
+    following = next_round(spec, trials, suggest, executor="stacked", workers=PROCESSES)
     if following is None or following.cohorts[0][0].phase is not Phase.SEARCH:
         return None
     return [plan for cohort in following.cohorts for plan in cohort]
@@ -286,7 +288,7 @@ def _fresh(
     setting: Setting, spec: ResolvedSpec, configs: Mapping[Key, Config], number: int
 ) -> Iterator[TrialPlan]:
     """Every config on that fresh seed; the length and the evaluations are those of the search."""
-    following = next_round(spec, [], executor="stacked")
+    following = next_round(spec, [], suggest, executor="stacked")
     assert following is not None
     like = following.cohorts[0][0]
     seeds = Seeds(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.calibration_worlds import Floats, World, draw
-from whichopt.service.evidence.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 
 BINS = 10
 DRAWS = 2**11

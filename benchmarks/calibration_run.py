@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.calibration_worlds import Floats, Jobs, World, draw, label_of
-from whichopt.service.evidence.confirmed import Confirmed
-from whichopt.service.evidence.staging import Look, looks, settled_at
-from whichopt.service.evidence.stats import critical_t
-from whichopt.service.evidence.verdicts import config_gaps, config_verdict, study_verdict
-from whichopt.service.evidence.warnings import looks_skewed
+from whichopt.service.evidence.statistics.estimates import critical_t
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.warnings import looks_skewed
+from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
+from whichopt.service.planning.looks import Look, looks
 
 SLACK = 1e-9
 

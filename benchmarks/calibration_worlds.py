@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.confirmed import Confirmed
-from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
 Floats = NDArray[np.float64]

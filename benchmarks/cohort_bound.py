@@ -18,8 +18,8 @@ import torch
 from benchmarks.cohort_crew import crew
 from benchmarks.cohort_runs import PROCESSES, Outcome, resolved
 from whichopt.service.catalog import datasets, models
+from whichopt.service.planning.rounds import evaluations
 from whichopt.service.spec import ResolvedSpec
-from whichopt.workers.study import evaluations
 
 SQUARES = (512, 1024, 2048)
 """Sizes of the products by which the peak is measured; the fastest counts."""

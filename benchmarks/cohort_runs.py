@@ -20,14 +20,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from whichopt.service.catalog import optimizers
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.space import Config, Value
 from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import workload
 from whichopt.workers.engine.optimizers import optimizer_class
 from whichopt.workers.engine.schedule import factor
-from whichopt.workers.sampler import distributions, to_config, to_params
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import distributions, suggest, to_config, to_params
 from whichopt.workers.workload import Workload
 from whichopt.workers.workload.data import order
 
@@ -106,7 +106,7 @@ class Training:
     """
 
     def __init__(self, spec: ResolvedSpec, *, fused: bool = False) -> None:
-        first = next_round(spec, [], executor="solo")
+        first = next_round(spec, [], suggest, executor="solo")
         assert first is not None
         self.plan: TrialPlan = first.cohorts[0][0]
         self.spec = spec

@@ -27,13 +27,14 @@ from benchmarks import cohort_plots
 from benchmarks.cohort import environment
 from benchmarks.cohort_plots import Panel
 from benchmarks.cohort_runs import job, resolved
+from whichopt.service.planning.cohorts import COHORT_TRIALS
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import workload
-from whichopt.workers.cohorts import COHORT_TRIALS
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.jobs import EXECUTORS
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
 SOLO = "solo"
@@ -56,7 +57,7 @@ class Setting:
         So none diverges, and all take the same number of steps.
         """
         spec = resolved(self.body)
-        first = next_round(spec, [], executor=SOLO)
+        first = next_round(spec, [], suggest, executor=SOLO)
         assert first is not None
         base = first.cohorts[0][0]
         found = []

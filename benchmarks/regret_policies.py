@@ -1,8 +1,8 @@
 """The policies of `benchmarks.regret`: how to spend the same seconds on two processes, and end with a config.
 
-*whichopt* gets minutes, plans its rounds as a worker does (`whichopt.workers.study.next_round`: TPE in each
-study, pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend` picks.
-Its clock runs from the probe that settles the minutes to the recommendation.
+*whichopt* gets minutes, plans its rounds as a worker does (`whichopt.service.planning.rounds.next_round`: TPE
+in each study, pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend`
+picks. Its clock runs from the probe that settles the minutes to the recommendation.
 
 The others are what people do with Optuna. One study in memory, its TPE sampler as it comes, trials asked for
 and told as the two processes get free (nothing faster is possible: no storage, no second copy of the study);
@@ -23,20 +23,20 @@ import optuna
 from benchmarks.cohort_runs import default_params, suggested
 from benchmarks.regret_problems import Cohort, Single, divided_workload, like
 from benchmarks.trainers import Crew
-from whichopt.service.evidence.confirmed import read_confirmed
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend, shown
-from whichopt.service.evidence.staging import look_of
-from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.recommend import recommend, shown
+from whichopt.service.evidence.verdict.winners import config_verdict
+from whichopt.service.planning import minutes
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import look_of
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial, TrialPlan
-from whichopt.workers import pace
 from whichopt.workers.engine.probe import costs
-from whichopt.workers.sampler import distributions
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import distributions, suggest
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -64,7 +64,9 @@ def whichopt(crew: Crew, spec: ResolvedSpec, aside: int) -> tuple[Pick, Pick]:
     trials: list[Trial] = []
     elapsed: float | None = None
     while True:
-        following = next_round(spec, trials, executor="stacked", workers=crew.count, elapsed_s=elapsed)
+        following = next_round(
+            spec, trials, suggest, executor="stacked", workers=crew.count, elapsed_s=elapsed
+        )
         if following is None:
             break
         cohorts = [Cohort(name, aside, "job", plans) for plans in following.cohorts]
@@ -107,7 +109,7 @@ def _settled(crew: Crew, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
     base = like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
     plans = [_of(base, chosen) for chosen in spec.optimizers]
     cost = costs(built, plans, "stacked")
-    return pace.settle(
+    return minutes.settle(
         spec,
         step_seconds={chosen.label: cost[chosen.name].step for chosen in spec.optimizers},
         trial_seconds={chosen.label: cost[chosen.name].of(base) for chosen in spec.optimizers},

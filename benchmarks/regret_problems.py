@@ -18,6 +18,7 @@ import torch
 
 from whichopt.service.catalog import datasets
 from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE, Sizes
+from whichopt.service.planning.rounds import evaluations
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve
 from whichopt.service.states import Origin, Phase
@@ -27,7 +28,6 @@ from whichopt.workers.engine import Unwatched
 from whichopt.workers.engine.optimizers import build
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.stacked import StackedExecutor
-from whichopt.workers.study import evaluations
 from whichopt.workers.workload import Examples, Splits, Workload
 from whichopt.workers.workload.data import LOADERS, Table, divided, order, split, standardized
 from whichopt.workers.workload.tasks import CRITERIA

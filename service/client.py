@@ -27,7 +27,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from whichopt.service.errors import NotFound, WhichoptError
-from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.report.document import Report
 from whichopt.service.ids import PART
 from whichopt.service.proxies import proxy_for, through
 from whichopt.service.retries import ATTEMPTS, PUT_OFF, PutOff, repeat

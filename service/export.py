@@ -25,8 +25,8 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial
 
-from whichopt.service.dashboard import StudyStorage
 from whichopt.service.db import Store
+from whichopt.service.optuna_storage import StudyStorage
 from whichopt.service.sqlite_url import sqlite_url
 
 MODELS = "optuna.storages._rdb.models"

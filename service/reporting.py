@@ -21,7 +21,7 @@ from whichopt.service import blobs
 from whichopt.service.db import DatabaseError, Store, Transaction, passes
 from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
 from whichopt.service.errors import ReportFailed
-from whichopt.service.evidence.report import evidence
+from whichopt.service.evidence.report.document import evidence
 from whichopt.service.storage import storage_trouble
 from whichopt.service.turns import turn
 
@@ -143,7 +143,7 @@ def _make(
             if form == "json":
                 text = report.model_dump_json()
             else:
-                from whichopt.service.evidence.page import page  # draws with matplotlib
+                from whichopt.service.evidence.report.html import page  # draws with matplotlib
 
                 text = page(report)
             content = gzip.compress(text.encode(), compresslevel=6, mtime=0)

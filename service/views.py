@@ -147,7 +147,7 @@ class JobView(_View):
     )
     waiting_for: str | None = Field(description="`activity.detail` while no worker can take the job")
     error: JobError | None
-    lint: list[LintFinding] = Field(description="what users often get wrong, found in the spec")
+    lint: list[LintFinding] = Field(default=[], description="what users often get wrong, found in the spec")
     revision: int
     created_at: datetime
     started_at: datetime | None

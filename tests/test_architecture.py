@@ -34,8 +34,8 @@ ALLOWED = {
 HOMES = {
     "alembic": ("service/db/", "migrations/"),
     "sqlalchemy": ("service/db/", "migrations/", "service/reaper.py", "workers/lease.py", "workers/app.py"),
-    "optuna": ("workers/sampler.py", "service/dashboard.py", "service/export.py"),
-    "optuna_dashboard": ("service/dashboard.py",),
+    "optuna": ("workers/sampler.py", "service/optuna_storage.py", "service/export.py"),
+    "optuna_dashboard": ("service/optuna_storage.py",),
     "pynvml": ("workers/gpus.py",),
     "celery": ("workers/app.py", "workers/celery_changes.py", "workers/jobs.py", "service/dispatch.py"),
 }
@@ -100,6 +100,42 @@ def test_each_big_library_has_one_home(path: Path) -> None:
     if place.startswith("service/") and place not in HOMES["optuna"]:
         early = {name.split(".")[0] for name in imports(path, at_start=True)} & FIRST_USE
         assert not early, f"{place} imports {early} at start"
+
+
+WALLS = {
+    "service/evidence/statistics/": ("whichopt.service.evidence.statistics",),
+    "service/db/": (
+        "whichopt.service",
+        "!whichopt.service.evidence",
+        "!whichopt.service.lint",
+        "!whichopt.service.routes",
+        "!whichopt.service.cli",
+    ),
+    "service/planning/": ("whichopt.service", "!whichopt.service.db", "!whichopt.service.routes"),
+    "service/evidence/": ("whichopt.service", "!whichopt.service.db", "!whichopt.service.routes"),
+}
+"""What of ours the files in a folder may import; `!` before what they may not."""
+
+
+@pytest.mark.parametrize("folder", WALLS)
+def test_the_walls_stand(folder: str) -> None:
+    allowed = tuple(name for name in WALLS[folder] if not name.startswith("!"))
+    barred = tuple(name[1:] for name in WALLS[folder] if name.startswith("!"))
+    for path in (ROOT / folder).rglob("*.py"):
+        for name in imports(path, at_start=False):
+            assert not name.startswith("whichopt") or name.startswith(allowed), f"{path} imports {name}"
+            assert not name.startswith(barred) if barred else True, f"{path} imports {name}"
+
+
+def test_no_route_imports_a_route() -> None:
+    """What several need stands in a file without routes."""
+    routes = {
+        module_of(path)
+        for path in (ROOT / "service" / "routes").glob("*.py")
+        if "\nrouter = " in path.read_text()
+    }
+    for path in (ROOT / "service" / "routes").glob("*.py"):
+        assert not routes & set(imports(path, at_start=False)), path
 
 
 def test_no_module_is_in_a_cycle() -> None:

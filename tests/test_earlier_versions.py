@@ -16,8 +16,8 @@ from tests.service.conftest import Recorder
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import is_current, upgrade
-from whichopt.service.evidence.reading import read_report
-from whichopt.service.evidence.verify import verify
+from whichopt.service.evidence.report.files import read_report
+from whichopt.service.evidence.report.verify import verify
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState, TrialState
 from whichopt.service.views import JobView, Recommendation

@@ -52,7 +52,7 @@ def test_the_manual_has_them() -> None:
 
 @pytest.mark.parametrize(
     "program",
-    ["whichopt.service.cli migrate", "whichopt.service.cli up", "workers", "whichopt.workers.alive"],
+    ["whichopt.service.cli migrate", "whichopt.service.cli up", "whichopt.workers", "whichopt.workers.alive"],
 )
 def test_a_wrong_setting_ends_all_with_the_same(program: str, tmp_path: Path) -> None:
     options = [f"--data={tmp_path}"] if program.endswith("up") else []

@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 
-from whichopt.service.evidence.recommend import recommend
-from whichopt.service.evidence.report import JobFacts, RecordedTrial, Report, evidence
+from whichopt.service.evidence.report.document import Report, evidence
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.rounds import next_round
+from whichopt.service.records import JobFacts, RecordedTrial
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.trials import Trial, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.jobs import EXECUTORS, training_environment
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 UID = "01a00000-0000-7000-8000-000000000001"
 SPEC: dict[str, Any] = {
@@ -47,7 +49,7 @@ def trained_report() -> Report:
 def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
     """Return the report of a job that is planned round by round, and whose cohorts `train` trains."""
     trials: list[RecordedTrial] = []
-    while (following := next_round(spec, trials, executor="stacked")) is not None:
+    while (following := next_round(spec, trials, suggest, executor="stacked")) is not None:
         for plans in following.cohorts:
             trials += [
                 RecordedTrial(plan=plan, state=result.state, result=result, environment=0)

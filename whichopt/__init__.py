@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whichopt.service.client import Client
-    from whichopt.service.evidence.reading import read_report
-    from whichopt.service.evidence.verify import verify
+    from whichopt.service.evidence.report.files import read_report
+    from whichopt.service.evidence.report.verify import verify
     from whichopt.service.spec import JobSpec
     from whichopt.service.views import Recommendation
 
@@ -27,8 +27,8 @@ _HOMES = {
     "Client": "whichopt.service.client",
     "JobSpec": "whichopt.service.spec",
     "Recommendation": "whichopt.service.views",
-    "read_report": "whichopt.service.evidence.reading",
-    "verify": "whichopt.service.evidence.verify",
+    "read_report": "whichopt.service.evidence.report.files",
+    "verify": "whichopt.service.evidence.report.verify",
 }
 
 

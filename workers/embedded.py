@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-import whichopt
 from whichopt.service.alive import why_not
 from whichopt.service.exit_codes import CANNOT, NO, UNAVAILABLE
 from whichopt.service.machine import why_no_workers
@@ -85,7 +84,7 @@ class Home:
         logs.mkdir(exist_ok=True)
         serve = ["-m", "uvicorn", "--factory", "whichopt.service.app:from_environment", "--log-level=warning"]
         # uvicorn imports from the current folder first, unless another is named.
-        serve.append(f"--app-dir={Path(whichopt.__file__).parents[1]}")
+        serve.append(f"--app-dir={Path(sys.modules['whichopt'].__path__[0]).parent}")
         self.api = Child(
             "the API",
             [sys.executable, *serve, f"--host={host}", f"--port={port}", "--timeout-graceful-shutdown=3"],

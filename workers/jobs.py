@@ -18,8 +18,9 @@ from whichopt.service.db.jobs import Planning
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.environment import Environment, here
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.evidence.forecast import of_round
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import TrialResult
@@ -30,9 +31,9 @@ from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.engine.stacked import StackedExecutor
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
+from whichopt.workers.prepare import settle
 from whichopt.workers.products import blas, mode
-from whichopt.workers.settle import settle
-from whichopt.workers.study import ended_early, next_round
+from whichopt.workers.sampler import suggest
 
 EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor, "stacked": StackedExecutor}
 
@@ -87,6 +88,7 @@ def _plan(context: Context, planned: Planning) -> None:
         following = next_round(
             chosen.spec,
             planned.trials,
+            suggest,
             executor=chosen.executor,
             workers=planned.workers,
             out_of_time=limit_s is not None and planned.running_s > limit_s,

@@ -28,11 +28,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.environment import Environment
 from whichopt.service.errors import InvalidReport
-from whichopt.service.evidence.reading import read_report
-from whichopt.service.evidence.recommend import shown
-from whichopt.service.evidence.report import RecordedTrial, Report
-from whichopt.service.evidence.stats import mean, mean_estimate
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.files import read_report
+from whichopt.service.evidence.statistics.estimates import mean, mean_estimate
+from whichopt.service.evidence.verdict.recommend import shown
 from whichopt.service.exit_codes import CANNOT, NO
+from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.states import Phase
 from whichopt.service.streams import prepare_output, quiet_pipe

@@ -36,7 +36,7 @@ TRIES = 16
 """How often the sampler is asked for another config in place of one that its study has trained."""
 
 
-def configs(
+def suggest(
     spec: ResolvedSpec,
     chosen: ResolvedOptimizer,
     own: Sequence[Trial],

@@ -16,7 +16,8 @@ from whichopt.service.catalog.tasks import TaskEntry
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a job may name. A look-up of another name raises UnknownName, which has `field` and what is near."""
+    """What a job may name. A look-up of another name raises UnknownName, which has `field` and what is
+    near."""
 
     tasks: tuple[TaskEntry, ...]
     datasets: tuple[DatasetEntry, ...]

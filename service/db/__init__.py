@@ -29,7 +29,7 @@ from whichopt.service.db.forecasts import Forecasts
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
-from whichopt.service.db.records import Records
+from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
 from whichopt.service.db.troubles import lasts

@@ -17,8 +17,7 @@ from whichopt.service.db.readable import readable, recommendation_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
-from whichopt.service.evidence.staging import looks
-from whichopt.service.lint import lint
+from whichopt.service.planning.looks import looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.upgrade import goal_of
 from whichopt.service.states import CohortState, Direction, JobState, Phase, TrialState
@@ -298,7 +297,6 @@ def _job_view(
         activity=activity,
         waiting_for=activity.detail if activity is not None and activity.what == "worker" else None,
         error=None if row.error is None else JobError.model_validate(row.error),
-        lint=lint(spec),
         revision=row.revision,
         created_at=row.created_at,
         started_at=row.started_at,

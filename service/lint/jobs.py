@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.configs import room
-from whichopt.service.evidence.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding

@@ -68,7 +68,7 @@ class Dashboard:
     def _make(self) -> ASGIApp:
         with self._making:
             if self._made is None:
-                from whichopt.service.dashboard import asgi  # takes seconds to import
+                from whichopt.service.optuna_storage import asgi  # takes seconds to import
 
                 self._made = asgi(self.store)
             return self._made

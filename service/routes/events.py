@@ -21,8 +21,8 @@ from starlette.concurrency import run_in_threadpool
 
 from whichopt.service.activity import JobActivity
 from whichopt.service.db import DatabaseError, Store
-from whichopt.service.routes.jobs import JobUid, no_job
-from whichopt.service.routes.parts import TheSettings, TheStore
+from whichopt.service.jobs import linted, no_job
+from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.settings import Settings
 from whichopt.service.views import JobView, Page, TrialView
 
@@ -105,7 +105,8 @@ def _news(
         moved = found[0] != since or found[1].ended
         if not moved and activity == tx.views.activity(uid, alive_s=settings.worker_alive_s):
             return None
-        return tx.views.job(uid, alive_s=settings.worker_alive_s)
+        job = tx.views.job(uid, alive_s=settings.worker_alive_s)
+        return None if job is None else linted(job)
 
 
 def _changed(store: Store, watched: Watched, since: int, after: int | None) -> Page[TrialView]:

@@ -16,7 +16,7 @@ from whichopt.service.db import DatabaseError, Store
 from whichopt.service.db.troubles import in_words
 from whichopt.service.errors import Unavailable
 from whichopt.service.reaper import Reaper
-from whichopt.service.routes.parts import TheDispatcher, TheSettings, TheStore
+from whichopt.service.routes.dependencies import TheDispatcher, TheSettings, TheStore
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState
 from whichopt.service.views import Health, Readiness

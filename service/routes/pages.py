@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
-from whichopt.service.routes.jobs import Cursor
-from whichopt.service.routes.parts import TheSettings, TheStore
+from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
 
 if TYPE_CHECKING:
     from jinja2 import Environment

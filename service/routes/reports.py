@@ -10,10 +10,10 @@ from whichopt.service import reporting
 from whichopt.service.db import Store
 from whichopt.service.db.reports import ReportRow
 from whichopt.service.errors import NoRecommendation
-from whichopt.service.evidence.report import Report
-from whichopt.service.routes.jobs import JobUid, no_job
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.jobs import no_job
+from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.routes.negotiation import accepts_gzip, matches, preferred
-from whichopt.service.routes.parts import TheSettings, TheStore
 
 router = APIRouter(prefix="/v1", tags=["results"])
 

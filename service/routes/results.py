@@ -16,11 +16,11 @@ from whichopt.service.catalog import datasets, models, optimizers, tasks
 from whichopt.service.db import DatabaseError, Store
 from whichopt.service.db.forecasts import Asked
 from whichopt.service.errors import NoRecommendation
-from whichopt.service.evidence.forecast import of_round
-from whichopt.service.evidence.standing import forecast_of
+from whichopt.service.evidence.forecast.job import forecast_of
+from whichopt.service.evidence.forecast.phases import of_round
 from whichopt.service.forecasts import RoundForecast
-from whichopt.service.routes.jobs import Cursor, JobUid, job_id_of, no_job
-from whichopt.service.routes.parts import TheStore
+from whichopt.service.jobs import job_id_of, no_job
+from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore
 from whichopt.service.turns import turn
 from whichopt.service.views import JobForecast, Page, Recommendation
 

@@ -28,12 +28,13 @@ from benchmarks.aa_judge import (
 )
 from benchmarks.aa_pool import DIGITS, Pool, Setting, Study, key, load, save
 from benchmarks.aa_rules import RULES, Entrants, least
-from whichopt.service.evidence.confirmed import read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive, trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 GROUPS, EACH, FRESH = 6, 6, 16
 SETTING = Setting(
@@ -63,7 +64,7 @@ class _here:  # noqa: N801
 def made_up(seed: int, luck: float = 0.05) -> Pool:
     """Studies whose configs differ by `luck`, on seeds that move all of them alike and each a little."""
     random = np.random.default_rng(seed)
-    first = next_round(SETTING.spec(EACH, GROUPS, seed=seed), [], executor="solo")
+    first = next_round(SETTING.spec(EACH, GROUPS, seed=seed), [], suggest, executor="solo")
     assert first is not None
     like = first.cohorts[0][0]
     by_seed = random.normal(0, 0.05, FRESH)

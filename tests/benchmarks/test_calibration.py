@@ -10,7 +10,7 @@ from benchmarks.calibration_chance import Chances
 from benchmarks.calibration_run import Tally, merged, run
 from benchmarks.calibration_scenarios import LEADS, PRIOR, TIES
 from benchmarks.calibration_worlds import Noise, World, draw
-from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.evidence.verdict.winners import config_verdict
 
 
 def test_a_drawn_job_has_its_truth_and_its_noise() -> None:

@@ -18,11 +18,11 @@ from tests.service.conftest import KEY
 from tests.service.made_up import add_job, add_round, finish, must_claim, planning
 from tests.waiting import DEADLINE_S
 from whichopt.service.activity import JobActivity
+from whichopt.service.cli.progress import Bars
 from whichopt.service.client import Client
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import downgrade, upgrade
 from whichopt.service.db.tables import job
-from whichopt.service.terminal_progress import Bars
 from whichopt.service.views import JobView
 
 

@@ -86,7 +86,7 @@ def test_up_hands_on_which_gpus_to_train_on(
     given: list[str], passed_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr("whichopt.service.cli.os.execv", lambda _, command: commands.append(command))
+    monkeypatch.setattr("whichopt.service.cli.serve.os.execv", lambda _, command: commands.append(command))
     assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
     assert commands[0][1:4] == ["-P", "-m", "whichopt.workers.embedded"]
     assert passed_on in commands[0]
@@ -96,7 +96,7 @@ def test_rerun_looks_for_its_file_before_training_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr("whichopt.service.cli_evidence.os.execv", lambda _, command: commands.append(command))
+    monkeypatch.setattr("whichopt.service.cli.evidence.os.execv", lambda _, command: commands.append(command))
     for absent, why in ((tmp_path / "none.json", "No such file"), (tmp_path, "Is a directory")):
         found = RUN.invoke(app, ["rerun", str(absent)])
         assert found.exit_code == 2

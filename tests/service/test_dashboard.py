@@ -18,9 +18,9 @@ from starlette.types import ASGIApp
 from tests.service.concluded import concluded_job, motley_job
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, make_spec, must_claim
-from whichopt.service.dashboard import StudyStorage
 from whichopt.service.db import Store
 from whichopt.service.export import export
+from whichopt.service.optuna_storage import StudyStorage
 
 WRITES = {
     "create_new_study": (["minimize"],),
@@ -237,7 +237,7 @@ def test_the_dashboard_needs_no_accept_encoding(http: TestClient) -> None:
 
 
 def test_first_requests_at_once_make_one_dashboard(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    import whichopt.service.dashboard
+    import whichopt.service.optuna_storage
 
     made = []
 
@@ -245,8 +245,8 @@ def test_first_requests_at_once_make_one_dashboard(app: FastAPI, monkeypatch: py
         made.append(store)
         return real(store)
 
-    real = whichopt.service.dashboard.asgi
-    monkeypatch.setattr("whichopt.service.dashboard.asgi", make)
+    real = whichopt.service.optuna_storage.asgi
+    monkeypatch.setattr("whichopt.service.optuna_storage.asgi", make)
     with TestClient(app, headers={"X-API-Key": KEY}) as http:
         threads = [threading.Thread(target=http.get, args=("/api/meta",)) for _ in range(8)]
         for thread in threads:

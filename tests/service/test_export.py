@@ -23,9 +23,9 @@ from structlog.testing import capture_logs
 from tests.service.concluded import motley_job
 from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim
 from whichopt.service import export as exporting
-from whichopt.service.dashboard import StudyStorage
 from whichopt.service.db import Store
 from whichopt.service.export import Tables, copy, export, write
+from whichopt.service.optuna_storage import StudyStorage
 
 SPACE = {
     "lr": FloatDistribution(1e-5, 1e-1, log=True),

@@ -15,13 +15,13 @@ from tests.service.conftest import KEY
 from tests.service.evidence.synthetic import confirm, flat
 from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim, planning
 from whichopt.service.cli import app
+from whichopt.service.cli.progress import Bars
 from whichopt.service.db import Store
-from whichopt.service.evidence.finalists import finalists
-from whichopt.service.evidence.forecast import of_round
-from whichopt.service.evidence.pace import seconds_left
+from whichopt.service.evidence.forecast.phases import of_round
 from whichopt.service.forecasts import Used
+from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.training_time import seconds_left
 from whichopt.service.states import Phase
-from whichopt.service.terminal_progress import Bars
 from whichopt.service.trials import Trial
 from whichopt.service.views import JobForecast, JobView
 

@@ -21,11 +21,11 @@ from tests.service.concluded import concluded_job, running_job
 from tests.service.conftest import KEY
 from tests.service.made_up import make_spec
 from whichopt.service.cli import app
+from whichopt.service.cli.listings import PIPED_WIDTH, Heading, Listing, shortened
+from whichopt.service.cli.tables import job_summary, job_table, trial_table
+from whichopt.service.cli.verdict_tables import recommendation_panel, recommendation_table
 from whichopt.service.db import Store
-from whichopt.service.evidence.reading import read_report
-from whichopt.service.listings import PIPED_WIDTH, Heading, Listing, shortened
-from whichopt.service.terminal import job_summary, job_table, trial_table
-from whichopt.service.terminal_verdicts import recommendation_panel, recommendation_table
+from whichopt.service.evidence.report.files import read_report
 from whichopt.service.views import JobView, Recommendation, TrialView
 
 RUN = CliRunner()

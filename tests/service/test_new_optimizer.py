@@ -27,11 +27,11 @@ from whichopt.service.cli import app as commands
 from whichopt.service.db import Store
 from whichopt.service.environment import here
 from whichopt.service.errors import InvalidSpec
-from whichopt.service.evidence.audit import inclusions
-from whichopt.service.evidence.confirmed import read_confirmed
-from whichopt.service.evidence.page import page
-from whichopt.service.evidence.report import Report
-from whichopt.service.evidence.verify import verify
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.special_cases import inclusions
 from whichopt.service.lint import lint
 from whichopt.service.settings import Settings
 from whichopt.service.space import Float

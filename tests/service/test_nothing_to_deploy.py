@@ -13,7 +13,7 @@ from tests.service.evidence.synthetic import confirm, search, spec_of
 from tests.service.made_up import add_job, add_round, finish, must_claim, planning, state_of
 from whichopt.service.cli import app
 from whichopt.service.db import Store
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.exit_codes import NOTHING_TO_DEPLOY
 from whichopt.service.states import JobState
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY
 from whichopt.service.cli import app
+from whichopt.service.cli.listings import Heading, Listing
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import is_current, upgrade
-from whichopt.service.listings import Heading, Listing
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.workers import broker
 

@@ -15,8 +15,8 @@ from tests.trained import trained_report
 from whichopt.service.cli import app as commands
 from whichopt.service.client import Client
 from whichopt.service.db import Store
-from whichopt.service.evidence.report import Report
-from whichopt.service.evidence.verify import verify
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.verify import verify
 from whichopt.service.states import Phase
 
 RUN = CliRunner()
@@ -75,7 +75,7 @@ def test_the_form_is_what_was_asked_for(
     http: TestClient, uid: str, monkeypatch: pytest.MonkeyPatch, accept: str, query: str, kind: str
 ) -> None:
     monkeypatch.setattr(
-        "whichopt.service.evidence.page.page", lambda made: made.job.id
+        "whichopt.service.evidence.report.html.page", lambda made: made.job.id
     )  # drawn in another test
     found = http.get(f"/v1/jobs/{uid}/report{query}", headers={"Accept": accept})
     assert found.status_code == 200

@@ -20,7 +20,7 @@ from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.reports import MAX_ATTEMPTS
 from whichopt.service.db.tables import report
-from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.report.document import Report
 from whichopt.service.settings import Settings
 
 
@@ -41,7 +41,7 @@ class Drawing:
 @pytest.fixture
 def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
     drawing = Drawing()
-    monkeypatch.setattr("whichopt.service.evidence.page.page", drawing)
+    monkeypatch.setattr("whichopt.service.evidence.report.html.page", drawing)
     return drawing
 
 
@@ -175,7 +175,7 @@ def test_a_new_renderer_makes_it_anew(
     get(http, uid, "json")
     before = names(lite)
     monkeypatch.setattr(reporting, "renderer", lambda: "of tomorrow")
-    monkeypatch.setattr("whichopt.service.evidence.page.page", lambda made: f"{made.job.id} in blue")
+    monkeypatch.setattr("whichopt.service.evidence.report.html.page", lambda made: f"{made.job.id} in blue")
     assert get(http, uid).text == f"{uid} in blue"
     get(http, uid, "json")
     after = names(lite)
@@ -275,7 +275,7 @@ def test_two_makers_at_once_do_no_harm(
         both.wait()
         return made.job.id
 
-    monkeypatch.setattr("whichopt.service.evidence.page.page", page)
+    monkeypatch.setattr("whichopt.service.evidence.report.html.page", page)
     job_id = job_id_of(lite, uid)
     threads = [
         threading.Thread(target=reporting.make_missing, args=(lite, settings.blobs, job_id)) for _ in range(2)

@@ -19,12 +19,12 @@ from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY
 from tests.service.made_up import add_job, make_spec
 from whichopt.service.cli import app
-from whichopt.service.console import complaint
+from whichopt.service.cli.listings import Facts
+from whichopt.service.cli.options import complaint
+from whichopt.service.cli.tables import job_table
 from whichopt.service.db import Store
 from whichopt.service.exit_codes import BROKEN_PIPE
-from whichopt.service.listings import Facts
 from whichopt.service.streams import prepare_output, read_input
-from whichopt.service.terminal import job_table
 
 NAME = "実験 naïve ✓"
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from whichopt.service.catalog import tasks
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 GOAL = tasks.task("classification").goal
 
@@ -67,7 +68,9 @@ def run(
     rounds: list[list[list[TrialPlan]]] = []
     while True:
         out_of_time = stop_after is not None and len(rounds) >= stop_after
-        planned = next_round(spec, trials, executor=executor, workers=workers, out_of_time=out_of_time)
+        planned = next_round(
+            spec, trials, suggest, executor=executor, workers=workers, out_of_time=out_of_time
+        )
         if planned is None:
             return rounds
         rounds.append(planned.cohorts)

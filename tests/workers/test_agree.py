@@ -14,13 +14,14 @@ import torch
 from tests.workers.test_jobs import Bell, answer_all, bell, conclusion, submit
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, trial
+from whichopt.service.planning.cohorts import COHORT_ALIKE
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import Agreement
-from whichopt.workers import jobs, products, settle
-from whichopt.workers.cohorts import COHORT_ALIKE
+from whichopt.workers import jobs, prepare, products
 from whichopt.workers.engine.agree import agreement
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 COMPANY_TESTS = (
     "tests/workers/test_stacked.py::test_company_changes_no_bit",
@@ -159,7 +160,7 @@ def test_what_is_settled_is_the_probes_answer_unless_less_was_asked_for(
         planned = tx.jobs.planning(job_id, alive_s=60)
     assert planned is not None
     expected = "close" if asked == "close" else answer.value
-    assert settle.settle(planned).spec.agreement == expected
+    assert prepare.settle(planned).spec.agreement == expected
 
 
 @pytest.mark.parametrize("answer", Agreement)
@@ -194,7 +195,9 @@ def test_the_number_of_workers_cuts_no_cohort_of_a_job_that_agrees_closely() -> 
 
     def cuts(agreement: str) -> set[tuple[int, ...]]:
         own = spec.model_copy(update={"agreement": agreement})
-        rounds = (next_round(own, [], executor="stacked", workers=workers) for workers in (1, 2, 3, 10))
+        rounds = (
+            next_round(own, [], suggest, executor="stacked", workers=workers) for workers in (1, 2, 3, 10)
+        )
         return {tuple(map(len, following.cohorts)) for following in rounds if following is not None}
 
     assert len(cuts("bits")) > 1

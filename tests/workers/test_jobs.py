@@ -17,9 +17,9 @@ from tests.adabelief.inputs import needs_compiler
 from tests.present import present
 from whichopt.service.db import Store
 from whichopt.service.db.jobs import Jobs
-from whichopt.service.evidence.report import evidence
-from whichopt.service.evidence.staging import looks
-from whichopt.service.evidence.verify import verify
+from whichopt.service.evidence.report.document import evidence
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.planning.looks import looks
 from whichopt.service.reaper import sweep
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve

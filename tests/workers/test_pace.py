@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.evidence.finalists import finalists
-from whichopt.service.evidence.staging import looks
+from whichopt.service.planning import rounds
+from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.looks import looks
+from whichopt.service.planning.minutes import FEWEST_TRIALS, LATER_SHARE, settle
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
 from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers import study
-from whichopt.workers.pace import FEWEST_TRIALS, LATER_SHARE, settle
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 
 LABELS = ("adabelief", "adamw", "sgd")
 SECONDS = {"adabelief": 2.0, "adamw": 1.6, "sgd": 1.0}
@@ -40,7 +41,7 @@ def _draws(monkeypatch: pytest.MonkeyPatch) -> None:
         chance = [random.Random(f"{spec.seed} {chosen.label} {replicate} {number}") for number in numbers]
         return [({**chosen.default, "lr": 10 ** each.uniform(-4, 0)}, Origin.RANDOM) for each in chance]
 
-    monkeypatch.setattr(study, "configs", drawn)
+    monkeypatch.setattr(rounds, "configs", drawn)
 
 
 def spec_of(minutes: float = 10, **budget: Any) -> ResolvedSpec:
@@ -75,7 +76,9 @@ class Machine:
         """The job's trials, and when it ended."""
         trials: list[Trial] = []
         now, last = 0.0, None
-        while planned := next_round(spec, trials, executor="stacked", workers=self.processes, elapsed_s=last):
+        while planned := next_round(
+            spec, trials, suggest, executor="stacked", workers=self.processes, elapsed_s=last
+        ):
             assert len(trials) < 20_000
             free = [now + self.between] * self.processes
             for cohort in planned.cohorts:
@@ -186,7 +189,7 @@ def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
     spec = settled(spec_of(4))
     trials: list[Trial] = []
     machine = Machine()
-    while planned := next_round(spec, trials, executor="solo"):
+    while planned := next_round(spec, trials, suggest, executor="solo"):
         for plan in (plan for cohort in planned.cohorts for plan in cohort):
             found = machine.train(plan)
             trials.append(Trial(plan=plan, state=found.state, result=found))
@@ -197,14 +200,14 @@ def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
 def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     """The service was away for an hour: the search ends, and confirm has its first stage."""
     spec = settled(spec_of(4))
-    first = next_round(spec, [], executor="solo")
+    first = next_round(spec, [], suggest, executor="solo")
     assert first is not None
     machine = Machine()
     trials = []
     for plan in (plan for cohort in first.cohorts for plan in cohort):
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    late = next_round(spec, trials, executor="solo", elapsed_s=3600)
+    late = next_round(spec, trials, suggest, executor="solo", elapsed_s=3600)
     assert late is not None
     plans = [plan for cohort in late.cohorts for plan in cohort]
     assert {plan.phase for plan in plans} == {Phase.CONFIRM}
@@ -213,7 +216,7 @@ def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     for plan in plans:
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    assert next_round(spec, trials, executor="solo", elapsed_s=3610) is None
+    assert next_round(spec, trials, suggest, executor="solo", elapsed_s=3610) is None
 
 
 def test_too_few_minutes_are_refused_with_how_many_it_takes() -> None:

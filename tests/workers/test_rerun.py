@@ -11,8 +11,8 @@ from scipy import stats
 from tests.present import present
 from tests.trained import trained_report, with_trials
 from whichopt.service.errors import InvalidReport
-from whichopt.service.evidence.reading import read_report
-from whichopt.service.evidence.report import Report
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.files import read_report
 from whichopt.service.states import Phase
 from whichopt.workers.products import mode
 from whichopt.workers.rerun import main, prediction_interval, rerun

@@ -17,20 +17,28 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
 from tests.workers.studies import GOAL, flat, plans_of, result, run, spec_of, train
 from whichopt.service.catalog.optimizers import OPTIMIZERS
-from whichopt.service.evidence.staging import looks
-from whichopt.service.seeds import derive
-from whichopt.service.space import Categorical, Float
-from whichopt.service.spec import JobSpec, resolve
-from whichopt.service.states import Origin, Phase
-from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers.sampler import TPE_BEST, TPE_TRIALS, _remembered, shown_to_sampler, to_config, to_params
-from whichopt.workers.study import (
+from whichopt.service.planning.looks import looks
+from whichopt.service.planning.rounds import (
     CUT_SHORT_SEEDS,
     ended_early,
     evaluations,
     next_round,
     round_ends,
     startup_trials,
+)
+from whichopt.service.seeds import derive
+from whichopt.service.space import Categorical, Float
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.workers.sampler import (
+    TPE_BEST,
+    TPE_TRIALS,
+    _remembered,
+    shown_to_sampler,
+    suggest,
+    to_config,
+    to_params,
 )
 
 
@@ -138,7 +146,7 @@ def test_out_of_time_ends_the_search_and_confirms_with_fewer_seeds() -> None:
     rounds = run(spec, stop_after=2)
     assert len(rounds) == 3
     assert {plan.number for plan in flat(rounds[-1])} == set(range(CUT_SHORT_SEEDS))
-    planned = next_round(spec, [], executor="solo", out_of_time=True)
+    planned = next_round(spec, [], suggest, executor="solo", out_of_time=True)
     assert planned is not None
     assert not planned.cut_short, "one round is searched in any case"
 
@@ -230,12 +238,12 @@ def test_the_first_round_is_all_that_is_random_and_the_others_are_equal(trials: 
 def test_a_study_that_stands_between_two_rounds_goes_on_to_the_next_end() -> None:
     """As one does that another version has begun."""
     spec = spec_of(trials=30, replicates=3)
-    first = next_round(spec, [], executor="solo")
+    first = next_round(spec, [], suggest, executor="solo")
     assert first is not None
     plans = [plan for plan in flat(first.cohorts) if plan.number < 2]
     found = [train(plan) for plan in plans]
     trials = [Trial(plan=p, state=r.state, result=r) for p, r in zip(plans, found, strict=True)]
-    second = next_round(spec, trials, executor="solo")
+    second = next_round(spec, trials, suggest, executor="solo")
     assert second is not None
     assert {plan.number for plan in flat(second.cohorts)} == {2}
 
@@ -304,7 +312,7 @@ def test_stacked_cohorts_are_equal_and_every_worker_has_as_many(
     trials: int, replicates: int, workers: int
 ) -> None:
     spec = spec_of(trials=trials * replicates, replicates=replicates)
-    planned = next_round(spec, [], executor="stacked", workers=workers)
+    planned = next_round(spec, [], suggest, executor="stacked", workers=workers)
     assert planned is not None
     sizes = [len(cohort) for cohort in planned.cohorts]
     total, busy = sum(sizes), max(1, workers)
@@ -330,7 +338,7 @@ def test_stacked_cohorts_have_about_the_same_mix_of_optimizers(workers: int) -> 
 def history(states: Sequence[str], values: Sequence[float]) -> list[Trial]:
     """A study's trials by number, in those states; a pruned one ended early, at a step of its own."""
     spec = spec_of()
-    first = next_round(spec, [], executor="solo")
+    first = next_round(spec, [], suggest, executor="solo")
     assert first is not None
     plan = flat(first.cohorts)[0]
     trials = []

@@ -18,21 +18,22 @@ from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.tables import job
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.evidence.finalists import finalists, judged
-from whichopt.service.evidence.recommend import stopped
-from whichopt.service.evidence.report import Report, evidence
-from whichopt.service.evidence.verify import verify
+from whichopt.service.evidence.report.document import Report, evidence
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.evidence.verdict.recommend import stopped
+from whichopt.service.planning.finalists import finalists, judged
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec.budget import Budget
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers import jobs, settle
+from whichopt.workers import jobs, prepare
 from whichopt.workers.engine import Cancelled, Executor, State
 from whichopt.workers.engine.probe import Cost
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.engine.stacked import StackedExecutor
 from whichopt.workers.lease import Lease
-from whichopt.workers.study import next_round
+from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
 LIMIT = {"budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3, "max_seconds": 1000}}
@@ -211,7 +212,7 @@ def test_with_minutes_a_search_that_overruns_them_all_is_stopped_too(
 ) -> None:
     """As on a machine that has become slow since the probe."""
     cost = Cost(step=5e-5, validation=1e-5, train=1e-5)
-    monkeypatch.setattr(settle, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
+    monkeypatch.setattr(prepare, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
     job_id, uid = submit(context, budget={"minutes": 10, "replicates": 2, "epochs": 60, "confirm_seeds": 6})
     jobs.plan_round(context, job_id)
     with context.store.transaction() as tx:
@@ -249,7 +250,7 @@ def confirming(context: jobs.Context, job_id: int) -> bool:
 
 def stopped_after(ended: int) -> list[Trial]:
     """The first round of three studies of three optimizers, of which so many trials ended."""
-    planned = next_round(spec_of(), [], executor="solo")
+    planned = next_round(spec_of(), [], suggest, executor="solo")
     assert planned is not None
     trials = []
     for at, plan in enumerate(flat(planned.cohorts)):
@@ -268,7 +269,7 @@ def test_what_counts_is_of_equal_numbers_in_each_replicate() -> None:
     }
     none = [Trial(plan=t.plan, state=TrialState.COMPLETE, result=train(t.plan)) for t in trials]
     assert judged(spec_of(), none) == none, "nothing was stopped"
-    planned = next_round(spec_of(confirm_seeds=10), trials, executor="solo")
+    planned = next_round(spec_of(confirm_seeds=10), trials, suggest, executor="solo")
     assert planned is not None
     assert planned.cut_short
     assert {plan.number for plan in flat(planned.cohorts)} == {0, 1, 2}
@@ -295,7 +296,7 @@ def test_a_curve_of_one_point_tells_how_long_a_trial_takes() -> None:
     )
     trials[0] = Trial(plan=plan, state=TrialState.CANCELLED, result=had)
     with pytest.raises(BudgetTooShort) as short:
-        next_round(spec_of(max_seconds=1000), trials, executor="solo", workers=2)
+        next_round(spec_of(max_seconds=1000), trials, suggest, executor="solo", workers=2)
     assert "A trial of 8 epochs takes about 16000 s here" in short.value.detail
     assert "takes about 72000 s in all on 2 processes" in short.value.detail
     assert "From one evaluation to the next it is 2000 s, and trials stop only there" in short.value.detail
@@ -310,7 +311,7 @@ def test_minutes_are_settled_once_and_recorded(
     So does the measured time of a step, which is made up here.
     """
     cost = Cost(step=5e-5, validation=1e-5, train=1e-5)
-    monkeypatch.setattr(settle, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
+    monkeypatch.setattr(prepare, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
     monkeypatch.setattr(Budget, "limit_s", None)
     budget = {"minutes": 0.05, "replicates": 2, "epochs": 60, "confirm_seeds": 6}
     job_id, uid = submit(context, budget=budget)

@@ -20,8 +20,8 @@ from whichopt.service.evidence.analysis import (
     targets,
     tunability,
 )
-from whichopt.service.evidence.analysis.records import read
-from whichopt.service.evidence.analysis.views import Analysis
+from whichopt.service.evidence.analysis.job_data import read
+from whichopt.service.evidence.analysis.shapes import Analysis
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial

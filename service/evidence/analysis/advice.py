@@ -6,9 +6,9 @@ from itertools import groupby
 
 from whichopt.service.evidence.analysis.anytime import thinned
 from whichopt.service.evidence.analysis.incumbents import Incumbent, expectation, incumbents, shares_best
-from whichopt.service.evidence.analysis.records import Records
-from whichopt.service.evidence.analysis.views import AdviceRange, AdviceRow, AdviceStep, BudgetAdvice
-from whichopt.service.evidence.stats import mean
+from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.shapes import AdviceRange, AdviceRow, AdviceStep, BudgetAdvice
+from whichopt.service.evidence.statistics.estimates import mean
 
 METHOD = (
     "For each number of trials in a study, the optimizer with the best expected incumbent on the "

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from whichopt.service.evidence.analysis.records import Records, Study
-from whichopt.service.evidence.analysis.views import Anytime, CurvePoint, StudyTrace
-from whichopt.service.evidence.stats import mean
+from whichopt.service.evidence.analysis.job_data import Records, Study
+from whichopt.service.evidence.analysis.shapes import Anytime, CurvePoint, StudyTrace
+from whichopt.service.evidence.statistics.estimates import mean
 
 METHOD = (
     "Best validation value so far in a study, in the order of its trials, mean over the studies. Diverged "

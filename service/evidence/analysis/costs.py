@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median, quantiles
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.analysis.records import Records
-from whichopt.service.evidence.analysis.views import GeneralizationGap, LedgerRow, StepCost
-from whichopt.service.evidence.stats import ALPHA, mean, paired_difference
+from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.shapes import GeneralizationGap, LedgerRow, StepCost
+from whichopt.service.evidence.statistics.estimates import ALPHA, mean, paired_difference
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import TrialResult
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from whichopt.service.evidence.analysis.records import Records
-from whichopt.service.evidence.analysis.views import ExpectedBest, ExpectedBestPoint
+from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.shapes import ExpectedBest, ExpectedBestPoint
 
 METHOD = (
     "Expected best validation value of k trials drawn at random from the space, estimated from the n "

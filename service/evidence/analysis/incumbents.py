@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from whichopt.service.evidence.analysis.expected import without_replacement
-from whichopt.service.evidence.analysis.records import Study
+from whichopt.service.evidence.analysis.job_data import Study
 from whichopt.service.states import Origin
 
 Incumbent = Mapping[float, float]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from whichopt.service.evidence.analysis.records import Attempt, Records
-from whichopt.service.evidence.analysis.views import Sensitivity, SensitivityPoint
+from whichopt.service.evidence.analysis.job_data import Attempt, Records
+from whichopt.service.evidence.analysis.shapes import Sensitivity, SensitivityPoint
 from whichopt.service.space import Float
 from whichopt.service.states import Origin, TrialState
 

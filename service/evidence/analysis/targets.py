@@ -8,10 +8,10 @@ from statistics import median
 from typing import Literal, TypeVar
 
 from whichopt.service.errors import InvalidSpec
-from whichopt.service.evidence.analysis.records import Records
-from whichopt.service.evidence.analysis.views import TargetTimes, TimeToTarget
-from whichopt.service.evidence.stats import mean
-from whichopt.service.evidence.verdicts import ranked
+from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.shapes import TargetTimes, TimeToTarget
+from whichopt.service.evidence.statistics.estimates import mean
+from whichopt.service.evidence.verdict.winners import ranked
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, TrialResult
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whichopt.service.evidence.analysis.incumbents import expectation, incumbents
-from whichopt.service.evidence.analysis.records import Records
-from whichopt.service.evidence.analysis.views import Change, Tunability
-from whichopt.service.evidence.finalists import study_bests
-from whichopt.service.evidence.stats import ALPHA, Estimate, crossed_difference, mean, paired_difference
+from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.shapes import Change, Tunability
+from whichopt.service.evidence.statistics.estimates import (
+    ALPHA,
+    Estimate,
+    crossed_difference,
+    mean,
+    paired_difference,
+)
+from whichopt.service.planning.finalists import study_bests
 
 METHOD = (
     "Areas: sum of w(t) times the expected incumbent after t trials of a study (averaged over studies and "

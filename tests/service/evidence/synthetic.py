@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from whichopt.service.evidence.finalists import Finalist, finalists
+from whichopt.service.planning.finalists import Finalist, finalists
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from whichopt.service.evidence.confirmed import Confirmed
-from whichopt.service.evidence.finalists import Finalist
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
 

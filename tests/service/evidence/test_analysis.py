@@ -21,9 +21,9 @@ from tests.service.evidence.synthetic import (
 )
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.analysis import METHODS, analyze
-from whichopt.service.evidence.analysis.views import Analysis, TargetTimes
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.analysis.shapes import Analysis, TargetTimes
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial

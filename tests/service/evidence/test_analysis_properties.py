@@ -17,7 +17,7 @@ from tests.service.evidence.synthetic import confirm, flat, mirrored, search, sp
 from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.expected import expected, with_replacement, without_replacement
 from whichopt.service.evidence.analysis.incumbents import expectation, incumbents, shares_best
-from whichopt.service.evidence.analysis.records import Attempt, Study
+from whichopt.service.evidence.analysis.job_data import Attempt, Study
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from tests.service.evidence.synthetic import Outcome, confirm, flat, spec_of
-from whichopt.service.evidence.audit import inclusion_warnings, inclusions
-from whichopt.service.evidence.confirmed import read_confirmed
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
-from whichopt.service.evidence.stats import ALPHA
+from whichopt.service.evidence.statistics.estimates import ALPHA
+from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.evidence.verdict.special_cases import inclusion_warnings, inclusions
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.views import JobWarning
 
 

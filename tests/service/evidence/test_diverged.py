@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 
 from tests.service.evidence.synthetic import CONSTANT, Outcome, confirm, flat, mirrored, search, spec_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.forecast import forecast
-from whichopt.service.evidence.page import page
-from whichopt.service.evidence.reading import parse_report
-from whichopt.service.evidence.recommend import recommend
-from whichopt.service.evidence.report import JobFacts, RecordedTrial, Report, evidence
-from whichopt.service.evidence.staging import settled
-from whichopt.service.evidence.verify import verify
-from whichopt.service.listings import Listing
+from whichopt.service.cli.listings import Listing
+from whichopt.service.cli.verdict_tables import forecast_tables, recommendation_panel, recommendation_table
+from whichopt.service.evidence.forecast.phases import forecast
+from whichopt.service.evidence.report.document import Report, evidence
+from whichopt.service.evidence.report.files import parse_report
+from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.evidence.verdict.stopping import settled
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.records import JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
-from whichopt.service.terminal_verdicts import forecast_tables, recommendation_panel, recommendation_table
 from whichopt.service.trials import Trial
 from whichopt.service.views import JobForecast, Recommendation
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 from tests.service.evidence.synthetic import confirm, plan_of, search, searched_lr, spec_of, trial_of
-from whichopt.service.evidence.finalists import finalists, study_bests
+from whichopt.service.planning.finalists import finalists, study_bests
 from whichopt.service.states import Origin, Phase, TrialState
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from tests.service.evidence.synthetic import confirm, flat, spec_of
 from tests.service.evidence.tables import confirmed_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.forecast import expected_best, forecast
-from whichopt.service.evidence.outlook import drawn, named, winner_chances, with_losses
-from whichopt.service.evidence.skew import shape_of
-from whichopt.service.evidence.staging import settled
-from whichopt.service.evidence.stats import ALPHA
-from whichopt.service.evidence.verdicts import config_verdict
+from whichopt.service.evidence.forecast.phases import expected_best, forecast
+from whichopt.service.evidence.forecast.simulated_seeds import drawn, named, winner_chances, with_losses
+from whichopt.service.evidence.statistics.estimates import ALPHA
+from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.stopping import settled
+from whichopt.service.evidence.verdict.winners import config_verdict
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import Margin
 from whichopt.service.states import Phase
 

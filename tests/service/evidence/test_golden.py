@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, spec_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 
 FOLDER = Path(__file__).parent / "golden"
 

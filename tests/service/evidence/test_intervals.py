@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.service.evidence.tables import confirmed_of
-from whichopt.service.evidence.intervals import gaps_to_best
-from whichopt.service.evidence.margins import worsened
-from whichopt.service.evidence.pairs import all_crossed, all_paired
-from whichopt.service.evidence.skew import shape_of
-from whichopt.service.evidence.stats import Estimate, crossed_difference, paired_difference, whole
-from whichopt.service.evidence.verdicts import config_gaps, config_verdict, study_verdict
+from whichopt.service.evidence.statistics.estimates import (
+    Estimate,
+    crossed_difference,
+    paired_difference,
+    whole,
+)
+from whichopt.service.evidence.statistics.intervals import gaps_to_best
+from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
+from whichopt.service.evidence.verdict.margin import worsened
+from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
 from whichopt.service.spec import Margin
 
 ROWS = st.lists(st.lists(st.integers(-50, 50).map(float), min_size=4, max_size=4), min_size=2, max_size=5)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.present import present
 from tests.service.evidence.synthetic import Outcome, confirm, flat, spec_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Trial
 from whichopt.service.views import Recommendation

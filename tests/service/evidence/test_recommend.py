@@ -12,8 +12,8 @@ from scipy import stats
 
 from tests.present import present
 from tests.service.evidence.synthetic import Confirm, Outcome, confirm, flat, mirrored, search, spec_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.views import Recommendation
 
 MEANS = {"adabelief": 0.1, "adam": 0.5, "sgd": 0.9}

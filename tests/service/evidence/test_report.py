@@ -14,10 +14,11 @@ import pytest
 from tests.present import present
 from tests.trained import trained_report, with_trials
 from whichopt.service.errors import InvalidReport
-from whichopt.service.evidence.page import page
-from whichopt.service.evidence.reading import parse_report, read_report
-from whichopt.service.evidence.report import RecordedTrial, Report
-from whichopt.service.evidence.verify import Verification, verify
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.files import parse_report, read_report
+from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.verify import Verification, verify
+from whichopt.service.records import RecordedTrial
 from whichopt.service.states import Phase, TrialState
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from tests.present import present
 from tests.service.evidence.synthetic import confirm, flat, searched_lr, spec_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import Finalist as Row
 from whichopt.service.views import Recommendation

@@ -10,7 +10,7 @@ import pytest
 
 from tests.service.evidence.synthetic import spec_of
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.snippet import snippet
+from whichopt.service.evidence.verdict.snippet import snippet
 
 SCHEDULES = (
     {"name": "constant"},

@@ -9,9 +9,10 @@ from scipy import stats
 from tests.present import present
 from tests.service.evidence.synthetic import confirm, flat, spec_of
 from tests.service.evidence.tables import confirmed_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
-from whichopt.service.evidence.staging import SHARES, Look, looks, settled, settled_at
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.evidence.verdict.stopping import settled, settled_at
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import SHARES, Look, looks
 from whichopt.service.spec import Margin
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from whichopt.service.evidence.stats import (
+from whichopt.service.evidence.statistics.estimates import (
     Estimate,
     crossed_difference,
     mean_estimate,

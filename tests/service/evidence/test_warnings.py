@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.service.evidence.synthetic import Confirm, confirm, flat, plan_of, search, spec_of, trial_of
-from whichopt.service.evidence.finalists import Finalist
-from whichopt.service.evidence.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial

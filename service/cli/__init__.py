@@ -1,0 +1,26 @@
+"""The command line: thin over the client. Every command that shows something takes --json.
+
+A file a subject: a service on this machine (`serve`), jobs, their evidence, and what needs no service
+(`check`).
+"""
+
+from __future__ import annotations
+
+import typer
+
+from whichopt.service.cli import check, evidence, jobs, serve
+from whichopt.service.cli.options import Commands
+from whichopt.service.streams import prepare_output
+
+app = typer.Typer(
+    name="whichopt",
+    cls=Commands,
+    help="Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
+    "and what did it cost?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+app.callback()(prepare_output)
+for part in (serve, jobs, evidence, check):
+    app.add_typer(part.app)

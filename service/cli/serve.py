@@ -1,0 +1,129 @@
+"""The commands that run a service on this machine: up, demo, migrate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whichopt.service.cli.completion import DATA, read
+from whichopt.service.cli.jobs import send
+from whichopt.service.cli.options import AsJson, Data, complaint, connected
+from whichopt.service.extras import lacking
+from whichopt.service.machine import why_no_workers
+
+app = typer.Typer()
+
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Training processes on the CPU; by default what cores and memory allow."),
+]
+
+DEMO = {
+    "name": "demo",
+    "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
+    "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
+    "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
+}
+
+
+@app.command()
+def up(
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    data: Data = DATA,
+    workers: Workers = None,
+    gpus: Annotated[
+        str, typer.Option(help="GPUs to train on, a process on each: all, how many, or indices as in 0,2.")
+    ] = "all",
+) -> None:
+    """Run the whole service here: database, broker, API and workers, until Ctrl-C."""
+    command = _embedded(host, port, data, workers, gpus)
+    os.execv(command[0], command)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Keep the service's data here.")] = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
+    with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
+        folder = data or Path(temporary)
+        with _service(folder, workers), connected(None, None, folder, told=True) as client:
+            send(client, DEMO, wait=True, as_json=as_json, idempotency_key=None)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
+    if problem := lacking("service", "whichopt migrate"):
+        raise complaint(problem)
+    from whichopt.service.settings import at_start
+
+    settings = at_start()
+    from whichopt.service.api_keys import WeakKey
+    from whichopt.service.db import DatabaseError, Store
+    from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade
+    from whichopt.service.db.troubles import in_words, place
+
+    store, said = Store(settings.database_url), set[str]()
+
+    def waits(words: str) -> None:
+        if words not in said:
+            said.add(words)
+            typer.echo(f"whichopt: {words}", err=True)
+
+    wanted = settings.api_key.get_secret_value() if settings.api_key else None
+    try:
+        upgrade(store, waits=waits)
+        made = ensure_key(store, wanted)
+    except WeakKey as error:
+        raise complaint(f"WHICHOPT_API_KEY: {error}") from None
+    except (CannotMigrate, DatabaseError) as error:
+        raise complaint(in_words(error, store.url)) from None
+    typer.echo(f"the database is current: {place(store.url)}")
+    if made is not None:
+        typer.echo(f"a first API key was made; it is shown once: {made}")
+
+
+def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) -> list[str]:
+    """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
+    if problem := why_no_workers() or lacking("local", "a service with workers on this machine"):
+        raise complaint(problem)
+    options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--gpus={gpus}"]
+    if workers is not None:
+        options.append(f"--workers={workers}")
+    return [sys.executable, "-P", "-m", "whichopt.workers.embedded", *options]
+
+
+@contextmanager
+def _service(data: Path, workers: int | None) -> Iterator[None]:
+    """An embedded service over `data` on a free port, for the length of the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
+    command = _embedded("127.0.0.1", port, data, workers, gpus="0")
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        # A home that was killed leaves its address behind: it is ours that is waited for.
+        while read(data / "url") != f"http://127.0.0.1:{port}":
+            if process.poll() is not None:
+                raise complaint(f"the service did not start; see {data / 'logs'}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()

@@ -1,0 +1,220 @@
+"""What the command line shows of jobs, trials, the catalog, lint and translations.
+
+Recommendations and forecasts are in `terminal_verdicts`, a running job's bars in `terminal_progress`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from whichopt.service.cli.listings import (
+    Cell,
+    Facts,
+    Heading,
+    Listing,
+    config_text,
+    number_text,
+    stacked,
+    value_text,
+)
+from whichopt.service.states import JobState
+from whichopt.service.translations import MEANING
+from whichopt.service.views import (
+    CatalogEntry,
+    JobView,
+    LintFinding,
+    Translation,
+    TrialView,
+)
+
+
+def job_table(jobs: Sequence[JobView]) -> RenderableType:
+    """The jobs, a row each."""
+    headings = (
+        Heading("id", ids=True),
+        Heading("state"),
+        Heading("phase", rank=2),
+        Heading("trials", right=True),
+        Heading("workload", folds=True),
+        Heading("created", rank=3),
+        Heading("name", folds=True, rank=1),
+    )
+    return Listing(
+        headings,
+        [
+            (
+                job.id,
+                _state(job.state),
+                job.phase or "",
+                f"{job.progress.trials_done}/{job.progress.trials_total}",
+                _workload(job),
+                _time(job.created_at),
+                job.name or "",
+            )
+            for job in jobs
+        ],
+    )
+
+
+def job_summary(job: JobView) -> RenderableType:
+    """Where the job stands, and what each optimizer has used and reached."""
+    facts: list[tuple[str, str | Cell]] = [
+        ("id", job.id),
+        ("name", job.name or ""),
+        ("workload", _workload(job)),
+        ("state", _state(job.state)),
+        ("phase", job.phase or ""),
+        ("trials", f"{job.progress.trials_done}/{job.progress.trials_total}"),
+        ("created", _time(job.created_at)),
+    ]
+    headings = (
+        Heading("optimizer", folds=True),
+        Heading("trials", right=True),
+        Heading("pruned", right=True),
+        Heading("diverged", right=True),
+        Heading("steps", right=True, rank=1),
+        Heading("examples", right=True, rank=2),
+        Heading("seconds", right=True, rank=3),
+        Heading("best (validation)", right=True),
+    )
+    ledger = Listing(
+        headings,
+        [
+            (
+                entry.optimizer,
+                f"{entry.trials}/{entry.trials_total}",
+                str(entry.pruned),
+                str(entry.diverged),
+                f"{entry.steps:,}",
+                f"{entry.examples:,}",
+                f"{entry.seconds:.1f}",
+                number_text(entry.best_value),
+            )
+            for entry in job.ledger
+        ],
+    )
+    lines: list[RenderableType] = [Text(line) for line in _budget_lines(job)]
+    if job.activity is not None:
+        lines.append(Text(job.activity.detail, style="yellow" if job.activity.what == "worker" else ""))
+    if job.error:
+        lines.append(Text(f"{job.error.code}: {job.error.detail}", style="red"))
+    return Group(stacked(Facts([(name, value) for name, value in facts if value]), ledger), *lines)
+
+
+def _budget_lines(job: JobView) -> list[str]:
+    """What the minutes came to, and how far confirm is."""
+    settled, confirm = job.spec.budget.settled, job.progress.confirm
+    lines = []
+    if settled is not None:
+        trials = ", ".join(
+            f"{label} {count} ({settled.step_ms[label]:.3g} ms a step)"
+            for label, count in settled.trials.items()
+        )
+        lines.append(
+            f"{job.spec.budget.minutes:g} minutes were settled as {settled.search_seconds:.3g} s of search "
+            f"for each optimizer, trials: {trials}; and {job.spec.budget.confirm_seeds} fresh seeds at most"
+        )
+    if confirm is not None:
+        lines.append(f"confirm: {confirm.seeds_done} of at most {confirm.seeds_most} fresh seeds")
+    return lines
+
+
+def trial_table(trials: Sequence[TrialView]) -> RenderableType:
+    """The trials, a row each; the config comes last, as it is the longest."""
+    headings = (
+        Heading("optimizer", folds=True),
+        Heading("phase"),
+        Heading("study", right=True),
+        Heading("no.", right=True),
+        Heading("origin", rank=1),
+        Heading("state"),
+        Heading("value", right=True),
+        Heading("config", folds=True),
+    )
+    return Listing(
+        headings,
+        [
+            (
+                trial.optimizer,
+                trial.phase.value,
+                "" if trial.replicate is None else str(trial.replicate),
+                str(trial.number),
+                trial.origin.value,
+                trial.state.value,
+                number_text(trial.value),
+                config_text(trial.config),
+            )
+            for trial in trials
+        ],
+    )
+
+
+def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
+    lines: list[RenderableType] = []
+    for entry in entries:
+        details = dict(entry.details)
+        searched = details.pop("hyperparameters", [])
+        lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
+        lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in details.items()]
+        if searched:
+            rows = [(one["name"], value_text(one["default"]), *_range(one["space"])) for one in searched]
+            headings = ("hyperparameter", "default", "range", "scale")
+            lines.append(Padding(Listing([Heading(title) for title in headings], rows), (0, 0, 0, 4)))
+    return Group(*lines)
+
+
+def findings(found: Sequence[LintFinding]) -> RenderableType:
+    """What the linter found: what, why, and what instead."""
+    if not found:
+        return Text("nothing found", style="green")
+    colors = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+    lines: list[RenderableType] = []
+    for finding in found:
+        head = Text.assemble((finding.severity, colors[finding.severity]), f" {finding.code}")
+        lines.append(head.append(f"  {finding.field}" if finding.field else "", style="dim"))
+        lines += [Text(f"    {text}") for text in (finding.what, f"why: {finding.why}")]
+        lines.append(Text(f"    instead: {finding.instead}"))
+    return Group(*lines)
+
+
+def translation(found: Translation) -> RenderableType:
+    """Both settings side by side, how near they are, and what to mind."""
+    rows = [
+        (name, *(value_text(side[name]) if name in side else "" for side in (found.given, found.config)))
+        for name in dict.fromkeys((*found.given, *found.config))
+    ]
+    table = Listing([Heading(title) for title in ("hyperparameter", found.source, found.target)], rows)
+    lines: list[RenderableType] = [table, Text(), Text(MEANING[found.exactness], style="bold")]
+    lines += [Text(f"  {why}") for why in found.why]
+    lines += [Text.assemble(("mind: ", "yellow"), warning) for warning in found.warnings]
+    return Group(*lines)
+
+
+def _range(space: dict[str, Any]) -> tuple[str, str]:
+    if "choices" in space:
+        return ", ".join(map(str, space["choices"])), ""
+    return f"{space['low']:g} to {space['high']:g}", str(space["scale"])
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _time(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _state(state: JobState) -> Cell:
+    colors = {JobState.SUCCEEDED: "green", JobState.FAILED: "red", JobState.CANCELLED: "yellow"}
+    return Cell(state.value, colors.get(state, ""))
+
+
+def _workload(job: JobView) -> str:
+    return f"{job.spec.workload.dataset.name}/{job.spec.workload.model.name}"

@@ -1,0 +1,220 @@
+"""What the command line shows of a recommendation and of a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from whichopt.service.cli.listings import (
+    Cell,
+    Facts,
+    Heading,
+    Listing,
+    config_text,
+    interval_text,
+    number_text,
+    stacked,
+)
+from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
+
+INTERVAL = 32
+"""Characters of a value with its interval, at most: they are folded only if nothing else makes room."""
+
+
+def recommendation_panel(found: Recommendation) -> RenderableType:
+    """The ranking, the optimizers held against each other, and the two verdicts."""
+    cost = (
+        f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
+        f"{found.cost.seconds:.1f} s of training"
+    )
+    optimizers = found.optimizer_verdict
+    facts: list[tuple[str, str | Cell]] = [
+        ("config", f"{found.verdict}: {found.statement}"),
+        ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
+        *_deploy(found),
+        ("cost", cost),
+        *(("note", _of(warning)) for warning in found.warnings),
+    ]
+    tables = [_ranking(found), *([_optimizers(found)] if optimizers.differences else [])]
+    return stacked(*tables, Facts(facts, title="Recommendation"))
+
+
+def _deploy(found: Recommendation) -> list[tuple[str, str | Cell]]:
+    """What to deploy, and its value."""
+    if found.config is None or found.value is None:
+        return [("deploy", Cell("nothing", "bold red"))]
+    value = f"{found.metric} {found.value.mean:.5g} {interval_text(found.value)}"
+    return [
+        ("deploy", Cell(f"{found.optimizer} {config_text(found.config)}", "bold green")),
+        ("value", f"{value}, P(best) {number_text(found.probability_best, '.2f')}"),
+    ]
+
+
+def _value(row: Finalist, seeds: int) -> str:
+    if row.value is None:
+        return f"diverged on {row.diverged_seeds} of {seeds} seeds"
+    return f"{row.value.mean:.4g} {interval_text(row.value)}"
+
+
+def _behind(row: Finalist) -> str:
+    if row.difference is None or row.difference.mean == 0:
+        return ""
+    return f"{row.difference.mean:.3g} {interval_text(row.difference)}"
+
+
+def _ranking(found: Recommendation) -> RenderableType:
+    """Each optimizer's best finalist; what it cost only in a terminal that is wide enough."""
+    headings = (
+        Heading("optimizer", folds=True),
+        Heading(f"test {found.metric}", folds=True, least=INTERVAL),
+        Heading("behind the best", folds=True, least=INTERVAL),
+        Heading("P(best)", right=True),
+        Heading("default", right=True),
+        Heading("trials", right=True, rank=1),
+        Heading("steps", right=True, rank=2),
+        Heading("train s", right=True, rank=3),
+    )
+    return Listing(
+        headings,
+        [
+            (
+                Cell(row.optimizer, "bold" if row.optimizer == found.optimizer else ""),
+                _value(row, found.seeds),
+                _behind(row),
+                number_text(row.probability_best, ".2f"),
+                "diverged" if row.default_value is None else f"{row.default_value.mean:.4g}",
+                str(row.trials),
+                f"{row.steps:,}",
+                f"{row.seconds:.1f}",
+            )
+            for row in found.ranking
+        ],
+        title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}; "
+        f"{found.seeds} fresh seeds, {found.level:.0%} simultaneous intervals",
+    )
+
+
+def _optimizers(found: Recommendation) -> RenderableType:
+    """How far each optimizer is behind the best one by the means over its studies, and if that is shown."""
+    verdict = found.optimizer_verdict
+    behind = {row.optimizer for row in verdict.differences}
+    best = [row.optimizer for row in found.ranking if row.optimizer not in behind]
+    chances = verdict.probability_best or {}
+    within = verdict.practically_equivalent
+    headings = [
+        Heading("optimizer", folds=True),
+        Heading("behind the best", folds=True, least=INTERVAL),
+        Heading("shown to be worse"),
+        Heading("P(best)", right=True),
+        Heading("in percent", right=True, rank=1),
+        *([] if within is None else [Heading("within the margin", rank=2)]),
+    ]
+    told = [(label, "", "the best", "") for label in best]
+    told += [
+        (
+            row.optimizer,
+            "diverged" if row.mean is None else f"{row.mean:.3g} {interval_text(row)}",
+            "" if row.mean is None else "no" if row.optimizer in verdict.equivalent else "yes",
+            number_text(row.percent, ".1f"),
+        )
+        for row in verdict.differences
+    ]
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(label, "bold" if label in best else ""),
+            gap,
+            worse,
+            number_text(chances.get(label), ".2f"),
+            percent,
+            *([] if within is None else ["yes" if label in within else "no"]),
+        ]
+        for label, gap, worse, percent in told
+    ]
+    return Listing(
+        headings,
+        rows,
+        title=f"Optimizers: how far behind the best, by the means over {verdict.replicates} studies of each; "
+        f"{found.metric}, {found.level:.0%} simultaneous intervals",
+    )
+
+
+def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
+    """What has been recommended, a row a job."""
+    headings = (
+        Heading("job", ids=True),
+        Heading("verdict"),
+        Heading("optimizer", folds=True),
+        Heading("value"),
+        Heading("workload", folds=True),
+        Heading("config", folds=True),
+    )
+    return Listing(
+        headings,
+        [
+            (
+                one.job_id,
+                one.verdict,
+                one.optimizer or "",
+                "" if one.value is None else f"{one.metric}={one.value.mean:.4g}",
+                f"{one.dataset}/{one.model}",
+                config_text(one.config or {}),
+            )
+            for one in found
+        ],
+    )
+
+
+def forecast_tables(found: JobForecast) -> RenderableType:
+    """What is left of each search; in confirm, how probably each optimizer is the best."""
+    lines: list[RenderableType] = []
+    table: RenderableType
+    if found.confirm is None:
+        table = Listing(
+            (
+                Heading("optimizer", folds=True),
+                Heading("trials", right=True),
+                Heading("left", right=True),
+                Heading("best so far", right=True),
+                Heading("P(better)", right=True),
+                Heading("expected best", right=True),
+            ),
+            [
+                (
+                    row.optimizer,
+                    str(row.trials),
+                    str(row.trials_left),
+                    number_text(row.best_value),
+                    number_text(row.probability_better, ".2f"),
+                    number_text(row.expected_best),
+                )
+                for row in found.search
+            ],
+        )
+    else:
+        confirm = found.confirm
+        ranked = sorted(confirm.probability_best.items(), key=lambda item: -item[1])
+        table = Listing(
+            (Heading("optimizer", folds=True), Heading("P(best) now", right=True)),
+            [
+                (Cell(label, "bold" if label == confirm.pick else ""), f"{probability:.2f}")
+                for label, probability in ranked
+            ],
+        )
+        if confirm.next_seeds is not None:
+            minutes = None if confirm.next_seconds is None else confirm.next_seconds / 60
+            chances = (confirm.winner_next, confirm.pick_changes, confirm.expected_probability_best)
+            winner, changes, expected = (number_text(chance, ".2f") or "unknown" for chance in chances)
+            lines.append(
+                Text(
+                    f"the next {confirm.next_seeds} seeds ({number_text(minutes, '.2g') or '?'} minutes): a "
+                    f"winner with probability {winner}, another pick with {changes}; P(best) of the pick "
+                    f"then, on the average: {expected}"
+                )
+            )
+    return Group(table, Text(), *lines, Text(found.statement))
+
+
+def _of(warning: JobWarning) -> str:
+    return warning.detail if warning.optimizer is None else f"{warning.optimizer}: {warning.detail}"

@@ -1,0 +1,56 @@
+"""What is answered to who asks before the end: a job's forecast, with its times by the clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from whichopt.service.evidence.forecast.phases import timed
+from whichopt.service.forecasts import RoundForecast, Used
+from whichopt.service.planning.training_time import clock_of, seconds_left
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Phase
+from whichopt.service.views import JobForecast
+
+
+def forecast_of(
+    job_id: str,
+    state: JobState,
+    spec: ResolvedSpec,
+    known: RoundForecast,
+    *,
+    round_: int | None,
+    phase: Phase,
+    used: Mapping[tuple[str, Phase], Used],
+    elapsed_s: float | None,
+) -> JobForecast:
+    """Return the forecast of a job in `state` and `phase`; pure.
+
+    Args:
+        known: what the results up to the end of `round_` tell; before the first end of a round, all results.
+        used: the results by now, also those of a round that still runs.
+        elapsed_s: the time from the first claim to the last of them.
+    """
+    used_s = math.fsum(one.seconds for one in used.values())
+    ratio = None if elapsed_s is None else clock_of(used_s, elapsed_s)
+    training = known.seed_seconds
+    per_seed = None if ratio is None or training is None else training * ratio
+    current = timed(known, phase, per_seed)
+    left = None if elapsed_s is None or state.ended else seconds_left(spec, known, phase, used, elapsed_s)
+    statement = [current.statement]
+    if state.ended:
+        ended = f"The job has ended ({state.value}); nothing more will be run. This is how it stood:"
+        statement.insert(0, ended)
+    elif round_ is not None:
+        statement.append(f"This is by the results of round {round_ + 1} and before.")
+    if left is not None:
+        statement.append(f"It would end within about {left / 60:.2g} minutes.")
+    return JobForecast(
+        **{name: getattr(current, name) for name in type(current).model_fields if name != "statement"},
+        statement=" ".join(statement),
+        job_id=job_id,
+        state=state,
+        round=None if round_ is None else round_ + 1,
+        seconds_per_seed=per_seed,
+        seconds_left=left,
+    )

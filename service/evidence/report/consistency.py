@@ -1,0 +1,217 @@
+"""Whether the raw results of a report agree with its spec and with themselves: each disagreement in words.
+
+A trial's plan follows from the spec (seeds, training, budget) and its result says several things twice
+(the value and the metrics, the metrics and the ends of the curves), so that a number that was changed, or a
+trial that was left out or added, shows before any conclusion is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from whichopt.service.configs import room
+from whichopt.service.goal import Goal
+from whichopt.service.planning.finalists import finalist_key, finalists
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.space import Categorical, Float, Int
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+
+
+def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> list[str]:
+    """What is wrong with the trials, in the order of the phases; nothing for a job as it was recorded."""
+    known = [trial for trial in trials if trial.plan.label in spec.labels]
+    return [
+        *(
+            f"{named(trial.plan)}: no optimizer of the spec has that label"
+            for trial in trials
+            if trial.plan.label not in spec.labels
+        ),
+        *(f"{named(trial.plan)}: {said}" for trial in known for said in _plan(spec, trial.plan)),
+        *(
+            f"{named(trial.plan)}: {said}"
+            for trial in known
+            for said in _result(spec, trial, cut_short=cut_short)
+        ),
+        *_search(spec, known, cut_short=cut_short),
+        *_confirm(spec, known),
+    ]
+
+
+def named(plan: TrialPlan) -> str:
+    """The trial in words."""
+    if plan.phase is Phase.SEARCH:
+        return f"search trial {plan.number} of {plan.label}, study {plan.replicate}"
+    which = "its default" if plan.replicate is None else f"the config of study {plan.replicate}"
+    return f"confirm run of {plan.label} ({which}) on fresh seed {plan.number}"
+
+
+# -- plans ---------------------------------------------------------------------------------------------
+
+
+def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
+    chosen = spec.optimizer(plan.label)
+    if plan.optimizer != chosen.name:
+        yield f"it trained {plan.optimizer}, and the spec says {chosen.name}"
+    if plan.training != spec.training:
+        yield "batch size, schedule or clipping are not the spec's"
+    length = spec.budget.epochs * spec.sizes.train
+    if plan.length != length or plan.evaluations[-1] != length:
+        yield f"it was planned for {plan.length} examples, and the spec's budget is {length}"
+    number = plan.replicate if plan.phase is Phase.SEARCH else plan.number
+    if plan.seeds != trial_seeds(spec.seed, plan.phase, number or 0):
+        yield f"its seeds do not follow from the spec's seed {spec.seed}"
+    if plan.config == chosen.default:
+        return
+    for name, allowed in chosen.space.items():
+        value = plan.config.get(name)
+        if value is None:
+            yield f"its config has no {name}"
+        elif isinstance(allowed, Float | Int | Categorical):
+            if not allowed.contains(value):
+                yield f"its {name} {value} is outside of the searched {allowed.allowed()}"
+        elif value != chosen.default[name]:
+            yield f"its {name} is {value}, and the spec fixes it to {chosen.default[name]}"
+
+
+# -- results -------------------------------------------------------------------------------------------
+
+
+def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[str]:
+    plan, result = trial.plan, trial.result
+    by_time = cut_short and plan.phase is Phase.SEARCH and trial.state is TrialState.CANCELLED
+    if result is None and by_time:
+        return
+    if result is None or (trial.state is TrialState.CANCELLED and not by_time):
+        yield f"it has no result ({trial.state})"
+        return
+    if result.state is not trial.state:
+        yield f"it is {trial.state}, and its result says {result.state}"
+    metric = spec.goal.metric
+    split = "validation" if plan.phase is Phase.SEARCH else "test"
+    if result.state is TrialState.COMPLETE:
+        scored = result.metrics.get(split, {}).get(metric)
+        if result.value is None or scored is None:
+            yield f"it is complete and has no {split} {metric}"
+        elif result.value != scored:
+            yield f"its value is {result.value}, and its {split} {metric} is {scored}"
+        if result.examples != plan.length:
+            yield f"it is complete after {result.examples} of {plan.length} examples"
+    elif result.value is not None:
+        yield f"it is {result.state} and has a value"
+    if result.state is TrialState.DIVERGED and plan.phase is Phase.CONFIRM and result.reference is None:
+        yield "it diverged, and what a constant predictor scores is missing"
+    numbers = [*(v for found in result.metrics.values() for v in found.values()), result.seconds]
+    if not all(map(math.isfinite, numbers)) or result.seconds < 0:
+        yield "a metric or its seconds are no finite numbers"
+    yield from _curves(result)
+    yield from _pruning(plan, result, spec.goal)
+
+
+def _curves(result: TrialResult) -> Iterator[str]:
+    ends = result.metrics.get("validation", {})
+    for name, curve in result.curves.items():
+        split, _, metric = name.partition(".")
+        if any(b.examples <= a.examples for a, b in pairwise(curve)):
+            yield f"its curve {name} does not go forward"
+        if not curve or result.state is TrialState.DIVERGED:
+            continue
+        last = curve[-1]
+        if (last.step, last.examples) != (result.steps, result.examples):
+            yield (
+                f"its curve {name} ends at step {last.step} ({last.examples} examples), and the trial at "
+                f"step {result.steps} ({result.examples})"
+            )
+        if split == "validation" and metric in ends and ends[metric] != last.value:
+            yield f"its curve {name} ends at {last.value}, and its validation {metric} is {ends[metric]}"
+
+
+def _pruning(plan: TrialPlan, result: TrialResult, goal: Goal) -> Iterator[str]:
+    """A trial is pruned at the first evaluation past a rung whose threshold it misses, and nowhere else."""
+    points = result.curves.get(goal.curve, [])
+    judged = points[:-1] if result.state is TrialState.COMPLETE else points
+    missed = [i for i, point in enumerate(judged) if _misses(plan, points, i, point, goal.sign)]
+    if result.state is TrialState.PRUNED and missed != [len(points) - 1]:
+        yield "it is pruned, and its curve misses no rung at its end"
+    if result.state is not TrialState.PRUNED and missed:
+        yield f"it is {result.state}, and its curve misses a rung at {points[missed[0]].examples} examples"
+
+
+def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sign: float) -> bool:
+    before = points[at - 1].examples if at else 0
+    return any(
+        before < rung.examples <= point.examples and sign * point.value > sign * rung.threshold
+        for rung in plan.rungs
+    )
+
+
+# -- the design ----------------------------------------------------------------------------------------
+
+
+def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> Iterator[str]:
+    """Every study has the trials that its budget gives it, once each, the default first."""
+    most = 0 if spec.budget.timed else spec.budget.study_trials
+    studies: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.plan.phase is Phase.SEARCH:
+            studies[trial.plan.label, trial.plan.replicate].append(trial)
+    ran = {
+        label: max((len(study) for (whose, _), study in studies.items() if whose == label), default=0)
+        for label in spec.labels
+    }
+    wanted = {(label, replicate) for label in spec.labels for replicate in range(spec.budget.replicates)}
+    for label, replicate in sorted(studies.keys() - wanted, key=str):
+        yield f"there is a study {replicate} of {label}, and the spec has {spec.budget.replicates} of each"
+    for label, replicate in sorted(wanted):
+        study = studies.get((label, replicate), [])
+        counts = Counter(trial.plan.number for trial in study)
+        # Equal seconds are other numbers of trials for each, and time that ran out ends all at one round.
+        asked = ran[label] if spec.budget.timed else max(ran.values()) if cut_short else most
+        whose = f"study {replicate} of {label}"
+        chosen = spec.optimizer(label)
+        least = min(asked, room(chosen.searched, chosen.default))  # earlier versions trained a config twice
+        if missing := sorted(set(range(least)) - set(counts)):
+            yield f"{whose}: of {least} search trials {_numbers(missing)} missing"
+        if over := sorted(number for number, count in counts.items() if count > 1 or number >= asked):
+            yield f"{whose}: search trials {_numbers(over)} more than its budget gives it"
+        first = next((trial for trial in study if trial.plan.number == 0), None)
+        if first is not None and first.plan.config != spec.optimizer(label).default:
+            yield f"{whose}: its first trial is not the default setting"
+
+
+def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
+    """Every finalist was run once on each of the fresh seeds, and nothing else was."""
+    arms = {arm.key: arm for arm in finalists(spec, trials)}
+    runs: dict[object, Counter[int]] = defaultdict(Counter)
+    strange: Counter[str] = Counter()
+    for trial in trials:
+        plan = trial.plan
+        if plan.phase is Phase.CONFIRM:
+            key = finalist_key(plan.label, plan.config)
+            if key not in arms:
+                strange[plan.label] += 1
+            runs[key][plan.number] += 1
+    for label, count in strange.items():
+        yield (
+            f"{count} confirm runs of {label} are of a config that no study chose and that is not its "
+            "default: by the search trials, another config is a finalist"
+        )
+    seeds = set().union(*(set(runs[key]) for key in arms))
+    if beyond := sorted(number for number in seeds if number >= spec.budget.confirm_seeds):
+        yield f"fresh seeds {_numbers(beyond)} beyond the {spec.budget.confirm_seeds} that the spec allows"
+    for key, arm in arms.items():
+        which = "default" if arm.replicate is None else f"config of study {arm.replicate}"
+        whose = f"{arm.label}, {which}"
+        if missing := sorted(seeds - set(runs[key])):
+            yield f"{whose}: its confirm runs on fresh seeds {_numbers(missing)} missing"
+        if twice := sorted(number for number, count in runs[key].items() if count > 1):
+            yield f"{whose}: its confirm runs on fresh seeds {_numbers(twice)} there more than once"
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown}{' and more' if len(numbers) > 5 else ''} {'is' if len(numbers) == 1 else 'are'}"

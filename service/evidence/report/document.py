@@ -1,0 +1,109 @@
+"""The evidence report: one value with all that a job's conclusion rests on, so that anyone can check it.
+
+Its JSON is the file that `whichopt verify` and `whichopt rerun` read. `whichopt.service.evidence.report.html`
+shows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
+
+from whichopt.service.environment import Environment
+from whichopt.service.evidence.analysis import analyze
+from whichopt.service.evidence.analysis.shapes import Analysis
+from whichopt.service.records import JobFacts, RecordedTrial
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.versions import WORDS
+from whichopt.service.views import Recommendation
+
+FORMAT: Literal["whichopt-report/1"] = "whichopt-report/1"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Report(_Frozen):
+    """`raw_sha256` is over the spec and the trials: it tells whether they are as they were written."""
+
+    format: Literal["whichopt-report/1"] = FORMAT
+    whichopt: str = Field(description="version that made this report")
+    job: JobFacts
+    spec: ResolvedSpec
+    environments: tuple[Environment, ...] = Field(description="what trained the trials")
+    recommendation: Recommendation
+    analysis: Analysis
+    raw_sha256: str
+    trials: tuple[RecordedTrial, ...] = Field(description="every trial as it was planned and what it gave")
+    words: int = Field(default=1, ge=1, description="version of the words that the analysis is told in")
+
+    _read: tuple[ResolvedSpec, tuple[RecordedTrial, ...], str] | None = PrivateAttr(default=None)
+    """Spec and trials that were read from JSON, and the sum of that JSON as it stood."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _sum_as_it_stands(cls, data: Any, handler: ModelWrapValidatorHandler[Report]) -> Report:
+        report = handler(data)
+        if isinstance(data, Mapping) and isinstance(data["spec"], Mapping):
+            report._read = (report.spec, report.trials, raw_sha256(data["spec"], data["trials"]))
+        return report
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether spec and trials are those that `raw_sha256` was taken of.
+
+        Of a report that was read, the sum is over its JSON as it stood: what a later version adds to a spec
+        when it reads one does not count.
+        """
+        if self._read is not None and self._read[0] is self.spec and self._read[1] is self.trials:
+            return self._read[2] == self.raw_sha256
+        return raw_sha256(_plain(self.spec), list(map(_plain, self.trials))) == self.raw_sha256
+
+
+def evidence(
+    job: JobFacts,
+    spec: ResolvedSpec,
+    trials: Sequence[RecordedTrial],
+    recommendation: Recommendation,
+    environments: Sequence[Environment],
+) -> Report:
+    """The report of a job that has concluded."""
+    return Report(
+        whichopt=version("whichopt"),
+        job=job,
+        spec=spec,
+        environments=tuple(environments),
+        recommendation=recommendation,
+        analysis=analyze(spec, trials, shows_stand_ins=recommendation.shows_stand_ins),
+        raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials))),
+        trials=tuple(trials),
+        words=WORDS,
+    )
+
+
+def raw_sha256(spec: Any, trials: Any) -> str:
+    """Return the SHA-256, in hex, of spec and trials: as JSON with sorted keys and no spaces.
+
+    Args:
+        spec: as plain JSON has it.
+        trials: the same.
+    """
+    raw = {"spec": spec, "trials": trials}
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(value: BaseModel) -> Any:
+    return value.model_dump(mode="json")

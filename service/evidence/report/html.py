@@ -1,0 +1,191 @@
+"""A report as one HTML file that needs nothing else: no scripts, no links, its figures and data inside."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whichopt.service.environment import Environment
+from whichopt.service.evidence.report import finalist_figures, search_figures
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.files import EMBEDDED
+from whichopt.service.evidence.report.svg import Figure, styles
+from whichopt.service.states import Phase
+
+if TYPE_CHECKING:
+    from jinja2 import Environment as Templates
+
+WEB = Path(__file__).parent.parent / "web"
+
+MOST_EMBEDDED_BYTES = 24 * 2**20
+"""Compressed raw results that the page still carries; browsers refuse much larger links."""
+
+
+def page(report: Report) -> str:
+    """The report's HTML. Every text in it is escaped but our own drawings."""
+    look = styles(report.spec.labels)
+    found = report.recommendation
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            report=report,
+            spec=report.spec,
+            found=found,
+            analysis=report.analysis,
+            style=(WEB / "templates" / "report.css").read_text(encoding="utf-8"),
+            look=look,
+            figures=_figures(report),
+            lr=search_figures.lr_sensitivity(report, look),
+            spaces=search_figures.parallel_coordinates(report, look),
+            headline=_headline(report),
+            surely=_surely(report),
+            totals=_totals(report),
+            environments=_environments(report),
+            data=_data(report),
+            search=Phase.SEARCH,
+        )
+    )
+
+
+def _figures(report: Report) -> dict[str, Figure]:
+    """By name; without those that the job has nothing for."""
+    look = styles(report.spec.labels)
+    drawn: Sequence[Figure | None] = (
+        finalist_figures.config_intervals(report, look),
+        finalist_figures.study_intervals(report, look),
+        finalist_figures.seed_values(report, look),
+        finalist_figures.curves(report, look),
+        finalist_figures.default_and_tuned(report, look),
+        finalist_figures.seconds_used(report, look),
+        finalist_figures.steps_to_target(report, look),
+        search_figures.best_so_far(report, look, "trials"),
+        search_figures.best_so_far(report, look, "seconds"),
+        search_figures.expected_best(report, look),
+        search_figures.probability_by_trials(report, look),
+    )
+    return {figure.name: figure for figure in drawn if figure is not None}
+
+
+def _headline(report: Report) -> str:
+    found = report.recommendation
+    pick, best = found.optimizer, found.ranking[0].optimizer
+    if pick is None:
+        return "Nothing to deploy: no config trained on every fresh seed."
+    if found.verdict == "winner":
+        return f"Use {pick} with the config below: it is the clear winner."
+    if len(report.spec.labels) == 1:
+        return f"Use {pick} with the config below: the best that was found for it."
+    others = [label for label in found.equivalent if label != best]
+    if best != pick:
+        return (
+            f"No clear winner: {best} did best here, and {_listed(others)} may be as good. "
+            f"Of these the rule for ties picks {pick}, with the config below."
+        )
+    may = f": {_listed(others)} may be as good" if others else ""
+    return f"Use {pick} with the config below. It is no clear winner{may}."
+
+
+def _surely(report: Report) -> str:
+    """How probable it is that the pick is the best, and that what did best is, where that is another."""
+    found = report.recommendation
+    if len(report.spec.labels) == 1 or found.optimizer is None:
+        return ""
+    rows = {row.optimizer: row.probability_best or 0.0 for row in found.ranking}
+    asked = dict.fromkeys((found.ranking[0].optimizer, found.optimizer))
+    told = _listed([f"{label} {_percent(rows[label])}" for label in asked])
+    return f"Probability of having the best expected {found.metric} of all finalists here: {told}."
+
+
+def _percent(probability: float) -> str:
+    """No draw of many is not the same as never."""
+    if probability < 0.005:
+        return "under 1 %"
+    return "over 99 %" if probability > 0.995 else f"{probability:.0%}".replace("%", " %")
+
+
+def _totals(report: Report) -> dict[str, dict[str, float]]:
+    """The ledger of both phases, by label."""
+    totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.labels}
+    for row in report.analysis.ledger:
+        own = totals[row.optimizer]
+        for name in ("trials", "complete", "pruned", "diverged", "steps", "examples", "seconds"):
+            own[name] = own.get(name, 0) + getattr(row, name)
+    return totals
+
+
+def _environments(report: Report) -> list[tuple[Environment, int]]:
+    """Each with the number of trials that it trained."""
+    return [
+        (environment, sum(trial.environment == place for trial in report.trials))
+        for place, environment in enumerate(report.environments)
+    ]
+
+
+def _data(report: Report) -> str | None:
+    """The report itself in a link that saves it; the same bytes for the same report."""
+    packed = gzip.compress(report.model_dump_json().encode(), mtime=0)
+    if len(packed) > MOST_EMBEDDED_BYTES:
+        return None
+    return EMBEDDED + base64.b64encode(packed).decode("ascii")
+
+
+@cache
+def _templates() -> Templates:
+    from jinja2 import Environment as Templates
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    templates = Templates(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "number": _number,
+        "interval": _interval,
+        "count": lambda value: f"{value:,}",
+        "moment": _moment,
+        "listed": _listed,
+        "setting": _setting,
+        "pretty": lambda value: json.dumps(value, indent=1),
+        "drawing": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
+        "css": Markup,
+    }
+    return templates
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def _interval(value: Any, digits: int = 3) -> str:
+    """The ends of anything that has `low` and `high`."""
+    if value is None or value.low is None or value.high is None:
+        return ""
+    return f"{value.low:.{digits}g} to {value.high:.{digits}g}"
+
+
+def _moment(value: datetime | None) -> str:
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _setting(value: Any) -> str:
+    """A hyperparameter's value, as short as it can be told."""
+    if isinstance(value, bool) or not isinstance(value, float | list | tuple):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"({', '.join(_setting(part) for part in value)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

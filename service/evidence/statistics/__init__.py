@@ -1,0 +1,1 @@
+"""Numbers alone: estimates with their errors, differences of pairs, simultaneous intervals."""

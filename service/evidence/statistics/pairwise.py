@@ -1,0 +1,71 @@
+"""All differences at once: `stats.paired_difference` and `stats.crossed_difference` of every pair, by numpy,
+for the procedures that need n (n - 1) / 2 of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from whichopt.service.evidence.statistics.estimates import ROUNDING, unit_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
+
+
+class Pairs(NamedTuple):
+    """[i, k] has the estimate of mu_i - mu_k and its standard error, on `df` degrees of freedom."""
+
+    means: Matrix
+    errors: Matrix
+    df: int
+
+
+def all_paired(losses: Sequence[Sequence[float]]) -> Pairs:
+    """Of rows of runs that share their seeds, one column a seed."""
+    import numpy as np
+
+    table, unit, least = _scaled(losses)
+    means, squares = _moments(table[:, None, :] - table[None, :, :])
+    return _pairs(means, np.sqrt(squares), len(losses[0]) - 1, unit, least)
+
+
+def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> Pairs:
+    """Of tables of runs, one row a study and one column a seed, both taken as random."""
+    import numpy as np
+
+    table, unit, least = _scaled(losses)
+    differences = table[:, None] - table[None, :]
+    means, over_studies = _moments(differences.mean(axis=3))
+    _, over_seeds = _moments(differences.mean(axis=2))
+    df = min(table.shape[1], table.shape[2]) - 1
+    return _pairs(means, np.sqrt(over_studies + over_seeds), df, unit, least)
+
+
+def _scaled(
+    losses: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]],
+) -> tuple[Matrix, float, float]:
+    """In a unit whose squares do not overflow; that unit; and what counts as the rounding of equal values."""
+    import numpy as np
+
+    table = np.asarray(losses, dtype=np.float64)
+    largest = float(np.abs(table).max())
+    unit = unit_of(largest)
+    return table / unit, unit, ROUNDING * largest
+
+
+def _moments(samples: Matrix) -> tuple[Matrix, Matrix]:
+    """The mean over the last axis, and the square of its standard error (0 of one sample)."""
+    count = samples.shape[-1]
+    means = samples.mean(axis=-1)
+    squares = ((samples - means[..., None]) ** 2).sum(axis=-1)
+    return means, squares / (max(count - 1, 1) * count)
+
+
+def _pairs(means: Matrix, errors: Matrix, df: int, unit: float, least: float) -> Pairs:
+    import numpy as np
+
+    means, errors = means * unit, errors * unit
+    return Pairs(np.where(np.abs(means) <= least, 0.0, means), np.where(errors <= least, 0.0, errors), df)

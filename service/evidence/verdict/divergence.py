@@ -1,0 +1,122 @@
+"""What is said where runs diverged and nothing is left to recommend: what was seen, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.planning.looks import Look
+from whichopt.service.space import Float
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.trials import Trial
+
+EARLY_SHARE = 0.5
+"""Where more of the diverged runs than that had no finite evaluation at all, the data is looked at first."""
+
+
+def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look) -> str:
+    """Why no config is recommended, by what the trials show; and what to change."""
+    steady = min(range(len(confirmed.arms)), key=lambda i: (confirmed.diverged[i], confirmed.means[i]))
+    least = confirmed.diverged[steady]
+    if least >= look.seeds:
+        why = f"every run of every finalist diverged ({look.seeds} fresh seeds)"
+    else:
+        arm = confirmed.arms[steady]
+        which = "its default" if arm.is_default else "a config that its search found"
+        why = (
+            f"every finalist diverged on a fresh seed; the steadiest, {arm.label} with {which}, on {least} "
+            f"of {look.seeds}"
+        )
+    said = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
+    said += _search(trials)
+    said += _when(spec, trials)
+    said += _rates(spec, trials)
+    return " ".join((*said, f"What to change: {what_to_change(spec, trials, spec.labels)}."))
+
+
+def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence[str]) -> str:
+    """What may keep the runs of those labels finite, the likeliest first."""
+    changes = []
+    for label in labels:
+        chosen = spec.optimizer(label)
+        allowed, usual = chosen.space["lr"], optimizers.optimizer(chosen.name).space["lr"]
+        if isinstance(allowed, Float):
+            changes.append(f"widen the range of lr of {label} downwards (it begins at {allowed.low:g})")
+        else:
+            fixed = chosen.default["lr"]
+            changes.append(
+                f"lower the lr of {label}, which is fixed to {fixed:g}, or have it searched "
+                f"({usual.allowed()})"
+            )
+    if spec.clip_norm is None:
+        changes.append("clip gradients (clip_norm, of 1 for example)")
+    if not spec.schedule.warmup:
+        changes.append("warm the learning rate up (schedule.warmup)")
+    data = "look for inputs and targets that are huge or not finite, and normalize them"
+    own = [trial for trial in trials if trial.plan.label in labels]
+    diverged, early = _diverged(own), _early(spec, own)
+    if diverged and len(early) > EARLY_SHARE * len(diverged):
+        return "; ".join((data, *changes))
+    return "; ".join((*changes, data))
+
+
+def _search(trials: Sequence[Trial]) -> list[str]:
+    searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
+    diverged = _diverged(searched)
+    defaults = [trial for trial in searched if trial.plan.origin is Origin.DEFAULT]
+    if not searched:
+        return []
+    if not diverged:
+        return ["In the search no trial had diverged."]
+    broken = len(_diverged(defaults))
+    among = f", {broken} of the {len(defaults)} defaults among them" if broken else ", no default among them"
+    return [f"In the search {len(diverged)} of {len(searched)} trials diverged{among}."]
+
+
+def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
+    diverged, early = _diverged(trials), _early(spec, trials)
+    steps = sorted(trial.result.steps for trial in diverged if trial.result is not None)
+    if not steps:
+        return []
+    if len(early) == len(diverged):
+        return [
+            f"All {len(diverged)} diverged runs did so before their first evaluation, at step {steps[-1]} of "
+            f"{spec.steps} at the latest."
+        ]
+    return [
+        f"Diverged runs were seen to be so by step {round(median(steps))} of {spec.steps} (the median), "
+        f"{len(early)} of {len(diverged)} at their first evaluation."
+    ]
+
+
+def _rates(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
+    """The learning rates that diverged, and the largest that trained, by label."""
+    said = []
+    for label in spec.labels:
+        own = [trial for trial in trials if trial.plan.label == label]
+        rates = [float(trial.plan.config["lr"]) for trial in _diverged(own)]
+        trained = [float(trial.plan.config["lr"]) for trial in own if trial.state is TrialState.COMPLETE]
+        if not rates:
+            continue
+        low, high = f"{min(rates):.4g}", f"{max(rates):.4g}"
+        ends = f"at lr {low}" if low == high else f"at lr {low} to {high}"
+        up_to = f"; the largest lr that trained was {max(trained):.4g}" if trained else ""
+        said.append(f"{label} diverged {ends}{up_to}.")
+    return said
+
+
+def _diverged(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.state is TrialState.DIVERGED]
+
+
+def _early(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Trial]:
+    """Those that diverged before anything finite was seen of them."""
+    curve = spec.goal.curve
+    return [
+        trial
+        for trial in _diverged(trials)
+        if trial.result is not None and not trial.result.curves.get(curve)
+    ]

@@ -1,0 +1,279 @@
+"""A job's conclusion from its spec and its trials: pure, so that anyone can recompute it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate, paired_difference
+from whichopt.service.evidence.statistics.intervals import Bounds
+from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.divergence import nothing_statement
+from whichopt.service.evidence.verdict.exhausted import exhausted
+from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.evidence.verdict.statements import (
+    Stopped,
+    config_statement,
+    none_can_be_told,
+    study_statement,
+)
+from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.warnings import job_warnings
+from whichopt.service.evidence.verdict.winners import (
+    ConfigGaps,
+    config_gaps,
+    config_verdict,
+    ranked,
+    study_losses,
+    study_verdict,
+)
+from whichopt.service.planning.finalists import judged
+from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.space import Config
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import Trial
+from whichopt.service.versions import WORDS
+from whichopt.service.views import (
+    Cost,
+    Difference,
+    Finalist,
+    Interval,
+    OptimizerDifference,
+    OptimizerVerdict,
+    Recommendation,
+    Stage,
+)
+
+
+def recommend(
+    job_id: str,
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    *,
+    cut_short: bool = False,
+    shows_stand_ins: bool = False,
+) -> Recommendation:
+    """What to use, how sure that is, and what it cost (statistics:
+    `whichopt.service.evidence.verdict.winners`).
+
+    With one optimizer there is nobody to beat: the verdict is a tie of one, its config is the best of its
+    finalists, and the statement says whether that beats its default.
+
+    Intervals of means are simultaneous over all finalists (Bonferroni), and so are those of differences to
+    the best one (`whichopt.service.evidence.statistics.intervals`), at 95 %: they hold for the ones shown,
+    which the data chose. All is said at the level of the look that the number of fresh seeds is
+    (`whichopt.service.evidence.verdict.stopping`).
+
+    Only a config that trained on every fresh seed is recommended. Where there is none the verdict is
+    `nothing`, and the statement says why and what to change (`whichopt.service.evidence.verdict.divergence`).
+
+    Args:
+        trials: those of both phases, in any order.
+        cut_short: `max_seconds` ended the search.
+        shows_stand_ins: as version 0.1 concluded, which showed what stands in for diverged runs.
+
+    Raises:
+        ValueError: there is no fresh seed on which every finalist was confirmed.
+    """
+    goal = spec.goal
+    confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
+    look = look_of(spec, len(confirmed.seeds))
+    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
+    gaps = config_gaps(confirmed, alpha=look.config_level, margin=spec.margin)
+    pick = None if confirmed.has_nothing else confirmed.arms[verdict.pick]
+    ranking = _ranking(spec, trials, confirmed, verdict.best, gaps, look)
+    return Recommendation(
+        job_id=job_id,
+        words=WORDS,
+        task=spec.workload.task,
+        dataset=spec.workload.dataset.name,
+        model=spec.workload.model.name,
+        verdict="nothing" if pick is None else verdict.verdict,
+        optimizer=None if pick is None else pick.label,
+        config=None if pick is None else shown(pick.optimizer, pick.config),
+        statement=nothing_statement(spec, trials, confirmed, look)
+        if pick is None
+        else config_statement(spec, confirmed, verdict, gaps, look),
+        optimizer_verdict=_optimizer_verdict(spec, trials, confirmed, look),
+        metric=goal.metric,
+        direction=goal.direction,
+        value=None if pick is None else _interval(confirmed, verdict.pick, look),
+        probability_best=next(
+            (row.probability_best for row in ranking if pick is not None and row.optimizer == pick.label),
+            None,
+        ),
+        equivalent=[] if pick is None else list(verdict.equivalent),
+        ranking=ranking,
+        cost=_cost(trials),
+        warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short, level=look.config_level(ALPHA)),
+        snippet=None if pick is None else snippet(spec, pick.label, pick.config),
+        margin=spec.margin,
+        practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
+        stage=Stage(
+            seeds=look.seeds,
+            most=spec.budget.confirm_seeds,
+            looks=list(look.planned),
+            look=look.index + 1,
+            alpha=look.config_level(ALPHA),
+            stopped=_stopped(spec, confirmed, look, cut_short),
+        ),
+    )
+
+
+def shown(optimizer: str, config: Config) -> dict[str, Any]:
+    """The config in torch's own form, as JSON has it: `betas` is a list."""
+    arguments = optimizers.optimizer(optimizer).arguments(config)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+
+
+def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bool) -> str:
+    if not look.further:
+        return f"all {look.seeds} fresh seeds were run"
+    if cut_short:
+        return "the time was over"
+    reason = settled_at(confirmed, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
+    return reason or "the job was concluded before its next look"
+
+
+def _ranking(
+    spec: ResolvedSpec,
+    trials: Sequence[Trial],
+    confirmed: Confirmed,
+    best: int,
+    gaps: ConfigGaps,
+    look: Look,
+) -> list[Finalist]:
+    """One entry a label, by its best arm's mean; differences are to the arm `best`. Labels with nothing to
+    deploy come last."""
+    probability = config_probabilities(confirmed, seed=spec.seed)
+    told = not confirmed.shows_stand_ins
+    ranking = []
+    for label in sorted(ranked(confirmed), key=lambda label: not confirmed.shown(confirmed.best(label))):
+        arm, default = confirmed.representative(label), confirmed.default(label)
+        finalist, validation = confirmed.arms[arm], confirmed.validation[arm]
+        cost = _cost(trial for trial in trials if trial.plan.label == label)
+        ranking.append(
+            Finalist(
+                optimizer=label,
+                config=shown(finalist.optimizer, finalist.config),
+                replicate=finalist.replicate,
+                value=_interval(confirmed, arm, look),
+                default_value=_interval(confirmed, default, look),
+                diverged_seeds=confirmed.diverged[arm] if told else None,
+                default_diverged_seeds=confirmed.diverged[default] if told else None,
+                searched_value=finalist.searched_value,
+                confirmed_validation=None if validation is None else mean(validation),
+                probability_best=None if confirmed.has_nothing else probability[label],
+                difference=_difference(confirmed, arm, best, gaps.bounds[arm]),
+                practically_equivalent=None
+                if spec.margin is None
+                else label in gaps.within and not confirmed.has_nothing,
+                diverged=sum(confirmed.diverged[i] for i in confirmed.of(label)),
+                trials=cost.trials,
+                steps=cost.steps,
+                examples=cost.examples,
+                seconds=cost.seconds,
+            )
+        )
+    return ranking
+
+
+def _interval(confirmed: Confirmed, arm: int, look: Look) -> Interval | None:
+    """None of an arm with a diverged run."""
+    if not confirmed.shown(arm):
+        return None
+    found = mean_estimate(confirmed.values[arm])
+    low, high = found.bounds(look.config_level(ALPHA / (2 * len(confirmed.arms))))
+    return Interval(mean=found.mean, low=low, high=high, level=1 - ALPHA, seeds=len(confirmed.seeds))
+
+
+def _difference(confirmed: Confirmed, arm: int, best: int, gap: Bounds) -> Difference | None:
+    """None of an arm with a diverged run."""
+    if not confirmed.shown(arm):
+        return None
+    ours, theirs = confirmed.losses[arm], confirmed.losses[best]
+    found = paired_difference(ours, theirs)
+    spread = found.error * math.sqrt(len(ours))
+    worse = [(a > b) + (a == b) / 2 for a, b in zip(ours, theirs, strict=True)]
+    return Difference(
+        mean=found.mean,
+        low=gap.low,
+        high=gap.high,
+        percent=_percent(found.mean, confirmed.means[best]),
+        effect=found.mean / spread if spread else None,
+        worse_share=mean(worse),
+    )
+
+
+def _percent(difference: float, of: float) -> float | None:
+    percent = 100 * (difference / abs(of)) if of else math.inf
+    return percent if math.isfinite(percent) else None
+
+
+def stopped(spec: ResolvedSpec, trials: Sequence[Trial]) -> Stopped | None:
+    """What counts of a search that max_seconds stopped; None if it did not."""
+    cut = any(t.plan.phase is Phase.SEARCH and t.state is TrialState.CANCELLED for t in trials)
+    if not cut or spec.budget.timed:
+        return None
+    counted = judged(spec, trials)
+    each = max(Counter(trial.plan.label for trial in counted).values(), default=0)
+    return Stopped(each, searched=any(trial.plan.number for trial in counted))
+
+
+def _optimizer_verdict(
+    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look
+) -> OptimizerVerdict:
+    replicates = spec.budget.replicates
+    found = study_verdict(
+        confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
+    )
+    few = exhausted(spec, trials)
+    statement = study_statement(spec, confirmed, found, look, few, stopped(spec, trials))
+    none_can_win = found is not None and none_can_be_told(confirmed)
+    if found is None or none_can_win:
+        return OptimizerVerdict(
+            verdict="nothing" if none_can_win else None,
+            optimizer=None,
+            equivalent=[],
+            differences=[],
+            replicates=replicates,
+            statement=statement,
+        )
+    losses = study_losses(confirmed, replicates)
+    level = mean([mean(row) for row in losses[found.best]])
+    return OptimizerVerdict(
+        verdict=found.verdict,
+        optimizer=found.best if found.verdict == "winner" else None,
+        equivalent=list(found.equivalent),
+        differences=[
+            OptimizerDifference(optimizer=row.label, mean=None, low=None, high=None)
+            if row.label in confirmed.barred and not confirmed.shows_stand_ins
+            else OptimizerDifference(
+                optimizer=row.label,
+                mean=row.estimate.mean,
+                low=row.gap.low,
+                high=row.gap.high,
+                percent=_percent(row.estimate.mean, level),
+            )
+            for row in found.differences
+        ],
+        replicates=replicates,
+        statement=statement,
+        probability_best=study_probabilities(confirmed, replicates, seed=spec.seed),
+        practically_equivalent=None if spec.margin is None else list(found.within),
+    )
+
+
+def _cost(trials: Iterable[Trial]) -> Cost:
+    results = [trial.result for trial in trials if trial.result is not None]
+    return Cost(
+        trials=len(results),
+        steps=sum(result.steps for result in results),
+        examples=sum(result.examples for result in results),
+        seconds=math.fsum(result.seconds for result in results),
+    )

@@ -1,0 +1,164 @@
+"""The inclusion audit: whether an optimizer lost to a setting that is one of its own.
+
+AdamW without decay is Adam; QHAdam with nu1 = nu2 = 1 is Adam; Adam and AdaBelief with a large eps are SGD
+with momentum. A general method that is worse than its special case has not been tuned as far as its own
+space goes, so that the comparison judges the search, not the method (Choi et al. 2019, arXiv 1910.05446).
+What contains what is data: a finalist of one optimizer is an inclusion of another where
+`whichopt.service.translations` says that they are the same, exactly or in a limit. Two labels of one
+optimizer include each other as far as their spaces overlap.
+
+*The test.* Of the special case's finalists take one, c: it is included by the general method G. G is
+under-tuned if c is better than every finalist of G that can be deployed, each tested by a one-sided paired
+t-test on the fresh seeds; that all reject at one level is an intersection-union test of that level (Berger
+1982, Technometrics 24: 295-300). Over all claims (G, c) in a job Bonferroni keeps the chance of one wrong
+flag at `level`. The unit is a seed: the claim is about configs that were found, not about studies to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, paired_difference
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.space import Categorical, Config, Float, Int
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.translations import MEANING, translate
+from whichopt.service.translations.denominators import FAR, NEGLIGIBLE, Assumed, Exactness, shrinkage
+from whichopt.service.views import JobWarning
+
+FLOORS = (1.0, 0.1, 0.03, 0.01)
+"""Denominators that are tried for the limit in which a method is SGD, the nearest to it first. At the last,
+gradients with entries of 1e-4 make steps that differ from SGD's by 1 %."""
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """The finalist `arm` of another optimizer as a `config` of the optimizer `general`; `outside` are the
+    hyperparameters whose ranges in this job do not reach it."""
+
+    general: str
+    arm: int
+    config: Config
+    exactness: Exactness
+    outside: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Claim:
+    inclusion: Inclusion
+    lead: Estimate
+    bound: float
+
+
+def inclusion_warnings(spec: ResolvedSpec, confirmed: Confirmed, *, level: float = ALPHA) -> list[JobWarning]:
+    """One warning for every optimizer and special case of it that is significantly better: `under_tuned`
+    where the searched space contains it, `inclusion_excluded` where a range keeps it out."""
+    found = inclusions(spec, confirmed)
+    shown: dict[tuple[str, str], _Claim] = {}
+    for claim in _claims(confirmed, found, level):
+        pair = claim.inclusion.general, confirmed.arms[claim.inclusion.arm].label
+        best = shown.get(pair)
+        if best is None or _order(claim) > _order(best):
+            shown[pair] = claim
+    return [_warning(confirmed, claim) for claim in shown.values()]
+
+
+def inclusions(spec: ResolvedSpec, confirmed: Confirmed) -> list[Inclusion]:
+    """Every finalist that can be deployed as a setting of every other optimizer that includes it."""
+    return [
+        found
+        for general in spec.optimizers
+        for arm in confirmed.finite
+        if confirmed.arms[arm].label != general.label
+        if (found := _inclusion(spec, general, arm, confirmed.arms[arm])) is not None
+    ]
+
+
+def _inclusion(
+    spec: ResolvedSpec, general: ResolvedOptimizer, arm: int, special: Finalist
+) -> Inclusion | None:
+    best: Inclusion | None = None
+    for floor in FLOORS:
+        assumed = Assumed(
+            gradient=floor / FAR,
+            floor=floor,
+            beta2=float(general.default.get("beta2", Assumed.beta2)),
+            steps=spec.steps,
+        )
+        try:
+            same = translate(special.optimizer, general.name, special.config, assumed)
+        except InvalidSpec:
+            return None  # they have nothing in common
+        if same.exactness == "approximate":
+            continue
+        outside = tuple(
+            name
+            for name in same.config
+            if name not in same.free and not _reaches(general, name, same.config, assumed)
+        )
+        if best is None or len(outside) < len(best.outside):
+            best = Inclusion(general.label, arm, same.config, same.exactness, outside)
+    return best
+
+
+def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Assumed) -> bool:
+    """Whether the search could come to the value; a log range has no 0, but a decay next to none."""
+    allowed, value = general.space[name], config[name]
+    if not isinstance(allowed, Float | Int | Categorical):
+        return allowed == value
+    if allowed.contains(value):
+        return True
+    if name != "weight_decay" or isinstance(allowed, Categorical):
+        return False
+    entry = optimizers.optimizer(general.name)
+    apart = abs(float(allowed.nearest(value)) - float(value))
+    return shrinkage(entry, {**config, name: apart}, assumed) < 10 * NEGLIGIBLE
+
+
+def _claims(confirmed: Confirmed, found: list[Inclusion], level: float) -> Iterator[_Claim]:
+    """Those that hold."""
+    tested = [
+        (inclusion, rivals)
+        for inclusion in found
+        if (rivals := [i for i in confirmed.of(inclusion.general) if not confirmed.diverged[i]])
+    ]
+    for inclusion, rivals in tested:
+        tail = level / len(tested)
+        leads = [paired_difference(confirmed.losses[i], confirmed.losses[inclusion.arm]) for i in rivals]
+        closest = min(leads, key=lambda lead: lead.low(tail))
+        if closest.above_zero(tail):
+            yield _Claim(inclusion, closest, closest.low(tail))
+
+
+def _order(claim: _Claim) -> tuple[bool, float]:
+    return not claim.inclusion.outside, claim.bound
+
+
+def _warning(confirmed: Confirmed, claim: _Claim) -> JobWarning:
+    inclusion, special = claim.inclusion, confirmed.arms[claim.inclusion.arm]
+    setting = ", ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in inclusion.config.items()
+    )
+    lost = (
+        f"every config that was found for it is worse than a setting of {special.label} by at least "
+        f"{claim.bound:.3g} on fresh seeds, and that setting is one of its own: {setting} "
+        f"({MEANING[inclusion.exactness]})"
+    )
+    if inclusion.outside:
+        return JobWarning(
+            code="inclusion_excluded",
+            detail=f"{lost}; but its range of {', '.join(inclusion.outside)} does not reach that: widen it "
+            "before the two are compared",
+            optimizer=inclusion.general,
+        )
+    return JobWarning(
+        code="under_tuned",
+        detail=f"{lost}; its search did not come to it: more trials, or a first trial there, before it is "
+        "called the worse one",
+        optimizer=inclusion.general,
+    )

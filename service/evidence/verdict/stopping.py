@@ -1,0 +1,52 @@
+"""When confirm may stop: the outcome is settled, so that more fresh seeds would change nothing that
+matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.probability import config_probabilities
+from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict
+from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.spec import Margin, ResolvedSpec
+from whichopt.service.trials import Trial
+
+
+def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
+    """Why no further seeds are needed after a complete stage, in words; None while the outcome is open.
+
+    They are not needed once no finalist is left that can be deployed, or a winner is named, or all that are
+    not beaten are practically equivalent, or the pick is good enough for the job's risk. That a winner has
+    become improbable is no reason to stop: the seeds that are left still tell which of the others to pick.
+
+    Args:
+        risk: enough, once the pick is not the best one with at most this probability.
+    """
+    confirmed = read_confirmed(spec, trials)
+    return settled_at(
+        confirmed, look_of(spec, len(confirmed.seeds)), margin=spec.margin, risk=risk, seed=spec.seed
+    )
+
+
+def settled_at(
+    confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
+) -> str | None:
+    """As `settled`, of a table of results."""
+    if confirmed.has_nothing:
+        return "every finalist has diverged on a fresh seed"
+    verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)
+    pick = confirmed.arms[verdict.pick].label
+    if verdict.verdict == "winner":
+        return f"{pick} is the clear winner"
+    if len(confirmed.labels) == 1:
+        return None
+    if margin is not None and set(verdict.equivalent) <= set(
+        config_gaps(confirmed, alpha=look.config_level, margin=margin).within
+    ):
+        return f"all that are not beaten are shown to be within the margin ({margin}) of the best"
+    if risk is not None:
+        probability = config_probabilities(confirmed, seed=seed)[pick]
+        reached = f"{pick} is the best with a probability of {probability:.3g}, and the job accepts a risk of"
+        return f"{reached} {risk:g}" if 1 - probability <= risk else None
+    return None

@@ -1,0 +1,266 @@
+"""The two verdicts, never mixed: which config to deploy (the unit is a seed), and which optimizer is better
+here when tuned with this budget (the unit is a study).
+
+Both ask for a winner in the same way. Of n candidates (configs or optimizers) take the one with the best
+mean, b, and test each rival j by a one-sided paired t-test of "j is at least as good as b" at level
+alpha / n; b wins if every test rejects.
+
+*A false winner is rarer than alpha.* Let b be any candidate that is not better than all its rivals (under
+exact ties, that is every candidate). Then one of the hypotheses that b must reject is true, so b is declared
+with probability at most alpha / n, however many rivals it has: an intersection-union test (Berger 1982,
+Technometrics 24: 295-300). Which b is put to the test is chosen by the data, so the n choices are added up
+(Bonferroni). alpha / (n - 1) would do for "nobody is better" (Hsu 1984, Annals of Statistics 12: 1136-1144),
+but calls a winner between two *identical* optimizers in 2 alpha of all jobs.
+
+*The set of equivalents holds the best.* A candidate that nobody surpasses is dropped only if some other b
+rejects a true hypothesis, at most n - 1 of them at alpha / n each: a subset selection (Gupta 1965,
+Technometrics 7: 225-245).
+
+*The lead is a confidence bound.* The least of the n tests' lower bounds exceeds b's true lead over the best
+rival with probability at most alpha / n, by the same argument; so it holds for the b that was selected.
+
+The intervals of single differences claim more: each holds for the difference to the best one, whichever that
+is, and from both sides (`intervals.gaps_to_best`). So one may reach beyond zero beside a winner.
+
+Where the runs are skewed, the tests of the config verdict allow for it (`skew`).
+
+Where the results are looked at in stages, each level above is what the look may spend (`staging`).
+
+Runs that diverged have no distribution to test. A finalist with such a run cannot be deployed and need not
+be beaten; a label whose study chose one cannot win (though a config still has to beat the label's other
+finalists). Both verdicts are conditional on which finalists stayed finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.evidence.statistics.estimates import (
+    ALPHA,
+    Estimate,
+    Spend,
+    crossed_difference,
+    mean,
+    paired_difference,
+    whole,
+)
+from whichopt.service.evidence.statistics.intervals import Bounds, Gaps, gaps_to_best
+from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.margin import worsened, worsened_rows
+from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.spec import Margin
+
+Verdict = Literal["winner", "tie"]
+
+Row = Sequence[float]
+"""Losses on the fresh seeds."""
+
+Compare = Callable[[int, int], Estimate]
+"""The estimate of the difference of two candidates."""
+
+
+@dataclass(frozen=True)
+class ConfigVerdict:
+    """`best` is the arm with the best mean among those that may win, `pick` the arm that is recommended:
+    the same, where there is a winner. `lead` bounds the winner's lead over the best rival from below.
+    `equivalent` are the labels with an arm that `best` does not beat, its own first."""
+
+    verdict: Verdict
+    best: int
+    pick: int
+    reason: str | None
+    equivalent: tuple[str, ...]
+    lead: float | None
+
+
+@dataclass(frozen=True)
+class ConfigGaps:
+    """How much worse than the best arm each arm is; `within` are the labels whose best arm is shown to be
+    within the margin of it (none without a margin)."""
+
+    bounds: tuple[Bounds, ...]
+    within: tuple[str, ...]
+
+
+class StudyDifference(NamedTuple):
+    """A label's mean over its studies minus the best label's, and how much worse it is than the best one."""
+
+    label: str
+    estimate: Estimate
+    gap: Bounds
+
+
+@dataclass(frozen=True)
+class StudyVerdict:
+    """As ConfigVerdict, of labels."""
+
+    verdict: Verdict
+    best: str
+    equivalent: tuple[str, ...]
+    differences: tuple[StudyDifference, ...]
+    lead: float | None
+    within: tuple[str, ...]
+
+
+def config_verdict(
+    confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None
+) -> ConfigVerdict:
+    """Which finalist to deploy: arms are candidates, and the arms of other labels are a candidate's rivals.
+
+    With one label there are no rivals, and so no winner. Where every label is barred nobody wins either.
+
+    Args:
+        alpha: the level of a test at this look.
+        margin: a rival is beaten where it is worse by more than this.
+    """
+    arms, means, losses = confirmed.arms, confirmed.means, confirmed.losses
+    unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
+    best = min(unbarred or confirmed.finite, key=lambda i: means[i])
+    rivals = [i for i in confirmed.finite if arms[i].label != arms[best].label]
+    tail = alpha(ALPHA / len(arms))
+    bar = worsened(losses[best], margin)
+    shape = shape_of(confirmed)
+    unbeaten = {
+        i
+        for i in rivals
+        if not paired_difference(losses[i], bar).above_zero(tail, shape.of_difference(i, best))
+    }
+    others = {arms[i].label for i in unbeaten}
+    equivalent = (arms[best].label, *(label for label in ranked(confirmed) if label in others))
+    if rivals and not unbeaten and unbarred:
+        lead = min(
+            paired_difference(losses[i], losses[best]).low(tail, shape.of_difference(i, best)) for i in rivals
+        )
+        return ConfigVerdict("winner", best, best, None, equivalent, lead)
+    # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
+    equals = [i for i in map(confirmed.best, equivalent) if i == best or i in unbeaten]
+    pick, reason = _pick(confirmed, _near(losses, best, bar, equals), bool(unbarred))
+    return ConfigVerdict("tie", best, pick, reason, equivalent, None)
+
+
+def config_gaps(confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None) -> ConfigGaps:
+    """How much worse each arm is than the best of those that may win (of all that stayed finite, if none)."""
+    arms, losses = confirmed.arms, confirmed.losses
+    unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
+    candidates = sorted(unbarred or confirmed.finite, key=lambda i: confirmed.means[i])
+    gaps = gaps_to_best(all_paired(losses), candidates, alpha)
+    chosen = {label: confirmed.best(label) for label in confirmed.labels}
+    within = _within(
+        {label: i for label, i in chosen.items() if i in candidates},
+        gaps,
+        lambda i, k: paired_difference(losses[i], worsened(losses[k], margin)),
+        margin,
+    )
+    return ConfigGaps(gaps.bounds, within)
+
+
+def _within(
+    chosen: Mapping[str, int], gaps: Gaps, compare: Compare, margin: Margin | None
+) -> tuple[str, ...]:
+    """The labels whose chosen candidate is within the margin of whichever is the best one: `compare` has its
+    difference to another beyond the margin. The intervals of `gaps` say so; they cost no further level."""
+    if margin is None:
+        return ()
+    return tuple(
+        label
+        for label, i in chosen.items()
+        if all(i == k or compare(i, k).high(gaps.tail) <= 0 for k in gaps.possible)
+    )
+
+
+def ranked(confirmed: Confirmed) -> list[str]:
+    """The labels by the mean of their best arm; those that cannot win come last."""
+    return sorted(
+        confirmed.labels,
+        key=lambda label: (label in confirmed.barred, confirmed.means[confirmed.best(label)]),
+    )
+
+
+def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> list[int]:
+    """Those whose mean is within one standard error of the best one's, worsened by the margin: the rule of
+    Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees, section 3.4.3). With few
+    runs much cannot be told from the best that is probably worse, and is not to be picked for its size.
+    """
+    differences = {i: paired_difference(losses[i], bar) for i in candidates}
+    return [i for i, found in differences.items() if i == best or found.mean <= found.error]
+
+
+def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
+    """Breaks a tie of those candidates: fewest bytes of state, then the best default, then the order of the
+    catalog; says which of them decided. Nothing here depends on timing."""
+    names = [entry.name for entry in optimizers.OPTIMIZERS]
+    left = [i for i in candidates if not unbarred or confirmed.arms[i].label not in confirmed.barred]
+    decided = []
+    for rule, rank in (
+        (
+            "the fewest bytes of state",
+            lambda i: optimizers.optimizer(confirmed.arms[i].optimizer).state_bytes,
+        ),
+        ("the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
+        ("the order of the catalog", lambda i: names.index(confirmed.arms[i].optimizer)),
+        ("the order of the job's optimizers", lambda i: i),
+    ):
+        least = min(rank(i) for i in left)
+        kept = [i for i in left if rank(i) == least]
+        if len(kept) < len(left):
+            decided.append(rule)
+        left = kept
+    return left[0], ", then ".join(decided) or None
+
+
+def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[float, ...]]]:
+    """By label: one row a study, the losses of the arm that it chose on the fresh seeds."""
+    return {
+        label: [confirmed.losses[confirmed.study(label, r)] for r in range(replicates)]
+        for label in confirmed.labels
+    }
+
+
+def study_verdict(
+    confirmed: Confirmed, replicates: int, *, alpha: Spend = whole, margin: Margin | None = None
+) -> StudyVerdict | None:
+    """Which optimizer is better when tuned with this budget: labels are candidates.
+
+    A label's value in a study is the mean over the fresh seeds of the arm that the study chose; the tests
+    are paired by replicate and by seed, and count the luck of both (`crossed_difference`). None with one
+    replicate, which leaves the luck of the search in the optimizer's merit, and with one label.
+
+    Args:
+        alpha: the level of a test at this look.
+        margin: a rival is beaten where it is worse by more than this.
+    """
+    labels = confirmed.labels
+    if replicates < 2 or len(labels) < 2:
+        return None
+    losses = study_losses(confirmed, replicates)
+    means = {label: mean([mean(row) for row in losses[label]]) for label in labels}
+    unbarred = [label for label in labels if label not in confirmed.barred]
+    order = sorted(labels, key=lambda label: (label in confirmed.barred, means[label]))
+    best = order[0]
+    candidates = [labels.index(label) for label in order if label in unbarred or not unbarred]
+
+    def beyond(i: int, k: int) -> Estimate:
+        return crossed_difference(losses[labels[i]], worsened_rows(losses[labels[k]], margin))
+
+    gaps = gaps_to_best(all_crossed([losses[label] for label in labels]), candidates, alpha)
+    differences = tuple(
+        StudyDifference(
+            label, crossed_difference(losses[label], losses[best]), gaps.bounds[labels.index(label)]
+        )
+        for label in order
+        if label != best
+    )
+    rivals = [label for label in order[1:] if label in unbarred or not unbarred]
+    tail = alpha(ALPHA / len(labels))
+    unbeaten = [
+        label for label in rivals if not beyond(labels.index(label), labels.index(best)).above_zero(tail)
+    ]
+    within = _within({labels[i]: i for i in candidates}, gaps, beyond, margin)
+    if rivals and not unbeaten and unbarred:
+        least = min(row.estimate.low(tail) for row in differences if row.label in rivals)
+        return StudyVerdict("winner", best, (best,), differences, least, within)
+    return StudyVerdict("tie", best, (best, *unbeaten), differences, None, within)

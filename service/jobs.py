@@ -1,0 +1,130 @@
+"""What the doors do with jobs: submit and cancel them, and show them. REST, pages and tests come in here.
+
+Each is one transaction; messages go out after it has ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from whichopt.service.db import IntegrityError, Store, Transaction
+from whichopt.service.dispatch import Dispatcher
+from whichopt.service.errors import JobEnded, KeyReused, NotFound
+from whichopt.service.lint import lint
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.views import JobView
+
+
+def submit(
+    store: Store,
+    dispatcher: Dispatcher,
+    spec: ResolvedSpec,
+    *,
+    alive_s: float,
+    api_key_id: int,
+    idempotency_key: str | None = None,
+) -> JobView:
+    """Remember a job, and ring for its planner; with the key of an earlier request, return that one's job.
+
+    Args:
+        alive_s: how recently, in seconds, a worker must have been seen to count.
+        api_key_id: the id of the key that the job is sent with.
+
+    Raises:
+        KeyReused: the idempotency key made a job of another spec.
+    """
+
+    def remember() -> tuple[JobView, int | None]:
+        with store.transaction() as tx:
+            return _remember(tx, spec, alive_s, api_key_id, idempotency_key)
+
+    try:
+        job, new_id = remember()
+    except IntegrityError:
+        # Two requests with one new idempotency key have met; the other one's job is there now.
+        job, new_id = remember()
+    if new_id is not None:
+        dispatcher.plan(new_id)
+    return job
+
+
+def cancel(store: Store, uid: str, *, alive_s: float) -> JobView:
+    """Cancel a job: what is queued ends now, what trains ends within an epoch.
+
+    Raises:
+        NotFound: there is no such job.
+        JobEnded: it has ended already.
+    """
+    with store.transaction() as tx:
+        ended = tx.jobs.cancel(job_id_of(tx, uid))
+        if ended is not None:
+            raise JobEnded(f"job {uid} has ended: it is {ended}", field="state", value=ended.value)
+        return view(tx, uid, alive_s=alive_s)
+
+
+def view(tx: Transaction, uid: str, *, alive_s: float) -> JobView:
+    """Return the job as we show it.
+
+    Raises:
+        NotFound: there is no such job.
+        UnreadableRow: its row cannot be read.
+    """
+    job = tx.views.job(uid, alive_s=alive_s)
+    if job is None:
+        raise no_job(uid)
+    return linted(job)
+
+
+def linted(job: JobView) -> JobView:
+    """Return the job with what is often got wrong in a spec like its own."""
+    return job.model_copy(update={"lint": lint(job.spec)})
+
+
+def no_job(uid: str) -> NotFound:
+    return NotFound(f"no job {uid!r}", field="job_id", value=uid)
+
+
+def job_id_of(tx: Transaction, uid: str) -> int:
+    """Return the row's id.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    found = tx.jobs.id_of(uid)
+    if found is None:
+        raise no_job(uid)
+    return found
+
+
+def _remember(
+    tx: Transaction, spec: ResolvedSpec, alive_s: float, api_key_id: int, idempotency_key: str | None
+) -> tuple[JobView, int | None]:
+    """The job, and its id if it is new: with an idempotency key it may be there already."""
+    body = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    earlier = tx.jobs.by_idempotency(api_key_id, idempotency_key) if idempotency_key is not None else None
+    if earlier is not None:
+        uid, earlier_digest = earlier
+        if earlier_digest != digest:
+            raise KeyReused(
+                f"this Idempotency-Key made job {uid} from another spec; use a new key for a new job",
+                field="Idempotency-Key",
+                value=idempotency_key,
+            )
+        return view(tx, uid, alive_s=alive_s), None
+    job_id, uid = tx.jobs.add(
+        spec,
+        queue=_queue(tx, spec, alive_s),
+        api_key_id=api_key_id,
+        idempotency_key=idempotency_key,
+        body_digest=digest,
+    )
+    return view(tx, uid, alive_s=alive_s), job_id
+
+
+def _queue(tx: Transaction, spec: ResolvedSpec, alive_s: float) -> str:
+    """The kind of worker that trains the job; `auto` takes a GPU if one is there now."""
+    if spec.device != "auto":
+        return spec.device
+    return "cuda" if tx.workers.live(alive_s).get("cuda") else "cpu"

@@ -1,0 +1,117 @@
+"""Confirm in stages: when to look at the results, and what each look may spend.
+
+Fresh seeds are added in at most three stages, and the verdicts are taken after each (a *look*). Looking
+repeatedly at a fixed level would err more often the more often one looks, so the level is spent over the
+looks (Lan and DeMets 1983, Biometrika 70: 659-663), and all tests and intervals at a look are made at what
+that look may spend: they are repeated confidence intervals (Jennison and Turnbull 1989, Journal of the Royal
+Statistical Society B 51: 305-361). These hold at all looks together, so *whatever* decides to stop, a rule
+(`whichopt.service.evidence.verdict.stopping`), a deadline or a person, the error rates stay.
+
+*Config verdict.* The level alpha of a test is cut into shares that sum to one, and look k tests at
+`share_k * alpha`. An error at any look is at most the sum of the errors at each look (a union bound), which
+needs nothing to be known of how the looks depend on each other.
+
+*Optimizer verdict.* The luck of the studies is the same at every look, since only seeds are added; to add up
+its looks would count one piece of luck three times. Let T_k = d_k / sqrt(A_k^2 + B_k^2) be the crossed
+statistic (`stats.crossed_difference`), A from R studies and B from S_k seeds. Where the luck of the studies
+is all there is, T_k has the same value at all looks, with R - 1 degrees of freedom; where the luck of the
+seeds is all there is, T_k is a t statistic with S_k - 1. The level `a` at each look is the largest at which
+both keep the whole,
+
+    P(t_{R-1} > min_k c_k) <= alpha,    sum_k P(t_{S_k - 1} > c_k) <= alpha,    c_k = t(min(R, S_k) - 1; a),
+
+and between the two ends it errs less, as a single crossed test does (`benchmarks/calibration.py` checks it).
+With the usual three studies this is almost the whole of alpha.
+
+A number of seeds that is no planned look (a deadline came first) is looked at with the share of the stage
+that it lies in, so that a stage spends its share once. Below the first look nothing has been spent, and
+nothing is looked at later: it has the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from whichopt.service.spec import ResolvedSpec
+
+FEWEST_STAGED = 6
+"""With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""
+
+SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.1, 0.35, 0.55)}
+"""What each look may spend, by the number of looks."""
+
+
+def looks(confirm_seeds: int) -> tuple[int, ...]:
+    """Fresh seeds at each look; the last is `confirm_seeds`.
+
+    The first look has a quarter of them, but at least 4 (with 3, a test has 2 degrees of freedom and sees
+    nothing) and at most 8; the second is the geometric mean of the first and the last.
+    """
+    if confirm_seeds < FEWEST_STAGED:
+        return (confirm_seeds,)
+    first = min(max(4, confirm_seeds // 4), 8)
+    middle = round(math.sqrt(first * confirm_seeds))
+    return (first, confirm_seeds) if confirm_seeds < 8 else (first, middle, confirm_seeds)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where confirm stands: `seeds` fresh seeds of `planned[-1]`."""
+
+    planned: tuple[int, ...]
+    seeds: int
+
+    @property
+    def index(self) -> int:
+        """Of the stage that it lies in."""
+        return next((k for k, seeds in enumerate(self.planned) if self.seeds <= seeds), len(self.planned) - 1)
+
+    @property
+    def share(self) -> float:
+        """What it may spend of the config verdict's level."""
+        return 1.0 if self.seeds < self.planned[0] else SHARES[len(self.planned)][self.index]
+
+    @property
+    def further(self) -> tuple[int, ...]:
+        """The looks after it."""
+        return tuple(seeds for seeds in self.planned if seeds > self.seeds)
+
+    def config_level(self, alpha: float) -> float:
+        """The level at this look of a test of the config verdict that may err with `alpha` in all."""
+        return alpha * self.share
+
+    def study_level(self, alpha: float, replicates: int) -> float:
+        """The level at this look of a test of the optimizer verdict that may err with `alpha` in all."""
+        if self.seeds < self.planned[0] or len(self.planned) == 1:
+            return alpha
+        return _study_level(alpha, replicates, self.planned)
+
+
+def look_of(spec: ResolvedSpec, seeds: int) -> Look:
+    """The look at `seeds` fresh seeds of the spec's."""
+    return Look(looks(spec.budget.confirm_seeds), seeds)
+
+
+@lru_cache(maxsize=1024)
+def _study_level(alpha: float, replicates: int, planned: tuple[int, ...]) -> float:
+    """The largest level a <= alpha at which both ends of the module's docstring keep `alpha`: by bisection.
+
+    Both are increasing in a, and alpha / (number of looks) satisfies the second, so it is where we start.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    def kept(level: float) -> bool:
+        critical = [-float(stdtrit(min(replicates, seeds) - 1, level)) for seeds in planned]
+        by_studies = float(stdtr(replicates - 1, -min(critical)))
+        by_seeds = sum(float(stdtr(seeds - 1, -c)) for seeds, c in zip(planned, critical, strict=True))
+        return by_studies <= alpha * (1 + 1e-9) and by_seeds <= alpha * (1 + 1e-9)
+
+    low, high = 0.0, alpha
+    if kept(high):
+        return high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if kept(middle) else (low, middle)
+    return low

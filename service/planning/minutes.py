@@ -1,0 +1,213 @@
+"""How a job that is given minutes spends them: what the minutes come to, and how far the next round goes.
+
+The clock runs from the first claim to the recommendation. A probe settles, once and before the first round,
+how many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As
+a probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round is
+reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label are
+kept equal, and the time by the clock until the last of their results ends the search when what is left is
+needed for confirm. All of it is read off the rows: whoever plans a round plans the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from whichopt.service.configs import room
+from whichopt.service.errors import BudgetTooShort
+from whichopt.service.planning.looks import looks
+from whichopt.service.planning.training_time import clock, search_seconds, seed_seconds, whole_trial_seconds
+from whichopt.service.spec import Pruning, ResolvedSpec
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.trials import Trial
+
+CONFIRM_SHARE = 0.4
+"""Of the time, the most that confirm gets."""
+
+LATER_SHARE = 0.12
+"""Of the time, the most that the stages of confirm after its first one get: by so much earlier does a job end
+that is settled by then."""
+
+LATE_SHARE = 0.12
+"""Of the time, by how much a further stage may be reckoned to end too late."""
+
+AIM_SHARE = 0.1
+"""Of the time, by how much the last stage is aimed too late at most, so that the first is not too early."""
+
+TAIL_SHARE = 0.04
+"""Of the search, what is too little for a round."""
+
+FEWEST_TRIALS, FEWEST_SEEDS = 2, 3
+"""In a study, and in confirm: with less there is nothing to choose from, and nothing to tell."""
+
+
+def settle(
+    spec: ResolvedSpec,
+    *,
+    step_seconds: Mapping[str, float],
+    trial_seconds: Mapping[str, float],
+    processes: int,
+) -> ResolvedSpec:
+    """`spec` with what its minutes come to, where a step and a whole trial take that long, by label.
+
+    Raises:
+        BudgetTooShort: for the fewest trials and seeds.
+    """
+    budget = spec.budget
+    assert budget.minutes is not None
+    time = 60 * budget.minutes * processes
+    seed = (budget.replicates + 1) * math.fsum(trial_seconds.values())
+    seeds = _seeds(budget.confirm_seeds, seed, time)
+    search_share = _search_share(spec.pruning)
+    search = time + _later(seeds) * seed / 2 - seeds * seed
+    each = search / len(spec.labels)
+    per_study = {
+        label: round(each / (budget.replicates * search_share * seconds))
+        for label, seconds in trial_seconds.items()
+    }
+    if min(per_study.values()) < FEWEST_TRIALS:
+        slowest = FEWEST_TRIALS * budget.replicates * search_share * max(trial_seconds.values())
+        least = (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
+        raise BudgetTooShort(
+            f"budget.minutes {budget.minutes:g} is too short here: {FEWEST_TRIALS} trials for each of "
+            f"{budget.replicates} studies of {len(spec.labels)} optimizers and {FEWEST_SEEDS} fresh seeds "
+            f"take about {least:.2g} minutes on {processes} process{'es' if processes > 1 else ''}",
+            field="budget.minutes",
+            value=budget.minutes,
+            allowed=f"about {least:.2g} or more",
+        )
+    most = _most_trials(spec, seeds) // budget.replicates
+    settled = Settled(
+        trials={
+            label: budget.replicates * min(count, most, _room(spec, label))
+            for label, count in per_study.items()
+        },
+        step_ms={label: 1000 * seconds for label, seconds in step_seconds.items()},
+        trial_seconds=dict(trial_seconds),
+        search_seconds=each,
+        processes=processes,
+        confirm_seeds_asked=budget.confirm_seeds,
+    )
+    return spec.settle(settled, confirm_seeds=seeds)
+
+
+def _seeds(asked: int, seed: float, time: float) -> int:
+    """The most fresh seeds that there is time for, at `seed` training seconds each."""
+    fitting = (
+        seeds
+        for seeds in range(asked, FEWEST_SEEDS, -1)
+        if seeds * seed <= CONFIRM_SHARE * time and _later(seeds) * seed <= LATER_SHARE * time
+    )
+    return next(fitting, FEWEST_SEEDS)
+
+
+def _later(seeds: int) -> int:
+    """How many of so many fresh seeds come after the first stage."""
+    return seeds - looks(seeds)[0]
+
+
+def _search_share(pruning: Pruning) -> float:
+    """What a search trial takes on the average of a whole one: those that a study draws at random, about a
+    quarter, go to their end, and of the others the worst share ends at each rung."""
+    left, at, later = 1.0, 0.0, 0.0
+    for rung in sorted(pruning.rungs):
+        later += left * (rung - at)
+        left, at = left * (1 - pruning.worst), rung
+    later += left * (1 - at)
+    return 0.25 + 0.75 * later
+
+
+def _room(spec: ResolvedSpec, label: str) -> int:
+    """The trials that a study of the label can have, as each of its configs is trained once."""
+    chosen = spec.optimizer(label)
+    return room(chosen.searched, chosen.default)
+
+
+def _most_trials(spec: ResolvedSpec, seeds: int) -> int:
+    """Of one label, beside its finalists' seeds."""
+    each = MAX_TRIALS // len(spec.labels) - (spec.budget.replicates + 1) * seeds
+    return min(MOST_TRIALS, each)
+
+
+def more_trials(
+    spec: ResolvedSpec, searched: Sequence[Trial], *, startup: int, elapsed_s: float | None
+) -> dict[str, int]:
+    """How many trials each label's studies get in the next round; none at all, once the search is over.
+
+    What is left of the search is cut as it is for a job with trials: by the label that has the most, of which
+    a study draws `startup` at random. The others keep in step.
+    """
+    budget = spec.budget
+    settled, replicates = _settled(budget), budget.replicates
+    counts = Counter(trial.plan.label for trial in searched)
+    done = {label: counts[label] // replicates for label in spec.labels}
+    if not searched:
+        share = startup / (budget.study_trials * replicates)
+        first = {label: share * settled.trials[label] for label in spec.labels}
+        return {label: max(1, round(count)) for label, count in first.items()}
+    rest = _rest(spec, searched, done, elapsed_s)
+    lead = max(rest, key=lambda label: rest[label])
+    whole = done[lead] + rest[lead]
+    if rest[lead] < max(0.5, TAIL_SHARE * whole):
+        return {}
+    most = max(1, min(math.ceil((whole - startup) / 3), max(8, math.ceil(whole / 16))))
+    rounds = math.ceil(round(rest[lead]) / most)
+    return {label: max(0, round(count / rounds)) for label, count in rest.items()}
+
+
+def _rest(
+    spec: ResolvedSpec, searched: Sequence[Trial], done: Mapping[str, int], elapsed_s: float | None
+) -> dict[str, float]:
+    """How many more trials of each label's studies the time allows, so that all labels get equal seconds."""
+    budget = spec.budget
+    settled, replicates = _settled(budget), budget.replicates
+    most = _most_trials(spec, budget.confirm_seeds) / replicates
+    used = search_seconds(spec, searched)
+    ratio = _clock(spec, searched, elapsed_s)
+    if ratio is None:
+        return {label: settled.trials[label] / replicates - done[label] for label in spec.labels}
+    total = math.fsum(used.values())
+    left = search_minutes(spec, searched, ratio) * 60 / ratio - total
+    each = (total + left) / len(spec.labels)
+    usual = whole_trial_seconds(spec, searched) or settled.trial_seconds
+    rest = {}
+    for label in spec.labels:
+        a_trial = used[label] / done[label] if done[label] else usual[label] * replicates
+        rest[label] = min((each - used[label]) / a_trial, min(most, _room(spec, label)) - done[label])
+    return rest
+
+
+def search_minutes(spec: ResolvedSpec, trials: Sequence[Trial], ratio: float) -> float:
+    """When the search has to end, by the clock: so that the job, if it stops after the first stage of confirm
+    or after the last, ends about as much too early or too late."""
+    budget = spec.budget
+    assert budget.minutes is not None
+    seed = (seed_seconds(spec, trials) or 0.0) * ratio / 60
+    later = min(_later(budget.confirm_seeds) * seed / 2, AIM_SHARE * budget.minutes)
+    return budget.minutes + later - budget.confirm_seeds * seed
+
+
+def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s: float | None) -> bool:
+    """Whether so many more fresh seeds are reckoned to end about in time; always, without minutes."""
+    ratio = _clock(spec, trials, elapsed_s)
+    if spec.budget.minutes is None or ratio is None:
+        return True
+    used = math.fsum(trial.result.seconds for trial in trials if trial.result is not None)
+    end = (used + seeds * (seed_seconds(spec, trials) or 0.0)) * ratio
+    return end <= (1 + LATE_SHARE) * 60 * spec.budget.minutes
+
+
+def _clock(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> float | None:
+    """Seconds by the clock that a training second takes: where no clock was kept, that of the processes."""
+    if elapsed_s is not None:
+        return clock(trials, elapsed_s)
+    used = any(trial.result is not None and trial.result.seconds > 0 for trial in trials)
+    settled = spec.budget.settled
+    return 1 / settled.processes if used and settled is not None else None
+
+
+def _settled(budget: Budget) -> Settled:
+    if budget.settled is None:
+        raise ValueError("the trials that budget.minutes come to are settled before the first round")
+    return budget.settled
