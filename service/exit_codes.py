@@ -16,7 +16,7 @@ BROKEN_PIPE = 141
 MEANING = {
     0: "it was done, and the answer is yes; `whichopt up` and a worker that were asked to end",
     NO: "it was done, and the answer is no: the job did not succeed, the evidence does not hold, "
-    "`lint` found an error, a health check fails; or `whichopt up` ran, and cannot go on",
+    "`lint` found an error, a health check fails; or `whichopt up` or a worker ran, and cannot go on",
     CANNOT: "it could not be done: wrong usage, a wrong setting, a file, database or service that is "
     "not there or not fit, a data folder or port that is taken",
     NOTHING_TO_DEPLOY: "`submit --wait`, `watch`, `recommend`: the job succeeded, and every finalist "

@@ -18,6 +18,7 @@ from billiard import current_process
 from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.exceptions import Reject, WorkerShutdown
+from celery.worker import state
 from celery.worker.request import Request
 
 from whichopt.service.dispatch import (
@@ -28,11 +29,10 @@ from whichopt.service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
-from whichopt.service.exit_codes import CONFIG
 from whichopt.service.settings import Settings
 from whichopt.service.states import Agreement
 from whichopt.service.steady import Steady
-from whichopt.workers import allocator, celery_changes, gpus, losses
+from whichopt.workers import allocator, celery_changes, gpus, losses, standby
 from whichopt.workers.identity import identity
 
 if TYPE_CHECKING:
@@ -40,15 +40,6 @@ if TYPE_CHECKING:
 
 PLAN_S = 600
 """How long a planner may take before it is killed."""
-
-MIGRATED_POLL_S = 0.1
-"""How soon a worker that starts looks again if the database is migrated."""
-
-MIGRATED_POLL_MOST_S = 2.0
-"""The same once it has waited for long."""
-
-SAY_AGAIN_S = 30.0
-"""After how long a worker that waits for its database says so again."""
 
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
@@ -59,6 +50,7 @@ CONNECTIONS = 2
 settings = Settings.from_environment()  # which `python -m whichopt.workers` has checked
 app = celery_app(settings)
 app.conf.worker_consumer = "whichopt.workers.celery_changes:Consumer"
+celery_changes.Consumer.also = staticmethod(lambda: standby.database_in_words(_own_store()))
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -71,8 +63,15 @@ def _own_store() -> Store:
         from whichopt.service.db import Store
 
         # None is kept: there are as many processes as cores, and what they do is seldom to ask.
-        _store = Store(settings.database_url, connections=CONNECTIONS, keep=0)
+        _store = Store(settings.database_url, connections=CONNECTIONS, keep=0, makes_file=False)
     return _store
+
+
+def _words(error: Exception) -> str:
+    """The database's error in one line, without the statement and what was in it."""
+    from whichopt.service.db.troubles import in_words
+
+    return in_words(error, _own_store().url)
 
 
 # Acknowledged when it begins: a planner that dies is rung for again by the reaper, which counts.
@@ -192,7 +191,7 @@ def _tell_agreement() -> None:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except DatabaseError as error:
         # Away, full, or not migrated yet: it is tried again.
-        log.info("agreement_not_told", agreement=answer, error=str(error))
+        log.info("agreement_not_told", agreement=answer, error=_words(error))
         return
     _agreement_told = True
 
@@ -290,6 +289,16 @@ class Parent:
         else:
             log.warning("process_lost", cohort=cohort_id, cause=cause, held=noted)
 
+    def tell_stopping(self) -> None:
+        """Write that the worker ends; imports nothing that its parent has not imported already."""
+        from whichopt.service.db import DatabaseError
+
+        try:
+            with _own_store().transaction() as tx:
+                tx.workers.stopping(self.presence.worker_name)
+        except DatabaseError as error:
+            log.warning("stopping_not_told", error=_words(error))  # the leases run out instead
+
     def end(self) -> None:
         self.presence.stop()
         self.reaper.stop()
@@ -299,55 +308,18 @@ class Parent:
             with _own_store().transaction() as tx:
                 tx.workers.gone(self.presence.worker_name)
         except DatabaseError as error:
-            log.warning("end_not_told", error=str(error))  # its row is forgotten once it is old
+            log.warning("end_not_told", error=_words(error))  # its row is forgotten once it is old
 
 
 _parent: Parent | None = None
-
-
-def _database_is_current() -> bool:
-    """Wait for the database to have this version's tables; return False if the worker is to stop instead.
-
-    A home starts its worker while it migrates. No message is taken meanwhile, but the children import. A
-    worker that no migration by this program can help ends, with a status that says so.
-    """
-    from celery.worker import state
-
-    from whichopt.service.db import DatabaseError
-    from whichopt.service.db.standing import Tables, standing
-    from whichopt.service.db.troubles import in_words
-
-    pause, told, began = MIGRATED_POLL_S, "", time.monotonic()
-    said_at = began
-    while state.should_stop is None and state.should_terminate is None:
-        try:
-            found = standing(_own_store())
-            if found.tables is Tables.CURRENT:
-                return True
-            waits_for = found.detail
-            if found.lasting:
-                log.error("cannot_work", reason=waits_for, ends_with=CONFIG)
-                state.should_stop = CONFIG
-                return False
-        except DatabaseError as error:
-            waits_for = in_words(error, _own_store().url)
-        now = time.monotonic()
-        if told != waits_for:
-            log.info("waits", waits_for=waits_for)
-        elif now - said_at > SAY_AGAIN_S:
-            log.warning("still_waits", waits_for=waits_for, waited_s=round(now - began))
-        if told != waits_for or now - said_at > SAY_AGAIN_S:
-            told, said_at = waits_for, now
-        time.sleep(pause)
-        pause = min(2 * pause, MIGRATED_POLL_MOST_S)
-    return False
+_asked_to_end = False
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
     try:
-        if not _database_is_current():
+        if not standby.database_is_current(_own_store(), state):
             return
         queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
         _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
@@ -358,18 +330,24 @@ def _ready(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _shutting_down(sender: str, **_: Any) -> None:
-    """Cohorts that run here are given back at their next tick, and the pool waits for that."""
-    from whichopt.service.db import DatabaseError
+def _shutting_down(**_: Any) -> None:
+    """Cohorts that run here are given back at their next tick, and the pool waits for that.
 
-    try:
-        with _own_store().transaction() as tx:
-            tx.workers.stopping(sender)
-    except DatabaseError as error:
-        log.warning("stopping_not_told", error=str(error))  # the leases run out instead
+    Called in a signal's handler, so wherever the main thread is, as in the middle of an import: nothing may
+    be imported here for the first time. Before there is a parent, nothing runs here that could be given back.
+    """
+    global _asked_to_end
+    _asked_to_end = True
+    if _parent is not None:
+        _parent.tell_stopping()
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _gone(**_: Any) -> None:
     if _parent is not None:
         _parent.end()
+
+
+def exit_status(celerys: int | None) -> int:
+    """The exit status of this process, given Celery's: whoever ends a worker by a signal gets 0."""
+    return 0 if _asked_to_end else celerys or 0

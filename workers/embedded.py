@@ -51,6 +51,10 @@ OWN = {"WHICHOPT_BLOBS"} | {
 }
 """Variables that a home does not take from outside."""
 
+GOES_ON = "what is unfinished goes on at the next start"
+REMOVED = "nothing of it is kept, as no --data was given"
+"""What becomes of a home's jobs."""
+
 NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 
 
@@ -210,11 +214,12 @@ class Home:
         from whichopt.service.api_keys import WeakKey
         from whichopt.service.db import DatabaseError, Store
         from whichopt.service.db.keys import new_key
-        from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade
+        from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade, wait_until_free
         from whichopt.service.db.troubles import in_words
 
         store = Store(self.database_url)
         try:
+            wait_until_free(store, self._waits)
             self._keep_copy(store)
             upgrade(store, waits=self._waits)
             with store.transaction() as tx:
@@ -272,6 +277,12 @@ def _own_folder(data: Path) -> Path:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except (FileExistsError, NotADirectoryError):
         raise CannotStart(f"{data} is a file, or lies in one; give --data a folder") from None
+    except OSError as error:
+        if storage_trouble(error) is not None:
+            raise
+        raise CannotStart(
+            f"the data folder {data} cannot be made ({error.strerror}); give --data another"
+        ) from None
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         raise CannotStart(f"this user may not write {data}; change its owner, or give --data another folder")
     return data.resolve()
@@ -304,6 +315,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
     parser.add_argument("--workers", type=int, help="by default what cores and memory allow")
     parser.add_argument("--gpus", default="all")
+    parser.add_argument("--removed", action="store_true", help="the data folder is removed afterwards")
     options = parser.parse_args()
     prepare_output()
     problem = why_no_workers() or limits.why_no_semaphores()
@@ -329,7 +341,7 @@ def main() -> int:
     try:
         home.start(_announce(home))
         home.watch()
-        say("ending; what is unfinished goes on at the next start", file=sys.stdout)
+        say(f"ending; {REMOVED if options.removed else GOES_ON}", file=sys.stdout)
     except BlockingIOError as error:
         say(f"whichopt: cannot start a process ({error.strerror}): {NO_PROCESS}")
         return NO if home.announced else CANNOT

@@ -20,7 +20,7 @@ from whichopt.service.sqlite_url import sqlite_url
 
 if TYPE_CHECKING:
     from whichopt.service.client import Client
-    from whichopt.service.views import Recommendation
+    from whichopt.service.views import JobView, Recommendation
 
 app = typer.Typer()
 
@@ -48,7 +48,7 @@ def submit(
 def watch(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Follow a job to its end, then show its recommendation."""
     with _client(url, key, data) as client:
-        _follow(client, client.find_job(job), as_json=as_json)
+        follow(client, client.find_job(job), as_json=as_json)
 
 
 @app.command()
@@ -196,25 +196,30 @@ def send(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
-    if not as_json and job.lint:
-        from whichopt.service.cli import tables
-
-        _console(stderr=True).print(tables.findings(job.lint))
+    show_lint(job, as_json)
     if wait:
-        _follow(client, job.id, as_json=as_json)
+        follow(client, job.id, as_json=as_json)
     else:
         _show(job, as_json, job.id)
         if job.activity is not None and job.activity.what in ("worker", "queue"):
             _remark(job.activity.detail, "yellow")
 
 
-def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
+def show_lint(job: JobView, as_json: bool) -> None:
+    """Print what is often got wrong in a spec like the job's; nothing beside JSON."""
+    if not as_json and job.lint:
+        from whichopt.service.cli import tables
+
+        _console(stderr=True).print(tables.findings(job.lint))
+
+
+def follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = False) -> None:
     from whichopt.service.cli import tables
     from whichopt.service.cli.progress import Bars
     from whichopt.service.states import JobState
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
+    with Bars(_console(stderr=as_json), client.forecast, own_worker=own_worker) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, tables.job_summary(job))

@@ -10,14 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from whichopt.service.cli.completion import DATA, read
-from whichopt.service.cli.jobs import send
+from whichopt.service.cli.jobs import follow, show_lint
 from whichopt.service.cli.options import AsJson, Data, complaint, connected
 from whichopt.service.extras import lacking
 from whichopt.service.machine import why_no_workers
@@ -61,8 +61,13 @@ def demo(
     """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
-        with _service(folder, workers), connected(None, None, folder, told=True) as client:
-            send(client, DEMO, wait=True, as_json=as_json, idempotency_key=None)
+        with (
+            _service(folder, workers, removed=data is None),
+            connected(None, None, folder, told=True) as client,
+        ):
+            job = client.submit(DEMO)
+            show_lint(job, as_json)
+            follow(client, job.id, as_json=as_json, own_worker=True)
 
 
 @app.command()
@@ -70,10 +75,10 @@ def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
     if problem := lacking("service", "whichopt migrate"):
         raise complaint(problem)
-    from whichopt.service.settings import at_start
+    from whichopt.service.settings import Settings, at_start
 
     settings = at_start()
-    from whichopt.service.api_keys import WeakKey
+    from whichopt.service.api_keys import WeakKey, check
     from whichopt.service.db import DatabaseError, Store
     from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade
     from whichopt.service.db.troubles import in_words, place
@@ -86,13 +91,22 @@ def migrate() -> None:
             typer.echo(f"whichopt: {words}", err=True)
 
     wanted = settings.api_key.get_secret_value() if settings.api_key else None
+    if settings.database_url == Settings.model_fields["database_url"].default:
+        with suppress(OSError):  # which the database tells
+            Path(store.url.database or "").parent.mkdir(mode=0o700, exist_ok=True)
     try:
         upgrade(store, waits=waits)
         made = ensure_key(store, wanted)
     except WeakKey as error:
         raise complaint(f"WHICHOPT_API_KEY: {error}") from None
     except (CannotMigrate, DatabaseError) as error:
-        raise complaint(in_words(error, store.url)) from None
+        found = complaint(in_words(error, store.url))
+        if wanted is not None:  # both at once; only the database could say that it knows the key already
+            try:
+                check(wanted)
+            except WeakKey as weak:
+                raise complaint(f"WHICHOPT_API_KEY: {weak}") from None
+        raise found from None
     typer.echo(f"the database is current: {place(store.url)}")
     if made is not None:
         typer.echo(f"a first API key was made; it is shown once: {made}")
@@ -109,13 +123,14 @@ def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) 
 
 
 @contextmanager
-def _service(data: Path, workers: int | None) -> Iterator[None]:
-    """An embedded service over `data` on a free port, for the length of the block."""
+def _service(data: Path, workers: int | None, *, removed: bool) -> Iterator[None]:
+    """An embedded service over `data`, which may be `removed` afterwards, on a free port, for the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
     command = _embedded("127.0.0.1", port, data, workers, gpus="0")
+    command += ["--removed"] if removed else []
     process = subprocess.Popen(command, start_new_session=True)
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.

@@ -17,6 +17,7 @@ from whichopt.service.cli.listings import (
     number_text,
     stacked,
 )
+from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
 
 INTERVAL = 32
@@ -203,12 +204,12 @@ def forecast_tables(found: JobForecast) -> RenderableType:
             ],
         )
         if confirm.next_seeds is not None:
-            minutes = None if confirm.next_seconds is None else confirm.next_seconds / 60
+            time = "unknown time" if confirm.next_seconds is None else duration_text(confirm.next_seconds)
             chances = (confirm.winner_next, confirm.pick_changes, confirm.expected_probability_best)
             winner, changes, expected = (number_text(chance, ".2f") or "unknown" for chance in chances)
             lines.append(
                 Text(
-                    f"the next {confirm.next_seeds} seeds ({number_text(minutes, '.2g') or '?'} minutes): a "
+                    f"the next {confirm.next_seeds} seeds ({time}): a "
                     f"winner with probability {winner}, another pick with {changes}; P(best) of the pick "
                     f"then, on the average: {expected}"
                 )

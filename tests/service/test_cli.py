@@ -55,6 +55,14 @@ def test_a_service_that_does_not_answer_is_said_so() -> None:
     found = RUN.invoke(app, ["show", "--url", "http://127.0.0.1:9", "--key", "x"])
     assert found.exit_code == 2
     assert "does not answer" in found.output
+    assert "see that it runs and that this is its address" in found.output
+
+
+def test_a_report_for_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    job, page = "0190b0f0-0000-7000-8000-000000000000", str(tmp_path / "nodir" / "x.html")
+    found = RUN.invoke(app, ["report", job, "--html", page, "--url", "http://127.0.0.1:9", "--key", "x"])
+    assert found.exit_code == 2
+    assert found.output == f"whichopt: there is no such folder; make it: {tmp_path / 'nodir'}\n"
 
 
 def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +74,18 @@ def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: p
     store = Store(f"sqlite:///{tmp_path / 'w.db'}")
     assert is_current(store)
     store.close()
+
+
+def test_migrate_makes_the_folder_of_the_default_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WHICHOPT_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert RUN.invoke(app, ["migrate"]).exit_code == 0
+    assert (tmp_path / "whichopt-data" / "whichopt.db").exists()
+    assert (tmp_path / "whichopt-data").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("WHICHOPT_DATABASE_URL", "sqlite:///other/w.db")
+    assert "there is no folder other" in RUN.invoke(app, ["migrate"]).output
 
 
 def test_migrate_makes_the_key_of_the_environment_known(
@@ -90,6 +110,29 @@ def test_up_hands_on_which_gpus_to_train_on(
     assert RUN.invoke(app, ["up", "--data", str(tmp_path), *given]).exit_code == 0
     assert commands[0][1:4] == ["-P", "-m", "whichopt.workers.embedded"]
     assert passed_on in commands[0]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    class Ended:
+        def __init__(self, command: list[str], **_: object) -> None:
+            commands.append(command)
+
+        def poll(self) -> int:
+            return 1
+
+        def send_signal(self, _: int) -> None: ...
+
+        def wait(self) -> None: ...
+
+    monkeypatch.setattr("whichopt.service.cli.subprocess.Popen", Ended)
+    given = ["--data", str(tmp_path)] if kept else []
+    assert RUN.invoke(app, ["demo", *given]).exit_code == 2
+    assert ("--removed" in commands[0]) != kept
 
 
 def test_rerun_looks_for_its_file_before_training_is_imported(

@@ -19,12 +19,14 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from whichopt.service.cli import app as command_line
-from whichopt.service.db import DatabaseError, Store, troubles
+from whichopt.service.db import OUT_OF_REACH, DatabaseError, Store, troubles
 from whichopt.service.db.migrate import CannotMigrate, upgrade
 from whichopt.service.db.standing import Tables, head, standing
 from whichopt.service.db.troubles import in_words, trouble
 from whichopt.service.routes.health import tell_standing
+from whichopt.service.settings import Settings
 from whichopt.service.sqlite_url import sqlite_url
+from whichopt.workers import alive, standby
 from whichopt.workers import app as worker
 
 NOBODY = 65534
@@ -95,6 +97,70 @@ def test_a_database_that_another_program_holds(file: Path, monkeypatch: pytest.M
         other.execute("BEGIN EXCLUSIVE")
         assert "another program holds the database locked" in told(sqlite_url(file), upgrade)
         assert standing(Store(sqlite_url(file))).tables is Tables.CURRENT, "who only reads does not wait"
+
+
+def test_a_database_that_nobody_else_may_read_is_waited_for(file: Path) -> None:
+    """Another program with `locking_mode=exclusive`: who connects is refused before it could migrate."""
+    said: list[str] = []
+    store = Store(sqlite_url(file))
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+
+        def waits(words: str) -> None:
+            said.append(words)
+            if len(said) == 2:
+                other.close()
+
+        upgrade(store, waits=waits)
+    assert said == [f"another program holds {file} locked; it is waited for, up to 20 s"] * 2
+    store.close()
+
+
+def test_a_wait_for_another_program_ends(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whichopt.service.db.migrate.LOOK_S", 0.1)
+    monkeypatch.setattr("whichopt.service.db.migrate.LOCK_S", 0.3)
+    said: list[str] = []
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        text = told(sqlite_url(file), lambda store: upgrade(store, waits=said.append))
+    assert "another program holds the database locked" in text
+    assert len(said) == 2
+
+
+def test_who_only_uses_a_database_makes_no_file(tmp_path: Path) -> None:
+    for name in ("nothere.db", "what? 100% of #1.db"):
+        store = Store(sqlite_url(tmp_path / name), makes_file=False)
+        with pytest.raises(OUT_OF_REACH) as raised, store.read():
+            pass
+        assert troubles.in_words(raised.value, store.url) == (
+            f"the database {tmp_path / name}: there is no such file; run 'whichopt migrate', which makes it, "
+            "or name another"
+        )
+        assert list(tmp_path.iterdir()) == []
+        made = Store(sqlite_url(tmp_path / name))
+        upgrade(made)
+        assert standing(store).tables is Tables.CURRENT
+        for each in (made, store):
+            each.close()
+        for left in tmp_path.iterdir():
+            left.unlink()
+    Store("sqlite://", makes_file=False).engine.connect().close()
+
+
+@pytest.mark.parametrize("door", ["whichopt.workers.alive", "whichopt.workers.app"])
+def test_workers_make_no_database(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'nothere.db'}"
+    if door == "whichopt.workers.alive":
+        monkeypatch.setenv("WHICHOPT_DATABASE_URL", url)
+        assert alive.main() == 1
+    else:
+        monkeypatch.setattr(worker, "_store", None)
+        monkeypatch.setattr(worker, "settings", Settings(database_url=url))
+        with pytest.raises(OUT_OF_REACH):
+            standing(worker._own_store())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_this_user_may_not_write(file: Path) -> None:
@@ -293,11 +359,10 @@ def test_a_database_that_is_damaged_while_it_is_used(http: TestClient, lite: Sto
 def test_a_worker_older_than_its_database_ends_and_says_why(
     lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_store", lite)
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0099'")
     with capture_logs() as logged:
-        assert worker._database_is_current() is False
+        assert standby.database_is_current(lite, state) is False
     assert state.should_stop == os.EX_CONFIG
     (entry,) = logged
     assert entry["event"] == "cannot_work"
@@ -306,8 +371,7 @@ def test_a_worker_older_than_its_database_ends_and_says_why(
 
 def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here until it has said so twice; then it is asked to stop."""
-    monkeypatch.setattr(worker, "_store", lite)
-    monkeypatch.setattr(worker, "SAY_AGAIN_S", 0.0)
+    monkeypatch.setattr(standby, "SAY_AGAIN_S", 0.0)
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0001'")
     with capture_logs() as logged:
@@ -316,7 +380,7 @@ def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.Monk
             if len(logged) == 3:
                 state.should_stop = 0
 
-        monkeypatch.setattr("whichopt.workers.app.time.sleep", sleep)
-        assert worker._database_is_current() is False
+        monkeypatch.setattr("whichopt.workers.standby.time.sleep", sleep)
+        assert standby.database_is_current(lite, state) is False
     assert [entry["event"] for entry in logged] == ["waits", "still_waits", "still_waits"]
     assert all("whichopt migrate" in entry["waits_for"] for entry in logged)

@@ -14,8 +14,8 @@ import pytest
 from tests.service.concluded import BODY
 from tests.service.conftest import KEY
 from whichopt.service.client import Client, ProblemError, ServiceUnreachable
+from whichopt.service.client.retries import ATTEMPTS, LONGEST_S
 from whichopt.service.errors import Unavailable
-from whichopt.service.retries import ATTEMPTS, LONGEST_S
 
 Answer = httpx.Response | Exception
 

@@ -1,1 +1,1 @@
-"""What a running job may still tell: by its trials (`phases`), by simulated seeds, and by the clock (`job`)."""
+"""What a running job may still tell: from its trials (`phases`), simulated seeds and the clock (`job`)."""

@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 
 from whichopt.service.evidence.analysis.expected import without_replacement
+from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.simulated_seeds import drawn, scaled, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean
 from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
@@ -213,7 +214,7 @@ def _statement(found: ConfirmForecast) -> str:
     if found.stops:
         said.append(f"No more seeds are needed: {found.stops}.")
     elif found.winner_next is not None and found.pick_changes is not None:
-        time = "" if found.next_seconds is None else f" (about {found.next_seconds / 60:.3g} minutes)"
+        time = "" if found.next_seconds is None else f" (about {duration_text(found.next_seconds)})"
         said.append(
             f"The next {found.next_seeds} seeds{time} would name a winner with a probability of "
             f"{found.winner_next:.2f}, and change the pick with one of {found.pick_changes:.2f}."

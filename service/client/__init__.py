@@ -26,11 +26,12 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from whichopt.service.errors import NotFound, WhichoptError
+from whichopt.service.client.errors import ProblemError, ServiceUnreachable, check, unreachable
+from whichopt.service.client.retries import ATTEMPTS, PUT_OFF, PutOff, repeat
+from whichopt.service.errors import NotFound
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.ids import PART
-from whichopt.service.proxies import proxy_for, through
-from whichopt.service.retries import ATTEMPTS, PUT_OFF, PutOff, repeat
+from whichopt.service.proxies import proxy_for
 from whichopt.service.spec import JobSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.views import (
@@ -41,11 +42,12 @@ from whichopt.service.views import (
     LintFinding,
     LintReport,
     Page,
-    Problem,
     Readiness,
     Recommendation,
     TrialView,
 )
+
+__all__ = ["Client", "ProblemError", "ServiceUnreachable"]
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 ResultT = TypeVar("ResultT")
@@ -64,29 +66,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 """Between two tries; it doubles while nothing comes."""
 
 
-class ProblemError(WhichoptError):
-    """The service refused: `problem` is its answer, whose first field stands on the error itself."""
-
-    def __init__(self, problem: Problem, retry_after: str | None = None) -> None:
-        first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
-        super().__init__(problem.detail, **first)
-        self.problem = problem
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
-        # A field of the request is named; where the job's state refuses, the sentence says it all.
-        names = self.problem.status in (400, 422) and self.field and self.field not in self.detail
-        at = f"{self.field}: " if names else ""
-        return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
-
-
-class ServiceUnreachable(WhichoptError, httpx.TransportError):
-    """No service answers at the address; what httpx found stands in the text."""
-
-    status, code, title = 503, "service_unreachable", "The service does not answer"
-
-
 class Client:
     """Calls a whichopt service at `url` with an API key. Safe to share between threads.
 
@@ -99,6 +78,7 @@ class Client:
     def __init__(
         self, url: str, key: str, *, timeout_s: float = 30.0, transport: httpx.BaseTransport | None = None
     ) -> None:
+        self._url = url
         self._http = httpx.Client(
             base_url=url,
             headers={"X-API-Key": key},
@@ -161,7 +141,7 @@ class Client:
             if matches
             else f"no job's id is, begins with or ends with {text!r}; 'whichopt show' lists the jobs"
             if re.fullmatch(PART, text)
-            else f"{text!r} is no part of a job's id: give at least 4 characters of its beginning or end"
+            else f"{text!r} is no part of a job's id: {_why_no_part(text)}"
         )
         candidates = matches[:SHOWN] or self.jobs(limit=SHOWN).items
         head = "the latest of them are" if matches else "the latest are"
@@ -224,7 +204,7 @@ class Client:
             except httpx.TransportError as error:
                 failures += 1
                 if failures > RETRIES:
-                    raise self._unreachable(error) from error
+                    raise unreachable(self._url, error) from error
             except ProblemError as error:
                 failures += 1
                 if error.problem.status < 500 or failures > RETRIES:
@@ -308,11 +288,13 @@ class Client:
     def _save(self, path: str, to: Path, **params: str) -> None:
         if not to.name or to.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(to))
+        if not to.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder; make it", str(to.parent))
         part = to.with_name(f".whichopt-{secrets.token_hex(4)}.part")  # a name may be as long as any may
 
         def fetch() -> None:
             with self._http.stream("GET", path, params=params, timeout=None) as response:
-                _check(response)
+                check(response)
                 with part.open("wb") as file:
                     for piece in response.iter_bytes():
                         file.write(piece)
@@ -328,7 +310,7 @@ class Client:
     ) -> ViewT:
         def ask() -> ViewT:
             response = self._http.request(method, path, **options)
-            _check(response)
+            check(response)
             return view.model_validate_json(response.content)
 
         return self._tried(ask, repeatable=repeatable)
@@ -340,17 +322,13 @@ class Client:
             try:
                 return call()
             except httpx.TransportError as error:
-                raise PutOff(self._unreachable(error)) from error
+                raise PutOff(unreachable(self._url, error)) from error
             except ProblemError as error:
                 if error.problem.status not in PUT_OFF:
                     raise
                 raise PutOff(error, error.retry_after) from error
 
         return repeat(attempt, attempts=ATTEMPTS if repeatable else 1)
-
-    def _unreachable(self, error: httpx.TransportError) -> ServiceUnreachable:
-        url = str(self._http.base_url).rstrip("/")
-        return ServiceUnreachable(f"the service at {url} does not answer{through(url)}: {error}")
 
     def _stream(
         self, job_id: str, last_event_id: int | None, *, curves: bool
@@ -361,7 +339,7 @@ class Client:
         with self._http.stream(
             "GET", f"/v1/jobs/{job_id}/events", params=params, headers=headers, timeout=limits
         ) as response:
-            _check(response)
+            check(response)
             name, data = "", list[str]()
             for line in response.iter_lines():
                 if line.startswith("event:"):
@@ -374,22 +352,7 @@ class Client:
                     name, data = "", []
 
 
-def _check(response: httpx.Response) -> None:
-    """Raises the problem that a refusal tells, also where a proxy refused in words of its own."""
-    if response.is_success:
-        return
-    response.read()
-    try:
-        problem = Problem.model_validate_json(response.content)
-    except ValidationError:
-        moved = response.headers.get("Location")
-        leads = f", and leads to {moved}; is the service's address another?" if moved else ""
-        problem = Problem(
-            type="about:blank",
-            title=response.reason_phrase,
-            status=response.status_code,
-            detail=f"{response.request.method} {response.request.url}: {response.status_code} "
-            f"{response.reason_phrase}{leads}",
-            code="not_whichopt",
-        )
-    raise ProblemError(problem, response.headers.get("Retry-After"))
+def _why_no_part(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f-]*", text):
+        return "ids are made of the digits, the letters a to f, and -"
+    return "give at least 4 characters of its beginning or end" if len(text) < 4 else "it is too long for one"

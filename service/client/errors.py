@@ -1,0 +1,62 @@
+"""What a client raises: the service's own refusals, and that none answers."""
+
+from __future__ import annotations
+
+import httpx
+from pydantic import ValidationError
+
+from whichopt.service.errors import WhichoptError
+from whichopt.service.proxies import through
+from whichopt.service.views import Problem
+
+
+class ProblemError(WhichoptError):
+    """The service refused: `problem` is its answer, whose first field stands on the error itself."""
+
+    def __init__(self, problem: Problem, retry_after: str | None = None) -> None:
+        first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
+        super().__init__(problem.detail, **first)
+        self.problem = problem
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        others = [error.detail for error in self.problem.errors if error.detail not in self.detail]
+        # A field of the request is named; where the job's state refuses, the sentence says it all.
+        names = self.problem.status in (400, 422) and self.field and self.field not in self.detail
+        at = f"{self.field}: " if names else ""
+        return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
+
+
+class ServiceUnreachable(WhichoptError, httpx.TransportError):
+    """No service answers at the address; what httpx found stands in the text."""
+
+    status, code, title = 503, "service_unreachable", "The service does not answer"
+
+
+def unreachable(url: str, error: httpx.TransportError) -> ServiceUnreachable:
+    """Return what is raised if nobody answers at the address."""
+    return ServiceUnreachable(
+        f"the service at {url} does not answer{through(url)}: {error}; see that it runs and that this is its "
+        "address"
+    )
+
+
+def check(response: httpx.Response) -> None:
+    """Raise the problem that a refusal tells, also where a proxy refused in words of its own."""
+    if response.is_success:
+        return
+    response.read()
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        moved = response.headers.get("Location")
+        leads = f", and leads to {moved}; is the service's address another?" if moved else ""
+        problem = Problem(
+            type="about:blank",
+            title=response.reason_phrase,
+            status=response.status_code,
+            detail=f"{response.request.method} {response.request.url}: {response.status_code} "
+            f"{response.reason_phrase}{leads}",
+            code="not_whichopt",
+        )
+    raise ProblemError(problem, response.headers.get("Retry-After"))
