@@ -24,7 +24,7 @@ from typing import Any, Literal, Self, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from whichopt.service.client.errors import ProblemError, ServiceUnreachable, check, unreachable
 from whichopt.service.client.retries import ATTEMPTS, PUT_OFF, PutOff, repeat

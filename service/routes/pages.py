@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
+from whichopt.service.templating import TEMPLATES, WEB, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 router = APIRouter(include_in_schema=False)
 
-WEB = Path(__file__).parent.parent / "web"
 ASSETS = WEB / "assets"
 JOBS_A_PAGE = 25
 HEADERS = {
@@ -58,17 +57,9 @@ def page(request: Request, store: TheStore, settings: TheSettings, before: Curso
 
 @router.get("/docs", response_class=FileResponse)
 def docs() -> FileResponse:
-    return FileResponse(WEB / "templates" / "docs.html", media_type="text/html", headers=DOCS_HEADERS)
+    return FileResponse(TEMPLATES / "docs.html", media_type="text/html", headers=DOCS_HEADERS)
 
 
 @cache
 def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a start need not wait for it
-
-    return Environment(
-        loader=FileSystemLoader(WEB / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return templates()

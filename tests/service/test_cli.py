@@ -129,7 +129,7 @@ def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
 
         def wait(self) -> None: ...
 
-    monkeypatch.setattr("whichopt.service.cli.subprocess.Popen", Ended)
+    monkeypatch.setattr("whichopt.service.cli.serve.subprocess.Popen", Ended)
     given = ["--data", str(tmp_path)] if kept else []
     assert RUN.invoke(app, ["demo", *given]).exit_code == 2
     assert ("--removed" in commands[0]) != kept
@@ -147,7 +147,7 @@ def test_rerun_looks_for_its_file_before_training_is_imported(
     assert commands == []
     (tmp_path / "report.json").touch()
     RUN.invoke(app, ["rerun", str(tmp_path / "report.json")])
-    assert [command[1:3] for command in commands] == [["-m", "whichopt.workers.rerun"]]
+    assert [command[1:4] for command in commands] == [["-P", "-m", "whichopt.workers.rerun"]]
 
 
 def test_nothing_that_was_recommended_is_said_so(url: str) -> None:

@@ -61,6 +61,12 @@ class Report(_Frozen):
             report._read = (report.spec, report.trials, raw_sha256(data["spec"], data["trials"]))
         return report
 
+    def __eq__(self, other: object) -> bool:
+        """By what it says; that one of the two was read from a file is no difference."""
+        return isinstance(other, Report) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # lists and dicts are in it
+
     @property
     def is_as_written(self) -> bool:
         """Whether spec and trials are those that `raw_sha256` was taken of.

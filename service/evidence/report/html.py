@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whichopt.service.environment import Environment
@@ -17,11 +16,11 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, styles
 from whichopt.service.states import Phase
+from whichopt.service.templating import TEMPLATES, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
 
-WEB = Path(__file__).parent.parent / "web"
 
 MOST_EMBEDDED_BYTES = 24 * 2**20
 """Compressed raw results that the page still carries; browsers refuse much larger links."""
@@ -39,7 +38,7 @@ def page(report: Report) -> str:
             spec=report.spec,
             found=found,
             analysis=report.analysis,
-            style=(WEB / "templates" / "report.css").read_text(encoding="utf-8"),
+            style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
             look=look,
             figures=_figures(report),
             lr=search_figures.lr_sensitivity(report, look),
@@ -138,18 +137,10 @@ def _data(report: Report) -> str | None:
 
 @cache
 def _templates() -> Templates:
-    from jinja2 import Environment as Templates
-    from jinja2 import FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    templates = Templates(
-        loader=FileSystemLoader(WEB / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
+    own = templates()
+    own.filters |= {
         "number": _number,
         "interval": _interval,
         "count": lambda value: f"{value:,}",
@@ -160,7 +151,7 @@ def _templates() -> Templates:
         "drawing": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
         "css": Markup,
     }
-    return templates
+    return own
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -79,6 +79,7 @@ def test_a_recorded_job_concludes_as_it_did(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_job_of_version_0_1_is_verified_by_what_that_showed_of_diverged_runs(case: str) -> None:
     found = CASES[case](shows_stand_ins=True)
+    del found["words"]
     for row in found["ranking"]:
         assert row.pop("diverged_seeds") is None
         assert row.pop("default_diverged_seeds") is None

@@ -1,0 +1,25 @@
+"""The one environment of all HTML that we make: where the templates lie, and how they are filled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+WEB = Path(__file__).parent / "web"
+TEMPLATES = WEB / "templates"
+
+
+def templates() -> Environment:
+    """Return a new environment: what is filled in is escaped, and a name that is missing is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a start need not wait for it
+
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
