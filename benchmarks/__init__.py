@@ -1,4 +1,7 @@
-"""Measurements of whichopt and of what it is compared with; each module says how it is run."""
+"""Measurements of whichopt and of what it is compared with: a folder, or a file, for each question.
+
+`python -m benchmarks.NAME` answers it; its docstring says how. `shared` is what several of them use.
+"""
 
 from whichopt.workers.products import ask_for_reproducible_products
 

@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cohort_service import running_service
+from benchmarks.shared.service import running_service
 from whichopt.service.client import Client
 from whichopt.service.states import JobState
 

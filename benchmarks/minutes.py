@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cohort_service import running_service
+from benchmarks.shared.service import running_service
 from whichopt.service.states import JobState
 from whichopt.service.views import JobView
 

@@ -1,4 +1,7 @@
-"""The V: adabelief and service know nobody, workers knows both, nobody knows workers; one name, whichopt."""
+"""The V: adabelief and service know nobody, workers knows both, nobody knows workers; one name, whichopt.
+
+Benchmarks and tests know them all; but they too have no cycles, no large files and no names that say nothing.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +55,18 @@ def module_of(path: Path) -> str:
 
 
 MODULES = {module_of(path): path for path in FILES}
+HOUSE = {module_of(path): path for path in WRITTEN}
+"""The modules of the packages, of the benchmarks and of the tests."""
 
 
-def imports(path: Path, *, at_start: bool) -> Iterator[str]:
-    """Modules that the file imports; with `at_start` only those at its top level, types aside."""
+def imports(path: Path, *, at_start: bool, types: bool = False) -> Iterator[str]:
+    """Modules that the file imports; with `at_start` only at its top level, with `types` for types too."""
     tree = ast.parse(path.read_text())
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
         typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         inner = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if (at_start and inner) or typing_only:
+        if (at_start and inner) or (typing_only and not types):
             skipped |= set(ast.walk(node)) - {node}
     for node in ast.walk(tree):
         if node in skipped:
@@ -73,7 +78,7 @@ def imports(path: Path, *, at_start: bool) -> Iterator[str]:
             assert node.module is not None
             for name in node.names:
                 deeper = f"{node.module}.{name.name}"
-                yield deeper if deeper in MODULES else node.module
+                yield deeper if deeper in HOUSE else node.module
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -139,9 +144,14 @@ def test_no_route_imports_a_route() -> None:
 
 
 def test_no_module_is_in_a_cycle() -> None:
+    """Imports on first use and for types count: whoever needs another's types leans on it too."""
     edges = {
-        name: {target for target in imports(path, at_start=True) if target in MODULES and target != name}
-        for name, path in MODULES.items()
+        name: {
+            target
+            for target in imports(path, at_start=False, types=True)
+            if target in HOUSE and target != name
+        }
+        for name, path in HOUSE.items()
     }
     while leaves := [name for name, targets in edges.items() if not targets & edges.keys()]:
         for name in leaves:
@@ -149,10 +159,30 @@ def test_no_module_is_in_a_cycle() -> None:
     assert not edges, f"import cycles among {sorted(edges)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_small_and_names_say_something(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
-    assert path.stem not in {"utils", "util", "helpers", "common", "core", "manager", "misc"}
+    for name in path.relative_to(ROOT).with_suffix("").parts:
+        assert name not in {"utils", "util", "helpers", "helper", "common", "core", "manager", "misc"}
+
+
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+SHARED = "benchmarks.shared"
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_benchmark_leans_on_no_other(path: Path) -> None:
+    """Its folder can go without harm to the rest; what several use is in `shared`, which leans on none."""
+    own = ".".join(module_of(path).split(".")[:2])
+    for name in imports(path, at_start=False, types=True):
+        place = ".".join(name.split(".")[:2])
+        assert not name.startswith("benchmarks") or place in {own, SHARED}, f"{path} imports {name}"
+
+
+def test_each_folder_of_the_benchmarks_is_a_command() -> None:
+    folders = {path.parent for path in BENCHMARKS} - {ROOT / "benchmarks", ROOT / "benchmarks" / "shared"}
+    assert folders
+    assert [folder.name for folder in folders if not (folder / "__main__.py").exists()] == []
 
 
 @pytest.mark.parametrize(

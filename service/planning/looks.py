@@ -20,7 +20,7 @@ both keep the whole,
 
     P(t_{R-1} > min_k c_k) <= alpha,    sum_k P(t_{S_k - 1} > c_k) <= alpha,    c_k = t(min(R, S_k) - 1; a),
 
-and between the two ends it errs less, as a single crossed test does (`benchmarks/calibration.py` checks it).
+and between the two ends it errs less, as a single crossed test does (`benchmarks.calibration` checks it).
 With the usual three studies this is almost the whole of alpha.
 
 A number of seeds that is no planned look (a deadline came first) is looked at with the share of the stage

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import aa, aa_pool
-from benchmarks.aa_jobs import Drawn, as_trials, conclude, confirmed, draw, job
-from benchmarks.aa_judge import (
+from benchmarks.aa import __main__ as command
+from benchmarks.aa import pool as pools
+from benchmarks.aa import rows
+from benchmarks.aa.jobs import Drawn, as_trials, conclude, confirmed, draw, job
+from benchmarks.aa.judge import (
     METHODS,
     OPTIMIZER,
     Cell,
@@ -26,8 +28,8 @@ from benchmarks.aa_judge import (
     judged,
     rates,
 )
-from benchmarks.aa_pool import DIGITS, Pool, Setting, Study, key, load, save
-from benchmarks.aa_rules import RULES, Entrants, least
+from benchmarks.aa.pool import DIGITS, Pool, Setting, Study, key, load, save
+from benchmarks.aa.rules import RULES, Entrants, least
 from whichopt.service.evidence.verdict.confirm_table import read_confirmed
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive, trial_seeds
@@ -249,21 +251,21 @@ def test_a_pool_survives_its_file(pool: Pool, tmp_path: Path) -> None:
 def test_the_command_judges_a_kept_pool_and_fails_where_winners_are_false(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(aa, "SETTINGS", (SETTING,))
-    monkeypatch.setattr(aa, "REPLICATES", (3,))
-    monkeypatch.setattr(aa, "trainers", _here)
+    monkeypatch.setattr(command, "SETTINGS", (SETTING,))
+    monkeypatch.setattr(command, "REPLICATES", (3,))
+    monkeypatch.setattr(command, "trainers", _here)
     save([pool], tmp_path / "pool.json")
     files = [f"--{name}={tmp_path / file}" for name, file in (("json", "a.json"), ("plot", "a.png"))]
     arguments = ["--pool", str(tmp_path / "pool.json"), "--jobs", "6", *files]
-    assert aa.main(arguments) == 0
+    assert command.main(arguments) == 0
     assert "optimizer verdict" in capsys.readouterr().out
     document = json.loads((tmp_path / "a.json").read_text())
     assert document["required"]["met"]
     assert [rate["method"] for rate in document["rows"][0]["rates"]] == list(METHODS)
     with Image.open(tmp_path / "a.png") as image:
         image.verify()
-    monkeypatch.setattr(aa, "MOST", -1.0)
-    assert aa.main(arguments) == 1
+    monkeypatch.setattr(rows, "MOST", -1.0)
+    assert command.main(arguments) == 1
 
 
 @pytest.mark.bits
@@ -284,9 +286,9 @@ def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
             trained.extend(plans)
             return self.train(plans)
 
-    monkeypatch.setattr(aa_pool, "trainers", Counted)
+    monkeypatch.setattr(pools, "trainers", Counted)
     file = tmp_path / "pool.part"
-    pool = aa_pool.build(tiny, file, sys.stderr)
+    pool = pools.build(tiny, file, sys.stderr)
     # The default is one run for all studies of a group: the same plan by another name.
     searched = [plan for plan in trained if plan.phase is Phase.SEARCH]
     assert len(searched) == 2 * (1 + 2)
@@ -304,5 +306,5 @@ def test_a_pool_is_trained_once_and_goes_on_where_it_was_broken_off(
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[:-2]) + lines[-2][:40])  # killed in the middle of a line
     trained.clear()
-    assert aa_pool.build(tiny, file, sys.stderr).values == pool.values
+    assert pools.build(tiny, file, sys.stderr).values == pool.values
     assert len(trained) == 2

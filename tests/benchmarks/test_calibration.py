@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.calibration import unmet
-from benchmarks.calibration_chance import Chances
-from benchmarks.calibration_run import Tally, merged, run
-from benchmarks.calibration_scenarios import LEADS, PRIOR, TIES
-from benchmarks.calibration_worlds import Noise, World, draw
+from benchmarks.calibration.__main__ import unmet
+from benchmarks.calibration.chance import Chances
+from benchmarks.calibration.run import Tally, merged, run
+from benchmarks.calibration.scenarios import LEADS, PRIOR, TIES
+from benchmarks.calibration.worlds import Noise, World, draw
 from whichopt.service.evidence.verdict.winners import config_verdict
 
 

@@ -1,4 +1,4 @@
-"""Rows train the same trials, the bound counts what torch computes, the commands write what they say."""
+"""Rows train the same trials, the bound counts what torch computes, the command writes what it says."""
 
 from __future__ import annotations
 
@@ -13,19 +13,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cohort_size
-from benchmarks.cohort import ROWS, Summary, agreement, main, summaries
-from benchmarks.cohort_bound import example_flops, flops, products
-from benchmarks.cohort_runs import (
-    OPTIMIZERS,
-    SIZES,
-    Outcome,
-    Training,
-    configured,
-    default_params,
-    job,
-    resolved,
-)
+from benchmarks.cohort.__main__ import ROWS, Summary, agreement, main, summaries
+from benchmarks.cohort.bound import example_flops, flops, products
+from benchmarks.cohort.runs import Outcome, Training
+from benchmarks.shared.digits import OPTIMIZERS, SIZES, job, resolved
+from benchmarks.shared.spaces import configured, default_params
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.engine.solo import SoloExecutor
@@ -109,7 +101,7 @@ def test_the_command_shows_the_rows_beside_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr("benchmarks.cohort_ray.find_spec", lambda _: None)
+    monkeypatch.setattr("benchmarks.cohort.ray_rows.find_spec", lambda _: None)
     monkeypatch.setitem(SIZES, "mlp", replace(SIZES["mlp"], epochs=1))
     files = ["--json", str(tmp_path / "found.json"), "--plot", str(tmp_path / "found.png")]
     main(["--trials", "4", "--executor", "solo", "--only", only, *files])
@@ -123,18 +115,6 @@ def test_the_command_shows_the_rows_beside_each_other(
         assert service["details"]["executor"] == "solo"
         assert set(service["defaults"]) == set(OPTIMIZERS)
     assert found["agreement"] < 1e-3
-    with Image.open(tmp_path / "found.png") as image:
-        image.verify()
-
-
-@pytest.mark.slow
-def test_the_size_command_writes_what_it_measured(tmp_path: Path) -> None:
-    files = ["--json", str(tmp_path / "found.json"), "--plot", str(tmp_path / "found.png")]
-    cohort_size.main(["--quick", "--executor", "solo", "--repeats", "1", *files])
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert {one["model"] for one in found["by_size"]} == {"mlp", "cnn"}
-    assert [one["trials"] for one in found["by_trials"]] == [8, 32]
-    assert all(one["seconds"] > 0 for one in found["by_steps"])
     with Image.open(tmp_path / "found.png") as image:
         image.verify()
 

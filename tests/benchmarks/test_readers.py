@@ -1,4 +1,4 @@
-"""What a large job and a first job cost: small ones, measured to the last row."""
+"""What a large job costs its readers: a small one, measured to the last row."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import first_job
-from benchmarks.readers import Cost, main
-from benchmarks.readers_job import make, spec_of, train
+from benchmarks.readers.__main__ import Cost, main
+from benchmarks.readers.job import make, spec_of, train
 from tests.workers.studies import run
 from whichopt.service.db import Store
 from whichopt.service.states import JobState, TrialState
@@ -65,7 +64,7 @@ def test_the_job_is_stored_in_the_middle_of_confirm_and_at_its_end(tmp_path: Pat
 def test_the_command_measures_every_reader(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.readers.LATER", 1)
+    monkeypatch.setattr("benchmarks.readers.__main__.LATER", 1)
     main(["--trials", "1", "--limit", "280", "--json", str(tmp_path / "found.json")])
     figures = json.loads((tmp_path / "found.json").read_text())
     assert figures["yardstick_s"] > 0
@@ -78,16 +77,3 @@ def test_the_command_measures_every_reader(
         assert cost.seconds > 0
         assert cost.ratio > 0
         assert cost.bytes
-
-
-@pytest.mark.slow
-def test_a_first_job_is_measured_beside_the_imports(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(first_job, "IMPORTS", "import json")  # the rest is real
-    first_job.main(["--repeats", "1", "--json", str(tmp_path / "found.json")])
-    (figures,) = json.loads((tmp_path / "found.json").read_text())
-    assert figures["ratio"] == pytest.approx(figures["first"] / figures["imports"])
-    assert figures["first"] > figures["training"] > 0
-    assert figures["second"] > 0
-    assert "second job" in capsys.readouterr().out

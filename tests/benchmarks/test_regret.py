@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import regret, regret_policies
-from benchmarks.regret import BY_MEAN, OURS, POLICIES, Run, behind, met, ranks, repetition, standings
-from benchmarks.regret_policies import ADAMW, OTHERS, Asked, Tuned, other, whichopt
-from benchmarks.regret_problems import OPTIMIZERS, Problem, Single, desk, divided_workload, like, plain
+from benchmarks.regret import __main__ as command
+from benchmarks.regret import policies
+from benchmarks.regret.policies import ADAMW, OTHERS, Asked, Tuned, other, whichopt
+from benchmarks.regret.problems import OPTIMIZERS, Problem, Single, desk, divided_workload, like, plain
+from benchmarks.regret.runs import BY_MEAN, OURS, POLICIES, Run, repetition
+from benchmarks.regret.standings import behind, met, ranks, standings
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
@@ -57,7 +59,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the policies."""
     made = Clock()
-    monkeypatch.setattr(regret_policies, "time", made)
+    monkeypatch.setattr(policies, "time", made)
     return made
 
 
@@ -224,13 +226,13 @@ def test_the_command_goes_on_from_what_is_kept_and_shows_losses(
         def __exit__(self, *_: object) -> None:
             """Nothing was started."""
 
-    monkeypatch.setattr(regret, "trainers", lambda *_: Nobody())
+    monkeypatch.setattr(command, "trainers", lambda *_: Nobody())
     problems = [Problem(name, WINE.workload, 32, 1) for name in ("one", "two")]
-    monkeypatch.setattr(regret, "PROBLEMS", tuple(problems))
+    monkeypatch.setattr(command, "PROBLEMS", tuple(problems))
     kept = tmp_path / "runs.jsonl"
     kept.write_text("".join(json.dumps(vars(run)) + "\n" for run in made_up()))
     files = [f"--{name}={tmp_path / file}" for name, file in (("json", "r.json"), ("plot", "r.png"))]
-    assert regret.main(["--repeats", "2", "--runs", str(kept), *files]) == 0
+    assert command.main(["--repeats", "2", "--runs", str(kept), *files]) == 0
     shown = capsys.readouterr().out
     assert "win, 9.1 %" in shown
     document = json.loads((tmp_path / "r.json").read_text())
@@ -240,7 +242,7 @@ def test_the_command_goes_on_from_what_is_kept_and_shows_losses(
         image.verify()
     worse = [{**vars(run), "loss": run.loss + 9 * (run.policy == OURS)} for run in made_up()]
     kept.write_text("".join(json.dumps(run) + "\n" for run in worse))
-    assert regret.main(["--repeats", "2", "--runs", str(kept)]) == 1
+    assert command.main(["--repeats", "2", "--runs", str(kept)]) == 1
     assert "LOSS" in capsys.readouterr().out
 
 

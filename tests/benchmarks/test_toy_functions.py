@@ -10,8 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.toy_functions import main
-from benchmarks.toy_runs import LR, METHODS, PROBLEMS, Problem, Tuned, best, descend, equal_rates, grid, scan
+from benchmarks.toy_functions.__main__ import main
+from benchmarks.toy_functions.runs import (
+    LR,
+    METHODS,
+    PROBLEMS,
+    Problem,
+    Tuned,
+    best,
+    descend,
+    equal_rates,
+    grid,
+    scan,
+)
 
 METHOD = {method.name: method for method in METHODS}
 PROBLEM = {problem.name: problem for problem in PROBLEMS}

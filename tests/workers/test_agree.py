@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from tests.workers.test_jobs import Bell, answer_all, bell, conclusion, submit
+from tests.workers.messages import Bell, answer_all, bell, conclusion, submit
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, trial
 from whichopt.service.planning.cohorts import COHORT_ALIKE
@@ -64,7 +64,7 @@ def test_mkls_reproducible_mode_gives_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["whichopt.workers.rerun", "whichopt.workers.jobs", "benchmarks.toy_functions"]
+    "module", ["whichopt.workers.rerun", "whichopt.workers.jobs", "benchmarks.toy_functions.runs"]
 )
 def test_the_mode_is_asked_for_before_torch_is_imported(module: str) -> None:
     script = f"""

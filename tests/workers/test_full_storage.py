@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.service.concluded import concluded_job
 from tests.service.made_up import add_job, add_round, must_claim
 from tests.waiting import wait_until
-from tests.workers.test_jobs import Bell, answer, answer_all, bell, submit, view
+from tests.workers.messages import Bell, answer, answer_all, bell, submit, view
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.db import Store
 from whichopt.service.db.cohorts import Beat, Claim, Cohorts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,18 @@ from structlog.testing import capture_logs
 
 from tests.adabelief.inputs import needs_compiler
 from tests.present import present
+from tests.workers.messages import (
+    SPEC,
+    Bell,
+    answer,
+    answer_all,
+    bell,
+    conclusion,
+    results_of,
+    submit,
+    timeless,
+    view,
+)
 from whichopt.service.db import Store
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.evidence.report.document import evidence
@@ -22,108 +34,17 @@ from whichopt.service.evidence.report.verify import verify
 from whichopt.service.planning.looks import looks
 from whichopt.service.reaper import sweep
 from whichopt.service.settings import Settings
-from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import JobState, TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.service.views import JobView, Recommendation
 from whichopt.workers import jobs, kernels
 from whichopt.workers.engine import Cancelled, State, Watch
 from whichopt.workers.workload import Workload
-
-SPEC = {
-    "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},
-    "optimizers": ["adabelief", "sgd"],
-    "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
-    "batch_size": 32,
-    "executor": "stacked",
-    "kernels": "torch",  # so that jobs can be compared, whatever else is done on the machine meanwhile
-}
-
-
-@dataclass
-class Bell:
-    """A dispatcher that writes down what was rung for."""
-
-    rung: list[tuple[str, int]] = field(default_factory=list)
-    reports: list[int] = field(default_factory=list)
-
-    def plan(self, job_id: int) -> None:
-        self.rung.append(("plan", job_id))
-
-    def cohorts(self, ids: Iterable[int], queue: str) -> None:
-        assert queue == "cpu"
-        self.rung += [("cohort", cohort_id) for cohort_id in ids]
-
-    def report(self, job_id: int) -> None:
-        self.reports.append(job_id)
-
-    def waiting(self, _queue: str) -> int | None:
-        return 0
-
-    def refusal(self) -> str | None:
-        return None
 
 
 @pytest.fixture
 def context(store: Store, tmp_path: Path) -> jobs.Context:
     settings = Settings(blobs=tmp_path / "blobs", tick_s=0.02, ring_again_s=0.001)
     return jobs.Context(store, Bell(), settings, worker_name="w1")
-
-
-def submit(context: jobs.Context, **changes: Any) -> tuple[int, str]:
-    with context.store.transaction() as tx:
-        return tx.jobs.add(resolve(JobSpec.model_validate({**SPEC, **changes})), queue="cpu")
-
-
-def bell(context: jobs.Context) -> Bell:
-    assert isinstance(context.dispatcher, Bell)
-    return context.dispatcher
-
-
-def answer(context: jobs.Context, message: tuple[str, int]) -> None:
-    kind, row = message
-    (jobs.plan_round if kind == "plan" else jobs.run_cohort)(context, row)
-
-
-def answer_all(context: jobs.Context, *, order: random.Random | None = None, twice: bool = False) -> None:
-    rung = bell(context).rung
-    while rung:
-        message = rung.pop(0 if order is None else order.randrange(len(rung)))
-        answer(context, message)
-        if twice:
-            answer(context, message)
-
-
-def view(context: jobs.Context, uid: str) -> JobView:
-    with context.store.read() as tx:
-        found = tx.views.job(uid, alive_s=10)
-    assert found is not None
-    return found
-
-
-def conclusion(context: jobs.Context, uid: str) -> Recommendation:
-    with context.store.read() as tx:
-        found = tx.views.recommendation(uid)
-    assert found is not None
-    assert found[1] is not None, view(context, uid)
-    return found[1]
-
-
-def timeless(found: Recommendation) -> dict[str, Any]:
-    """The recommendation without ids and times, which differ from run to run."""
-    data = found.model_dump(mode="json")
-    del data["job_id"]
-    for part in (data["cost"], *data["ranking"]):
-        del part["seconds"]
-    return data
-
-
-def results_of(context: jobs.Context, job_id: int) -> list[tuple[Any, ...]]:
-    with context.store.read() as tx:
-        trials = tx.views.trials(job_id, limit=1000).items
-    return [
-        (t.optimizer, t.phase, t.replicate, t.number, t.config, t.state, t.value, t.curve) for t in trials
-    ]
 
 
 def test_a_job_reaches_its_recommendation_however_messages_come(context: jobs.Context) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.test_jobs import SPEC, Bell
+from tests.workers.messages import SPEC, Bell
 from whichopt.service.db import Store
 from whichopt.service.evidence.forecast.phases import of_round
 from whichopt.service.settings import Settings

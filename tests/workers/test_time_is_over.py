@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.workers.conftest import Onlooker
+from tests.workers.messages import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
 from tests.workers.studies import flat, spec_of, train
-from tests.workers.test_jobs import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.tables import job

@@ -1,0 +1,150 @@
+"""Jobs drawn from a pool, and what the product concludes from them: every named optimizer winner is false.
+
+A drawn job has K names for the one optimizer, R replicates and S fresh seeds. Its replicates are R groups of
+the pool, and in each the names get K of the group's studies, all drawn without replacement; its seeds are S
+of the pool's, in random order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.aa.pool import Key, Pool, Study, label
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import Look, looks
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Trial
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """`groups` by replicate, `members` (which study of its group) by name and replicate, `seeds` in order."""
+
+    groups: tuple[int, ...]
+    members: tuple[tuple[int, ...], ...]
+    seeds: tuple[int, ...]
+
+    def studies(self, pool: Pool) -> list[list[Study]]:
+        """By name, then by replicate."""
+        return [
+            [pool.groups[group][member] for group, member in zip(self.groups, own, strict=True)]
+            for own in self.members
+        ]
+
+
+def draw(pool: Pool, names: int, replicates: int, seeds: int, jobs: int, seed: int) -> Iterator[Drawn]:
+    random = np.random.default_rng([seed, names, replicates, seeds])
+    each = len(pool.groups[0])
+    for _ in range(jobs):
+        members = [random.permutation(each)[:names].tolist() for _ in range(replicates)]
+        yield Drawn(
+            groups=tuple(random.permutation(len(pool.groups))[:replicates].tolist()),
+            members=tuple(zip(*members, strict=True)),
+            seeds=tuple(random.permutation(pool.setting.fresh)[:seeds].tolist()),
+        )
+
+
+def job(pool: Pool, drawn: Drawn) -> ResolvedSpec:
+    """The spec of a drawn job."""
+    return pool.setting.spec(len(drawn.members), len(drawn.groups), seed=0, confirm_seeds=len(drawn.seeds))
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the product said: the winners' names by number, None in a tie; the winner's config; its seeds."""
+
+    config: int | None
+    arm: Key | None
+    optimizer: int | None
+    seeds: int
+
+
+def conclude(pool: Pool, drawn: Drawn, *, staged: bool) -> Conclusion:
+    """The product's two verdicts on the drawn job: at the look where confirm stops, or at all its seeds."""
+    most = len(drawn.seeds)
+    planned = looks(most) if staged else (most,)
+    for seeds in planned:
+        look = Look(planned, seeds)
+        found = confirmed(pool, drawn, seeds)
+        if not look.further or settled_at(found, look, margin=None, risk=None, seed=0) is not None:
+            return _concluded(found, look, len(drawn.groups))
+    raise AssertionError("after the last look there is none")
+
+
+def _concluded(found: Confirmed, look: Look, replicates: int) -> Conclusion:
+    config = config_verdict(found, alpha=look.config_level)
+    study = study_verdict(found, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
+    best = found.arms[config.best]
+    named = config.verdict == "winner"
+    return Conclusion(
+        config=found.labels.index(best.label) if named else None,
+        arm=best.key[1] if named else None,
+        optimizer=found.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
+        seeds=look.seeds,
+    )
+
+
+def confirmed(pool: Pool, drawn: Drawn, seeds: int) -> Confirmed:
+    """What `read_confirmed` reads from `as_trials`, without the detour."""
+    arms: list[Finalist] = []
+    for name, studies in enumerate(drawn.studies(pool)):
+        chosen: dict[Key, list[int]] = {}
+        for replicate, study in enumerate(studies):
+            chosen.setdefault(study.key, []).append(replicate)
+        chosen.setdefault(pool.default_key, [])
+        arms += [_arm(pool, label(name), config, own, studies) for config, own in chosen.items()]
+    kept = drawn.seeds[:seeds]
+    runs = [[pool.runs[arm.key[1]][seed] for seed in kept] for arm in arms]
+    metric = pool.goal.metric
+    return Confirmed(
+        arms=tuple(arms),
+        seeds=tuple(range(seeds)),
+        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in kept) for arm in arms),
+        validation=tuple(
+            None
+            if any(run.value is None for run in row)
+            else tuple(run.metrics["validation"][metric] for run in row)
+            for row in runs
+        ),
+        diverged=tuple(sum(run.value is None for run in row) for row in runs),
+        sign=pool.sign,
+    )
+
+
+def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[Study]) -> Finalist:
+    first = studies[replicates[0]] if replicates else None
+    is_default = config == pool.default_key
+    return Finalist(
+        label=name,
+        optimizer=pool.setting.optimizer,
+        config=pool.default if first is None else first.chosen,
+        replicates=tuple(replicates),
+        is_default=is_default,
+        origin=Origin.DEFAULT if is_default or first is None else first.origin,
+        searched_value=None if first is None else first.searched_value,
+    )
+
+
+def as_trials(pool: Pool, drawn: Drawn) -> list[Trial]:
+    """The drawn job as the database would have it: search and confirm trials, under its own names."""
+    found = []
+    for name, studies in enumerate(drawn.studies(pool)):
+        for replicate, study in enumerate(studies):
+            for trial in study.trials:
+                told = {"label": label(name), "replicate": replicate}
+                found.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=told)}))
+    like = found[0].plan
+    for arm in confirmed(pool, drawn, 1).arms:
+        for number, seed in enumerate(drawn.seeds):
+            result = pool.runs[arm.key[1]][seed]
+            told = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
+            plan = like.model_copy(update={**told, "phase": Phase.CONFIRM, "replicate": arm.replicate})
+            found.append(Trial(plan=plan, state=result.state, result=result))
+    return found

@@ -1,0 +1,32 @@
+"""The rows of `benchmarks.aa`: what came of the jobs of a kind, and what may come of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.aa.judge import OPTIMIZER, Rate
+
+MOST, LOWER = 0.065, 0.05
+"""What the optimizer verdict's rate, and its lower bound, may be at most."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of job: what each method did, and how many fresh seeds the product took."""
+
+    pool: str
+    names: int
+    replicates: int
+    seeds: int
+    jobs: int
+    seeds_used: float
+    rates: list[Rate]
+
+    def rate(self, method: str) -> Rate:
+        return next(rate for rate in self.rates if rate.method == method)
+
+    @property
+    def meets(self) -> bool:
+        """With one replicate the product gives no optimizer verdict, and so no false one."""
+        found = self.rate(OPTIMIZER)
+        return found.rate <= MOST and found.low <= LOWER

@@ -1,0 +1,1 @@
+"""Simulated jobs whose truth is known: do the verdicts keep their promises?"""

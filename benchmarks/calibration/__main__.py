@@ -1,0 +1,193 @@
+"""Do the verdicts keep their promises? Jobs whose truth is known, judged by the product's own functions.
+
+    python -m benchmarks.calibration [--quick | --jobs N] [--json FILE] [--plot FILE]
+
+Prints one row a scenario, and then what must hold; exits with 1 where something does not, and says what.
+`worlds` draws the jobs, `run` judges them, `scenarios` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.calibration.chance import Chances, chances, together
+from benchmarks.calibration.plots import plot
+from benchmarks.calibration.run import Tally, merged, run
+from benchmarks.calibration.scenarios import CLEAR, LEADS, PRIOR, TIES
+
+JOBS, QUICK_JOBS = 1000, 20
+PARTS = 4
+"""A scenario's jobs are judged in so many parts, each with a seed of its own."""
+
+SEED = 20_260
+MOST_FALSE, MOST_FALSE_POINT = 0.05, 0.065
+LEAST_COVERED = 0.93
+MOST_SEEDS = 0.60
+MOST_MISSTATED = 0.05
+
+ERRORS = tuple(
+    f"{kind} {question} false"
+    for kind in ("fixed", "staged", "any look")
+    for question in ("config", "optimizer")
+)
+COVERED = tuple(
+    f"{kind} {question} covered" for kind in ("fixed", "staged") for question in ("config", "optimizer")
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.calibration",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--jobs", type=int, default=JOBS, help=f"a scenario; {JOBS} where not given")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} jobs a scenario")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all counts there")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the picture there")
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    started = time.perf_counter()
+    tallies, stated = simulate(QUICK_JOBS if chosen.quick else chosen.jobs, chosen.processes)
+    print(table(tallies))
+    print()
+    print(chance_table(stated))
+    failures = gross(tallies) if chosen.quick else unmet(tallies, stated)
+    print(f"\n{sum(t.jobs for t in tallies):,} jobs in {time.perf_counter() - started:.0f} s")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(record(tallies, stated, failures), indent=1) + "\n")
+    if chosen.plot:
+        plot(tallies, stated, chosen.plot)
+    for failure in failures:
+        print(f"NOT MET: {failure}")
+    if not failures:
+        print("No gross failure." if chosen.quick else "All figures are met.")
+    return 1 if failures else 0
+
+
+def simulate(jobs: int, processes: int) -> tuple[list[Tally], dict[str, Chances]]:
+    """`jobs` of each scenario, and as many of all worlds of the prior together."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        parts = {
+            world.name: [pool.submit(run, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
+            for world in (*TIES, *LEADS)
+        }
+        prior = [pool.submit(chances, world, max(2, jobs // len(PRIOR)), SEED) for world in PRIOR]
+        tallies = [merged([future.result() for future in futures]) for futures in parts.values()]
+        return tallies, together([future.result() for future in prior])
+
+
+def gross(tallies: Sequence[Tally]) -> list[str]:
+    """What few jobs can tell: false winners that more than one in a thousand such runs would not show."""
+    return [
+        f"{tally.world.name}: {event} in {tally.share(event):.3f} of the jobs"
+        for tally in tallies
+        for event in ERRORS
+        if tally.lower_bound(event, 0.001) > MOST_FALSE
+    ]
+
+
+def unmet(tallies: Sequence[Tally], stated: dict[str, Chances]) -> list[str]:
+    """What does not hold, in words."""
+    failures = []
+    for tally in tallies:
+        name = tally.world.name
+        for event in ERRORS:
+            share, least = tally.share(event), tally.lower_bound(event)
+            if least > MOST_FALSE or share > MOST_FALSE_POINT:
+                failures.append(f"{name}: {event} in {share:.3f} of the jobs (lower bound {least:.3f})")
+        failures += [
+            f"{name}: {event} in {tally.share(event):.3f} of the jobs"
+            for event in (COVERED if tally.world.symmetric else ())
+            if tally.asked(event) and tally.share(event) < LEAST_COVERED
+        ]
+        if name in CLEAR and tally.seed_share > MOST_SEEDS:
+            failures.append(f"{name}: staged used {tally.seed_share:.2f} of the seeds")
+    for question, found in stated.items():
+        if found.error > MOST_MISSTATED or found.brier >= found.constant_brier:
+            failures.append(
+                f"probability of being best ({question}): off by {found.error:.3f}, Brier score "
+                f"{found.brier:.3f} (constant {found.constant_brier:.3f})"
+            )
+    return failures
+
+
+def table(tallies: Sequence[Tally]) -> str:
+    """One row a scenario; shares of jobs, in percent. Three numbers are fixed / staged / at any look, two are
+    fixed / staged."""
+    head = (
+        f"{'':38} {'':>6} {'false winner':^27} {'covered':^19} {'right winner':^27} {'seeds':>5} "
+        f"{'best trial':>10} {'plain t-tests':>14} {'skew':>6}\n"
+        f"{'scenario':38} {'K x S':>6} {'config':^13} {'optimizer':^13} {'config':^9} {'optimizer':^9} "
+        f"{'config':^13} {'optimizer':^13} {'used':>5} {'false':>10} {'false':>7}{'right':>7} {'warned':>6}"
+    )
+    return "\n".join([head, *map(_row, tallies)])
+
+
+def _row(tally: Tally) -> str:
+    def three(event: str, *kinds: str) -> str:
+        events = [f"{kind} {event}" for kind in kinds]
+        return "/".join(f"{100 * tally.share(e):.1f}" if tally.asked(e) else "-" for e in events)
+
+    world = tally.world
+    both, every = ("fixed", "staged"), ("fixed", "staged", "any look")
+    return (
+        f"{world.name:38} {f'{world.optimizers}x{world.seeds}':>6} "
+        f"{three('config false', *every):^13} {three('optimizer false', *every):^13} "
+        f"{three('config covered', *both):^9} {three('optimizer covered', *both):^9} "
+        f"{three('config true', *both):^13} {three('optimizer true', *both):^13} "
+        f"{100 * tally.seed_share:>5.0f} {100 * tally.share('naive false'):>10.1f} "
+        f"{100 * tally.share('plain config false'):>7.1f}{100 * tally.share('plain config true'):>7.1f} "
+        f"{100 * tally.share('skew warned'):>6.1f}"
+    )
+
+
+def chance_table(stated: dict[str, Chances]) -> str:
+    lines = []
+    for question, found in stated.items():
+        lines.append(
+            f"probability of being best ({question}): Brier score {found.brier:.4f}, of a constant "
+            f"{found.constant_brier:.4f}; off by {found.error:.3f} on the average"
+        )
+        lines.append("  stated " + " ".join(f"{stated_:6.2f}" for stated_, _, _ in found.bins))
+        lines.append("  came   " + " ".join(f"{came:6.2f}" for _, came, _ in found.bins))
+        lines.append("  number " + " ".join(f"{count:6}" for _, _, count in found.bins))
+    return "\n".join(lines)
+
+
+def record(tallies: Sequence[Tally], stated: dict[str, Chances], failures: list[str]) -> dict[str, Any]:
+    return {
+        "seed": SEED,
+        "scenarios": [
+            {
+                "world": asdict(tally.world),
+                "jobs": tally.jobs,
+                "seed_share": tally.seed_share,
+                "counts": dict(sorted(tally.counts.items())),
+            }
+            for tally in tallies
+        ],
+        "probability_best": {
+            question: {
+                "brier": found.brier,
+                "constant_brier": found.constant_brier,
+                "error": found.error,
+                "bins": found.bins,
+            }
+            for question, found in stated.items()
+        },
+        "not_met": failures,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

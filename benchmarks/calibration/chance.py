@@ -1,0 +1,77 @@
+"""Whether a stated probability of being best comes true as often, over `calibration_scenarios.PRIOR`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.calibration.worlds import Floats, World, draw
+from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+
+BINS = 10
+DRAWS = 2**11
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Stated probabilities, and whether what they were stated of was so (1) or not (0)."""
+
+    stated: Floats
+    came: Floats
+
+    @property
+    def brier(self) -> float:
+        return float(((self.stated - self.came) ** 2).mean())
+
+    @property
+    def constant_brier(self) -> float:
+        """Of one who always states how often it happens."""
+        return float(self.came.var())
+
+    @property
+    def bins(self) -> list[tuple[float, float, int]]:
+        """Of each tenth that has any: the mean stated, how often it came, and of how many."""
+        place = np.minimum((self.stated * BINS).astype(int), BINS - 1)
+        return [
+            (float(self.stated[place == b].mean()), float(self.came[place == b].mean()), int(count))
+            for b in range(BINS)
+            if (count := (place == b).sum())
+        ]
+
+    @property
+    def error(self) -> float:
+        """The mean distance of a stated probability from how often its tenth came."""
+        return sum(count * abs(stated - came) for stated, came, count in self.bins) / len(self.stated)
+
+
+def chances(world: World, jobs: int, seed: int) -> dict[str, Chances]:
+    """By question."""
+    drawn = draw(world, jobs, seed)
+    stated: dict[str, list[float]] = {"config": [], "optimizer": []}
+    came: dict[str, list[bool]] = {"config": [], "optimizer": []}
+    arms = world.replicates + 1
+    for job in range(jobs):
+        table = drawn.confirmed(job, world.seeds)
+        optimizer = study_probabilities(table, world.replicates, seed=job)
+        assert optimizer is not None
+        found = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
+        best = {
+            "config": int(drawn.truth[job].argmin()) // arms,
+            "optimizer": int(drawn.merits[job].argmin()),
+        }
+        for question, probability in found.items():
+            for number, label in enumerate(table.labels):
+                stated[question].append(probability[label])
+                came[question].append(number == best[question])
+    return {q: Chances(np.asarray(stated[q]), np.asarray(came[q], dtype=np.float64)) for q in stated}
+
+
+def together(parts: list[dict[str, Chances]]) -> dict[str, Chances]:
+    return {
+        q: Chances(
+            np.concatenate([part[q].stated for part in parts]),
+            np.concatenate([part[q].came for part in parts]),
+        )
+        for q in parts[0]
+    }

@@ -1,0 +1,159 @@
+"""What the product concludes from drawn jobs, held against the truth about them.
+
+All conclusions are the product's own functions': the verdicts, the gaps to the best, the looks and the rule
+that stops. An error at *any* look counts, whether the rule would have stopped there or not, since the levels
+are promised under every rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.calibration.worlds import Floats, Jobs, World, draw, label_of
+from whichopt.service.evidence.statistics.estimates import critical_t
+from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.warnings import looks_skewed
+from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
+from whichopt.service.planning.looks import Look, looks
+
+SLACK = 1e-9
+
+
+@dataclass
+class Tally:
+    """Counts of jobs by what happened in them, for one world."""
+
+    world: World
+    jobs: int
+    counts: Counter[str] = field(default_factory=Counter)
+    seeds: int = 0
+    """Used by all staged jobs together."""
+
+    def share(self, event: str) -> float:
+        return self.counts[event] / self.jobs
+
+    def asked(self, event: str) -> bool:
+        """With one study each there is no verdict on optimizers."""
+        return "optimizer" not in event or event.startswith("plain") or self.world.replicates > 1
+
+    def lower_bound(self, event: str, tail: float = 0.05) -> float:
+        """Of its probability, one-sided, at 95 % (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
+        from scipy.special import betaincinv
+
+        count = self.counts[event]
+        return float(betaincinv(count, self.jobs - count + 1, tail)) if count else 0.0
+
+    @property
+    def seed_share(self) -> float:
+        return self.seeds / (self.jobs * self.world.seeds)
+
+
+def merged(parts: Sequence[Tally]) -> Tally:
+    """The tally of all parts of one world's jobs."""
+    whole = Tally(parts[0].world, sum(part.jobs for part in parts))
+    for part in parts:
+        whole.counts.update(part.counts)
+        whole.seeds += part.seeds
+    return whole
+
+
+def run(world: World, jobs: int, seed: int) -> Tally:
+    drawn = draw(world, jobs, seed)
+    tally = Tally(world, jobs)
+    for job in range(jobs):
+        tally.counts.update(_judge(drawn, job, tally))
+    return tally
+
+
+def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
+    """What happened in one job: fixed (all seeds, one look) and staged."""
+    world = jobs.world
+    truth, merits = jobs.truth[job], jobs.merits[job]
+    whole = jobs.confirmed(job, world.seeds)
+    events = _look(whole, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
+    if looks_skewed(whole):
+        events.add("skew warned")
+    planned = looks(world.seeds)
+    stopped = False
+    for seeds in planned:
+        look = Look(planned, seeds)
+        table = whole if seeds == world.seeds else jobs.confirmed(job, seeds)
+        stops = not stopped and (
+            seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
+        )
+        found = _look(table, look, truth, merits, "staged", intervals=stops)
+        events |= {event.replace("staged", "any look") for event in found if "false" in event}
+        if stops:
+            stopped = True
+            events |= found
+            tally.seeds += seeds
+    events |= _plain(jobs, job)
+    return events
+
+
+def _look(
+    table: Confirmed, look: Look, truth: Floats, merits: Floats, kind: str, *, intervals: bool
+) -> set[str]:
+    events: set[str] = set()
+    found = config_verdict(table, alpha=look.config_level)
+    labels = np.asarray([arm.label for arm in table.arms])
+    if found.verdict == "winner":
+        others = truth[labels != labels[found.best]].min()
+        is_true = truth[found.best] < others
+        events.add(f"{kind} config {'true' if is_true else 'false'}")
+        if found.lead is not None and found.lead > max(others - truth[found.best], 0) + SLACK:
+            events.add(f"{kind} config lead overstated")
+
+    replicates = len({r for arm in table.arms for r in arm.replicates})
+
+    def alpha(level: float) -> float:
+        return look.study_level(level, replicates)
+
+    studies = study_verdict(table, replicates, alpha=alpha)
+    by_label = {label_of(i): float(merit) for i, merit in enumerate(merits)}
+    if studies is not None and studies.verdict == "winner":
+        is_true = all(by_label[studies.best] < m for name, m in by_label.items() if name != studies.best)
+        events.add(f"{kind} optimizer {'true' if is_true else 'false'}")
+    if intervals:
+        gaps = config_gaps(table, alpha=look.config_level)
+        least = truth.min()
+        if all(_holds(bounds, value - least) for bounds, value in zip(gaps.bounds, truth, strict=True)):
+            events.add(f"{kind} config covered")
+        best = min(by_label.values())
+        if studies is not None and all(
+            _holds(row.gap, by_label[row.label] - best) for row in studies.differences
+        ):
+            events.add(f"{kind} optimizer covered")
+    return events
+
+
+def _holds(bounds: tuple[float | None, float | None], value: float) -> bool:
+    low, high = bounds
+    return (low is None or low <= value + SLACK) and (high is None or value <= high + SLACK)
+
+
+def _plain(jobs: Jobs, job: int) -> set[str]:
+    """What people do: the best single trial wins; and the label with the best arm wins if a two-sided paired
+    t-test at 0.05 against the best arm of each other label says so, with all seeds and no correction."""
+    world, truth, merits = jobs.world, jobs.truth[job], jobs.merits[job]
+    events: set[str] = set()
+    first = int(jobs.searched[job].min(axis=1).argmin())
+    others = np.delete(merits, first).min()
+    events.add(f"naive {'true' if merits[first] < others else 'false'}")
+    values = jobs.values[job].reshape(world.optimizers, -1, world.seeds)
+    own = values.mean(axis=2).argmin(axis=1)
+    rows = values[np.arange(world.optimizers), own]
+    best = int(rows.mean(axis=1).argmin())
+    differences = np.delete(rows, best, axis=0) - rows[best]
+    errors = differences.std(axis=1, ddof=1) / np.sqrt(world.seeds)
+    if (differences.mean(axis=1) > critical_t(world.seeds - 1, 0.025) * errors).all():
+        arms = truth.reshape(world.optimizers, -1)
+        is_true = arms[best, own[best]] < np.delete(arms, best, axis=0).min()
+        events.add(f"plain config {'true' if is_true else 'false'}")
+        events.add(f"plain optimizer {'true' if merits[best] < np.delete(merits, best).min() else 'false'}")
+    return events

@@ -1,0 +1,1 @@
+"""Cohorts of many sizes: what is company worth?"""

@@ -1,0 +1,1 @@
+"""This machine's GPU: do results repeat, agree, and survive crashes?"""

@@ -1,0 +1,1 @@
+"""A large job: what do its readers cost?"""

@@ -1,0 +1,253 @@
+"""The policies of `benchmarks.regret`: how to spend the same seconds on two processes, and end with a config.
+
+*whichopt* gets minutes, plans its rounds as a worker does (`whichopt.service.planning.rounds.next_round`: TPE
+in each study, pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend`
+picks. Its clock runs from the probe that settles the minutes to the recommendation.
+
+The others are what people do with Optuna. One study in memory, its TPE sampler as it comes, trials asked for
+and told as the two processes get free (nothing faster is possible: no storage, no second copy of the study);
+each trial is a plain loop with fused torch optimizers over the same spaces, schedule, length and seeds. Every
+optimizer's default is tried first, and the best validation value wins.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import optuna
+
+from benchmarks.regret.problems import Cohort, Single, divided_workload, like
+from benchmarks.shared.spaces import default_params, suggested
+from benchmarks.shared.trainers import AnyTrainers
+from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.recommend import recommend, shown
+from whichopt.service.evidence.verdict.winners import config_verdict
+from whichopt.service.planning import minutes
+from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import look_of
+from whichopt.service.planning.rounds import next_round
+from whichopt.service.seeds import trial_seeds
+from whichopt.service.space import Config
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.states import Phase
+from whichopt.service.trials import Trial, TrialPlan
+from whichopt.workers.engine.probe import costs
+from whichopt.workers.sampler import distributions, suggest
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a policy ended with; `value` is what it chose by, `trials` what it trained on the way."""
+
+    optimizer: str
+    config: Config
+    value: float
+    trials: int
+    seconds: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+# -- the product -----------------------------------------------------------------------------------------
+
+
+def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, Pick]:
+    """What the product recommends; and, for the record, what it would by the best mean in a tie."""
+    started = time.perf_counter()
+    name = spec.workload.model_dump_json()
+    spec = _settled(crew, spec, aside)
+    trials: list[Trial] = []
+    elapsed: float | None = None
+    while True:
+        following = next_round(
+            spec, trials, suggest, executor="stacked", workers=crew.count, elapsed_s=elapsed
+        )
+        if following is None:
+            break
+        cohorts = [Cohort(name, aside, "job", plans) for plans in following.cohorts]
+        answers: dict[int, Any] = {}
+        crew.map(cohorts, answers.__setitem__)
+        elapsed = time.perf_counter() - started
+        for number, cohort in enumerate(cohorts):
+            trials += [
+                Trial(plan=plan, state=result.state, result=result)
+                for plan, result in zip(cohort.plans, answers[number], strict=True)
+            ]
+    told = recommend("regret", spec, trials)
+    seconds = time.perf_counter() - started
+    confirmed = read_confirmed(spec, trials)
+    look = look_of(spec, len(confirmed.seeds))
+    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
+    pick, best = confirmed.arms[verdict.pick], confirmed.arms[verdict.best]
+    if (told.optimizer, told.config) != (pick.label, shown(pick.optimizer, pick.config)):
+        raise AssertionError(f"the recommendation is not the verdict's pick: {told.config}, {pick.config}")
+    searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
+    details = {
+        "verdict": told.verdict,
+        "equivalent": told.equivalent,
+        "search_trials": len(searched),
+        "confirm_trials": len(trials) - len(searched),
+        "fresh_seeds": len(confirmed.seeds),
+        "search_seconds": math.fsum(trial.result.seconds for trial in searched if trial.result) / crew.count,
+        "replicate": pick.replicate,
+    }
+
+    def made(arm: Finalist, index: int) -> Pick:
+        return Pick(arm.optimizer, arm.config, confirmed.means[index], len(trials), seconds, details)
+
+    return made(pick, verdict.pick), made(best, verdict.best)
+
+
+def _settled(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
+    """With what the minutes come to, by the product's own probe."""
+    built = divided_workload(spec.workload.model_dump_json(), aside).job
+    base = like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
+    plans = [_of(base, chosen) for chosen in spec.optimizers]
+    cost = costs(built, plans, "stacked")
+    return minutes.settle(
+        spec,
+        step_seconds={chosen.label: cost[chosen.name].step for chosen in spec.optimizers},
+        trial_seconds={chosen.label: cost[chosen.name].of(base) for chosen in spec.optimizers},
+        processes=crew.count,
+    )
+
+
+def _of(base: TrialPlan, chosen: ResolvedOptimizer) -> TrialPlan:
+    told = {"label": chosen.label, "optimizer": chosen.name, "config": chosen.default}
+    return base.model_copy(update=told)
+
+
+# -- the others ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Asked:
+    """A config to try; `token` is for the policy that asked."""
+
+    optimizer: str
+    config: Config
+    token: optuna.Trial | None = None
+
+
+class Policy(Protocol):
+    """Asked whenever a process is free; None, where it must wait for what is under way."""
+
+    def ask(self) -> Asked | None: ...
+
+    def tell(self, asked: Asked, value: float) -> None: ...
+
+
+class Tuned:
+    """One optimizer tuned alone by TPE, its default first."""
+
+    def __init__(self, chosen: ResolvedOptimizer, seed: int, known: float | None = None) -> None:
+        self.chosen = chosen
+        self.study = _study(seed)
+        if known is None:
+            self.study.enqueue_trial(default_params(chosen))
+        else:
+            space = distributions(chosen.searched)
+            told = optuna.trial.create_trial(params=default_params(chosen), distributions=space, value=known)
+            self.study.add_trial(told)
+
+    def ask(self) -> Asked:
+        trial = self.study.ask()
+        return Asked(self.chosen.name, suggested(trial, self.chosen), trial)
+
+    def tell(self, asked: Asked, value: float) -> None:
+        assert asked.token is not None
+        self.study.tell(asked.token, value)
+
+
+class DefaultsFirst:
+    """Every optimizer's default; then the optimizer with the best one is tuned."""
+
+    def __init__(self, spec: ResolvedSpec) -> None:
+        self.spec = spec
+        self.left = list(spec.optimizers)
+        self.found: dict[str, float] = {}
+        self.tuned: Tuned | None = None
+
+    def ask(self) -> Asked | None:
+        if self.left:
+            chosen = self.left.pop(0)
+            return Asked(chosen.name, chosen.default)
+        if self.tuned is None and len(self.found) == len(self.spec.optimizers):
+            best = min(self.found, key=lambda name: self.found[name])
+            chosen = next(chosen for chosen in self.spec.optimizers if chosen.name == best)
+            self.tuned = Tuned(chosen, self.spec.seed, known=self.found[best])
+        return None if self.tuned is None else self.tuned.ask()
+
+    def tell(self, asked: Asked, value: float) -> None:
+        if asked.token is None:
+            self.found[asked.optimizer] = value
+        else:
+            assert self.tuned is not None
+            self.tuned.tell(asked, value)
+
+
+class Joint:
+    """One study over all optimizers: which one is a categorical parameter, and the rest hang on it."""
+
+    def __init__(self, spec: ResolvedSpec) -> None:
+        self.spec = spec
+        self.study = _study(spec.seed)
+        for chosen in spec.optimizers:
+            params = {f"{chosen.name}.{name}": value for name, value in default_params(chosen).items()}
+            self.study.enqueue_trial({"optimizer": chosen.name, **params})
+
+    def ask(self) -> Asked:
+        trial = self.study.ask()
+        names = [chosen.name for chosen in self.spec.optimizers]
+        name = trial.suggest_categorical("optimizer", names)
+        chosen = next(chosen for chosen in self.spec.optimizers if chosen.name == name)
+        return Asked(chosen.name, suggested(trial, chosen, f"{chosen.name}."), trial)
+
+    def tell(self, asked: Asked, value: float) -> None:
+        assert asked.token is not None
+        self.study.tell(asked.token, value)
+
+
+ADAMW, DEFAULTS, JOINT = "AdamW, Optuna", "defaults, then Optuna", "joint Optuna"
+OTHERS: dict[str, Callable[[ResolvedSpec], Policy]] = {
+    ADAMW: lambda spec: Tuned(spec.optimizer("adamw"), spec.seed),
+    DEFAULTS: DefaultsFirst,
+    JOINT: Joint,
+}
+
+
+def other(crew: AnyTrainers, policy: Policy, spec: ResolvedSpec, aside: int, seconds: float) -> Pick:
+    """What that policy has found when the seconds are over; what comes in later does not count."""
+    started = time.perf_counter()
+    name, base = spec.workload.model_dump_json(), like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
+    asked: dict[int, Asked] = {}
+    told: list[tuple[float, Asked]] = []
+
+    def source() -> Single | None:
+        thing = policy.ask() if time.perf_counter() - started < seconds else None
+        if thing is None:
+            return None
+        single = Single(name, aside, base, thing.optimizer, thing.config)
+        asked[id(single)] = thing
+        return single
+
+    def sink(single: Single, value: float) -> None:
+        if time.perf_counter() - started <= seconds:
+            thing = asked.pop(id(single))
+            policy.tell(thing, value)
+            told.append((value, thing))
+
+    crew.feed(source, sink)
+    if not told:
+        raise RuntimeError(f"not one trial of {spec.name} ended within {seconds:.3g} s")
+    value, best = min(told, key=lambda pair: pair[0])
+    return Pick(best.optimizer, best.config, value, len(told), seconds)
+
+
+def _study(seed: int) -> optuna.Study:
+    return optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed % 2**32))

@@ -1,0 +1,1 @@
+"""What several benchmarks use; it imports none of them."""
