@@ -39,7 +39,8 @@ test-kernels: $(VENV)/.dev
 test-torch: $(TORCH_VENV)/.dev
 	$(TORCH_VENV)/bin/python -c 'import torch; print("torch", torch.__version__)'
 	$(TORCH_VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/adabelief \
-		tests/workers/test_solo.py tests/workers/test_stacked.py tests/workers/test_steps.py tests/workers/test_executors.py
+		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
+		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 
 # Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
 gpu-check: $(VENV)/.dev

@@ -1,10 +1,10 @@
 """The AdaBelief update of one tensor, once, in the letters and the order of the paper.
 
 Every path of the optimizer runs these lines: tensor by tensor, packed, compiled, captured in a graph, under
-autograd. The one exception is ``native``, which stands in where a kernel is wanted and no compiler is. The
-tensors are real, dense and of one dtype. A hyperparameter is a number, or a tensor that broadcasts against
-theta: of 0 dimensions where reading its value would stop a device, or a column where the rows of theta
-belong to different runs.
+autograd. The one exception is ``steps.adam_fallback``, which stands in if a kernel is wanted and there is no
+compiler. The tensors are real, dense and of one dtype. A hyperparameter is a number, or a tensor that
+broadcasts against theta: of 0 dimensions where reading its value would stop a device, or a column where the
+rows of theta belong to different runs.
 
 With numbers, the order of the operations is part of the contract, because it fixes every rounding; with it
 the result is bit for bit that of ``adabelief-pytorch`` 0.2.1 wherever that is sane. The columns that

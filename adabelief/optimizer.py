@@ -14,10 +14,10 @@ from torch.optim.optimizer import Optimizer, ParamsT, StateDict, _default_to_fus
 from adabelief import checkpoints
 from adabelief.checkpoints import count_tensor, moment_dtype, step_tensor
 from adabelief.functional import Coefficients, Scalar, coefficients
-from adabelief.leaves import Counts, Leaf, LeafMaker, real_tensors
-from adabelief.overlaps import Overlaps
-from adabelief.paths import run_each, run_fused, run_native, run_packed
 from adabelief.settings import check, plain
+from adabelief.steps.overlaps import Overlaps
+from adabelief.steps.param_views import Counts, ParamViews, ViewMaker, real_tensors
+from adabelief.steps.paths import run_each, run_fallback, run_fused, run_packed
 
 __all__ = ["AdaBelief"]
 
@@ -146,7 +146,7 @@ class AdaBelief(Optimizer):
         }
         check(defaults)
         super().__init__(params, {**defaults, **plain(defaults)})
-        self._leaves = LeafMaker()
+        self._views = ViewMaker()
         self._counts = Counts()
         self._overlaps = Overlaps()
 
@@ -225,45 +225,45 @@ class AdaBelief(Optimizer):
 
     def _update(self, pairs: Pairs, group: Group) -> None:
         if group["differentiable"] or torch.compiler.is_compiling():
-            run_each(self._whole_leaves(pairs, group))
+            run_each(self._whole_views(pairs, group))
             return
         foreach, fused = group["foreach"], group["fused"]
         if foreach is None and fused is None:
             params = [p for p, _ in pairs]
             _, foreach = _default_to_fused_or_foreach(params, differentiable=False, use_fused=False)
-        leaves = (self._capturable_leaves if group["capturable"] else self._plain_leaves)(pairs, group)
+        views = (self._capturable_views if group["capturable"] else self._plain_views)(pairs, group)
         if not fused and (group["capturable"] or not foreach):
-            run_each(leaves)
+            run_each(views)
             return
-        run = (run_native if fused == "torch" else run_fused) if fused else run_packed
-        apart, tied = self._overlaps.part(list(leaves))
+        run = (run_fallback if fused == "torch" else run_fused) if fused else run_packed
+        apart, tied = self._overlaps.part(list(views))
         run(apart)
-        for leaf in tied:
-            run([leaf])
+        for one in tied:
+            run([one])
 
-    def _plain_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
+    def _plain_views(self, pairs: Pairs, group: Group) -> list[ParamViews]:
         amsgrad, lr = group["amsgrad"], group["lr"]
         if isinstance(lr, Tensor):
             lr = lr.item()
         states = [self._state(p, group) for p, _ in pairs]
         known: dict[float, Coefficients] = {}  # one object for each count of steps
-        leaves = []
+        views = []
         for (p, g), state, t in zip(pairs, states, self._counts.advance(states), strict=True):
             if t not in known:
                 known[t] = _coefficients(t, lr, group)
-            leaves.append(self._leaves.leaf(p, g, state, amsgrad, known[t]))
-        return leaves
+            views.append(self._views.of(p, g, state, amsgrad, known[t]))
+        return views
 
-    def _capturable_leaves(self, pairs: Pairs, group: Group) -> Iterator[Leaf]:
+    def _capturable_views(self, pairs: Pairs, group: Group) -> Iterator[ParamViews]:
         for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
             c = _coefficients(_wide(state["step"], p), _wide(group["lr"], p), group)
-            yield self._leaves.leaf(p, g, state, group["amsgrad"], c)
+            yield self._views.of(p, g, state, group["amsgrad"], c)
 
-    def _whole_leaves(self, pairs: Pairs, group: Group) -> list[Leaf]:
-        """Leaves of which a compiler, or autograd, can follow every operation."""
-        leaves: list[Leaf] = []
+    def _whole_views(self, pairs: Pairs, group: Group) -> list[ParamViews]:
+        """The views of which a compiler, or autograd, can follow every operation."""
+        views: list[ParamViews] = []
         for p, g in pairs:
             state = self._state(p, group)
             state["step"] += 1
@@ -273,8 +273,8 @@ class AdaBelief(Optimizer):
                     if name in state:  # autograd keeps the last step's for its way back
                         state[name] = state[name].clone()
             c = _coefficients(t, _wide(group["lr"], p), group)
-            leaves.append((real_tensors(p, g, state, group["amsgrad"]), c, None, ()))
-        return leaves
+            views.append((real_tensors(p, g, state, group["amsgrad"]), c, None, ()))
+        return views
 
     def _state(self, p: Tensor, group: Group) -> dict[str, Any]:
         """The state of p, made at its first gradient; s_max is made when amsgrad is first on."""
@@ -324,7 +324,7 @@ class AdaBelief(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._leaves = LeafMaker()
+        self._views = ViewMaker()
         self._counts = Counts()
         self._overlaps = Overlaps()
         for name, value in _defaults().items():

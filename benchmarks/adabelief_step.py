@@ -31,7 +31,8 @@ from rich.table import Table
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
-from adabelief import AdaBelief, paths
+from adabelief import AdaBelief
+from adabelief.steps import paths
 
 Shapes = list[tuple[int, ...]]
 BYTES = 28

@@ -20,7 +20,7 @@ from whichopt.service.db.migrate import upgrade
 from whichopt.service.ids import new_uid
 from whichopt.service.states import Agreement
 from whichopt.workers import products
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 from whichopt.workers.processes import how_many
 
 # Before a test imports torch: the suite computes as a worker does.

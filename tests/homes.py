@@ -23,7 +23,7 @@ from whichopt.service.environment import Environment
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.states import CohortState, JobState
 from whichopt.service.views import JobView, Recommendation, TrialView
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 
 KEY = "wo_the-key-of-the-journeys"
 

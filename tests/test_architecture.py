@@ -143,6 +143,25 @@ def test_no_route_imports_a_route() -> None:
         assert not routes & set(imports(path, at_start=False)), path
 
 
+STACKING = "whichopt.workers.engine.stacked"
+ASKS_FOR_STACKING = {
+    "workers/engine/executors.py",
+    "benchmarks/gpu_check/checks.py",
+}  # and a check of its bits
+
+
+def test_what_exists_for_stacking_is_asked_for_in_one_place() -> None:
+    """The folder can be left out: no other code of the product imports it, not even on first use."""
+    asking = {
+        str(path.relative_to(ROOT))
+        for path in WRITTEN
+        if not path.is_relative_to(ROOT / "tests")
+        and not path.is_relative_to(ROOT / "workers" / "engine" / "stacked")
+        and any(f"{name}.".startswith(f"{STACKING}.") for name in imports(path, at_start=False))
+    }
+    assert asking == ASKS_FOR_STACKING
+
+
 def test_no_module_is_in_a_cycle() -> None:
     """Imports on first use and for types count: whoever needs another's types leans on it too."""
     edges = {
@@ -192,7 +211,7 @@ def test_each_folder_of_the_benchmarks_is_a_command() -> None:
         ("whichopt.service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
         ("whichopt.workers.app", ("torch", "optuna", "sklearn")),
         ("whichopt.workers.__main__", ("torch", "celery", "pynvml")),
-        ("whichopt.workers.embedded", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
+        ("whichopt.workers.embedded.command", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
     ],
 )
 def test_starting_loads_nothing_heavy(module: str, absent: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 from whichopt.service.exit_codes import CANNOT
 from whichopt.service.states import CohortState, JobState, Phase
 from whichopt.workers import products
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 from whichopt.workers.engine.agree import agreement
 
 TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m whichopt.workers --queue"

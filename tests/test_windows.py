@@ -66,9 +66,9 @@ def ends(main, *words):
             status = end.code
     return [status, said.getvalue()]
 
-import whichopt.workers.__main__, whichopt.workers.embedded
+import whichopt.workers.__main__, whichopt.workers.embedded.command
 found["worker"] = ends(whichopt.workers.__main__.main)
-found["home"] = ends(whichopt.workers.embedded.main)
+found["home"] = ends(whichopt.workers.embedded.command.main)
 
 from whichopt.service import machine
 found["cores"] = machine.cores()

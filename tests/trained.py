@@ -17,7 +17,8 @@ from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.trials import Trial, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.jobs import EXECUTORS, training_environment
+from whichopt.workers.engine.executors import EXECUTORS
+from whichopt.workers.jobs import training_environment
 from whichopt.workers.sampler import suggest
 
 UID = "01a00000-0000-7000-8000-000000000001"

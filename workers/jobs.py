@@ -5,7 +5,6 @@ Nothing is held in memory between messages, so a message may come twice, late, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -26,16 +25,13 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import TrialResult
 from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
-from whichopt.workers.engine import Cancelled, Executor
-from whichopt.workers.engine.solo import SoloExecutor
-from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.engine import Cancelled
+from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
 from whichopt.workers.prepare import settle
 from whichopt.workers.products import blas, mode
 from whichopt.workers.sampler import suggest
-
-EXECUTORS: Mapping[str, Callable[[], Executor]] = {"solo": SoloExecutor, "stacked": StackedExecutor}
 
 log = structlog.get_logger()
 
@@ -215,6 +211,8 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
 
 
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
+    if claim.executor not in EXECUTORS:
+        raise NoSuchExecutor(claim.executor)
     built = workload.build(claim.spec.workload, device=claim.queue)
     resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 import torch
 
-from adabelief import compiled
+from adabelief.steps import compiled_kernel
 from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 
@@ -44,8 +44,8 @@ class Compiled:
 
 COMPILED: Mapping[str, Compiled] = {
     "adabelief.AdaBelief": Compiled(
-        is_kept=lambda: compiled.is_kept(*CPU_FLOAT32),
-        works=lambda: compiled.kernel(*CPU_FLOAT32) is not None,
+        is_kept=lambda: compiled_kernel.is_kept(*CPU_FLOAT32),
+        works=lambda: compiled_kernel.kernel(*CPU_FLOAT32) is not None,
     )
 }
 """By the target of the catalog's entry."""
@@ -53,8 +53,8 @@ COMPILED: Mapping[str, Compiled] = {
 
 def tell() -> None:
     """Log which kernels AdaBelief's fused step takes here, and what is in the way of the fast ones."""
-    is_kept = compiled.is_kept(*CPU_FLOAT32)
-    obstacle = None if is_kept else compiled.obstacle()
+    is_kept = compiled_kernel.is_kept(*CPU_FLOAT32)
+    obstacle = None if is_kept else compiled_kernel.obstacle()
     if obstacle is None:
         log.info(
             "adabelief_kernels", path="compiled", when="at once" if is_kept else "if a job pays for making it"

@@ -10,7 +10,8 @@ from whichopt.service import machine
 
 PROCESS_BYTES = 500 * 2**20
 """What a training process takes: 410 MB resident while it trains networks for the digits (Linux, Python 3.11,
-torch 2.13 for CPUs), and some for larger ones. A stack of trials is cut to what is free (`engine.memory`)."""
+torch 2.13 for CPUs), and some for larger ones. A stack of trials is cut to what is free
+(`engine.stacked.memory`)."""
 
 OTHERS_BYTES = 300 * 2**20
 """What the rest of a home takes: the worker's parent 100 MB, the API 90, the command 75, the broker 10."""

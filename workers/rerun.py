@@ -40,7 +40,8 @@ from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched, numerics
-from whichopt.workers.jobs import EXECUTORS, training_environment
+from whichopt.workers.engine.executors import EXECUTORS
+from whichopt.workers.jobs import training_environment
 
 TOLERANCE = 0.1
 """In standard deviations between the reported seeds."""

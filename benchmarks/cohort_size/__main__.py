@@ -32,7 +32,7 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.jobs import EXECUTORS
+from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 

@@ -31,11 +31,12 @@ from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan, TrialResult
 from whichopt.workers import checkpoints
 from whichopt.workers.engine import Executor, State, Unwatched, numerics
-from whichopt.workers.engine.feed import Feed
-from whichopt.workers.engine.nets import nets
 from whichopt.workers.engine.solo import SoloExecutor, Trial
-from whichopt.workers.engine.stack import Stack
-from whichopt.workers.engine.stacked import StackedExecutor, footprint
+from whichopt.workers.engine.stacked.executor import StackedExecutor
+from whichopt.workers.engine.stacked.feed import Feed
+from whichopt.workers.engine.stacked.nets import nets
+from whichopt.workers.engine.stacked.rehearsal import footprint
+from whichopt.workers.engine.stacked.stack import Stack
 from whichopt.workers.workload import Batch, Workload, build
 
 SPAWN = mp.get_context("spawn")

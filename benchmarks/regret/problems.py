@@ -25,9 +25,9 @@ from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
+from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.optimizers import build
 from whichopt.workers.engine.schedule import factor
-from whichopt.workers.engine.stacked import StackedExecutor
 from whichopt.workers.workload import Examples, Splits, Workload
 from whichopt.workers.workload.data import LOADERS, Table, divided, order, split, standardized
 from whichopt.workers.workload.tasks import CRITERIA
@@ -146,7 +146,7 @@ class Single:
 
 def desk() -> Callable[[Cohort | Single], list[TrialResult] | float]:
     """In a process: answers cohorts with their results, single configs with their validation loss."""
-    executor = StackedExecutor()
+    executor = EXECUTORS["stacked"]()
 
     def answer(thing: Cohort | Single) -> list[TrialResult] | float:
         both = divided_workload(thing.workload, thing.aside)

@@ -20,7 +20,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.engine.executors import EXECUTORS
 
 Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
@@ -106,5 +106,5 @@ def _member(
 def stacked(spec_json: str) -> Callable[[list[TrialPlan]], list[TrialResult]]:
     """In a process: trains cohorts of that spec's workload as a worker does, with the stacked executor."""
     built = workload.build(ResolvedSpec.model_validate_json(spec_json).workload)
-    executor = StackedExecutor()
+    executor = EXECUTORS["stacked"]()
     return lambda plans: executor.run(built, plans, Unwatched())

@@ -40,7 +40,7 @@ class OptimizerEntry:
     `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
     `faster` are arguments that make the same step take less time, so that only workers need them;
     `compiled` are those in their place that make it a kernel that a compiler has to make first, if any do;
-    `stacked` is how the rows of a stack of trials take their steps (`whichopt.workers.engine.steps.STEPS`);
+    `stacked` is how the rows of a stack of trials take their steps (`engine.stacked.optimizers.STEPS`);
     `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
     round the last few entries of a tensor otherwise);
     `default` is the zero-shot setting; `own_limits` are the limits of hyperparameters that LIMITS lacks, or

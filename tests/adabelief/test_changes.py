@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adabelief import AdaBelief
-from adabelief.compiled import kernel
+from adabelief.steps.compiled_kernel import kernel
 from tests.adabelief.inputs import (
     PATHS,
     SETTINGS,

@@ -14,8 +14,8 @@ import torch
 from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 
 import adabelief
-from adabelief import cache
-from adabelief.compiled import kernel
+from adabelief.steps import cache
+from adabelief.steps.compiled_kernel import kernel
 from tests.adabelief.inputs import (
     FOREACH,
     FUSED,

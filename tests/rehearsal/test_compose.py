@@ -17,7 +17,7 @@ import pytest
 from tests.compose_file import services
 from tests.rehearsal.container import USER, Container, Image, Network, copied, why_not
 from tests.waiting import wait_until
-from whichopt.workers.broker import server_binary
+from whichopt.workers.embedded.broker import server_binary
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from whichopt.service.dispatch import PLAN_QUEUE, CeleryDispatcher, celery_app
 from whichopt.service.settings import Settings
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 
 PREFIX = "tested:"
 

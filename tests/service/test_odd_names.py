@@ -17,7 +17,7 @@ from whichopt.service.cli.listings import Heading, Listing
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import is_current, upgrade
 from whichopt.service.sqlite_url import sqlite_url
-from whichopt.workers import broker
+from whichopt.workers.embedded import broker
 
 ODD = (
     "two words",

@@ -21,8 +21,9 @@ from whichopt.service.secret_files import SECRETS
 from whichopt.service.setting_words import unknown
 from whichopt.service.settings import Settings, WrongSettings, at_start
 from whichopt.service.settings_table import table
-from whichopt.workers import alive, embedded
+from whichopt.workers import alive
 from whichopt.workers import command as worker
+from whichopt.workers.embedded import command as embedded
 
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD = "hunter2-is-secret"

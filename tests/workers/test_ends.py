@@ -20,7 +20,7 @@ from tests.waiting import DEADLINE_S
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.workers import app
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 from whichopt.workers.identity import Identity
 
 FAILS = """

@@ -18,7 +18,7 @@ from tests.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.exit_codes import CANNOT
-from whichopt.workers.broker import Broker
+from whichopt.workers.embedded.broker import Broker
 
 MADE_UP = Path(__file__).parent / "made_up_gpus"
 ROOT = Path(__file__).parent.parent.parent

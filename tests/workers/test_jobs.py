@@ -38,6 +38,7 @@ from whichopt.service.states import JobState, TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import jobs, kernels
 from whichopt.workers.engine import Cancelled, State, Watch
+from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.workload import Workload
 
 
@@ -219,7 +220,7 @@ class Power(BaseException):
     """The plug is pulled: nothing after it runs, as after kill -9."""
 
 
-@pytest.mark.parametrize("executor", jobs.EXECUTORS)
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
     executor: str, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +228,7 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
     context = dataclasses.replace(context, settings=settings)
     epochs = {"solo": 6, "stacked": 12}[executor]  # enough for eight checkpoints in a cohort
     changes = {"budget": {**SPEC["budget"], "epochs": epochs}, "executor": executor}  # type: ignore[dict-item]
-    real = jobs.EXECUTORS[executor]()
+    real = EXECUTORS[executor]()
     job_id, uid = submit(context, **changes)
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]
@@ -302,7 +303,7 @@ def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> N
     jobs.plan_round(context, job_id)
     first = view(context, uid)
     assert first.probe is not None
-    assert set(first.probe) == set(jobs.EXECUTORS)
+    assert set(first.probe) == set(EXECUTORS)
     assert first.executor == min(first.probe, key=first.probe.__getitem__)
     answer_all(context)
     last = view(context, uid)
@@ -334,7 +335,7 @@ def test_the_kernels_are_settled_before_the_first_round_and_kept(
 def test_a_job_is_the_same_by_either_executor_trial_by_trial(kernels: str, context: jobs.Context) -> None:
     """On digits and mlp, where the kernels of a stack agree with those of one network."""
     found = []
-    for executor in jobs.EXECUTORS:
+    for executor in EXECUTORS:
         job_id, uid = submit(
             context,
             executor=executor,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from adabelief import compiled
+from adabelief.steps import compiled_kernel
 from tests.adabelief.inputs import needs_compiler
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
@@ -160,11 +160,11 @@ def test_whether_a_kernel_is_kept_is_told_without_compiling_it(
     assert COMPILED["adabelief.AdaBelief"].works()
     kept = COMPILED["adabelief.AdaBelief"].is_kept
     assert kept()
-    assert not compiled.is_kept(torch.float32, torch.float32, torch.device("meta"), False)
+    assert not compiled_kernel.is_kept(torch.float32, torch.float32, torch.device("meta"), False)
     monkeypatch.setenv("ADABELIEF_COMPILE", "0")
     assert not kept()
     monkeypatch.delenv("ADABELIEF_COMPILE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert not kept()
     assert list(tmp_path.iterdir()) == []
-    assert not compiled.is_kept(*CPU_FLOAT32)
+    assert not compiled_kernel.is_kept(*CPU_FLOAT32)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from whichopt.workers import broker, limits
-from whichopt.workers.broker import LONGEST_SOCKET, Broker
+from whichopt.workers import limits
+from whichopt.workers.embedded import broker
+from whichopt.workers.embedded.broker import LONGEST_SOCKET, Broker
+from whichopt.workers.embedded.last_words import last_words
 from whichopt.workers.identity import host
-from whichopt.workers.last_words import last_words
 
 FILES = """
 import resource

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import torch
 
 from whichopt.service import machine
-from whichopt.workers.engine.memory import free_bytes
-from whichopt.workers.processes import how_many, memory_left
+from whichopt.workers.processes import how_many
 
 GIGABYTE = 10**9
 
@@ -56,8 +54,3 @@ def test_the_number_that_is_asked_for_holds_with_a_warning(monkeypatch: pytest.M
     (line,) = said
     assert line.startswith("--processes=16 may run out of memory")
     assert "3 would fit" in line
-
-
-def test_a_stack_of_trials_keeps_to_the_memory_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, cores=1, free=32, group=1.5)
-    assert free_bytes(torch.device("cpu")) == memory_left() == 1_500_000_000

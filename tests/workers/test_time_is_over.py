@@ -28,10 +28,10 @@ from whichopt.service.spec.budget import Budget
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers import jobs, prepare
-from whichopt.workers.engine import Cancelled, Executor, State
+from whichopt.workers.engine import Cancelled, State
+from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.probe import Cost
 from whichopt.workers.engine.solo import SoloExecutor
-from whichopt.workers.engine.stacked import StackedExecutor
 from whichopt.workers.lease import Lease
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
@@ -178,23 +178,23 @@ def test_of_a_round_that_time_stops_all_optimizers_have_as_many_trials(
     assert row.steps == sum(trial.result.steps for trial in own if trial.result is not None)
 
 
-@pytest.mark.parametrize("kind", [SoloExecutor, StackedExecutor])
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_an_executor_that_is_stopped_gives_back_what_has_ended_and_where_the_others_stood(
-    kind: Callable[[], Executor], make_workload: Callable[..., Workload], make_plan: Callable[..., TrialPlan]
+    name: str, make_workload: Callable[..., Workload], make_plan: Callable[..., TrialPlan]
 ) -> None:
     """The second trial is evaluated once only, so that it ends at the first evaluation of a stack."""
     plans = [make_plan(), make_plan(length=100, evaluations=(100,)), make_plan(number=2)]
-    whole = kind().run(make_workload(), plans, Onlooker())
-    at = {SoloExecutor: 5, StackedExecutor: 2}[kind]  # type: ignore[index]
+    whole = EXECUTORS[name]().run(make_workload(), plans, Onlooker())
+    at = {"solo": 5, "stacked": 2}[name]
     with pytest.raises(Cancelled) as stopped:
-        kind().run(make_workload(), plans, Onlooker(cancel_at=at))
+        EXECUTORS[name]().run(make_workload(), plans, Onlooker(cancel_at=at))
     found = stopped.value.results
     assert len(found) == 3
-    if kind is SoloExecutor:
+    if name == "solo":
         assert [_timeless(one) for one in found[:2]] == [_timeless(one) for one in whole[:2]]
     ended = {i for i, one in enumerate(found) if one is not None and one.state is TrialState.COMPLETE}
     under_way = [one for one in found if one is not None and one.state is TrialState.CANCELLED]
-    assert 1 in ended or kind is StackedExecutor
+    assert 1 in ended or name == "stacked"
     assert under_way
     for one in under_way:
         assert one.value is None

@@ -1,106 +1,18 @@
-"""A probe of the engine's promise that a trial's bits do not depend on its company.
-
-The promise rests on the kernels that torch calls. They differ by machine and by library, and so it is tried
-out once a process: networks of a stack are run forward and backward by the engine's own layers, in companies
-of several sizes and with their memory in several places, and all that they give is compared to the bit.
-
-The shapes are those that give a kernel away: narrow ones, as the tail of a product is where a library changes
-its kernels, with batches that are whole in its tiles and batches that are not. On a Zen 3 CPU, MKL without
-its reproducible mode (see `whichopt.workers.products`) fails at products with three columns and with one, and
-at no wider product.
-"""
+"""How far results agree here: to the bit, if the company that a trial keeps changes none of its bits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
-import torch
-from torch import Tensor, nn
-
 from whichopt.service.states import Agreement
-from whichopt.workers.engine.images import IMAGE_LAYERS
-from whichopt.workers.engine.layers import LAYERS, Layer
-
-NETWORKS = 33
-"""In the largest company."""
-
-COMPANIES = ((3, 0), (0, 1, 2, 3, 4), tuple(range(16)), tuple(reversed(range(NETWORKS))))
-"""The networks that share a stack."""
-
-FEW_COMPANIES = ((3, 0), (4, 3, 2, 1, 0))
-
-GAPS = (0, 1, 5)
-"""Numbers between the params of a network and those of the next: they move where each begins in memory."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A layer, the shape of one network's inputs, and the companies that are compared."""
-
-    module: nn.Module
-    inputs: tuple[int, ...]
-    companies: tuple[tuple[int, ...], ...] = COMPANIES
-
-
-def cases() -> Iterator[Case]:
-    """The layers of the probe. The two convolutions are computed in the engine's two ways."""
-    for batch in (16, 18, 48, 100):  # 18 and 100 are what evaluations have
-        yield Case(nn.Linear(13, 3), (batch, 13))
-    yield Case(nn.Linear(8, 1), (13, 8))
-    yield Case(nn.Linear(64, 10), (64, 64))
-    yield Case(nn.Conv2d(6, 1, 3, padding=1), (3, 6, 7, 5))
-    yield Case(nn.Conv2d(5, 3, 5, stride=(1, 2), padding=(3, 0), bias=False), (2, 5, 6, 6))
-    yield Case(nn.Conv2d(17, 1, (3, 2), stride=(1, 2)), (4, 17, 5, 8))
-    yield Case(nn.Conv2d(16, 32, 3, padding=1), (16, 16, 8, 8), FEW_COMPANIES)  # large: one at a time
+from whichopt.workers.engine.executors import STACKING
 
 
 @cache
 def agreement(device: str = "cpu") -> Agreement:
-    """Whether results are the same to the bit here whatever company a trial has; probed once a process."""
-    return Agreement.BITS if all(agrees(case, device) for case in cases()) else Agreement.CLOSE
+    """Return whether results are the same to the bit whatever company a trial has; probed once a process.
 
-
-@torch.no_grad()
-def agrees(case: Case, device: str = "cpu") -> bool:
-    """Whether each network of a stack of this layer gets the same bits in every company and place."""
-    layer, networks = _layer(case.module), 1 + max(map(max, case.companies))
-    draw = torch.Generator().manual_seed(0)
-    params = [torch.randn(networks, *p.shape, generator=draw).to(device) for p in case.module.parameters()]
-    x = torch.randn(networks, *case.inputs, generator=draw).to(device)
-    y, _ = layer.forward(x, params, None)
-    g = torch.randn(y.shape, generator=draw).to(device)
-    whole = _through(layer, params, x, g)
-    for rows in map(list, case.companies):
-        for gap in GAPS:
-            part = _through(layer, _spread([p[rows] for p in params], gap), x[rows], g[rows])
-            if not all(torch.equal(found, wanted[rows]) for found, wanted in zip(part, whole, strict=True)):
-                return False
-    return True
-
-
-def _layer(module: nn.Module) -> Layer:
-    layer = {**LAYERS, **IMAGE_LAYERS}[type(module)](module)
-    assert layer is not None
-    return layer
-
-
-def _through(layer: Layer, params: Sequence[Tensor], x: Tensor, g: Tensor) -> list[Tensor]:
-    """The outputs, the gradient of the inputs and those of the params, from the gradient of the outputs."""
-    grads = [torch.empty(p.shape, device=p.device) for p in params]
-    y, kept = layer.forward(x, params, None)
-    below = layer.backward(g.clone(), kept, params, grads, True)
-    assert below is not None
-    return [y, below, *grads]
-
-
-def _spread(params: Sequence[Tensor], gap: int) -> list[Tensor]:
-    """The params as a stack holds them: those of a network side by side, `gap` numbers before and between."""
-    sizes = [p[0].numel() for p in params]
-    room = params[0].new_zeros(len(params[0]), sum(sizes) + gap * (len(sizes) + 1))
-    placed, start = [], gap
-    for p, size in zip(params, sizes, strict=True):
-        placed.append(torch.unflatten(room[:, start : start + size], 1, p.shape[1:]).copy_(p))
-        start += size + gap
-    return placed
+    A trial that is trained alone has no company.
+    """
+    same = STACKING is None or STACKING.company_changes_no_bit(device)
+    return Agreement.BITS if same else Agreement.CLOSE

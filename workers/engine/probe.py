@@ -12,10 +12,8 @@ import structlog
 from torch import Tensor
 
 from whichopt.service.trials import TrialPlan
-from whichopt.workers.engine.nets import nets
-from whichopt.workers.engine.run import Run
+from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
 from whichopt.workers.engine.solo import Trial
-from whichopt.workers.engine.stacked import footprint
 from whichopt.workers.workload import Workload
 
 log = structlog.get_logger()
@@ -42,20 +40,22 @@ class Choice:
 
 
 def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True) -> Choice:
-    """The faster executor for trials like `plans`: solo, where the workload cannot be stacked.
+    """The faster executor for trials like `plans`: solo, if the workload cannot be stacked.
 
     Where the trials will be trained on another device than the workload's, times say nothing: then, not
     `measured`, what can be stacked is.
     """
+    if STACKING is None:
+        return Choice("solo", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
     solo = fmean(_seconds(Trial(workload, plan).train, plan) for plan in kinds)
     try:
-        most = footprint(workload, plans).most(workload.device)
+        most = STACKING.footprint(workload, plans).most(workload.device)
         size = min(STACKED if solo < LONG_S else max(FEW, len(kinds)), most)
         tried = [kinds[at % len(kinds)] for at in range(size)]
         tried.sort(key=lambda plan: plan.optimizer)
-        run = Run(workload, nets(workload), tried, range(size), None, block=size)
-        stacked = _seconds(run.train, tried[0]) / size
+        stack = STACKING.rehearsal(workload, tried, block=size)
+        stacked = _seconds(stack.train, tried[0]) / size
     except RuntimeError as error:
         log.info("cannot_be_stacked", reason=str(error)[:300])
         return Choice("solo", {})
@@ -94,13 +94,15 @@ def _cost(workload: Workload, plan: TrialPlan, executor: str) -> Cost:
             validation=_timed(lambda: trial.scores("validation")),
             train=_timed(lambda: trial.scores("train")),
         )
-    fits = footprint(workload, [plan])
+    if STACKING is None:
+        raise NoSuchExecutor(executor)
+    fits = STACKING.footprint(workload, [plan])
     size = min(STACKED, fits.most(workload.device))
-    run = Run(workload, nets(workload), [plan] * size, range(size), None, block=fits.block)
+    stack = STACKING.rehearsal(workload, [plan] * size, block=fits.block)
     return Cost(
-        step=_seconds(run.train, plan, steps=PACED_STEPS, of=median) / size,
-        validation=_timed(lambda: run.scores()(0, "validation")) / size,
-        train=_timed(lambda: run.scores()(0, "train")) / size,
+        step=_seconds(stack.train, plan, steps=PACED_STEPS, of=median) / size,
+        validation=_timed(lambda: stack.scores()(0, "validation")) / size,
+        train=_timed(lambda: stack.scores()(0, "train")) / size,
     )
 
 

@@ -1,0 +1,164 @@
+"""The networks of a stack: outputs of all of them, and the gradients of all their losses.
+
+`Layered` runs stacked layers, where every module of the model has one; `Mapped` runs any model and any loss
+that `torch.func.vmap` can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from whichopt.workers.engine.stacked.image_layers import IMAGE_LAYERS
+from whichopt.workers.engine.stacked.layers import LAYERS, Dropout, Generators, Layer
+from whichopt.workers.workload import Batch, Carry, Player, Slope, Workload
+
+Tensors = Mapping[str, Tensor]
+"""Params or buffers of n networks by name, each (n, ...)."""
+
+
+class Nets(Protocol):
+    random: bool
+    """Whether training draws random numbers."""
+
+    def gradients(
+        self,
+        player: Player,
+        params: Tensors,
+        buffers: Tensors,
+        batch: Batch,
+        carry: Carry,
+        grads: Tensors,
+        random: Generators | None,
+    ) -> tuple[Tensor, Carry]:
+        """Writes the gradients of the player's losses into `grads`; the losses (n,) and the next carry."""
+        ...
+
+    def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
+        """What the networks answer in evaluation to inputs (n, N, ...): (n, N, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Placed:
+    layer: Layer
+    names: tuple[str, ...]
+    """Of its params in the model."""
+
+
+class Layered:
+    """A chain of layers, and the slope of a loss of what comes out of it."""
+
+    def __init__(self, chain: Sequence[_Placed], slope: Slope) -> None:
+        self.chain = chain
+        self.slope = slope
+        self.random = any(isinstance(placed.layer, Dropout) for placed in chain)
+        # Below the first layer with params, nobody wants a gradient.
+        self.first = next(i for i, placed in enumerate(chain) if placed.names)
+
+    @torch.no_grad()
+    def gradients(
+        self,
+        player: Player,  # noqa: ARG002
+        params: Tensors,
+        buffers: Tensors,  # noqa: ARG002
+        batch: Batch,
+        carry: Carry,
+        grads: Tensors,
+        random: Generators | None,
+    ) -> tuple[Tensor, Carry]:
+        x, kept = batch.inputs, []
+        for placed in self.chain:
+            x, left = placed.layer.forward(x, [params[name] for name in placed.names], random)
+            kept.append(left)
+        losses, g = self.slope(x, batch.targets)
+        for i in range(len(self.chain) - 1, self.first - 1, -1):
+            placed = self.chain[i]
+            own, into = ([of[name] for name in placed.names] for of in (params, grads))
+            below = placed.layer.backward(g, kept[i], own, into, i > self.first)
+            if below is not None:
+                g = below
+        return losses, carry
+
+    def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:  # noqa: ARG002
+        x = inputs
+        for placed in self.chain:
+            x, _ = placed.layer.forward(x, [params[name] for name in placed.names], None)
+        return x
+
+
+class Mapped:
+    """Any model and loss, by `vmap` over `functional_call`; what they do at random they cannot be asked to do
+    as each trial's own seed says."""
+
+    random = False
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def gradients(
+        self,
+        player: Player,
+        params: Tensors,
+        buffers: Tensors,
+        batch: Batch,
+        carry: Carry,
+        grads: Tensors,
+        random: Generators | None,  # noqa: ARG002
+    ) -> tuple[Tensor, Carry]:
+        leaves = {name: params[name].detach().requires_grad_() for name in player.params}
+        others = {name: tensor for name, tensor in params.items() if name not in leaves}
+
+        def loss(own: Tensors, rest: Tensors, part: Batch, carried: Carry) -> tuple[Tensor, Carry]:
+            def net(*inputs: Tensor) -> Tensor:
+                return _call(self.model, {**own, **rest}, inputs)
+
+            return player.loss(net, part, carried)
+
+        self.model.train()
+        losses, carry = vmap(loss)(leaves, {**others, **buffers}, batch, carry)
+        found = torch.autograd.grad(losses, list(leaves.values()), torch.ones_like(losses))
+        torch._foreach_copy_([grads[name] for name in leaves], list(found))
+        return losses.detach(), {name: tensor.detach() for name, tensor in carry.items()}
+
+    def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
+        def net(own: Tensors, x: Tensor) -> Tensor:
+            return _call(self.model, own, (x,))
+
+        self.model.eval()
+        return vmap(net)({**params, **buffers}, inputs)
+
+
+def nets(workload: Workload) -> Nets:
+    """How the workload's networks are stacked."""
+    model = workload.model(0)
+    if len(workload.players) == 1 and not any(True for _ in model.buffers()):
+        (player,) = workload.players
+        chain = _chain(model, "")
+        if player.slope is not None and chain is not None:
+            return Layered(chain, player.slope)
+    return Mapped(model)
+
+
+def _chain(module: nn.Module, prefix: str) -> list[_Placed] | None:
+    """The module as a chain of layers, if every part of it has one."""
+    if type(module) is nn.Sequential:
+        parts = [_chain(part, f"{prefix}{name}.") for name, part in module.named_children()]
+        return (
+            None if any(part is None for part in parts) else [link for part in parts for link in part or ()]
+        )
+    build = {**LAYERS, **IMAGE_LAYERS}.get(type(module))
+    layer = None if build is None else build(module)
+    if layer is None:
+        return None
+    return [_Placed(layer, tuple(f"{prefix}{name}" for name, _ in module.named_parameters()))]
+
+
+def _call(module: nn.Module, tensors: Tensors, inputs: tuple[Tensor, ...]) -> Tensor:
+    found: Tensor = functional_call(module, dict(tensors), inputs)
+    return found

@@ -1,0 +1,55 @@
+"""A stack that is tried for a few steps: to count the memory that it takes, or to time it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.states import Origin, Phase
+from whichopt.service.trials import Seeds, Training, TrialPlan
+from whichopt.workers.engine.stacked.memory import Footprint, Tracker
+from whichopt.workers.engine.stacked.nets import nets
+from whichopt.workers.engine.stacked.run import Run
+from whichopt.workers.engine.stacked.stack import LEAST
+from whichopt.workers.workload import Workload
+
+
+def rehearsal(workload: Workload, plans: Sequence[TrialPlan], *, block: int) -> Run:
+    """Return a stack of these trials at their start; `block` of them are evaluated at once."""
+    return Run(workload, nets(workload), plans, range(len(plans)), None, block)
+
+
+def footprint(workload: Workload, plans: Sequence[TrialPlan]) -> Footprint:
+    """Return what memory a trial like these takes, on the average of their optimizers."""
+    names = sorted({plan.optimizer for plan in plans})
+    return _footprint(workload, plans[0].training, tuple(names * LEAST if len(names) < LEAST else names))
+
+
+@lru_cache(maxsize=16)
+def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> Footprint:
+    """Found by two steps and an evaluation of a small stack, of which every tensor is counted."""
+    size, rows = training.batch_size, len(names)
+    plans = [
+        TrialPlan(
+            label=name,
+            optimizer=name,
+            config=optimizer(name).default,
+            training=training,
+            seeds=Seeds(init=row, order=row, split=0),
+            length=4 * size,
+            evaluations=(4 * size,),
+            phase=Phase.SEARCH,
+            origin=Origin.DEFAULT,
+            replicate=0,
+            number=row,
+        )
+        for row, name in enumerate(names)
+    ]
+    workload.splits(0)
+    with Tracker() as tracker:
+        run = rehearsal(workload, plans, block=rows)
+        stepping = tracker.peak_of(lambda: run.train(2 * size))
+        resting = tracker.bytes
+        evaluating = tracker.peak_of(lambda: run.scores()(0, "train")) - resting
+    return Footprint(resting // rows, stepping // rows, evaluating // rows)

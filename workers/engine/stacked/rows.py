@@ -1,0 +1,55 @@
+"""The rows of a stack as their optimizers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.space import Config
+from whichopt.workers.engine import State
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial's params and gradients: by tensor, and joined, (entries,) each.
+
+    The joined params are the same memory as the tensors; the joined gradients are a copy of them, made before
+    the step if somebody reads it.
+    """
+
+    params: Sequence[Tensor]
+    grads: Sequence[Tensor]
+    joined_params: Tensor
+    joined_grads: Tensor
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Consecutive rows of a stack whose optimizers share a catalog entry, with a config each."""
+
+    entry: OptimizerEntry
+    configs: Sequence[Config]
+    rows: Sequence[Row]
+    states: Sequence[State] = ()
+    """What `Steps.states` gave, to go on from there; nothing at the start."""
+    compiled: bool = False
+    """Whether they step by a compiled kernel, if the entry has one."""
+
+
+class Steps(Protocol):
+    """The optimizers of rows, as made by one of the functions of `RowGroup` in `optimizers.STEPS`."""
+
+    joined: bool
+    """Whether they read the joined gradients."""
+
+    def step(self, shares: Sequence[float]) -> None:
+        """Each row's step, at its share of the learning rate."""
+        ...
+
+    def states(self) -> list[State]:
+        """Each row's state; its tensors are those in use."""
+        ...

@@ -1,0 +1,166 @@
+"""A stack on its way: fed, stepped and judged, until its last trial has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.workers.engine import State
+from whichopt.workers.engine.record import Record
+from whichopt.workers.engine.schedule import factor
+from whichopt.workers.engine.stacked.feed import Feed
+from whichopt.workers.engine.stacked.nets import Nets
+from whichopt.workers.engine.stacked.stack import LEAST, Stack
+from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, generator
+
+
+class Run:
+    """The trials of a stack, by their positions in the plans. It stands still at its evaluations, where it
+    can be saved and loaded; `block` is how many trials are evaluated at once."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        kind: Nets,
+        plans: Sequence[TrialPlan],
+        positions: Sequence[int],
+        saved: State | None,
+        block: int,
+    ) -> None:
+        self.workload = workload
+        self.kind = kind
+        self.block = block
+        self.records = {
+            at: Record(workload, plans[at], workload.splits(plans[at].seeds.split)) for at in positions
+        }
+        self._assemble()
+        if saved is not None:
+            rows = [saved["positions"].index(at) for at in positions]
+            self.stack.load(saved["tensors"], rows)
+            for at, row in zip(positions, rows, strict=True):
+                self.records[at].load(saved["records"][row])
+
+    def _assemble(self) -> None:
+        """The stack of the trials that are left, as they were at their start."""
+        plans = [record.plan for record in self.records.values()]
+        self.stack = Stack(self.workload, self.kind, plans)
+        shown = [*self.records.values(), *[list(self.records.values())[-1]] * (self.stack.rows - len(plans))]
+        self.feed = Feed([record.plan for record in shown], [record.splits for record in shown])
+
+    def advance(self) -> dict[int, TrialResult]:
+        """Trains to the next evaluation and evaluates; the results of the trials that end there, by position.
+
+        A trial's seconds are what its optimizer took, and its equal share of what else the stack did.
+        """
+        started, own_before = perf_counter(), self.stack.own_seconds()
+        records = list(self.records.values())
+        before = records[0].examples
+        losses = self.train(records[0].boundary).tolist()
+        scores = self.scores()
+        states = [
+            record.judge(loss, before, partial(scores, row))
+            for row, (record, loss) in enumerate(zip(records, losses, strict=False))
+        ]
+        seconds = perf_counter() - started
+        own = [now - then for now, then in zip(self.stack.own_seconds(), own_before, strict=True)]
+        shared = max(0.0, seconds - sum(own)) / len(records)
+        for record, taken in zip(records, own, strict=True):
+            record.seconds += shared + taken
+        ended = {}
+        for (position, record), state in zip(list(self.records.items()), states, strict=True):
+            if state is not None:
+                ended[position] = record.result(state)
+                del self.records[position]
+        if ended and self.records:
+            saved = self.stack.state()
+            self._assemble()
+            self.stack.load(saved, [row for row, state in enumerate(states) if state is None])
+        return ended
+
+    def train(self, stop: int) -> Tensor:
+        """Trains all until each has seen `stop` examples; the mean losses on the way (rows,), in float64.
+
+        They are summed where they are computed, so that no step waits for the device.
+        """
+        records, device = list(self.records.values()), self.workload.device
+        before = seen = records[0].examples
+        steps, length = records[0].steps, records[0].plan.length
+        schedules = [record.plan.training.schedule for record in records]
+        random = None
+        if self.kind.random:
+            random = [generator(order, before, device) for order, _ in self.feed.seeds]
+        total = torch.zeros(self.stack.rows, dtype=torch.float64, device=device)
+        for batch in self.feed.batches(before, stop):
+            count = batch.targets.shape[1]
+            shares = {schedule: factor(schedule, seen + count / 2, length) for schedule in set(schedules)}
+            losses = self.stack.step(steps, batch, [shares[schedule] for schedule in schedules], random)
+            total.add_(losses, alpha=count)
+            steps += 1
+            seen += count
+        for record in records:
+            record.steps, record.examples = steps, seen
+        return total / (seen - before)
+
+    def scores(self) -> Scores:
+        """What the networks score as they stand."""
+        return Scores(self.workload, self.stack, self.feed, self.block)
+
+    def state(self) -> State:
+        """All that another needs to go on from here; its tensors are those in use."""
+        return {
+            "positions": list(self.records),
+            "records": [record.state() for record in self.records.values()],
+            "tensors": self.stack.state(),
+        }
+
+
+class Scores:
+    """The metrics of every row on a split, evaluated together when they are first asked for."""
+
+    def __init__(self, workload: Workload, stack: Stack, feed: Feed, block: int) -> None:
+        self.workload = workload
+        self.stack = stack
+        self.feed = feed
+        self.block = block
+        self.known: dict[str, list[dict[str, float]]] = {}
+
+    def __call__(self, row: int, split: str) -> dict[str, float]:
+        if split not in self.known:
+            self.known[split] = self._evaluated(self.feed.whole(split))
+        return self.known[split][row]
+
+    def _evaluated(self, examples: Sequence[Examples]) -> list[dict[str, float]]:
+        metrics = []
+        for rows in _blocks(len(examples), self.block):
+            outputs = self._outputs(examples[rows], rows)
+            trials = examples[rows][: len(self.stack.plans) - rows.start]  # without the row that fills up
+            for answered, of in zip(outputs, trials, strict=False):
+                metrics.append(self.workload.criteria.metrics(answered, of.targets, of.unit))
+        names = list(metrics[0])
+        table = torch.stack([torch.stack(list(found.values())) for found in metrics]).tolist()
+        return [dict(zip(names, values, strict=True)) for values in table]
+
+    def _outputs(self, examples: Sequence[Examples], rows: slice) -> Tensor:
+        inputs = _side_by_side([of.inputs for of in examples])
+        parts = torch.split(inputs, EVALUATION_BATCH, dim=1)
+        return torch.cat([self.stack.outputs(part, rows) for part in parts], dim=1)
+
+
+def _blocks(rows: int, most: int) -> Iterator[slice]:
+    """Rows to evaluate at once: as few equal parts as may be, but never a row alone."""
+    count = max(1, min(-(-rows // most), rows // LEAST))
+    ends = [rows * part // count for part in range(count + 1)]
+    return map(slice, ends, ends[1:])
+
+
+def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
+    """(n, ...); without a copy, where all are one."""
+    first = tensors[0]
+    if all(tensor is first for tensor in tensors):
+        return first.expand(len(tensors), *first.shape)
+    return torch.stack(list(tensors))
