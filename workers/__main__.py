@@ -62,22 +62,22 @@ def main() -> None:
     own = Identity(f"{options.queue}-{new_uid()[-8:]}@{host()}", options.queue, processes)
     own.hand_down()
 
-    from workers.app import app
+    from workers.app import app, exit_status
 
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            f"--queues={PLAN_QUEUE},{options.queue}",
-            "--pool=prefork",
-            f"--concurrency={processes}",
-            f"--hostname={own.name}",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            "--loglevel=WARNING",
-        ]
+    # Not by `worker_main`, which goes through Celery's command line and throws the exit status away.
+    worker = app.Worker(
+        hostname=own.name,
+        queues=f"{PLAN_QUEUE},{options.queue}",
+        pool_cls="prefork",
+        concurrency=processes,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
     )
+    worker.start()
+    sys.exit(exit_status(worker.exitcode))
 
 
 def _claimed(parser: argparse.ArgumentParser, options: argparse.Namespace, settings: Settings) -> Claims:

@@ -283,6 +283,16 @@ class Parent:
         else:
             log.warning("process_lost", cohort=cohort_id, cause=cause, held=noted)
 
+    def tell_stopping(self) -> None:
+        """Write that the worker ends; imports nothing that its parent has not imported already."""
+        from service.db import DatabaseError
+
+        try:
+            with _own_store().transaction() as tx:
+                tx.workers.stopping(self.presence.worker_name)
+        except DatabaseError as error:
+            log.warning("stopping_not_told", error=str(error))  # the leases run out instead
+
     def end(self) -> None:
         self.presence.stop()
         self.reaper.stop()
@@ -296,6 +306,7 @@ class Parent:
 
 
 _parent: Parent | None = None
+_asked_to_end = False
 
 
 def _database_is_current() -> bool:
@@ -351,18 +362,24 @@ def _ready(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _shutting_down(sender: str, **_: Any) -> None:
-    """Cohorts that run here are given back at their next tick, and the pool waits for that."""
-    from service.db import DatabaseError
+def _shutting_down(**_: Any) -> None:
+    """Cohorts that run here are given back at their next tick, and the pool waits for that.
 
-    try:
-        with _own_store().transaction() as tx:
-            tx.workers.stopping(sender)
-    except DatabaseError as error:
-        log.warning("stopping_not_told", error=str(error))  # the leases run out instead
+    Called in a signal's handler, so wherever the main thread is, as in the middle of an import: nothing may
+    be imported here for the first time. Before there is a parent, nothing runs here that could be given back.
+    """
+    global _asked_to_end
+    _asked_to_end = True
+    if _parent is not None:
+        _parent.tell_stopping()
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _gone(**_: Any) -> None:
     if _parent is not None:
         _parent.end()
+
+
+def exit_status(celerys: int | None) -> int:
+    """The exit status of this process, given Celery's: whoever ends a worker by a signal gets 0."""
+    return 0 if _asked_to_end else celerys or 0
