@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +19,18 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, Validat
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.addresses import broker_url, database_url
+from service.errors import StorageFull
 from service.secret_files import SecretFiles, UnreadableSecret
 from service.setting_words import PREFIX, WrongSettings, complaints, unknown
+from service.storage import storage_trouble
 
 __all__ = ["Settings", "WrongSettings", "at_start"]
 
 YEAR_S = 31_536_000.0
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S)]
+
+LEAST_TICKS = 3
+"""Ticks in a lease, at least: one that is late must not cost a live worker its work."""
 
 BASE_PATH = r"(/[A-Za-z0-9._~-]+)+"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -97,7 +103,10 @@ class Settings(BaseSettings):
 
     lease_s: Seconds = Field(default=30.0, description="how long a cohort is a worker's without a tick")
     tick_s: Seconds = Field(
-        default=1.0, description="how often a worker renews its lease and hears of cancel"
+        default=1.0,
+        validate_default=True,
+        description="how often a worker renews its lease and hears of cancel; a third of WHICHOPT_LEASE_S at "
+        "most",
     )
     reap_s: Seconds = Field(default=3.0, description="how often the reaper looks for what nobody works on")
     ring_again_s: Seconds = Field(
@@ -147,6 +156,17 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
+    @field_validator("tick_s")
+    @classmethod
+    def _ticks_of_a_lease(cls, value: float, info: ValidationInfo) -> float:
+        lease = info.data.get("lease_s")
+        if lease is not None and round(lease / value, 6) < LEAST_TICKS:
+            raise ValueError(
+                f"a tick of {value:g} s is too seldom for WHICHOPT_LEASE_S, {lease:g} s: live workers would "
+                f"lose their leases; allowed: at most a third of it, here {lease / LEAST_TICKS:.3g}"
+            )
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -192,6 +212,26 @@ class Settings(BaseSettings):
             f"WHICHOPT_BLOBS is {str(self.blobs)!r}: {nearest} {why}; allowed: a folder that can be written"
         )
 
+    def write_blobs(self) -> str | None:
+        """Make the folder for large things and a file in it; return why that cannot be done, or None.
+
+        Some file systems say that they may be written and take nothing. A disk that is full passes.
+        """
+        problem = self.unwritable_blobs()
+        if problem is not None:
+            return problem
+        try:
+            self.blobs.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.blobs, prefix="can-be-written-"):
+                return None
+        except OSError as error:
+            if isinstance(storage_trouble(error), StorageFull):
+                return None
+            return (
+                f"WHICHOPT_BLOBS is {str(self.blobs)!r}: it cannot be written ({error.strerror}); allowed: a "
+                "folder that can be written"
+            )
+
 
 def at_start(*, writes_blobs: bool = False) -> Settings:
     """Return the settings of this process; ends it in one line for each that is wrong.
@@ -204,6 +244,6 @@ def at_start(*, writes_blobs: bool = False) -> Settings:
         found = Settings.from_environment()
     except WrongSettings as error:
         raise SystemExit("\n".join(f"whichopt: {line}" for line in str(error).splitlines())) from None
-    if writes_blobs and (problem := found.unwritable_blobs()) is not None:
+    if writes_blobs and (problem := found.write_blobs()) is not None:
         raise SystemExit(f"whichopt: {problem}")
     return found

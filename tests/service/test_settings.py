@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -159,6 +160,23 @@ def test_a_password_twice_is_refused(read: Environment) -> None:
     assert PASSWORD not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"WHICHOPT_LEASE_S": "1", "WHICHOPT_TICK_S": "5"},
+        {"WHICHOPT_LEASE_S": "2.9"},
+        {"WHICHOPT_TICK_S": "10.1"},
+    ],
+)
+def test_a_lease_is_three_ticks_at_least(read: Environment, given: dict[str, str]) -> None:
+    with pytest.raises(WrongSettings, match=r"^WHICHOPT_TICK_S: .* WHICHOPT_LEASE_S, .*; allowed: .*$"):
+        read(**given)
+
+
+def test_a_lease_of_three_ticks_is_taken(read: Environment) -> None:
+    assert read(WHICHOPT_LEASE_S="0.3", WHICHOPT_TICK_S="0.1").tick_s == 0.1
+
+
 def test_each_of_several_has_its_line(read: Environment) -> None:
     with pytest.raises(WrongSettings) as raised:
         read(WHICHOPT_LEASE_S="x", WHICHOPT_ATTEMPTS="0", WHICHOPT_LOG_LEVEL="loud")
@@ -254,6 +272,15 @@ def test_a_database_that_does_not_answer_is_one_line() -> None:
     assert PASSWORD not in line
 
 
+def test_a_weak_key_is_told_beside_a_database_that_does_not_answer() -> None:
+    environment = {"WHICHOPT_DATABASE_URL": "sqlite:////nowhere/x.db", "WHICHOPT_API_KEY": "weak"}
+    done = CliRunner().invoke(cli.app, ["migrate"], env=environment, catch_exceptions=False)
+    database, key = done.stderr.splitlines()
+    assert "there is no folder /nowhere" in database
+    assert key.startswith("whichopt: WHICHOPT_API_KEY: the API key has 4 characters")
+    assert done.exit_code == 2
+
+
 def test_a_worker_needs_a_folder_for_blobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "file" / "blobs"))
@@ -265,6 +292,30 @@ def test_a_worker_needs_a_folder_for_blobs(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(SystemExit, match="cannot be written by this user"):
         worker.main()
     assert not (tmp_path / "new").exists(), "looking makes nothing"
+
+
+def test_a_folder_for_blobs_that_only_seems_writable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "blobs"))
+    for failure, refused in ((errno.ENOENT, True), (errno.ENOSPC, False)):
+
+        def fails(*_: object, failure: int = failure, **__: object) -> None:
+            raise OSError(failure, os.strerror(failure))
+
+        monkeypatch.setattr(Path, "mkdir", fails)
+        assert (Settings().write_blobs() is not None) == refused
+    monkeypatch.undo()
+    monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "blobs"))
+    at_start(writes_blobs=True)
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder of the kernel's, in which none is made")
+def test_a_worker_does_not_start_without_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHICHOPT_BLOBS", "/proc/whichopt-blobs")
+    with pytest.raises(SystemExit, match=r"WHICHOPT_BLOBS is '/proc/whichopt-blobs': .* cannot be written"):
+        at_start(writes_blobs=True)
 
 
 def test_a_home_takes_no_database_from_outside(
