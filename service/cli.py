@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,10 +98,10 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
-    from service.settings import at_start
+    from service.settings import Settings, at_start
 
     settings = at_start()
-    from service.api_keys import WeakKey
+    from service.api_keys import WeakKey, check
     from service.db import DatabaseError, Store
     from service.db.migrate import CannotMigrate, ensure_key, upgrade
     from service.db.troubles import in_words, place
@@ -114,13 +114,22 @@ def migrate() -> None:
             typer.echo(f"whichopt: {words}", err=True)
 
     wanted = settings.api_key.get_secret_value() if settings.api_key else None
+    if settings.database_url == Settings.model_fields["database_url"].default:
+        with suppress(OSError):  # which the database tells
+            Path(store.url.database or "").parent.mkdir(mode=0o700, exist_ok=True)
     try:
         upgrade(store, waits=waits)
         made = ensure_key(store, wanted)
     except WeakKey as error:
         raise _complaint(f"WHICHOPT_API_KEY: {error}") from None
     except (CannotMigrate, DatabaseError) as error:
-        raise _complaint(in_words(error, store.url)) from None
+        found = _complaint(in_words(error, store.url))
+        if wanted is not None:  # both at once; only the database could say that it knows the key already
+            try:
+                check(wanted)
+            except WeakKey as weak:
+                raise _complaint(f"WHICHOPT_API_KEY: {weak}") from None
+        raise found from None
     typer.echo(f"the database is current: {place(store.url)}")
     if made is not None:
         typer.echo(f"a first API key was made; it is shown once: {made}")

@@ -67,6 +67,18 @@ def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: p
     store.close()
 
 
+def test_migrate_makes_the_folder_of_the_default_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WHICHOPT_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert RUN.invoke(app, ["migrate"]).exit_code == 0
+    assert (tmp_path / "whichopt-data" / "whichopt.db").exists()
+    assert (tmp_path / "whichopt-data").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("WHICHOPT_DATABASE_URL", "sqlite:///other/w.db")
+    assert "there is no folder other" in RUN.invoke(app, ["migrate"]).output
+
+
 def test_migrate_makes_the_key_of_the_environment_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
