@@ -108,7 +108,7 @@ def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
                 field=problem.field,
                 what=problem.detail,
                 why="the service refuses it",
-                instead=f"allowed: {problem.allowed}" if problem.allowed else "change it",
+                instead=f"write {problem.nearest!r}" if problem.nearest else "change it",
             )
             for problem in field_problems(errors, body)
         ]

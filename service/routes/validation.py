@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -13,6 +14,8 @@ from service.views import FieldProblem
 
 SCALAR_TYPES = {"bool_type", "int_type", "float_type", "string_type"}
 OBJECT_TYPES = {"model_type", "model_attributes_type", "dict_type", "union_tag_not_found"}
+INPUT = "Input "
+LONGEST_SHOWN = 80
 Path = tuple[str | int, ...]
 
 
@@ -73,6 +76,9 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
         case _:
             said = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
             allowed = _limit(context)
+            if said.startswith(INPUT):  # pydantic's own words, which leave out what was sent
+                shown = "" if isinstance(value, Mapping | list) else f"{_shown(value)} is not allowed; "
+                said = f"{shown}it {said.removeprefix(INPUT)}".replace(f"; or {INPUT}", ", or it ")
     return FieldProblem(field=field, value=value, allowed=allowed, detail=what + said)
 
 
@@ -86,6 +92,11 @@ def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) 
         nearest=near[0] if near else None,
         detail=f"{said}; {guess}there are: {', '.join(allowed or [])}",
     )
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from service.catalog.datasets import DATASETS
 from service.catalog.models import MODELS
 from service.catalog.optimizers import OPTIMIZERS
+from service.cli import app
 from service.lint import lint, lint_job, lint_setting
 from service.lint.averages import rectification
 from service.spec import JobSpec, resolve
@@ -125,3 +129,33 @@ def test_rectification_is_the_papers() -> None:
         assert rectification(0.999, step) == pytest.approx(value, abs=6e-4)
     assert rectification(0.999, 5) == 0
     assert all(rectification(2 / 3, step) == 0 for step in (1, 10, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what", "instead"),
+    [
+        (
+            {"budget": {"trials": -1}},
+            "budget.trials: -1 is not allowed; it should be greater than or",
+            "change it",
+        ),
+        ({"seed": "a"}, 'seed: "a" is not allowed; it should be a valid integer', "change it"),
+        (
+            {"budget": {"trails": 3}},
+            "budget.trails: no such key; did you mean 'trials'? there are: ",
+            "write 'trials'",
+        ),
+    ],
+)
+def test_a_refused_value_is_shown_and_what_is_allowed_is_said_once(
+    wrong: dict[str, Any], what: str, instead: str, tmp_path: Path
+) -> None:
+    spec = tmp_path / "spec.json"
+    workload = {"dataset": {"name": "digits"}, "model": {"name": "linear"}}
+    spec.write_text(json.dumps({"workload": workload, "optimizers": ["adam"], **wrong}))
+    found = CliRunner().invoke(app, ["lint", str(spec)])
+    assert found.exit_code == 1
+    assert what in found.output
+    assert f"instead: {instead}\n" in found.output
+    assert found.output.count("confirm_seeds") <= 1
+    assert "Input" not in found.output
