@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from service.evidence.durations import duration_text
 from service.listings import (
     Cell,
     Facts,
@@ -203,12 +204,12 @@ def forecast_tables(found: JobForecast) -> RenderableType:
             ],
         )
         if confirm.next_seeds is not None:
-            minutes = None if confirm.next_seconds is None else confirm.next_seconds / 60
+            time = "unknown time" if confirm.next_seconds is None else duration_text(confirm.next_seconds)
             chances = (confirm.winner_next, confirm.pick_changes, confirm.expected_probability_best)
             winner, changes, expected = (number_text(chance, ".2f") or "unknown" for chance in chances)
             lines.append(
                 Text(
-                    f"the next {confirm.next_seeds} seeds ({number_text(minutes, '.2g') or '?'} minutes): a "
+                    f"the next {confirm.next_seeds} seeds ({time}): a "
                     f"winner with probability {winner}, another pick with {changes}; P(best) of the pick "
                     f"then, on the average: {expected}"
                 )

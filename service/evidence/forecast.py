@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from service.catalog import tasks
 from service.evidence.analysis.expected import without_replacement
 from service.evidence.confirmed import Confirmed, read_confirmed
+from service.evidence.durations import duration_text
 from service.evidence.finalists import Key, finalist_key, finalists
 from service.evidence.outlook import drawn, scaled, winner_chances, with_losses
 from service.evidence.pace import whole_trial_seconds
@@ -214,7 +215,7 @@ def _statement(found: ConfirmForecast) -> str:
     if found.stops:
         said.append(f"No more seeds are needed: {found.stops}.")
     elif found.winner_next is not None and found.pick_changes is not None:
-        time = "" if found.next_seconds is None else f" (about {found.next_seconds / 60:.3g} minutes)"
+        time = "" if found.next_seconds is None else f" (about {duration_text(found.next_seconds)})"
         said.append(
             f"The next {found.next_seeds} seeds{time} would name a winner with a probability of "
             f"{found.winner_next:.2f}, and change the pick with one of {found.pick_changes:.2f}."

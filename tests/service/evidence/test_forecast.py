@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from service.evidence.durations import duration_text
 from service.evidence.finalists import Finalist
 from service.evidence.forecast import expected_best, forecast
 from service.evidence.outlook import drawn, named, winner_chances, with_losses
@@ -138,6 +139,9 @@ def test_in_confirm_it_says_what_the_next_seeds_would_change() -> None:
         2,
         60,
     )
+    assert (
+        "The next 2 seeds (about 60 s) would name" in forecast(spec, trials, seconds_per_seed=30.0).statement
+    )
     assert sum(found.probability_best.values()) == pytest.approx(1)
     assert found.stops == settled(spec, trials)
     assert found.winner_next is not None
@@ -150,6 +154,14 @@ def test_in_confirm_it_says_what_the_next_seeds_would_change() -> None:
     assert found.expected_probability_best is not None
     assert found.expected_probability_best > 0.5
     assert forecast(spec, trials) == forecast(spec, trials[::-1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.26, "0.26 s"), (10.7, "11 s"), (99.6, "1.7 minutes"), (600, "10 minutes"), (9000, "2.5 hours")],
+)
+def test_times_are_said_in_handy_numbers(seconds: float, said: str) -> None:
+    assert duration_text(seconds) == said
 
 
 def test_after_the_last_look_there_is_nothing_to_expect() -> None:
