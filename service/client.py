@@ -147,7 +147,7 @@ class Client:
             if matches
             else f"no job's id is, begins with or ends with {text!r}; 'whichopt show' lists the jobs"
             if re.fullmatch(PART, text)
-            else f"{text!r} is no part of a job's id: give at least 4 characters of its beginning or end"
+            else f"{text!r} is no part of a job's id: {_why_no_part(text)}"
         )
         candidates = matches[:SHOWN] or self.jobs(limit=SHOWN).items
         head = "the latest of them are" if matches else "the latest are"
@@ -294,6 +294,8 @@ class Client:
     def _save(self, path: str, to: Path, **params: str) -> None:
         if not to.name or to.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(to))
+        if not to.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder; make it", str(to.parent))
         part = to.with_name(f".whichopt-{secrets.token_hex(4)}.part")  # a name may be as long as any may
         try:
             with self._http.stream("GET", path, params=params, timeout=None) as response:
@@ -330,6 +332,12 @@ class Client:
                     view = JobView if name == "job" else TrialView
                     yield view.model_validate_json("\n".join(data))
                     name, data = "", []
+
+
+def _why_no_part(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f-]*", text):
+        return "ids are made of the digits, the letters a to f, and -"
+    return "give at least 4 characters of its beginning or end" if len(text) < 4 else "it is too long for one"
 
 
 def _check(response: httpx.Response) -> None:

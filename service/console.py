@@ -117,7 +117,10 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     except httpx.InvalidURL as error:
         raise complaint(f"{url} is no address: {error}; give one as in https://host/tools/whichopt") from None
     except httpx.TransportError as error:
-        raise complaint(f"the service at {url} does not answer{through(url)}: {error}") from None
+        raise complaint(
+            f"the service at {url} does not answer{through(url)}: {error}; see that it runs and that "
+            "this is its address"
+        ) from None
     except BrokenPipeError:
         raise  # who reads has seen enough: the command ends without a word
     except OSError as error:

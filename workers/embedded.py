@@ -272,6 +272,12 @@ def _own_folder(data: Path) -> Path:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except (FileExistsError, NotADirectoryError):
         raise CannotStart(f"{data} is a file, or lies in one; give --data a folder") from None
+    except OSError as error:
+        if storage_trouble(error) is not None:
+            raise
+        raise CannotStart(
+            f"the data folder {data} cannot be made ({error.strerror}); give --data another"
+        ) from None
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         raise CannotStart(f"this user may not write {data}; change its owner, or give --data another folder")
     return data.resolve()

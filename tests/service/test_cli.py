@@ -54,6 +54,14 @@ def test_a_service_that_does_not_answer_is_said_so() -> None:
     found = RUN.invoke(app, ["show", "--url", "http://127.0.0.1:9", "--key", "x"])
     assert found.exit_code == 2
     assert "does not answer" in found.output
+    assert "see that it runs and that this is its address" in found.output
+
+
+def test_a_report_for_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    job, page = "0190b0f0-0000-7000-8000-000000000000", str(tmp_path / "nodir" / "x.html")
+    found = RUN.invoke(app, ["report", job, "--html", page, "--url", "http://127.0.0.1:9", "--key", "x"])
+    assert found.exit_code == 2
+    assert found.output == f"whichopt: there is no such folder; make it: {tmp_path / 'nodir'}\n"
 
 
 def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

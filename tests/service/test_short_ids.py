@@ -45,13 +45,16 @@ def test_a_beginning_is_enough_if_only_one_job_has_it(lite: Store, url: str) -> 
 
 def test_an_unknown_one_is_told_with_the_latest_jobs(lite: Store, url: str) -> None:
     _, uid = running_job(lite)
-    for text in ("ffffffffff", "0000", "no-id!", "1"):
+    for text in ("ffffffffff", "0000", "nosuch", "no-id!", "1", "1" * 37):
         found = RUN.invoke(app, ["show", text, "--url", url, "--key", KEY])
         assert found.exit_code == 2
         if text in ("ffffffffff", "0000"):
             assert f"no job's id is, begins with or ends with '{text}'" in found.output
         else:
-            assert f"'{text}' is no part of a job's id: give at least 4 characters" in found.output
+            why = {"1": "give at least 4 characters", "1" * 37: "it is too long for one"}.get(
+                text, "ids are made of the digits, the letters a to f, and -"
+            )
+            assert f"'{text}' is no part of a job's id: {why}" in found.output
         assert uid in found.output
 
 

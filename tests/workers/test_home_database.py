@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -100,3 +101,12 @@ def test_a_file_in_the_place_of_the_data_folder_is_said(name: str, tmp_path: Pat
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(CannotStart, match="is a file, or lies in one; give --data a folder"):
         Home(host="127.0.0.1", port=1, data=tmp_path / name, workers=1)
+
+
+def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuses)
+    with pytest.raises(CannotStart, match=r"nix cannot be made \(Permission denied\); give --data another"):
+        Home(host="127.0.0.1", port=1, data=tmp_path / "nix", workers=1)
