@@ -92,7 +92,7 @@ def from_environment() -> FastAPI:
     logs.configure(settings.log_level)
     if (problem := settings.unwritable_blobs()) is not None:
         log.warning("blobs_unwritable", detail=f"{problem}; until then no report is kept")
-    store = Store(settings.database_url, connections=settings.database_connections)
+    store = Store(settings.database_url, connections=settings.database_connections, makes_file=False)
     # Beside the start, which waits for no database.
     threading.Thread(target=health.tell_standing, args=(store,), name="standing", daemon=True).start()
     return create_app(settings, store, CeleryDispatcher(celery_app(settings)))

@@ -12,7 +12,7 @@ from workers.identity import host
 
 def main() -> int:
     settings = at_start()
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, makes_file=False)
     try:
         with store.read() as tx:
             alive = tx.workers.live_on(host(), within_s=settings.worker_alive_s)

@@ -69,7 +69,7 @@ def _own_store() -> Store:
         from service.db import Store
 
         # None is kept: there are as many processes as cores, and what they do is seldom to ask.
-        _store = Store(settings.database_url, connections=CONNECTIONS, keep=0)
+        _store = Store(settings.database_url, connections=CONNECTIONS, keep=0, makes_file=False)
     return _store
 
 

@@ -210,11 +210,12 @@ class Home:
         from service.api_keys import WeakKey
         from service.db import DatabaseError, Store
         from service.db.keys import new_key
-        from service.db.migrate import CannotMigrate, ensure_key, upgrade
+        from service.db.migrate import CannotMigrate, ensure_key, upgrade, wait_until_free
         from service.db.troubles import in_words
 
         store = Store(self.database_url)
         try:
+            wait_until_free(store, self._waits)
             self._keep_copy(store)
             upgrade(store, waits=self._waits)
             with store.transaction() as tx:

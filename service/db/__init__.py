@@ -25,6 +25,7 @@ from service.db import clock
 from service.db.blobs import Blobs
 from service.db.cohorts import Cohorts
 from service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
+from service.db.existing import open_what_is_there
 from service.db.forecasts import Forecasts
 from service.db.jobs import Jobs
 from service.db.keys import Keys
@@ -122,12 +123,20 @@ class Transaction:
 class Store:
     """The door to the database. Safe to share between threads; not between processes."""
 
-    def __init__(self, url: str, *, connections: int = 10, keep: int = KEPT_OPEN) -> None:
-        """At most so many connections to PostgreSQL at a time, of which `keep` stay open."""
+    def __init__(
+        self, url: str, *, connections: int = 10, keep: int = KEPT_OPEN, makes_file: bool = True
+    ) -> None:
+        """At most so many connections to PostgreSQL at a time, of which `keep` stay open.
+
+        Without `makes_file` an SQLite file that is not there is an error: who only uses a database must not
+        make an empty one where its name is mistyped.
+        """
         self.url = make_url(url)
         self.connections = Connections(self.url, most=connections, keep=keep, json_serializer=_json_text)
         self.engine = self.connections.engine
         if self._is_sqlite:
+            if not makes_file:
+                sa.event.listen(self.engine, "do_connect", open_what_is_there)
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 

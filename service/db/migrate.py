@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -22,6 +23,9 @@ LOCK = 7_460_118_923
 
 LOCK_S = 20
 """Seconds that a migration waits for another program to let go of an SQLite database."""
+
+LOOK_S = 1.0
+"""How long it waits at a time, before it says so: who waits hears of it, and can be interrupted."""
 
 LOOK_AGAIN_S = 0.25
 """How soon a migration looks again if another one has ended."""
@@ -81,6 +85,37 @@ def ensure_key(store: Store, wanted: str | None) -> str | None:
     return None
 
 
+def wait_until_free(store: Store, waits: Waits) -> None:
+    """Wait for a program that lets nobody else even read an SQLite database, for LOCK_S at most.
+
+    Raises:
+        DatabaseError: it still does, or something else is the matter.
+    """
+    if store.engine.dialect.name != "sqlite":
+        return
+
+    def briefly(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        return dialect.connect(*arguments, **{**options, "timeout": LOOK_S})
+
+    sa.event.listen(store.engine, "do_connect", briefly)
+    try:
+        for left in reversed(range(round(LOCK_S / LOOK_S))):
+            try:
+                store.engine.connect().close()
+            except DatabaseError as error:
+                if trouble(error) is not LOCKED or not left:
+                    raise
+                waits(_holds(store))
+            else:
+                return
+    finally:
+        sa.event.remove(store.engine, "do_connect", briefly)
+
+
+def _holds(store: Store) -> str:
+    return f"another program holds {place(store.url)} locked; it is waited for, up to {LOCK_S} s"
+
+
 def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> None:
     config = Config()
     config.set_main_option("script_location", location().replace("%", "%%"))  # as configparser reads it
@@ -106,6 +141,7 @@ def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> Non
 @contextmanager
 def _alone(store: Store, waits: Waits) -> Iterator[sa.Connection]:
     """A transaction that no other migration runs beside; rolled back on an exception."""
+    wait_until_free(store, waits)
     with store.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             with _sqlite_alone(connection, store, waits):
@@ -158,7 +194,7 @@ def _begun(connection: sa.Connection, store: Store, waits: Waits) -> sa.RootTran
             except DatabaseError as error:
                 if trouble(error) is not LOCKED:
                     raise
-            waits(f"another program holds {place(store.url)} locked; it is waited for, up to {LOCK_S} s")
+            waits(_holds(store))
         return connection.begin()
     finally:
         raw.execute(f"PRAGMA busy_timeout={usual}")

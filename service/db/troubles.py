@@ -245,4 +245,6 @@ def _file_trouble(path: Path) -> str | None:
             )
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return f"the file system of {folder} can only be read; name another"
+    if not path.exists():
+        return "there is no such file; run 'whichopt migrate', which makes it, or name another"
     return None

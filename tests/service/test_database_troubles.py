@@ -19,12 +19,14 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from service.cli import app as command_line
-from service.db import DatabaseError, Store, troubles
+from service.db import OUT_OF_REACH, DatabaseError, Store, troubles
 from service.db.migrate import CannotMigrate, upgrade
 from service.db.standing import Tables, head, standing
 from service.db.troubles import in_words, trouble
 from service.routes.health import tell_standing
+from service.settings import Settings
 from service.sqlite_url import sqlite_url
+from workers import alive
 from workers import app as worker
 
 NOBODY = 65534
@@ -95,6 +97,70 @@ def test_a_database_that_another_program_holds(file: Path, monkeypatch: pytest.M
         other.execute("BEGIN EXCLUSIVE")
         assert "another program holds the database locked" in told(sqlite_url(file), upgrade)
         assert standing(Store(sqlite_url(file))).tables is Tables.CURRENT, "who only reads does not wait"
+
+
+def test_a_database_that_nobody_else_may_read_is_waited_for(file: Path) -> None:
+    """Another program with `locking_mode=exclusive`: who connects is refused before it could migrate."""
+    said: list[str] = []
+    store = Store(sqlite_url(file))
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+
+        def waits(words: str) -> None:
+            said.append(words)
+            if len(said) == 2:
+                other.close()
+
+        upgrade(store, waits=waits)
+    assert said == [f"another program holds {file} locked; it is waited for, up to 20 s"] * 2
+    store.close()
+
+
+def test_a_wait_for_another_program_ends(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.db.migrate.LOOK_S", 0.1)
+    monkeypatch.setattr("service.db.migrate.LOCK_S", 0.3)
+    said: list[str] = []
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        text = told(sqlite_url(file), lambda store: upgrade(store, waits=said.append))
+    assert "another program holds the database locked" in text
+    assert len(said) == 2
+
+
+def test_who_only_uses_a_database_makes_no_file(tmp_path: Path) -> None:
+    for name in ("nothere.db", "what? 100% of #1.db"):
+        store = Store(sqlite_url(tmp_path / name), makes_file=False)
+        with pytest.raises(OUT_OF_REACH) as raised, store.read():
+            pass
+        assert troubles.in_words(raised.value, store.url) == (
+            f"the database {tmp_path / name}: there is no such file; run 'whichopt migrate', which makes it, "
+            "or name another"
+        )
+        assert list(tmp_path.iterdir()) == []
+        made = Store(sqlite_url(tmp_path / name))
+        upgrade(made)
+        assert standing(store).tables is Tables.CURRENT
+        for each in (made, store):
+            each.close()
+        for left in tmp_path.iterdir():
+            left.unlink()
+    Store("sqlite://", makes_file=False).engine.connect().close()
+
+
+@pytest.mark.parametrize("door", ["workers.alive", "workers.app"])
+def test_workers_make_no_database(door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path / 'nothere.db'}"
+    if door == "workers.alive":
+        monkeypatch.setenv("WHICHOPT_DATABASE_URL", url)
+        assert alive.main() == 1
+    else:
+        monkeypatch.setattr(worker, "_store", None)
+        monkeypatch.setattr(worker, "settings", Settings(database_url=url))
+        with pytest.raises(OUT_OF_REACH):
+            standing(worker._own_store())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_this_user_may_not_write(file: Path) -> None:
