@@ -30,7 +30,7 @@ from service.dispatch import (
 from service.settings import Settings
 from service.states import Agreement
 from service.steady import Steady
-from workers import allocator, celery_changes, gpus, losses
+from workers import allocator, celery_changes, gpus, losses, standby
 from workers.identity import identity
 
 if TYPE_CHECKING:
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
 
 PLAN_S = 600
 """How long a planner may take before it is killed."""
-
-MIGRATED_POLL_S = 0.1
-"""How soon a worker that starts looks again if the database is migrated."""
-
-MIGRATED_POLL_MOST_S = 2.0
-"""The same once it has waited for long."""
-
-SAY_AGAIN_S = 30.0
-"""After how long a worker that waits for its database says so again."""
 
 REPORT_S = 600
 """How long making a report may take before its process is killed."""
@@ -57,6 +48,7 @@ CONNECTIONS = 2
 settings = Settings.from_environment()  # which `python -m workers` has checked
 app = celery_app(settings)
 app.conf.worker_consumer = "workers.celery_changes:Consumer"
+celery_changes.Consumer.also = staticmethod(lambda: standby.database_in_words(_own_store()))
 log = structlog.get_logger()
 
 _store: Store | None = None
@@ -71,6 +63,13 @@ def _own_store() -> Store:
         # None is kept: there are as many processes as cores, and what they do is seldom to ask.
         _store = Store(settings.database_url, connections=CONNECTIONS, keep=0, makes_file=False)
     return _store
+
+
+def _words(error: Exception) -> str:
+    """The database's error in one line, without the statement and what was in it."""
+    from service.db.troubles import in_words
+
+    return in_words(error, _own_store().url)
 
 
 # Acknowledged when it begins: a planner that dies is rung for again by the reaper, which counts.
@@ -185,7 +184,7 @@ def _tell_agreement() -> None:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except DatabaseError as error:
         # Away, full, or not migrated yet: it is tried again.
-        log.info("agreement_not_told", agreement=answer, error=str(error))
+        log.info("agreement_not_told", agreement=answer, error=_words(error))
         return
     _agreement_told = True
 
@@ -291,7 +290,7 @@ class Parent:
             with _own_store().transaction() as tx:
                 tx.workers.stopping(self.presence.worker_name)
         except DatabaseError as error:
-            log.warning("stopping_not_told", error=str(error))  # the leases run out instead
+            log.warning("stopping_not_told", error=_words(error))  # the leases run out instead
 
     def end(self) -> None:
         self.presence.stop()
@@ -302,56 +301,18 @@ class Parent:
             with _own_store().transaction() as tx:
                 tx.workers.gone(self.presence.worker_name)
         except DatabaseError as error:
-            log.warning("end_not_told", error=str(error))  # its row is forgotten once it is old
+            log.warning("end_not_told", error=_words(error))  # its row is forgotten once it is old
 
 
 _parent: Parent | None = None
 _asked_to_end = False
 
 
-def _database_is_current() -> bool:
-    """Wait for the database to have this version's tables; return False if the worker is to stop instead.
-
-    A home starts its worker while it migrates. No message is taken meanwhile, but the children import. A
-    worker that no migration by this program can help ends, with a status that says so.
-    """
-    from celery.worker import state
-
-    from service.db import DatabaseError
-    from service.db.standing import Tables, standing
-    from service.db.troubles import in_words
-
-    pause, told, began = MIGRATED_POLL_S, "", time.monotonic()
-    said_at = began
-    while state.should_stop is None and state.should_terminate is None:
-        try:
-            found = standing(_own_store())
-            if found.tables is Tables.CURRENT:
-                return True
-            waits_for = found.detail
-            if found.lasting:
-                log.error("cannot_work", reason=waits_for, ends_with=os.EX_CONFIG)
-                state.should_stop = os.EX_CONFIG
-                return False
-        except DatabaseError as error:
-            waits_for = in_words(error, _own_store().url)
-        now = time.monotonic()
-        if told != waits_for:
-            log.info("waits", waits_for=waits_for)
-        elif now - said_at > SAY_AGAIN_S:
-            log.warning("still_waits", waits_for=waits_for, waited_s=round(now - began))
-        if told != waits_for or now - said_at > SAY_AGAIN_S:
-            told, said_at = waits_for, now
-        time.sleep(pause)
-        pause = min(2 * pause, MIGRATED_POLL_MOST_S)
-    return False
-
-
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
     try:
-        if not _database_is_current():
+        if not standby.database_is_current(_own_store()):
             return
         queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
         _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from celery.worker import consumer
+from celery.worker import consumer, state
 
 from service import logs
+from workers.standby import Told
 
 log = structlog.get_logger()
 
@@ -19,8 +21,35 @@ REFUSED_PAUSE_S = 2.0
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Celery's consumer, with patience for a broker that answers and takes nothing.
 
-    Celery tries again at once, five times a second, with a traceback each second.
+    Celery tries again at once, five times a second, with a traceback each second. Of one that does not answer
+    it says so in other words than ours, and every time.
     """
+
+    also: Callable[[], str] = staticmethod(lambda: "unknown")
+    """How the database stands, which is looked at only once the broker answers."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Return the connection once the broker answers, however long that takes; tells what it waits for."""
+        told = Told()
+        away = False
+
+        def refused(error: Exception, _: float) -> None:
+            nonlocal away
+            if not away:
+                log.warning("broker_out_of_reach", error=str(error), database=self.also())
+            away = True
+            told.say(
+                f"the broker {conn.as_uri()} does not answer ({error}); see that it runs and that "
+                "WHICHOPT_BROKER_URL is right"
+            )
+
+        found = conn.ensure_connection(
+            refused, self.app.conf.broker_connection_max_retries, callback=state.maybe_shutdown
+        )
+        self.first_connection_attempt = False
+        if away:
+            log.info("broker_answers_again")
+        return found
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         super().on_connection_error_before_connected(exc)

@@ -26,7 +26,7 @@ from service.db.troubles import in_words, trouble
 from service.routes.health import tell_standing
 from service.settings import Settings
 from service.sqlite_url import sqlite_url
-from workers import alive
+from workers import alive, standby
 from workers import app as worker
 
 NOBODY = 65534
@@ -359,11 +359,10 @@ def test_a_database_that_is_damaged_while_it_is_used(http: TestClient, lite: Sto
 def test_a_worker_older_than_its_database_ends_and_says_why(
     lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_store", lite)
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0099'")
     with capture_logs() as logged:
-        assert worker._database_is_current() is False
+        assert standby.database_is_current(lite) is False
     assert state.should_stop == os.EX_CONFIG
     (entry,) = logged
     assert entry["event"] == "cannot_work"
@@ -372,8 +371,7 @@ def test_a_worker_older_than_its_database_ends_and_says_why(
 
 def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here until it has said so twice; then it is asked to stop."""
-    monkeypatch.setattr(worker, "_store", lite)
-    monkeypatch.setattr(worker, "SAY_AGAIN_S", 0.0)
+    monkeypatch.setattr(standby, "SAY_AGAIN_S", 0.0)
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0001'")
     with capture_logs() as logged:
@@ -382,7 +380,7 @@ def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.Monk
             if len(logged) == 3:
                 state.should_stop = 0
 
-        monkeypatch.setattr("workers.app.time.sleep", sleep)
-        assert worker._database_is_current() is False
+        monkeypatch.setattr("workers.standby.time.sleep", sleep)
+        assert standby.database_is_current(lite) is False
     assert [entry["event"] for entry in logged] == ["waits", "still_waits", "still_waits"]
     assert all("whichopt migrate" in entry["waits_for"] for entry in logged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,12 +14,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.db import Store
 from service.db.migrate import upgrade
 from tests.waiting import DEADLINE_S
 from workers import app
 from workers.broker import Broker
+from workers.identity import Identity
 
 FAILS = """
 import sys
@@ -91,3 +94,59 @@ def test_a_signal_in_the_middle_of_an_import_is_no_error(monkeypatch: pytest.Mon
     monkeypatch.setattr(app, "_parent", None)
     monkeypatch.setitem(sys.modules, "service.db", ModuleType("service.db"))
     app._shutting_down(sender="a worker")
+
+
+def test_a_worker_without_its_broker_says_what_it_waits_for_and_ends_in_peace(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workers", "--processes=1"]
+    environment = {
+        **os.environ,
+        "WHICHOPT_DATABASE_URL": f"sqlite:///{tmp_path / 'nothere.db'}",
+        "WHICHOPT_BROKER_URL": "redis://:secret@127.0.0.1:9/0",
+        "WHICHOPT_BLOBS": str(tmp_path / "blobs"),
+    }
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    logged = []
+    for line in process.stderr:
+        logged.append(json.loads(line))
+        if logged[-1]["event"] == "waits":
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    away = next(line for line in logged if line["event"] == "broker_out_of_reach")
+    assert "there is no such file; run 'whichopt migrate'" in away["database"]
+    assert "the broker redis://:**@127.0.0.1:9/0 does not answer" in logged[-1]["waits_for"]
+    assert not (tmp_path / "nothere.db").exists()
+    told = "\n".join([*(json.dumps(line) for line in logged), rest])
+    for never in ("Traceback", "raised", "secret", "[SQL", "sqlalche.me"):
+        assert never not in told
+    assert "broker_out_of_reach" not in rest
+
+
+@pytest.mark.parametrize("what", ["stopping_not_told", "end_not_told", "agreement_not_told"])
+def test_what_a_database_that_is_away_was_not_told_is_logged_in_our_words(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'bare.db'}")
+    monkeypatch.setattr(app, "_store", store)
+    monkeypatch.setattr(app, "identity", lambda: Identity("w1", "cpu", 1))
+    monkeypatch.setattr(app, "_agreement_told", False)
+    parent = app.Parent.__new__(app.Parent)
+    parent.presence = app.Presence("w1", "cpu", 1)
+    monkeypatch.setattr(parent.presence, "stop", lambda: None)
+    parent.reaper = parent.presence  # type: ignore[assignment]
+    does = {
+        "stopping_not_told": parent.tell_stopping,
+        "end_not_told": parent.end,
+        "agreement_not_told": app._tell_agreement,
+    }
+    with capture_logs() as logged:
+        does[what]()
+    (line,) = [line for line in logged if line["event"] == what]
+    assert "run 'whichopt migrate'" in line["error"]
+    assert "SQL:" not in line["error"]
+    assert "sqlalche.me" not in line["error"]
+    store.close()

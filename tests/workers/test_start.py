@@ -12,15 +12,13 @@ from service.db import Store
 from service.db.migrate import upgrade
 from service.db.standing import Standing, standing
 from tests.waiting import DEADLINE_S
-from workers import app
+from workers import standby
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A database without tables, as the worker's own."""
-    store = Store(f"sqlite:///{tmp_path / 'bare.db'}")
-    monkeypatch.setattr(app, "_store", store)
-    return store
+def bare(tmp_path: Path) -> Store:
+    """A database without tables."""
+    return Store(f"sqlite:///{tmp_path / 'bare.db'}")
 
 
 def test_no_message_is_taken_before_the_database_is_migrated(
@@ -35,7 +33,7 @@ def test_no_message_is_taken_before_the_database_is_migrated(
         return found
 
     monkeypatch.setattr("service.db.standing.standing", looks)
-    waiting = threading.Thread(target=lambda: answers.append(app._database_is_current()), daemon=True)
+    waiting = threading.Thread(target=lambda: answers.append(standby.database_is_current(bare)), daemon=True)
     waiting.start()
     assert looked.wait(timeout=DEADLINE_S), "it has looked once, and looks again"
     assert answers == []
@@ -47,5 +45,5 @@ def test_no_message_is_taken_before_the_database_is_migrated(
 
 def test_a_worker_that_waits_can_be_stopped(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "should_stop", 0)
-    assert app._database_is_current() is False
+    assert standby.database_is_current(bare) is False
     bare.close()
