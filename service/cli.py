@@ -33,7 +33,7 @@ from service.streams import prepare_output
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.views import Recommendation
+    from service.views import JobView, Recommendation
 
 app = typer.Typer(
     name="whichopt",
@@ -91,8 +91,10 @@ def demo(
     """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
-        with _service(folder, workers), _client(None, None, folder) as client:
-            _submit(client, DEMO, wait=True, as_json=as_json, idempotency_key=None)
+        with _service(folder, workers, removed=data is None), _client(None, None, folder) as client:
+            job = client.submit(DEMO)
+            _show_lint(job, as_json)
+            _follow(client, job.id, as_json=as_json, own_worker=True)
 
 
 @app.command()
@@ -302,10 +304,7 @@ def _submit(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
     job = client.submit(body, idempotency_key=idempotency_key)
-    if not as_json and job.lint:
-        from service import terminal
-
-        _console(stderr=True).print(terminal.findings(job.lint))
+    _show_lint(job, as_json)
     if wait:
         _follow(client, job.id, as_json=as_json)
     else:
@@ -314,13 +313,20 @@ def _submit(
             _remark(job.activity.detail, "yellow")
 
 
-def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
+def _show_lint(job: JobView, as_json: bool) -> None:
+    if not as_json and job.lint:
+        from service import terminal
+
+        _console(stderr=True).print(terminal.findings(job.lint))
+
+
+def _follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = False) -> None:
     from service import terminal
     from service.states import JobState
     from service.terminal_progress import Bars
 
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
-    with Bars(_console(stderr=as_json), forecast=client.forecast) as bars:
+    with Bars(_console(stderr=as_json), client.forecast, own_worker=own_worker) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
@@ -355,13 +361,14 @@ def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) 
 
 
 @contextmanager
-def _service(data: Path, workers: int | None) -> Iterator[None]:
-    """An embedded service over `data` on a free port, for the length of the block."""
+def _service(data: Path, workers: int | None, *, removed: bool) -> Iterator[None]:
+    """An embedded service over `data`, which may be `removed` afterwards, on a free port, for the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
     command = _embedded("127.0.0.1", port, data, workers, gpus="0")
+    command += ["--removed"] if removed else []
     process = subprocess.Popen(command, start_new_session=True)
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.

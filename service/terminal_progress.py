@@ -16,6 +16,8 @@ from service.views import JobForecast, JobView
 LONG_S = 2
 """Seconds after which a terminal shows how long the same has been going on."""
 
+OWN_WORKER = "The worker is starting, which takes some seconds."
+
 
 class _Progress(Progress):
     """The bars, and below them what the job does or waits for, with the seconds that it has taken so far."""
@@ -37,11 +39,19 @@ class _Progress(Progress):
 class Bars:
     """One bar an optimizer, for a running job; `update` takes the job as it stands now.
 
-    After each stage of confirm but the last a line of its `forecast` follows, where one is given.
+    After each stage of confirm but the last a line of its `forecast` follows, where one is given. With
+    `own_worker`, whoever shows the job has started a worker for it, so nobody is told to start one.
     """
 
-    def __init__(self, console: Console, forecast: Callable[[str], JobForecast] | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        forecast: Callable[[str], JobForecast] | None = None,
+        *,
+        own_worker: bool = False,
+    ) -> None:
         self.forecast = forecast
+        self.own_worker = own_worker
         self._forecast_at = 0
         self.progress = _Progress(
             TextColumn(
@@ -67,6 +77,9 @@ class Bars:
         self.progress.stop()
 
     def update(self, job: JobView) -> None:
+        if self.own_worker and job.activity is not None and job.activity.what == "worker":
+            starting = job.activity.model_copy(update={"detail": OWN_WORKER})
+            job = job.model_copy(update={"activity": starting})
         self.progress.activity = job.activity
         self._print(job)
         self._foretell(job)

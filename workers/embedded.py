@@ -54,6 +54,10 @@ OWN = {"WHICHOPT_BLOBS"} | {
 UNAVAILABLE = 69
 """EX_UNAVAILABLE, the exit status of a worker that would end again."""
 
+GOES_ON = "what is unfinished goes on at the next start"
+REMOVED = "nothing of it is kept, as no --data was given"
+"""What becomes of a home's jobs."""
+
 NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 
 
@@ -311,6 +315,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
     parser.add_argument("--workers", type=int, help="by default what cores and memory allow")
     parser.add_argument("--gpus", default="all")
+    parser.add_argument("--removed", action="store_true", help="the data folder is removed afterwards")
     options = parser.parse_args()
     prepare_output()
     problem = why_no_workers() or limits.why_no_semaphores()
@@ -336,7 +341,7 @@ def main() -> int:
     try:
         home.start(_announce(home))
         home.watch()
-        say("ending; what is unfinished goes on at the next start", file=sys.stdout)
+        say(f"ending; {REMOVED if options.removed else GOES_ON}", file=sys.stdout)
     except BlockingIOError as error:
         say(f"whichopt: cannot start a process ({error.strerror}): {NO_PROCESS}")
         return 1

@@ -186,3 +186,19 @@ def test_the_column_comes_and_goes_with_rows_in_the_tables(lite: Store) -> None:
         view = tx.views.job(uid, alive_s=15)
         assert view is not None
         assert view.progress.trials_total > 0
+
+
+def test_who_has_started_a_worker_is_not_told_to_start_one(lite: Store) -> None:
+    _, uid = add_job(lite)
+    with lite.read() as tx:
+        view = tx.views.job(uid, alive_s=15)
+    assert view is not None
+    for own_worker, said in (
+        (True, "The worker is starting, which takes some seconds."),
+        (False, "start one"),
+    ):
+        told = io.StringIO()
+        with Bars(Console(file=told, width=300), own_worker=own_worker) as bars:
+            bars.update(view)
+        assert said in told.getvalue()
+        assert ("python -m workers" in told.getvalue()) != own_worker

@@ -111,6 +111,29 @@ def test_up_hands_on_which_gpus_to_train_on(
     assert passed_on in commands[0]
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    class Ended:
+        def __init__(self, command: list[str], **_: object) -> None:
+            commands.append(command)
+
+        def poll(self) -> int:
+            return 1
+
+        def send_signal(self, _: int) -> None: ...
+
+        def wait(self) -> None: ...
+
+    monkeypatch.setattr("service.cli.subprocess.Popen", Ended)
+    given = ["--data", str(tmp_path)] if kept else []
+    assert RUN.invoke(app, ["demo", *given]).exit_code == 2
+    assert ("--removed" in commands[0]) != kept
+
+
 def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store) -> None:
     with lite.transaction() as tx:
         tx.jobs.add(make_spec(name="na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve \N{CHECK MARK}"), queue="cpu")
