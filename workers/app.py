@@ -17,6 +17,7 @@ import structlog
 from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.exceptions import Reject, WorkerShutdown
+from celery.worker import state
 from celery.worker.request import Request
 
 from service.dispatch import (
@@ -312,7 +313,7 @@ _asked_to_end = False
 def _ready(sender: Any, **_: Any) -> None:
     global _parent
     try:
-        if not standby.database_is_current(_own_store()):
+        if not standby.database_is_current(_own_store(), state):
             return
         queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
         _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)

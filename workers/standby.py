@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -42,14 +42,14 @@ class Told:
         self._words, self._said_at = words, now
 
 
-def database_is_current(store: Store) -> bool:
+def database_is_current(store: Store, state: Any) -> bool:
     """Wait for the database to have this version's tables; return False if the worker is to stop instead.
+
+    `state` is Celery's of the worker: whether it is to stop, and with what status.
 
     A home starts its worker while it migrates. No message is taken meanwhile, but the children import. A
     worker that no migration by this program can help ends, with a status that says so.
     """
-    from celery.worker import state
-
     from service.db import DatabaseError
     from service.db.standing import Tables, standing
     from service.db.troubles import in_words

@@ -362,7 +362,7 @@ def test_a_worker_older_than_its_database_ends_and_says_why(
     monkeypatch.setattr(state, "should_stop", None)
     revise(lite, "UPDATE alembic_version SET version_num = '0099'")
     with capture_logs() as logged:
-        assert standby.database_is_current(lite) is False
+        assert standby.database_is_current(lite, state) is False
     assert state.should_stop == os.EX_CONFIG
     (entry,) = logged
     assert entry["event"] == "cannot_work"
@@ -381,6 +381,6 @@ def test_a_worker_that_waits_says_so_again(lite: Store, monkeypatch: pytest.Monk
                 state.should_stop = 0
 
         monkeypatch.setattr("workers.standby.time.sleep", sleep)
-        assert standby.database_is_current(lite) is False
+        assert standby.database_is_current(lite, state) is False
     assert [entry["event"] for entry in logged] == ["waits", "still_waits", "still_waits"]
     assert all("whichopt migrate" in entry["waits_for"] for entry in logged)

@@ -33,7 +33,9 @@ def test_no_message_is_taken_before_the_database_is_migrated(
         return found
 
     monkeypatch.setattr("service.db.standing.standing", looks)
-    waiting = threading.Thread(target=lambda: answers.append(standby.database_is_current(bare)), daemon=True)
+    waiting = threading.Thread(
+        target=lambda: answers.append(standby.database_is_current(bare, state)), daemon=True
+    )
     waiting.start()
     assert looked.wait(timeout=DEADLINE_S), "it has looked once, and looks again"
     assert answers == []
@@ -45,5 +47,5 @@ def test_no_message_is_taken_before_the_database_is_migrated(
 
 def test_a_worker_that_waits_can_be_stopped(bare: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "should_stop", 0)
-    assert standby.database_is_current(bare) is False
+    assert standby.database_is_current(bare, state) is False
     bare.close()
