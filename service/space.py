@@ -67,6 +67,8 @@ class Float(_Dimension):
     def position(self, value: float) -> float:
         """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
         low, at, high = (self._scaled(x) for x in (self.low, value, self.high))
+        if low == high:  # so near that a logarithm does not tell them apart
+            low, at, high = self.low, value, self.high
         return (at - low) / (high - low)
 
     def edge(self, value: float, share: float = 0.05) -> Edge | None:
