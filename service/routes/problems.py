@@ -154,7 +154,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return response(InvalidJson(f"the body is not JSON: {first['ctx']['error']} at {first['loc'][-1]}"))
+        what = first["ctx"]["error"].removesuffix(" at")  # as Python's reader ends some of its sentences
+        return response(InvalidJson(f"the body is not JSON: {what} at {first['loc'][-1]}"))
     fields = field_problems(error.errors(), error.body)
     kind = InvalidSpec if first["loc"][0] == "body" else InvalidQuery
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
@@ -170,7 +171,9 @@ async def _http(request: Request, error: Exception) -> Response:
             detail = "the body cannot be read as JSON: not UTF-8, nested too deeply, or a number is too long"
             return response(InvalidJson(detail))
         case 404:
-            docs = f"{request.scope['root_path']}/docs"
+            # Within what is mounted, as /assets is, root_path ends with where that is.
+            base = request.scope.get("app_root_path", request.scope["root_path"])
+            docs = f"{base}/docs"
             return response(NotFound(f"nothing is at {request.scope['path']}; see {docs}"))
         case 413:
             return response(BodyTooLarge(error.detail))

@@ -83,6 +83,8 @@ def test_under_a_base_path(lite: Store, settings: Settings, based: Settings, sai
             assert described["servers"] == [{"url": BASE}]
             absent = anonymous.get(f"{prefix}/nothing", headers=AUTHORIZED).json()
             assert absent["detail"] == f"nothing is at {BASE}/nothing; see {BASE}/docs"
+            mounted = anonymous.get(f"{prefix}/assets/nothing", headers=AUTHORIZED).json()
+            assert mounted["detail"] == f"nothing is at {BASE}/assets/nothing; see {BASE}/docs"
         assert anonymous.get(BASE, headers=AUTHORIZED).status_code == 200
         assert anonymous.get(f"{BASE}x/healthz").status_code == 401, "another path"
         assert anonymous.get(f"{BASE}{BASE}/{BASE}/healthz").status_code == 401
