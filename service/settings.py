@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         default=10,
         ge=2,
+        le=10_000,
         description="connections to the database that the API has at a time, at most; a process of a worker "
         "has 2 at most, and none while it waits or trains",
     )
@@ -103,7 +104,9 @@ class Settings(BaseSettings):
     ring_again_s: Seconds = Field(
         default=20.0, description="after how long an unanswered doorbell rings again"
     )
-    attempts: int = Field(default=3, ge=1, description="how often a cohort is tried before its job fails")
+    attempts: int = Field(
+        default=3, ge=1, le=1_000_000, description="how often a cohort is tried before its job fails"
+    )
     checkpoint_s: Seconds = Field(default=20.0, description="how often a running cohort's state is kept")
     stuck_s: Seconds = Field(
         default=1800.0, description="a cohort without an evaluation for this long is given up"

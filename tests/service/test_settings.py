@@ -63,6 +63,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Environment:
         ("sqlite:///relative.db", "sqlite:///relative.db"),
         ("sqlite+aiosqlite:////absolute.db", "sqlite:////absolute.db"),
         (" sqlite://\r\n", "sqlite://"),
+        ("sqlite:////x.db?timeout=2.5&check_same_thread=False",) * 2,
+        ("sqlite:////file:/a/x%3F.db?uri=true&mode=rw",) * 2,
         ("", "sqlite:///whichopt-data/whichopt.db"),
     ],
 )
@@ -120,6 +122,11 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_DATABASE_URL", f"postgresql://u:{PASSWORD}@db/x?pgbouncer=true", "'pgbouncer'"),
         ("WHICHOPT_DATABASE_URL", "sqlite://relative.db", "three slashes before a relative path"),
         ("WHICHOPT_DATABASE_URL", "whichopt.db", "allowed: sqlite:///"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////data/what?/x.db", "no list of options"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro", "'mode' has no effect; allowed: uri, timeout"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro&uri=false", "'mode' has no effect"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?timeout=long", "timeout cannot be 'long'"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?check_same_thread=maybe", "cannot be 'maybe'"),
         ("WHICHOPT_BROKER_URL", f"amqp://u:{PASSWORD}@h", "'amqp'; allowed: redis://"),
         ("WHICHOPT_BROKER_URL", f"redis://:{PASSWORD}#x@h/0", "%23"),
         ("WHICHOPT_BROKER_URL", f"redis://:{PASSWORD}@h:port/0", "host or port"),
@@ -138,6 +145,7 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_REAP_S", "1e300", "at most 31,536,000"),
         ("WHICHOPT_TICK_S", "0", "is '0'; allowed: a number of seconds above 0"),
         ("WHICHOPT_ATTEMPTS", "2.5", "is '2.5'; allowed: a whole number of at least 1"),
+        ("WHICHOPT_ATTEMPTS", "9" * 20, "allowed: a whole number of at least 1, at most 1,000,000"),
         ("WHICHOPT_MAX_BODY_BYTES", "1kB", "is '1kB'; allowed: a whole number of at least 1,000"),
     ],
 )
