@@ -59,7 +59,7 @@ def _check_sqlite_options(query: str) -> None:
     except ValueError:
         raise ValueError(
             "what follows its ? is no list of options, as in ?timeout=30; a path with a ? is written as in "
-            "sqlite:////file:/folder/what%3F.db?uri=true"
+            "sqlite:////folder/what%3F.db"
         ) from None
     ours = any(name == "uri" and re.fullmatch(YES, value, re.IGNORECASE) for name, value in options)
     for name, value in options:

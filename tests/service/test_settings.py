@@ -64,7 +64,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Environment:
         ("sqlite+aiosqlite:////absolute.db", "sqlite:////absolute.db"),
         (" sqlite://\r\n", "sqlite://"),
         ("sqlite:////x.db?timeout=2.5&check_same_thread=False",) * 2,
-        ("sqlite:////file:/a/x%3F.db?uri=true&mode=rw",) * 2,
+        ("sqlite:///file:/a/x.db?uri=true&mode=rw",) * 2,
+        ("sqlite:////a/what%3F.db",) * 2,
         ("", "sqlite:///whichopt-data/whichopt.db"),
     ],
 )
