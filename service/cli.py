@@ -27,6 +27,7 @@ from service.console import connected as _client
 from service.console import console as _console
 from service.console import remark as _remark
 from service.console import show as _show
+from service.exit_codes import NO, NOTHING_TO_DEPLOY
 from service.machine import why_no_workers
 from service.sqlite_url import sqlite_url
 from service.streams import prepare_output
@@ -58,10 +59,6 @@ DEMO = {
     "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
     "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
 }
-
-
-NOTHING_TO_DEPLOY = 3
-"""The exit code where a job has succeeded and recommends nothing: no script is to go on with a config."""
 
 
 # -- a service on this machine -------------------------------------------------------------------------
@@ -220,7 +217,7 @@ def _recommendation(client: Client, job_id: str) -> Recommendation:
             raise
         why = f": {view.error.detail}" if view.error else ""
         typer.echo(f"whichopt: job {job_id} is {view.state} and has no recommendation{why}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(NO) from None
 
 
 @app.command()
@@ -315,7 +312,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
-        raise typer.Exit(1)
+        raise typer.Exit(NO)
     _show_recommendation(client.recommendation(job_id), as_json)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from service.completion import DATA
 from service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
+from service.exit_codes import NO
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +71,7 @@ def verify(file: File, as_json: AsJson = False) -> None:
     except InvalidReport as error:
         raise complaint(error.detail) from None
     show(found, as_json, _verification(found))
-    raise typer.Exit(0 if found.outcome == "confirmed" else 1)
+    raise typer.Exit(0 if found.outcome == "confirmed" else NO)
 
 
 def _verification(found: Verification) -> RenderableType:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.completion import job_ids, read
+from service.exit_codes import CANNOT
 from service.streams import read_input
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def complaint(text: str) -> typer.Exit:
     remark(f"whichopt: {text}", "red")
-    return typer.Exit(2)
+    return typer.Exit(CANNOT)
 
 
 def remark(text: str, color: str) -> None:

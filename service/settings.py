@@ -12,12 +12,13 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.addresses import broker_url, database_url
+from service.exit_codes import CANNOT
 from service.secret_files import SecretFiles, UnreadableSecret
 from service.setting_words import PREFIX, WrongSettings, complaints, unknown
 
@@ -206,7 +207,14 @@ def at_start(*, writes_blobs: bool = False) -> Settings:
     try:
         found = Settings.from_environment()
     except WrongSettings as error:
-        raise SystemExit("\n".join(f"whichopt: {line}" for line in str(error).splitlines())) from None
+        _end(str(error))
     if writes_blobs and (problem := found.unwritable_blobs()) is not None:
-        raise SystemExit(f"whichopt: {problem}")
+        _end(problem)
     return found
+
+
+def _end(words: str) -> NoReturn:
+    """Ends the process with a line for each of `words`."""
+    for line in words.splitlines():
+        sys.stderr.write(f"whichopt: {line}\n")
+    raise SystemExit(CANNOT) from None

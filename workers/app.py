@@ -27,6 +27,7 @@ from service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
+from service.exit_codes import CONFIG
 from service.settings import Settings
 from service.states import Agreement
 from service.steady import Steady
@@ -319,8 +320,8 @@ def _database_is_current() -> bool:
                 return True
             waits_for = found.detail
             if found.lasting:
-                log.error("cannot_work", reason=waits_for, ends_with=os.EX_CONFIG)
-                state.should_stop = os.EX_CONFIG
+                log.error("cannot_work", reason=waits_for, ends_with=CONFIG)
+                state.should_stop = CONFIG
                 return False
         except DatabaseError as error:
             waits_for = in_words(error, _own_store().url)

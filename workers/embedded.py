@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from service.alive import why_not
+from service.exit_codes import CANNOT, NO, UNAVAILABLE
 from service.machine import why_no_workers
 from service.settings import Settings, at_start
 from service.sqlite_url import sqlite_url
@@ -49,10 +50,6 @@ OWN = {"WHICHOPT_BLOBS"} | {
     for end in ("", "_FILE")
 }
 """Variables that a home does not take from outside."""
-
-
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE, the exit status of a worker that would end again."""
 
 NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 
@@ -309,7 +306,7 @@ def main() -> int:
     problem = why_no_workers() or limits.why_no_semaphores()
     if problem:
         _say(problem)
-        return 2
+        return CANNOT
     limits.raise_open_files(_say)
     settings = _own_settings()
     try:
@@ -323,7 +320,7 @@ def main() -> int:
         )
     except (CannotStart, OSError, RuntimeError, ValueError) as error:
         say(f"whichopt: {_told(error)}")
-        return 1
+        return CANNOT
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, home.ask_to_stop)
     try:
@@ -332,10 +329,10 @@ def main() -> int:
         say("ending; what is unfinished goes on at the next start", file=sys.stdout)
     except BlockingIOError as error:
         say(f"whichopt: cannot start a process ({error.strerror}): {NO_PROCESS}")
-        return 1
+        return NO if home.announced else CANNOT
     except (CannotStart, RuntimeError, OSError) as error:
         say(f"whichopt: {_told(error)}")
-        return 1
+        return NO if home.announced else CANNOT
     finally:
         home.stop()
     return 0

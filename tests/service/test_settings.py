@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from service import cli
 from service.app import from_environment
+from service.exit_codes import CANNOT
 from service.secret_files import SECRETS
 from service.setting_words import unknown
 from service.settings import Settings, WrongSettings, at_start
@@ -232,12 +233,15 @@ def test_the_table_has_every_variable() -> None:
 
 
 @pytest.mark.parametrize("door", [from_environment, worker.main, alive.main, embedded.main, at_start])
-def test_every_door_ends_in_one_line(door: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_door_ends_in_one_line(
+    door: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WHICHOPT_LOG_LEVEL", "verbose")
     monkeypatch.setattr(sys, "argv", ["door"])
     with pytest.raises(SystemExit) as raised:
         door()
-    (line,) = str(raised.value.code).splitlines()
+    assert raised.value.code == CANNOT
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("whichopt: WHICHOPT_LOG_LEVEL: 'verbose' is no log level; allowed: DEBUG")
 
 
@@ -245,7 +249,7 @@ def test_a_server_ends_in_that_line() -> None:
     command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment"]
     environment = {**os.environ, "WHICHOPT_DATABASE_URL": f"mysql://u:{PASSWORD}@h/x", "WHICHOPT_LEASE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == CANNOT
     unknown_name, wrong = done.stderr.splitlines()
     assert (
         unknown_name == "whichopt: WHICHOPT_LEASE is no setting of whichopt; did you mean WHICHOPT_LEASE_S?"
@@ -258,21 +262,27 @@ def test_a_database_that_does_not_answer_is_one_line() -> None:
     done = CliRunner().invoke(
         cli.app, ["migrate"], env={"WHICHOPT_DATABASE_URL": url}, catch_exceptions=False
     )
+    assert done.exit_code == CANNOT, "as 'whichopt up' ends, see test_exit_codes"
     (line,) = done.stderr.splitlines()
     assert "postgresql+psycopg://u:***@localhost:1/x" in line
     assert PASSWORD not in line
 
 
-def test_a_worker_needs_a_folder_for_blobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_worker_needs_a_folder_for_blobs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "file" / "blobs"))
     monkeypatch.setattr(sys, "argv", ["workers"])
-    with pytest.raises(SystemExit, match=r"WHICHOPT_BLOBS is '.*file/blobs': .*file is no folder; allowed"):
+    with pytest.raises(SystemExit):
         worker.main()
+    said = capsys.readouterr().err
+    assert re.search(r"WHICHOPT_BLOBS is '.*file/blobs': .*file is no folder; allowed", said)
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "new" / "blobs"))
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
-    with pytest.raises(SystemExit, match="cannot be written by this user"):
+    with pytest.raises(SystemExit):
         worker.main()
+    assert "cannot be written by this user" in capsys.readouterr().err
     assert not (tmp_path / "new").exists(), "looking makes nothing"
 
 
