@@ -21,7 +21,7 @@ import typer
 from service.advice import app as advice_commands
 from service.cli_evidence import app as evidence_commands
 from service.completion import DATA, KINDS, job_ids, kinds, read
-from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
+from service.console import JOB_HELP, AsJson, Commands, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="whichopt",
+    cls=Commands,
     help="Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
     "and what did it cost?",
     no_args_is_help=True,

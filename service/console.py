@@ -11,16 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from service.completion import job_ids, read
 from service.exit_codes import CANNOT
-from service.streams import read_input
+from service.streams import quiet_pipe, read_input
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
     from service.client import Client
+
+
+class Commands(TyperGroup):
+    """The commands, which end quietly where nobody reads what they print."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        with quiet_pipe():
+            return super().main(*args, **options)
+
 
 JOB_HELP = "The job's id, or the beginning or end of it by which it can be told from the others."
 

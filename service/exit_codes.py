@@ -25,7 +25,7 @@ MEANING = {
     "it again does not help",
     CONFIG: "a worker whose database is of a newer whichopt, or not whichopt's",
     INTERRUPTED: "Ctrl-C",
-    BROKEN_PIPE: "who reads the output closed it, as `| head` does; with `pipefail` alone a shell looks at it",
+    BROKEN_PIPE: "who reads the output closed it, as `head` does; a shell looks at it with `pipefail`",
 }
 """The codes, in words of Markdown."""
 

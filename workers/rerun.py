@@ -36,7 +36,7 @@ from service.evidence.stats import mean, mean_estimate
 from service.exit_codes import CANNOT, NO
 from service.seeds import trial_seeds
 from service.states import Phase
-from service.streams import prepare_output
+from service.streams import prepare_output, quiet_pipe
 from service.trials import TrialPlan, TrialResult
 from workers import workload
 from workers.engine import Unwatched, numerics
@@ -251,6 +251,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     prepare_output()
+    with quiet_pipe():
+        return _main(options)
+
+
+def _main(options: argparse.Namespace) -> int:
     try:
         found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
     except InvalidReport as error:
