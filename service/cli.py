@@ -89,7 +89,7 @@ def demo(
     """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
-        with _service(folder, workers), _client(None, None, folder) as client:
+        with _service(folder, workers), _client(None, None, folder, told=True) as client:
             _submit(client, DEMO, wait=True, as_json=as_json, idempotency_key=None)
 
 
@@ -203,7 +203,15 @@ def recommend(
             _show_recommendation(_recommendation(client, client.find_job(job)), as_json)
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
-        _show(found, as_json, terminal_verdicts.recommendation_table(found))
+        if found or as_json:
+            _show(found, as_json, terminal_verdicts.recommendation_table(found))
+            return
+        asked = {"task": task, "dataset": dataset, "model": model, "optimizer": optimizer}
+        said = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+        typer.echo(
+            f"nothing has been recommended{f' for {said}' if said else ''} yet; leave options out ('whichopt "
+            "catalog' lists what each may name), or send a job: whichopt submit job.json --wait"
+        )
 
 
 def _recommendation(client: Client, job_id: str) -> Recommendation:

@@ -91,9 +91,21 @@ def remark(text: str, color: str) -> None:
     typer.secho(text, err=True, fg=color, color=False if plain else None)
 
 
+def tell_unknown() -> None:
+    """Says which variables look like ours and are read by nothing, as services and workers say it."""
+    from service.setting_words import unknown
+    from service.settings import Settings
+
+    for line in unknown(os.environ, Settings):
+        remark(f"whichopt: {line}", "yellow")
+
+
 @contextmanager
-def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
-    """A client for the service that is meant: as told, or the one that runs on the data folder."""
+def connected(url: str | None, key: str | None, data: Path, *, told: bool = False) -> Iterator[Client]:
+    """A client for the service that is meant: as told, or the one that runs on the data folder.
+
+    What is wrong with the names of variables is said here, unless it was `told` already.
+    """
     import httpx
 
     from service.client import Client
@@ -101,6 +113,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     from service.proxies import through
     from service.secret_files import UnreadableSecret, secret
 
+    if not told:
+        tell_unknown()
     try:
         # A key that was said as an option goes before a file's; two in the environment are one too many.
         if key is None or os.environ.get("WHICHOPT_KEY"):
