@@ -6,11 +6,24 @@ What is refused is told by a ValueError in one line, which never repeats a URL: 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 DATABASES = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host:5432/name"
 BROKERS = "redis://host:6379/0, rediss://host:6379/0, redis+socket:///path/to.sock"
 POSTGRES = {"postgres", "postgresql", "pgsql"}
+YES = "true|yes|on|y|t|1"
+SWITCH = f"{YES}|false|no|off|n|f|0"
+SQLITE_OPTIONS = {
+    "uri": SWITCH,
+    "timeout": r"\d+(\.\d+)?",
+    "check_same_thread": SWITCH,
+    "cached_statements": r"\d{1,6}",
+    "detect_types": r"\d",
+    "isolation_level": "|".join(("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "AUTOCOMMIT")),
+}
+"""What Python's driver of SQLite takes behind the path; SQLAlchemy ignores others, and a path that has a ?
+would be another file."""
+
 SAME_BROKERS = {"valkey": "redis", "valkeys": "rediss", "unix": "redis+socket"}
 """Schemes that mean what kombu spells differently."""
 
@@ -35,7 +48,28 @@ def database_url(text: str, password: str | None = None) -> str:
             "of SQLite it needs three slashes before a relative path and four before an absolute one; "
             f"allowed: {DATABASES}"
         )
+    _check_sqlite_options(rest.partition("?")[2])
     return f"sqlite://{rest}"
+
+
+def _check_sqlite_options(query: str) -> None:
+    """Refuse options that would be ignored, or that the driver cannot read."""
+    try:
+        options = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise ValueError(
+            "what follows its ? is no list of options, as in ?timeout=30; a path with a ? is written as in "
+            "sqlite:////folder/what%3F.db"
+        ) from None
+    ours = any(name == "uri" and re.fullmatch(YES, value, re.IGNORECASE) for name, value in options)
+    for name, value in options:
+        if name not in SQLITE_OPTIONS and not ours:
+            raise ValueError(
+                f"SQLite's option {name[:40]!r} has no effect; allowed: {', '.join(SQLITE_OPTIONS)} "
+                "(with uri=true and a path as in file:/folder/name.db also SQLite's own)"
+            )
+        if not re.fullmatch(SQLITE_OPTIONS.get(name, ".*"), value, re.IGNORECASE):
+            raise ValueError(f"SQLite's option {name} cannot be {value[:40]!r}")
 
 
 def broker_url(text: str) -> str:

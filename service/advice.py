@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.console import AsJson, complaint, read_object, show
+from service.exit_codes import NO
 
 if TYPE_CHECKING:
     from service.space import Config
@@ -39,7 +40,7 @@ def lint(
     findings = _of_setting(body, steps) if {"optimizer", "config"} <= body.keys() else _of_job(body)
     show(LintReport(findings=findings), as_json, terminal.findings(findings))
     if any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(NO)
 
 
 @app.command()

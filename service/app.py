@@ -77,8 +77,10 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     Instrumentator(registry=app.state.metrics).instrument(app)
     app.add_middleware(BasePath, base=settings.base_path)
 
-    for routes in (jobs, lint, events, results, reports, catalog, health, pages):
-        app.include_router(routes.router)
+    routers = [part.router for part in (jobs, lint, events, results, reports, catalog, health, pages)]
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     app.mount("/assets", StaticFiles(directory=pages.ASSETS))
     dashboard.mount(app, store)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from service.errors import InvalidSpec
+from service.numeric import REAL, WHOLE, NumbersAreNumbers
 
 MAX_TRIALS = 20_000
 """Of a whole job, both phases."""
@@ -22,7 +23,7 @@ OVERRUN = 2
 """Times its minutes that a job's search may take."""
 
 
-class Settled(BaseModel):
+class Settled(NumbersAreNumbers):
     """What `minutes` came to, settled once by a probe before the first round and kept with the spec.
 
     All rounds follow from it and from what is recorded after it, so a job with the same record is planned in
@@ -31,12 +32,16 @@ class Settled(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    trials: dict[str, int] = Field(
+    trials: dict[str, Annotated[int, WHOLE]] = Field(
         description="search trials by label that were reckoned to take equal seconds; as recorded seconds "
         "come in, later rounds correct it"
     )
-    step_ms: dict[str, float] = Field(description="milliseconds that a step of one trial took, by label")
-    trial_seconds: dict[str, float] = Field(description="seconds that a whole trial was reckoned to take")
+    step_ms: dict[str, Annotated[float, REAL]] = Field(
+        description="milliseconds that a step of one trial took, by label"
+    )
+    trial_seconds: dict[str, Annotated[float, REAL]] = Field(
+        description="seconds that a whole trial was reckoned to take"
+    )
     search_seconds: float = Field(gt=0, description="of training, reckoned for each optimizer's search")
     processes: int = Field(ge=1, description="that trained when it was settled")
     confirm_seeds_asked: int = Field(
@@ -44,7 +49,7 @@ class Settled(BaseModel):
     )
 
 
-class Budget(BaseModel):
+class Budget(NumbersAreNumbers):
     """`trials` is per optimizer, dealt to `replicates` equal, independent studies. With `minutes` in its
     place every optimizer gets the same seconds, and the job ends after about that time, confirm included."""
 

@@ -21,12 +21,13 @@ import typer
 from service.advice import app as advice_commands
 from service.cli_evidence import app as evidence_commands
 from service.completion import DATA, KINDS, job_ids, kinds, read
-from service.console import JOB_HELP, AsJson, Data, Job, Key, Url, read_object
+from service.console import JOB_HELP, AsJson, Commands, Data, Job, Key, Url, read_object
 from service.console import complaint as _complaint
 from service.console import connected as _client
 from service.console import console as _console
 from service.console import remark as _remark
 from service.console import show as _show
+from service.exit_codes import NO, NOTHING_TO_DEPLOY
 from service.machine import why_no_workers
 from service.sqlite_url import sqlite_url
 from service.streams import prepare_output
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="whichopt",
+    cls=Commands,
     help="Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
     "and what did it cost?",
     no_args_is_help=True,
@@ -58,10 +60,6 @@ DEMO = {
     "optimizers": ["adabelief", "adamw", "adam", "sgd", "radam", "nadam"],
     "budget": {"trials": 24, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
 }
-
-
-NOTHING_TO_DEPLOY = 3
-"""The exit code where a job has succeeded and recommends nothing: no script is to go on with a config."""
 
 
 # -- a service on this machine -------------------------------------------------------------------------
@@ -91,7 +89,10 @@ def demo(
     """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
-        with _service(folder, workers, removed=data is None), _client(None, None, folder) as client:
+        with (
+            _service(folder, workers, removed=data is None),
+            _client(None, None, folder, told=True) as client,
+        ):
             job = client.submit(DEMO)
             _show_lint(job, as_json)
             _follow(client, job.id, as_json=as_json, own_worker=True)
@@ -216,7 +217,15 @@ def recommend(
             _show_recommendation(_recommendation(client, client.find_job(job)), as_json)
             return
         found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
-        _show(found, as_json, terminal_verdicts.recommendation_table(found))
+        if found or as_json:
+            _show(found, as_json, terminal_verdicts.recommendation_table(found))
+            return
+        asked = {"task": task, "dataset": dataset, "model": model, "optimizer": optimizer}
+        said = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+        typer.echo(
+            f"nothing has been recommended{f' for {said}' if said else ''} yet; leave options out ('whichopt "
+            "catalog' lists what each may name), or send a job: whichopt submit job.json --wait"
+        )
 
 
 def _recommendation(client: Client, job_id: str) -> Recommendation:
@@ -231,7 +240,7 @@ def _recommendation(client: Client, job_id: str) -> Recommendation:
             raise
         why = f": {view.error.detail}" if view.error else ""
         typer.echo(f"whichopt: job {job_id} is {view.state} and has no recommendation{why}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(NO) from None
 
 
 @app.command()
@@ -330,7 +339,7 @@ def _follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = Fa
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, terminal.job_summary(job))
-        raise typer.Exit(1)
+        raise typer.Exit(NO)
     _show_recommendation(client.recommendation(job_id), as_json)
 
 

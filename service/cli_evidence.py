@@ -13,6 +13,7 @@ import typer
 
 from service.completion import DATA
 from service.console import AsJson, Data, Job, Key, Url, complaint, connected, show
+from service.exit_codes import NO
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 File = Annotated[Path, typer.Argument(help="A report: its JSON (also compressed) or its page.")]
+
+OF_A_PAGE = (
+    "what was checked is the report inside of the page, as its link saves it; the text, tables and drawings "
+    "that the page shows were not compared with it"
+)
 
 
 @app.command()
@@ -62,15 +68,18 @@ def verify(file: File, as_json: AsJson = False) -> None:
     """Recompute a report's conclusions from its raw results, offline: exit code 0 where they follow, 1 where
     they do not, 2 where it cannot be read."""
     from service.errors import InvalidReport
-    from service.evidence.reading import read_report
+    from service.evidence.reading import is_page, parse_report, read_content
     from service.evidence.verify import verify as verified
 
     try:
-        found = verified(read_report(file))
+        content = read_content(file)
+        found = verified(parse_report(content, name=str(file)))
     except InvalidReport as error:
         raise complaint(error.detail) from None
+    if is_page(content):
+        found = found.model_copy(update={"notes": [*found.notes, OF_A_PAGE]})
     show(found, as_json, _verification(found))
-    raise typer.Exit(0 if found.outcome == "confirmed" else 1)
+    raise typer.Exit(0 if found.outcome == "confirmed" else NO)
 
 
 def _verification(found: Verification) -> RenderableType:
@@ -96,6 +105,10 @@ def rerun(
 ) -> None:
     """Train a report's recommended config again, on its confirm seeds and on new ones: exit code 0 where it
     holds, 1 where it does not, 2 where it cannot be run."""
+    try:  # here, as training's imports take seconds
+        file.open("rb").close()
+    except OSError as error:
+        raise complaint(f"cannot read {file}: {error.strerror}") from None
     if find_spec("torch") is None:
         raise complaint("training takes the workers' packages: pip install 'whichopt[workers]'")
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]

@@ -11,15 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from service.completion import job_ids, read
-from service.streams import read_input
+from service.exit_codes import CANNOT
+from service.streams import quiet_pipe, read_input
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
     from service.client import Client
+
+
+class Commands(TyperGroup):
+    """The commands, which end quietly where nobody reads what they print."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        with quiet_pipe():
+            return super().main(*args, **options)
+
 
 JOB_HELP = "The job's id, or the beginning or end of it by which it can be told from the others."
 
@@ -71,7 +82,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def complaint(text: str) -> typer.Exit:
     remark(f"whichopt: {text}", "red")
-    return typer.Exit(2)
+    return typer.Exit(CANNOT)
 
 
 def remark(text: str, color: str) -> None:
@@ -80,9 +91,21 @@ def remark(text: str, color: str) -> None:
     typer.secho(text, err=True, fg=color, color=False if plain else None)
 
 
+def tell_unknown() -> None:
+    """Says which variables look like ours and are read by nothing, as services and workers say it."""
+    from service.setting_words import unknown
+    from service.settings import Settings
+
+    for line in unknown(os.environ, Settings):
+        remark(f"whichopt: {line}", "yellow")
+
+
 @contextmanager
-def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
-    """A client for the service that is meant: as told, or the one that runs on the data folder."""
+def connected(url: str | None, key: str | None, data: Path, *, told: bool = False) -> Iterator[Client]:
+    """A client for the service that is meant: as told, or the one that runs on the data folder.
+
+    What is wrong with the names of variables is said here, unless it was `told` already.
+    """
     import httpx
 
     from service.client import Client
@@ -90,6 +113,8 @@ def connected(url: str | None, key: str | None, data: Path) -> Iterator[Client]:
     from service.proxies import through
     from service.secret_files import UnreadableSecret, secret
 
+    if not told:
+        tell_unknown()
     try:
         # A key that was said as an option goes before a file's; two in the environment are one too many.
         if key is None or os.environ.get("WHICHOPT_KEY"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -30,8 +31,9 @@ def loads(content: str | bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_no_number, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        hint = _hint(text, error.pos)
-        raise ValueError(f"line {error.lineno}, column {error.colno}: {hint or error.msg}") from None
+        # Python's reader ends some of its sentences in "at", for the place that it says itself.
+        what = _hint(text, error.pos) or re.sub(r" at$", " here", error.msg)
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {what}") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

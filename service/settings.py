@@ -13,13 +13,14 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.addresses import broker_url, database_url
 from service.errors import StorageFull
+from service.exit_codes import CANNOT
 from service.secret_files import SecretFiles, UnreadableSecret
 from service.setting_words import PREFIX, WrongSettings, complaints, unknown
 from service.storage import storage_trouble
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         default=10,
         ge=2,
+        le=10_000,
         description="connections to the database that the API has at a time, at most; a process of a worker "
         "has 2 at most, and none while it waits or trains",
     )
@@ -112,7 +114,9 @@ class Settings(BaseSettings):
     ring_again_s: Seconds = Field(
         default=20.0, description="after how long an unanswered doorbell rings again"
     )
-    attempts: int = Field(default=3, ge=1, description="how often a cohort is tried before its job fails")
+    attempts: int = Field(
+        default=3, ge=1, le=1_000_000, description="how often a cohort is tried before its job fails"
+    )
     checkpoint_s: Seconds = Field(default=20.0, description="how often a running cohort's state is kept")
     stuck_s: Seconds = Field(
         default=1800.0, description="a cohort without an evaluation for this long is given up"
@@ -243,7 +247,14 @@ def at_start(*, writes_blobs: bool = False) -> Settings:
     try:
         found = Settings.from_environment()
     except WrongSettings as error:
-        raise SystemExit("\n".join(f"whichopt: {line}" for line in str(error).splitlines())) from None
+        _end(str(error))
     if writes_blobs and (problem := found.write_blobs()) is not None:
-        raise SystemExit(f"whichopt: {problem}")
+        _end(problem)
     return found
+
+
+def _end(words: str) -> NoReturn:
+    """Ends the process with a line for each of `words`."""
+    for line in words.splitlines():
+        sys.stderr.write(f"whichopt: {line}\n")
+    raise SystemExit(CANNOT) from None

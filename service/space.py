@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.numeric import REAL, WHOLE
+
 Value = bool | int | float | str
 """What a hyperparameter can be set to."""
 
@@ -43,8 +45,8 @@ class Float(_Dimension):
     """A real number in [low, high]."""
 
     type: Literal["float"] = "float"
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
+    low: Annotated[float, Field(allow_inf_nan=False), REAL]
+    high: Annotated[float, Field(allow_inf_nan=False), REAL]
     scale: Literal["linear", "log", "log1m"] = "linear"
 
     _shorthand = model_validator(mode="before")(_log_shorthand)
@@ -67,6 +69,8 @@ class Float(_Dimension):
     def position(self, value: float) -> float:
         """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
         low, at, high = (self._scaled(x) for x in (self.low, value, self.high))
+        if low == high:  # so near that a logarithm does not tell them apart
+            low, at, high = self.low, value, self.high
         return (at - low) / (high - low)
 
     def edge(self, value: float, share: float = 0.05) -> Edge | None:
@@ -91,8 +95,8 @@ class Int(_Dimension):
     """A whole number in [low, high]."""
 
     type: Literal["int"] = "int"
-    low: int
-    high: int
+    low: Annotated[int, WHOLE]
+    high: Annotated[int, WHOLE]
     scale: Literal["linear", "log"] = "linear"
 
     _shorthand = model_validator(mode="before")(_log_shorthand)

@@ -10,6 +10,7 @@ from service.budget import Budget, Settled, check
 from service.catalog import datasets, models, optimizers, tasks
 from service.configs import each_once, room
 from service.errors import InvalidSpec, UnknownName
+from service.numeric import REAL, NumbersAreNumbers
 from service.space import Categorical, Config, Dimension, Float, Int, Space, Value
 from service.trials import Schedule, Training
 
@@ -22,7 +23,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
 
 
-class _Strict(BaseModel):
+class _Strict(NumbersAreNumbers):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -98,7 +99,7 @@ class Margin(_Strict):
 class Pruning(_Strict):
     """A trial is stopped at a rung (share of the budget) where it is among the `worst` share of its study."""
 
-    rungs: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.25, 0.5), max_length=8)
+    rungs: tuple[Annotated[float, Field(gt=0, lt=1), REAL], ...] = Field(default=(0.25, 0.5), max_length=8)
     worst: float = Field(default=0.25, ge=0, le=0.9)
 
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.numeric import NumbersAreNumbers
 from service.space import Config
 from service.states import Origin, Phase, TrialState
 
@@ -14,13 +15,15 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Schedule(_Frozen):
+class Schedule(NumbersAreNumbers):
     """The learning rate over a trial, as a factor of `lr`.
 
     `warmup` and `decay` are shares of the budget: the factor rises linearly over `warmup`, and then
     stays (`constant`), falls as half a cosine (`cosine`) or linearly (`linear`) to 0 at the end, or
     (`trapezoid`) holds at 1 and falls linearly to 0 over the last `decay`.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
     warmup: float = Field(default=0.0, ge=0, le=0.5)

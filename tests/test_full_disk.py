@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.exit_codes import CANNOT
 from service.states import CohortState, JobState
 from tests.homes import SPEC, Embedded, free_port
 from tests.waiting import wait_until
@@ -94,7 +95,7 @@ def test_a_home_that_starts_on_a_full_disk_says_so_in_one_line(disk: Path) -> No
     fill(disk / "filler")
     command = ["-m", "workers.embedded", f"--port={free_port()}", f"--data={disk / 'data'}", "--workers=1"]
     found = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True)
-    assert (found.returncode, found.stdout) == (1, "")
+    assert (found.returncode, found.stdout) == (CANNOT, "")
     (line,) = found.stderr.splitlines()
     assert line.startswith("whichopt: ")
     # By whom it is met first: ourselves, or SQLite, which tells of some full disks as of failing ones.

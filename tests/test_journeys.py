@@ -12,6 +12,7 @@ import httpx
 import optuna
 import pytest
 
+from service.exit_codes import CANNOT
 from service.states import CohortState, JobState, Phase
 from tests.conftest import Postgres
 from tests.homes import SPEC, Embedded, Home, Production
@@ -180,7 +181,7 @@ def test_two_homes_never_share_a_data_folder(start: Callable[..., Embedded]) -> 
         text=True,
         check=False,
     )
-    assert second.returncode == 1
+    assert second.returncode == CANNOT
     assert "another whichopt runs on" in second.stderr
     assert home.client.jobs().items == []
     home.stop()

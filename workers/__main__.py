@@ -11,6 +11,7 @@ import structlog
 
 from service import logs
 from service.dispatch import PLAN_QUEUE
+from service.exit_codes import UNAVAILABLE
 from service.ids import new_uid
 from service.machine import why_no_workers
 from service.settings import Settings, at_start
@@ -20,9 +21,6 @@ from workers.identity import Identity, host
 from workers.processes import how_many
 
 log = structlog.get_logger()
-
-UNAVAILABLE = 69  # EX_UNAVAILABLE, by the name that Windows has not
-"""Exit status of a worker for GPUs where none can be used: starting it again would not help."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What is changed about Celery itself: its patience with a broker, and what it writes past the log."""
+"""What is changed about Celery itself: how it bears with a broker, and what it writes past the log."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from celery.worker import consumer, state
+from kombu.transport import redis, virtual
 
 from service import logs
 from workers.standby import Told
@@ -54,6 +55,26 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         super().on_connection_error_before_connected(exc)
         time.sleep(REFUSED_PAUSE_S)
+
+
+class Message(virtual.Message):
+    """Kombu's message, of which an acknowledgement that fails ends the connection.
+
+    Celery logs it and goes on. If the broker only stood still for longer than our patience, the connection
+    goes on, too, with a message that is never done: a worker of one process would take no other for ever.
+    A new connection begins with none, and a message that comes again finds its cohort done.
+    """
+
+    def ack_log_error(self, logger: Any, errors: Any, multiple: bool = False) -> None:
+        del logger, errors  # Celery tells of a lost connection itself, and begins another
+        self.ack(multiple=multiple)  # type: ignore[no-untyped-call]
+
+    def reject_log_error(self, logger: Any, errors: Any, requeue: bool = False) -> None:
+        del logger, errors
+        self.reject(requeue=requeue)  # type: ignore[no-untyped-call]
+
+
+redis.Channel.Message = Message
 
 
 def log_in_our_lines(level: str) -> None:

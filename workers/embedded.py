@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from service.alive import why_not
+from service.exit_codes import CANNOT, NO, UNAVAILABLE
 from service.machine import why_no_workers
 from service.settings import Settings, at_start
 from service.sqlite_url import sqlite_url
@@ -49,10 +50,6 @@ OWN = {"WHICHOPT_BLOBS"} | {
     for end in ("", "_FILE")
 }
 """Variables that a home does not take from outside."""
-
-
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE, the exit status of a worker that would end again."""
 
 GOES_ON = "what is unfinished goes on at the next start"
 REMOVED = "nothing of it is kept, as no --data was given"
@@ -321,7 +318,7 @@ def main() -> int:
     problem = why_no_workers() or limits.why_no_semaphores()
     if problem:
         _say(problem)
-        return 2
+        return CANNOT
     limits.raise_open_files(_say)
     settings = _own_settings()
     try:
@@ -335,7 +332,7 @@ def main() -> int:
         )
     except (CannotStart, OSError, RuntimeError, ValueError) as error:
         say(f"whichopt: {_told(error)}")
-        return 1
+        return CANNOT
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, home.ask_to_stop)
     try:
@@ -344,10 +341,10 @@ def main() -> int:
         say(f"ending; {REMOVED if options.removed else GOES_ON}", file=sys.stdout)
     except BlockingIOError as error:
         say(f"whichopt: cannot start a process ({error.strerror}): {NO_PROCESS}")
-        return 1
+        return NO if home.announced else CANNOT
     except (CannotStart, RuntimeError, OSError) as error:
         say(f"whichopt: {_told(error)}")
-        return 1
+        return NO if home.announced else CANNOT
     finally:
         home.stop()
     return 0

@@ -33,9 +33,10 @@ from service.evidence.reading import read_report
 from service.evidence.recommend import shown
 from service.evidence.report import RecordedTrial, Report
 from service.evidence.stats import mean, mean_estimate
+from service.exit_codes import CANNOT, NO
 from service.seeds import trial_seeds
 from service.states import Phase
-from service.streams import prepare_output
+from service.streams import prepare_output, quiet_pipe
 from service.trials import TrialPlan, TrialResult
 from workers import workload
 from workers.engine import Unwatched, numerics
@@ -250,13 +251,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     prepare_output()
+    with quiet_pipe():
+        return _main(options)
+
+
+def _main(options: argparse.Namespace) -> int:
     try:
         found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
     except InvalidReport as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
-        return 2
+        return CANNOT
     sys.stdout.write(f"{found.model_dump_json(indent=2)}\n" if options.json else _table(found))
-    return 0 if found.holds else 1
+    return 0 if found.holds else NO
 
 
 def _table(found: Rerun) -> str:

@@ -29,6 +29,9 @@ TPE_TRIALS = 256
 TPE_BEST = 32
 """So many of them are the study's best: more than the 25 that TPE takes for the good ones at most."""
 
+NARROW = 1e-9
+"""How much an end of a range is above the other, relatively, if a logarithm hardly tells them apart."""
+
 TRIES = 16
 """How often the sampler is asked for another config in place of one that its study has trained."""
 
@@ -182,19 +185,28 @@ def _sign(task: tasks.TaskEntry) -> int:
 def _distribution(dimension: Dimension) -> BaseDistribution:
     match dimension:
         case Float(scale="log1m"):
-            return FloatDistribution(1 - dimension.high, 1 - dimension.low, log=True)
+            return _floats(1 - dimension.high, 1 - dimension.low, log=True)
         case Float():
-            return FloatDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
+            return _floats(dimension.low, dimension.high, log=dimension.scale == "log")
         case Int():
             return IntDistribution(dimension.low, dimension.high, log=dimension.scale == "log")
         case Categorical():
             return CategoricalDistribution(dimension.choices)
 
 
+def _floats(low: float, high: float, *, log: bool) -> FloatDistribution:
+    """The range as Optuna has it; one whose ends have nearly the same logarithm is searched on a linear
+    scale, which is the same there, and on which no digit is lost."""
+    return FloatDistribution(low, high, log=log and high / low - 1 >= NARROW)
+
+
 def _from_param(dimension: Dimension, value: Value) -> Value:
-    if isinstance(dimension, Float) and dimension.scale == "log1m":
-        return dimension.nearest(1 - float(value))
-    return value
+    if not isinstance(dimension, Float):
+        return value
+    if math.isnan(value := float(value)):
+        return dimension.low  # TPE, of a range of subnormal numbers
+    # The logarithm's rounding may have put it a hair outside.
+    return dimension.nearest(1 - value if dimension.scale == "log1m" else value)
 
 
 def _to_param(dimension: Dimension, value: Value) -> Value:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from service.exit_codes import CONFIG
 
 if TYPE_CHECKING:
     from service.db import Store
@@ -62,8 +63,8 @@ def database_is_current(store: Store, state: Any) -> bool:
                 return True
             waits_for = found.detail
             if found.lasting:
-                log.error("cannot_work", reason=waits_for, ends_with=os.EX_CONFIG)
-                state.should_stop = os.EX_CONFIG
+                log.error("cannot_work", reason=waits_for, ends_with=CONFIG)
+                state.should_stop = CONFIG
                 return False
         except DatabaseError as error:
             waits_for = in_words(error, store.url)

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from service.catalog import find
+from service.numeric import NumbersAreNumbers
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.25
 """Of what the test split leaves."""
 
 
-class Options(BaseModel):
+class Options(NumbersAreNumbers):
     """What a dataset lets a user set; nothing, unless its entry says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

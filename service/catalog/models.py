@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from service.catalog import find
 from service.catalog.datasets import Shape
+from service.numeric import WHOLE, NumbersAreNumbers
 
-Width = Annotated[int, Field(ge=1, le=8192)]
+Width = Annotated[int, Field(ge=1, le=8192), WHOLE]
 Activation = Literal["relu", "gelu", "tanh"]
 
 
-class Options(BaseModel):
+class Options(NumbersAreNumbers):
     """What a model lets a user set; nothing, unless its entry says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,7 +29,7 @@ class MLPOptions(Options):
 
 
 class CNNOptions(Options):
-    channels: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
+    channels: tuple[Annotated[int, Field(ge=1, le=1024), WHOLE], ...] = Field(
         default=(16, 32), min_length=1, max_length=8
     )
     activation: Activation = "relu"

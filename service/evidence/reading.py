@@ -23,6 +23,9 @@ EMBEDDED = "data:application/gzip;base64,"
 MOST_BYTES = 2**30
 """A compressed report is not read beyond so many bytes."""
 
+_BEFORE_TEXT = b" \t\r\n\x00" + codecs.BOM_UTF8 + codecs.BOM_UTF16
+"""Bytes that may stand before a text's first character, in any of its encodings."""
+
 _GZIP = b"\x1f\x8b"
 _LINK = re.compile(re.escape(EMBEDDED).encode() + rb"([A-Za-z0-9+/=]+)")
 
@@ -33,11 +36,24 @@ def read_report(path: Path) -> Report:
     Raises:
         InvalidReport: there is none that can be read; says why.
     """
+    return parse_report(read_content(path), name=str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """What the file holds.
+
+    Raises:
+        InvalidReport: it cannot be read; says why.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InvalidReport(f"cannot read {path}: {error.strerror}") from None
-    return parse_report(content, name=str(path))
+
+
+def is_page(content: bytes) -> bool:
+    """Whether it is a report's page, which carries the JSON."""
+    return content.lstrip(_BEFORE_TEXT)[:1] == b"<"
 
 
 def parse_report(content: bytes, *, name: str) -> Report:
@@ -76,7 +92,7 @@ def _text(content: bytes, name: str) -> bytes:
             content = content.decode(json.detect_encoding(content)).encode()
         except UnicodeDecodeError as error:
             raise InvalidReport(f"{name} holds no report: it is not text ({error.reason})") from None
-    if content.lstrip()[:1] == b"<":
+    if is_page(content):
         link = _LINK.search(content)
         if link is None:
             raise InvalidReport(f"{name} is a page without a report in it; save the report as JSON instead")

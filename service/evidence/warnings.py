@@ -2,7 +2,7 @@
 
 search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
 confirm_cut_short   time ended confirm while it was open
-few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each
+few_seeds           less than 5 fresh seeds               few_replicates    less than 3 studies each of two
 untrained           every finalist of it diverged
 finalist_diverged   its optimizer cannot win              default_diverged  scored as a constant predictor
 study_empty         the default stood in                  default_best      tuning found nothing better
@@ -93,7 +93,7 @@ def _budget(
         yield JobWarning(
             code="few_seeds", detail=f"with {seeds} fresh seeds only large differences between configs show"
         )
-    if replicates < FEW_REPLICATES:
+    if replicates < FEW_REPLICATES and len(spec.labels) > 1:  # with one there is no verdict on optimizers
         yield JobWarning(
             code="few_replicates",
             detail="with 1 study each there is no verdict on optimizers"
@@ -108,10 +108,8 @@ def _stopped(spec: ResolvedSpec, trials: Sequence[Trial], ended: int) -> str:
     unused = ended - len(judged(spec, trials))
     said = f" {stopped} more were begun or waited, and have no value;" if stopped else ""
     if unused:
-        said += (
-            f" {unused} of those that ended came after one that did not, and do not count, so that all "
-            "optimizers have as many;"
-        )
+        said += f" {unused} of those that ended came after one that did not, and do not count"
+        said += ", so that all optimizers have as many;" if len(spec.labels) > 1 else ";"
     return said
 
 
@@ -133,7 +131,7 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
             yield JobWarning(
                 code="finalist_diverged",
                 detail=f"confirm runs of its finalists that diverged: {count} (each scores what a constant "
-                "predictor scores); it cannot win",
+                f"predictor scores){'; it cannot win' if len(confirmed.labels) > 1 else ''}",
                 optimizer=label,
             )
         elif confirmed.diverged[default]:

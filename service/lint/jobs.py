@@ -111,7 +111,7 @@ def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
 
 def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """Studies with more trials than there are configs to train."""
-    budget = spec.budget
+    budget, rivals = spec.budget, len(spec.optimizers) > 1
     settled = budget.trials is not None or budget.settled is not None
     for i, chosen in enumerate(spec.optimizers):
         configs = room(chosen.searched, chosen.default)
@@ -128,7 +128,8 @@ def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
             what=f"{chosen.label}: its space has {has}; each of its studies trains {configs} "
             f"trial{'s' if configs > 1 else ''}{asked}, and the rest is not spent",
             why="the trials of a study share their seeds: a config that is trained again repeats its run to "
-            "the bit. Given to another optimizer, the rest would make the budgets unequal",
+            "the bit"
+            + (". The rest, given to another optimizer, would be an unequal budget" if rivals else ""),
             instead="ranges to search, or no more trials than there are configs",
         )
 

@@ -17,7 +17,7 @@ from service.db import DatabaseError, Store
 from service.errors import Unauthorized
 from service.routes import problems
 from service.routes.base_path import route_path
-from service.routes.sent_key import COOKIE, HOW, sent_key
+from service.routes.sent_key import COOKIE, how, sent_key, without_keys
 
 OPEN = "/healthz"
 COOKIE_AGE_S = 365 * 86400
@@ -33,21 +33,25 @@ class Gate:
         self.store = store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked: bytes = scope.get("query_string", b"")
+        if asked:
+            # In place and whatever is asked for: a server's log of requests shows it after the answer.
+            scope["query_string"] = without_keys(asked)
         if scope["type"] == "lifespan" or (scope["type"] == "http" and route_path(scope) == OPEN):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            refusal = await self._judge(Request(scope))
+            refusal = await self._judge(Request(scope), asked)
             await (self.app if refusal is None else refusal)(scope, receive, send)
 
-    async def _judge(self, request: Request) -> Response | None:
-        """None where the request may go on."""
+    async def _judge(self, request: Request, asked: bytes) -> Response | None:
+        """None where the request may go on; `asked` is its query as it came."""
         try:
-            if (linked := _link_key(request)) is not None:
-                await self._key_id(linked)
+            if (linked := _link_key(request, asked)) is not None:
+                await self._key_id(linked, request)
                 return _welcome(linked, request)
-            request.state.api_key_id = await self._key_id(sent_key(request))
+            request.state.api_key_id = await self._key_id(sent_key(request), request)
         except Unauthorized as error:
             return problems.response(error)
         except DatabaseError as error:
@@ -57,27 +61,23 @@ class Gate:
             return told
         return None
 
-    async def _key_id(self, key: str) -> int:
+    async def _key_id(self, key: str, request: Request) -> int:
         def find() -> int | None:
             with self.store.read() as tx:
                 return tx.keys.find(key)
 
         found = await run_in_threadpool(find) if key else None
         if found is None:
-            raise Unauthorized(f"this API key is not known; {HOW}")
+            raise Unauthorized(f"this API key is not known; {how(request)}")
         return found
 
 
-def _link_key(request: Request) -> str | None:
+def _link_key(request: Request, asked: bytes) -> str | None:
     """The key of a page link."""
     if route_path(request.scope) != "/" or request.method not in ("GET", "HEAD"):
         return None
-    asked: str = request.scope["query_string"].decode("latin-1")
-    query = parse_qs(asked, keep_blank_values=True)
-    if "key" not in query:
-        return None
-    request.scope["query_string"] = b"key=***"  # a server's log of requests shows it after the answer
-    return query["key"][0].strip()
+    query = parse_qs(asked.decode("latin-1"), keep_blank_values=True)
+    return query["key"][0].strip() if "key" in query else None
 
 
 def _welcome(key: str, request: Request) -> Response:

@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service.db import DatabaseError
 from service.db.troubles import NO_SHARED_FILES, READ_ONLY, STANDBY, trouble
@@ -154,7 +155,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return response(InvalidJson(f"the body is not JSON: {first['ctx']['error']} at {first['loc'][-1]}"))
+        what = first["ctx"]["error"].removesuffix(" at")  # as Python's reader ends some of its sentences
+        return response(InvalidJson(f"the body is not JSON: {what} at {first['loc'][-1]}"))
     fields = field_problems(error.errors(), error.body)
     kind = InvalidSpec if first["loc"][0] == "body" else InvalidQuery
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
@@ -170,15 +172,42 @@ async def _http(request: Request, error: Exception) -> Response:
             detail = "the body cannot be read as JSON: not UTF-8, nested too deeply, or a number is too long"
             return response(InvalidJson(detail))
         case 404:
-            docs = f"{request.scope['root_path']}/docs"
+            docs = f"{_base(request)}/docs"
             return response(NotFound(f"nothing is at {request.scope['path']}; see {docs}"))
+        case 405:
+            headers = {**(error.headers or {}), **_allow(request)}
+            return _document_of(request, error, headers)
         case 413:
             return response(BodyTooLarge(error.detail))
-        case status:
-            phrase = HTTPStatus(status)
-            code = phrase.name.lower()
-            detail = f"{request.method} {request.scope['path']}: {error.detail}"
-            return _document(status, code, phrase.phrase, detail, headers=error.headers)
+        case _:
+            return _document_of(request, error, error.headers)
+
+
+def _document_of(request: Request, error: HTTPException, headers: Mapping[str, str] | None) -> Response:
+    phrase = HTTPStatus(error.status_code)
+    detail = f"{request.method} {request.scope['path']}: {error.detail}"
+    return _document(error.status_code, phrase.name.lower(), phrase.phrase, detail, headers=headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """The header Allow with the methods of all routes that have the path; none if no route of ours has it.
+
+    A router gives the methods of the first one alone.
+    """
+    scope = {**request.scope, "root_path": _base(request)}
+    methods = {
+        method
+        for route in request.app.state.routes
+        if route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
+
+
+def _base(request: Request) -> str:
+    """The base path; below a mount, as of the files, root_path has the mount's own at its end."""
+    base: str = request.scope.get("app_root_path", request.scope["root_path"])
+    return base
 
 
 async def _out_of_reach(_: Request, error: Exception) -> Response:

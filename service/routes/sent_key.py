@@ -5,20 +5,27 @@ A key that stands elsewhere, or is spelt in another way, is refused with words o
 
 from __future__ import annotations
 
+from urllib.parse import unquote_plus
+
 from starlette.requests import Request, cookie_parser
 
 from service.errors import Unauthorized
 
 HEADER = "X-API-Key"
 COOKIE = "whichopt_key"
-HOW = (
-    f"send it in the header {HEADER} or as 'Authorization: Bearer KEY', "
-    "or open the page link that the service printed (/?key=...)"
-)
 OTHERS = ("Api-Key", "ApiKey", "X-Api-Token", "X-Auth-Token", "X-Access-Token", "X-Token", "Private-Token")
 """Headers in which other services take a key."""
 
 PARAMETERS = ("key", "api_key", "apikey", "api-key", "access_token", "token")
+"""Parameters of the query in which people send a key; no route has one of these names."""
+
+
+def how(request: Request) -> str:
+    """How to send the key, with the page link as it is below the base path."""
+    return (
+        f"send it in the header {HEADER} or as 'Authorization: Bearer KEY', "
+        f"or open the page link that the service printed ({_link(request)})"
+    )
 
 
 def sent_key(request: Request) -> str:
@@ -37,13 +44,13 @@ def sent_key(request: Request) -> str:
         return _plain(key)
     cookies = _cookies(request)
     if not cookies:
-        raise Unauthorized(f"an API key is needed; {_elsewhere(request) or HOW}")
+        raise Unauthorized(f"an API key is needed; {_elsewhere(request) or how(request)}")
     # Another service on this host is the same site to a browser: its pages would send the cookie along.
     if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in (
         "same-site",
         "cross-site",
     ):
-        raise Unauthorized(f"a page of another origin cannot use the cookie; {HOW}")
+        raise Unauthorized(f"a page of another origin cannot use the cookie; {how(request)}")
     return cookies[0]
 
 
@@ -71,6 +78,16 @@ def _plain(key: str) -> str:
     return key
 
 
+def without_keys(query: bytes) -> bytes:
+    """Return the query with *** in place of each value in which people send a key."""
+    parts = query.split(b"&")
+    for i, part in enumerate(parts):
+        name, equals, _ = part.partition(b"=")
+        if equals and unquote_plus(name.decode("latin-1")).lower() in PARAMETERS:
+            parts[i] = name + b"=***"
+    return b"&".join(parts)
+
+
 def _elsewhere(request: Request) -> str | None:
     """What to change about a key that stands where none is looked for; without the key."""
     for value in request.headers.getlist("Authorization"):
@@ -80,8 +97,13 @@ def _elsewhere(request: Request) -> str | None:
         return f"Authorization has the scheme {scheme[:20]!r}: send 'Authorization: Bearer KEY', or {HEADER}"
     for name in OTHERS:
         if name in request.headers:
-            return f"the header {name} is not looked at: {HOW}"
+            return f"the header {name} is not looked at: {how(request)}"
     for name in PARAMETERS:
         if name in request.query_params:
-            return f"{name!r} in the address is taken by the page alone (/?key=...): {HOW}"
+            alone = f"{name!r} in the address is taken by the page alone ({_link(request)})"
+            return f"{alone}: {how(request)}"
     return None
+
+
+def _link(request: Request) -> str:
+    return f"{request.scope['root_path']}/?key=..."

@@ -83,6 +83,18 @@ def test_under_a_base_path(lite: Store, settings: Settings, based: Settings, sai
             assert described["servers"] == [{"url": BASE}]
             absent = anonymous.get(f"{prefix}/nothing", headers=AUTHORIZED).json()
             assert absent["detail"] == f"nothing is at {BASE}/nothing; see {BASE}/docs"
+            absent = anonymous.get(f"{prefix}/assets/nothing", headers=AUTHORIZED).json()
+            assert absent["detail"] == f"nothing is at {BASE}/assets/nothing; see {BASE}/docs"
+            for path, given in (
+                ("/v1/jobs", {}),
+                ("/v1/jobs", {"X-API-Key": "wo_unknown"}),
+                ("/v1/jobs?key=x", {}),
+            ):
+                refused = anonymous.get(f"{prefix}{path}", headers=given)
+                links = re.findall(r"[^ (]*\?key=", refused.json()["detail"])
+                assert set(links) == {f"{BASE}/?key="}, "as the link is that the service printed"
+            not_allowed = anonymous.delete(f"{prefix}/v1/jobs", headers=AUTHORIZED)
+            assert not_allowed.headers["Allow"] == "GET, POST, HEAD"
         assert anonymous.get(BASE, headers=AUTHORIZED).status_code == 200
         assert anonymous.get(f"{BASE}x/healthz").status_code == 401, "another path"
         assert anonymous.get(f"{BASE}{BASE}/{BASE}/healthz").status_code == 401
@@ -166,8 +178,25 @@ def test_the_servers_log_of_requests_has_no_key(
         logging.getLogger("uvicorn.access").setLevel("INFO")
         assert browser.get(f"{url}/?key={KEY}").status_code == 303
         assert browser.get(f"{url}/?key={KEY}x").status_code == 401
+        browser.cookies.clear()
+        assert browser.post(f"{url}/?key={KEY}").status_code == 401
+        assert browser.get(f"{url}/v1/jobs?limit=3&key={KEY}&state=queued").status_code == 401
+        assert browser.get(f"{url}/nothing?%6Bey={KEY}").status_code == 401
+        assert browser.get(f"{url}/metrics?API_KEY={KEY}").status_code == 401
+        assert browser.get(f"{url}/healthz?token={KEY}").status_code == 200
+        found = browser.get(f"{url}/v1/jobs?limit=3&key={KEY}", headers=AUTHORIZED)
+        assert found.status_code == 200, "what else is asked for is as it was"
     asked = [record.getMessage() for record in caplog.records if record.name == "uvicorn.access"]
-    assert [line.split('"')[1] for line in asked] == ["GET /?key=*** HTTP/1.1"] * 2
+    assert [line.split('"')[1] for line in asked] == [
+        "GET /?key=*** HTTP/1.1",
+        "GET /?key=*** HTTP/1.1",
+        "POST /?key=*** HTTP/1.1",
+        "GET /v1/jobs?limit=3&key=***&state=queued HTTP/1.1",
+        "GET /nothing?%6Bey=*** HTTP/1.1",
+        "GET /metrics?API_KEY=*** HTTP/1.1",
+        "GET /healthz?token=*** HTTP/1.1",
+        "GET /v1/jobs?limit=3&key=*** HTTP/1.1",
+    ]
     assert KEY not in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -132,6 +133,46 @@ def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
     given = ["--data", str(tmp_path)] if kept else []
     assert RUN.invoke(app, ["demo", *given]).exit_code == 2
     assert ("--removed" in commands[0]) != kept
+
+
+def test_rerun_looks_for_its_file_before_training_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr("service.cli_evidence.os.execv", lambda _, command: commands.append(command))
+    for absent, why in ((tmp_path / "none.json", "No such file"), (tmp_path, "Is a directory")):
+        found = RUN.invoke(app, ["rerun", str(absent)])
+        assert found.exit_code == 2
+        assert f"cannot read {absent}: {why}" in found.stderr
+    assert commands == []
+    (tmp_path / "report.json").touch()
+    RUN.invoke(app, ["rerun", str(tmp_path / "report.json")])
+    assert [command[1:3] for command in commands] == [["-m", "workers.rerun"]]
+
+
+def test_nothing_that_was_recommended_is_said_so(url: str) -> None:
+    service = ["--url", url, "--key", KEY]
+    found = RUN.invoke(app, ["recommend", "--dataset", "wine", "--optimizer", "sgd", *service])
+    (line,) = found.stdout.splitlines()
+    assert found.exit_code == 0
+    assert "nothing has been recommended for dataset=wine optimizer=sgd yet" in line
+    assert "whichopt submit" in line
+    assert "nothing has been recommended yet" in RUN.invoke(app, ["recommend", *service]).stdout
+    as_json = RUN.invoke(app, ["recommend", "--dataset", "wine", *service, "--json"])
+    assert json.loads(as_json.stdout) == []
+
+
+def test_a_variable_that_nothing_reads_is_told_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHICHOPT_URLL", "http://elsewhere")
+    monkeypatch.setenv("WHICHOPT_DATABSE", "x")
+    monkeypatch.setenv("WHICHOPT_LEASE_S", "wrong, but no matter of a command's")
+    monkeypatch.setenv("WHICHOPT_KEY", KEY)
+    shown = RUN.invoke(app, ["show", "--url", url, "--json"])
+    assert (shown.exit_code, json.loads(shown.stdout)) == (0, [])
+    assert shown.stderr.splitlines() == [
+        "whichopt: WHICHOPT_DATABSE is no setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
+        "whichopt: WHICHOPT_URLL is no setting of whichopt; did you mean WHICHOPT_URL?",
+    ]
 
 
 def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store) -> None:

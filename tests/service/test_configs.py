@@ -117,6 +117,11 @@ def test_lint_says_that_there_is_little_to_search(
     if code:
         assert found[code].field == "optimizers.0.space"
         assert "is not spent" in found[code].what
+        assert "given to another optimizer" in found[code].why
+        alone = spec(space, **budget)
+        alone = alone.model_copy(update={"optimizers": alone.optimizers[:1]})
+        (why,) = [one.why for one in lint_job(alone) if one.code == code]
+        assert "another optimizer" not in why, "there is none"
 
 
 def test_a_limit_that_no_trial_can_keep_is_told_before() -> None:

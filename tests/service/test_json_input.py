@@ -57,6 +57,8 @@ def test_it_is_read_in_each_encoding_of_the_standard(content: bytes, tmp_path: P
         ('{"a": -Infinity}', "-Infinity is no number in JSON"),
         ('{"a": 1, "b": {"lr": 1, "lr": 2}}', "'lr' is given twice in one object"),
         ("", "line 1, column 1: it is empty"),
+        ('{"a": "b\n"}', "line 1, column 9: Invalid control character here"),
+        ('{"a": "b', "line 1, column 7: Unterminated string starting here"),
         ('{"a": 1} {"b": 2}', "line 1, column 10: Extra data"),
         ("[" * 100_000, "it is nested too deeply"),
     ],
@@ -66,6 +68,13 @@ def test_it_is_refused_by_what_is_wrong_and_where(content: str | bytes, said: st
         loads(content)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("body", ['{"name": "a\nb"}', '{"name": "a'])
+def test_the_place_in_a_body_is_said_once(http: TestClient, body: str) -> None:
+    answer = http.post("/v1/lint", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+    assert answer.json()["detail"].count(" at ") == 1
 
 
 def test_a_body_that_gives_a_field_twice_is_refused(http: TestClient) -> None:

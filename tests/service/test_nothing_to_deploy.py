@@ -7,9 +7,10 @@ import json
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from service.cli import NOTHING_TO_DEPLOY, app
+from service.cli import app
 from service.db import Store
 from service.evidence.recommend import recommend
+from service.exit_codes import NOTHING_TO_DEPLOY
 from service.states import JobState
 from tests.service.concluded import concluded_job
 from tests.service.conftest import KEY

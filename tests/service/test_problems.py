@@ -145,10 +145,23 @@ def test_what_is_not_there(http: TestClient, lite: Store) -> None:
         assert problem(http.post(f"/v1/jobs/{uid}/cancel")).errors[0].field == "job_id"
 
 
-def test_a_method_that_is_not_allowed(http: TestClient) -> None:
-    answer = http.delete("/v1/jobs")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/jobs", "GET, POST, HEAD"),  # two routes
+        ("PUT", "/v1/jobs/x", "GET, HEAD"),
+        ("GET", "/v1/jobs/x/cancel", "POST"),
+        ("POST", "/", "GET, HEAD"),
+        ("POST", "/assets/", "GET, HEAD"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("POST", "/dashboard", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_method_that_is_not_allowed(http: TestClient, method: str, path: str, allowed: str) -> None:
+    """RFC 9110, 15.5.6: the answer lists the methods of the resource, whichever routes have them."""
+    answer = http.request(method, path)
     assert problem(answer).code == "method_not_allowed"
-    assert answer.headers["Allow"]
+    assert set(answer.headers["Allow"].split(", ")) == set(allowed.split(", "))
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ def test_the_command_line_saves_and_verifies(url: str, uid: str, tmp_path: Path)
     with Client(url, KEY) as client:
         report = client.report(uid)
     assert Report.model_validate_json(data.read_bytes()) == report
+    checked, of_data = (RUN.invoke(commands, ["verify", str(file)]) for file in (page, data))
+    assert "Note: what was checked is the report inside of the page" in checked.output
+    assert "inside of the page" not in of_data.output
+    told = RUN.invoke(commands, ["verify", str(page), "--json"])
+    assert "were not compared with it" in json.loads(told.output)["notes"][-1]
     shown = RUN.invoke(commands, ["report", uid, "--json", *reached])
     assert json.loads(shown.output)["raw_sha256"] == report.raw_sha256
     assert "Save the evidence" in RUN.invoke(commands, ["report", uid, *reached]).output

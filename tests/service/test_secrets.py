@@ -69,6 +69,8 @@ def test_what_is_wrong_with_a_file_is_one_line(
     assert "is empty" in said(file, b"\n")
     assert "no text in UTF-8" in said(file, b"sesame\xff")
     assert "several lines" in said(file, b"open\nsesame\n")
+    assert "more than 65,536 bytes" in said(file, b"a" * 65_537)
+    assert "more than 65,536 bytes" in said(Path("/dev/zero")), "which has no end"
     monkeypatch.setenv(variable, "sesame")
     assert f"{variable} and {variable}_FILE are both given" in said(file, b"open sesame\n")
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from service import cli
 from service.app import from_environment
+from service.exit_codes import CANNOT
 from service.secret_files import SECRETS
 from service.setting_words import unknown
 from service.settings import Settings, WrongSettings, at_start
@@ -64,6 +65,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Environment:
         ("sqlite:///relative.db", "sqlite:///relative.db"),
         ("sqlite+aiosqlite:////absolute.db", "sqlite:////absolute.db"),
         (" sqlite://\r\n", "sqlite://"),
+        ("sqlite:////x.db?timeout=2.5&check_same_thread=False",) * 2,
+        ("sqlite:///file:/a/x.db?uri=true&mode=rw",) * 2,
+        ("sqlite:////a/what%3F.db",) * 2,
         ("", "sqlite:///whichopt-data/whichopt.db"),
     ],
 )
@@ -121,6 +125,11 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_DATABASE_URL", f"postgresql://u:{PASSWORD}@db/x?pgbouncer=true", "'pgbouncer'"),
         ("WHICHOPT_DATABASE_URL", "sqlite://relative.db", "three slashes before a relative path"),
         ("WHICHOPT_DATABASE_URL", "whichopt.db", "allowed: sqlite:///"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////data/what?/x.db", "no list of options"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro", "'mode' has no effect; allowed: uri, timeout"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro&uri=false", "'mode' has no effect"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?timeout=long", "timeout cannot be 'long'"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?check_same_thread=maybe", "cannot be 'maybe'"),
         ("WHICHOPT_BROKER_URL", f"amqp://u:{PASSWORD}@h", "'amqp'; allowed: redis://"),
         ("WHICHOPT_BROKER_URL", f"redis://:{PASSWORD}#x@h/0", "%23"),
         ("WHICHOPT_BROKER_URL", f"redis://:{PASSWORD}@h:port/0", "host or port"),
@@ -139,6 +148,7 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_REAP_S", "1e300", "at most 31,536,000"),
         ("WHICHOPT_TICK_S", "0", "is '0'; allowed: a number of seconds above 0"),
         ("WHICHOPT_ATTEMPTS", "2.5", "is '2.5'; allowed: a whole number of at least 1"),
+        ("WHICHOPT_ATTEMPTS", "9" * 20, "allowed: a whole number of at least 1, at most 1,000,000"),
         ("WHICHOPT_MAX_BODY_BYTES", "1kB", "is '1kB'; allowed: a whole number of at least 1,000"),
     ],
 )
@@ -241,12 +251,15 @@ def test_the_table_has_every_variable() -> None:
 
 
 @pytest.mark.parametrize("door", [from_environment, worker.main, alive.main, embedded.main, at_start])
-def test_every_door_ends_in_one_line(door: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_door_ends_in_one_line(
+    door: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WHICHOPT_LOG_LEVEL", "verbose")
     monkeypatch.setattr(sys, "argv", ["door"])
     with pytest.raises(SystemExit) as raised:
         door()
-    (line,) = str(raised.value.code).splitlines()
+    assert raised.value.code == CANNOT
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("whichopt: WHICHOPT_LOG_LEVEL: 'verbose' is no log level; allowed: DEBUG")
 
 
@@ -254,7 +267,7 @@ def test_a_server_ends_in_that_line() -> None:
     command = [sys.executable, "-m", "uvicorn", "--factory", "service.app:from_environment"]
     environment = {**os.environ, "WHICHOPT_DATABASE_URL": f"mysql://u:{PASSWORD}@h/x", "WHICHOPT_LEASE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == CANNOT
     unknown_name, wrong = done.stderr.splitlines()
     assert (
         unknown_name == "whichopt: WHICHOPT_LEASE is no setting of whichopt; did you mean WHICHOPT_LEASE_S?"
@@ -267,6 +280,7 @@ def test_a_database_that_does_not_answer_is_one_line() -> None:
     done = CliRunner().invoke(
         cli.app, ["migrate"], env={"WHICHOPT_DATABASE_URL": url}, catch_exceptions=False
     )
+    assert done.exit_code == CANNOT, "as 'whichopt up' ends, see test_exit_codes"
     (line,) = done.stderr.splitlines()
     assert "postgresql+psycopg://u:***@localhost:1/x" in line
     assert PASSWORD not in line
@@ -281,16 +295,21 @@ def test_a_weak_key_is_told_beside_a_database_that_does_not_answer() -> None:
     assert done.exit_code == 2
 
 
-def test_a_worker_needs_a_folder_for_blobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_worker_needs_a_folder_for_blobs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "file" / "blobs"))
     monkeypatch.setattr(sys, "argv", ["workers"])
-    with pytest.raises(SystemExit, match=r"WHICHOPT_BLOBS is '.*file/blobs': .*file is no folder; allowed"):
+    with pytest.raises(SystemExit):
         worker.main()
+    said = capsys.readouterr().err
+    assert re.search(r"WHICHOPT_BLOBS is '.*file/blobs': .*file is no folder; allowed", said)
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "new" / "blobs"))
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
-    with pytest.raises(SystemExit, match="cannot be written by this user"):
+    with pytest.raises(SystemExit):
         worker.main()
+    assert "cannot be written by this user" in capsys.readouterr().err
     assert not (tmp_path / "new").exists(), "looking makes nothing"
 
 
@@ -312,10 +331,14 @@ def test_a_folder_for_blobs_that_only_seems_writable_is_refused(
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder of the kernel's, in which none is made")
-def test_a_worker_does_not_start_without_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_does_not_start_without_its_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WHICHOPT_BLOBS", "/proc/whichopt-blobs")
-    with pytest.raises(SystemExit, match=r"WHICHOPT_BLOBS is '/proc/whichopt-blobs': .* cannot be written"):
+    with pytest.raises(SystemExit):
         at_start(writes_blobs=True)
+    said = capsys.readouterr().err
+    assert "WHICHOPT_BLOBS is '/proc/whichopt-blobs': it cannot be written" in said
 
 
 def test_a_home_takes_no_database_from_outside(

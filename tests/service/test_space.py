@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -80,3 +81,11 @@ def test_values_of_another_kind_are_not_contained() -> None:
     assert not Categorical(choices=(0, 2)).contains(False)
     assert Categorical(choices=("a", "b")).nearest("c") == "a"
     assert Int(low=2, high=4).nearest(9) == 4
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "log1m"])
+def test_neighboring_numbers_have_positions_whatever_their_logarithms_are(scale: Any) -> None:
+    for low in (1e-12, 0.1, 0.9):
+        dimension = Float(low=low, high=math.nextafter(low, 1), scale=scale)
+        assert (dimension.position(dimension.low), dimension.position(dimension.high)) == (0, 1)
+        assert (dimension.edge(dimension.low), dimension.edge(dimension.high)) == ("low", "high")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import pytest
+from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from service.budget import Budget, Settled
+from service.catalog import datasets, models
 from service.catalog.optimizers import OPTIMIZERS, optimizer
 from service.errors import InvalidSpec
-from service.spec import DEFAULT_OPTIMIZERS, JobSpec, ResolvedSpec, resolve
+from service.space import Float, Int
+from service.spec import DEFAULT_OPTIMIZERS, JobSpec, Margin, Pruning, ResolvedSpec, resolve
+from service.trials import Schedule
 
 SETTLED = {
     "trials": {"sgd": 9, "adam": 6},
@@ -171,6 +177,57 @@ def test_a_refusal_names_the_field_and_what_is_allowed(parts: dict[str, Any], fi
 def test_what_does_not_fit_the_schema_is_refused(parts: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         JobSpec.model_validate({"workload": WORKLOAD, **parts})
+
+
+QUOTED = [
+    ({"seed": "8"}, "seed"),
+    ({"seed": True}, "seed"),
+    ({"clip_norm": "1"}, "clip_norm"),
+    ({"budget": {"trials": "24"}}, "budget.trials"),
+    ({"budget": {"minutes": True}}, "budget.minutes"),
+    ({"budget": {"settled": {**SETTLED, "trials": {"sgd": "9"}}}}, "budget.settled.trials.sgd"),
+    ({"margin": {"percent": "5"}}, "margin.percent"),
+    ({"pruning": {"rungs": [0.25, "0.5"]}}, "pruning.rungs.1"),
+    ({"schedule": {"name": "cosine", "warmup": False}}, "schedule.warmup"),
+    (
+        {"optimizers": [{"name": "adam", "space": {"lr": {"type": "float", "low": "1e-4", "high": 1}}}]},
+        "optimizers.0.space.lr.low",
+    ),
+    ({"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": [8, "8"]}}}, "workload.model.hidden.1"),
+    (
+        {"workload": {"dataset": {"name": "friedman1", "examples": True}, "model": "mlp"}},
+        "workload.dataset.examples",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "field"), QUOTED, ids=[field for _, field in QUOTED])
+def test_a_number_is_a_number(parts: dict[str, Any], field: str, http: TestClient) -> None:
+    """JSON has its own; `true` for 1, or digits in quotes, may be anything that went wrong."""
+    answer = http.post("/v1/jobs", json={"workload": WORKLOAD, **parts})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert "should be a valid" in error["detail"]
+
+
+def test_no_number_of_a_spec_is_forgotten() -> None:
+    options = [entry.options for entry in (*datasets.DATASETS, *models.MODELS)]
+    for model in (JobSpec, ResolvedSpec, Budget, Settled, Margin, Pruning, Schedule, Float, Int, *options):
+        for name, info in model.model_fields.items():
+            if set(get_args(info.annotation) or [info.annotation]) <= {int, float, NoneType}:
+                for wrong in (True, "1"):
+                    with pytest.raises(ValidationError) as refused:
+                        model.model_validate({name: wrong})
+                    assert any(error["loc"] == (name,) for error in refused.value.errors()), (model, name)
+                    kinds = {error["type"] for error in refused.value.errors() if error["loc"] == (name,)}
+                    assert kinds <= {"int_type", "float_type"}, (model, name)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert resolved(seed=8.0, budget={"trials": 12.0, "max_seconds": 60}) == resolved(
+        seed=8, budget={"trials": 12, "max_seconds": 60.0}
+    )
 
 
 @pytest.mark.parametrize(

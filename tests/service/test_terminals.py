@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.console import complaint
 from service.db import Store
+from service.exit_codes import BROKEN_PIPE
 from service.listings import Facts
 from service.streams import prepare_output, read_input
 from service.terminal import job_table
@@ -85,6 +86,37 @@ def test_streams_that_are_closed(command: str, left: str, code: int, url: str) -
     assert done.returncode == code, done.stderr
     assert left in done.stderr
     assert len(done.stderr.splitlines()) == (1 if left else 0), done.stderr
+
+
+def test_output_that_nobody_reads_any_more_ends_every_command_alike(
+    url: str, uid: str, tmp_path: Path
+) -> None:
+    """As it ends other programs, and not with 1, which says that a job did not succeed."""
+    report, setting = tmp_path / "report.json", tmp_path / "setting.json"
+    setting.write_text('{"optimizer": "adam", "config": {"lr": 10}}')
+    service = ["--url", url, "--key", KEY]
+    assert CliRunner().invoke(app, ["report", uid, "-o", str(report), *service]).exit_code == 0
+    for command in (
+        ["show", *service],  # drawn by rich
+        ["show", "--trials", uid, *service, "--json"],
+        ["watch", uid, *service],
+        ["recommend", uid, *service],
+        ["lint", str(setting)],
+        ["verify", str(report), "--json"],  # less than a buffer
+        ["--help"],
+    ):
+        assert ended_unread("service.cli", *command) == (BROKEN_PIPE, ""), command
+
+
+def ended_unread(*program: str) -> tuple[int, str]:
+    """The exit code of a program whose output is a pipe that nobody reads, and what it says of that."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [sys.executable, "-m", *program], stdout=writes, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writes)
+    return done.returncode, done.stderr
 
 
 def test_a_process_without_streams_prints_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

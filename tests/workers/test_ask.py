@@ -10,7 +10,7 @@ import pytest
 
 from service.catalog.optimizers import OptimizerEntry, optimizer
 from service.space import Float
-from workers.sampler import ask, distributions
+from workers.sampler import _from_param, ask, distributions
 
 STARTUP, ASKED = 4, 8
 LIKE = math.nextafter(0.1, 1)
@@ -59,3 +59,27 @@ def test_a_range_of_one_value_is_that_value() -> None:
     for number in range(ASKED):
         assert ask(study, space)["beta1"] == 0.9
         study.tell(number, float(number))
+
+
+@pytest.mark.parametrize("width", [2.3e-16, 5e-16, 1e-15, 1e-14, 1e-13, 1e-11])
+@pytest.mark.parametrize(
+    ("low", "scale"),
+    [(1e-12, "log"), (1e-4, "log"), (0.1, "log"), (1e4, "log"), (0.9, "log1m"), (0.1, "linear")],
+)
+def test_a_range_of_neighboring_numbers_is_searched(low: float, width: float, scale: str) -> None:
+    """Whose logarithms are the same or nearly: what is asked for lies within, and TPE learns from it."""
+    x = Float(low=low, high=low * (1 + width), scale=scale)
+    space = distributions({"x": x, "y": Float(low=1e-3, high=1.0, scale="log")})
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1, n_startup_trials=STARTUP))
+    for number in range(24):
+        found = ask(study, space)
+        assert x.contains(_from_param(x, found["x"]))
+        study.add_trial(
+            optuna.trial.create_trial(value=float(number * 7 % 11), params=found, distributions=space)
+        )
+        study.tell(len(study.trials) - 2, state=optuna.trial.TrialState.FAIL)
+
+
+@pytest.mark.parametrize("value", [math.nan, 0.2 + 1e-16, 0.1 - 1e-16, -1.0, math.inf])
+def test_what_a_sampler_rounds_to_outside_of_a_range_is_put_back(value: float) -> None:
+    assert Float(low=0.1, high=0.2).contains(_from_param(Float(low=0.1, high=0.2), value))

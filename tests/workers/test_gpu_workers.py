@@ -15,6 +15,7 @@ import pytest
 
 from service.db import Store
 from service.db.migrate import upgrade
+from service.exit_codes import CANNOT
 from tests.homes import FAST, Embedded, free_port
 from tests.waiting import DEADLINE_S, wait_until
 from workers.broker import Broker
@@ -248,7 +249,7 @@ def test_up_says_what_it_cannot_give(tmp_path: Path) -> None:
     ended = subprocess.run(
         command, env=machine(tmp_path, "A"), capture_output=True, text=True, check=False, timeout=DEADLINE_S
     )
-    assert ended.returncode == 1
+    assert ended.returncode == CANNOT
     assert "whichopt: --gpus=3 asks for 3 GPUs, and there is 1: GPU 0 (Made Up A)" in ended.stderr
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,8 +45,19 @@ def test_an_ordinary_job_is_told_only_about_its_test_split() -> None:
 def test_few_seeds_and_few_studies() -> None:
     assert "few_seeds" in warnings_of(spec_of("adam", seeds=4))
     assert "few_seeds" in warnings_of(spec_of("adam", seeds=9), seeds=3)
-    assert "little power" in warnings_of(spec_of("adam", replicates=2))["few_replicates"][0].detail
-    assert "no verdict" in warnings_of(spec_of("adam", replicates=1))["few_replicates"][0].detail
+    both = ("adam", "sgd")
+    assert "little power" in warnings_of(spec_of(*both, replicates=2))["few_replicates"][0].detail
+    assert "no verdict" in warnings_of(spec_of(*both, replicates=1))["few_replicates"][0].detail
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 3])
+def test_nothing_is_said_of_comparing_optimizers_where_there_is_one(replicates: int) -> None:
+    spec = spec_of("adam", replicates=replicates)
+    assert set(warnings_of(spec)) == {"fixed_test_split"}
+    diverged = warnings_of(spec, value=lambda arm, seed: None if arm.replicate == 0 else steady(arm, seed))
+    assert "finalist_diverged" in diverged
+    told = " ".join(one.detail for found in diverged.values() for one in found)
+    assert not re.search("win|optimizers|verdict", told)
 
 
 @pytest.mark.parametrize(
