@@ -29,6 +29,19 @@ class _Dimension(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Ordered(_Dimension):
+    """A dimension whose values lie between two ends."""
+
+    def position(self, value: float) -> float:
+        """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
+        raise NotImplementedError
+
+    def edge(self, value: float, share: float = 0.05) -> Edge | None:
+        """The end of the range that `value` lies within `share` of, on the dimension's own scale."""
+        at = self.position(value)
+        return "low" if at <= share else "high" if at >= 1 - share else None
+
+
 def _log_shorthand(data: Any) -> Any:
     """Reads `{"log": true}` as `{"scale": "log"}`, as Optuna's users write it."""
     if not isinstance(data, Mapping) or "log" not in data:
@@ -41,7 +54,7 @@ def _log_shorthand(data: Any) -> Any:
     return {**rest, "scale": "log" if data["log"] else "linear"}
 
 
-class Float(_Dimension):
+class Float(_Ordered):
     """A real number in [low, high]."""
 
     type: Literal["float"] = "float"
@@ -73,11 +86,6 @@ class Float(_Dimension):
             low, at, high = self.low, value, self.high
         return (at - low) / (high - low)
 
-    def edge(self, value: float, share: float = 0.05) -> Edge | None:
-        """The end of the range that `value` lies within `share` of, on the dimension's own scale."""
-        at = self.position(value)
-        return "low" if at <= share else "high" if at >= 1 - share else None
-
     def _scaled(self, value: float) -> float:
         if self.scale == "log":
             return math.log(value)
@@ -91,7 +99,7 @@ class Float(_Dimension):
         return f"{self.low:g} to {self.high:g}"
 
 
-class Int(_Dimension):
+class Int(_Ordered):
     """A whole number in [low, high]."""
 
     type: Literal["int"] = "int"
@@ -116,11 +124,6 @@ class Int(_Dimension):
         """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
         scaled = math.log if self.scale == "log" else float
         return (scaled(value) - scaled(self.low)) / (scaled(self.high) - scaled(self.low))
-
-    def edge(self, value: float, share: float = 0.05) -> Edge | None:
-        """The end of the range that `value` lies within `share` of, on the dimension's own scale."""
-        at = self.position(value)
-        return "low" if at <= share else "high" if at >= 1 - share else None
 
     def nearest(self, value: Value) -> Value:
         """The allowed value that is nearest to `value`."""

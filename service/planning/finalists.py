@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from whichopt.service.space import Config, Value
+from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
-from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.states import Origin, TrialState
+from whichopt.service.trial_set import Key, TrialSet, finalist_key
 from whichopt.service.trials import Trial
-
-Key = tuple[str, tuple[tuple[str, Value], ...]]
-"""A label and its config, hashable: what a finalist and its confirm runs have in common."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,6 @@ class Finalist:
         return None if self.is_default else self.replicates[0]
 
 
-def finalist_key(label: str, config: Config) -> Key:
-    return label, tuple(sorted(config.items()))
-
-
 def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
     """The arms of the confirm phase, from the search trials among `trials`.
 
@@ -67,7 +61,7 @@ def judged(spec: ResolvedSpec, trials: Iterable[Trial]) -> list[Trial]:
     that was: of each replicate all optimizers have as many, as if it had ended there. Minutes buy equal
     seconds and not equal numbers: with them, all that ended count.
     """
-    found = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
+    found = TrialSet(spec, tuple(trials)).search
     ends: dict[int | None, int] = {}
     for trial in found:
         if trial.state is TrialState.CANCELLED and not spec.budget.timed:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
-from whichopt.service.planning.finalists import Key, finalist_key, finalists
+from whichopt.service.planning.finalists import finalists
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.states import Origin, TrialState
+from whichopt.service.trial_set import Key, TrialSet
 from whichopt.service.trials import Trial, TrialResult
 
 
@@ -92,13 +93,14 @@ class Records:
 def read(spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False) -> Records:
     sign = spec.goal.sign
     ordered = tuple(sorted(trials, key=_place))
+    of_job = TrialSet(spec, ordered)
     confirmed, runs = _confirm(spec, ordered, shows_stand_ins=shows_stand_ins)
     return Records(
         spec=spec,
         metric=spec.goal.metric,
         sign=sign,
         trials=ordered,
-        studies={label: _studies(label, spec.budget.replicates, ordered, sign) for label in spec.labels},
+        studies={label: _studies(label, of_job, sign) for label in spec.labels},
         confirmed=confirmed,
         runs=runs,
     )
@@ -110,14 +112,17 @@ def _place(trial: Trial) -> tuple[str, str, int, int, str]:
     return plan.phase.value, plan.label, replicate, plan.number, repr(sorted(plan.config.items()))
 
 
-def _studies(label: str, replicates: int, trials: Sequence[Trial], sign: float) -> tuple[Study, ...]:
-    of: dict[int | None, list[Attempt]] = {}
-    for trial in trials:
-        if trial.plan.phase is not Phase.SEARCH or trial.plan.label != label:
-            continue
-        if trial.result is not None and trial.state.has_result:
-            of.setdefault(trial.plan.replicate, []).append(_attempt(trial, trial.result, sign))
-    return tuple(Study(label, r, tuple(of[r])) for r in range(replicates) if r in of)
+def _studies(label: str, of_job: TrialSet, sign: float) -> tuple[Study, ...]:
+    studies = []
+    for replicate in range(of_job.spec.budget.replicates):
+        attempts = tuple(
+            _attempt(trial, trial.result, sign)
+            for trial in of_job.by_study.get((label, replicate), ())
+            if trial.result is not None and trial.state.has_result
+        )
+        if attempts:
+            studies.append(Study(label, replicate, attempts))
+    return tuple(studies)
 
 
 def _attempt(trial: Trial, result: TrialResult, sign: float) -> Attempt:
@@ -136,11 +141,13 @@ def _confirm(
     spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool
 ) -> tuple[Confirmed | None, dict[Key, tuple[TrialResult, ...]]]:
     arms = finalists(spec, trials)
-    runs: dict[Key, dict[int, TrialResult]] = {arm.key: {} for arm in arms}
-    for trial in trials:
-        if trial.plan.phase is Phase.CONFIRM and trial.result is not None:
-            key = finalist_key(trial.plan.label, trial.plan.config)
-            runs.setdefault(key, {})[trial.plan.number] = trial.result
+    confirm = TrialSet(spec, trials).by_finalist
+    runs: dict[Key, dict[int, TrialResult]] = {
+        arm.key: {
+            trial.plan.number: trial.result for trial in confirm.get(arm.key, ()) if trial.result is not None
+        }
+        for arm in arms
+    }
     if not set.intersection(*(set(runs[arm.key]) for arm in arms)):
         return None, {}
     confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)

@@ -26,11 +26,12 @@ from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.forecasts import RoundForecast
-from whichopt.service.planning.finalists import Key, finalist_key, finalists
+from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import Look, look_of
 from whichopt.service.planning.training_time import whole_trial_seconds
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
 from whichopt.service.views import ConfirmForecast, Forecast, SearchForecast
 
@@ -95,11 +96,7 @@ def timed(known: RoundForecast, phase: Phase, seconds_per_seed: float | None) ->
 
 def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchForecast:
     sign = spec.goal.sign
-    own = [
-        trial
-        for trial in trials
-        if trial.plan.phase is Phase.SEARCH and trial.plan.label == label and trial.state.has_result
-    ]
+    own = [trial for trial in TrialSet(spec, trials).searched if trial.plan.label == label]
     losses = sorted(sign * t.result.value for t in own if t.result is not None and t.result.value is not None)
     left = max(0, spec.trials_of(label) - len(own))
     return SearchForecast(
@@ -132,12 +129,12 @@ def expected_best(ascending: Sequence[float], k: int) -> float:
 
 def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     """Whether there is a fresh seed on which every finalist was run."""
-    ended: dict[Key, set[int]] = {arm.key: set() for arm in finalists(spec, trials)}
-    for trial in trials:
-        plan = trial.plan
-        if plan.phase is Phase.CONFIRM and trial.result is not None:
-            ended.setdefault(finalist_key(plan.label, plan.config), set()).add(plan.number)
-    return bool(set.intersection(*ended.values()))
+    confirm = TrialSet(spec, trials).by_finalist
+    ended = [
+        {trial.plan.number for trial in confirm.get(arm.key, ()) if trial.result is not None}
+        for arm in finalists(spec, trials)
+    ]
+    return bool(set.intersection(*ended))
 
 
 def _confirm(spec: ResolvedSpec, confirmed: Confirmed, risk: float | None) -> ConfirmForecast:

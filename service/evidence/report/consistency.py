@@ -8,17 +8,18 @@ trial that was left out or added, shows before any conclusion is drawn.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from whichopt.service.configs import room
 from whichopt.service.goal import Goal
-from whichopt.service.planning.finalists import finalist_key, finalists
+from whichopt.service.planning.finalists import finalists
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
@@ -155,10 +156,7 @@ def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sig
 def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> Iterator[str]:
     """Every study has the trials that its budget gives it, once each, the default first."""
     most = 0 if spec.budget.timed else spec.budget.study_trials
-    studies: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
-    for trial in trials:
-        if trial.plan.phase is Phase.SEARCH:
-            studies[trial.plan.label, trial.plan.replicate].append(trial)
+    studies = TrialSet(spec, trials).by_study
     ran = {
         label: max((len(study) for (whose, _), study in studies.items() if whose == label), default=0)
         for label in spec.labels
@@ -167,7 +165,7 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
     for label, replicate in sorted(studies.keys() - wanted, key=str):
         yield f"there is a study {replicate} of {label}, and the spec has {spec.budget.replicates} of each"
     for label, replicate in sorted(wanted):
-        study = studies.get((label, replicate), [])
+        study = studies.get((label, replicate), ())
         counts = Counter(trial.plan.number for trial in study)
         # Equal seconds are other numbers of trials for each, and time that ran out ends all at one round.
         asked = ran[label] if spec.budget.timed else max(ran.values()) if cut_short else most
@@ -186,15 +184,12 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
 def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
     """Every finalist was run once on each of the fresh seeds, and nothing else was."""
     arms = {arm.key: arm for arm in finalists(spec, trials)}
-    runs: dict[object, Counter[int]] = defaultdict(Counter)
+    confirm = TrialSet(spec, trials).by_finalist
+    runs = {key: Counter(trial.plan.number for trial in confirm.get(key, ())) for key in arms}
     strange: Counter[str] = Counter()
-    for trial in trials:
-        plan = trial.plan
-        if plan.phase is Phase.CONFIRM:
-            key = finalist_key(plan.label, plan.config)
-            if key not in arms:
-                strange[plan.label] += 1
-            runs[key][plan.number] += 1
+    for key, own in confirm.items():
+        if key not in arms:
+            strange[key[0]] += len(own)
     for label, count in strange.items():
         yield (
             f"{count} confirm runs of {label} are of a config that no study chose and that is not its "

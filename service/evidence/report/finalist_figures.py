@@ -19,8 +19,8 @@ from whichopt.service.evidence.report.svg import (
 )
 from whichopt.service.evidence.statistics.estimates import mean, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import read_confirmed
-from whichopt.service.planning.finalists import finalist_key
 from whichopt.service.states import Phase
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import TrialResult
 
 if TYPE_CHECKING:
@@ -336,13 +336,9 @@ def _best_runs(report: Report) -> dict[str, list[TrialResult]]:
     """The confirm runs of each optimizer's best config, by label in the order of the ranking."""
     confirmed = read_confirmed(report.spec, report.trials)
     labels = [row.optimizer for row in report.recommendation.ranking]
-    best = {confirmed.arms[confirmed.best(label)].key: label for label in labels}
-    runs: dict[str, list[TrialResult]] = {label: [] for label in best.values()}
-    for trial in report.trials:
-        key = finalist_key(trial.plan.label, trial.plan.config)
-        if trial.plan.phase is Phase.CONFIRM and key in best and trial.result is not None:
-            runs[best[key]].append(trial.result)
-    return runs
+    confirm = TrialSet(report.spec, report.trials).by_finalist
+    best = {label: confirm.get(confirmed.arms[confirmed.best(label)].key, ()) for label in labels}
+    return {label: [t.result for t in own if t.result is not None] for label, own in best.items()}
 
 
 def _better(report: Report) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from whichopt.service.evidence.statistics.estimates import mean
-from whichopt.service.planning.finalists import Finalist, Key, finalist_key, finalists
+from whichopt.service.planning.finalists import Finalist, finalists
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase, TrialState
+from whichopt.service.states import TrialState
+from whichopt.service.trial_set import Key, TrialSet
 from whichopt.service.trials import Trial, TrialResult
 
 
@@ -109,13 +110,15 @@ def read_confirmed(
     """
     metric = spec.goal.metric
     arms = finalists(spec, trials)
-    runs: dict[Key, dict[int, TrialResult]] = {arm.key: {} for arm in arms}
-    for trial in trials:
-        plan, result = trial.plan, trial.result
-        if plan.phase is not Phase.CONFIRM or result is None:
-            continue
-        if trial.state in (TrialState.COMPLETE, TrialState.DIVERGED):
-            runs.setdefault(finalist_key(plan.label, plan.config), {})[plan.number] = result
+    confirm = TrialSet(spec, trials).by_finalist
+    runs: dict[Key, dict[int, TrialResult]] = {
+        arm.key: {
+            trial.plan.number: trial.result
+            for trial in confirm.get(arm.key, ())
+            if trial.result is not None and trial.state in (TrialState.COMPLETE, TrialState.DIVERGED)
+        }
+        for arm in arms
+    }
     seeds = tuple(sorted(set.intersection(*(set(runs[arm.key]) for arm in arms))))
     if not seeds:
         raise ValueError("there is no fresh seed on which every finalist was confirmed")
