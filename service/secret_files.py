@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
 
 SECRETS = frozenset({"database_url", "database_password", "broker_url", "api_key"})
 """Fields of the settings whose values may be in a file, and are never shown."""
@@ -53,16 +49,3 @@ def secret(variable: str, environ: Mapping[str, str] = os.environ) -> str | None
             f"{named} is {path!r}, which has several lines; it should hold the secret alone"
         )
     return text
-
-
-class SecretFiles(PydanticBaseSettingsSource):
-    """The source of settings that reads those files."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        del field
-        return secret(f"{self.config['env_prefix']}{field_name.upper()}"), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields
-        found = {name: self.get_field_value(fields[name], name)[0] for name in SECRETS}
-        return {name: value for name, value in found.items() if value is not None}

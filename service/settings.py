@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from whichopt.service.addresses import broker_url, database_url
 from whichopt.service.errors import StorageFull
 from whichopt.service.exit_codes import CANNOT
-from whichopt.service.secret_files import SecretFiles, UnreadableSecret
+from whichopt.service.secret_files import SECRETS, UnreadableSecret, secret
 from whichopt.service.setting_words import PREFIX, WrongSettings, complaints, unknown
 from whichopt.service.storage import storage_trouble
 
@@ -47,6 +48,19 @@ def _without_line_end(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_stripped)]
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """The source of settings that reads those files."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return secret(f"{self.config['env_prefix']}{field_name.upper()}"), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(fields[name], name)[0] for name in SECRETS}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Settings(BaseSettings):

@@ -208,7 +208,10 @@ def test_each_folder_of_the_benchmarks_is_a_command() -> None:
     ("module", "absent"),
     [
         ("whichopt.service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
-        ("whichopt.service.cli", ("torch", "scipy", "optuna", "sqlalchemy", "fastapi")),
+        (
+            "whichopt.service.cli",
+            ("torch", "scipy", "optuna", "sqlalchemy", "fastapi", "pydantic", "httpx", "rich.console"),
+        ),
         ("whichopt.workers.app", ("torch", "optuna", "sklearn")),
         ("whichopt.workers.__main__", ("torch", "celery", "pynvml")),
         ("whichopt.workers.embedded.command", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
