@@ -84,7 +84,7 @@ def here(
 
 
 def _packages() -> list[str]:
-    of_optimizers = (entry.target.partition(".")[0] for entry in optimizers.OPTIMIZERS)
+    of_optimizers = (entry.build.target.partition(".")[0] for entry in optimizers.OPTIMIZERS)
     return list(dict.fromkeys((*PACKAGES, *of_optimizers)))
 
 

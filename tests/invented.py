@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizers import Build, OptimizerEntry
 from whichopt.service.space import Categorical, Float, Int
 
 
@@ -63,7 +63,7 @@ class SignDescent(Optimizer):
 SIGN_DESCENT = OptimizerEntry(
     name="sign-descent",
     title="Sign descent",
-    target="tests.invented.SignDescent",
+    build=Build(target="tests.invented.SignDescent"),
     default={"lr": 1e-2, "deadband": 0.0, "refresh": 1, "within": "rest", "weight_decay": 0.0},
     space={
         "lr": Float(low=1e-4, high=1e-1, scale="log"),

@@ -67,7 +67,7 @@ def tell() -> None:
 
 def profiting(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
     """The job's optimizers that have a compiled kernel."""
-    return [chosen for chosen in spec.optimizers if optimizer(chosen.name).compiled]
+    return [chosen for chosen in spec.optimizers if optimizer(chosen.name).build.compiled]
 
 
 def settle(
@@ -90,7 +90,7 @@ def settle(
     """
     if spec.kernels == "torch":
         return spec
-    found = {optimizer(chosen.name).target for chosen in profiting(spec)}
+    found = {optimizer(chosen.name).build.target for chosen in profiting(spec)}
     kernels = [COMPILED[target] for target in sorted(found)]
     use = on_cpu and bool(kernels)
     if use and not all(kernel.is_kept() for kernel in kernels):

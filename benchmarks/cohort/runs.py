@@ -111,8 +111,8 @@ class Training:
     def _optimizer(self, label: str, config: Config, model: nn.Module) -> Optimizer:
         """The class with its own defaults, or fused where it can be and that was asked for."""
         entry = optimizers.optimizer(self.spec.optimizer(label).name)
-        make = optimizer_class(entry.target)
-        arguments: dict[str, Any] = {**entry.arguments(config), **entry.fixed}
+        make = optimizer_class(entry.build.target)
+        arguments: dict[str, Any] = {**entry.arguments(config), **entry.build.fixed}
         if self.fused and "fused" in inspect.signature(make).parameters:
             arguments["fused"] = True
         return make(model.parameters(), **arguments)

@@ -33,49 +33,76 @@ BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 
 
 @dataclass(frozen=True)
-class OptimizerEntry:
-    """An optimizer as jobs name it.
+class Build:
+    """How the optimizer is made: for workers, and for a snippet.
 
-    `target` is where its class is imported from; `fixed` are arguments that are not searched;
-    `packed` maps an argument that torch takes as a tuple to the scalars that the space has;
-    `faster` are arguments that make the same step take less time, so that only workers need them;
-    `compiled` are those in their place that make it a kernel that a compiler has to make first, if any do;
-    `stacked` is how the rows of a stack of trials take their steps (`engine.stacked.optimizers.STEPS`);
-    `joinable` says that params joined in one tensor take the same step to the bit (torch's fused kernels
-    round the last few entries of a tensor otherwise);
-    `default` is the zero-shot setting; `own_limits` are the limits of hyperparameters that LIMITS lacks, or
-    of which the class allows less;
-    `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
-    `steps` says what a step's length goes by: `normalized` (lr is about its length), `raw` (lr times the
-    gradient) or `summed` (it falls with the sum of the squares so far); `decay` whether the weight decay is
-    added to the gradient (`coupled`) or shrinks the params by lr * weight_decay (`decoupled`); `floor` how
-    eps keeps the denominator up: added `outside` the root, or `accumulated` under it at every step as well;
-    `uncorrected` names the average whose bias towards its start at 0 is not corrected; `rectified` says
-    that early steps are shortened as RAdam's, always or where the switch `rectify` is on.
-    `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
-    `state_bytes` are the bytes of state per fp32 param.
+    `target` is the place that its class is imported from; `fixed` are arguments that are not searched;
+    `faster` are arguments that make the same step take less time, so that only workers need them; `compiled`
+    are arguments used in place of those to select a kernel that must be compiled first, empty if there is
+    none.
     """
 
-    name: str
-    title: str
     target: str
-    default: Config
-    space: Space
-    state_bytes: int
-    source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     faster: Mapping[str, Value] = field(default_factory=dict)
     compiled: Mapping[str, Value] = field(default_factory=dict)
-    stacked: Literal["class", "kernel", "columns"] = "class"
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How the engine steps the rows of a stack of trials.
+
+    `rows` is the kind of step (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that
+    params joined in one tensor take the same step to the bit; torch's fused kernels round the last few
+    entries of a tensor otherwise.
+    """
+
+    rows: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
-    packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    own_limits: Mapping[str, Dimension] = field(default_factory=dict)
-    needs: Mapping[str, str] = field(default_factory=dict)
-    steps: Literal["normalized", "raw", "summed"] = "normalized"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the hyperparameters mean: for lint and translations.
+
+    `step` says what the length of a step goes by: `normalized` (lr is about its length), `raw` (lr times the
+    gradient) or `summed` (it falls with the sum of the squares so far). `decay` says if weight decay is added
+    to the gradient (`coupled`) or shrinks the params by lr * weight_decay (`decoupled`). `floor` says how eps
+    keeps the denominator up: added `outside` the root, or `accumulated` under it at every step as well.
+    `uncorrected` names the average whose bias towards its start at 0 is not corrected. `rectified` says if
+    early steps are shortened as RAdam's are: never, always, or when the switch `rectify` is on.
+    """
+
+    step: Literal["normalized", "raw", "summed"] = "normalized"
     decay: Literal["coupled", "decoupled"] = "coupled"
     floor: Literal["outside", "accumulated"] = "outside"
     uncorrected: str | None = None
     rectified: Literal["never", "always", "switch"] = "never"
+
+
+@dataclass(frozen=True)
+class OptimizerEntry:
+    """An optimizer as jobs name it; its fields are grouped by who reads them.
+
+    `default` is the zero-shot setting; `packed` maps an argument that torch takes as a tuple to the scalars
+    that the space has; `own_limits` are the limits of hyperparameters that LIMITS lacks, or of which the
+    class allows less; `needs` maps a switch to the hyperparameter that must be above 0 when it is on; `edges`
+    are the hyperparameters whose best value is reported if it lies at an end of its range; `state_bytes` are
+    the bytes of state per fp32 param.
+    """
+
+    name: str
+    title: str
+    build: Build
+    default: Config
+    space: Space
+    state_bytes: int
+    source: str
+    stepping: Stepping = Stepping()
+    meaning: Meaning = Meaning()
+    packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own_limits: Mapping[str, Dimension] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[str, ...] = ("lr",)
 
     def __post_init__(self) -> None:
@@ -95,8 +122,9 @@ class OptimizerEntry:
             raise ValueError(f"{self.name}: no limits for {', '.join(unlimited)}: give them in own_limits")
         named = {*self.own_limits, *self.edges, *self.needs, *self.needs.values()}
         named |= {scalar for scalars in self.packed.values() for scalar in scalars}
-        named |= set() if self.uncorrected is None else {self.uncorrected}
-        named |= {"eps", "beta1", "beta2"} if self.floor == "accumulated" else set()
+        uncorrected = self.meaning.uncorrected
+        named |= set() if uncorrected is None else {uncorrected}
+        named |= {"eps", "beta1", "beta2"} if self.meaning.floor == "accumulated" else set()
         if missing := sorted(named - self.space.keys()):
             raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
 
@@ -150,7 +178,12 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adabelief",
         title="AdaBelief",
-        target="adabelief.AdaBelief",
+        build=Build(
+            target="adabelief.AdaBelief",
+            fixed={"decoupled_weight_decay": True},
+            faster={"fused": "torch"},
+            compiled={"fused": True},
+        ),
         default={
             "lr": 1e-3,
             "beta1": 0.9,
@@ -166,26 +199,18 @@ OPTIMIZERS = (
             "weight_decay": DECOUPLED,
             "rectify": Categorical(choices=(False, True)),
         },
-        fixed={"decoupled_weight_decay": True},
-        faster={"fused": "torch"},
-        compiled={"fused": True},
-        stacked="columns",
-        joinable=False,
+        stepping=Stepping(rows="columns", joinable=False),
         packed=BETAS,
         own_limits={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
-        decay="decoupled",
-        floor="accumulated",
-        rectified="switch",
+        meaning=Meaning(decay="decoupled", floor="accumulated", rectified="switch"),
         state_bytes=8,
         source="Zhuang et al. 2020, arXiv 2010.07468; implemented here",
     ),
     OptimizerEntry(
         name="sgd",
         title="SGD with momentum",
-        target="torch.optim.SGD",
-        faster={"fused": True},
-        stacked="kernel",
-        joinable=False,
+        build=Build(target="torch.optim.SGD", faster={"fused": True}),
+        stepping=Stepping(rows="kernel", joinable=False),
         default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
         space={
             "lr": _log(1e-4, 5.0),
@@ -195,17 +220,15 @@ OPTIMIZERS = (
         },
         # The class refuses 0 beside nesterov; the least that is allowed is plain SGD in all but name.
         needs={"nesterov": "momentum"},
-        steps="raw",
+        meaning=Meaning(step="raw"),
         state_bytes=4,
         source="torch.optim.SGD; Sutskever et al. 2013",
     ),
     OptimizerEntry(
         name="adam",
         title="Adam",
-        target="torch.optim.Adam",
-        faster={"fused": True},
-        stacked="kernel",
-        joinable=False,
+        build=Build(target="torch.optim.Adam", faster={"fused": True}),
+        stepping=Stepping(rows="kernel", joinable=False),
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
@@ -215,32 +238,30 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adamw",
         title="AdamW",
-        target="torch.optim.AdamW",
-        faster={"fused": True},
-        stacked="kernel",
-        joinable=False,
+        build=Build(target="torch.optim.AdamW", faster={"fused": True}),
+        stepping=Stepping(rows="kernel", joinable=False),
         default={**ADAM_DEFAULT, "weight_decay": 1e-2},
         space={**ADAM_SPACE, "weight_decay": DECOUPLED},
         packed=BETAS,
-        decay="decoupled",
+        meaning=Meaning(decay="decoupled"),
         state_bytes=8,
         source="torch.optim.AdamW; Loshchilov and Hutter 2019, arXiv 1711.05101",
     ),
     OptimizerEntry(
         name="radam",
         title="RAdam",
-        target="torch.optim.RAdam",
+        build=Build(target="torch.optim.RAdam"),
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
-        rectified="always",
+        meaning=Meaning(rectified="always"),
         state_bytes=8,
         source="torch.optim.RAdam; Liu et al. 2020, arXiv 1908.03265",
     ),
     OptimizerEntry(
         name="nadam",
         title="NAdam",
-        target="torch.optim.NAdam",
+        build=Build(target="torch.optim.NAdam"),
         default={**ADAM_DEFAULT, "lr": 2e-3},
         space=dict(ADAM_SPACE),
         packed=BETAS,
@@ -250,7 +271,7 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="rmsprop",
         title="RMSprop",
-        target="torch.optim.RMSprop",
+        build=Build(target="torch.optim.RMSprop"),
         default={"lr": 1e-3, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
         space={
             "lr": _log(1e-5, 1e-1),
@@ -259,29 +280,27 @@ OPTIMIZERS = (
             "momentum": _log1m(0.0, 0.99),
             "weight_decay": _log(1e-7, 1e-2),
         },
-        uncorrected="alpha",
+        meaning=Meaning(uncorrected="alpha"),
         state_bytes=8,
         source="torch.optim.RMSprop; Hinton 2012, lecture 6a",
     ),
     OptimizerEntry(
         name="adagrad",
         title="Adagrad",
-        target="torch.optim.Adagrad",
-        faster={"fused": True},
-        joinable=False,
+        build=Build(target="torch.optim.Adagrad", faster={"fused": True}),
+        stepping=Stepping(joinable=False),
         default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
-        steps="summed",
+        meaning=Meaning(step="summed"),
         state_bytes=4,
         source="torch.optim.Adagrad; Duchi et al. 2011",
     ),
     OptimizerEntry(
         name="qhadam",
         title="QHAdam",
-        target="pytorch_optimizer.QHAdam",
+        build=Build(target="pytorch_optimizer.QHAdam", fixed={"weight_decouple": False}),
         default=dict(QHADAM_DEFAULT),
         space=dict(QHADAM_SPACE),
-        fixed={"weight_decouple": False},
         packed={**BETAS, "nus": ("nu1", "nu2")},
         state_bytes=8,
         source="pytorch_optimizer.QHAdam; Ma and Yarats 2019, arXiv 1810.06801",
@@ -289,20 +308,20 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="qhadamw",
         title="QHAdamW",
-        target="pytorch_optimizer.QHAdam",
+        build=Build(target="pytorch_optimizer.QHAdam", fixed={"weight_decouple": True}),
         default={**QHADAM_DEFAULT, "weight_decay": 1e-2},
         space={**QHADAM_SPACE, "weight_decay": DECOUPLED},
-        fixed={"weight_decouple": True},
         packed={**BETAS, "nus": ("nu1", "nu2")},
-        decay="decoupled",
+        meaning=Meaning(decay="decoupled"),
         state_bytes=8,
         source="pytorch_optimizer.QHAdam with decoupled decay; Ma and Yarats 2019, arXiv 1810.06801",
     ),
     OptimizerEntry(
         name="lamb",
         title="LAMB",
-        target="pytorch_optimizer.Lamb",
-        joinable=False,
+        # The paper adds the decay to the update before the trust ratio: this class's coupled form.
+        build=Build(target="pytorch_optimizer.Lamb", fixed={"weight_decouple": False}),
+        stepping=Stepping(joinable=False),
         default={"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "weight_decay": 1e-2},
         space={
             **ADAM_SPACE,
@@ -310,10 +329,8 @@ OPTIMIZERS = (
             "beta1": _log1m(0.7, 0.98),
             "weight_decay": _log(1e-3, 1.0),
         },
-        # The paper adds the decay to the update before the trust ratio: this class's coupled form.
-        fixed={"weight_decouple": False},
         packed=BETAS,
-        decay="decoupled",  # as the trust ratio scales gradient and decay alike
+        meaning=Meaning(decay="decoupled"),  # as the trust ratio scales gradient and decay alike
         state_bytes=8,
         source="pytorch_optimizer.Lamb; You et al. 2020, arXiv 1904.00962",
     ),

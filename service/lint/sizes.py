@@ -36,7 +36,7 @@ FORGETTING = 1e-2
 
 def eps_rules(setting: Setting) -> Iterator[LintFinding]:
     eps, searched = setting.chosen("eps"), setting.range("eps")
-    if setting.entry.floor == "accumulated":
+    if setting.entry.meaning.floor == "accumulated":
         yield from _accumulating_eps(setting, eps, searched)
         return
     ranged = searched is not None and searched.high < TINY_EPS
@@ -52,7 +52,7 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
             ranged=ranged,
         )
     lr = setting.number("lr")
-    if eps is not None and eps >= LARGE_EPS and lr is not None and setting.entry.steps == "normalized":
+    if eps is not None and eps >= LARGE_EPS and lr is not None and setting.entry.meaning.step == "normalized":
         beta1 = setting.number("beta1") or 0.0
         yield setting.finding(
             "eps_makes_sgd",
@@ -98,7 +98,7 @@ def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | Non
 
 def decay_rules(setting: Setting) -> Iterator[LintFinding]:
     decay, searched = setting.chosen("weight_decay"), setting.range("weight_decay")
-    if setting.entry.decay == "coupled":
+    if setting.entry.meaning.decay == "coupled":
         for value, ranged in ((decay, False), (searched.low if searched else None, True)):
             if value is not None and value > (COUPLED_DECAY / 10 if ranged else COUPLED_DECAY):
                 yield setting.finding(
@@ -135,8 +135,8 @@ def decay_rules(setting: Setting) -> Iterator[LintFinding]:
 
 def lr_rules(setting: Setting) -> Iterator[LintFinding]:
     lr, searched, eps = setting.chosen("lr"), setting.range("lr"), setting.number("eps") or 0.0
-    kind = setting.entry.steps
-    if kind == "normalized" and setting.entry.floor == "accumulated":
+    kind = setting.entry.meaning.step
+    if kind == "normalized" and setting.entry.meaning.floor == "accumulated":
         eps = floor(setting.entry, {"beta1": 0.9, **setting.values})
     if kind == "normalized" and eps < LARGE_EPS:
         open_eps = setting.range("eps")

@@ -78,10 +78,10 @@ def _optimizer(entry: OptimizerEntry) -> CatalogEntry:
         for name, dimension in entry.space.items()
     ]
     details = {
-        "class": entry.target,
+        "class": entry.build.target,
         "hyperparameters": [each.model_dump(mode="json") for each in hyperparameters],
         "default": entry.arguments(entry.default),
-        "fixed": dict(entry.fixed),
+        "fixed": dict(entry.build.fixed),
         "state_bytes": entry.state_bytes,
         "source": entry.source,
     }

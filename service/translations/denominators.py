@@ -72,10 +72,10 @@ def denominator(entry: OptimizerEntry, config: Mapping[str, Value], gradient: fl
 
     An optimizer without eps, as one that steps by the sign of the gradient, adds nothing to that size.
     """
-    if entry.steps == "raw":
+    if entry.meaning.step == "raw":
         return 1.0
     eps = number(config, "eps") if "eps" in config else 0.0
-    if entry.floor == "outside":
+    if entry.meaning.floor == "outside":
         return gradient + eps
     return math.hypot(_deviation(number(config, "beta1")) * gradient, _root(config)) + eps
 
@@ -88,7 +88,7 @@ def floor(entry: OptimizerEntry, config: Mapping[str, Value]) -> float:
 def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assumed) -> float:
     """The share by which the weight decay shrinks the params over the run; infinite where it has no end."""
     per_step = number(config, "lr") * number(config, "weight_decay")
-    if entry.decay == "coupled":
+    if entry.meaning.decay == "coupled":
         per_step /= denominator(entry, config, assumed.gradient)
         per_step /= 1 - number(config, "momentum") if "momentum" in config else 1.0
     if per_step == 0:

@@ -297,7 +297,7 @@ def _believes(
     limit: Exactness = "limit" if eps >= FAR * assumed.gradient else "approximate"
     why = (_CONSTANT if limit == "limit" else _BELIEF,)
     decays = _decays(moved, shrinkage(entry, config, assumed), assumed)
-    if entry.decay == target.decay or decays.exactness == "exact":
+    if entry.meaning.decay == target.meaning.decay or decays.exactness == "exact":
         return Translated(moved, limit, why, (said,))
     return Translated(
         moved,

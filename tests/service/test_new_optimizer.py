@@ -23,6 +23,7 @@ from tests.invented import SIGN_DESCENT, add_to_catalog
 from tests.service.conftest import KEY
 from tests.trained import concluded_report
 from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.optimizers import Build, Meaning
 from whichopt.service.cli import app as commands
 from whichopt.service.db import Store
 from whichopt.service.environment import here
@@ -240,15 +241,15 @@ def test_the_catalog_shows_it(url: str) -> None:
 
 
 def test_the_package_that_it_comes_from_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    add_to_catalog(monkeypatch, replace(SIGN_DESCENT, name="elsewhere", target="hypothesis.Optimizer"))
+    add_to_catalog(monkeypatch, replace(SIGN_DESCENT, name="elsewhere", build=Build("hypothesis.Optimizer")))
     assert "hypothesis" in here().packages
 
 
 # -- entries -------------------------------------------------------------------------------------------
 
 TRAITS: list[dict[str, Any]] = [
-    {"steps": steps, "decay": decay, "rectified": rectified}
-    for steps, decay, rectified in itertools.product(
+    {"step": step, "decay": decay, "rectified": rectified}
+    for step, decay, rectified in itertools.product(
         ("normalized", "raw", "summed"), ("coupled", "decoupled"), ("never", "always")
     )
 ]
@@ -259,7 +260,7 @@ def test_whatever_it_says_of_itself_its_jobs_conclude(
     traits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lint, the audit and translations read its traits; no trait needs a hyperparameter that it lacks."""
-    add_to_catalog(monkeypatch, replace(SIGN_DESCENT, name="other", **traits))
+    add_to_catalog(monkeypatch, replace(SIGN_DESCENT, name="other", meaning=Meaning(**traits)))
     report = concluded_report(job("other", {"name": "other", "label": "twin"}, "adam"), simulated)
     lint(report.spec)
     assert verify(report).outcome == "confirmed", verify(report)
@@ -272,10 +273,10 @@ def test_whatever_it_says_of_itself_its_jobs_conclude(
         ({"default": {"lr": 1e-2}}, "default and space differ in deadband, refresh, weight_decay, within"),
         ({"space": {**SIGN_DESCENT.space, "lr": Float(low=0.0, high=1.0)}}, "needs an lr, a Float above 0"),
         ({"edges": ("lr", "eps")}, "names eps, which its space lacks"),
-        ({"floor": "accumulated"}, "names beta1, beta2, eps, which its space lacks"),
+        ({"meaning": Meaning(floor="accumulated")}, "names beta1, beta2, eps, which its space lacks"),
         ({"packed": {"betas": ("beta1", "beta2")}}, "names beta1, beta2, which its space lacks"),
         ({"needs": {"within": "momentum"}}, "names momentum, which its space lacks"),
-        ({"uncorrected": "alpha"}, "names alpha, which its space lacks"),
+        ({"meaning": Meaning(uncorrected="alpha")}, "names alpha, which its space lacks"),
     ],
 )
 def test_an_entry_that_would_fail_in_a_job_is_refused_at_once(

@@ -69,14 +69,17 @@ def _job(name: str, **choice: Any) -> JobSpec:
 
 @every_optimizer
 def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
-    kind = optimizers.optimizer_class(entry.target)
+    kind = optimizers.optimizer_class(entry.build.target)
     assert issubclass(kind, Optimizer)
-    for compiled, faster in ((False, entry.faster), (True, {**entry.faster, **entry.compiled})):
+    for compiled, faster in (
+        (False, entry.build.faster),
+        (True, {**entry.build.faster, **entry.build.compiled}),
+    ):
         params = [torch.nn.Parameter(torch.zeros(2))]
         optimizer = optimizers.build(entry.name, entry.default, params, compiled=compiled)
         assert type(optimizer) is kind
         (group,) = optimizer.param_groups
-        for argument, value in {**entry.arguments(entry.default), **entry.fixed, **faster}.items():
+        for argument, value in {**entry.arguments(entry.default), **entry.build.fixed, **faster}.items():
             assert group[argument] == value
 
 
@@ -91,8 +94,8 @@ def test_its_default_is_whole(entry: OptimizerEntry) -> None:
 def test_its_arguments_are_packed_as_torch_spells_them(entry: OptimizerEntry) -> None:
     arguments = entry.arguments(entry.default)
     assert next(iter(arguments)) == "lr"
-    assert set(arguments) | set(entry.fixed) <= set(
-        inspect.signature(optimizers.optimizer_class(entry.target)).parameters
+    assert set(arguments) | set(entry.build.fixed) <= set(
+        inspect.signature(optimizers.optimizer_class(entry.build.target)).parameters
     )
     for argument, scalars in entry.packed.items():
         assert arguments[argument] == tuple(entry.default[scalar] for scalar in scalars)
@@ -101,7 +104,7 @@ def test_its_arguments_are_packed_as_torch_spells_them(entry: OptimizerEntry) ->
 
 @every_optimizer
 def test_it_opens_what_its_class_has(entry: OptimizerEntry) -> None:
-    signature = inspect.signature(optimizers.optimizer_class(entry.target)).parameters
+    signature = inspect.signature(optimizers.optimizer_class(entry.build.target)).parameters
     for argument in OPENED:
         if argument in signature:
             assert set(entry.packed.get(argument, (argument,))) <= set(entry.space)

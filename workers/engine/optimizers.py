@@ -22,9 +22,9 @@ def build(
     `compiled` says whether it steps by a compiled kernel, where it has one.
     """
     entry = optimizers.optimizer(name)
-    faster = {**entry.faster, **entry.compiled} if compiled else entry.faster
-    arguments: dict[str, Any] = {**entry.arguments(config), **entry.fixed, **faster}
-    return optimizer_class(entry.target)(params, **arguments)
+    faster = {**entry.build.faster, **entry.build.compiled} if compiled else entry.build.faster
+    arguments: dict[str, Any] = {**entry.arguments(config), **entry.build.fixed, **faster}
+    return optimizer_class(entry.build.target)(params, **arguments)
 
 
 @cache

@@ -56,7 +56,7 @@ def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
     assert done.returncode == 0, done.stderr
     trained = [line.split() for line in done.stdout.splitlines() if not line.startswith("last loss")]
     assert [name for _, name, _ in trained] == [
-        entry.target.rpartition(".")[2] for entry in optimizers.OPTIMIZERS
+        entry.build.target.rpartition(".")[2] for entry in optimizers.OPTIMIZERS
     ]
     assert all(int(states) > 0 for *_, states in trained)
 
@@ -65,7 +65,7 @@ def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
 def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None:
     spec = spec_of({"name": entry.name, "label": "mine"})
     code = snippet(spec, "mine", spec.optimizer("mine").default)
-    for name, value in {**entry.arguments(dict(entry.default)), **entry.fixed}.items():
+    for name, value in {**entry.arguments(dict(entry.default)), **entry.build.fixed}.items():
         assert f"    {name}={value!r},\n" in code
     assert "your model here" in code
     assert "your data here" in code

@@ -39,7 +39,9 @@ class _Matrices:
     """Params, gradients and moments of consecutive rows as matrices, and the count of their steps."""
 
     def __init__(self, group: RowGroup) -> None:
-        self.arguments: list[dict[str, Any]] = [{**config, **group.entry.fixed} for config in group.configs]
+        self.arguments: list[dict[str, Any]] = [
+            {**config, **group.entry.build.fixed} for config in group.configs
+        ]
         self.theta = _matrix([row.joined_params for row in group.rows])
         self.g = _matrix([row.joined_grads for row in group.rows])
         self.m, self.s = (torch.zeros_like(self.theta) for _ in range(2))

@@ -16,12 +16,12 @@ from whichopt.workers.engine.stacked.rows import Row, RowGroup
 class ClassSteps:
     """Steps by the real class, an instance a row.
 
-    If each entry of a param goes its own way (`entry.joinable`), the instance has all of the row as one
-    param, which spares most of the class's work.
+    If each entry of a param goes its own way (`entry.stepping.joinable`), the instance has all of the row as
+    one param, which spares most of the class's work.
     """
 
     def __init__(self, group: RowGroup) -> None:
-        self.joined = group.entry.joinable
+        self.joined = group.entry.stepping.joinable
         self.optimizers = [
             _over(group.entry.name, config, row, joined=self.joined, compiled=group.compiled)
             for config, row in zip(group.configs, group.rows, strict=True)

@@ -19,7 +19,7 @@ class KernelSteps(ClassSteps):
 
     def __init__(self, group: RowGroup) -> None:
         super().__init__(group)
-        self.make = KERNELS[group.entry.target]
+        self.make = KERNELS[group.entry.build.target]
         self.count = torch.zeros((), device=group.rows[0].joined_params.device)
         self.kernels: list[Kernel] = []
         if group.states:

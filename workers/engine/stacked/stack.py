@@ -166,7 +166,7 @@ class _Learners:
                 states=[states[row] for row in own] if states else [],
                 compiled=compiled,
             )
-            groups.append((own[0], own[-1] + 1, STEPS[group.entry.stacked](group)))
+            groups.append((own[0], own[-1] + 1, STEPS[group.entry.stepping.rows](group)))
         return groups
 
     def _way(self, row: int) -> tuple[str, bool]:

@@ -129,7 +129,7 @@ every_way = pytest.mark.parametrize(
         *[
             pytest.param(entry, True, id=f"{entry.name}-compiled", marks=needs_compiler)
             for entry in OPTIMIZERS
-            if entry.compiled
+            if entry.build.compiled
         ],
     ],
 )
@@ -147,7 +147,7 @@ def test_every_row_steps_as_its_class(
     generator = torch.Generator().manual_seed(1)
     starts = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in configs]
     stacked, alone = _Stacked(starts), _Alone(entry, starts, configs, compiled=compiled)
-    steps = STEPS[entry.stacked](RowGroup(entry, configs, stacked.rows, compiled=compiled))
+    steps = STEPS[entry.stepping.rows](RowGroup(entry, configs, stacked.rows, compiled=compiled))
     gradients = _gradients(shapes, len(configs), seed=2)
     for number in range(9):
         shares = [0.0 if number == 4 and i == 2 else 1 - 0.1 * number for i in range(len(configs))]
@@ -159,7 +159,7 @@ def test_every_row_steps_as_its_class(
     states = copy.deepcopy(steps.states())
     left = _Stacked([stacked.rows[i].params for i in kept])
     own = [configs[i] for i in kept], left.rows, [states[i] for i in kept]
-    steps = STEPS[entry.stacked](RowGroup(entry, *own, compiled=compiled))
+    steps = STEPS[entry.stepping.rows](RowGroup(entry, *own, compiled=compiled))
     for name in ("params", "optimizers", "lrs"):
         setattr(alone, name, [getattr(alone, name)[i] for i in kept])
     for grads in (next(gradients)[:3] for _ in range(3)):
@@ -170,7 +170,7 @@ def test_every_row_steps_as_its_class(
 
 def test_steps_that_spare_the_class() -> None:
     """What the executor is fast with; the others go through their class."""
-    ways = {entry.name: STEPS[entry.stacked] for entry in OPTIMIZERS}
+    ways = {entry.name: STEPS[entry.stepping.rows] for entry in OPTIMIZERS}
     assert ways["adabelief"] is adabelief_steps
     assert {ways[name] for name in ("sgd", "adam", "adamw")} == {KernelSteps}
 
@@ -192,14 +192,14 @@ def test_a_compiled_row_is_a_call_of_its_kernel(monkeypatch: pytest.MonkeyPatch)
     wanted = {"small": [118, 118], "in-pieces": [2048 * 130, BLOCK + 3] * 2}
     for name, sizes in wanted.items():
         stacked = _Stacked([[torch.ones(shape) for shape in SHAPES[name]] for _ in range(2)])
-        steps = STEPS[entry.stacked](RowGroup(entry, [entry.default] * 2, stacked.rows, compiled=True))
+        steps = STEPS[entry.stepping.rows](RowGroup(entry, [entry.default] * 2, stacked.rows, compiled=True))
         calls.clear()
         stacked.step(steps, next(_gradients(SHAPES[name], 2, seed=1)), [1.0, 1.0])
         assert calls == sizes
     monkeypatch.setattr("adabelief.steps.compiled_kernel.kernel", lambda *_: None)
     starts = [[torch.ones(shape) for shape in SHAPES["small"]] for _ in range(2)]
     stacked, alone = _Stacked(starts), _Alone(entry, starts, [entry.default] * 2)
-    steps = STEPS[entry.stacked](RowGroup(entry, [entry.default] * 2, stacked.rows, compiled=True))
+    steps = STEPS[entry.stepping.rows](RowGroup(entry, [entry.default] * 2, stacked.rows, compiled=True))
     grads = next(_gradients(SHAPES["small"], 2, seed=1))
     stacked.step(steps, grads, [1.0, 1.0])
     alone.step(grads, [1.0, 1.0])
@@ -208,11 +208,11 @@ def test_a_compiled_row_is_a_call_of_its_kernel(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_row_that_is_lost_harms_no_other() -> None:
     """Rows of nan and inf beside one that is sound, for each way of stepping."""
-    for entry in (next(entry for entry in OPTIMIZERS if entry.stacked == way) for way in STEPS):
+    for entry in (next(entry for entry in OPTIMIZERS if entry.stepping.rows == way) for way in STEPS):
         shapes = SHAPES["small"]
         starts = [[torch.ones(shape) for shape in shapes] for _ in range(3)]
         stacked, alone = _Stacked(starts), _Alone(entry, starts[1:2], [entry.default])
-        steps = STEPS[entry.stacked](RowGroup(entry, [entry.default] * 3, stacked.rows))
+        steps = STEPS[entry.stepping.rows](RowGroup(entry, [entry.default] * 3, stacked.rows))
         for _ in range(3):
             good = [torch.full(shape, 0.5) for shape in shapes]
             bad = [torch.full(shape, math.nan) for shape in shapes]
