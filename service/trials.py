@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,23 @@ class Training(_Frozen):
     schedule: Schedule
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     compiled: bool = Field(default=False, description="whether optimizers step by compiled kernels")
+
+    def cuts(self, start: int, stop: int) -> Iterator[int]:
+        """Yield the sizes of the batches that the examples from `start` to `stop` are cut into.
+
+        A stretch begins where a step does; its last batch is what is left. No other place knows how examples
+        become batches.
+        """
+        for at in range(start, stop, self.batch_size):
+            yield min(self.batch_size, stop - at)
+
+    def steps(self, start: int, stop: int) -> int:
+        """Return the number of batches from `start` to `stop`."""
+        return -(-(stop - start) // self.batch_size)
+
+    def boundary(self, start: int, point: int) -> int:
+        """Return the examples at the first end of a step at or after `point`, if a step begins at `start`."""
+        return start + self.steps(start, point) * self.batch_size
 
 
 class Seeds(_Frozen):

@@ -86,7 +86,7 @@ class ResolvedSpec(Common):
     @property
     def steps(self) -> int:
         """Steps of a trial that is not stopped early."""
-        return -(-self.sizes.train * self.budget.epochs // self.batch_size)
+        return self.training.steps(0, self.sizes.train * self.budget.epochs)
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)

@@ -13,6 +13,7 @@ import torch
 from sklearn import datasets
 
 from whichopt.service.catalog.datasets import Options, Sizes, dataset
+from whichopt.service.trials import Schedule, Training
 from whichopt.workers.workload import Workload, batches, data
 from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
 from whichopt.workers.workload.tasks import CRITERIA
@@ -103,7 +104,9 @@ def test_any_part_of_the_stream_depends_on_its_position_alone(start: int, stop: 
 @pytest.mark.parametrize("size", [1, 7, 60])
 def test_batches_only_cut_the_stream(size: int) -> None:
     train = split(_table(), CRITERIA["regression"], SIZES, 1, CPU).train
-    cut = list(batches(train, 4, 7, 200, size))
+    training = Training(batch_size=size, schedule=Schedule(), clip_norm=None)
+    cut = list(batches(train, 4, 7, training.cuts(7, 200)))
+    assert len(cut) == training.steps(7, 200)
     rows = order(4, len(train), 7, 200)
     assert torch.equal(torch.cat([batch.inputs for batch in cut]), train.inputs[rows])
     assert torch.equal(torch.cat([batch.targets for batch in cut]), train.targets[rows])

@@ -118,7 +118,7 @@ def test_the_loss_can_be_stacked(name: str, make_workload: MakeWorkload) -> None
     """One forward and backward over stacked params gives each trial's own gradients."""
     workload = make_workload("digits", name)
     (player,) = workload.players
-    batch = next(batches(workload.splits(0).train, 1, 0, 16, 16))
+    batch = next(batches(workload.splits(0).train, 1, 0, [16]))
     models = [workload.model(seed) for seed in (1, 2)]
     params, buffers = torch.func.stack_module_state(models)
     skeleton = workload.model(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -76,7 +75,7 @@ class Cost:
 
     def of(self, plan: TrialPlan) -> float:
         """What the whole trial takes."""
-        steps = math.ceil(plan.length / plan.training.batch_size)
+        steps = plan.training.steps(0, plan.length)
         return steps * self.step + len(plan.evaluations) * self.validation + self.train
 
 

@@ -35,10 +35,8 @@ class Record:
     @property
     def boundary(self) -> int:
         """Examples at the first step boundary at or after the next evaluation point."""
-        size = self.plan.training.batch_size
         point = min(at for at in self.plan.evaluations if at > self.examples)
-        boundary = self.examples + math.ceil((point - self.examples) / size) * size
-        return min(boundary, self.plan.length)
+        return min(self.plan.training.boundary(self.examples, point), self.plan.length)
 
     def judge(self, loss: float, before: int, scores: Scores) -> TrialState | None:
         """Evaluates, and says how the trial ends here; None if it goes on.

@@ -96,7 +96,8 @@ class Trial:
         total = torch.zeros((), dtype=torch.float64, device=self.workload.device)
         self.model.train()
         with seeded(plan.seeds.order, before, self.workload.device):
-            for batch in batches(self.splits.train, plan.seeds.order, before, stop, plan.training.batch_size):
+            cuts = plan.training.cuts(before, stop)
+            for batch in batches(self.splits.train, plan.seeds.order, before, cuts):
                 count = len(batch.targets)
                 share = factor(plan.training.schedule, record.examples + count / 2, plan.length)
                 for learner in self.learners:

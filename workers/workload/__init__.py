@@ -13,7 +13,7 @@ from whichopt.service.catalog.datasets import Shape, dataset
 from whichopt.service.catalog.models import model
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
-from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split
+from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches
 from whichopt.workers.workload.models import BUILDERS, generator, initialized, seeded
 from whichopt.workers.workload.tasks import CRITERIA, Criteria
 
@@ -32,6 +32,7 @@ __all__ = [
     "generator",
     "order",
     "seeded",
+    "stretches",
 ]
 
 EVALUATION_BATCH = 4096

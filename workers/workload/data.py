@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -174,10 +173,24 @@ def order(seed: int, examples: int, start: int, stop: int) -> Tensor:
     return torch.from_numpy(np.concatenate(epochs)[start - offset : stop - offset])
 
 
-def batches(data: Examples, seed: int, start: int, stop: int, size: int) -> Iterator[Batch]:
-    """The stream from `start` to `stop`, cut every `size` examples; the last batch is what is left."""
-    at_once = math.ceil(len(data) / size) * size  # about an epoch, so that memory does not grow with `stop`
-    for begin in range(start, stop, at_once):
-        rows = order(seed, len(data), begin, min(begin + at_once, stop)).to(data.inputs.device)
-        for part in torch.split(rows, size):
+def batches(data: Examples, seed: int, start: int, cuts: Iterable[int]) -> Iterator[Batch]:
+    """The stream from `start` on, cut into batches of these sizes."""
+    for sizes in stretches(cuts, len(data)):  # about an epoch each, so that memory stays bounded
+        stop = start + sum(sizes)
+        rows = order(seed, len(data), start, stop).to(data.inputs.device)
+        for part in torch.split(rows, sizes):
             yield Batch(data.inputs.index_select(0, part), data.targets.index_select(0, part))
+        start = stop
+
+
+def stretches(cuts: Iterable[int], least: int) -> Iterator[list[int]]:
+    """Group sizes of batches into stretches of at least so many examples; the last one may have fewer."""
+    sizes, examples = list[int](), 0
+    for size in cuts:
+        sizes.append(size)
+        examples += size
+        if examples >= least:
+            yield sizes
+            sizes, examples = [], 0
+    if sizes:
+        yield sizes

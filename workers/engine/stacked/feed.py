@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from whichopt.service.trials import TrialPlan
-from whichopt.workers.workload import Batch, Examples, Splits, batches, order
+from whichopt.workers.workload import Batch, Examples, Splits, batches, order, stretches
 
 GATHERED_BYTES = 2**22
 """About how much is gathered at once: enough that gathering costs little, and little enough for a cache."""
@@ -21,7 +21,7 @@ class Feed:
     """
 
     def __init__(self, plans: Sequence[TrialPlan], splits: Sequence[Splits]) -> None:
-        self.size = plans[0].training.batch_size
+        self.training = plans[0].training
         self.rows = len(plans)
         self.seeds = [(plan.seeds.order, plan.seeds.split) for plan in plans]
         self.splits = dict(zip(self.seeds, splits, strict=True))
@@ -30,15 +30,14 @@ class Feed:
         """The streams from `start` to `stop`: inputs (rows, N, ...) and targets (rows, N, ...)."""
         if len(self.splits) == 1:
             ((seed, splits),) = self.splits.items()
-            for batch in batches(splits.train, seed[0], start, stop, self.size):
+            for batch in batches(splits.train, seed[0], start, self.training.cuts(start, stop)):
                 yield Batch(*(part.expand(self.rows, *part.shape) for part in batch))
             return
-        at_once = self._examples_at_once()
-        for begin in range(start, stop, at_once):
-            inputs, targets = self._gathered(begin, min(begin + at_once, stop))
-            yield from map(
-                Batch, torch.split(inputs, self.size, dim=1), torch.split(targets, self.size, dim=1)
-            )
+        for sizes in stretches(self.training.cuts(start, stop), self._examples_at_once()):
+            end = start + sum(sizes)
+            inputs, targets = self._gathered(start, end)
+            yield from map(Batch, torch.split(inputs, sizes, dim=1), torch.split(targets, sizes, dim=1))
+            start = end
 
     def whole(self, split: str) -> list[Examples]:
         """The split of each row."""
@@ -59,7 +58,7 @@ class Feed:
     def _examples_at_once(self) -> int:
         train = self.splits[self.seeds[0]].train
         one = sum(part[0].numel() * part.element_size() for part in (train.inputs, train.targets))
-        return max(1, GATHERED_BYTES // (one * self.rows * self.size)) * self.size
+        return max(1, GATHERED_BYTES // (one * self.rows))
 
 
 def _rows(tables: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
