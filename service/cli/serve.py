@@ -62,7 +62,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
         with (
-            _service(folder, workers, removed=data is None),
+            _service(folder, workers, removed=data is None, quiet=as_json),
             connected(None, None, folder, told=True) as client,
         ):
             job = client.submit(DEMO)
@@ -123,15 +123,18 @@ def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) 
 
 
 @contextmanager
-def _service(data: Path, workers: int | None, *, removed: bool) -> Iterator[None]:
-    """An embedded service over `data`, which may be `removed` afterwards, on a free port, for the block."""
+def _service(data: Path, workers: int | None, *, removed: bool, quiet: bool) -> Iterator[None]:
+    """Run an embedded service over `data`, which may be `removed` afterwards, on a free port, for the block.
+
+    If it is to be `quiet`, its words go to stderr, so that JSON stays alone on stdout.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
     command = _embedded("127.0.0.1", port, data, workers, gpus="0")
     command += ["--removed"] if removed else []
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr if quiet else None)
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.
         while read(data / "url") != f"http://127.0.0.1:{port}":

@@ -117,10 +117,12 @@ def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
     kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
+    outputs: list[object] = []
 
     class Ended:
-        def __init__(self, command: list[str], **_: object) -> None:
+        def __init__(self, command: list[str], *, stdout: object, **_: object) -> None:
             commands.append(command)
+            outputs.append(stdout)
 
         def poll(self) -> int:
             return 1
@@ -133,6 +135,9 @@ def test_a_demo_whose_folder_is_removed_says_so_at_its_end(
     given = ["--data", str(tmp_path)] if kept else []
     assert RUN.invoke(app, ["demo", *given]).exit_code == 2
     assert ("--removed" in commands[0]) != kept
+    assert RUN.invoke(app, ["demo", "--json", *given]).exit_code == 2
+    assert outputs[0] is None
+    assert outputs[1] is not None, "beside JSON the service's words go to stderr"
 
 
 def test_rerun_looks_for_its_file_before_training_is_imported(
