@@ -258,9 +258,13 @@ def test_a_worker_on_cpus_sees_no_gpu(tmp_path: Path) -> None:
     code = """
 import os, sys
 import celery
-def main(self, argv):
-    print(os.environ["CUDA_VISIBLE_DEVICES"], "torch" in sys.modules)
-celery.Celery.worker_main = main
+class Seen:
+    exitcode = 0
+    def __init__(self, **_):
+        print(os.environ["CUDA_VISIBLE_DEVICES"], "torch" in sys.modules)
+    def start(self):
+        pass
+celery.Celery.Worker = Seen
 sys.argv = ["workers", "--queue=cpu", "--processes=1"]
 from whichopt.workers.__main__ import main
 main()
