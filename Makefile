@@ -56,7 +56,7 @@ check: $(VENV)/.dev
 
 # The documentation as a site, in site/; every warning is an error.
 docs: $(VENV)/.docs
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # The pages of docs/reference that follow from the code.
 reference: $(VENV)/.dev
