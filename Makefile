@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 TORCH_VENV := $(VENV)-torch
 
-.PHONY: demo up test test-slow test-root compose-rehearsal test-kernels test-torch gpu-check check format openapi lock clean
+.PHONY: demo up test test-slow test-root compose-rehearsal test-kernels test-torch gpu-check check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -54,6 +54,14 @@ check: $(VENV)/.dev
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.secrets.yml
 	$(BIN)/hadolint Dockerfile
 
+# The documentation as a site, in site/; every warning is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# The pages of docs/reference that follow from the code.
+reference: $(VENV)/.dev
+	$(BIN)/python -m docs.generate
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -65,12 +73,12 @@ openapi: $(VENV)/.dev
 lock:
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev,docs]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) $(TORCH_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whichopt needs Python 3.11 or newer; say which with PYTHON=...")'
@@ -83,6 +91,10 @@ $(VENV)/.workers: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[local,dev]'
 	touch $@ $(VENV)/.workers
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) -e '.[docs]'
+	touch $@
 
 # All as it is locked, but for torch.
 $(TORCH_VENV)/.dev: pyproject.toml constraints.txt

@@ -12,7 +12,7 @@ Nothing but the learning rate is tuned. "Dampened" is SGD whose momentum is an a
 is, rather than their sum: a tenth of the step. Run it from the root of the repository; it takes two to three
 minutes::
 
-    python -m benchmarks.toy_functions --json toy_functions.json --figures benchmarks/figures
+    python -m benchmarks.toy_functions --json toy_functions.json --figures docs/adabelief/figures
 """
 
 import argparse
@@ -84,7 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument(
-        "--figures", type=Path, default=Path("benchmarks/figures"), help="write figures here (%(default)s)"
+        "--figures",
+        type=Path,
+        default=Path("docs/adabelief/figures"),
+        help="write figures here (%(default)s)",
     )
     parser.add_argument("--quick", action="store_true", help="a few steps, rates and frames, for a test")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The numbers that the README quotes are those of the code, and the command writes what it says."""
+"""The numbers that the docs quote are those of the code, and the command writes what it says."""
 
 from __future__ import annotations
 

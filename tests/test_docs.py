@@ -1,0 +1,287 @@
+"""What README and docs show is run, leads somewhere, and leaves nothing out."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from docs.docstrings_text import markdown
+from docs.generate import REFERENCE, pages
+from whichopt.service import errors
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.cli import app
+from whichopt.service.secret_files import SECRETS
+from whichopt.service.setting_words import OTHERS, variable
+from whichopt.service.settings import Settings
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.spec.budget import Budget
+
+ROOT = Path(__file__).parent.parent
+TEXTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
+NEEDS_A_SERVICE = "<!-- needs a service -->"
+FENCE = re.compile(
+    rf"(?P<mark>{NEEDS_A_SERVICE}\n)?(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)\n *```", re.DOTALL
+)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+every_text = pytest.mark.parametrize("path", TEXTS, ids=name_of)
+
+
+def fences(path: Path, language: str) -> Iterator[tuple[str, bool]]:
+    """Every block of that language, and whether it needs a service."""
+    for found in FENCE.finditer(path.read_text()):
+        if found["language"] == language:
+            indent = found["indent"]
+            lines = [line.removeprefix(indent) for line in found["text"].split("\n")]
+            yield "\n".join(lines), found["mark"] is not None
+
+
+def anchors(path: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# -- what is shown runs --------------------------------------------------------------------------------
+
+
+def with_python() -> list[Path]:
+    return [path for path in TEXTS if any(fences(path, "python"))]
+
+
+@pytest.mark.parametrize("path", with_python(), ids=name_of)
+def test_python_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "shown"}
+    for code, needs_a_service in fences(path, "python"):
+        compiled = compile(code, name_of(path), "exec")
+        if needs_a_service:
+            imports = [line for line in code.splitlines() if line.startswith(("import ", "from "))]
+            compiled = compile("\n".join(imports), name_of(path), "exec")
+        exec(compiled, names)
+    if path.name == "architecture.md":
+        assert "seeds" in capsys.readouterr().out
+
+
+def test_the_figures_beside_the_code_are_right() -> None:
+    names: dict[str, Any] = {}
+    training, settings = (code for code, _ in fences(ROOT / "docs/adabelief/use.md", "python"))
+    exec(training, names)
+    exec(settings, names)
+    shown = re.findall(r"^(translate\..*?)  # ([-\de.]+)", settings, flags=re.MULTILINE)
+    assert len(shown) == 3
+    for call, figure in shown:
+        # The figures are given to two digits.
+        assert eval(call, names) == pytest.approx(float(figure), rel=0.02), call
+
+
+@every_text
+def test_jobs_are_jobs(path: Path) -> None:
+    shown = [code for code, _ in fences(path, "json")]
+    shown += re.findall(r"<<'JSON'\n(.*?)\nJSON", path.read_text(), flags=re.DOTALL)
+    for text in shown:
+        resolve(JobSpec.model_validate(json.loads(text)))
+
+
+def test_the_job_of_the_readme_has_a_label_of_its_own() -> None:
+    (text,) = re.findall(r"<<'JSON'\n(.*?)\nJSON", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert resolve(JobSpec.model_validate(json.loads(text))).labels == ("adabelief", "adamw", "sgd-narrow")
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+@every_text
+def test_shown_commands_exist(path: Path) -> None:
+    shell = "\n".join(code for code, _ in fences(path, "sh"))
+    inline = re.findall(r"`whichopt ([a-z]+)", path.read_text())
+    shown = {*re.findall(r"^whichopt (\w+)", shell, flags=re.MULTILINE), *inline}
+    assert shown <= commands().keys()
+    targets = set(re.findall(r"^make ([\w-]+)", shell, flags=re.MULTILINE))
+    targets |= set(re.findall(r"`make ([\w-]+)", path.read_text()))
+    assert targets <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+@every_text
+def test_shown_modules_exist(path: Path) -> None:
+    for module in set(re.findall(r"python -m ((?:whichopt|benchmarks|docs|tests)[\w.]*)", path.read_text())):
+        at = ROOT / module.replace(".", "/")
+        assert at.with_suffix(".py").exists() or (at / "__main__.py").exists(), module
+
+
+@every_text
+def test_files_that_are_named_are_there(path: Path) -> None:
+    folders = r"(?:adabelief|service|workers|migrations|tests|benchmarks|docs)/[\w./-]*"
+    for named in re.findall(rf"`({folders})`", path.read_text()):
+        if not named.startswith("benchmarks/results/"):  # is written by the command
+            assert (ROOT / named).exists(), named
+
+
+# -- links ---------------------------------------------------------------------------------------------
+
+
+@every_text
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if re.match(r"\w+://", target):
+            continue
+        file, _, anchor = target.partition("#")
+        at = path if not file else (path.parent / file).resolve()
+        assert at.exists(), target
+        if anchor and at.name != "python.md":
+            assert anchor in anchors(at), target
+
+
+def test_the_menu_has_every_page() -> None:
+    menu = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE))
+    assert menu == {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
+
+
+# -- nothing is left out -------------------------------------------------------------------------------
+
+
+@cache
+def places(page: str) -> frozenset[str]:
+    """What a page has a heading or the first cell of a row for, without marks."""
+    text = (ROOT / "docs" / page).read_text()
+    cells = re.findall(r"^\| ([^|]+?) \|", text, flags=re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return frozenset(name.strip("`") for each in (*cells, *titles) for name in each.split(", "))
+
+
+def error_codes() -> set[str]:
+    kinds = [errors.WhichoptError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return {kind.code for kind in kinds if kind.__module__ == errors.__name__}
+
+
+def codes(*folders: str) -> set[str]:
+    """The codes that the modules there give: `code=...`, and the first argument of `finding(...)`."""
+    found: set[str] = set()
+    for path in (path for folder in folders for path in sorted((ROOT / folder).glob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            values = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "finding":
+                values.append(node.args[0])
+            constants = (
+                (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,) for value in values
+            )
+            found |= {
+                one.value
+                for group in constants
+                for one in group
+                if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            }
+    return found
+
+
+def table(title: str) -> set[str]:
+    """The first cells of the table below a heading of `codes.md`."""
+    text = (ROOT / "docs" / "codes.md").read_text()
+    part = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", part, flags=re.MULTILINE))
+
+
+def test_every_error_code_has_its_row() -> None:
+    assert table("Errors of the API") == error_codes()
+
+
+def test_every_cause_of_a_failed_job_has_its_row() -> None:
+    given = codes("service/db", "workers")
+    assert {"worker_lost", "planning_failed"} <= given
+    assert table("Causes of a failed job") == {*given, "budget_too_short"}
+
+
+def test_every_warning_code_has_its_row() -> None:
+    given = codes("service/evidence/verdict")
+    assert len(given) > 10
+    assert table("Warnings") == given
+
+
+def test_every_lint_code_has_its_row() -> None:
+    given = codes("service/lint")
+    assert len(given) > 20
+    assert table("Lint findings") == {*given, "unequal_spaces"}  # which lint takes from the warnings
+
+
+def test_every_setting_has_its_row() -> None:
+    names = {variable(field, info) for field, info in Settings.model_fields.items()} | set(OTHERS)
+    names |= {f"WHICHOPT_{field.upper()}_FILE" for field in SECRETS}
+    assert names <= places("deploy.md")
+
+
+def test_every_command_has_its_heading() -> None:
+    assert set(commands()) <= places("reference/commands.md")
+    for name in commands():
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0, name
+
+
+def test_every_catalog_entry_has_its_place() -> None:
+    known = built_in()
+    names = {
+        one.name
+        for entries in (known.optimizers, known.datasets, known.models, known.tasks)
+        for one in entries
+    }
+    assert names <= places("reference/catalog.md")
+    job = next(
+        line for line in (ROOT / "docs/jobs.md").read_text().splitlines() if line.startswith("| `workload`")
+    )
+    assert {one.name for entries in (known.datasets, known.models) for one in entries} <= set(
+        re.findall(r"`(\w+)`", job)
+    )
+
+
+def test_every_key_of_a_job_has_its_row() -> None:
+    assert set(JobSpec.model_fields) - {"name"} <= places("jobs.md")
+
+
+def test_the_defaults_that_are_stated_are_the_defaults() -> None:
+    text, budget = (ROOT / "docs" / "jobs.md").read_text(), Budget()
+    assert f"`trials` {budget.trials} per optimizer, `replicates` {budget.replicates} studies" in text
+    assert f"`epochs` {budget.epochs}, `confirm_seeds` {budget.confirm_seeds} at most" in text
+
+
+# -- what follows from the code ------------------------------------------------------------------------
+
+
+def test_the_reference_is_that_of_the_code() -> None:
+    for name, text in pages().items():
+        assert (REFERENCE / name).read_text() == text, f"{name}: if the change is meant, make reference"
+
+
+def test_formulas_of_docstrings_become_code() -> None:
+    text = "The mean.\n\n.. math::\n    m_t &= 1 \\\\\n    s_t &= 2\n\nWith :math:`\\epsilon`\nand more.\n"
+    assert markdown(text) == (
+        "The mean.\n\n```latex\nm_t &= 1 \\\\\ns_t &= 2\n```\n\nWith `\\epsilon`\nand more."
+    )
+
+
+# -- sizes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "most"), [("README.md", 160), ("CONTRIBUTING.md", 60)])
+def test_a_stranger_can_read_it_through(name: str, most: int) -> None:
+    assert len((ROOT / name).read_text().splitlines()) <= most
