@@ -201,7 +201,7 @@ def _catalog() -> Iterator[str]:
     yield from ("", "## Optimizers")
     for entry in OPTIMIZERS:
         yield from ("", f"### {entry.name}", "", f"{entry.title}: {entry.source}.", "")
-        yield from (f"`{entry.target}`, {entry.state_bytes} bytes of state per float32 parameter.", "")
+        yield from (f"`{entry.build.target}`, {entry.state_bytes} bytes of state per float32 parameter.", "")
         yield from ("| hyperparameter | default | searched over |", "|---|---|---|")
         for name, dimension in entry.space.items():
             scale = getattr(dimension, "scale", "linear")
