@@ -49,6 +49,8 @@ CONNECTIONS = 2
 
 settings = Settings.from_environment()  # which `python -m whichopt.workers` has checked
 app = celery_app(settings)
+app.loader_cls = celery_changes.Loader
+app.loader = celery_changes.Loader(app=app)
 app.conf.worker_consumer = "whichopt.workers.celery_changes:Consumer"
 celery_changes.Consumer.also = staticmethod(lambda: standby.database_in_words(_own_store()))
 log = structlog.get_logger()

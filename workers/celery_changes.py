@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from celery.loaders.app import AppLoader
 from celery.worker import consumer, state
 from kombu.transport import redis, virtual
 
@@ -17,6 +18,16 @@ log = structlog.get_logger()
 
 REFUSED_PAUSE_S = 2.0
 """How long it is waited after a broker has refused what a worker needs before it can begin."""
+
+
+class Loader(AppLoader):  # type: ignore[misc]
+    """Imports what Celery is told by name, but not from the folder that the worker was started in.
+
+    Celery's own loader looks there first, so a person's `redis.py` would be taken for the library.
+    """
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> Any:
+        return (imp or self.import_module)(module, package=package)
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
