@@ -9,7 +9,7 @@ Then on new seeds, which nobody could have chosen. If the reported runs were typ
 
     mean +- t(1 - 0.05 / (2 N), n - 1) * s * sqrt(1 + 1 / n)
 
-of the n reported ones with probability 95 % or more: Student's prediction interval for one future value,
+of the n reported ones with probability 95% or more: Student's prediction interval for one future value,
 made simultaneous for N of them by Bonferroni (Hahn and Meeker 1991, Statistical Intervals, section 4.8).
 A new run that diverged lies outside.
 """

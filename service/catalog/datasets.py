@@ -58,7 +58,7 @@ class DatasetEntry:
     options: type[Options] = Options
 
     def sizes(self, options: Options) -> Sizes:
-        """How many examples the splits have: 20 % test, the rest 3 : 1 into train and validation."""
+        """How many examples the splits have: 20% test, the rest 3 : 1 into train and validation."""
         examples = self.shape(options).examples
         test = round(examples * TEST_SHARE)
         validation = round((examples - test) * VALIDATION_SHARE)

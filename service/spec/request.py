@@ -89,7 +89,7 @@ class Margin(Strict):
         return self
 
     def __str__(self) -> str:
-        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g} %"
+        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g}%"
 
 
 class Pruning(Strict):

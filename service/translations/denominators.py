@@ -27,10 +27,10 @@ from whichopt.service.space import Config, Value
 Exactness = Literal["exact", "rounding", "limit", "approximate"]
 
 FAR = 100.0
-"""eps counts as far above the gradient from this factor on: steps are then within 1 % of SGD's."""
+"""eps counts as far above the gradient from this factor on: steps are then within 1% of SGD's."""
 
 SETTLED = 100.0
-"""A run counts as long against the start of an average from this many of its lengths on: 1 % is start."""
+"""A run counts as long against the start of an average from this many of its lengths on: 1% is start."""
 
 NEGLIGIBLE = 1e-3
 """A decay that shrinks the params by less than this share over the run counts as none."""

@@ -9,13 +9,13 @@ from whichopt.service.evidence.analysis.job_data import Records
 from whichopt.service.evidence.analysis.shapes import ExpectedBest, ExpectedBestPoint
 
 METHOD = (
-    "Expected best validation value of k trials drawn at random from the space, estimated from the n "
+    "The expected best validation value of k trials drawn at random from the space, estimated from the n "
     "random trials of all studies. With v(1), v(2), ... from best to worst: U-statistic, sum of v(i) C(n "
     "- i, k - 1) / C(n, k), the mean over all subsets of size k, unbiased (Tang et al. 2020); "
     "V-statistic, sum of v(i) [((n - i + 1) / n)^k - ((n - i) / n)^k], draws with replacement (Dodge et "
-    "al. 2019). Given that one of the k is complete; `missing` is the probability that none is. Bands: 90 "
-    "% percentile bootstrap over trials, which covers too little as k nears n; so k ends at n / 2. The "
-    "default and the sampler's trials are left out: the formulas hold for independent draws only."
+    "al. 2019). Both assume that one of the k is complete; `missing` is the probability that none is. "
+    "Bands: a 90% percentile bootstrap over trials. It covers too little as k nears n, so k ends at n / 2. "
+    "The default and the sampler's trials are left out: the formulas hold for independent draws only."
 )
 
 LEVEL = 0.9

@@ -16,13 +16,14 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, TrialResult
 
 METHOD = (
-    "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: the first "
-    "evaluation at which the validation value is as good as the target. The target, unless given, is the "
-    "median final validation value of the second-best optimizer of the ranking: validation, as the test "
-    "split is scored once a run, at its end. Runs that never have it, or diverge, are censored: the "
-    "median is the time by which half of all runs had it, and the restricted mean counts them with the "
-    "whole budget, so it is a lower bound. Ratios are of medians to the lowest one. Resolution: one "
-    "evaluation. Seconds are the run's share of a stack, in proportion to its steps."
+    "The first evaluation at which the validation value is as good as the target, for each optimizer's best "
+    "finalist (the one in the ranking) over the fresh seeds. The target, unless given, is the median final "
+    "validation value of the second-best optimizer of the ranking. It is a validation value because the "
+    "test split is scored only once per run, at its end. Runs that never reach it, or diverge, are "
+    "censored: the median is the time by which half of all runs reached it, and the restricted mean "
+    "counts censored runs with the whole budget, so it is a lower bound. Ratios compare each median with "
+    "the lowest one. Resolution: one evaluation. Seconds are the run's share of a stack, in proportion to "
+    "its steps."
 )
 
 Number = TypeVar("Number", int, float)

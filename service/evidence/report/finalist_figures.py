@@ -213,7 +213,7 @@ def curves(report: Report, look: dict[str, Style]) -> Figure | None:
         draw,
         title="How the finalists learn",
         caption=f"Mean validation {goal.metric} of each optimizer's best config over the fresh seeds, with a "
-        "95 % band for the mean at each point. The last point counts; nobody picks an epoch."
+        "95% band for the mean at each point. The last point counts; nobody picks an epoch."
         + _left_out(report, list(lines)),
         alt=f"Validation curves of each optimizer's best config: {told}.",
     )

@@ -65,7 +65,7 @@ def recommend(
     finalists, and the statement says whether that beats its default.
 
     Intervals of means are simultaneous over all finalists (Bonferroni), and so are those of differences to
-    the best one (`whichopt.service.evidence.statistics.intervals`), at 95 %: they hold for the ones shown,
+    the best one (`whichopt.service.evidence.statistics.intervals`), at 95%: they hold for the ones shown,
     which the data chose. All is said at the level of the look that the number of fresh seeds is
     (`whichopt.service.evidence.verdict.stopping`).
 
@@ -135,7 +135,7 @@ def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bo
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
     if cut_short:
-        return "the time was over"
+        return "time ran out"
     reason = settled_at(confirmed, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
     return reason or "the job was concluded before its next look"
 

@@ -197,19 +197,19 @@ def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[
     decided = []
     for rule, rank in (
         (
-            "the fewest bytes of state",
+            "has the fewest bytes of state",
             lambda i: optimizers.optimizer(confirmed.arms[i].optimizer).state_bytes,
         ),
-        ("the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
-        ("the order of the catalog", lambda i: names.index(confirmed.arms[i].optimizer)),
-        ("the order of the job's optimizers", lambda i: i),
+        ("has the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
+        ("comes first in the catalog", lambda i: names.index(confirmed.arms[i].optimizer)),
+        ("comes first in the job", lambda i: i),
     ):
         least = min(rank(i) for i in left)
         kept = [i for i in left if rank(i) == least]
         if len(kept) < len(left):
             decided.append(rule)
         left = kept
-    return left[0], ", then ".join(decided) or None
+    return left[0], " and, of those left, ".join(decided) or None
 
 
 def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[float, ...]]]:
