@@ -1,7 +1,7 @@
 """Counts what makes docstrings hard to read: fragments as first words, and "where" for "if".
 
-`python -m benchmarks.docstring_words` prints the counts of each package, and with `--list` the docstrings that
-begin as a fragment.
+`python -m benchmarks.docstring_words` prints the counts of each package, and with `--list` the docstrings
+that begin as a fragment.
 """
 
 from __future__ import annotations

@@ -19,16 +19,16 @@ class JobActivity(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     what: What = Field(
-        description="Kind of activity. `worker`: no worker is live for the job's queue; `queue`: other jobs are "
-        "served first; `planning`: its next round is being planned, or the job is being concluded; `kernel`: "
-        "a planner is compiling the optimizers' kernel; `training`: its cohorts are being trained."
+        description="Kind of activity. `worker`: no worker is live for the job's queue; `queue`: other jobs "
+        "are served first; `planning`: its next round is being planned, or the job is being concluded; "
+        "`kernel`: a planner is compiling the optimizers' kernel; `training`: its cohorts are being trained."
     )
     since: datetime | None = Field(description="Time at which that began; null if it is not recorded.")
     detail: str = Field(description="The same in a sentence.")
 
     @property
     def tag(self) -> str:
-        """The part of an ETag for changes by other jobs and workers, which do not change this job's revision."""
+        """The part of an ETag for changes by other jobs and workers, as they change no revision."""
         apart = self.what in ("worker", "queue")
         return f"-{self.what}-{zlib.crc32(self.detail.encode()):08x}" if apart else ""
 

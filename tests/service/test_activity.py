@@ -195,7 +195,7 @@ def test_who_has_started_a_worker_is_not_told_to_start_one(lite: Store) -> None:
         view = tx.views.job(uid, alive_s=15)
     assert view is not None
     for own_worker, said in (
-        (True, "The worker is starting, which takes some seconds."),
+        (True, "The worker is starting, which takes a few seconds."),
         (False, "start one"),
     ):
         told = io.StringIO()
