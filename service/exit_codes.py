@@ -1,4 +1,4 @@
-"""What a process of whichopt says by its exit code; one convention for commands, services and workers.
+"""The exit codes of whichopt's processes; one convention for commands, services and workers.
 
 docs/deploy.md has the table, which is `table()`.
 """

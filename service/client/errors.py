@@ -1,4 +1,4 @@
-"""What a client raises: the service's own refusals, and that none answers."""
+"""The errors of a client: refusals by the service, and a service that does not answer."""
 
 from __future__ import annotations
 

@@ -54,11 +54,11 @@ ProgrammingError = sa.exc.ProgrammingError
 """PostgreSQL's word for a table or a column that is not there."""
 
 DatabaseError = sa.exc.SQLAlchemyError
-"""What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
+"""Errors of a statement that fails for any reason: out of reach, locked, read-only."""
 
 
 def passes(error: BaseException) -> bool:
-    """Whether what raised `error` may do later: the database is away or cannot be written, a disk is full."""
+    """Tell if a retry may succeed later: the database is away or cannot be written, or a disk is full."""
     trouble = storage_trouble(error)
     if isinstance(error, DatabaseError):
         return trouble is not None or (isinstance(error, OUT_OF_REACH) and not lasts(error))

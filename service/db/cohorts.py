@@ -47,7 +47,7 @@ ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
 
 
 class Beat(Enum):
-    """What a worker hears when it renews its lease."""
+    """The answer that a worker gets when it renews its lease."""
 
     GO_ON = "go on"
     CANCEL = "the job is cancelled or has failed"
@@ -239,7 +239,7 @@ class Cohorts:
     # -- the reaper ----------------------------------------------------------------------------------
 
     def queued(self, queue: str) -> int:
-        """How many cohorts wait in a queue."""
+        """Return the number of cohorts that wait in a queue."""
         query = sa.select(sa.func.count()).where(
             cohort.c.state == CohortState.QUEUED, cohort.c.queue == queue
         )

@@ -24,7 +24,7 @@ UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
 @dataclass(frozen=True)
 class Planning:
-    """What a planner needs: a job whose last round has ended, and all that is known of it.
+    """The input of a planner: a job whose last round has ended, with all its results.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
     `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
@@ -303,7 +303,7 @@ class Jobs:
         self.connection.execute(sa.select(job.c.id).where(job.c.id == job_id).with_for_update())
 
     def goes_on(self, job_id: int) -> bool:
-        """Whether the job is active and nobody has asked for its cancel."""
+        """Tell if the job is active and nobody has requested its cancellation."""
         query = sa.select(job.c.id).where(
             job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
         )

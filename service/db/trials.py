@@ -12,7 +12,7 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 PLAN = sa.cast(trial.c.plan, sa.Text)
-"""As text: the model reads it faster than the driver and the model do in turn."""
+"""The column as text: the model reads it faster than driver and model in turn."""
 
 
 class Trials:

@@ -1,4 +1,4 @@
-"""How the trials of a round are cut into cohorts, the units that are leased. It changes no result."""
+"""Divides the trials of a round into cohorts, the units that are leased. This changes no result."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
 
 
 def ends(total: int, count: int) -> list[int]:
-    """Where each of `count` near equal parts of `total` things ends."""
+    """Return the end of each of `count` nearly equal parts of `total` things."""
     return [round(total * i / count) for i in range(1, count + 1)]
 
 

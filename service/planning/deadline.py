@@ -14,7 +14,7 @@ from whichopt.service.trials import Trial
 
 
 def was_stopped(trials: Sequence[Trial]) -> bool:
-    """Whether time was over while trials of the search were under way or waited."""
+    """Tell if time ran out while trials of the search were running or waiting."""
     return any(trial.plan.phase is Phase.SEARCH and trial.state is TrialState.CANCELLED for trial in trials)
 
 

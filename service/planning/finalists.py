@@ -1,4 +1,4 @@
-"""Which configs the confirm phase retrains: each study's best, and each optimizer's default."""
+"""Chooses the configs that confirm retrains: each study's best, and each optimizer's default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to try next: the configs of a round. A pure function of the spec and the recorded results.
+"""Plans the configs of the next round: a pure function of the spec and the recorded results.
 
 What one study tries next is handed in (`Suggest`), as it takes Optuna.
 """
@@ -40,7 +40,7 @@ class Round:
 
 
 class Suggest(Protocol):
-    """What a study tries next, none of it twice: `whichopt.workers.sampler.suggest` asks Optuna."""
+    """The function that returns a study's next configs, none of them twice; the workers bring Optuna's."""
 
     def __call__(
         self,
@@ -100,7 +100,7 @@ def next_round(
 
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
-    """Whether the job's last round left fresh seeds that might have told more, as only time makes it do."""
+    """Tell if the last round left out fresh seeds that could matter, which only a lack of time does."""
     return _confirmed(trials) < spec.budget.confirm_seeds and _settled(spec, trials) is None
 
 
@@ -148,7 +148,7 @@ def startup_trials(study_trials: int) -> int:
 
 
 def round_ends(study_trials: int) -> list[int]:
-    """How many trials one study has after each of its rounds.
+    """Return the number of trials that one study has after each of its rounds.
 
     The first round has all that are drawn at random, as nothing is learned between them. The others are of
     near equal size: at most a third of what remains, and at most 8 or a sixteenth of the study. More rounds
@@ -270,6 +270,6 @@ def evaluations(spec: ResolvedSpec) -> tuple[int, ...]:
 
 
 def _common(spec: ResolvedSpec) -> dict[str, Any]:
-    """What all plans of a job have in common."""
+    """The common part of all plans of a job."""
     points = evaluations(spec)
     return {"training": spec.training, "length": points[-1], "evaluations": points}

@@ -1,4 +1,4 @@
-"""How long a job's training takes, from the seconds that are recorded with its results.
+"""Estimates the time of a job's training from the seconds recorded with its results.
 
 Training seconds are how long a worker process was busy with a trial; time by the clock is that of the whole
 job, from its first claim on. With p busy processes a training second takes 1/p of a second by the clock, and

@@ -116,6 +116,6 @@ def _task(entry: TaskEntry) -> CatalogEntry:
 
 
 def _options(kind: type[BaseModel]) -> dict[str, Any]:
-    """What may stand beside the entry's name in a job spec: a JSON schema each."""
+    """The options of the entry in a job spec, as a JSON schema for each."""
     properties: dict[str, Any] = kind.model_json_schema().get("properties", {})
     return properties

@@ -29,7 +29,7 @@ VERSION = version("whichopt")
 
 @router.get("/healthz")
 def healthz() -> Health:
-    """Whether this process answers; needs no key."""
+    """Answer if this process is alive; needs no key."""
     return Health(version=VERSION)
 
 

@@ -40,7 +40,8 @@ def submit(
     idempotency_key: Annotated[
         str | None,
         Header(
-            pattern=PRINTABLE_ASCII, description="Makes a repeated request answer with the first one's job."
+            pattern=PRINTABLE_ASCII,
+            description="Key that makes a repeated request answer with the job of the first one.",
         ),
     ] = None,
 ) -> JobView:
@@ -66,7 +67,9 @@ def jobs(
     state: JobState | None = None,
     uid_part: Annotated[
         str | None,
-        Query(alias="id", pattern=f"^{PART}$", description="Only jobs whose id begins or ends with this."),
+        Query(
+            alias="id", pattern=f"^{PART}$", description="Beginning or end of the ids of the jobs to list."
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:
@@ -82,7 +85,7 @@ def jobs(
     return page.model_copy(update={"items": list(map(work.linted, page.items))})
 
 
-@router.get("/{job_id}", responses={304: {"description": "The job is as `If-None-Match` knows it."}})
+@router.get("/{job_id}", responses={304: {"description": "The job has not changed since `If-None-Match`."}})
 def job(
     uid: JobUid,
     response: Response,
@@ -112,7 +115,9 @@ def trials(
     uid: JobUid,
     store: TheStore,
     after: Cursor,
-    optimizer: Annotated[str | None, Query(pattern=LABEL, description="Its label in the job.")] = None,
+    optimizer: Annotated[
+        str | None, Query(pattern=LABEL, description="Label of the optimizer in the job.")
+    ] = None,
     phase: Phase | None = None,
     state: TrialState | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -34,11 +34,11 @@ HEADERS = {
     response_class=Response,
     responses={
         200: {
-            "description": "The report: a page that needs nothing else, or JSON.",
+            "description": "The report: an HTML page that needs no other files, or JSON.",
             "content": {HTML: {"schema": {"type": "string"}}},
             "model": Report,
         },
-        304: {"description": "The report is as `If-None-Match` knows it."},
+        304: {"description": "The report has not changed since `If-None-Match`."},
     },
 )
 def report(
@@ -47,7 +47,10 @@ def report(
     settings: TheSettings,
     wanted: Annotated[
         Literal["html", "json"] | None,
-        Query(alias="format", description="Without it, as `Accept` says; a page where that says nothing."),
+        Query(
+            alias="format",
+            description="Form of the report; if omitted, `Accept` decides, and without that it is a page.",
+        ),
     ] = None,
     accept: Annotated[str | None, Header()] = None,
     accept_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,

@@ -1,4 +1,4 @@
-"""Settings of one optimizer as the nearest ones of another, with how near that is. Pure."""
+"""Translates settings of one optimizer to the nearest ones of another, and says how near they are. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEANING: Mapping[Exactness, str] = {
     "limit": "the same in a limit that this setting is close to",
     "approximate": "approximate",
 }
-"""What each degree of exactness says, nearest first."""
+"""The meaning of each degree of exactness, nearest first."""
 
 
 def translate(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:

@@ -1,4 +1,4 @@
-r"""What a step is divided by, and so what learning rate, eps and weight decay mean in each optimizer. Pure.
+r"""Computes the denominator of a step, and with it the meaning of lr, eps and weight decay. Pure.
 
 A denominator decides what a setting means. With g the root mean square of a gradient's entry (`gradient`):
 
@@ -38,7 +38,7 @@ NEGLIGIBLE = 1e-3
 
 @dataclass(frozen=True)
 class Assumed:
-    """What no setting tells.
+    """Assumptions that no setting contains.
 
     `gradient` is the root mean square of a gradient's entry; `floor` the denominator that a target is given
     where it is to be SGD; `beta2` what it gets where the source has none; `steps` the length of the run.
@@ -50,7 +50,7 @@ class Assumed:
     steps: int | None = None
 
     def long_against(self, average: float) -> bool:
-        """Whether the run is long against an average with that decay rate."""
+        """Tell if the run is long compared with an average of that decay rate."""
         return self.steps is not None and self.steps * (1 - average) >= SETTLED
 
 
@@ -68,7 +68,7 @@ class Translated:
 
 
 def denominator(entry: OptimizerEntry, config: Mapping[str, Value], gradient: float) -> float:
-    """What a step is divided by, where gradients are noise about 0 of that size.
+    """Return the denominator of a step if gradients are noise about 0 of that size.
 
     An optimizer without eps, as one that steps by the sign of the gradient, adds nothing to that size.
     """
@@ -97,7 +97,7 @@ def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assum
 
 
 def _deviation(beta1: float) -> float:
-    """How far noise of size 1 is from its own running mean (which it is part of)."""
+    """Return the distance of noise of size 1 from its own running mean (of which it is part)."""
     return beta1 * math.sqrt(2 / (1 + beta1))
 
 

@@ -1,4 +1,4 @@
-"""How to go from one optimizer to another: one function a pair, and the table of them.
+"""Rules that translate one optimizer to another: a function for each pair, and their table.
 
 What several say alike: a decay rate, a learning rate and an eps carry over by the denominators of both
 (`whichopt.service.translations.denominators`).
@@ -330,4 +330,4 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("adabelief", "adam"): _from_adabelief("adam"),
     ("adabelief", "adamw"): _from_adabelief("adamw"),
 }
-"""How to go from one optimizer to another. Others are reached by way of these."""
+"""Rules from one optimizer to another; all other pairs are reached by way of these."""

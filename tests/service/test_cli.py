@@ -170,8 +170,8 @@ def test_a_variable_that_nothing_reads_is_told_once(url: str, monkeypatch: pytes
     shown = RUN.invoke(app, ["show", "--url", url, "--json"])
     assert (shown.exit_code, json.loads(shown.stdout)) == (0, [])
     assert shown.stderr.splitlines() == [
-        "whichopt: WHICHOPT_DATABSE is no setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
-        "whichopt: WHICHOPT_URLL is no setting of whichopt; did you mean WHICHOPT_URL?",
+        "whichopt: WHICHOPT_DATABSE is not a setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
+        "whichopt: WHICHOPT_URLL is not a setting of whichopt; did you mean WHICHOPT_URL?",
     ]
 
 

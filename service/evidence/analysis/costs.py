@@ -1,4 +1,4 @@
-"""What the optimizers cost, a step and in all, and what their best finalists lose on new data."""
+"""Costs of the optimizers, per step and in total, and the loss of their best finalists on new data."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def generalization(records: Records, label: str) -> GeneralizationGap | None:
 
 
 def _results(records: Records, label: str, phase: Phase | None) -> list[TrialResult]:
-    """Those of `phase`, or of both."""
+    """Return the results of `phase`, or of both phases."""
     return [
         trial.result
         for trial in records.trials

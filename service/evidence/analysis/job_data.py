@@ -47,7 +47,7 @@ class Study:
 
     @property
     def random(self) -> tuple[Attempt, ...]:
-        """Those drawn at random from the space, independently of each other and of all results."""
+        """The trials drawn at random from the space, independently of each other and of all results."""
         return tuple(a for a in self.attempts if a.origin is Origin.RANDOM)
 
 

@@ -1,4 +1,4 @@
-"""How much depends on the config, and on its learning rate above all."""
+"""The sensitivity to the config, and to its learning rate above all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon each optimizer's best finalist has a value worth having."""
+"""The time after which each optimizer's best finalist reaches a good value."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _target(
 
 
 def _reached(records: Records, run: TrialResult, loss: float) -> Point | None:
-    """Where the run first had `loss`; None where it never did, or diverged."""
+    """Return the point at which the run first reached `loss`; None if it never did, or diverged."""
     if run.state is not TrialState.COMPLETE:
         return None
     final = records.loss_on("validation", run)

@@ -1,4 +1,4 @@
-"""What tuning gives over the default, how early, and how much of it was the luck of the search."""
+"""The gain of tuning over the default, how early it comes, and how much of it was luck of the search."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def study_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
 
 
 def _left_out(report: Report, shown: Sequence[str]) -> str:
-    """Who is not in a figure, as a run of theirs diverged."""
+    """Name the optimizers that are not in a figure because one of their runs diverged."""
     others = [label for label in report.spec.labels if label not in shown]
     return f" Not shown, as runs diverged: {', '.join(others)}." if others else ""
 

@@ -23,7 +23,7 @@ Spend = Callable[[float], float]
 
 
 def whole(alpha: float) -> float:
-    """Of a test that is made once."""
+    """Return `alpha` itself: the level of a test that is made once."""
     return alpha
 
 
@@ -76,13 +76,13 @@ class Estimate(NamedTuple):
         return math.inf if high is None else high
 
     def above_zero(self, tail: float, skewness: float = 0.0) -> bool:
-        """Whether a one-sided t-test at level `tail` rejects a mean of zero or less."""
+        """Tell if a one-sided t-test at level `tail` rejects a mean of zero or less."""
         return self.low(tail, skewness) > 0
 
 
 @lru_cache(maxsize=4096)
 def critical_t(df: int, tail: float) -> float:
-    """What Student's t on `df` degrees of freedom exceeds with probability `tail`."""
+    """Return the value that Student's t on `df` degrees of freedom exceeds with probability `tail`."""
     from scipy.special import stdtrit
 
     return -float(stdtrit(df, tail))
@@ -203,7 +203,7 @@ def study_probability_best(
 
 
 def _shares(draws: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
-    """How often each row of `draws` is the lowest; a tie is split evenly."""
+    """Return how often each row of `draws` is the lowest; a tie is split evenly."""
     best = draws <= draws.min(axis=0) + ROUNDING
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
@@ -215,7 +215,7 @@ def _largest(values: Sequence[float]) -> float:
 
 
 def unit_of(largest: float) -> float:
-    """What values are divided by, so that no square of one overflows or vanishes: 1, but for extreme ones."""
+    """Return a divisor by which no square of a value overflows or vanishes: 1, except for extreme values."""
     return largest if largest and not 1e-100 < largest < 1e100 else 1.0
 
 

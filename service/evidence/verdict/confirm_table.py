@@ -16,7 +16,7 @@ from whichopt.service.trials import Trial, TrialResult
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What the fresh-seed runs of the finalists gave, on the seeds that every finalist was run with.
+    """The results of the finalists' runs on the fresh seeds that every finalist has run with.
 
     `values` has the task's metric on the test split, and what a constant predictor scores there where a run
     diverged; `validation` has it on the validation split, and no row where a run of the arm diverged;
@@ -69,11 +69,11 @@ class Confirmed:
 
     @property
     def has_nothing(self) -> bool:
-        """Whether there is nothing to recommend: each arm has a diverged run."""
+        """Tell if there is nothing to recommend, because each arm has a diverged run."""
         return not self.clean and not self.shows_stand_ins
 
     def shown(self, arm: int) -> bool:
-        """Whether the arm's mean is one of values that its runs had."""
+        """Tell if the arm's mean may be shown: each of its runs has a value."""
         return self.shows_stand_ins or not self.diverged[arm]
 
     def of(self, label: str) -> list[int]:

@@ -27,7 +27,7 @@ def worsened(losses: Sequence[float], margin: Margin | None) -> Sequence[float]:
 
 
 def worsened_rows(rows: Sequence[Sequence[float]], margin: Margin | None) -> Sequence[Sequence[float]]:
-    """As `worsened`, of one label's studies, whose common mean has the sign."""
+    """Worsen the rows of one label's studies like `worsened`; their common mean has the sign."""
     if margin is None or margin.percent is None:
         return [worsened(row, margin) for row in rows]
     positive = mean([mean(row) for row in rows]) >= 0

@@ -1,4 +1,4 @@
-"""Whether the runs are skewed, and what that does to a t-test.
+"""Measures if the runs are skewed, and corrects t-tests for it.
 
 Where now and then a run is much worse than the others (loss has a tail to the right), a small sample of a
 config whose runs vary much looks better and steadier than it is, for as long as that run has not come. A
@@ -56,7 +56,7 @@ class Shape:
 
 
 def shape_of(confirmed: Confirmed) -> Shape:
-    """Of the arms that stayed finite."""
+    """Return the shape of the arms that stayed finite."""
     import numpy as np
 
     arms, seeds = list(confirmed.finite), len(confirmed.seeds)

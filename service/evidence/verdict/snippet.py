@@ -8,7 +8,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
 
 _EXAMPLES = 256
-"""Of the random data that stands in for the user's."""
+"""Number of examples of the random data that stands in for the user's."""
 
 
 def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:

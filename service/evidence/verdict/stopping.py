@@ -32,7 +32,7 @@ def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = No
 def settled_at(
     confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
-    """As `settled`, of a table of results."""
+    """Return the same as `settled`, for a table of results."""
     if confirmed.has_nothing:
         return "every finalist has diverged on a fresh seed"
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)
