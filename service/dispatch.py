@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Dispatcher(Protocol):
-    """Rings; never raises where the broker is out of reach, as the row is already safe."""
+    """Rings; never raises if the broker is out of reach, as the row is already safe."""
 
     def plan(self, job_id: int) -> None:
         """Somebody should plan this job's next round."""

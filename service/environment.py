@@ -98,7 +98,7 @@ def _version(package: str) -> str | None:
 
 @cache
 def _cpu() -> str:
-    """The processor's name as its maker spells it, where the system tells."""
+    """The processor's name as its maker spells it, if the system tells."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

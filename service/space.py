@@ -155,7 +155,7 @@ class Categorical(_Dimension):
         return None
 
     def nearest(self, value: Value) -> Value:
-        """`value` where it is allowed, else the first choice."""
+        """`value` if it is allowed, else the first choice."""
         return value if self.contains(value) else self.choices[0]
 
     def allowed(self) -> str:

@@ -45,13 +45,13 @@ class OptimizerEntry:
     round the last few entries of a tensor otherwise);
     `default` is the zero-shot setting; `own_limits` are the limits of hyperparameters that LIMITS lacks, or
     of which the class allows less;
-    `needs` maps a switch to the hyperparameter that must be above 0 where it is on;
+    `needs` maps a switch to the hyperparameter that must be above 0 if it is on;
     `steps` says what a step's length goes by: `normalized` (lr is about its length), `raw` (lr times the
     gradient) or `summed` (it falls with the sum of the squares so far); `decay` whether the weight decay is
     added to the gradient (`coupled`) or shrinks the params by lr * weight_decay (`decoupled`); `floor` how
     eps keeps the denominator up: added `outside` the root, or `accumulated` under it at every step as well;
     `uncorrected` names the average whose bias towards its start at 0 is not corrected; `rectified` says
-    that early steps are shortened as RAdam's, always or where the switch `rectify` is on.
+    that early steps are shortened as RAdam's, always or if the switch `rectify` is on.
     `edges` are the hyperparameters whose best value is reported when it lies at an end of its range;
     `state_bytes` are the bytes of state per fp32 param.
     """

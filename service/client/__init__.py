@@ -53,7 +53,7 @@ ViewT = TypeVar("ViewT", bound=BaseModel)
 ResultT = TypeVar("ResultT")
 
 SHOWN = 5
-"""Jobs that are listed where an id fits none or several."""
+"""Jobs that are listed if an id fits none or several."""
 """Beginnings and ends of ids that the service looks for."""
 
 HEARTBEAT_S = 45.0

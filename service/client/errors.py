@@ -42,7 +42,7 @@ def unreachable(url: str, error: httpx.TransportError) -> ServiceUnreachable:
 
 
 def check(response: httpx.Response) -> None:
-    """Raise the problem that a refusal tells, also where a proxy refused in words of its own."""
+    """Raise the problem that a refusal tells, even if a proxy refused in words of its own."""
     if response.is_success:
         return
     response.read()

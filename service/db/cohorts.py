@@ -165,7 +165,7 @@ class Cohorts:
     def finish(
         self, claim: Claim, results: Sequence[TrialResult | None], environment: Environment | None = None
     ) -> bool:
-        """Keeps the results, all or none, and what they were computed with; False where the cohort is not
+        """Keeps the results, all or none, and what they were computed with; False if the cohort is not
         ours any more.
 
         A trial without a result, or a cancelled one, says that the time for the search is over: what still
@@ -214,7 +214,7 @@ class Cohorts:
     def give_back(self, claim: Claim) -> bool:
         """Queues a cohort again that its worker cannot finish, without counting the attempt.
 
-        Where the job has ended meanwhile, so does the cohort.
+        If the job has ended meanwhile, so does the cohort.
         """
         self.jobs.lock(claim.job_id)
         if not self.jobs.goes_on(claim.job_id):
@@ -273,7 +273,7 @@ class Cohorts:
         )
 
     def _end(self, claim: Claim, **values: Any) -> bool:
-        """Ends the cohort, where the claim still holds it."""
+        """Ends the cohort, if the claim still holds it."""
         self.jobs.lock(claim.job_id)
         ended = self.connection.execute(
             cohort.update()

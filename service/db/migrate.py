@@ -68,7 +68,7 @@ def is_current(store: Store) -> bool:
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:
-    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one.
+    """Makes the key `wanted` known; without it, makes a new one if there is none. Returns a new one.
 
     Raises:
         WeakKey: `wanted` is not known yet, and may be no key.

@@ -62,7 +62,7 @@ class Trials:
 
 
 def _trial(row: sa.Row[Any], curve: str) -> Trial:
-    """A trial from its row, which has metrics where it has a result; `curve` is the name of its curve."""
+    """A trial from its row, which has metrics if it has a result; `curve` is the name of its curve."""
     state: Any = TrialState(row.state)
     result = None
     if row.metrics is not None:

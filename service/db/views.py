@@ -182,7 +182,7 @@ class Views:
     # -- recommendations -----------------------------------------------------------------------------
 
     def recommendation(self, uid: str) -> tuple[JobState, Recommendation | None] | None:
-        """The job's state, and its recommendation once there is one; None where there is no such job."""
+        """The job's state, and its recommendation once there is one; None if there is no such job."""
         row = self.connection.execute(
             sa.select(job.c.uid, job.c.state, job.c.recommendation).where(job.c.uid == uid)
         ).one_or_none()

@@ -13,8 +13,8 @@ needs nothing to be known of how the looks depend on each other.
 
 *Optimizer verdict.* The luck of the studies is the same at every look, since only seeds are added; to add up
 its looks would count one piece of luck three times. Let T_k = d_k / sqrt(A_k^2 + B_k^2) be the crossed
-statistic (`stats.crossed_difference`), A from R studies and B from S_k seeds. Where the luck of the studies
-is all there is, T_k has the same value at all looks, with R - 1 degrees of freedom; where the luck of the
+statistic (`stats.crossed_difference`), A from R studies and B from S_k seeds. If the luck of the studies
+is all there is, T_k has the same value at all looks, with R - 1 degrees of freedom; if the luck of the
 seeds is all there is, T_k is a t statistic with S_k - 1. The level `a` at each look is the largest at which
 both keep the whole,
 

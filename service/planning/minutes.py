@@ -49,7 +49,7 @@ def settle(
     trial_seconds: Mapping[str, float],
     processes: int,
 ) -> ResolvedSpec:
-    """`spec` with what its minutes come to, where a step and a whole trial take that long, by label.
+    """`spec` with what its minutes come to, if a step and a whole trial take that long, by label.
 
     Raises:
         BudgetTooShort: for the fewest trials and seeds.
@@ -199,7 +199,7 @@ def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s:
 
 
 def _clock(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> float | None:
-    """Seconds by the clock that a training second takes: where no clock was kept, that of the processes."""
+    """Seconds by the clock that a training second takes: if no clock was kept, that of the processes."""
     if elapsed_s is not None:
         return clock(trials, elapsed_s)
     used = any(trial.result is not None and trial.result.seconds > 0 for trial in trials)

@@ -68,14 +68,14 @@ def next_round(
 
     Search comes first, then confirm in the stages of `whichopt.service.planning.looks`, each a round, while
     the outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
-    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
+    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
         suggest: what each study tries next.
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
-        elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
+        elapsed_s: from the job's first claim to the last of its results; read if it is given minutes.
 
     Raises:
         BudgetTooShort: time has stopped the search before there was anything to confirm.
@@ -125,7 +125,7 @@ def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) 
 def _next_seeds(
     spec: ResolvedSpec, trials: Sequence[Trial], out_of_time: bool, elapsed_s: float | None
 ) -> range:
-    """The fresh seeds of the next stage of confirm; none, where there is none, or no need or time for it."""
+    """The fresh seeds of the next stage of confirm; none if there is none, or no need or time for it."""
     done = _confirmed(trials)
     end = next((seeds for seeds in looks(spec.budget.confirm_seeds) if seeds > done), done)
     if end == done or out_of_time or not has_time(spec, trials, end - done, elapsed_s):
@@ -205,7 +205,7 @@ def _search(
 
 
 def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
-    """Thresholds from this study's earlier trials: its worst share at each rung, where enough reached it."""
+    """Thresholds from this study's earlier trials: its worst share at each rung, if enough reached it."""
     import numpy as np
 
     goal = spec.goal

@@ -94,7 +94,7 @@ async def events(
 def _news(
     store: Store, settings: Settings, uid: str, since: int, activity: JobActivity | None
 ) -> JobView | None:
-    """The job, where it has moved since, waits for something else than `activity`, or has ended.
+    """The job, if it has moved since, waits for something else than `activity`, or has ended.
 
     It is read before its trials: what changes between the two is sent again with the next revision.
     """

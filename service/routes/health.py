@@ -57,7 +57,7 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
 
 
 def tell_standing(store: Store) -> None:
-    """Log what is the matter with the database, if anything is: once, where a process starts."""
+    """Log what is the matter with the database, if anything is: once, when a process starts."""
     from whichopt.service.db.standing import Tables, standing
 
     try:

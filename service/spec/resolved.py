@@ -20,7 +20,7 @@ from whichopt.service.trials import Training
 class ResolvedWorkload(Strict):
     """The workload of a job, with all facts that planning, evidence and readers need.
 
-    Nothing of it has to be looked up by name, so that a report can be judged where a dataset is not known.
+    Nothing of it has to be looked up by name, so that a report can be judged if a dataset is not known.
     """
 
     task: str

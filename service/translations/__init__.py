@@ -22,7 +22,7 @@ MEANING: Mapping[Exactness, str] = {
 
 
 def translate(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
-    """`config` of the optimizer `source` as the nearest one of `target`: directly where a rule says how,
+    """`config` of the optimizer `source` as the nearest one of `target`: directly if a rule says how,
     else by way of others; the worst step decides how exact the whole is.
 
     Raises:

@@ -9,7 +9,7 @@ A denominator decides what a setting means. With g the root mean square of a gra
     SGD                                     1
 
 so a step is lr / denominator times the averaged gradient, a coupled decay (added to the gradient) shrinks
-the params by lr * weight_decay / denominator a step, and a decoupled one by lr * weight_decay. Where eps is
+the params by lr * weight_decay / denominator a step, and a decoupled one by lr * weight_decay. If eps is
 far above g every one of them is SGD with momentum (Choi et al. 2019, arXiv 1910.05446), and what is said
 here does not depend on g. The same figures for AdaBelief, without g, are in `adabelief.translate`.
 """
@@ -41,7 +41,7 @@ class Assumed:
     """Assumptions that no setting contains.
 
     `gradient` is the root mean square of a gradient's entry; `floor` the denominator that a target is given
-    where it is to be SGD; `beta2` what it gets where the source has none; `steps` the length of the run.
+    if it is to be SGD; `beta2` what it gets if the source has none; `steps` the length of the run.
     """
 
     gradient: float = 1e-2
@@ -86,7 +86,7 @@ def floor(entry: OptimizerEntry, config: Mapping[str, Value]) -> float:
 
 
 def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assumed) -> float:
-    """The share by which the weight decay shrinks the params over the run; infinite where it has no end."""
+    """The share by which the weight decay shrinks the params over the run; infinite if it has no end."""
     per_step = number(config, "lr") * number(config, "weight_decay")
     if entry.decay == "coupled":
         per_step /= denominator(entry, config, assumed.gradient)

@@ -48,14 +48,14 @@ def _decays(config: Config, shrinks: float, assumed: Assumed) -> Translated:
         return Translated(config, "exact", ("without decay they are the same optimizer",))
     if shrinks < NEGLIGIBLE:
         return Translated(
-            config, "limit", (f"over the run the decay shrinks the params by {shrinks:.1g} of them only",)
+            config, "limit", (f"over the run the decay shrinks the params by a share of only {shrinks:.1g}",)
         )
     return Translated(
         config,
         "approximate",
         (
             "a coupled decay is divided by sqrt(v) + eps as the gradient is, so that params with small "
-            f"gradients decay more; equal per step where the gradient's entry is {assumed.gradient:g} "
+            f"gradients decay more; they are equal per step if the gradient's entry is {assumed.gradient:g} "
             "(they agree exactly for plain SGD only: Loshchilov and Hutter 2019, arXiv 1711.05101)",
         ),
         (
@@ -217,7 +217,7 @@ def _adam_to_sgd(config: Config, assumed: Assumed) -> Translated:
         moved,
         "approximate",
         (
-            "Adam's steps are about lr long whatever the gradient; SGD's are as long where the "
+            "Adam's steps are about lr long whatever the gradient; SGD's are as long if the "
             f"gradient's entry is {assumed.gradient:g}",
         ),
         ("the learning rate depends on the size of the gradients (--gradient), which change as it trains",),
@@ -227,9 +227,8 @@ def _adam_to_sgd(config: Config, assumed: Assumed) -> Translated:
 # -- from and to AdaBelief -----------------------------------------------------------------------------
 
 _BELIEF = (
-    "AdaBelief divides by how far the gradient is from its running mean: steps are as long as Adam's "
-    "where gradients are noise about 0, and longer where they agree (3.4 times at a mean of three "
-    "deviations)"
+    "AdaBelief divides by the distance of the gradient from its running mean: steps are as long as Adam's if "
+    "gradients are noise about 0, and longer if they agree (3.4 times at a mean of three deviations)"
 )
 
 

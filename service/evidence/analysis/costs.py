@@ -64,7 +64,7 @@ def ledger(records: Records, label: str, phase: Phase) -> LedgerRow:
 
 
 def generalization(records: Records, label: str) -> GeneralizationGap | None:
-    """None where no run of the best finalist is complete."""
+    """None if no run of the best finalist is complete."""
     losses = [
         (train, test)
         for run in records.best_runs(label)

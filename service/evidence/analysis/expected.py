@@ -34,7 +34,7 @@ def with_replacement(n: int, k: int) -> list[float]:
 
 
 def expected(ranks: Sequence[float], weights: Sequence[float]) -> float | None:
-    """The mean of the finite ones of `ranks` by their weights; None where these have no weight."""
+    """The mean of the finite ones of `ranks` by their weights; None if these have no weight."""
     kept = [(rank, weight) for rank, weight in zip(ranks, weights, strict=True) if math.isfinite(rank)]
     total = math.fsum(weight for _, weight in kept)
     return math.fsum(rank * (weight / total) for rank, weight in kept) if total > 0 else None
@@ -60,7 +60,7 @@ def expected_best(records: Records, label: str) -> ExpectedBest:
 
 
 def _bands(ranks: Sequence[float], seed: int) -> list[tuple[float | None, float | None]]:
-    """For each k up to half of the trials, the band of the U-statistic; none where no trial is complete."""
+    """For each k up to half of the trials, the band of the U-statistic; none if no trial is complete."""
     import numpy as np
 
     n = len(ranks)

@@ -35,7 +35,7 @@ def incumbents(study: Study) -> list[Incumbent]:
 
 
 def expectation(incumbent: Incumbent) -> float | None:
-    """The expected loss; None where there could be no complete trial."""
+    """The expected loss; None if there could be no complete trial."""
     if any(math.isinf(loss) and chance > 0 for loss, chance in incumbent.items()):
         return None
     return math.fsum(loss * chance for loss, chance in incumbent.items())

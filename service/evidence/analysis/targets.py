@@ -64,7 +64,7 @@ def time_to_target(records: Records, target: float | None) -> TimeToTarget | Non
 def _target(
     records: Records, runs: Mapping[str, Sequence[TrialResult]]
 ) -> tuple[float, Source, str | None] | None:
-    """The second-best optimizer's median final loss; the best one's, where no other has a complete run."""
+    """The second-best optimizer's median final loss; the best one's, if no other has a complete run."""
     if records.confirmed is None:
         return None
     finals = {

@@ -45,7 +45,7 @@ class Estimate(NamedTuple):
     df: int
 
     def bounds(self, tail: float) -> tuple[float, float] | tuple[None, None]:
-        """The t interval with probability `tail` beyond each end; none where nothing tells the spread.
+        """The t interval with probability `tail` beyond each end; none if nothing tells the spread.
 
         A spread of zero is taken at its word: the interval is the mean alone.
         """
@@ -58,9 +58,9 @@ class Estimate(NamedTuple):
         return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
     def low(self, tail: float, skewness: float = 0.0) -> float:
-        """The lower bound, minus infinity where there is none.
+        """The lower bound, minus infinity if there is none.
 
-        Where single runs are skewed to the left it is lower (`whichopt.service.evidence.verdict.skewness`).
+        If single runs are skewed to the left it is lower (`whichopt.service.evidence.verdict.skewness`).
         """
         low = self.bounds(tail)[0]
         if low is None:
@@ -71,7 +71,7 @@ class Estimate(NamedTuple):
         return low + skewness / math.sqrt(self.df + 1) * (2 * critical**2 + 1) / 6 * self.error
 
     def high(self, tail: float) -> float:
-        """The upper bound, infinity where there is none."""
+        """The upper bound, infinity if there is none."""
         high = self.bounds(tail)[1]
         return math.inf if high is None else high
 
@@ -234,6 +234,6 @@ def _estimate(values: Sequence[float], unit: float) -> Estimate:
 
 
 def _without_rounding(estimate: Estimate, unit: float, largest: float) -> Estimate:
-    """In the values' own unit, and zero where it is the rounding of values as large as `largest`."""
+    """In the values' own unit, and zero if it is the rounding of values as large as `largest`."""
     center, error, least = unit * estimate.mean, unit * estimate.error, ROUNDING * largest
     return Estimate(0.0 if abs(center) <= least else center, 0.0 if error <= least else error, estimate.df)

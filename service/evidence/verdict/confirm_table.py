@@ -18,9 +18,9 @@ from whichopt.service.trials import Trial, TrialResult
 class Confirmed:
     """The results of the finalists' runs on the fresh seeds that every finalist has run with.
 
-    `values` has the task's metric on the test split, and what a constant predictor scores there where a run
-    diverged; `validation` has it on the validation split, and no row where a run of the arm diverged;
-    `diverged` counts each arm's diverged runs. `sign` is 1 where lower is better, else -1.
+    `values` has the task's metric on the test split, and what a constant predictor scores there if a run
+    diverged; `validation` has it on the validation split, and no row if a run of the arm diverged;
+    `diverged` counts each arm's diverged runs. `sign` is 1 if lower is better, else -1.
 
     The verdicts count a diverged run as what stands in for it, so that an arm cannot gain by diverging. It is
     no value that a run had, and nothing is shown of it, unless `shows_stand_ins`, as version 0.1 did: by that
@@ -59,7 +59,7 @@ class Confirmed:
 
     @cached_property
     def finite(self) -> tuple[int, ...]:
-        """The arms that can be deployed: those with no diverged run; all, where each has one."""
+        """The arms that can be deployed: those with no diverged run; all, if each has one."""
         return self.clean or tuple(range(len(self.arms)))
 
     @cached_property
