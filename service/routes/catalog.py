@@ -1,4 +1,4 @@
-"""The catalog: what a job may name, with spaces, defaults and sources."""
+"""Serves the catalog: the names that a job can use, with spaces, defaults and sources."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def one_task(name: str) -> CatalogEntry:
 
 
 def _found(find: Callable[[str], Entry], name: str) -> Entry:
-    """The entry; a name in the path that is not there is not found, with the nearest one."""
+    """Return the entry; if the catalog has no such name, it is not found, with the nearest one."""
     try:
         return find(name)
     except UnknownName as error:

@@ -1,4 +1,4 @@
-"""Operations: is it alive, is it ready, how much is going on."""
+"""Serves the state of the service: alive, ready, and its metrics."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def healthz() -> Health:
 
 @router.get("/readyz")
 def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say whether the service is ready: the database must be readable, the broker must take messages, and
+    """Say if the service is ready: the database must be readable, the broker must take messages, and
     the reaper must live. A full disk shows through the reaper, within two minutes. Training processes are
     only counted.
     """

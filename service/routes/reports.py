@@ -1,4 +1,4 @@
-"""The evidence: a job's report as one page, or as JSON."""
+"""Serves the evidence: a job's report as one page, or as JSON."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def report(
     accept_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
     if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
 ) -> Response:
-    """The evidence behind the job's recommendation; 409 with the job's state until there is one.
+    """Return the evidence behind the job's recommendation; 409 with the job's state until there is one.
 
     A worker makes it when the job has concluded. If it is asked for before that, it is made at once, which
     takes some seconds, and up to a minute for a job of thousands of trials.

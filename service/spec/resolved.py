@@ -20,7 +20,7 @@ from whichopt.service.trials import Training
 class ResolvedWorkload(Strict):
     """The workload of a job, with all facts that planning, evidence and readers need.
 
-    Nothing of it has to be looked up by name, so that a report can be judged if a dataset is not known.
+    Nothing in it has to be looked up by name, so a report can be judged even if its dataset is unknown.
     """
 
     task: str
