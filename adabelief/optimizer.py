@@ -69,7 +69,7 @@ class AdaBelief(Optimizer):
         rectify: whether to rectify the step as RAdam does. Off, as in the paper's Algorithm 2 and most of its
             experiments; the reference package has it on. On, the first steps (five at beta2 = 0.999, all at
             beta2 <= 2/3) are plain SGD, which grow with the gradient (51 units for one of 1e4 at lr 1e-3),
-            and a run of a few hundred steps is throttled to 3 to 40 % of its step size.
+            and a run of a few hundred steps is throttled to 3 to 40% of its step size.
         rectify_fallback: what those first steps are: ``"sgd"``, as in the reference package, or ``"skip"``,
             which leaves the parameter alone while the moments fill.
         amsgrad: whether to divide by the largest s so far.

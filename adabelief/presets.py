@@ -89,7 +89,7 @@ IMAGENET: Final = _settings(lr=1e-3, eps=1e-8, weight_decay=1e-2)
 """ResNet-18 on ImageNet, for 90 epochs, best with the learning rate cut to a tenth at the 70th and 80th.
 
 The decay is decoupled, unlike that of ``CIFAR``. The published comparison is in doubt: its other optimizers
-ran with weight decay 1e-4, and AdamW, run again by others with these very settings, reached 69.73 %, where
+ran with weight decay 1e-4, and AdamW, run again by others with these very settings, reached 69.73%, where
 the paper's table has 67.93 (issues 6 and 11).
 """
 

@@ -1,1 +1,1 @@
-"""What may be asked, what was found, what follows from it, and the doors to it. Never imports torch."""
+"""The service: specs, stored results, evidence, and the API to them. Never imports torch."""

@@ -1,4 +1,4 @@
-"""What a job does right now, or what it waits for, in a sentence: so that no wait looks like a hang."""
+"""Says in a sentence what a job does right now or waits for, so that no wait looks like a hang."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class JobActivity(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     what: What = Field(
-        description="`worker`: none is live for its queue; `queue`: others are served first; `planning`: its "
-        "next round is planned, or it is concluded; `kernel`: a planner compiles the optimizers' kernel; "
-        "`training`: cohorts of it are trained"
+        description="Kind of activity. `worker`: no worker is live for the job's queue; `queue`: other jobs "
+        "are served first; `planning`: its next round is being planned, or the job is being concluded; "
+        "`kernel`: a planner is compiling the optimizers' kernel; `training`: its cohorts are being trained."
     )
-    since: datetime | None = Field(description="when that began, as far as it is recorded")
-    detail: str = Field(description="the same in a sentence")
+    since: datetime | None = Field(description="Time at which that began; null if it is not recorded.")
+    detail: str = Field(description="The same in a sentence.")
 
     @property
     def tag(self) -> str:
-        """The part of an ETag for what other jobs and workers change, which moves no revision of this job."""
+        """The part of an ETag for changes by other jobs and workers, as they change no revision."""
         apart = self.what in ("worker", "queue")
         return f"-{self.what}-{zlib.crc32(self.detail.encode()):08x}" if apart else ""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is recorded of an active job and of who could work on it.
+    """The records of an active job and of the workers that could work on it.
 
-    `running` and `queued` are the job's cohorts; `ahead` are those of other jobs that were queued before.
-    `live` counts training processes by queue; `busy` of those for the job's queue train, and `planners_busy`
-    of all `planners` do.
+    `running` and `queued` count the job's cohorts; `ahead` counts cohorts of other jobs that were queued
+    earlier. `live` counts training processes by queue; `busy` counts those of the job's queue that are
+    training, and `planners_busy` counts the `planners` that are training.
     """
 
     queue: str
@@ -68,13 +68,13 @@ def activity(job: Standing) -> JobActivity:
         return JobActivity(what="queue", since=job.since, detail=_queued(job))
     if job.compiling_since is not None:
         detail = (
-            "Compiling the optimizers' kernel for this machine: this takes about 20 s a kernel, and is done "
-            "once."
+            "Compiling the optimizers' kernel for this machine. This takes about 20 s per kernel and happens "
+            "only once."
         )
         return JobActivity(what="kernel", since=job.compiling_since, detail=detail)
     what = "the first round" if job.round == 0 else f"round {job.round + 1}, or the conclusion"
     if job.planners_busy >= job.planners:
-        busy = f"all {_count(job.planners, 'worker process', 'es')} train cohorts of other jobs"
+        busy = f"all {_count(job.planners, 'worker process', 'es')} are training cohorts of other jobs"
         return JobActivity(
             what="queue", since=job.since, detail=f"Waiting for a free process to plan {what}: {busy}."
         )
@@ -92,7 +92,7 @@ def _no_worker(job: Standing) -> str:
     others = ", ".join(f"{count} for {queue}" for queue, count in sorted(job.live.items()))
     running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
     return (
-        f"Waiting for a worker: {running}. One that has just been started needs some seconds; otherwise "
+        f"Waiting for a worker: {running}. A worker that has just started needs a few seconds; otherwise "
         f"start one with `python -m whichopt.workers --queue {job.queue}`."
     )
 

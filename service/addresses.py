@@ -1,6 +1,6 @@
-"""URLs of database and broker as people and platforms write them, made such as our drivers take.
+"""Converts URLs of database and broker, as people and platforms write them, to what our drivers take.
 
-What is refused is told by a ValueError in one line, which never repeats a URL: there may be a password in it.
+A URL that is refused raises a ValueError of one line. It never repeats the URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SQLITE_OPTIONS = {
     "detect_types": r"\d",
     "isolation_level": "|".join(("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "AUTOCOMMIT")),
 }
-"""What Python's driver of SQLite takes behind the path; SQLAlchemy ignores others, and a path that has a ?
+"""Options that Python's SQLite driver takes after the path; SQLAlchemy ignores others, and a path with a ?
 would be another file."""
 
 SAME_BROKERS = {"valkey": "redis", "valkeys": "rediss", "unix": "redis+socket"}
@@ -32,7 +32,7 @@ def database_url(text: str, password: str | None = None) -> str:
     """Return the URL as SQLAlchemy takes it, with `password` in it if that is given and it is PostgreSQL's.
 
     Raises:
-        ValueError: it is none that we can use.
+        ValueError: it is not a URL that we can use.
     """
     scheme = _scheme(text, DATABASES)
     backend = scheme.partition("+")[0]
@@ -45,7 +45,7 @@ def database_url(text: str, password: str | None = None) -> str:
     rest = text.partition("://")[2]
     if rest and not rest.startswith("/"):
         raise ValueError(
-            "of SQLite it needs three slashes before a relative path and four before an absolute one; "
+            "for SQLite, it needs three slashes before a relative path and four before an absolute one; "
             f"allowed: {DATABASES}"
         )
     _check_sqlite_options(rest.partition("?")[2])
@@ -58,7 +58,7 @@ def _check_sqlite_options(query: str) -> None:
         options = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError:
         raise ValueError(
-            "what follows its ? is no list of options, as in ?timeout=30; a path with a ? is written as in "
+            "the part after ? is not a list of options such as ?timeout=30; write a path with a ? as in "
             "sqlite:////folder/what%3F.db"
         ) from None
     ours = any(name == "uri" and re.fullmatch(YES, value, re.IGNORECASE) for name, value in options)
@@ -66,7 +66,7 @@ def _check_sqlite_options(query: str) -> None:
         if name not in SQLITE_OPTIONS and not ours:
             raise ValueError(
                 f"SQLite's option {name[:40]!r} has no effect; allowed: {', '.join(SQLITE_OPTIONS)} "
-                "(with uri=true and a path as in file:/folder/name.db also SQLite's own)"
+                "(with uri=true and a path such as file:/folder/name.db, also SQLite's own)"
             )
         if not re.fullmatch(SQLITE_OPTIONS.get(name, ".*"), value, re.IGNORECASE):
             raise ValueError(f"SQLite's option {name} cannot be {value[:40]!r}")
@@ -76,7 +76,7 @@ def broker_url(text: str) -> str:
     """Return the URL, or several that are joined by a semicolon, as kombu takes it.
 
     Raises:
-        ValueError: it is none that we can use.
+        ValueError: it is not a URL that we can use.
     """
     return ";".join(_one_broker(part.strip()) for part in text.split(";"))
 
@@ -98,7 +98,8 @@ def _one_broker(text: str) -> str:
             raise ValueError(f"it names no socket; allowed: {BROKERS}")
     elif not re.fullmatch(r"/?\d{0,5}/?", parts.path):
         raise ValueError(
-            "what follows its host is the number of a database, 0 to 15; / ? # in a password are %2F %3F %23"
+            "the part after its host must be the number of a database, 0 to 15; write / ? # in a password as "
+            "%2F %3F %23"
         )
     return f"{kombus}://{text.partition('://')[2]}"
 

@@ -14,7 +14,7 @@ TIMEOUT_S = 5.0
 
 
 def why_not(url: str) -> str:
-    """What is wrong with the API at `url`, in words; nothing if it answers."""
+    """Return in words why the API at `url` does not answer; empty if it does."""
     try:
         with build_opener(ProxyHandler({})).open(f"{url.rstrip('/')}/healthz", timeout=TIMEOUT_S):
             return ""

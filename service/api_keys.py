@@ -1,4 +1,4 @@
-"""What may be an API key: it has to pass through a header, and must not be guessed."""
+"""Checks API keys: a key has to fit into a header, and must be hard to guess."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXPECTED = re.compile(
     r"sample|dummy|test|admin|root|user|whichopt|insecure|replace|insert|put|with|qwerty|asdf|letmein|xxx|"
     r"0123456789|1234567890|123456789|12345678|123456|12345|1234|123|abc|abcdef)+\d{0,4}"
 )
-"""What people write where a key should be, and others try first."""
+"""Placeholders that people write in place of a key, and that others try first."""
 
 
 class WeakKey(ValueError):

@@ -73,7 +73,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; ours is in routes/pages.py
         redoc_url=None,
-        responses={"default": {"model": Problem, "description": "What went wrong."}},
+        responses={"default": {"model": Problem, "description": "Problem document (RFC 9457)."}},
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
     app.state.reaper = None

@@ -55,7 +55,7 @@ def check(folder: Path) -> None:
 
 
 def load(folder: Path, name: str) -> bytes:
-    """What was kept under `name`.
+    """Return the content stored under `name`.
 
     Raises:
         OSError: it is gone.

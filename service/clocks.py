@@ -1,4 +1,4 @@
-"""What the clocks say: when nobody could renew a lease, and if this host's clock is wrong.
+"""Checks the clocks: finds times when nobody could renew a lease, and a wrong clock of this host.
 
 Leases run out by the database's clock. A laptop that sleeps, a machine that is paused, a database that is
 away and a clock that is set forward let all of them run out at once, though nobody died.

@@ -1,4 +1,4 @@
-"""How many configs a space has, and which they are: a study trains each of them once.
+"""Counts and lists the configs of a space; a study trains each of them once.
 
 All trials of a study share their seeds, so that a config that comes twice would repeat its run to the bit.
 """

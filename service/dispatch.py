@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Dispatcher(Protocol):
-    """Rings; never raises where the broker is out of reach, as the row is already safe."""
+    """Rings; never raises if the broker is out of reach, as the row is already safe."""
 
     def plan(self, job_id: int) -> None:
         """Somebody should plan this job's next round."""
@@ -39,7 +39,7 @@ class Dispatcher(Protocol):
         ...
 
     def waiting(self, queue: str, /) -> int | None:
-        """How many doorbells wait in a queue; None where the broker does not answer."""
+        """Return the number of doorbells in a queue; None if the broker does not answer."""
         ...
 
     def refusal(self) -> str | None:
@@ -98,7 +98,7 @@ class CeleryDispatcher:
 
     @cached_property
     def _refusals(self) -> tuple[type[Exception], ...]:
-        """What is raised if the broker is away, and if it refuses a command."""
+        """Errors if the broker is away or refuses a command."""
         connection = self.celery.connection_for_write()
         return (OperationalError, ChannelError, *connection.connection_errors, *connection.channel_errors)
 

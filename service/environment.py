@@ -1,4 +1,4 @@
-"""What a result was computed with: packages, machine, threads. Imports none of the packages it names."""
+"""Describes the environment of a result: packages, machine, threads. Imports none of those packages."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from whichopt.service import machine
 from whichopt.service.catalog import optimizers
 
 PACKAGES = ("whichopt", "torch", "numpy", "scipy", "optuna", "scikit-learn")
-"""Those whose version may move a bit of a result, or a configuration that is asked for; beside them are those
-that the catalog's optimizers come from, if they are installed under the name that they are imported by."""
+"""Packages whose version may change a bit of a result or a suggested config. The packages of the catalog's
+optimizers are recorded, too, if they are installed under the name that they are imported by."""
 
 
 class Environment(BaseModel):
-    """Where a trial was trained. `device` and `threads` are what the process that trained it used."""
+    """The environment in which a trial was trained; `device` and `threads` are those of its process."""
 
     model_config = ConfigDict(frozen=True)
 
     python: str
-    packages: dict[str, str] = Field(description="versions of those that are installed")
+    packages: dict[str, str] = Field(description="Versions of the packages that are installed.")
     os: str
-    machine: str = Field(description="the instruction set, as in x86_64")
+    machine: str = Field(description="Instruction set of the CPU, such as x86_64.")
     cpu: str
-    cores: int = Field(description="that the process may use")
-    threads: int | None = Field(description="torch's, of one training process")
-    device: str = Field(description="cpu, or the GPU's name")
+    cores: int = Field(description="Number of cores that the process may use.")
+    threads: int | None = Field(description="Number of torch's threads in one training process.")
+    device: str = Field(description="Device: cpu, or the name of the GPU.")
     blas: str | None = Field(
-        default=None, description="torch's library for products of matrices, with its version"
+        default=None, description="Library of torch for matrix products, with its version."
     )
     instructions: str | None = Field(
-        default=None, description="the instruction set that torch's own kernels use, as in AVX2"
+        default=None, description="Instruction set of torch's own kernels, such as AVX2."
     )
     mkl_cbwr: str | None = Field(
         default=None,
-        description="MKL's reproducible mode as it was asked for, off without one; null in reports of "
-        "versions that did not record it: their mode is unknown",
+        description="Reproducible mode that was requested of MKL, `off` if none "
+        "was; null in reports of versions "
+        "that did not record it.",
     )
 
     def unlike(self, other: Environment) -> list[str]:
-        """Where the two differ in what may move the bits of a result, in words."""
+        """Describe the differences between the two that may change the bits of a result."""
         mine, theirs = self._facts(), other._facts()
         return [
             f"{name}: {mine.get(name, 'none')} there, {theirs.get(name, 'none')} here"
@@ -97,7 +98,7 @@ def _version(package: str) -> str | None:
 
 @cache
 def _cpu() -> str:
-    """The processor's name as its maker spells it, where the system tells."""
+    """The processor's name as its maker spells it, if the system tells."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a way that its cause can be told to a user.
+"""The errors whose cause can be told to a user.
 
 WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
@@ -31,13 +31,13 @@ from typing import Any, ClassVar
 
 
 class WhichoptError(Exception):
-    """Carries what a problem document (RFC 9457) says: status and stable code stand on the class."""
+    """An error with the parts of a problem document (RFC 9457); the class has status and stable code."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
     retry_after_s: ClassVar[int | None] = None
-    """Seconds after which the same request may succeed; None if nothing but another request will help."""
+    """Seconds after which the same request may succeed; None if only another request will help."""
 
     def __init__(
         self,
@@ -61,17 +61,17 @@ class InvalidSpec(WhichoptError):
 
 
 class UnknownName(InvalidSpec):
-    code, title = "unknown_name", "No such entry in the catalog"
+    code, title = "unknown_name", "The catalog has no such entry"
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str], *, field: str | None) -> UnknownName:
-        """The error for `name`, with the nearest known one."""
+        """Return the error for `name`, with the nearest known one."""
         allowed = list(known)
         close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
-        there_are = f"there are: {', '.join(allowed)}" if allowed else f"there is no {kind} at all"
+        there_are = f"choose one of: {', '.join(allowed)}" if allowed else f"there is no {kind} at all"
         hint = f"did you mean {close[0]!r}?" if close else there_are
         return cls(
-            f"no {kind} {name!r}; {hint}",
+            f"there is no {kind} {name!r}; {hint}",
             field=field,
             value=name,
             allowed=allowed,
@@ -88,7 +88,7 @@ class InvalidQuery(WhichoptError):
 
 
 class InvalidReport(WhichoptError):
-    status, code, title = 422, "invalid_report", "No report that can be read"
+    status, code, title = 422, "invalid_report", "The report cannot be read"
 
 
 class InvalidJson(WhichoptError):
@@ -100,7 +100,7 @@ class UnsupportedMedia(WhichoptError):
 
 
 class Unauthorized(WhichoptError):
-    status, code, title = 401, "unauthorized", "An API key is needed"
+    status, code, title = 401, "unauthorized", "An API key is required"
 
 
 class NotFound(WhichoptError):
@@ -120,11 +120,11 @@ class JobEnded(Conflict):
 
 
 class NoRecommendation(Conflict):
-    code, title = "no_recommendation", "No recommendation"
+    code, title = "no_recommendation", "There is no recommendation"
 
 
 class KeyReused(Conflict):
-    status, code, title = 422, "idempotency_key_reused", "Idempotency key used for another body"
+    status, code, title = 422, "idempotency_key_reused", "The idempotency key was used for another body"
 
 
 class ReportFailed(WhichoptError):
@@ -136,7 +136,7 @@ class BodyTooLarge(WhichoptError):
 
 
 class Unavailable(WhichoptError):
-    status, code, title = 503, "unavailable", "A part of the service is out of reach"
+    status, code, title = 503, "unavailable", "A part of the service cannot be reached"
     retry_after_s = 2
 
 
@@ -145,8 +145,8 @@ class StorageFull(Unavailable):
 
 
 class StorageReadOnly(Unavailable):
-    code, title = "storage_read_only", "A disk of the service cannot be written"
+    code, title = "storage_read_only", "A disk of the service is read-only"
 
 
 class StorageBroken(Unavailable):
-    code, title = "storage_failed", "A disk of the service fails"
+    code, title = "storage_failed", "A disk of the service has failed"

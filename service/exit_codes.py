@@ -1,4 +1,4 @@
-"""What a process of whichopt says by its exit code; one convention for commands, services and workers.
+"""The exit codes of whichopt's processes; one convention for commands, services and workers.
 
 docs/deploy.md has the table, which is `table()`.
 """
@@ -14,22 +14,22 @@ INTERRUPTED = 130  # as shells say SIGINT and SIGPIPE: 128 and the signal's numb
 BROKEN_PIPE = 141
 
 MEANING = {
-    0: "it was done, and the answer is yes; `whichopt up` and a worker that were asked to end",
+    0: "success: it was done, and the answer is yes; also `whichopt up` and a worker that were asked to end",
     NO: "it was done, and the answer is no: the job did not succeed, the evidence does not hold, "
-    "`lint` found an error, a health check fails; or `whichopt up` or a worker ran, and cannot go on",
+    "`lint` found an error, or a health check failed; also `whichopt up` or a worker that cannot continue",
     CANNOT: "it could not be done: wrong usage, a wrong setting, a file, database or service that is "
-    "not there or not fit, a data folder or port that is taken",
-    NOTHING_TO_DEPLOY: "`submit --wait`, `watch`, `recommend`: the job succeeded, and every finalist "
+    "missing or unsuitable, a data folder or port that is taken",
+    NOTHING_TO_DEPLOY: "`submit --wait`, `watch`, `recommend`: the job succeeded, but every finalist "
     "diverged",
-    UNAVAILABLE: "a worker that has no GPU to train on, or whose system lacks what it needs; starting "
+    UNAVAILABLE: "a worker has no GPU to train on, or its system lacks something that it needs; starting "
     "it again does not help",
-    CONFIG: "a worker whose database is of a newer whichopt, or not whichopt's",
+    CONFIG: "the database of a worker belongs to a newer whichopt, or to another program",
     INTERRUPTED: "Ctrl-C",
-    BROKEN_PIPE: "who reads the output closed it, as `head` does; a shell looks at it with `pipefail`",
+    BROKEN_PIPE: "the reader of the output closed it, as `head` does; shells report it with `pipefail`",
 }
-"""The codes, in words of Markdown."""
+"""The meaning of each code, in Markdown."""
 
 
 def table() -> str:
-    """The codes as a table in Markdown."""
+    """Return the codes as a table in Markdown."""
     return "\n".join(["| code | |", "|---|---|", *(f"| {code} | {said} |" for code, said in MEANING.items())])

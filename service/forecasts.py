@@ -15,7 +15,7 @@ earlier version stored is then computed anew."""
 
 
 class RoundForecast(BaseModel):
-    """What the results up to a round tell: a pure function of the spec and of these results.
+    """The forecast from the results up to a round: a pure function of the spec and these results.
 
     `confirm` is None until every finalist was run on a common fresh seed; its `next_seconds` is None, as that
     depends on the clock. `trial_seconds` are the training seconds of a trial that goes to its end, by label,

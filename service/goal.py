@@ -1,4 +1,4 @@
-"""What a job's configs are selected by, judged on and compared in."""
+"""The goal by which a job's configs are selected, judged and compared."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ class Goal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metrics: tuple[str, ...] = Field(min_length=1, description="the first selects configs and judges runs")
-    direction: Direction = Field(description="of the first metric")
+    metrics: tuple[str, ...] = Field(
+        min_length=1, description="Metrics; the first one selects configs and judges runs."
+    )
+    direction: Direction = Field(description="Direction of the first metric.")
 
     @property
     def metric(self) -> str:

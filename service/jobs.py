@@ -1,4 +1,4 @@
-"""What the doors do with jobs: submit and cancel them, and show them. REST, pages and tests come in here.
+"""Submits, cancels and shows jobs, for the REST API, the pages and the tests.
 
 Each is one transaction; messages go out after it has ended.
 """

@@ -18,7 +18,7 @@ HINTS = {
     "F": "JSON spells it false",
     "\N{NO-BREAK SPACE}": "this is a no-break space, which JSON does not take for a space",
 }
-"""What is meant where JSON ends and this begins."""
+"""Messages about constructs that JSON does not have."""
 
 
 def loads(content: str | bytes) -> Any:
@@ -65,7 +65,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _hint(text: str, at: int) -> str | None:
-    """What a person may have meant, or None."""
+    """Return what a person may have meant, or None."""
     if not text.strip():
         return "it is empty"
     here, before = text[at : at + 1], text[:at].rstrip()[-1:]

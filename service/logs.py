@@ -1,4 +1,4 @@
-"""Logs: one line an event, on stderr; JSON where nobody is looking.
+"""Logs: one line an event, on stderr; JSON if nobody is looking.
 
 What we log and what libraries log goes through one handler, so that a log holds nothing but such lines. No
 log call raises: a line that cannot be written (the disk is full, nobody reads the pipe) is counted, and the

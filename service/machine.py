@@ -1,4 +1,4 @@
-"""What this process may use of the machine: its cores, its memory, and whether workers can run here at all.
+"""Finds the cores and the memory that this process may use, and if workers can run here at all.
 
 A container, a batch system, `taskset` or systemd gives a process a part of a machine, and `os.cpu_count` and
 `/proc/meminfo` still tell the whole of it. What is given stands in the affinity of the process and, on Linux,
@@ -27,7 +27,7 @@ class Group:
     version: int
 
     def cores(self) -> float | None:
-        """How many cores' time the group gets; None without a limit."""
+        """Return the number of cores whose time the group gets; None without a limit."""
         if self.version == 2:
             words = self._text("cpu.max").split()
         else:
@@ -126,7 +126,7 @@ def _paths(root: Path) -> dict[str, str]:
 
 
 def _mounts(root: Path, controller: str) -> Iterator[tuple[int, str, Path]]:
-    """Where groups are mounted: version, the group that is mounted, and the folder on which it is."""
+    """Return the mounts of control groups: version, the group that is mounted, and its folder."""
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()

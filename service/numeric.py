@@ -34,7 +34,7 @@ class NumbersAreNumbers(BaseModel):
 
 @cache
 def _kind(annotation: Any) -> Kind | None:
-    """What pydantic calls the error of a field that is a number or null; None for any other field."""
+    """Return pydantic's name for the error of a numeric field; None for any other field."""
     kinds: dict[frozenset[Any], Kind] = {frozenset({int}): "int_type", frozenset({float}): "float_type"}
     return kinds.get(frozenset(get_args(annotation) or (annotation,)) - {NoneType})
 

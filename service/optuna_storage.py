@@ -2,7 +2,7 @@
 
 Importing this takes half a second (Optuna), and `asgi` two more: only what needs it imports it.
 
-Optuna has no scale for betas (`log1m`), so here their range is plain linear, of the value itself. Where a
+Optuna has no scale for betas (`log1m`), so here their range is plain linear, of the value itself. If a
 value lies outside of its range (the zero-shot weight decay of 0, on a log scale), the parameter shows the
 nearest value inside, and the trial's attribute `config` the true one.
 """

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: none to this machine, else the one that the environment names.
+"""Chooses the proxy of a request: none to this machine, otherwise the one that the environment names.
 
 A company's machines have `http_proxy` set, often without a `no_proxy` that covers 127.0.0.1: the proxy would
 then look for our service on its own machine. A value that nothing can use harms only a request that needs it.
@@ -24,11 +24,11 @@ LOOPBACK_NAMES = (
     *("ip6-localhost", "ip6-loopback"),
 )
 SCHEMES = ("http", "https", "socks5", "socks5h")
-"""Of proxies that can be used; the last two only with the package `socksio`."""
+"""Schemes of proxies that can be used; the last two only with the package `socksio`."""
 
 
 class WrongUrl(WhichoptError):
-    """What should say where a service answers is no address."""
+    """The error for an address of a service that is not an address."""
 
     code: ClassVar[str] = "wrong_url"
     title: ClassVar[str] = "This is no address of a service"
@@ -42,7 +42,7 @@ class WrongProxy(WhichoptError):
 
 
 def is_here(host: str) -> bool:
-    """Whether the host is this machine: its loopback, an address of its own, or "every address"."""
+    """Tell if the host is this machine: its loopback, an address of its own, or "every address"."""
     name = host.strip("[]").rstrip(".").lower()
     if name in ("", *LOOPBACK_NAMES, socket.gethostname().lower()) or name.endswith(".localhost"):
         return True
@@ -124,7 +124,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an interface of this machine has the address: only then may a socket be bound to it."""
+    """Tell if an interface of this machine has the address, so that a socket can bind to it."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((str(address), 0))
@@ -133,7 +133,7 @@ def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _is_excepted(asked: SplitResult, listed: str) -> bool:
-    """Whether `no_proxy` lists what is asked."""
+    """Tell if `no_proxy` lists the host."""
     host = (asked.hostname or "").rstrip(".")
     port = asked.port or (443 if asked.scheme == "https" else 80)
     for entry in re.split(r"[\s,;]+", listed.lower()):
@@ -152,7 +152,7 @@ def _is_excepted(asked: SplitResult, listed: str) -> bool:
 
 
 def _covers_address(entry: str, host: str) -> bool:
-    """Whether the entry is an address or a network, and the host an address in it."""
+    """Tell if the entry is an address or a network, and the host an address in it."""
     address = _address(host)
     try:
         network = ipaddress.ip_network(entry.strip("[]"), strict=False)
@@ -162,7 +162,7 @@ def _covers_address(entry: str, host: str) -> bool:
 
 
 def _problem(proxy: str) -> str:
-    """What is wrong with the proxy's address, in words; nothing if it can be used."""
+    """Return in words what is wrong with the proxy's address; empty if it can be used."""
     try:
         parts = urlsplit(proxy)
         host, _ = parts.hostname, parts.port

@@ -14,7 +14,7 @@ from whichopt.service.settings import Settings
 from whichopt.service.steady import Steady
 
 COLLECT_S = 600.0
-"""How often blobs are looked through; what no row refers to is removed after an hour."""
+"""Seconds between two searches for blobs that no row refers to; these are removed after an hour."""
 
 ORPHAN_S = 3600.0
 
@@ -65,7 +65,7 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Cloc
 
 
 def _lost(waiting: int | None, *, expected: int) -> bool:
-    """Whether doorbells are missing from a queue: ringing again only adds to those that are still there."""
+    """Tell if doorbells are missing from a queue; ringing again only adds to those that are still there."""
     return waiting is not None and waiting < expected
 
 

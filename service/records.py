@@ -1,4 +1,4 @@
-"""What is recorded of a job besides its spec: when and how it was trained, and what each trial gave."""
+"""The records of a job besides its spec: when and how it was trained, and each trial's result."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from whichopt.service.trials import Trial
 
 
 class JobFacts(BaseModel):
-    """What the job itself adds to its spec: when, and how it was trained."""
+    """The facts of a job besides its spec: when and how it was trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     name: str | None
-    queue: str = Field(description="the kind of worker that trained it: cpu or cuda")
+    queue: str = Field(description="Kind of worker that trained it: cpu or cuda.")
     executor: str
     probe: dict[str, float] | None = Field(
-        description="seconds that a step of one trial took, by executor, where that settled it"
+        description="Seconds that a step of one trial took, by executor; null unless a probe decided it."
     )
-    cut_short: bool = Field(description="max_seconds ended the search")
+    cut_short: bool = Field(description="True if max_seconds ended the search.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -162,7 +162,7 @@ def _make(
 
 
 def _storages_fault(error: Exception) -> bool:
-    """Whether the report is not to blame, but a disk or the database."""
+    """Tell if a disk or the database is to blame, not the report."""
     return passes(error) or storage_trouble(error) is not None
 
 

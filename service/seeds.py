@@ -1,4 +1,4 @@
-"""Where every seed of a job comes from: its own seed and what the seed is for, by a hash."""
+"""Derives every seed of a job from the job's seed and the use of the new one, by a hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def derive(seed: int, *names: object) -> int:
 
 
 def trial_seeds(seed: int, use: str, number: int) -> Seeds:
-    """Those of search's replicate or of confirm's fresh seeds (`use` is the phase) of that number."""
+    """Return the seeds of the search replicate, or of the fresh seeds, of that number; `use` is the phase."""
     return Seeds(
         init=derive(seed, use, number, "init"),
         order=derive(seed, use, number, "order"),

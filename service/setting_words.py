@@ -1,4 +1,4 @@
-"""What is said of settings that are wrong: one line each, with the name and what is allowed."""
+"""Explains wrong settings in one line each, with the name and the allowed values."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
 PREFIX = "WHICHOPT_"
 OTHERS = {
-    "WHICHOPT_URL": "where the commands find the service",
-    "WHICHOPT_KEY": "the API key that the commands send",
-    "WHICHOPT_KEY_FILE": "a file that holds it",
-    "WHICHOPT_PORT": "the port of this host on which docker-compose.yml publishes the API",
-    "WHICHOPT_SECRETS": "the folder of the files that docker-compose.secrets.yml mounts",
+    "WHICHOPT_URL": "Address at which the commands find the service",
+    "WHICHOPT_KEY": "API key that the commands send",
+    "WHICHOPT_KEY_FILE": "File that holds that key",
+    "WHICHOPT_PORT": "Port of this host on which docker-compose.yml publishes the API",
+    "WHICHOPT_SECRETS": "Folder of the files that docker-compose.secrets.yml mounts",
 }
-"""Variables that are no fields of the settings."""
+"""Variables that are not fields of the settings."""
 
 INTERNAL = "WHICHOPT_WORKER"
-"""Set by a worker for its own processes."""
+"""The variable that a worker sets for its own processes."""
 
 KUBERNETES = re.compile(
     r"(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
 )
-"""What it sets in every container for a service that is called whichopt or whichopt-something."""
+"""Variables that Kubernetes sets in every container for a service called whichopt or whichopt-something."""
 
 
 class WrongSettings(ValueError):
-    """Says in one line each which settings are wrong and what is allowed; never says a secret."""
+    """The error for wrong settings: one line each, with the allowed values and without any secret."""
 
 
 def variable(field: str, info: FieldInfo) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     return info.validation_alias if isinstance(info.validation_alias, str) else f"{PREFIX}{field.upper()}"
 
 
 def allowed(info: FieldInfo) -> str:
-    """What a plain field takes, in words."""
+    """Describe the values that a plain field takes."""
     kinds = {int: "a whole number", float: "a number of seconds", Path: "a path"}
     words = next((words for kind, words in kinds.items() if kind is info.annotation), "text")
     for bound in info.metadata:
@@ -63,7 +63,7 @@ def allowed(info: FieldInfo) -> str:
 
 
 def complaints(error: ValidationError, settings: type[BaseSettings]) -> Iterator[str]:
-    """A line for each setting that is wrong."""
+    """Yield a line for each wrong setting."""
     for found in error.errors(include_url=False):
         field = str(found["loc"][0])
         by_alias = {info.validation_alias: name for name, info in settings.model_fields.items()}
@@ -79,7 +79,7 @@ def complaints(error: ValidationError, settings: type[BaseSettings]) -> Iterator
 
 
 def unknown(names: Iterable[str], settings: type[BaseSettings]) -> list[str]:
-    """A line for each variable with our prefix that nothing reads, with the nearest that something does."""
+    """Return a line for each variable with our prefix that nothing reads, with the nearest one in use."""
     fields = settings.model_fields
     known = {variable(field, info) for field, info in fields.items()} | set(OTHERS) | {INTERNAL}
     known |= {f"{variable(field, fields[field])}_FILE" for field in SECRETS}
@@ -90,5 +90,5 @@ def unknown(names: Iterable[str], settings: type[BaseSettings]) -> list[str]:
             continue
         close = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.7)
         hint = f"did you mean {PREFIX}{close[0]}?" if close else "nothing reads it"
-        lines.append(f"{name} is no setting of whichopt; {hint}")
+        lines.append(f"{name} is not a setting of whichopt; {hint}")
     return lines

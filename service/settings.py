@@ -1,7 +1,7 @@
 """Every environment variable of the service and its workers (prefix WHICHOPT_).
 
-A door reads them once by `at_start`, which ends the process in one line if one of them is wrong. What the
-variables are is listed by `python -m whichopt.service.settings_table`.
+Each process reads them once by `at_start`, which ends it with one line if one of them is wrong.
+`python -m whichopt.service.settings_table` lists the variables.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ YEAR_S = 31_536_000.0
 Seconds = Annotated[float, Field(gt=0, le=YEAR_S)]
 
 LEAST_TICKS = 3
-"""Ticks in a lease, at least: one that is late must not cost a live worker its work."""
+"""Least number of ticks in a lease: one late tick must not cost a live worker its work."""
 
 BASE_PATH = r"(/[A-Za-z0-9._~-]+)+"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def _stripped(value: Any) -> Any:
-    """Without what editors and other systems leave at the end of a line."""
+    """Strip the spaces and line ends that editors leave behind."""
     return value.strip() if isinstance(value, str) else value
 
 
@@ -64,7 +64,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Read once, where a process starts; everything else is handed its settings."""
+    """The settings of a process, read once when it starts and handed on to everything else."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -78,65 +78,90 @@ class Settings(BaseSettings):
 
     # Before the URL that it goes into.
     database_password: Annotated[SecretStr | None, BeforeValidator(_without_line_end)] = Field(
-        default=None, description="PostgreSQL's password, as it is: put into the URL, which has none then"
+        default=None,
+        description="Password of PostgreSQL, unescaped. It goes into the URL, which must have none",
     )
     database_url: Text = Field(
         default="sqlite:///whichopt-data/whichopt.db",
         repr=False,
-        description="SQLAlchemy URL: SQLite, or PostgreSQL by psycopg 3",
+        description="URL of the database, as SQLAlchemy writes it: SQLite, or PostgreSQL by psycopg 3",
     )
     broker_url: Text = Field(
-        default="redis://127.0.0.1:6379/0", repr=False, description="Redis or Valkey, as kombu spells it"
+        default="redis://127.0.0.1:6379/0",
+        repr=False,
+        description="URL of the broker, Redis or Valkey, as kombu writes it",
     )
     database_connections: int = Field(
         default=10,
         ge=2,
         le=10_000,
-        description="connections to the database that the API has at a time, at most; a process of a worker "
-        "has 2 at most, and none while it waits or trains",
+        description="Most database connections that the API has open at a time. A worker process has at most "
+        "2, and none while it waits or trains",
     )
-    broker_prefix: str = Field(default="whichopt:", description="put before every key in the broker")
+    broker_prefix: str = Field(default="whichopt:", description="Prefix of every key in the broker")
     blobs: Path = Field(
-        default=Path("whichopt-data/blobs"), description="folder for large things; all workers must reach it"
+        default=Path("whichopt-data/blobs"),
+        description="Folder for large files; all workers must be able to reach it",
     )
     gpu_locks: Path = Field(
         default=Path("/tmp/whichopt-gpus"),
-        description="folder in which a host's workers lock the GPUs that they have; all must reach it",
+        description="Folder in which the workers of a host lock their GPUs; all "
+        "of them must be able to reach it",
     )
     api_key: Annotated[SecretStr | None, BeforeValidator(_stripped)] = Field(
-        default=None, description="a key that `migrate` makes known"
+        default=None, description="API key that `migrate` stores in the database"
     )
     base_path: Text = Field(
-        default="", description="the path under which a proxy shows the service, as in /tools/whichopt"
+        default="", description="Path under which a proxy shows the service, such as /tools/whichopt"
     )
     forwarded_allow_ips: Text = Field(
         default="127.0.0.1",
         validation_alias="FORWARDED_ALLOW_IPS",
-        description="the proxies whose X-Forwarded-Proto and -For are believed: addresses and networks, or *",
+        description="Proxies whose X-Forwarded-Proto and X-Forwarded-For are "
+        "trusted: addresses and networks, or *",
     )
-    max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="the largest body of a request")
-    log_level: Text = Field(default="INFO", description=f"one of {', '.join(LEVELS)}")
+    max_body_bytes: int = Field(
+        default=1_000_000, ge=1_000, description="Largest size of a request body, in bytes"
+    )
+    log_level: Text = Field(
+        default="INFO", description=f"Least severe level that is logged: {', '.join(LEVELS)}"
+    )
 
-    lease_s: Seconds = Field(default=30.0, description="how long a cohort is a worker's without a tick")
+    lease_s: Seconds = Field(
+        default=30.0,
+        description="Lease duration in seconds: how long a worker keeps a cohort without renewing its lease",
+    )
     tick_s: Seconds = Field(
         default=1.0,
         validate_default=True,
-        description="how often a worker renews its lease and hears of cancel; a third of WHICHOPT_LEASE_S at "
-        "most",
+        description="Seconds between two ticks, at which a worker renews its lease and checks if the job was "
+        "cancelled; at most a third of WHICHOPT_LEASE_S",
     )
-    reap_s: Seconds = Field(default=3.0, description="how often the reaper looks for what nobody works on")
+    reap_s: Seconds = Field(
+        default=3.0,
+        description="Seconds between two runs of the reaper, which finds work that nobody is doing",
+    )
     ring_again_s: Seconds = Field(
-        default=20.0, description="after how long an unanswered doorbell rings again"
+        default=20.0, description="Seconds after which an unanswered message to the workers is sent again"
     )
     attempts: int = Field(
-        default=3, ge=1, le=1_000_000, description="how often a cohort is tried before its job fails"
+        default=3,
+        ge=1,
+        le=1_000_000,
+        description="Number of times that a cohort is tried before its job fails",
     )
-    checkpoint_s: Seconds = Field(default=20.0, description="how often a running cohort's state is kept")
+    checkpoint_s: Seconds = Field(
+        default=20.0, description="Seconds between two checkpoints of a running cohort"
+    )
     stuck_s: Seconds = Field(
-        default=1800.0, description="a cohort without an evaluation for this long is given up"
+        default=1800.0, description="Seconds without an evaluation after which a cohort is given up"
     )
-    worker_alive_s: Seconds = Field(default=15.0, description="a worker not seen for this long is gone")
-    events_s: Seconds = Field(default=0.5, description="how often an event stream looks for changes")
+    worker_alive_s: Seconds = Field(
+        default=15.0, description="Seconds without a sign of life after which a worker counts as gone"
+    )
+    events_s: Seconds = Field(
+        default=0.5, description="Seconds between two checks of an event stream for changes"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -156,8 +181,9 @@ class Settings(BaseSettings):
             return ""
         if not re.fullmatch(BASE_PATH, value) or {".", ".."} & set(value.split("/")):
             raise ValueError(
-                f"{value!r} is no path to be put before ours; allowed: one that begins with / and does not "
-                "end with it, of letters, digits and - . _ ~, as in /tools/whichopt"
+                f"{value!r} is not a valid base path; allowed: a path that "
+                "begins with / and does not end with "
+                "it, of letters, digits and - . _ ~, such as /tools/whichopt"
             )
         return value
 
@@ -169,8 +195,8 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(one.strip())
             except ValueError:
                 raise ValueError(
-                    f"{one.strip()!r} is neither an address nor a network; allowed: a list as in "
-                    "127.0.0.1,172.16.0.0/12, or * if nobody but the proxy can reach the service"
+                    f"{one.strip()!r} is neither an address nor a network; allowed: a list such as "
+                    "127.0.0.1,172.16.0.0/12, or * if only the proxy can reach the service"
                 ) from None
         return value
 
@@ -180,7 +206,8 @@ class Settings(BaseSettings):
         lease = info.data.get("lease_s")
         if lease is not None and round(lease / value, 6) < LEAST_TICKS:
             raise ValueError(
-                f"a tick of {value:g} s is too seldom for WHICHOPT_LEASE_S, {lease:g} s: live workers would "
+                f"a tick every {value:g} s is too rare for a WHICHOPT_LEASE_S of "
+                f"{lease:g} s: live workers would "
                 f"lose their leases; allowed: at most a third of it, here {lease / LEAST_TICKS:.3g}"
             )
         return value
@@ -190,7 +217,7 @@ class Settings(BaseSettings):
     def _level(cls, value: str) -> str:
         number = logging.getLevelNamesMapping().get(value.upper())  # it knows WARN and FATAL, too
         if number is None:
-            raise ValueError(f"{value!r} is no log level; allowed: {', '.join(LEVELS)}")
+            raise ValueError(f"{value!r} is not a log level; allowed: {', '.join(LEVELS)}")
         return logging.getLevelName(number)
 
     @classmethod
@@ -219,21 +246,19 @@ class Settings(BaseSettings):
             raise WrongSettings(str(error)) from None
 
     def unwritable_blobs(self) -> str | None:
-        """Return what is wrong with the folder for large things, or None; makes nothing."""
+        """Return the problem with the folder for large files, or None; this creates nothing."""
         nearest = self.blobs.absolute()
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
         if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
             return None
-        why = "cannot be written by this user" if nearest.is_dir() else "is no folder"
-        return (
-            f"WHICHOPT_BLOBS is {str(self.blobs)!r}: {nearest} {why}; allowed: a folder that can be written"
-        )
+        why = "cannot be written by this user" if nearest.is_dir() else "is not a folder"
+        return f"WHICHOPT_BLOBS is {str(self.blobs)!r}: {nearest} {why}; allowed: a writable folder"
 
     def write_blobs(self) -> str | None:
-        """Make the folder for large things and a file in it; return why that cannot be done, or None.
+        """Create the folder for large files and a file in it; return why that cannot be done, or None.
 
-        Some file systems say that they may be written and take nothing. A disk that is full passes.
+        Some file systems claim to be writable and take nothing. A full disk passes.
         """
         problem = self.unwritable_blobs()
         if problem is not None:
@@ -247,14 +272,14 @@ class Settings(BaseSettings):
                 return None
             return (
                 f"WHICHOPT_BLOBS is {str(self.blobs)!r}: it cannot be written ({error.strerror}); allowed: a "
-                "folder that can be written"
+                "writable folder"
             )
 
 
 def at_start(*, writes_blobs: bool = False) -> Settings:
-    """Return the settings of this process; ends it in one line for each that is wrong.
+    """Return the settings of this process, or end it with a line for each wrong one.
 
-    Variables that look like ours and are none of ours are told on stderr, a line each with the nearest name.
+    Each variable that looks like ours but is not gets a line on stderr, with the nearest name.
     """
     for line in unknown(os.environ, Settings):
         sys.stderr.write(f"whichopt: {line}\n")
@@ -268,7 +293,7 @@ def at_start(*, writes_blobs: bool = False) -> Settings:
 
 
 def _end(words: str) -> NoReturn:
-    """Ends the process with a line for each of `words`."""
+    """End the process with a line for each of `words`."""
     for line in words.splitlines():
         sys.stderr.write(f"whichopt: {line}\n")
     raise SystemExit(CANNOT) from None

@@ -1,4 +1,4 @@
-"""`python -m whichopt.service.settings_table`: every variable of the service, as a table in Markdown."""
+"""`python -m whichopt.service.settings_table`: a table of every variable of the service, in Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from whichopt.service.settings import Settings
 
 
 def table() -> str:
-    """A row for each variable: its name, its default and what it is; those of the commands at the end."""
+    """Return a row for each variable: name, default and meaning; those of the commands come last."""
     rows = ["| variable | default | |", "|---|---|---|"]
     for field, info in Settings.model_fields.items():
         name = variable(field, info)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from whichopt.service.numeric import REAL, WHOLE
 
 Value = bool | int | float | str
-"""What a hyperparameter can be set to."""
+"""A value of a hyperparameter."""
 
 Config = dict[str, Value]
 """One assignment of hyperparameters, flat: `beta1` and `beta2`, not `betas`."""
@@ -33,7 +33,7 @@ class _Ordered(_Dimension):
     """A dimension whose values lie between two ends."""
 
     def position(self, value: float) -> float:
-        """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
+        """Return the position of `value` between low (0) and high (1) on this dimension's own scale."""
         raise NotImplementedError
 
     def edge(self, value: float, share: float = 0.05) -> Edge | None:
@@ -80,7 +80,7 @@ class Float(_Ordered):
         )
 
     def position(self, value: float) -> float:
-        """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
+        """Return the position of `value` between low (0) and high (1) on this dimension's own scale."""
         low, at, high = (self._scaled(x) for x in (self.low, value, self.high))
         if low == high:  # so near that a logarithm does not tell them apart
             low, at, high = self.low, value, self.high
@@ -121,7 +121,7 @@ class Int(_Ordered):
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def position(self, value: float) -> float:
-        """Where `value` lies between low (0) and high (1) on this dimension's own scale."""
+        """Return the position of `value` between low (0) and high (1) on this dimension's own scale."""
         scaled = math.log if self.scale == "log" else float
         return (scaled(value) - scaled(self.low)) / (scaled(self.high) - scaled(self.low))
 
@@ -155,7 +155,7 @@ class Categorical(_Dimension):
         return None
 
     def nearest(self, value: Value) -> Value:
-        """`value` where it is allowed, else the first choice."""
+        """`value` if it is allowed, else the first choice."""
         return value if self.contains(value) else self.choices[0]
 
     def allowed(self) -> str:

@@ -46,7 +46,7 @@ class Phase(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a config came from."""
+    """The source of a config."""
 
     DEFAULT = "default"
     RANDOM = "random"
@@ -65,7 +65,7 @@ class Direction(StrEnum):
 
 
 class Agreement(StrEnum):
-    """How far results agree whatever trains beside them: to the last bit, or closely."""
+    """The agreement of results whatever trains beside them: to the last bit, or closely."""
 
     BITS = "bits"
     CLOSE = "close"

@@ -36,7 +36,7 @@ class Steady(threading.Thread):
 
     @abstractmethod
     def step(self) -> None:
-        """What is repeated; it may change `pause_s`, and calls `end` for the last time."""
+        """Do the step that is repeated; it may change `pause_s`, and calls `end` for the last time."""
 
     def failed(self, error: Exception) -> None:
         """A step has raised: log it unless it is as the one before."""
@@ -66,7 +66,7 @@ class Steady(threading.Thread):
         self.join(timeout=5)
 
     def trouble(self) -> str | None:
-        """What is wrong with this thread, in words; None if its steps succeed."""
+        """Return in words what is wrong with this thread; None if its steps succeed."""
         if not self.is_alive():
             return f"the {self.name} is not running; start the service again"
         silent_s = time.monotonic() - self._succeeded_at

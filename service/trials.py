@@ -1,4 +1,4 @@
-"""What a worker is told (TrialPlan) and what it answers (TrialResult): frozen, JSON-able, no torch."""
+"""The plan that a worker gets (TrialPlan) and its answer (TrialResult): frozen, JSON-able, no torch."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ class Schedule(NumbersAreNumbers):
 
     name: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
     warmup: float = Field(default=0.0, ge=0, le=0.5)
-    decay: float = Field(default=0.2, gt=0, le=0.5, description="read by trapezoid only")
+    decay: float = Field(
+        default=0.2, gt=0, le=0.5, description="Share of the decay; only `trapezoid` uses it."
+    )
 
 
 class Training(_Frozen):
-    """How a trial's stream of examples becomes steps."""
+    """The settings by which a trial's stream of examples becomes steps."""
 
     batch_size: int = Field(ge=1)
     schedule: Schedule
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    compiled: bool = Field(default=False, description="whether optimizers step by compiled kernels")
+    compiled: bool = Field(default=False, description="True if the optimizers step by compiled kernels.")
 
     def cuts(self, start: int, stop: int) -> Iterator[int]:
         """Yield the sizes of the batches that the examples from `start` to `stop` are cut into.
@@ -80,15 +82,17 @@ class TrialPlan(_Frozen):
     config: Config
     training: Training
     seeds: Seeds
-    length: int = Field(ge=1, description="examples that the trial sees in all")
+    length: int = Field(ge=1, description="Number of examples that the trial sees in all.")
     evaluations: tuple[int, ...] = Field(
-        min_length=1, description="examples seen at which the model is evaluated; the last is `length`"
+        min_length=1, description="Numbers of examples at which the model is evaluated; the last is `length`."
     )
     rungs: tuple[Rung, ...] = ()
     phase: Phase
     origin: Origin
-    replicate: int | None = Field(description="the study's; None where confirm retrains a default")
-    number: int = Field(description="search: number of the trial in its study; confirm: of the fresh seeds")
+    replicate: int | None = Field(description="Number of the study; null if confirm retrains a default.")
+    number: int = Field(
+        description="Number of the trial in its study (search), or of its fresh seeds (confirm)."
+    )
 
 
 class Point(NamedTuple):
@@ -100,7 +104,7 @@ class Point(NamedTuple):
 
 
 class TrialResult(_Frozen):
-    """What one training run gave.
+    """The result of one training run.
 
     `value` is the task's metric at the last step: on the validation split in search, on the test split
     in confirm; None unless the trial is complete. A search trial that time has stopped is `cancelled`, with

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from whichopt.service.errors import Unavailable
 
 WAIT_S = 20.0
-"""How long a request waits for its turn: it keeps a thread, and there are some dozens of those."""
+"""Seconds that a request waits for its turn; it holds one of a few dozen threads."""
 
 _TURNS: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
 _TURNS_LOCK = threading.Lock()

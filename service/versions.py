@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 RULES = 1
-"""How jobs are planned and judged. A resolved spec names its own, and a job ends and is verified by those."""
+"""Version of the rules that jobs are planned and judged by. A resolved spec names its own."""
 
 WORDS = 2
-"""How conclusions are worded. Reports of other words are checked in their numbers; 1 is what 0.1 wrote."""
+"""Version of the words of conclusions. In reports of other words, only numbers are checked; 0.1 wrote 1."""

@@ -1,4 +1,4 @@
-"""What we answer: the shapes that REST, page, CLI and client show alike."""
+"""The shapes of all answers, which REST, page, CLI and client share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "Recommendation",
     "Stage",
 ]
-"""The parts of a recommendation, which have a file of their own."""
+"""The parts of a recommendation, which stand in a file of their own."""
 
 
 class _View(BaseModel):
@@ -45,7 +45,7 @@ Item = TypeVar("Item")
 
 
 class Unreadable(_View):
-    """A row that is kept, and that this version cannot read: damaged, or written by a newer version."""
+    """A stored row that this version cannot read: it is damaged, or a newer version wrote it."""
 
     id: str
     name: str | None
@@ -53,37 +53,40 @@ class Unreadable(_View):
 
 
 class Page(_View, Generic[Item]):
-    """Part of a list; `cursor` asks for the part after it, and is null at the end."""
+    """A part of a list. `cursor` asks for the next part, and is null at the end."""
 
     items: list[Item]
     unreadable: list[Unreadable] = Field(
-        default=[], description="rows of this part that cannot be read, with what is in the way"
+        default=[], description="Rows of this part that cannot be read, each with its problem."
     )
     cursor: str | None = None
 
 
 class ConfirmProgress(_View):
-    """Fresh seeds are added in stages, as long as the outcome is open."""
+    """The progress of confirm, which adds fresh seeds in stages while the outcome is open."""
 
-    seeds_done: int = Field(description="fresh seeds that every finalist has been run with")
-    seeds_planned: int = Field(description="those, and the ones of the stage that runs")
-    seeds_most: int = Field(description="budget.confirm_seeds")
-    looks: list[int] = Field(description="fresh seeds after each stage")
+    seeds_done: int = Field(description="Number of fresh seeds that every finalist has run with.")
+    seeds_planned: int = Field(description="Number of seeds finished or planned in the current stage.")
+    seeds_most: int = Field(description="Most fresh seeds (`budget.confirm_seeds`).")
+    looks: list[int] = Field(description="Number of fresh seeds after each stage.")
 
 
 class Progress(_View):
-    """`trials_total` counts what is known to be asked for: it grows with each stage of confirm that is
-    planned, and in a search that is given minutes. `confirm` is null while the job searches."""
+    """The progress of a job.
+
+    `trials_total` counts the trials that are known to be needed: it grows with each planned stage of confirm,
+    and during a search that is given minutes. `confirm` is null while the job searches.
+    """
 
     trials_done: int
     trials_total: int
     cohorts_running: int
-    examples: int = Field(description="seen so far, by running trials too")
+    examples: int = Field(description="Number of examples seen so far, running trials included.")
     confirm: ConfirmProgress | None = None
 
 
 class LedgerEntry(_View):
-    """What one optimizer has used so far. Equal budgets can be checked here."""
+    """The resources that one optimizer has used so far; they show that the budgets are equal."""
 
     optimizer: str
     trials: int
@@ -93,7 +96,7 @@ class LedgerEntry(_View):
     steps: int
     examples: int
     seconds: float
-    best_value: float | None = Field(description="the best searched value so far, on the validation split")
+    best_value: float | None = Field(description="Best search value so far, on the validation split.")
 
 
 class JobError(_View):
@@ -102,14 +105,14 @@ class JobError(_View):
 
 
 class LintFinding(_View):
-    """Something in a spec or a setting that users often get wrong, found before anything is trained."""
+    """A common mistake in a spec or a setting, found before anything is trained."""
 
     code: str
     severity: Literal["error", "warning", "note"]
-    field: str | None = Field(description='its path in the spec, as in "optimizers.0.space.lr"')
+    field: str | None = Field(description='Path in the spec, such as "optimizers.0.space.lr".')
     what: str
-    why: str = Field(description="why that matters, with its source")
-    instead: str = Field(description="what to do instead")
+    why: str = Field(description="Reason why that matters, with its source.")
+    instead: str = Field(description="Advice on what to do instead.")
 
 
 class LintReport(_View):
@@ -117,16 +120,16 @@ class LintReport(_View):
 
 
 class Translation(_View):
-    """A setting of one optimizer as the nearest one of another; `config` has torch's own form."""
+    """A setting of one optimizer translated to the nearest one of another; `config` has torch's own form."""
 
     source: str
     target: str
     given: dict[str, Any]
     config: dict[str, Any]
     exactness: Literal["exact", "rounding", "limit", "approximate"]
-    why: list[str] = Field(description="what makes it so, step by step of `path`")
+    why: list[str] = Field(description="Reasons for the translation, one for each step of `path`.")
     warnings: list[str]
-    path: list[str] = Field(description="the optimizers that it was translated through")
+    path: list[str] = Field(description="Optimizers on the way from source to target.")
 
 
 class JobView(_View):
@@ -135,19 +138,22 @@ class JobView(_View):
     state: JobState
     phase: Phase | None
     spec: ResolvedSpec
-    queue: str = Field(description="the kind of worker that trains it: cpu or cuda")
-    executor: str | None = Field(description="settled when the job is first planned")
+    queue: str = Field(description="Kind of worker that trains the job: cpu or cuda.")
+    executor: str | None = Field(description="Executor of the job; null until its first round is planned.")
     probe: dict[str, float] | None = Field(
-        description="seconds that a step of one trial took, by executor, where that settled it"
+        description="Seconds that a step of one trial took, by executor; null unless a probe decided it."
     )
     progress: Progress
     ledger: list[LedgerEntry]
     activity: JobActivity | None = Field(
-        default=None, description="what it does or waits for right now; null once it has ended"
+        default=None,
+        description="Current activity of the job, or the reason for its wait; null once it has ended.",
     )
-    waiting_for: str | None = Field(description="`activity.detail` while no worker can take the job")
+    waiting_for: str | None = Field(
+        description="Copy of `activity.detail` while no worker can take the job; otherwise null."
+    )
     error: JobError | None
-    lint: list[LintFinding] = Field(default=[], description="what users often get wrong, found in the spec")
+    lint: list[LintFinding] = Field(default=[], description="Common mistakes found in the spec.")
     revision: int
     created_at: datetime
     started_at: datetime | None
@@ -155,10 +161,10 @@ class JobView(_View):
 
 
 class TrialView(_View):
-    """`config` has torch's own form (`betas`)."""
+    """A trial; `config` has torch's own form (`betas`)."""
 
     id: str
-    optimizer: str = Field(description="the label")
+    optimizer: str = Field(description="Label of the optimizer.")
     phase: Phase
     origin: Origin
     replicate: int | None
@@ -168,7 +174,7 @@ class TrialView(_View):
     value: float | None
     metrics: dict[str, dict[str, float]]
     curve: list[Point] | None = Field(
-        description="the selection metric on the validation split; null in events without `curves`"
+        description="Curve of the selection metric on the validation split; null in events without `curves`."
     )
     steps: int
     examples: int
@@ -177,47 +183,53 @@ class TrialView(_View):
 
 
 class SearchForecast(_View):
-    """Where one optimizer's search stands, and what its remaining trials may bring."""
+    """The state of one optimizer's search, and the gain to expect from its remaining trials."""
 
     optimizer: str
-    trials: int = Field(description="that have a result")
+    trials: int = Field(description="Number of trials with a result.")
     trials_left: int
-    best_value: float | None = Field(description="the best searched value so far, on the validation split")
+    best_value: float | None = Field(description="Best search value so far, on the validation split.")
     probability_better: float | None = Field(
-        description="that a remaining trial beats the best of its study in at least one study; null where "
-        "nothing tells"
+        description="Probability that a remaining trial beats the best one of "
+        "its study, in at least one study; "
+        "null if it cannot be estimated."
     )
     expected_best: float | None = Field(
-        description="the best searched value to expect once all trials are done; null where nothing tells"
+        description="Best search value to expect after all trials; null if it cannot be estimated."
     )
 
 
 class ConfirmForecast(_View):
-    """Where confirm stands, and what more fresh seeds would be expected to change."""
+    """The state of confirm, and the changes to expect from more fresh seeds."""
 
-    seeds: int = Field(description="fresh seeds that every finalist has been run with")
+    seeds: int = Field(description="Number of fresh seeds that every finalist has run with.")
     most: int
     looks: list[int]
     pick: str | None = Field(
-        description="what would be recommended now; null if every finalist has diverged on a fresh seed"
+        description="Optimizer that would be recommended now; null if every "
+        "finalist has diverged on a fresh seed."
     )
     verdict: Literal["winner", "tie", "nothing"]
     probability_best: dict[str, float] = Field(
-        description="of being best now, by label; empty without a pick"
+        description="Probability of being the best now, by label; empty without a pick."
     )
-    stops: str | None = Field(description="why no more seeds are needed, where that is so")
-    next_seeds: int | None = Field(description="fresh seeds that the next look adds; null after the last")
-    next_seconds: float | None = Field(description="what they take, at the seconds a seed has taken so far")
-    winner_next: float | None = Field(description="probability that the next look names a winner")
-    winner_end: float | None = Field(description="probability that the last look would name a winner")
-    pick_changes: float | None = Field(description="probability that the next look picks another optimizer")
+    stops: str | None = Field(description="Reason why no more seeds are needed; null if they are.")
+    next_seeds: int | None = Field(
+        description="Number of fresh seeds until the next look; null after the last one."
+    )
+    next_seconds: float | None = Field(
+        description="Seconds that these seeds take, at the time per seed so far."
+    )
+    winner_next: float | None = Field(description="Probability that the next look names a winner.")
+    winner_end: float | None = Field(description="Probability that a winner is named by the last look.")
+    pick_changes: float | None = Field(description="Probability that the next look picks another optimizer.")
     expected_probability_best: float | None = Field(
-        description="what the pick's probability of being best is expected to be at the next look"
+        description="Expected probability that the pick of the next look is the best."
     )
 
 
 class Forecast(_View):
-    """What a running job may still tell: `search` while it searches, `confirm` once a fresh seed is done."""
+    """The forecast of a running job: `search` while it searches, `confirm` once a fresh seed is done."""
 
     phase: Phase
     search: list[SearchForecast]
@@ -226,23 +238,27 @@ class Forecast(_View):
 
 
 class JobForecast(Forecast):
-    """A job's forecast, with what it takes by the clock as its recorded seconds have it. Once the job has
-    ended the statement says so, and the rest is how it stood then."""
+    """The forecast of a job, with wall-clock times estimated from its recorded seconds.
+
+    Once the job has ended the statement says so, and the rest is its last forecast.
+    """
 
     job_id: str
     state: JobState
     round: int | None = Field(
         default=None,
-        description="the last round whose results are in it, counted from 1: results of a round that still "
-        "runs count in seconds_left and seconds_per_seed only; null before the first round has ended, when "
-        "it is of all results so far",
+        description="Last round whose results it is based on, counted from 1. "
+        "Results of a round that still runs "
+        "only count in seconds_left and seconds_per_seed. Null before the first round has ended, when all "
+        "results so far count.",
     )
     seconds_per_seed: float | None = Field(
-        description="what one fresh seed of all finalists takes by the clock; null before the first result"
+        description="Wall-clock seconds of one fresh seed of all finalists; null before the first result."
     )
     seconds_left: float | None = Field(
-        description="what the job takes from its last result on, if all fresh seeds are run; null before the "
-        "first result and after the job's end"
+        description="Seconds that the job takes after its last result if all "
+        "fresh seeds run; null before the "
+        "first result and after the job's end."
     )
 
 
@@ -253,7 +269,7 @@ class HyperparameterView(_View):
 
 
 class CatalogEntry(_View):
-    """An entry of the catalog, in the form that its kind has."""
+    """An entry of the catalog; `details` depend on its kind."""
 
     name: str
     title: str
@@ -269,16 +285,16 @@ class Readiness(_View):
     status: Literal["ready"] = "ready"
     database: str
     broker: str
-    workers: dict[str, int] = Field(description="live training processes by queue")
+    workers: dict[str, int] = Field(description="Number of live training processes, by queue.")
 
 
 class FieldProblem(_View):
-    """What is wrong with one field; `field` is its path in the body, as in "optimizers.0.space.lr"."""
+    """A problem with one field; `field` is its path in the body, such as "optimizers.0.space.lr"."""
 
     field: str | None
-    value: Any = Field(default=None, description="what was sent, shortened")
+    value: Any = Field(default=None, description="Value that was sent, shortened.")
     allowed: Any = None
-    nearest: str | None = Field(default=None, description="the allowed value that was probably meant")
+    nearest: str | None = Field(default=None, description="Allowed value that was probably meant.")
     detail: str
 
 

@@ -1,4 +1,4 @@
-"""`python -m whichopt.workers.alive`: exits with 0 where a worker of this host is live, for healthchecks."""
+"""`python -m whichopt.workers.alive`: exits with 0 if a worker of this host is live, for healthchecks."""
 
 from __future__ import annotations
 

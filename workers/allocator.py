@@ -1,4 +1,4 @@
-"""How a worker's memory is kept between the steps of a training run, and given back after it."""
+"""Keeps a worker's memory between the steps of a training run, and gives it back afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
+"""Constants of glibc's malloc.h."""
 
 MOST = 2**31 - 1
 

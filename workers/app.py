@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from whichopt.service.db import Store
 
 PLAN_S = 600
-"""How long a planner may take before it is killed."""
+"""Seconds after which a planner is killed."""
 
 REPORT_S = 600
-"""How long making a report may take before its process is killed."""
+"""Seconds after which a process that makes a report is killed."""
 
 CONNECTIONS = 2
 """Connections to the database that a process has at a time, at most: its work's and its heartbeat's."""
@@ -221,7 +221,7 @@ def _take_place() -> None:
 
 
 READY_POLL_S = 0.2
-"""How often a worker that starts looks if one of its processes is ready."""
+"""Seconds between two checks of a starting worker if one of its processes is ready."""
 
 
 class Presence(Steady):

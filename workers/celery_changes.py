@@ -1,4 +1,4 @@
-"""What is changed about Celery itself: how it bears with a broker, and what it writes past the log."""
+"""Changes to Celery itself: its patience with a broker, and its output outside the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whichopt.workers.standby import Told
 log = structlog.get_logger()
 
 REFUSED_PAUSE_S = 2.0
-"""How long it is waited after a broker has refused what a worker needs before it can begin."""
+"""Seconds of a wait after a broker has refused something that a worker needs to start."""
 
 
 class Loader(AppLoader):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     """
 
     also: Callable[[], str] = staticmethod(lambda: "unknown")
-    """How the database stands, which is looked at only once the broker answers."""
+    """The state of the database, which is only checked once the broker answers."""
 
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection once the broker answers, however long that takes; tells what it waits for."""

@@ -27,7 +27,7 @@ def save(folder: Path, state: State) -> str:
 
 
 def load(folder: Path, name: str) -> State | None:
-    """The state; None where the blob is gone or damaged, which costs the time to start afresh."""
+    """The state; None if the blob is gone or damaged, which costs the time to start afresh."""
     try:
         state: State = torch.load(io.BytesIO(blobs.load(folder, name)), weights_only=True)
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:

@@ -1,4 +1,4 @@
-"""Which worker of a host has which GPU: a locked file for each, so that no two share one unknowingly.
+"""Claims the GPUs of a host for its workers: a locked file for each, so that no two share one unknowingly.
 
 The kernel releases a lock when the worker's parent ends, however it ends, and its training processes end
 with it. Workers in containers see each other's locks if the folder (WHICHOPT_GPU_LOCKS) is a volume that
@@ -18,7 +18,7 @@ from whichopt.workers.gpus import GPU, CannotUse, Wanted
 from whichopt.workers.identity import host
 
 RETRY_S = 2.0
-"""How often a worker that waits for a GPU looks again: no one lock tells it that some card is free."""
+"""Seconds until a worker that waits for a GPU looks again; no single lock tells it that a card is free."""
 
 
 @dataclass

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 CUDA, HIP = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"
-"""What says which cards a process sees, by NVIDIA's runtime and by AMD's."""
+"""Variables that decide which cards a process sees, for NVIDIA's runtime and AMD's."""
 
 AMD_DRIVER = Path("/dev/kfd")
 
 TRIAL_S = 120.0
-"""How long a card may take for its first operation, torch's import included."""
+"""Seconds that a card may take for its first operation, torch's import included."""
 
 FIRST_OPERATION = "import torch; torch.ones(2, device='cuda').sum().item()"
 
@@ -37,7 +37,7 @@ class GPU:
     """A card, or an instance of a card that is divided into several (MIG)."""
 
     id: str
-    """As the environment names it to a process: a UUID, which means the same card whatever the order."""
+    """The name of the card in the environment: a UUID, which means the same card whatever the order."""
     title: str
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ def visible() -> list[GPU]:
 
 
 def torch_platform() -> str | None:
-    """What the installed torch is built for besides CPUs: cuda, hip or nothing. Does not import it."""
+    """Return what the installed torch supports besides CPUs: cuda, hip or nothing. Does not import it."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return None
@@ -166,8 +166,8 @@ def _card(pynvml: Any, index: int) -> Card:
 
 
 def _listed(listed: str | None, cards: Sequence[Card]) -> list[GPU]:
-    """What CUDA makes of the variable: all without it; else what is listed, up to the first that is not
-    there; and nothing if one is listed twice."""
+    """Return the cards that CUDA shows for the variable: all without it; otherwise those listed, up to the
+    first that is not there; and none if one is listed twice."""
     if listed is None:
         return [gpu for card in cards for gpu in card]
     gpus: list[GPU] = []

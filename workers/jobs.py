@@ -1,4 +1,4 @@
-"""What a worker does: plan a round, train a cohort, make a report. All use of the database is here.
+"""The work of a worker: plan a round, train a cohort, make a report. All use of the database is here.
 
 Nothing is held in memory between messages, so a message may come twice, late, or never.
 """
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker process has: made once, handed to every message."""
+    """The resources of a worker process: made once, and handed to every message."""
 
     store: Store
     dispatcher: Dispatcher
@@ -49,7 +49,7 @@ class Context:
 def plan_round(context: Context, job_id: int) -> None:
     """Plans the job's next round and rings for its cohorts, or concludes the job.
 
-    Does nothing where the last round still runs, the job has ended, or another planner is first.
+    Does nothing if the last round still runs, the job has ended, or another planner is first.
     """
     with context.store.read() as tx:
         planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
@@ -219,7 +219,7 @@ def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
 
 
 def training_environment(device: str) -> Environment:
-    """What this process trains with."""
+    """Return the environment in which this process trains."""
     name = torch.cuda.get_device_name() if device == "cuda" else device
     return here(
         device=name,

@@ -1,7 +1,7 @@
-"""Which kernels a job's optimizers step by: torch's own, or those that a compiler has to make first.
+"""Chooses the kernels of a job's optimizers: torch's own, or ones that must be compiled first.
 
 A kernel is compiled once for a machine, which takes as long as many a job, and is kept there. So a job has it
-where it is there already, or where the job is long enough to pay for it. The two round differently: which it
+if it is there already, or if the job is long enough to pay for it. The two round differently: which it
 is, is settled once, before the first round, and kept with the spec.
 """
 
@@ -21,14 +21,14 @@ from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 log = structlog.get_logger()
 
 COMPILE_S = 20.0
-"""What it takes to compile a kernel, on a slow core."""
+"""Seconds to compile a kernel on a slow core."""
 
 SAVED_SHARE = 0.1
-"""Of the time of a step, what a compiled kernel saves at least: on dense networks it is a fifth to a third,
-and convolutions leave the optimizer less."""
+"""Least share of a step's time that a compiled kernel saves: on dense networks it is a fifth to a third, and
+with convolutions the optimizer's share is smaller."""
 
 WORTH = 3.0
-"""How often the time that it saves must make up for the time that it takes, as either may be misjudged."""
+"""Least ratio of the saved time to the time of compiling, as either may be misjudged."""
 
 CPU_FLOAT32 = (torch.float32, torch.float32, torch.device("cpu"), False)
 
@@ -36,7 +36,7 @@ CPU_FLOAT32 = (torch.float32, torch.float32, torch.device("cpu"), False)
 @dataclass(frozen=True)
 class Compiled:
     """An optimizer's kernel for float32 on a CPU: whether it is on this machine, and whether it can be used,
-    which compiles it where it is not."""
+    which compiles it if it is not."""
 
     is_kept: Callable[[], bool]
     works: Callable[[], bool]
@@ -80,7 +80,7 @@ def settle(
 ) -> ResolvedSpec:
     """`spec` with the kernels that its trials use; nothing is compiled but for a job that it pays for.
 
-    Where they were asked for, the compiled ones are settled unless no compiler works, or on a GPU, which they
+    If they were asked for, the compiled ones are settled unless no compiler works, or on a GPU, which they
     are not for.
 
     Args:
@@ -107,7 +107,7 @@ def _pays(
     workers: int,
     step_seconds: Callable[[], Mapping[str, float]],
 ) -> bool:
-    """Whether the compiled kernels shorten the job by much more than the `compiling` that it waits for them.
+    """Tell if the compiled kernels shorten the job by much more than the `compiling` that it waits for.
 
     Of the trials, those of the search are counted as if none were pruned, and those of confirm not at all.
     """

@@ -58,7 +58,7 @@ class Lease(Steady):
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the time for the job's search is over."""
+        """Tell if the time for the job's search is over."""
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
@@ -145,7 +145,7 @@ class Lease(Steady):
             return now - self._moved_at > self.settings.stuck_s
 
     def _tick(self) -> bool:
-        """Whether the row is written: the claim still holds, and the database answers."""
+        """Tell if the row was written: the claim still holds, and the database answers."""
         with self._ticking:  # one at a time: a late one would name a checkpoint that is no more
             return self._renew()
 

@@ -1,4 +1,4 @@
-"""What the system must allow before a home or a worker starts; what it does not is told in one line."""
+"""Checks the limits of the system before a home or a worker starts; each problem is one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable
 
 OPEN_FILES = 10_240
-"""How many files each process may open, if the system lets us say so: a little over what the broker wants."""
+"""Number of files that each process may open, if we may set it: a bit more than the broker needs."""
 
 FEW_FILES = 256
 """With fewer the broker turns clients away, and the API readers who follow a job."""

@@ -1,4 +1,4 @@
-"""What is seen of a process that ended while it trained, in words: what it was, and what to do."""
+"""Explains the end of a process while it trained: what happened, and what to do."""
 
 from __future__ import annotations
 

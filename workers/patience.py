@@ -15,8 +15,8 @@ PAUSES_S = (0.5, 10.0)
 """The first and the longest pause before the database is asked again."""
 
 PATIENCE_S = 300.0
-"""How long a process that has taken a message waits for the database: it takes no other meanwhile. Then it
-gives the message back."""
+"""Seconds that a process with a message waits for the database, without taking another one. Then it gives the
+message back."""
 
 Answer = TypeVar("Answer")
 

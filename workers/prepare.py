@@ -1,4 +1,4 @@
-"""What is settled before a job's first round, by a probe of what its trials cost, and kept from then on."""
+"""Decides before a job's first round, by a probe of its trials' cost, what then stays fixed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from whichopt.workers.workload import Workload
 
 @dataclass(frozen=True)
 class Settlement:
-    """What was settled: `spec` is the job's own with how far its results agree, the kernels, and what its
-    minutes come to. `probe` is what a step of one trial took, by executor, if that settled the executor."""
+    """The decisions before the first round: `spec` is the job's own with the agreement of its results, the
+    kernels, and the plan for its minutes. `probe` has the seconds of a step of one trial, by executor, if
+    they decided the executor."""
 
     executor: str
     probe: dict[str, float]
@@ -31,7 +32,7 @@ class Settlement:
 
 
 def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -> Settlement:
-    """What the job's trials are trained by, and what its minutes come to.
+    """Decide how the job's trials are trained, and plan its minutes.
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
@@ -73,7 +74,7 @@ def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -
 
 
 def _agreement(planned: Planning, *, here: bool) -> Agreement:
-    """How far the job's results agree: closely, if any worker that may train it cannot do better.
+    """Return the agreement of the job's results: `close`, if any worker that may train it cannot do better.
 
     If none is live, this process stands in for them, provided it has the job's device.
     """

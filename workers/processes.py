@@ -1,4 +1,4 @@
-"""How many processes train on the CPU: one on each core that may be used, as far as the memory goes."""
+"""Counts the processes that train on the CPU: one on each usable core, as far as memory allows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import psutil
 from whichopt.service import machine
 
 PROCESS_BYTES = 500 * 2**20
-"""What a training process takes: 410 MB resident while it trains networks for the digits (Linux, Python 3.11,
+"""Memory of a training process: 410 MB resident while it trains networks for the digits (Linux, Python 3.11,
 torch 2.13 for CPUs), and some for larger ones. A stack of trials is cut to what is free
 (`engine.stacked.memory`)."""
 
 OTHERS_BYTES = 300 * 2**20
-"""What the rest of a home takes: the worker's parent 100 MB, the API 90, the command 75, the broker 10."""
+"""Memory of the rest of a home: the worker's parent 100 MB, the API 90, the command 75, the broker 10."""
 
 
 def memory_left() -> int:

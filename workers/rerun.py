@@ -2,14 +2,14 @@
 
 First on the confirm seeds of the report, by the executor that trained them: the same bits on a like machine.
 On another one the last bit of a product differs, and training near the edge of stability amplifies that; such
-a run still agrees where it differs from the reported one by at most TOLERANCE of the spread between seeds,
+a run still agrees if it differs from the reported one by at most TOLERANCE of the spread between seeds,
 which moves no conclusion that rests on that spread.
 
 Then on new seeds, which nobody could have chosen. If the reported runs were typical, all N new values lie in
 
     mean +- t(1 - 0.05 / (2 N), n - 1) * s * sqrt(1 + 1 / n)
 
-of the n reported ones with probability 95 % or more: Student's prediction interval for one future value,
+of the n reported ones with probability 95% or more: Student's prediction interval for one future value,
 made simultaneous for N of them by Bonferroni (Hahn and Meeker 1991, Statistical Intervals, section 4.8).
 A new run that diverged lies outside.
 """
@@ -49,7 +49,7 @@ TOLERANCE = 0.1
 ALPHA = 0.05
 
 NEW = "rerun"
-"""What the new seeds are for: no job ever derives such seeds, so they are fresh for every report."""
+"""Use of the new seeds: no job ever derives such seeds, so they are fresh for every report."""
 
 
 class _Frozen(BaseModel):
@@ -57,7 +57,7 @@ class _Frozen(BaseModel):
 
 
 class Repeated(_Frozen):
-    """One confirm seed of the report, trained again; a value is null where the run diverged."""
+    """One confirm seed of the report, trained again; a value is null if the run diverged."""
 
     seed: int
     reported: float | None
@@ -190,7 +190,7 @@ def _judged(
 
 
 def prediction_interval(values: Sequence[float], future: int) -> tuple[float, float] | None:
-    """Where `future` further values all lie with probability 1 - ALPHA or more; None from fewer than two."""
+    """Return the interval that holds all of `future` further values with probability 1 - ALPHA or more."""
     if len(values) < 2:
         return None
     from scipy.special import stdtrit

@@ -1,4 +1,4 @@
-"""What a study tries next: its default, then what Optuna's sampler asks for, each config once.
+"""Suggests a study's next configs: its default, then those of Optuna's sampler, each once.
 
 A study is rebuilt in memory from its recorded trials whenever a round is planned: Optuna keeps nothing,
 so there is nothing that could disagree with our rows.
@@ -30,10 +30,10 @@ TPE_BEST = 32
 """So many of them are the study's best: more than the 25 that TPE takes for the good ones at most."""
 
 NARROW = 1e-9
-"""How much an end of a range is above the other, relatively, if a logarithm hardly tells them apart."""
+"""Relative difference of a range's ends that a logarithm hardly resolves."""
 
 TRIES = 16
-"""How often the sampler is asked for another config in place of one that its study has trained."""
+"""Number of times that the sampler is asked to replace a config that its study has trained."""
 
 
 def suggest(
@@ -100,8 +100,8 @@ def _another(
 
 
 def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
-    """What `study.ask(space)` suggests. That goes through the storage and copies the trial for each name, and
-    a sampler that finds all of them at once needs that only once."""
+    """Return what `study.ask(space)` suggests, but faster: that goes through the storage and copies the trial
+    for each name, and a sampler that finds all names at once needs it only once."""
     if any(known.single() for known in space.values()):
         return study.ask(space).params  # without asking the sampler, which is not made for such
     sampler, number = study.sampler, study.ask().number  # known to the sampler as under way from here on
@@ -130,7 +130,7 @@ def shown_to_sampler(own: Sequence[Trial], goal: Goal) -> list[Trial]:
 
 
 def _rank(trial: Trial, goal: Goal) -> tuple[int, int, float]:
-    """What TPE ranks a trial by, the best first; those that it ranks alike are in the order of their numbers.
+    """Return TPE's rank of a trial, the best first; equals are in the order of their numbers.
 
     Pruned ones are behind all others, also diverged ones: by how far they came, and by their value there.
     """
@@ -166,7 +166,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
-    """What Optuna suggested, in our terms, with what is fixed."""
+    """Return Optuna's suggestion as a config, with the fixed hyperparameters."""
     searched = chosen.searched
     found = {name: _from_param(searched[name], value) for name, value in params.items()}
     return {**chosen.default, **found}

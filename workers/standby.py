@@ -1,4 +1,4 @@
-"""What a worker waits for before it takes its first message: it says so at once, and again."""
+"""Waits for what a worker needs before its first message; it says so at once, and again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whichopt.service.db import Store
 
 MIGRATED_POLL_S = 0.1
-"""How soon a worker that starts looks again if the database is migrated."""
+"""Seconds until a starting worker checks again if the database is migrated."""
 
 MIGRATED_POLL_MOST_S = 2.0
 """The same once it has waited for long."""

@@ -1,4 +1,4 @@
-"""What a job may name: optimizers, tasks, models, datasets. Pure data, one frozen entry each."""
+"""The catalog of optimizers, tasks, models and datasets: pure data, one frozen entry for each."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from whichopt.service.catalog.tasks import TaskEntry
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a job may name. A look-up of another name raises UnknownName, which has `field` and what is
-    near."""
+    """The entries that a job can name. Another name raises UnknownName, with `field` and the nearest name."""
 
     tasks: tuple[TaskEntry, ...]
     datasets: tuple[DatasetEntry, ...]

@@ -12,11 +12,11 @@ from whichopt.service.numeric import NumbersAreNumbers
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.25
-"""Of what the test split leaves."""
+"""Share of validation examples among those that the test split leaves."""
 
 
 class Options(NumbersAreNumbers):
-    """What a dataset lets a user set; nothing, unless its entry says otherwise."""
+    """The options of a dataset; none, unless its entry has a subclass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class DatasetEntry:
     options: type[Options] = Options
 
     def sizes(self, options: Options) -> Sizes:
-        """How many examples the splits have: 20 % test, the rest 3 : 1 into train and validation."""
+        """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
         examples = self.shape(options).examples
         test = round(examples * TEST_SHARE)
         validation = round((examples - test) * VALIDATION_SHARE)

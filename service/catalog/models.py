@@ -18,7 +18,7 @@ Activation = Literal["relu", "gelu", "tanh"]
 
 
 class Options(NumbersAreNumbers):
-    """What a model lets a user set; nothing, unless its entry says otherwise."""
+    """The options of a model; none, unless its entry has a subclass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -26,8 +26,8 @@ LIMITS: Mapping[str, Dimension] = {
     "nesterov": Categorical(choices=(False, True)),
     "rectify": Categorical(choices=(False, True)),
 }
-"""What a hyperparameter of that name may be at all, however a user sets the ranges. An entry with one of
-another name brings its limits in `own_limits`."""
+"""Limits of hyperparameters by name, whatever ranges a user sets. An entry with one of another name brings
+its limits in `own_limits`."""
 
 BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 

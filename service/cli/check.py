@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Steps = Annotated[int | None, typer.Option(min=1, help="How many steps the run has, where that is known.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Number of steps of the run, if known.")]
 
 
 @app.command()
@@ -25,14 +25,14 @@ def lint(
     spec: Annotated[
         str,
         typer.Argument(
-            help='A job spec in JSON, or one setting, {"optimizer": "adam", "config": {"lr": 0.001}}: '
-            "a file, or - for standard input."
+            help="JSON file, or - for standard input, with a job spec or one setting such as "
+            '{"optimizer": "adam", "config": {"lr": 0.001}}.'
         ),
     ],
     steps: Steps = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what users often get wrong, before anything is trained. Exits with 1 where the spec is refused."""
+    """Check a job spec or a setting for common mistakes, without training. Exits with 1 if it is invalid."""
     from whichopt.service.cli import tables
     from whichopt.service.views import LintReport
 
@@ -45,22 +45,32 @@ def lint(
 
 @app.command()
 def translate(
-    source: Annotated[str, typer.Argument(help="The optimizer that the setting is of.")],
-    target: Annotated[str, typer.Argument(help="The optimizer that it is wanted for.")],
+    source: Annotated[str, typer.Argument(help="Optimizer of the given setting.")],
+    target: Annotated[str, typer.Argument(help="Optimizer to translate the setting to.")],
     setting: Annotated[
         list[str] | None,
-        typer.Argument(help="As in lr=1e-3 betas=0.9,0.999; what is left out is the catalog's default."),
+        typer.Argument(
+            help="Setting, such as lr=1e-3 betas=0.9,0.999; the catalog's defaults fill in the rest."
+        ),
     ] = None,
     gradient: Annotated[
-        float, typer.Option(min=1e-30, help="Root mean square of a gradient's entry, where it matters.")
+        float,
+        typer.Option(
+            min=1e-30, help="Root mean square of a gradient's entries (used if the result depends on it)."
+        ),
     ] = 1e-2,
     floor: Annotated[
-        float, typer.Option(min=1e-30, help="The eps that makes SGD of the target, where that is wanted.")
+        float,
+        typer.Option(
+            min=1e-30,
+            help="eps at which the target behaves like SGD (used only when "
+            "translating to SGD-like settings).",
+        ),
     ] = 1.0,
     steps: Steps = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say one optimizer's setting as another's nearest one, and how near that is."""
+    """Translate a setting of one optimizer to the nearest one of another, and say how near it is."""
     from whichopt.service.catalog import optimizers
     from whichopt.service.cli import tables
     from whichopt.service.errors import InvalidSpec
@@ -75,7 +85,7 @@ def translate(
         found = translated(source, target, config, assumed)
     except InvalidSpec as error:
         raise complaint(error.detail) from None
-    # What the target's own rules say of it; that SGD was made by its eps is what was asked for.
+    # Findings about the given setting. The target's own are left out: its eps was asked to make it SGD.
     given = [finding.what for finding in lint_setting(source, config, steps=steps)]
     shown = Translation(
         source=source,
@@ -83,7 +93,7 @@ def translate(
         given=optimizers.optimizer(source).arguments(config),
         config=optimizers.optimizer(target).arguments(found.config),
         exactness=found.exactness,
-        why=list(found.why) or ["it is the same optimizer"],
+        why=list(found.why) or ["both are the same optimizer"],
         warnings=[*given, *found.warnings],
         path=list(found.path),
     )
@@ -108,7 +118,7 @@ def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
                 severity="error",
                 field=problem.field,
                 what=problem.detail,
-                why="the service refuses it",
+                why="the service rejects it",
                 instead=f"write {problem.nearest!r}" if problem.nearest else "change it",
             )
             for problem in field_problems(errors, body)
@@ -121,7 +131,7 @@ def _of_setting(body: Mapping[str, Any], steps: int | None) -> Sequence[LintFind
 
     name, config = body["optimizer"], body["config"]
     if not isinstance(name, str) or not isinstance(config, dict):
-        raise complaint("a setting has an optimizer's name, and its config as an object")
+        raise complaint("a setting needs the name of an optimizer, and its config as an object")
     try:
         return lint_setting(name, _setting(name, config), steps=steps)
     except InvalidSpec as error:
@@ -129,7 +139,7 @@ def _of_setting(body: Mapping[str, Any], steps: int | None) -> Sequence[LintFind
 
 
 def _setting(name: str, given: Mapping[str, Any]) -> Config:
-    """`given` in scalars, with the catalog's defaults for what it leaves out.
+    """Return `given` in scalars, with the catalog's defaults for the rest.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
@@ -149,10 +159,10 @@ def _setting(name: str, given: Mapping[str, Any]) -> Config:
 
 
 def _pair(text: str) -> tuple[str, Any]:
-    """`lr=1e-3` as a name and a value; `betas=0.9,0.999` has a list."""
+    """Split `lr=1e-3` into name and value; the value of `betas=0.9,0.999` is a list."""
     name, equals, value = text.partition("=")
     if not name or not equals or not value:
-        raise complaint(f"{text!r} is no setting; give name=value, as in lr=1e-3")
+        raise complaint(f"{text!r} is not a setting; give name=value, such as lr=1e-3")
     parts = [_value(part) for part in value.strip("()[]").split(",")]
     return name, parts[0] if len(parts) == 1 else parts
 

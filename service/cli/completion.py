@@ -1,4 +1,4 @@
-"""What the shell proposes at Tab: ids of the running service's jobs, and catalogs. Silent on failure."""
+"""Completes ids of the running service's jobs, and catalogs, in the shell. Silent on failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from whichopt.service.secret_files import secret
 DATA = Path("whichopt-data")
 KINDS = ("optimizers", "models", "datasets", "tasks")
 ANSWER_S = 1.0
-"""How long a shell may wait for the service; without an answer nothing is proposed."""
+"""Seconds that a shell waits for the service; without an answer it proposes nothing."""
 
 
 def kinds(incomplete: str) -> list[str]:
@@ -48,7 +48,7 @@ def read(path: Path) -> str | None:
 
 
 def _latest(url: str, key: str) -> list[dict[str, Any]]:
-    """The latest jobs. By the standard library: importing the client would take the shell a second."""
+    """Return the latest jobs; by the standard library, as importing the client takes a second."""
     import json
     from urllib.request import Request
 

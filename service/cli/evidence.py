@@ -1,4 +1,4 @@
-"""The commands that give out the evidence and check it: report, verify, rerun."""
+"""The commands that save the evidence and check it: report, verify, rerun."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-File = Annotated[Path, typer.Argument(help="A report: its JSON (also compressed) or its page.")]
+File = Annotated[Path, typer.Argument(help="Report file: JSON (may be compressed) or HTML page.")]
 
 OF_A_PAGE = (
-    "what was checked is the report inside of the page, as its link saves it; the text, tables and drawings "
-    "that the page shows were not compared with it"
+    "this checked the report that is embedded in the page, as its link saves it; the text, tables and "
+    "figures that the page shows were not compared with it"
 )
 
 
 @app.command()
 def report(
     job: Job,
-    html: Annotated[Path | None, typer.Option(help="Save it as a page that needs nothing else.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="HTML file to save it in; the page needs no other files.")
+    ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json-file", "-o", help="Save it as JSON, for verify and rerun.")
+        Path | None, typer.Option("--json-file", "-o", help="JSON file to save it in, for verify and rerun.")
     ] = None,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Save a job's evidence; without a file to save it in, show what it concludes."""
+    """Save a job's evidence in a file; without a file option, show its conclusions."""
     from whichopt.service.cli import verdict_tables
 
     with connected(url, key, data) as client:
@@ -60,13 +62,15 @@ def report(
             typer.echo("\nSave the evidence with --html FILE, or with -o FILE for verify and rerun.")
     if not as_json:
         for saved in filter(None, (html, json_file)):
-            typer.echo(f"{saved} written")
+            typer.echo(f"Wrote {saved}.")
 
 
 @app.command()
 def verify(file: File, as_json: AsJson = False) -> None:
-    """Recompute a report's conclusions from its raw results, offline: exit code 0 where they follow, 1 where
-    they do not, 2 where it cannot be read."""
+    """Recompute a report's conclusions from its raw results, offline.
+
+    The exit code is 0 if all conclusions follow, 1 if one does not, and 2 if the report cannot be read.
+    """
     if problem := lacking("verify", "whichopt verify"):
         raise complaint(problem)
     from whichopt.service.errors import InvalidReport
@@ -90,7 +94,11 @@ def _verification(found: Verification) -> RenderableType:
 
     lines = [Text(found.statement, style="bold green" if found.outcome == "confirmed" else "bold red")]
     if not found.checksum_matches:
-        lines.append(Text("The raw results or the spec are not as they were written: the SHA-256 differs."))
+        lines.append(
+            Text(
+                "The raw results or the spec were changed after the report was written: the SHA-256 differs."
+            )
+        )
     lines += [Text(f"- {difference}") for difference in found.differences]
     lines += [Text(f"- raw results: {said}") for said in found.inconsistencies]
     lines += [Text(f"Note: {note}", style="yellow") for note in found.notes]
@@ -101,12 +109,14 @@ def _verification(found: Verification) -> RenderableType:
 def rerun(
     file: File,
     new_seeds: Annotated[
-        int, typer.Option(min=0, max=100, help="Fresh seeds besides those of the report.")
+        int, typer.Option(min=0, max=100, help="Number of fresh seeds in addition to those of the report.")
     ] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Train a report's recommended config again, on its confirm seeds and on new ones: exit code 0 where it
-    holds, 1 where it does not, 2 where it cannot be run."""
+    """Train a report's recommended config again, on its confirm seeds and on new ones.
+
+    The exit code is 0 if the result holds, 1 if it does not, and 2 if it cannot be run.
+    """
     if problem := lacking("workers", "whichopt rerun, which trains,"):
         raise complaint(problem)
     try:  # here, as training's imports take seconds

@@ -27,18 +27,26 @@ app = typer.Typer()
 
 @app.command()
 def submit(
-    spec: Annotated[str, typer.Argument(help="A job spec in JSON: a file, or - for standard input.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Show progress, then the recommendation.")] = False,
+    spec: Annotated[str, typer.Argument(help="JSON file with a job spec, or - for standard input.")],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show progress until the job ends, then its recommendation.")
+    ] = False,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="Sent with the request, so that a repeated one makes no second job.")
+        str | None,
+        typer.Option(
+            help="Key that is sent with the request, so that repeating it does not create a second job."
+        ),
     ] = None,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send a job. With --wait: exit code 0 with a config to deploy, 1 if the job did not succeed, 3 if it did
-    and there is nothing to deploy, as every finalist diverged."""
+    """Submit a job.
+
+    With --wait, the exit code is 0 if there is a config to deploy, 1 if the job did not succeed, and 3 if it
+    succeeded but has nothing to deploy because every finalist diverged.
+    """
     body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
         send(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
@@ -55,7 +63,7 @@ def watch(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json
 def show(
     job: Annotated[
         str | None,
-        typer.Argument(help=f"{JOB_HELP} Without one, the latest jobs.", autocompletion=job_ids),
+        typer.Argument(help=f"{JOB_HELP} If omitted, the latest jobs are shown.", autocompletion=job_ids),
     ] = None,
     trials: Annotated[bool, typer.Option("--trials", help="Show the job's trials.")] = False,
     url: Url = None,
@@ -84,18 +92,18 @@ def show(
 def recommend(
     job: Annotated[
         str | None,
-        typer.Argument(help=f"{JOB_HELP} Without one, see the options.", autocompletion=job_ids),
+        typer.Argument(help=f"{JOB_HELP} If omitted, the options below choose.", autocompletion=job_ids),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="What has been recommended for this task ...")] = None,
-    dataset: Annotated[str | None, typer.Option(help="... this dataset ...")] = None,
-    model: Annotated[str | None, typer.Option(help="... this model ...")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="... where this optimizer won.")] = None,
+    task: Annotated[str | None, typer.Option(help="Show recommendations for this task.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Show recommendations for this dataset.")] = None,
+    model: Annotated[str | None, typer.Option(help="Show recommendations for this model.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="Show recommendations of this optimizer.")] = None,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Show a job's recommendation, or what has been recommended for workloads like yours."""
+    """Show a job's recommendation, or the recommendations for workloads like yours."""
     from whichopt.service.cli import verdict_tables
 
     with _client(url, key, data) as client:
@@ -109,13 +117,13 @@ def recommend(
         asked = {"task": task, "dataset": dataset, "model": model, "optimizer": optimizer}
         said = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
         typer.echo(
-            f"nothing has been recommended{f' for {said}' if said else ''} yet; leave options out ('whichopt "
-            "catalog' lists what each may name), or send a job: whichopt submit job.json --wait"
+            f"There is no recommendation yet{f' for {said}' if said else ''}. Use fewer options ('whichopt "
+            "catalog' lists the names), or submit a job: whichopt submit job.json --wait"
         )
 
 
 def _recommendation(client: Client, job_id: str) -> Recommendation:
-    """Return the job's recommendation; ends with 1, as `watch` does, if the job will have none."""
+    """Return the job's recommendation; exit with 1, as `watch` does, if the job will have none."""
     from whichopt.service.client import ProblemError
 
     try:
@@ -131,7 +139,7 @@ def _recommendation(client: Client, job_id: str) -> Recommendation:
 
 @app.command()
 def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Show what a running job may still tell: where its search stands, and what more seeds would change."""
+    """Show how far a job is, and what more trials or seeds are likely to change."""
     from whichopt.service.cli import verdict_tables
 
     with _client(url, key, data) as client:
@@ -141,52 +149,53 @@ def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_j
 
 @app.command()
 def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Cancel a job; what trains stops within an epoch."""
+    """Cancel a job; its training stops within an epoch."""
     with _client(url, key, data) as client:
         found = client.cancel(client.find_job(job))
-        _show(found, as_json, f"{found.id}: cancel asked for")
+        _show(found, as_json, f"Cancel requested for job {found.id}.")
 
 
 @app.command()
 def export(
     job: Job,
-    to: Annotated[Path, typer.Option(help="An SQLite file to write.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    to: Annotated[Path, typer.Option(help="SQLite file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Save a job's studies as real Optuna studies, for optuna.load_study."""
+    """Save a job's studies as an Optuna storage, which optuna.load_study opens."""
     if to.exists() and not force:
-        raise _complaint(f"{to} exists; give another path, or --force to replace it")
+        raise _complaint(f"{to} exists; give another path, or add --force to replace it")
     with _client(url, key, data) as client:
         client.studies(client.find_job(job), to)
     try:
         storage = sqlite_url(to)
     except ValueError as error:
-        raise _complaint(f"{to} written; but {error}") from None
+        raise _complaint(f"wrote {to}, but {error}") from None
     if as_json:
         typer.echo(json.dumps({"file": str(to), "storage": storage}))
     else:
-        typer.echo(f"{to} written; open it with optuna.load_study(study_name=..., storage={storage!r})")
+        typer.echo(f"Wrote {to}. Open it with optuna.load_study(study_name=..., storage={storage!r})")
 
 
 @app.command()
 def catalog(
     kind: Annotated[
-        str, typer.Argument(help="optimizers, models, datasets or tasks", autocompletion=kinds)
+        str,
+        typer.Argument(help="Catalog to show: optimizers, models, datasets or tasks.", autocompletion=kinds),
     ] = "optimizers",
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a job may name."""
+    """Show the optimizers, models, datasets or tasks that a job can name."""
     from whichopt.service.cli import tables
 
     if kind not in KINDS:
-        raise _complaint(f"no catalog {kind!r}; there are: {', '.join(KINDS)}")
+        raise _complaint(f"there is no catalog {kind!r}; choose one of: {', '.join(KINDS)}")
     with _client(url, key, data) as client:
         entries = client.catalog(kind)
         _show(entries, as_json, tables.catalog_listing(entries))
@@ -195,6 +204,7 @@ def catalog(
 def send(
     client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
 ) -> None:
+    """Submit a job, and show its id or, with `wait`, all of it."""
     job = client.submit(body, idempotency_key=idempotency_key)
     show_lint(job, as_json)
     if wait:
@@ -206,7 +216,7 @@ def send(
 
 
 def show_lint(job: JobView, as_json: bool) -> None:
-    """Print what is often got wrong in a spec like the job's; nothing beside JSON."""
+    """Print the linter's findings about the job's spec, unless the output is JSON."""
     if not as_json and job.lint:
         from whichopt.service.cli import tables
 
@@ -214,6 +224,7 @@ def show_lint(job: JobView, as_json: bool) -> None:
 
 
 def follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = False) -> None:
+    """Show a job's progress until it ends, then its recommendation."""
     from whichopt.service.cli import tables
     from whichopt.service.cli.progress import Bars
     from whichopt.service.states import JobState

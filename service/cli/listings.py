@@ -19,18 +19,18 @@ from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 100_000
-"""The width that a console is given if it writes to no terminal: no line is wrapped."""
+"""Width of a console that writes to no terminal: no line is wrapped."""
 
 GAP = 2
-"""Spaces between two columns."""
+"""Number of spaces between two columns."""
 
 LEAST_FOLDED = 16
 
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing it: control characters, and those that turn the writing around."""
+"""Characters that a terminal obeys instead of showing: controls, and those that reverse the text."""
 
 SHORTEST_ID = 8
-"""Characters of a shortened id, at least."""
+"""Least number of characters of a shortened id."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ Row = Sequence[str | Cell]
 
 
 class Listing:
-    """Rows under headings. Every cell is plain text: nothing in it is taken for markup."""
+    """A table: rows under headings. Every cell is plain text; nothing in it is read as markup."""
 
     def __init__(self, headings: Sequence[Heading], rows: Sequence[Row], *, title: str = "") -> None:
         self.headings = headings
@@ -105,7 +105,7 @@ class Listing:
         return table
 
     def _least(self, rows: Sequence[Sequence[Cell]], shown: Sequence[int]) -> int:
-        """The narrowest width at which the columns `shown` can be read."""
+        """Return the narrowest width at which the columns `shown` can be read."""
         least = 0
         for at in shown:
             natural, title = self._natural(rows, at), len(self.headings[at].title)
@@ -116,7 +116,7 @@ class Listing:
         return max([len(self.headings[at].title), *(cell_len(row[at].text) for row in rows)])
 
     def _shortened(self) -> list[list[Cell]]:
-        """The rows with each column of ids as short as it can be told apart in."""
+        """Return the rows, with ids as short as they are unique."""
         rows = [list(row) for row in self.rows]
         for at, heading in enumerate(self.headings):
             if heading.ids:
@@ -139,7 +139,7 @@ class Listing:
 
 
 class Facts:
-    """Names and what they come to, one a line; `title` is the frame's, which only a terminal draws."""
+    """Names with their values, one per line; `title` stands in the frame, which only a terminal draws."""
 
     def __init__(self, facts: Sequence[tuple[str, str | Cell]], *, title: str = "") -> None:
         self.facts = [(name, _cell(value)) for name, value in facts]
@@ -163,7 +163,7 @@ class Facts:
 
 
 def stacked(*parts: RenderableType) -> Group:
-    """The parts below each other, with an empty line between two."""
+    """Return the parts below each other, with an empty line between two."""
     spaced: list[RenderableType] = []
     for part in parts:
         spaced += [Text(), part] if spaced else [part]
@@ -171,7 +171,7 @@ def stacked(*parts: RenderableType) -> Group:
 
 
 def shortened(ids: Sequence[str]) -> list[str]:
-    """The shortest ends of the ids by which they can be told apart, all of one length.
+    """Return the shortest unique ends of the ids, all of one length.
 
     An id begins with its time, so ids of one hour begin alike; their ends are random.
     """
@@ -192,7 +192,7 @@ def number_text(value: float | None, form: str = ".5g") -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a hyperparameter's value as short as it can be told."""
+    """Return a hyperparameter's value as short text."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What every command shares: its options, the service that it means, how it shows and how it complains."""
+"""Shared parts of all commands: options, the connection to the service, output and error messages."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """The commands, which end quietly where nobody reads what they print."""
+    """The commands; they end quietly if nobody reads their output."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         with quiet_pipe():
             return super().main(*args, **options)
 
 
-JOB_HELP = "The job's id, or the beginning or end of it by which it can be told from the others."
+JOB_HELP = "Job id, or enough of its beginning or end to be unique."
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Job = Annotated[str, typer.Argument(help=JOB_HELP, autocompletion=job_ids)]
-Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Where the service answers.")]
-Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="Its API key.")]
-Data = Annotated[Path, typer.Option(help="The data folder of a service on this machine.")]
+Url = Annotated[str | None, typer.Option(envvar="WHICHOPT_URL", help="Address of the service.")]
+Key = Annotated[str | None, typer.Option(envvar="WHICHOPT_KEY", help="API key of the service.")]
+Data = Annotated[Path, typer.Option(help="Data folder of a service on this machine.")]
 
 
 def read_object(path: str, what: str) -> dict[str, Any]:
-    """The JSON object in a file, or on standard input where `path` is -; `what` it should be."""
+    """Read a JSON object from a file, or from standard input if `path` is -; `what` names it in errors."""
     from whichopt.service.json_input import loads
 
     try:
@@ -57,7 +57,7 @@ def read_object(path: str, what: str) -> dict[str, Any]:
 
 
 def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
-    """Prints `value` as JSON where that was asked for, else as it was drawn."""
+    """Print `value`: as JSON, or as the table that was drawn of it."""
     if not as_json:
         console().print(drawn)
         return
@@ -70,7 +70,7 @@ def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: Renderabl
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; what goes to no terminal is neither wrapped nor colored."""
+    """Return a console; output that goes to no terminal is neither wrapped nor colored."""
     from rich.console import Console
 
     from whichopt.service.cli.listings import PIPED_WIDTH
@@ -81,6 +81,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def complaint(text: str) -> typer.Exit:
+    """Print an error, and return the exit to raise."""
     remark(f"whichopt: {text}", "red")
     return typer.Exit(CANNOT)
 
@@ -92,7 +93,7 @@ def remark(text: str, color: str) -> None:
 
 
 def tell_unknown() -> None:
-    """Says which variables look like ours and are read by nothing, as services and workers say it."""
+    """Warn of variables that look like ours but are read by nothing, as services and workers do."""
     from whichopt.service.setting_words import unknown
     from whichopt.service.settings import Settings
 
@@ -102,9 +103,9 @@ def tell_unknown() -> None:
 
 @contextmanager
 def connected(url: str | None, key: str | None, data: Path, *, told: bool = False) -> Iterator[Client]:
-    """A client for the service that is meant: as told, or the one that runs on the data folder.
+    """Yield a client for the service at `url`, or for the one that runs on the data folder.
 
-    What is wrong with the names of variables is said here, unless it was `told` already.
+    Wrong names of variables are reported here, unless the caller has `told` them already.
     """
     import httpx
 
@@ -115,7 +116,7 @@ def connected(url: str | None, key: str | None, data: Path, *, told: bool = Fals
     if not told:
         tell_unknown()
     try:
-        # A key that was said as an option goes before a file's; two in the environment are one too many.
+        # A key given as an option has priority over a file's; two in the environment are an error.
         if key is None or os.environ.get("WHICHOPT_KEY"):
             key = secret("WHICHOPT_KEY") or key
         url = (url or read(data / "url") or "").strip() or None
@@ -126,21 +127,27 @@ def connected(url: str | None, key: str | None, data: Path, *, told: bool = Fals
         raise complaint(f"cannot read the service's address and key in {data}: {error}") from None
     if url is None:
         raise complaint(
-            f"no service runs on {data}; start one with 'whichopt up', name another's folder "
-            "with --data, or give --url (WHICHOPT_URL)"
+            f"no service runs on {data}; start one with 'whichopt up', give another data folder with --data, "
+            "or give an address with --url (WHICHOPT_URL)"
         )
     if key is None:
-        raise complaint(f"no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)")
+        raise complaint(
+            f"there is no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)"
+        )
     if not (key.isascii() and key.isprintable()):
-        raise complaint("the API key has a sign that a header does not carry; it is plain ASCII in one line")
+        raise complaint(
+            "the API key has a character that an HTTP header cannot carry; keys are one line of plain ASCII"
+        )
     try:
         with Client(url, key) as client:
             yield client
     except WhichoptError as error:
         raise complaint(str(error)) from None
     except httpx.InvalidURL as error:
-        raise complaint(f"{url} is no address: {error}; give one as in https://host/tools/whichopt") from None
+        raise complaint(
+            f"{url} is not a valid address: {error}; give one such as https://host/tools/whichopt"
+        ) from None
     except BrokenPipeError:
-        raise  # who reads has seen enough: the command ends without a word
+        raise  # the reader has seen enough: the command ends silently
     except OSError as error:
         raise complaint(f"{error.strerror}: {error.filename2 or error.filename}") from None

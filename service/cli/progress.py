@@ -1,4 +1,4 @@
-"""How the command line shows a job that runs: a bar an optimizer, and what the job waits for."""
+"""Shows a running job: a bar for each optimizer, and what the job does or waits for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from whichopt.service.activity import JobActivity
 from whichopt.service.views import JobForecast, JobView
 
 LONG_S = 2
-"""Seconds after which a terminal shows how long the same has been going on."""
+"""Seconds after which a terminal shows for how long the activity has not changed."""
 
-OWN_WORKER = "The worker is starting, which takes some seconds."
+OWN_WORKER = "The worker is starting, which takes a few seconds."
 
 
 class _Progress(Progress):
@@ -37,10 +37,10 @@ class _Progress(Progress):
 
 
 class Bars:
-    """One bar an optimizer, for a running job; `update` takes the job as it stands now.
+    """A bar for each optimizer of a running job; `update` takes the job as it is now.
 
-    After each stage of confirm but the last a line of its `forecast` follows, where one is given. With
-    `own_worker`, whoever shows the job has started a worker for it, so nobody is told to start one.
+    If a `forecast` is given, its statement is printed after each stage of confirm but the last. With
+    `own_worker`, the caller has started a worker for the job, so nobody is told to start one.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Bars:
             )
 
     def _print(self, job: JobView) -> None:
-        """A line when the job comes to something else; in a log, which shows no bars, the sentence too."""
+        """Print a line when the job's activity changes; in a log, which shows no bars, its sentence too."""
         console = self.progress.console
         live = console.is_terminal and not console.is_dumb_terminal
-        phase = "waits for its first round" if job.phase is None else job.phase.value
+        phase = "waiting for its first round" if job.phase is None else job.phase.value
         now = phase if live or job.activity is None else job.activity.detail
         line = f"{job.state.value}: {now}"
         if line != self._printed:

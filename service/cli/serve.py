@@ -26,7 +26,9 @@ app = typer.Typer()
 
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Training processes on the CPU; by default what cores and memory allow."),
+    typer.Option(
+        min=1, help="Number of training processes on the CPU; by default, as many as cores and memory allow."
+    ),
 ]
 
 DEMO = {
@@ -44,21 +46,24 @@ def up(
     data: Data = DATA,
     workers: Workers = None,
     gpus: Annotated[
-        str, typer.Option(help="GPUs to train on, a process on each: all, how many, or indices as in 0,2.")
+        str,
+        typer.Option(
+            help="GPUs to train on, one process each: all, a number of GPUs, or indices such as 0,2."
+        ),
     ] = "all",
 ) -> None:
-    """Run the whole service here: database, broker, API and workers, until Ctrl-C."""
+    """Run the whole service on this machine (database, broker, API and workers) until Ctrl-C."""
     command = _embedded(host, port, data, workers, gpus)
     os.execv(command[0], command)
 
 
 @app.command()
 def demo(
-    data: Annotated[Path | None, typer.Option(help="Keep the service's data here.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder in which to keep the service's data.")] = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a service, tune six optimizers on the digits over HTTP, and show the recommendation."""
+    """Start a service, tune six optimizers on the digits data over HTTP, and show the recommendation."""
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
         with (
@@ -72,7 +77,7 @@ def demo(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database (WHICHOPT_DATABASE_URL) to this version's tables; make a first key known."""
+    """Upgrade the database (WHICHOPT_DATABASE_URL) to this version's tables, and store a first API key."""
     if problem := lacking("service", "whichopt migrate"):
         raise complaint(problem)
     from whichopt.service.settings import Settings, at_start
@@ -107,13 +112,13 @@ def migrate() -> None:
             except WeakKey as weak:
                 raise complaint(f"WHICHOPT_API_KEY: {weak}") from None
         raise found from None
-    typer.echo(f"the database is current: {place(store.url)}")
+    typer.echo(f"the database is up to date: {place(store.url)}")
     if made is not None:
-        typer.echo(f"a first API key was made; it is shown once: {made}")
+        typer.echo(f"Created the first API key. Copy it now, it will not be shown again: {made}")
 
 
 def _embedded(host: str, port: int, data: Path, workers: int | None, gpus: str) -> list[str]:
-    """The command of the embedded service, which is a process of its own: it needs the workers' packages."""
+    """Return the command of the embedded service, a process of its own: it needs the workers' packages."""
     if problem := why_no_workers() or lacking("local", "a service with workers on this machine"):
         raise complaint(problem)
     options = [f"--host={host}", f"--port={port}", f"--data={data}", f"--gpus={gpus}"]
@@ -131,7 +136,7 @@ def _service(data: Path, workers: int | None, *, removed: bool, quiet: bool) -> 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # On the CPU alone, so that the demo is the same whether a GPU's worker is up before its job is sent.
+    # On the CPU alone, so that the demo does not depend on how soon a GPU's worker is up.
     command = _embedded("127.0.0.1", port, data, workers, gpus="0")
     command += ["--removed"] if removed else []
     process = subprocess.Popen(command, start_new_session=True, stdout=sys.stderr if quiet else None)

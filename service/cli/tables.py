@@ -1,4 +1,4 @@
-"""What the command line shows of jobs, trials, the catalog, lint and translations.
+"""Tables of jobs, trials, catalogs, lint findings and translations for the terminal.
 
 Recommendations and forecasts are in `terminal_verdicts`, a running job's bars in `terminal_progress`.
 """
@@ -36,7 +36,7 @@ from whichopt.service.views import (
 
 
 def job_table(jobs: Sequence[JobView]) -> RenderableType:
-    """The jobs, a row each."""
+    """Return a table with a row for each job."""
     headings = (
         Heading("id", ids=True),
         Heading("state"),
@@ -64,7 +64,7 @@ def job_table(jobs: Sequence[JobView]) -> RenderableType:
 
 
 def job_summary(job: JobView) -> RenderableType:
-    """Where the job stands, and what each optimizer has used and reached."""
+    """Return the state of a job, and what each optimizer has used and reached."""
     facts: list[tuple[str, str | Cell]] = [
         ("id", job.id),
         ("name", job.name or ""),
@@ -109,25 +109,26 @@ def job_summary(job: JobView) -> RenderableType:
 
 
 def _budget_lines(job: JobView) -> list[str]:
-    """What the minutes came to, and how far confirm is."""
+    """Return lines about the plan for the job's minutes, and the progress of confirm."""
     settled, confirm = job.spec.budget.settled, job.progress.confirm
     lines = []
     if settled is not None:
         trials = ", ".join(
-            f"{label} {count} ({settled.step_ms[label]:.3g} ms a step)"
+            f"{label} {count} ({settled.step_ms[label]:.3g} ms per step)"
             for label, count in settled.trials.items()
         )
         lines.append(
-            f"{job.spec.budget.minutes:g} minutes were settled as {settled.search_seconds:.3g} s of search "
-            f"for each optimizer, trials: {trials}; and {job.spec.budget.confirm_seeds} fresh seeds at most"
+            f"In {job.spec.budget.minutes:g} minutes, each optimizer can search for "
+            f"{settled.search_seconds:.3g} s (trials: {trials}), followed by at most "
+            f"{job.spec.budget.confirm_seeds} fresh seeds."
         )
     if confirm is not None:
-        lines.append(f"confirm: {confirm.seeds_done} of at most {confirm.seeds_most} fresh seeds")
+        lines.append(f"Confirm: {confirm.seeds_done} of at most {confirm.seeds_most} fresh seeds.")
     return lines
 
 
 def trial_table(trials: Sequence[TrialView]) -> RenderableType:
-    """The trials, a row each; the config comes last, as it is the longest."""
+    """Return a table with a row for each trial; the config comes last because it is the longest."""
     headings = (
         Heading("optimizer", folds=True),
         Heading("phase"),
@@ -171,9 +172,9 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
 
 
 def findings(found: Sequence[LintFinding]) -> RenderableType:
-    """What the linter found: what, why, and what instead."""
+    """Return the linter's findings: what is wrong, why, and what to do instead."""
     if not found:
-        return Text("nothing found", style="green")
+        return Text("No problems found.", style="green")
     colors = {"error": "bold red", "warning": "yellow", "note": "cyan"}
     lines: list[RenderableType] = []
     for finding in found:
@@ -185,7 +186,7 @@ def findings(found: Sequence[LintFinding]) -> RenderableType:
 
 
 def translation(found: Translation) -> RenderableType:
-    """Both settings side by side, how near they are, and what to mind."""
+    """Return both settings side by side, how near they are, and warnings."""
     rows = [
         (name, *(value_text(side[name]) if name in side else "" for side in (found.given, found.config)))
         for name in dict.fromkeys((*found.given, *found.config))
@@ -193,7 +194,7 @@ def translation(found: Translation) -> RenderableType:
     table = Listing([Heading(title) for title in ("hyperparameter", found.source, found.target)], rows)
     lines: list[RenderableType] = [table, Text(), Text(MEANING[found.exactness], style="bold")]
     lines += [Text(f"  {why}") for why in found.why]
-    lines += [Text.assemble(("mind: ", "yellow"), warning) for warning in found.warnings]
+    lines += [Text.assemble(("warning: ", "yellow"), warning) for warning in found.warnings]
     return Group(*lines)
 
 

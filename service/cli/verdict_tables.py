@@ -1,4 +1,4 @@
-"""What the command line shows of a recommendation and of a forecast."""
+"""Tables of recommendations and forecasts for the terminal."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
 
 INTERVAL = 32
-"""Characters of a value with its interval, at most: they are folded only if nothing else makes room."""
+"""Most characters of a value with its interval; it is folded only if nothing else makes room."""
 
 
 def recommendation_panel(found: Recommendation) -> RenderableType:
-    """The ranking, the optimizers held against each other, and the two verdicts."""
+    """Return the ranking, the comparison of the optimizers, and the two verdicts."""
     cost = (
         f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
         f"{found.cost.seconds:.1f} s of training"
@@ -36,14 +36,14 @@ def recommendation_panel(found: Recommendation) -> RenderableType:
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(found),
         ("cost", cost),
-        *(("note", _of(warning)) for warning in found.warnings),
+        *(("warning", _of(warning)) for warning in found.warnings),
     ]
     tables = [_ranking(found), *([_optimizers(found)] if optimizers.differences else [])]
     return stacked(*tables, Facts(facts, title="Recommendation"))
 
 
 def _deploy(found: Recommendation) -> list[tuple[str, str | Cell]]:
-    """What to deploy, and its value."""
+    """Return the config to deploy, and its value."""
     if found.config is None or found.value is None:
         return [("deploy", Cell("nothing", "bold red"))]
     value = f"{found.metric} {found.value.mean:.5g} {interval_text(found.value)}"
@@ -66,7 +66,7 @@ def _behind(row: Finalist) -> str:
 
 
 def _ranking(found: Recommendation) -> RenderableType:
-    """Each optimizer's best finalist; what it cost only in a terminal that is wide enough."""
+    """Return each optimizer's best finalist, with its cost if the terminal is wide enough."""
     headings = (
         Heading("optimizer", folds=True),
         Heading(f"test {found.metric}", folds=True, least=INTERVAL),
@@ -98,7 +98,7 @@ def _ranking(found: Recommendation) -> RenderableType:
 
 
 def _optimizers(found: Recommendation) -> RenderableType:
-    """How far each optimizer is behind the best one by the means over its studies, and if that is shown."""
+    """Return how far each optimizer is behind the best one by its studies, and if that is shown."""
     verdict = found.optimizer_verdict
     behind = {row.optimizer for row in verdict.differences}
     best = [row.optimizer for row in found.ranking if row.optimizer not in behind]
@@ -142,7 +142,7 @@ def _optimizers(found: Recommendation) -> RenderableType:
 
 
 def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
-    """What has been recommended, a row a job."""
+    """Return a table of recommendations, with a row for each job."""
     headings = (
         Heading("job", ids=True),
         Heading("verdict"),
@@ -168,7 +168,7 @@ def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
 
 
 def forecast_tables(found: JobForecast) -> RenderableType:
-    """What is left of each search; in confirm, how probably each optimizer is the best."""
+    """Return the rest of each search or, in confirm, the probability of each optimizer to be the best."""
     lines: list[RenderableType] = []
     table: RenderableType
     if found.confirm is None:
@@ -209,9 +209,8 @@ def forecast_tables(found: JobForecast) -> RenderableType:
             winner, changes, expected = (number_text(chance, ".2f") or "unknown" for chance in chances)
             lines.append(
                 Text(
-                    f"the next {confirm.next_seeds} seeds ({time}): a "
-                    f"winner with probability {winner}, another pick with {changes}; P(best) of the pick "
-                    f"then, on the average: {expected}"
+                    f"After the next {confirm.next_seeds} seeds ({time}): P(winner) {winner}, P(another "
+                    f"pick) {changes}, expected P(best) of the pick {expected}."
                 )
             )
     return Group(table, Text(), *lines, Text(found.statement))

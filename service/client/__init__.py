@@ -53,14 +53,14 @@ ViewT = TypeVar("ViewT", bound=BaseModel)
 ResultT = TypeVar("ResultT")
 
 SHOWN = 5
-"""Jobs that are listed where an id fits none or several."""
+"""Jobs that are listed if an id fits none or several."""
 """Beginnings and ends of ids that the service looks for."""
 
 HEARTBEAT_S = 45.0
 """An event stream that is silent for this long is broken: the service beats every 15 seconds."""
 
 RETRIES = 8
-"""How often in a row a broken event stream is tried again."""
+"""Number of retries in a row for a broken event stream."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
 """Between two tries; it doubles while nothing comes."""
@@ -109,7 +109,7 @@ class Client:
         return self._call(JobView, "POST", "/v1/jobs", repeatable=True, json=sent, headers=headers)
 
     def lint(self, spec: JobSpec | Mapping[str, Any]) -> list[LintFinding]:
-        """What users often get wrong, found in the spec; nothing is submitted."""
+        """Return the common mistakes in the spec, without submitting it."""
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
         return self._call(LintReport, "POST", "/v1/lint", repeatable=True, json=sent).findings
 
@@ -180,7 +180,7 @@ class Client:
     def events(
         self, job_id: str, *, last_event_id: int | None = None, curves: bool = False
     ) -> Iterator[JobView | TrialView]:
-        """What happens to a job until it has ended: trials that changed, then the job.
+        """Yield the changes of a job until it has ended: changed trials, then the job.
 
         With `curves` each trial has its curve so far; without, its `curve` is None, and much less is sent.
         The job's `revision` is the event's id. A stream that breaks is resumed from the last one; a trial
@@ -230,7 +230,7 @@ class Client:
         return self._get(Recommendation, f"/v1/jobs/{job_id}/recommendation")
 
     def forecast(self, job_id: str) -> JobForecast:
-        """Where a job stands, and what its remaining trials or fresh seeds would be expected to change."""
+        """Return the forecast of a job: its progress, and the changes to expect from more trials or seeds."""
         return self._get(JobForecast, f"/v1/jobs/{job_id}/forecast")
 
     def recommendations(
@@ -243,7 +243,7 @@ class Client:
         cursor: str | None = None,
         limit: int = 20,
     ) -> Page[Recommendation]:
-        """What has been recommended for workloads like this one, newest first."""
+        """Return the recommendations for workloads like this one, newest first."""
         return self._get(
             Page[Recommendation],
             "/v1/recommendations",

@@ -1,4 +1,4 @@
-"""What a client raises: the service's own refusals, and that none answers."""
+"""The errors of a client: refusals by the service, and a service that does not answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unreachable(url: str, error: httpx.TransportError) -> ServiceUnreachable:
 
 
 def check(response: httpx.Response) -> None:
-    """Raise the problem that a refusal tells, also where a proxy refused in words of its own."""
+    """Raise the problem that a refusal tells, even if a proxy refused in words of its own."""
     if response.is_success:
         return
     response.read()

@@ -54,11 +54,11 @@ ProgrammingError = sa.exc.ProgrammingError
 """PostgreSQL's word for a table or a column that is not there."""
 
 DatabaseError = sa.exc.SQLAlchemyError
-"""What a statement raises that fails, for whatever reason: out of reach, locked, not to be written."""
+"""Errors of a statement that fails for any reason: out of reach, locked, read-only."""
 
 
 def passes(error: BaseException) -> bool:
-    """Whether what raised `error` may do later: the database is away or cannot be written, a disk is full."""
+    """Tell if a retry may succeed later: the database is away or cannot be written, or a disk is full."""
     trouble = storage_trouble(error)
     if isinstance(error, DatabaseError):
         return trouble is not None or (isinstance(error, OUT_OF_REACH) and not lasts(error))
@@ -129,7 +129,7 @@ class Store:
         """At most so many connections to PostgreSQL at a time, of which `keep` stay open.
 
         Without `makes_file` an SQLite file that is not there is an error: who only uses a database must not
-        make an empty one where its name is mistyped.
+        make an empty one if its name is mistyped.
         """
         self.url = make_url(url)
         self.connections = Connections(self.url, most=connections, keep=keep, json_serializer=_json_text)
@@ -184,6 +184,6 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """A writer takes its lock at once: reading first would make it fail where another wrote between."""
+    """A writer takes its lock at once: reading first would make it fail if another wrote between."""
     writes = connection.get_execution_options().get("writes", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

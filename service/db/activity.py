@@ -1,4 +1,4 @@
-"""What active jobs do or wait for, read from the rows of jobs, cohorts and workers."""
+"""Reads what active jobs do or wait for from the rows of jobs, cohorts and workers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Activities:
         return activities
 
     def _unfinished(self, job_ids: Sequence[int]) -> dict[tuple[int, str], tuple[int, int]]:
-        """How many cohorts are queued and running, and the first of them, by (job, state)."""
+        """Return the number of queued and running cohorts, and the first of them, by (job, state)."""
         query = (
             sa.select(cohort.c.job_id, cohort.c.state, sa.func.count(), sa.func.min(cohort.c.id))
             .where(cohort.c.job_id.in_(job_ids), cohort.c.state.in_(UNFINISHED))
@@ -93,7 +93,7 @@ class Activities:
         return {job_id: (last.get(job_id), longest.get(job_id)) for job_id in job_ids}
 
     def _busy(self) -> Counter[str]:
-        """How many cohorts are in training, by queue."""
+        """Return the number of cohorts in training, by queue."""
         query = (
             sa.select(cohort.c.queue, sa.func.count().label("cohorts"))
             .where(cohort.c.state == CohortState.RUNNING)
@@ -102,7 +102,7 @@ class Activities:
         return Counter({row.queue: row.cohorts for row in self.connection.execute(query)})
 
     def _ahead(self, row: Row, first: int) -> int:
-        """How many cohorts of other jobs were queued before this job's first."""
+        """Return the number of cohorts of other jobs that were queued before this job's first."""
         query = sa.select(sa.func.count()).where(
             cohort.c.state == CohortState.QUEUED,
             cohort.c.queue == row.queue,

@@ -1,4 +1,4 @@
-"""Which blobs the rows refer to: all others may be removed."""
+"""Finds the blobs that the rows refer to; all others may be removed."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ ATTEMPT_BACK = sa.case((cohort.c.attempt > 0, cohort.c.attempt - 1), else_=0)
 
 
 class Beat(Enum):
-    """What a worker hears when it renews its lease."""
+    """The answer that a worker gets when it renews its lease."""
 
     GO_ON = "go on"
     CANCEL = "the job is cancelled or has failed"
@@ -165,7 +165,7 @@ class Cohorts:
     def finish(
         self, claim: Claim, results: Sequence[TrialResult | None], environment: Environment | None = None
     ) -> bool:
-        """Keeps the results, all or none, and what they were computed with; False where the cohort is not
+        """Keeps the results, all or none, and what they were computed with; False if the cohort is not
         ours any more.
 
         A trial without a result, or a cancelled one, says that the time for the search is over: what still
@@ -214,7 +214,7 @@ class Cohorts:
     def give_back(self, claim: Claim) -> bool:
         """Queues a cohort again that its worker cannot finish, without counting the attempt.
 
-        Where the job has ended meanwhile, so does the cohort.
+        If the job has ended meanwhile, so does the cohort.
         """
         self.jobs.lock(claim.job_id)
         if not self.jobs.goes_on(claim.job_id):
@@ -239,7 +239,7 @@ class Cohorts:
     # -- the reaper ----------------------------------------------------------------------------------
 
     def queued(self, queue: str) -> int:
-        """How many cohorts wait in a queue."""
+        """Return the number of cohorts that wait in a queue."""
         query = sa.select(sa.func.count()).where(
             cohort.c.state == CohortState.QUEUED, cohort.c.queue == queue
         )
@@ -273,7 +273,7 @@ class Cohorts:
         )
 
     def _end(self, claim: Claim, **values: Any) -> bool:
-        """Ends the cohort, where the claim still holds it."""
+        """Ends the cohort, if the claim still holds it."""
         self.jobs.lock(claim.job_id)
         ended = self.connection.execute(
             cohort.update()

@@ -18,10 +18,10 @@ import structlog
 from sqlalchemy.pool import NullPool, QueuePool
 
 OUT_OF_REACH = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-"""What a query raises where the database does not answer, or not in time."""
+"""Errors of a query if the database does not answer, or not in time."""
 
 WAIT_S = 5.0
-"""How long a transaction waits for its connection."""
+"""Seconds that a transaction waits for its connection."""
 
 PAUSES_S = (0.05, 1.0)
 """The first and the longest pause before a server without a free connection is asked again."""
@@ -35,8 +35,8 @@ FULL = (
     "too many connections for",  # a limit of the role or of the database
     "no more connections allowed",  # PgBouncer
 )
-"""What a server says that has no connection left. An error that comes before there is a connection has no
-code by which it could be told."""
+"""Messages of a server that has no connection left. Errors before there is a connection have no code by which
+to recognize them."""
 
 TO_POSTGRESQL: dict[str, Any] = {
     "connect_timeout": 5,

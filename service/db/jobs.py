@@ -24,7 +24,7 @@ UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
 
 @dataclass(frozen=True)
 class Planning:
-    """What a planner needs: a job whose last round has ended, and all that is known of it.
+    """The input of a planner: a job whose last round has ended, with all its results.
 
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
     `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
@@ -116,7 +116,7 @@ class Jobs:
     def cancel(self, job_id: int) -> JobState | None:
         """Asks for cancel: queued cohorts end now, running ones at their next tick.
 
-        Returns None where that is so, and the job's state where it has ended already.
+        Returns None if that is so, and the job's state if it has ended already.
         """
         self.lock(job_id)
         state = JobState(self.connection.scalars(sa.select(job.c.state).where(job.c.id == job_id)).one())
@@ -130,7 +130,7 @@ class Jobs:
     # -- planners ------------------------------------------------------------------------------------
 
     def planning(self, job_id: int, *, alive_s: float = 0.0) -> Planning | None:
-        """The job with all its trials, where it is active and its last round has ended.
+        """The job with all its trials, if it is active and its last round has ended.
 
         `alive_s` is how recently a worker must have been seen to count.
         """
@@ -191,10 +191,10 @@ class Jobs:
         probe: Mapping[str, float] | None = None,
         spec: ResolvedSpec | None = None,
     ) -> list[int] | None:
-        """Writes the next round; its cohorts' ids, or None where another planner was first.
+        """Writes the next round; its cohorts' ids, or None if another planner was first.
 
-        `probe` is what `executor` was chosen by, where it was chosen for this round; `spec` is the job's with
-        what its minutes came to, where that was settled for this round."""
+        `probe` is what `executor` was chosen by, if it was chosen for this round; `spec` is the job's with
+        what its minutes came to, if that was settled for this round."""
         job_id = planned.job_id
         phase = cohorts[0][0].phase
         settled: dict[str, Any] = {"executor": executor, **({"probe": dict(probe)} if probe else {})}
@@ -251,7 +251,7 @@ class Jobs:
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
-        """Writes the conclusion, and that its report is to be made; False where another planner was first."""
+        """Writes the conclusion, and that its report is to be made; False if another planner was first."""
         recommended = recommendation.optimizer and planned.spec.optimizer(recommendation.optimizer).name
         revision = self._advance(
             planned,
@@ -303,7 +303,7 @@ class Jobs:
         self.connection.execute(sa.select(job.c.id).where(job.c.id == job_id).with_for_update())
 
     def goes_on(self, job_id: int) -> bool:
-        """Whether the job is active and nobody has asked for its cancel."""
+        """Tell if the job is active and nobody has requested its cancellation."""
         query = sa.select(job.c.id).where(
             job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
         )
@@ -312,7 +312,7 @@ class Jobs:
     def fail(self, job_id: int, *, code: str, detail: str, round_: int | None = None) -> None:
         """Ends the job as our fault, with its cause. Running cohorts hear of it at their next tick.
 
-        With `round_`, only where the job still stands at that round: a planner that failed speaks for no
+        With `round_`, only if the job still stands at that round: a planner that failed speaks for no
         other planner.
         """
         self.lock(job_id)

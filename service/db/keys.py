@@ -32,7 +32,7 @@ class Keys:
             self.connection.execute(api_key.insert().values(row))
 
     def find(self, key: str) -> int | None:
-        """The id of `key`; None where it is not known.
+        """The id of `key`; None if it is not known.
 
         The look-up is by hash, so its timing tells an attacker about a hash that they cannot choose.
         """

@@ -1,4 +1,4 @@
-"""What nobody works on any more: cohorts whose lease ran out, jobs that no planner came for.
+"""Finds work that nobody does any more: cohorts with expired leases, and jobs without a planner.
 
 A lease is judged as of a moment that the caller read from the database's clock: whatever stops the caller
 between its look and its judgement makes no other lease run out.
@@ -18,8 +18,8 @@ from whichopt.service.db.tables import cohort, job, worker
 from whichopt.service.states import CohortState, TrialState
 
 MAX_PLANNERS = 20
-"""How many planners may begin on one round and end nothing before the job fails. Rings without an answer do
-not count: on a busy machine, workers may take minutes to start."""
+"""Number of planners that may begin a round without ending it before the job fails. Rings without an answer
+do not count: on a busy machine, workers may take minutes to start."""
 
 
 class Lost:
@@ -140,7 +140,7 @@ class Lost:
         )
 
     def _unseen(self, row: sa.Row[Any], alive_s: float) -> str:
-        """What is known of an attempt whose end nobody saw."""
+        """The record of an attempt whose end nobody saw."""
         seen_at = self.connection.scalar(sa.select(worker.c.seen_at).where(worker.c.name == row.worker))
         if seen_at is None:
             return (

@@ -25,10 +25,10 @@ LOCK_S = 20
 """Seconds that a migration waits for another program to let go of an SQLite database."""
 
 LOOK_S = 1.0
-"""How long it waits at a time, before it says so: who waits hears of it, and can be interrupted."""
+"""Seconds of one wait before it is reported, so that a user sees it and can interrupt it."""
 
 LOOK_AGAIN_S = 0.25
-"""How soon a migration looks again if another one has ended."""
+"""Seconds until a migration checks again if another one has ended."""
 
 OLDEST_POSTGRES = 10
 """Major version of the oldest PostgreSQL server that is not refused; tested is a newer one."""
@@ -63,12 +63,12 @@ def downgrade(store: Store, revision: str = "base", waits: Waits = lambda _: Non
 
 
 def is_current(store: Store) -> bool:
-    """Whether the database has the tables of this version."""
+    """Tell if the database has the tables of this version."""
     return standing(store).tables is Tables.CURRENT
 
 
 def ensure_key(store: Store, wanted: str | None) -> str | None:
-    """Makes the key `wanted` known; without it, makes a new one where there is none. Returns a new one.
+    """Makes the key `wanted` known; without it, makes a new one if there is none. Returns a new one.
 
     Raises:
         WeakKey: `wanted` is not known yet, and may be no key.
@@ -157,7 +157,7 @@ def _alone(store: Store, waits: Waits) -> Iterator[sa.Connection]:
 
 @contextmanager
 def _sqlite_alone(connection: sa.Connection, store: Store, waits: Waits) -> Iterator[None]:
-    """As `_alone`, without foreign keys, which are checked at the end.
+    """Do the same as `_alone`, without foreign keys, which are checked at the end.
 
     Alembic alters a table by making it anew and dropping the old one. With rows that refer to it that is
     refused while foreign keys are on, and they can only be turned off outside of a transaction.

@@ -17,8 +17,8 @@ ViewT = TypeVar("ViewT")
 log = structlog.get_logger()
 
 NOT_AS_WRITTEN = (ValueError, LookupError, TypeError, AttributeError, UnknownName)
-"""What reading raises if a column holds anything but what this version writes (pydantic's and json's errors
-are ValueErrors)."""
+"""Errors of reading a column with content that this version does not write (pydantic's and json's errors are
+ValueErrors)."""
 
 
 def readable(row: Any, reader: Callable[[Any], ViewT]) -> ViewT:

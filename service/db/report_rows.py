@@ -19,7 +19,7 @@ from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.service.views import Recommendation
 
 RESULT = sa.cast(trial.c.result, sa.Text)
-"""As text: the model reads it faster than the driver and the model do in turn."""
+"""The column as text: the model reads it faster than driver and model in turn."""
 
 
 @dataclass(frozen=True)

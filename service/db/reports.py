@@ -1,4 +1,4 @@
-"""Where each job's report is kept, and how often its making was tried.
+"""The rows that say where each job's report is stored, and how often making it was tried.
 
 A report is derived from its job's rows, so that writing here moves no revision of the job.
 """
@@ -17,8 +17,7 @@ from whichopt.service.db.tables import job, report
 from whichopt.service.states import JobState
 
 MAX_ATTEMPTS = 3
-"""How often the making of a report is tried before it is given up, until its evidence or its renderer
-changes."""
+"""Number of tries to make a report before it is given up, until its evidence or its renderer changes."""
 
 
 @dataclass(frozen=True)

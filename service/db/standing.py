@@ -1,4 +1,4 @@
-"""How a database's tables stand to those of this version, by the revision that it names."""
+"""Compares a database's tables with those of this version, by the revision that it names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from whichopt.service.db.troubles import RESTORE, place
 
 
 class Tables(StrEnum):
-    """How a database's tables stand to those of this version."""
+    """The relation of a database's tables to those of this version."""
 
     CURRENT = "current"
     NONE = "none"
@@ -32,7 +32,7 @@ class Tables(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """What `standing` found; `detail` says it in one line, with what to do."""
+    """The finding of `standing`; `detail` says it in one line, with what to do."""
 
     tables: Tables
     revision: str | None
@@ -40,7 +40,7 @@ class Standing:
 
     @property
     def lasting(self) -> bool:
-        """Whether no migration by this program changes it."""
+        """Tell if no migration by this program can change it."""
         return self.tables in (Tables.NEWER, Tables.OTHERS)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Column, Dialect, Float, ForeignKey, Index, Integ
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
-    """A time with its zone, also where the database keeps none (SQLite)."""
+    """A time with its zone, even if the database keeps none (SQLite)."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True

@@ -12,7 +12,7 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 PLAN = sa.cast(trial.c.plan, sa.Text)
-"""As text: the model reads it faster than the driver and the model do in turn."""
+"""The column as text: the model reads it faster than driver and model in turn."""
 
 
 class Trials:
@@ -62,7 +62,7 @@ class Trials:
 
 
 def _trial(row: sa.Row[Any], curve: str) -> Trial:
-    """A trial from its row, which has metrics where it has a result; `curve` is the name of its curve."""
+    """A trial from its row, which has metrics if it has a result; `curve` is the name of its curve."""
     state: Any = TrialState(row.state)
     result = None
     if row.metrics is not None:

@@ -1,4 +1,4 @@
-"""What a database's error means and what to do about it: one line, the same at every door.
+"""Explains a database's error and what to do about it, in one line that is the same everywhere.
 
 SQLite's errors are told apart by their code. PostgreSQL's are too, once there is a connection; before that
 libpq gives the server's sentence alone, which is looked into. A sentence in another language than English
@@ -163,7 +163,7 @@ SENTENCES = (
     (r"too many (connections|clients)|connection slots", TOO_MANY),
     (r"during recovery|session is (not )?read-only|server is in hot standby", STANDBY),
 )
-"""What is looked for in the sentence of an error without a code."""
+"""Patterns to find in the message of an error without a code."""
 
 
 def trouble(error: BaseException) -> Trouble | None:
@@ -190,7 +190,7 @@ def trouble(error: BaseException) -> Trouble | None:
 
 
 def lasts(error: BaseException) -> bool:
-    """Whether no waiting helps: the tables are others, the file is damaged, the statement is wrong."""
+    """Tell if waiting does not help: the tables differ, the file is damaged, or the statement is wrong."""
     if trouble(error) in (OTHER_TABLES, DAMAGED, NO_DATABASE):
         return True
     return getattr(getattr(error, "orig", None), "sqlite_errorname", None) == "SQLITE_ERROR"

@@ -1,4 +1,4 @@
-"""What we answer, read from the rows: jobs, trials, recommendations. Writes nothing."""
+"""Reads the answers from the rows: jobs, trials, recommendations. Writes nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Views:
         return readable(rows[0], self._reader(rows, alive_s)) if rows else None
 
     def activity(self, uid: str, *, alive_s: float) -> JobActivity | None:
-        """What the job does or waits for; None if it has ended or there is none."""
+        """Return what the job does or waits for; None if it has ended or does not exist."""
         return Activities(self.connection, alive_s=alive_s).of_job(uid)
 
     def jobs(
@@ -182,7 +182,7 @@ class Views:
     # -- recommendations -----------------------------------------------------------------------------
 
     def recommendation(self, uid: str) -> tuple[JobState, Recommendation | None] | None:
-        """The job's state, and its recommendation once there is one; None where there is no such job."""
+        """The job's state, and its recommendation once there is one; None if there is no such job."""
         row = self.connection.execute(
             sa.select(job.c.uid, job.c.state, job.c.recommendation).where(job.c.uid == uid)
         ).one_or_none()
@@ -201,7 +201,7 @@ class Views:
         before: int | None,
         limit: int,
     ) -> Page[Recommendation]:
-        """What has been recommended, newest first; `optimizer` is a catalog name.
+        """Return recommendations, newest first; `optimizer` is a catalog name.
 
         Jobs that recommend nothing are not among them.
         """
@@ -344,7 +344,7 @@ _TRIAL = (
     PLAN.label("plan"),
     trial.c.result["metrics"].label("metrics"),
 )
-"""What is shown of a trial but for its curve. A trial has metrics once it has a result."""
+"""Return the fields of a trial's view, except its curve. A trial has metrics once it has a result."""
 
 
 def _trial_view(row: Row, *, curves: bool) -> TrialView:

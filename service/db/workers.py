@@ -83,7 +83,7 @@ class Workers:
         return self.live(within_s).get(queue, 0)
 
     def live_on(self, host: str, *, within_s: float) -> bool:
-        """Whether a worker of that host was seen in the last `within_s` seconds."""
+        """Tell if a worker of that host was seen in the last `within_s` seconds."""
         here = worker.c.name.endswith(f"@{host}", autoescape=True)
         query = sa.select(worker.c.id).where(clock.fresh(worker.c.seen_at, within_s), here)
         return self.connection.scalar(query.limit(1)) is not None

@@ -1,4 +1,4 @@
-"""What follows from the results: pure functions of the spec and the recorded trials.
+"""Concludes from the results: pure functions of the spec and the recorded trials.
 
 - `statistics`: estimates, intervals and differences of numbers; knows nothing of jobs.
 - `verdict`: which config to deploy, which optimizer is better, and how that is told.

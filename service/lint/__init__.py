@@ -1,6 +1,6 @@
-"""What users often get wrong, told from a spec or a setting before anything is trained. Pure.
+"""Finds common mistakes in a spec or a setting before anything is trained. Pure.
 
-A finding says what was seen, why it matters, and what to do instead; the thresholds stand beside their
+A finding says what is there, why it matters, and what to do instead; the thresholds stand beside their
 reasons. None of them fires on a default or a space of the catalog.
 """
 
@@ -23,7 +23,7 @@ SETTING_RULES = (eps_rules, decay_rules, lr_rules, average_rules, rectification_
 
 
 def lint(spec: ResolvedSpec) -> list[LintFinding]:
-    """Of a whole job: its budget and schedule, and each of its optimizers."""
+    """Return the findings on a job: its budget, its schedule, and each of its optimizers."""
     found = [finding for rule in JOB_RULES for finding in rule(spec)]
     for i, chosen in enumerate(spec.optimizers):
         setting = Setting(
@@ -39,7 +39,7 @@ def lint(spec: ResolvedSpec) -> list[LintFinding]:
 
 
 def lint_job(spec: JobSpec) -> list[LintFinding]:
-    """Of a spec as it was written; one that is refused is a finding of its own."""
+    """Return the findings on a spec as it was written; if it is invalid, that is the only finding."""
     try:
         return lint(resolve(spec))
     except InvalidSpec as error:
@@ -47,7 +47,7 @@ def lint_job(spec: JobSpec) -> list[LintFinding]:
 
 
 def lint_setting(name: str, config: Mapping[str, Value], *, steps: int | None = None) -> list[LintFinding]:
-    """Of one whole setting (scalars, as a space has them) for a run of so many steps.
+    """Return the findings on one complete setting (scalars, as a space has them) for a run of `steps`.
 
     Raises:
         UnknownName: the catalog has no such optimizer.
@@ -57,7 +57,7 @@ def lint_setting(name: str, config: Mapping[str, Value], *, steps: int | None = 
 
 
 def refused(error: InvalidSpec) -> LintFinding:
-    """The error as a finding."""
+    """Return the error as a finding."""
     nearest = None if error.nearest is None else f"did you mean {error.nearest!r}?"
     allowed = None if error.allowed is None else f"allowed: {error.allowed}"
     return LintFinding(
@@ -65,6 +65,6 @@ def refused(error: InvalidSpec) -> LintFinding:
         severity="error",
         field=error.field,
         what=error.detail,
-        why="the service refuses it",
+        why="the service rejects it",
         instead=nearest or allowed or "change it",
     )

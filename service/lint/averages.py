@@ -1,4 +1,4 @@
-"""Averages that are too short or too long for the run, and rectification."""
+"""Rules on averages that are too short or too long for the run, and on rectification."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from whichopt.service.lint.setting import Setting
 from whichopt.service.views import LintFinding
 
 RECTIFIED_STEPS = 20
-"""A run of so few steps is one of SGD's steps and of ones shortened to less than a tenth."""
+"""Number of steps up to which a run has only SGD's steps and steps shortened to less than a tenth."""
 
 UNRECTIFIED = 0.5
-"""Where the last step is shortened by more than that, the run has seen little of its learning rate."""
+"""Least factor of the last step; with a smaller one, the run has seen little of its learning rate."""
 
 NEVER_ADAPTIVE = 2 / 3
-"""Up to this beta2 rectification never lets the denominator in."""
+"""Highest beta2 at which rectification never uses the denominator."""
 
 LONG_WARMUP = 0.1
-"""Of the budget; with rectification, which is a warm-up itself, more than that is two of them."""
+"""Longest warm-up beside rectification, which is a warm-up itself, as a share of the budget."""
 
 NOISY_BETA2 = 0.8
-"""The denominator averages fewer than 5 squares."""
+"""Least beta2 with which the denominator averages at least 5 squares."""
 
 
 def average_rules(setting: Setting) -> Iterator[LintFinding]:
@@ -33,19 +33,19 @@ def average_rules(setting: Setting) -> Iterator[LintFinding]:
                 "beta2_below_beta1",
                 "beta2",
                 f"beta1 = {beta1:g} is not below sqrt(beta2) = {math.sqrt(beta2):.4g}",
-                "the denominator then forgets faster than the momentum, so that old gradients are divided by "
-                "squares without them; Adam is known to converge for beta1 < sqrt(beta2) and a large beta2 "
-                "(Zhang et al. 2022, arXiv 2208.09632)",
-                "raise beta2 (0.999), or lower beta1",
+                "the denominator then forgets faster than the momentum, so old gradients are divided by "
+                "squares that no longer contain them; Adam is known to converge for beta1 < sqrt(beta2) and "
+                "a large beta2 (Zhang et al. 2022, arXiv 2208.09632)",
+                "raise beta2 (0.999 is usual), or lower beta1",
             )
         elif setting.chosen("beta2") is not None and beta2 < NOISY_BETA2:
             yield setting.finding(
                 "beta2_noisy",
                 "beta2",
                 f"beta2 = {beta2:g} averages {1 / (1 - beta2):.1f} squares",
-                "with so few the step goes by the sign of the last gradients, whose noise is not "
-                "averaged out",
-                "0.9 to 0.999",
+                "with so few, the step follows the sign of the last gradients, whose noise is not averaged "
+                "out",
+                "use 0.9 to 0.999",
                 severity="note",
             )
     late = setting.entry.meaning.uncorrected
@@ -57,9 +57,9 @@ def average_rules(setting: Setting) -> Iterator[LintFinding]:
             "average_longer_than_run",
             late,
             f"{late} = {rate:g} averages {1 / (1 - rate):,.0f} steps, and the run has {setting.steps:,}",
-            f"its bias towards 0 is not corrected: the first step is {1 / math.sqrt(1 - rate):.0f} times "
-            "lr, and the run ends before that is over",
-            f"a lower {late}, or adam with beta1 = 0, which corrects it",
+            f"its bias towards 0 is not corrected: the first step is {1 / math.sqrt(1 - rate):.0f} times lr, "
+            "and the run ends before the bias is gone",
+            f"use a lower {late}, or adam with beta1 = 0, which corrects the bias",
         )
 
 
@@ -74,9 +74,8 @@ def rectification_rules(setting: Setting) -> Iterator[LintFinding]:
             "rectify_never_adaptive",
             "beta2",
             f"at beta2 = {beta2:g} rectification never ends",
-            "up to beta2 = 2/3 the average is too short for the variance that it corrects: every step is "
-            "SGD's",
-            "beta2 of 0.9 or more, or adam",
+            "up to beta2 = 2/3 the average is too short to estimate a variance, so every step is SGD's",
+            "use a beta2 of 0.9 or more, or adam",
         )
         return
     warmup = 0.0 if setting.schedule is None else setting.schedule.warmup
@@ -85,9 +84,9 @@ def rectification_rules(setting: Setting) -> Iterator[LintFinding]:
             "warmup_and_rectify",
             name,
             f"the schedule warms up over {warmup:.0%} of the budget, and rectification warms up as well",
-            "rectification is a warm-up of some 2 / (1 - beta2) steps (Ma and Yarats 2021, arXiv "
-            "1910.04209): the two multiply",
-            "one of them",
+            "rectification is a warm-up of about 2 / (1 - beta2) steps (Ma and Yarats 2021, arXiv "
+            "1910.04209), and the two multiply",
+            "use only one of them",
             severity="note",
         )
     if steps is None:
@@ -98,15 +97,15 @@ def rectification_rules(setting: Setting) -> Iterator[LintFinding]:
         yield setting.finding(
             "rectify_throttles",
             name,
-            f"after its {steps:,} steps rectification still shortens steps to {share:.2f} of lr",
-            "the first 5 steps are SGD's and the rest begin at a few hundredths (beta2 = 0.999): on a "
-            "short run it is rectification that sets the step, not lr",
-            "rectify off with a warm-up, a lower beta2, or more steps",
+            f"after all {steps:,} steps, rectification still shortens steps to {share:.2f} of lr",
+            "the first 5 steps are SGD's and the others start at a few hundredths of lr (beta2 = 0.999), so "
+            "on a short run rectification sets the step, not lr",
+            "turn rectify off and use a warm-up, a lower beta2, or more steps",
         )
 
 
 def rectification(beta2: float, step: int) -> float:
-    """What RAdam multiplies the step with (Liu et al. 2020, arXiv 1908.03265); 0 where it takes SGD's."""
+    """Return the factor of RAdam's step (Liu et al. 2020, arXiv 1908.03265); 0 if it takes SGD's step."""
     limit = 2 / (1 - beta2) - 1
     rho = limit - 2 * step * beta2**step / (1 - beta2**step)
     if rho <= 5:

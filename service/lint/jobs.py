@@ -1,4 +1,4 @@
-"""What users get wrong in a job as a whole: a rule each, and the table of them."""
+"""Rules on the parts of a job that are not one optimizer's, and the table of the rules."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
 
 FEW_STEPS = 20
-"""No average and no schedule has a meaning below it."""
+"""Least number of steps for which averages and schedules have a meaning."""
 
 FASTEST_STEP_S = 3e-4
-"""What a step of a small network takes; a whole stack's takes no less."""
+"""Seconds of a step of a small network; the step of a stack takes no less."""
 
 FEWER_DECADES = 0.5
-"""A learning rate whose range is that much shorter than the catalog's was given less to search."""
+"""A learning rate with less than this share of the catalog's range was given less to search."""
 
 
 def _steps(spec: ResolvedSpec) -> Iterator[LintFinding]:
@@ -30,8 +30,8 @@ def _steps(spec: ResolvedSpec) -> Iterator[LintFinding]:
             field="batch_size",
             what=f"a trial has {spec.steps} steps: {spec.budget.epochs} epochs of {spec.sizes.train} "
             f"examples in batches of {spec.batch_size}",
-            why="optimizers differ in what they do over many steps; in so few the learning rate is all",
-            instead="smaller batches, or more epochs",
+            why="optimizers differ over many steps; with so few, only the learning rate matters",
+            instead="use smaller batches or more epochs",
         )
 
 
@@ -42,9 +42,9 @@ def _spaces(spec: ResolvedSpec) -> Iterator[LintFinding]:
             severity="warning",
             field="optimizers",
             what=warning.detail,
-            why="a ranking follows from the spaces as much as from the optimizers (Choi et al. 2019, "
-            "arXiv 1910.05446)",
-            instead="open it to all of them, or fix it for all",
+            why="a ranking depends on the spaces as much as on the optimizers (Choi et al. 2019, arXiv "
+            "1910.05446)",
+            instead="search it for all of them, or fix it for all",
         )
     shares = [_lr_share(spec, i) for i in range(len(spec.optimizers))]
     if max(shares) < 1:
@@ -55,15 +55,16 @@ def _spaces(spec: ResolvedSpec) -> Iterator[LintFinding]:
                 code="unequal_ranges",
                 severity="warning",
                 field=f"optimizers.{i}.space.lr",
-                what=f"{spec.optimizers[i].label}: its lr has {share:.0%} of the usual decades, others' all",
-                why="who searches less finds less, or was given the answer; either way it is no comparison "
-                "of optimizers",
-                instead="ranges of equal width for all",
+                what=f"{spec.optimizers[i].label}: its lr range covers {share:.0%} of the usual decades; "
+                "another's covers all of them",
+                why="an optimizer that searches less finds less, or was given the answer; either way the "
+                "comparison is not fair",
+                instead="give all of them ranges of equal width",
             )
 
 
 def _lr_share(spec: ResolvedSpec, i: int) -> float:
-    """The decades that the optimizer's lr is searched over, of the catalog's."""
+    """Return the share of the catalog's decades of lr that the optimizer searches."""
     chosen = spec.optimizers[i]
     ours, usual = chosen.space["lr"], optimizers.optimizer(chosen.name).space["lr"]
     if not isinstance(ours, Float):
@@ -84,33 +85,34 @@ def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
             severity="note",
             field="budget.minutes" if budget.timed else "budget.trials",
             what=f"a study has {budget.study_trials} trials for up to {most} hyperparameters"
-            + ("; the first is the default, so that nothing is tuned" if budget.study_trials == 1 else ""),
-            why="the defaults-first trial apart, fewer draws than dimensions is luck more than search",
-            instead="more trials, fewer replicates, or fewer open hyperparameters",
+            + ("; the first one is the default, so nothing is tuned" if budget.study_trials == 1 else ""),
+            why="with fewer draws than hyperparameters (the default comes first), the result is more luck "
+            "than search",
+            instead="use more trials, fewer replicates, or fewer searched hyperparameters",
         )
     if budget.replicates == 1 and len(spec.optimizers) > 1:
         yield LintFinding(
             code="few_replicates",
             severity="note",
             field="budget.replicates",
-            what="one study per optimizer",
-            why="the luck of a single search cannot be told from the merit of its optimizer: there is a "
-            "verdict on configs only",
-            instead="3 replicates of a third of the trials",
+            what="each optimizer has only one study",
+            why="a lucky search cannot be distinguished from a better optimizer, so there is a verdict on "
+            "configs only",
+            instead="use 3 replicates with a third of the trials each",
         )
     if budget.confirm_seeds < FEW_SEEDS:
         yield LintFinding(
             code="few_seeds",
             severity="note",
             field="budget.confirm_seeds",
-            what=f"{budget.confirm_seeds} fresh seeds at most",
-            why="with so few only large differences show",
-            instead="10, which are only run as long as the outcome is open",
+            what=f"there are at most {budget.confirm_seeds} fresh seeds",
+            why="with so few, only large differences show",
+            instead="allow 10; they only run while the outcome is open",
         )
 
 
 def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    """Studies with more trials than there are configs to train."""
+    """Find studies with more trials than there are configs to train."""
     budget, rivals = spec.budget, len(spec.optimizers) > 1
     settled = budget.trials is not None or budget.settled is not None
     for i, chosen in enumerate(spec.optimizers):
@@ -127,15 +129,15 @@ def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
             field=f"optimizers.{i}.space",
             what=f"{chosen.label}: its space has {has}; each of its studies trains {configs} "
             f"trial{'s' if configs > 1 else ''}{asked}, and the rest is not spent",
-            why="the trials of a study share their seeds: a config that is trained again repeats its run to "
-            "the bit"
-            + (". The rest, given to another optimizer, would be an unequal budget" if rivals else ""),
-            instead="ranges to search, or no more trials than there are configs",
+            why="the trials of a study share their seeds, so a config that is trained again repeats its run "
+            "to the bit"
+            + ("; giving the rest to another optimizer would make the budgets unequal" if rivals else ""),
+            instead="give it ranges to search, or no more trials than there are configs",
         )
 
 
 def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    """A limit that not even one trial can keep."""
+    """Find a time limit that not even one trial can keep."""
     minutes = spec.budget.minutes
     limit = spec.budget.max_seconds if minutes is None else 60 * minutes
     if limit is not None and limit / spec.steps < FASTEST_STEP_S:
@@ -145,10 +147,10 @@ def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
             severity="warning",
             field=f"budget.{field}",
             what=f"a trial has {spec.steps:,} steps, and {limit:g} s leave "
-            f"{1000 * limit / spec.steps:.2g} ms for each, if only one trial is run",
-            why="a step of a small network takes about 0.3 ms: the search will be stopped before any trial "
-            "has ended, and a trial that did not end has no value",
-            instead="more time, fewer epochs, or larger batches",
+            f"{1000 * limit / spec.steps:.2g} ms for each of them, even if only one trial runs",
+            why="a step of a small network takes about 0.3 ms, so the search will stop before any trial "
+            "ends; a trial that did not end has no value",
+            instead="allow more time, fewer epochs, or larger batches",
         )
 
 

@@ -1,4 +1,4 @@
-"""Ranges that leave out what they are meant to hold."""
+"""Rules on ranges that leave out the values that they are meant to hold."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from whichopt.service.space import Float
 from whichopt.service.views import LintFinding
 
 SCALES: Mapping[str, float] = {"lr": 1.0, "eps": 2.0, "weight_decay": 2.0}
-"""Hyperparameters that differ by factors, and the decades from which on a linear range misses the low ones:
-nine tenths of its draws lie in the highest decade."""
+"""Hyperparameters that differ by factors, with the number of decades from which a linear range misses the low
+values: nine tenths of its draws lie in the highest decade."""
 
 
 def range_rules(setting: Setting) -> Iterator[LintFinding]:
@@ -22,7 +22,7 @@ def range_rules(setting: Setting) -> Iterator[LintFinding]:
                 "default_outside_range",
                 name,
                 f"the first trial's {name} = {value:g} lies outside the range {allowed.allowed()}",
-                "the search never comes back to it, so that tuned is not held against it fairly",
+                "the search never comes back to it, so the comparison of tuned and default is not fair",
                 "widen the range, or move the default into it",
             )
         if not isinstance(allowed, Float):
@@ -34,9 +34,9 @@ def range_rules(setting: Setting) -> Iterator[LintFinding]:
                     "linear_range",
                     name,
                     f"{name} is searched linearly over {allowed.allowed()}",
-                    "nine tenths of the draws fall into the highest tenth of such a range; what counts "
-                    "is its order of magnitude",
-                    '"log": true, with a lower end above 0',
+                    "nine tenths of the draws fall into the highest decade of such a range, but the order of "
+                    "magnitude matters",
+                    'set "log": true, with a lower end above 0',
                     ranged=True,
                 )
         if (
@@ -48,8 +48,9 @@ def range_rules(setting: Setting) -> Iterator[LintFinding]:
                 "linear_range",
                 name,
                 f"{name} is searched linearly up to {allowed.high:g}",
-                "0.9 to 0.99 is a factor of 10 in the steps that it averages, and a tenth of the range",
-                '"scale": "log1m", the log of one minus the value',
+                "from 0.9 to 0.99 the number of averaged steps grows by a factor of 10, but this is a small "
+                "part of the range",
+                'set "scale": "log1m", the log of one minus the value',
                 severity="note",
                 ranged=True,
             )
@@ -60,6 +61,6 @@ def range_rules(setting: Setting) -> Iterator[LintFinding]:
                 f"lr is searched over {math.log10(allowed.high / allowed.low):.1f} decades",
                 "the best learning rate differs by decades between workloads, and with the other "
                 "hyperparameters",
-                f"a decade or more; {setting.entry.space['lr'].allowed()} is usual",
+                f"search a decade or more; {setting.entry.space['lr'].allowed()} is usual",
                 ranged=True,
             )

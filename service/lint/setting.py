@@ -1,4 +1,4 @@
-"""The setting or the space of one optimizer, as the rules on it see it."""
+"""The setting or the space of one optimizer, in the form that the rules read."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Setting:
     schedule: Schedule | None = None
 
     def number(self, name: str) -> float | None:
-        """The value of a numeric hyperparameter that the optimizer has."""
+        """Return the value of a numeric hyperparameter, or None if the optimizer has no such one."""
         value = self.values.get(name)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def chosen(self, name: str) -> float | None:
-        """That value, where somebody chose it: it is fixed, or not the catalog's."""
+        """Return that value if somebody chose it, that is, if it is fixed or differs from the catalog's."""
         given = name not in self.searched or self.values.get(name) != self.entry.default.get(name)
         return self.number(name) if given else None
 
@@ -38,7 +38,7 @@ class Setting:
         return dimension if isinstance(dimension, Float) else None
 
     def at(self, name: str) -> str:
-        """Where the value stands in the spec."""
+        """Return the path of the value in the spec."""
         if not self.searched and "." not in self.field:
             return f"{self.field}.{name}"
         return f"{self.field}.{'default' if name in self.searched else 'space'}.{name}"

@@ -1,4 +1,4 @@
-"""Values whose size belongs to another optimizer: eps, weight decay, learning rate."""
+"""Rules on values whose size suits another optimizer: eps, weight decay, learning rate."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from whichopt.service.translations.denominators import accumulated, floor
 from whichopt.service.views import LintFinding
 
 BELIEF_FLOOR = 1e-3
-"""Above typical entries of a gradient: AdaBelief with a higher floor is mostly SGD with momentum."""
+"""Floor above typical entries of a gradient: with a higher one, AdaBelief is mostly SGD with momentum."""
 
 BELIEF_EPS = 1e-5
-"""Its floor is 0.1 at beta2 = 0.999: a range that goes above is on the scale of Adam's eps."""
+"""Highest eps of a range on AdaBelief's scale; at beta2 = 0.999 its floor is 0.1."""
 
 TINY_EPS = 1e-12
-"""Below it an eps outside the root does nothing for entries whose squares underflow in float32 (1e-19)."""
+"""Least eps outside the root that helps entries whose squares underflow in float32 (1e-19)."""
 
 LARGE_EPS = 1e-2
-"""From it on Adam is close to SGD with momentum, and a learning rate above 0.1 may be meant."""
+"""Least eps with which Adam is close to SGD with momentum, so that an lr above 0.1 may be intended."""
 
 NORMALIZED_LR, RAW_LR = 0.1, 1e-3
 """A normalized step moves each param by about lr: 0.1 is the size of the params. SGD's steps are lr times the
@@ -31,7 +31,7 @@ COUPLED_DECAY, DECOUPLED_DECAY = 1e-1, 1e-4
 params by lr * decay a step: with lr = 1e-3 that is 1e-7."""
 
 FORGETTING = 1e-2
-"""A decay of that share a step forgets the params within 100 steps."""
+"""Share per step by which decay forgets the params within 100 steps."""
 
 
 def eps_rules(setting: Setting) -> Iterator[LintFinding]:
@@ -46,9 +46,9 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
             "eps_of_adabelief",
             "eps",
             f"eps = {tiny:.3g} is AdaBelief's size",
-            "this optimizer adds eps outside the root, once: where the squares of a gradient underflow "
-            "(entries below 1e-19 in float32) nothing else keeps the step bounded",
-            "keep 1e-8; AdaBelief's default of 1e-16 has the floor of 3e-7",
+            "this optimizer adds eps once, outside the root: if the squares of a gradient underflow (entries "
+            "below 1e-19 in float32), nothing else keeps the step bounded",
+            "keep 1e-8; AdaBelief's default of 1e-16 gives a floor of 3e-7",
             ranged=ranged,
         )
     lr = setting.number("lr")
@@ -58,9 +58,9 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
             "eps_makes_sgd",
             "eps",
             f"eps = {eps:.3g} is above most gradients",
-            "the denominator is then about a constant, and the optimizer SGD with momentum of learning "
-            f"rate {lr * (1 - beta1) / eps:.3g} (Choi et al. 2019, arXiv 1910.05446)",
-            "where that is meant, tune lr / eps, or use sgd, which has half the state",
+            "the denominator is then almost constant, and the optimizer is SGD with momentum and a learning "
+            f"rate of {lr * (1 - beta1) / eps:.3g} (Choi et al. 2019, arXiv 1910.05446)",
+            "if that is intended, tune lr / eps, or use sgd, which has half the state",
             severity="note",
         )
 
@@ -71,10 +71,10 @@ def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | Non
         yield setting.finding(
             "eps_of_adam",
             "eps",
-            f"eps is searched up to {searched.high:.3g}, as Adam's",
-            "it is added under the root at every step and adds up: at beta2 = 0.999 the floor is 32 "
-            f"times its root, {math.sqrt(searched.high / 1e-3):.3g} at that end, where every step is "
-            "SGD's",
+            f"eps is searched up to {searched.high:.3g}, which is Adam's size",
+            "it is added under the root at every step and accumulates: at beta2 = 0.999 the floor is 32 "
+            f"times its root, {math.sqrt(searched.high / 1e-3):.3g} at the upper end, so that every step "
+            "there is SGD's",
             "search 1e-17 to 1e-6, whose floors are 1e-7 to 3e-2",
             ranged=True,
         )
@@ -87,12 +87,12 @@ def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | Non
         "eps_of_adam",
         "eps",
         f"eps = {eps:.3g} makes a floor of {lowest:.3g} under the denominator",
-        "AdaBelief adds eps under the root at every step, where it adds up to eps / (1 - beta2); above "
-        "most gradients it makes SGD with momentum of it (which the authors' 1e-8 for CIFAR does: Zhuang "
-        "et al. 2020)",
+        "AdaBelief adds eps under the root at every step, so it accumulates to eps / (1 - beta2). A floor "
+        "above most gradients turns AdaBelief into SGD with momentum (as the authors' 1e-8 for CIFAR does: "
+        "Zhuang et al. 2020)",
         f"the floor of Adam's 1e-8 is eps = {accumulated(1e-8, beta2):.3g}; the usual 1e-16 (the square "
-        f"of Adam's) has {floor(setting.entry, {'eps': 1e-16, 'beta1': 0.9, 'beta2': beta2}):.2g}. Keep "
-        "it if SGD is meant",
+        f"of Adam's) gives {floor(setting.entry, {'eps': 1e-16, 'beta1': 0.9, 'beta2': beta2}):.2g}. Keep "
+        "it if SGD is intended",
     )
 
 
@@ -105,7 +105,7 @@ def decay_rules(setting: Setting) -> Iterator[LintFinding]:
                     "decay_of_adamw",
                     "weight_decay",
                     f"weight_decay {'from ' if ranged else ''}{value:.3g} is the size of a decoupled one",
-                    "here it is coupled: added to the gradient, which it outweighs at this size",
+                    "here it is coupled: it is added to the gradient, and outweighs it at this size",
                     "use adamw, or 1e-7 to 1e-2 (Loshchilov and Hutter 2019, arXiv 1711.05101)",
                     ranged=ranged,
                 )
@@ -116,7 +116,7 @@ def decay_rules(setting: Setting) -> Iterator[LintFinding]:
                 "decay_of_adam",
                 "weight_decay",
                 f"weight_decay {'up to ' if ranged else ''}{value:.3g} is the size of a coupled one",
-                "here it is decoupled: a step shrinks the params by lr * weight_decay, which is next to "
+                "here it is decoupled: a step shrinks the params by lr * weight_decay, which is almost "
                 "nothing",
                 "search 1e-4 to 1 (Loshchilov and Hutter 2019, arXiv 1711.05101)",
                 ranged=ranged,
@@ -127,9 +127,9 @@ def decay_rules(setting: Setting) -> Iterator[LintFinding]:
             "decay_forgets",
             "weight_decay",
             f"lr * weight_decay = {lr * decay:.3g}",
-            "every step shrinks the params by that share: they are forgotten within "
+            "every step shrinks the params by that share, so they are forgotten within "
             f"{1 / (lr * decay):.0f} steps",
-            "lower weight_decay as lr rises: their product counts",
+            "lower weight_decay as lr rises, because their product matters",
         )
 
 
@@ -150,9 +150,10 @@ def lr_rules(setting: Setting) -> Iterator[LintFinding]:
             "lr_of_sgd",
             "lr",
             f"lr {'from ' if ranged else '= '}{high:.3g} is SGD's size",
-            "a step divided by the gradient's own size moves each param by about lr, whatever the "
-            "gradient; params are about 0.1 themselves",
-            f"start at {setting.entry.default['lr']:g}; {setting.entry.space['lr'].allowed()} is searched",
+            "this optimizer's step moves each param by about lr, whatever the size of the gradient, and "
+            "params are about 0.1 themselves",
+            f"start at {setting.entry.default['lr']:g}; the usual range is "
+            f"{setting.entry.space['lr'].allowed()}",
             ranged=ranged,
         )
     if kind == "raw":
@@ -166,9 +167,10 @@ def lr_rules(setting: Setting) -> Iterator[LintFinding]:
             "lr_of_adam",
             "lr",
             f"lr {'up to ' if ranged else '= '}{low:.3g} is Adam's size",
-            "SGD's step is lr times the gradient, whose entries are 1e-2 or less: a step of Adam's "
-            "length needs a learning rate that is larger by as much",
-            f"start at {setting.entry.default['lr']:g}; {setting.entry.space['lr'].allowed()} is searched",
+            "SGD's step is lr times the gradient, whose entries are 1e-2 or less, so a step of Adam's length "
+            "needs a learning rate that is larger by that factor",
+            f"start at {setting.entry.default['lr']:g}; the usual range is "
+            f"{setting.entry.space['lr'].allowed()}",
             severity="warning" if ranged else "note",
             ranged=ranged,
         )

@@ -1,1 +1,1 @@
-"""What is trained next, and how long it takes: pure functions; Optuna comes in as one function, `Suggest`."""
+"""Plans what to train next and for how long: pure functions; Optuna comes in as one, `Suggest`."""

@@ -1,4 +1,4 @@
-"""How the trials of a round are cut into cohorts, the units that are leased. It changes no result."""
+"""Divides the trials of a round into cohorts, the units that are leased. This changes no result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32}
 """Most trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
 
 COHORT_LEAST: Mapping[str, int] = {"stacked": 4}
-"""Executors whose trials gain from company, and the fewest that are a cohort where a round has more."""
+"""Executors whose trials gain from company, and the fewest that are a cohort if a round has more."""
 
 
 COHORT_ALIKE = 8
@@ -33,7 +33,7 @@ that several workers have something to do."""
 def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int | None) -> list[list[TrialPlan]]:
     """The cohorts of a round, whose trials share their seeds within a group.
 
-    Where company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
+    If company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
     optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
 
     Without `workers` the cut is the same for any number of them: a trial's result that depends on its company
@@ -55,12 +55,12 @@ def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
 
 
 def ends(total: int, count: int) -> list[int]:
-    """Where each of `count` near equal parts of `total` things ends."""
+    """Return the end of each of `count` nearly equal parts of `total` things."""
     return [round(total * i / count) for i in range(1, count + 1)]
 
 
 def spread(things: Sequence[LabeledT]) -> list[LabeledT]:
-    """`things` in an order in which those of each label are spread evenly: they take turns where each label
+    """`things` in an order in which those of each label are spread evenly: they take turns if each label
     has as many."""
     of = Counter(thing.label for thing in things)
     before: Counter[str] = Counter()

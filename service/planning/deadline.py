@@ -14,7 +14,7 @@ from whichopt.service.trials import Trial
 
 
 def was_stopped(trials: Sequence[Trial]) -> bool:
-    """Whether time was over while trials of the search were under way or waited."""
+    """Tell if time ran out while trials of the search were running or waiting."""
     return any(trial.plan.phase is Phase.SEARCH and trial.state is TrialState.CANCELLED for trial in trials)
 
 
@@ -22,11 +22,11 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
     """Check that every optimizer has a trial that ended.
 
     Args:
-        seeds: fresh seeds that confirm would still run.
-        processes: that train.
+        seeds: Number of fresh seeds that confirm would still run.
+        processes: Number of training processes.
 
     Raises:
-        BudgetTooShort: one has none; says what a trial takes here, if that is known, and what to change.
+        BudgetTooShort: one has none. The error says how long a trial takes here, if known, and what to change.
     """
     if {trial.plan.label for trial in judged(spec, trials)} == set(spec.labels):
         return
@@ -60,7 +60,7 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
             )
     more = f"{least:g} or more" if least is not None else "more"
     said.append(
-        f"Set budget.{name} to {more} (the least compares nothing but defaults), or have fewer epochs, "
+        f"Set budget.{name} to {more} (the least value only compares defaults), or use fewer epochs, "
         "replicates or optimizers."
     )
     raise BudgetTooShort(" ".join(said), field=f"budget.{name}", value=limit, allowed=more)

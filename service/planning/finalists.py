@@ -1,4 +1,4 @@
-"""Which configs the confirm phase retrains: each study's best, and each optimizer's default."""
+"""Chooses the configs that confirm retrains: each study's best, and each optimizer's default."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Finalist:
 
     @property
     def replicate(self) -> int | None:
-        """The study that its confirm plans name; None for the default, also where a study chose it."""
+        """The study that its confirm plans name; None for the default, even if a study chose it."""
         return None if self.is_default else self.replicates[0]
 
 
@@ -43,7 +43,7 @@ def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
     """The arms of the confirm phase, from the search trials among `trials`.
 
     For each label in the order of the spec: the best complete trial of each study (ties go to the lowest
-    number), with the default standing in where a study has no complete trial, and then the default itself.
+    number), with the default standing in if a study has no complete trial, and then the default itself.
     A config that a label has already is not an arm again; the arm knows every study that chose it.
     """
     best = study_bests(spec, trials)

@@ -13,8 +13,8 @@ needs nothing to be known of how the looks depend on each other.
 
 *Optimizer verdict.* The luck of the studies is the same at every look, since only seeds are added; to add up
 its looks would count one piece of luck three times. Let T_k = d_k / sqrt(A_k^2 + B_k^2) be the crossed
-statistic (`stats.crossed_difference`), A from R studies and B from S_k seeds. Where the luck of the studies
-is all there is, T_k has the same value at all looks, with R - 1 degrees of freedom; where the luck of the
+statistic (`stats.crossed_difference`), A from R studies and B from S_k seeds. If the luck of the studies
+is all there is, T_k has the same value at all looks, with R - 1 degrees of freedom; if the luck of the
 seeds is all there is, T_k is a t statistic with S_k - 1. The level `a` at each look is the largest at which
 both keep the whole,
 
@@ -40,7 +40,7 @@ FEWEST_STAGED = 6
 """With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""
 
 SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.1, 0.35, 0.55)}
-"""What each look may spend, by the number of looks."""
+"""Share of the level that each look may spend, by the number of looks."""
 
 
 def looks(confirm_seeds: int) -> tuple[int, ...]:
@@ -58,19 +58,19 @@ def looks(confirm_seeds: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Look:
-    """Where confirm stands: `seeds` fresh seeds of `planned[-1]`."""
+    """The progress of confirm: `seeds` fresh seeds of `planned[-1]`."""
 
     planned: tuple[int, ...]
     seeds: int
 
     @property
     def index(self) -> int:
-        """Of the stage that it lies in."""
+        """The index of the current stage."""
         return next((k for k, seeds in enumerate(self.planned) if self.seeds <= seeds), len(self.planned) - 1)
 
     @property
     def share(self) -> float:
-        """What it may spend of the config verdict's level."""
+        """The share of the config verdict's level that this look may spend."""
         return 1.0 if self.seeds < self.planned[0] else SHARES[len(self.planned)][self.index]
 
     @property

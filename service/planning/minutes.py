@@ -1,4 +1,4 @@
-"""How a job that is given minutes spends them: what the minutes come to, and how far the next round goes.
+"""Plans how a job spends its minutes: the number of trials, and the extent of the next round.
 
 The clock runs from the first claim to the recommendation. A probe settles, once and before the first round,
 how many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As
@@ -23,20 +23,20 @@ from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settle
 from whichopt.service.trials import Trial
 
 CONFIRM_SHARE = 0.4
-"""Of the time, the most that confirm gets."""
+"""Largest share of the time for confirm."""
 
 LATER_SHARE = 0.12
-"""Of the time, the most that the stages of confirm after its first one get: by so much earlier does a job end
-that is settled by then."""
+"""Largest share of the time reserved for confirm stages after the first. A job that is decided in the first
+stage ends early by this share."""
 
 LATE_SHARE = 0.12
-"""Of the time, by how much a further stage may be reckoned to end too late."""
+"""Largest share of the time by which a further stage may be expected to end late."""
 
 AIM_SHARE = 0.1
-"""Of the time, by how much the last stage is aimed too late at most, so that the first is not too early."""
+"""Largest share of the time by which the last stage aims too late, so that the first is not too early."""
 
 TAIL_SHARE = 0.04
-"""Of the search, what is too little for a round."""
+"""Share of the search that is too little for a round."""
 
 FEWEST_TRIALS, FEWEST_SEEDS = 2, 3
 """In a study, and in confirm: with less there is nothing to choose from, and nothing to tell."""
@@ -49,7 +49,7 @@ def settle(
     trial_seconds: Mapping[str, float],
     processes: int,
 ) -> ResolvedSpec:
-    """`spec` with what its minutes come to, where a step and a whole trial take that long, by label.
+    """`spec` with what its minutes come to, if a step and a whole trial take that long, by label.
 
     Raises:
         BudgetTooShort: for the fewest trials and seeds.
@@ -103,13 +103,13 @@ def _seeds(asked: int, seed: float, time: float) -> int:
 
 
 def _later(seeds: int) -> int:
-    """How many of so many fresh seeds come after the first stage."""
+    """Return how many of that many fresh seeds come after the first stage."""
     return seeds - looks(seeds)[0]
 
 
 def _search_share(pruning: Pruning) -> float:
-    """What a search trial takes on the average of a whole one: those that a study draws at random, about a
-    quarter, go to their end, and of the others the worst share ends at each rung."""
+    """Return the mean length of a search trial as a share of a full one: the random trials of a study, about
+    a quarter, run to their end, and of the others the worst share stops at each rung."""
     left, at, later = 1.0, 0.0, 0.0
     for rung in sorted(pruning.rungs):
         later += left * (rung - at)
@@ -125,7 +125,7 @@ def _room(spec: ResolvedSpec, label: str) -> int:
 
 
 def _most_trials(spec: ResolvedSpec, seeds: int) -> int:
-    """Of one label, beside its finalists' seeds."""
+    """Return the most search trials of one label, beside the seeds of its finalists."""
     each = MAX_TRIALS // len(spec.labels) - (spec.budget.replicates + 1) * seeds
     return min(MOST_TRIALS, each)
 
@@ -133,7 +133,7 @@ def _most_trials(spec: ResolvedSpec, seeds: int) -> int:
 def more_trials(
     spec: ResolvedSpec, searched: Sequence[Trial], *, startup: int, elapsed_s: float | None
 ) -> dict[str, int]:
-    """How many trials each label's studies get in the next round; none at all, once the search is over.
+    """Return the trials of each label's studies in the next round; none once the search is over.
 
     What is left of the search is cut as it is for a job with trials: by the label that has the most, of which
     a study draws `startup` at random. The others keep in step.
@@ -159,7 +159,7 @@ def more_trials(
 def _rest(
     spec: ResolvedSpec, searched: Sequence[Trial], done: Mapping[str, int], elapsed_s: float | None
 ) -> dict[str, float]:
-    """How many more trials of each label's studies the time allows, so that all labels get equal seconds."""
+    """Return how many more trials each label's studies can have, so that all labels get equal seconds."""
     budget = spec.budget
     settled, replicates = _settled(budget), budget.replicates
     most = _most_trials(spec, budget.confirm_seeds) / replicates
@@ -189,7 +189,7 @@ def search_minutes(spec: ResolvedSpec, trials: Sequence[Trial], ratio: float) ->
 
 
 def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s: float | None) -> bool:
-    """Whether so many more fresh seeds are reckoned to end about in time; always, without minutes."""
+    """Tell if that many more fresh seeds should end about in time; always true without minutes."""
     ratio = _clock(spec, trials, elapsed_s)
     if spec.budget.minutes is None or ratio is None:
         return True
@@ -199,7 +199,7 @@ def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s:
 
 
 def _clock(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> float | None:
-    """Seconds by the clock that a training second takes: where no clock was kept, that of the processes."""
+    """Seconds by the clock that a training second takes: if no clock was kept, that of the processes."""
     if elapsed_s is not None:
         return clock(trials, elapsed_s)
     used = any(trial.result is not None and trial.result.seconds > 0 for trial in trials)

@@ -1,4 +1,4 @@
-"""What to try next: the configs of a round. A pure function of the spec and the recorded results.
+"""Plans the configs of the next round: a pure function of the spec and the recorded results.
 
 What one study tries next is handed in (`Suggest`), as it takes Optuna.
 """
@@ -40,7 +40,7 @@ class Round:
 
 
 class Suggest(Protocol):
-    """What a study tries next, none of it twice: `whichopt.workers.sampler.suggest` asks Optuna."""
+    """The function that returns a study's next configs, none of them twice; the workers bring Optuna's."""
 
     def __call__(
         self,
@@ -68,14 +68,14 @@ def next_round(
 
     Search comes first, then confirm in the stages of `whichopt.service.planning.looks`, each a round, while
     the outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
-    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS where the search was cut short.
+    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
         suggest: what each study tries next.
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
-        elapsed_s: from the job's first claim to the last of its results; read where it is given minutes.
+        elapsed_s: from the job's first claim to the last of its results; read if it is given minutes.
 
     Raises:
         BudgetTooShort: time has stopped the search before there was anything to confirm.
@@ -100,7 +100,7 @@ def next_round(
 
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
-    """Whether the job's last round left fresh seeds that might have told more, as only time makes it do."""
+    """Tell if the last round left out fresh seeds that could matter, which only a lack of time does."""
     return _confirmed(trials) < spec.budget.confirm_seeds and _settled(spec, trials) is None
 
 
@@ -125,7 +125,7 @@ def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) 
 def _next_seeds(
     spec: ResolvedSpec, trials: Sequence[Trial], out_of_time: bool, elapsed_s: float | None
 ) -> range:
-    """The fresh seeds of the next stage of confirm; none, where there is none, or no need or time for it."""
+    """The fresh seeds of the next stage of confirm; none if there is none, or no need or time for it."""
     done = _confirmed(trials)
     end = next((seeds for seeds in looks(spec.budget.confirm_seeds) if seeds > done), done)
     if end == done or out_of_time or not has_time(spec, trials, end - done, elapsed_s):
@@ -148,7 +148,7 @@ def startup_trials(study_trials: int) -> int:
 
 
 def round_ends(study_trials: int) -> list[int]:
-    """How many trials one study has after each of its rounds.
+    """Return the number of trials that one study has after each of its rounds.
 
     The first round has all that are drawn at random, as nothing is learned between them. The others are of
     near equal size: at most a third of what remains, and at most 8 or a sixteenth of the study. More rounds
@@ -205,7 +205,7 @@ def _search(
 
 
 def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
-    """Thresholds from this study's earlier trials: its worst share at each rung, where enough reached it."""
+    """Thresholds from this study's earlier trials: its worst share at each rung, if enough reached it."""
     import numpy as np
 
     goal = spec.goal
@@ -270,6 +270,6 @@ def evaluations(spec: ResolvedSpec) -> tuple[int, ...]:
 
 
 def _common(spec: ResolvedSpec) -> dict[str, Any]:
-    """What all plans of a job have in common."""
+    """The common part of all plans of a job."""
     points = evaluations(spec)
     return {"training": spec.training, "length": points[-1], "evaluations": points}

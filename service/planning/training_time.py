@@ -1,4 +1,4 @@
-"""How long a job's training takes, from the seconds that are recorded with its results.
+"""Estimates the time of a job's training from the seconds recorded with its results.
 
 Training seconds are how long a worker process was busy with a trial; time by the clock is that of the whole
 job, from its first claim on. With p busy processes a training second takes 1/p of a second by the clock, and
@@ -41,7 +41,7 @@ def clock_of(used_s: float, elapsed_s: float) -> float | None:
 
 
 def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, float] | None:
-    """Training seconds of a trial that goes to its end, by label; None where nothing tells.
+    """Training seconds of a trial that goes to its end, by label; None if nothing tells.
 
     Read off the label's confirm runs, if there are any, else off its search: the trials that went to their
     end, else the seconds an example took. A label without either takes what the probe found, or the mean.
@@ -71,7 +71,7 @@ def _whole(trials: Iterable[Trial]) -> float | None:
 
 
 def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> float | None:
-    """Training seconds of one fresh seed of all finalists; None where nothing tells."""
+    """Training seconds of one fresh seed of all finalists; None if nothing tells."""
     whole = whole_trial_seconds(spec, trials)
     return None if whole is None else math.fsum(whole[arm.label] for arm in finalists(spec, trials))
 

@@ -46,7 +46,7 @@ class Gate:
             await (self.app if refusal is None else refusal)(scope, receive, send)
 
     async def _judge(self, request: Request, asked: bytes) -> Response | None:
-        """None where the request may go on; `asked` is its query as it came."""
+        """None if the request may go on; `asked` is its query as it came."""
         try:
             if (linked := _link_key(request, asked)) is not None:
                 await self._key_id(linked, request)

@@ -1,4 +1,4 @@
-"""What may come in as a body: JSON, and not too much of it."""
+"""Limits request bodies to JSON of a maximum size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalog: what a job may name, with spaces, defaults and sources."""
+"""Serves the catalog: the names that a job can use, with spaces, defaults and sources."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def one_task(name: str) -> CatalogEntry:
 
 
 def _found(find: Callable[[str], Entry], name: str) -> Entry:
-    """The entry; a name in the path that is not there is not found, with the nearest one."""
+    """Return the entry; if the catalog has no such name, it is not found, with the nearest one."""
     try:
         return find(name)
     except UnknownName as error:
@@ -116,6 +116,6 @@ def _task(entry: TaskEntry) -> CatalogEntry:
 
 
 def _options(kind: type[BaseModel]) -> dict[str, Any]:
-    """What may stand beside the entry's name in a job spec: a JSON schema each."""
+    """The options of the entry in a job spec, as a JSON schema for each."""
     properties: dict[str, Any] = kind.model_json_schema().get("properties", {})
     return properties

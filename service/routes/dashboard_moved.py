@@ -26,7 +26,7 @@ PLACES = {
     # The page's own routes, what it fetches, and its link to a table; no artifacts are kept here.
     SCRIPT: ('"/dashboard"', "${this.baseURL}/api/", "`/csv/${"),
 }
-"""What stands before a path of the dashboard, with the path's beginning."""
+"""Texts that stand before a path of the dashboard, with the beginning of the path."""
 
 POLICY = (  # the dashboard's own, of its version 0.21
     "default-src 'self';img-src 'self' data: blob:;frame-src 'self';object-src 'none';connect-src 'self';"

@@ -1,4 +1,4 @@
-"""What `create_app` hands to the routes."""
+"""The dependencies that `create_app` hands to the routes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def _job_uid(
 
 async def _cursor(
     cursor: Annotated[
-        str | None, Query(pattern=r"^[1-9][0-9]{0,8}$", description="Of the page before, as it was given.")
+        str | None, Query(pattern=r"^[1-9][0-9]{0,8}$", description="Cursor of the page before.")
     ] = None,
 ) -> int | None:
     return None if cursor is None else int(cursor)

@@ -1,4 +1,4 @@
-"""What happens to a job, as server-sent events.
+"""Sends the changes of a job as server-sent events.
 
 `trial` events carry the trials that have changed, and the `job` event after them the job; its id is the
 job's revision, from which a broken stream resumes (`Last-Event-ID`). A trial may come twice, never too
@@ -47,11 +47,11 @@ def _watched(
         str | None,
         Header(
             pattern=r"^[0-9]{1,9}$",
-            description="The revision that the reader knows; what came later is sent.",
+            description="Revision that the reader knows; only later changes are sent.",
         ),
     ] = None,
     curves: Annotated[
-        bool, Query(description="Send every trial with its curve so far; without it `curve` is null.")
+        bool, Query(description="True to send every trial with its curve so far; otherwise `curve` is null.")
     ] = False,
 ) -> Watched:
     with store.read() as tx:
@@ -94,7 +94,7 @@ async def events(
 def _news(
     store: Store, settings: Settings, uid: str, since: int, activity: JobActivity | None
 ) -> JobView | None:
-    """The job, where it has moved since, waits for something else than `activity`, or has ended.
+    """The job, if it has moved since, waits for something else than `activity`, or has ended.
 
     It is read before its trials: what changes between the two is sent again with the next revision.
     """

@@ -40,7 +40,7 @@ class Head:
 
 
 def _allow(headers: MutableHeaders) -> None:
-    """Names HEAD beside GET where a refusal lists what is allowed."""
+    """Names HEAD beside GET if a refusal lists what is allowed."""
     methods = [method.strip() for method in headers.get("allow", "").split(",")]
     if "GET" in methods and "HEAD" not in methods:
         headers["allow"] = ", ".join([*methods, "HEAD"])

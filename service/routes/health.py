@@ -1,4 +1,4 @@
-"""Operations: is it alive, is it ready, how much is going on."""
+"""Serves the state of the service: alive, ready, and its metrics."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ VERSION = version("whichopt")
 
 @router.get("/healthz")
 def healthz() -> Health:
-    """Whether this process answers; needs no key."""
+    """Answer if this process is alive; needs no key."""
     return Health(version=VERSION)
 
 
 @router.get("/readyz")
 def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> Readiness:
-    """Say whether the service is ready: the database must be readable, the broker must take messages, and
+    """Say if the service is ready: the database must be readable, the broker must take messages, and
     the reaper must live. A full disk shows through the reaper, within two minutes. Training processes are
     only counted.
     """
@@ -57,7 +57,7 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
 
 
 def tell_standing(store: Store) -> None:
-    """Log what is the matter with the database, if anything is: once, where a process starts."""
+    """Log what is the matter with the database, if anything is: once, when a process starts."""
     from whichopt.service.db.standing import Tables, standing
 
     try:

@@ -1,4 +1,4 @@
-"""Jobs: submitted, listed, shown, cancelled; and their trials."""
+"""Submits, lists, shows and cancels jobs, and lists their trials."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def submit(
     idempotency_key: Annotated[
         str | None,
         Header(
-            pattern=PRINTABLE_ASCII, description="Makes a repeated request answer with the first one's job."
+            pattern=PRINTABLE_ASCII,
+            description="Key that makes a repeated request answer with the job of the first one.",
         ),
     ] = None,
 ) -> JobView:
-    """Submit a job. It is trained when workers are free; ask its `Location`, or follow its events."""
+    """Submit a job. It trains when workers are free; poll its `Location`, or follow its events."""
     job = work.submit(
         store,
         dispatcher,
@@ -66,11 +67,13 @@ def jobs(
     state: JobState | None = None,
     uid_part: Annotated[
         str | None,
-        Query(alias="id", pattern=f"^{PART}$", description="Only jobs whose id begins or ends with this."),
+        Query(
+            alias="id", pattern=f"^{PART}$", description="Beginning or end of the ids of the jobs to list."
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:
-    """The jobs, newest first."""
+    """List the jobs, newest first."""
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
@@ -82,7 +85,7 @@ def jobs(
     return page.model_copy(update={"items": list(map(work.linted, page.items))})
 
 
-@router.get("/{job_id}", responses={304: {"description": "The job is as `If-None-Match` knows it."}})
+@router.get("/{job_id}", responses={304: {"description": "The job has not changed since `If-None-Match`."}})
 def job(
     uid: JobUid,
     response: Response,
@@ -90,7 +93,7 @@ def job(
     settings: TheSettings,
     if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
 ) -> JobView:
-    """One job."""
+    """Return one job."""
     with store.read() as tx:
         found = work.view(tx, uid, alive_s=settings.worker_alive_s)
     # What a job waits for depends on other jobs and on workers, which move no revision of it.
@@ -103,7 +106,7 @@ def job(
 
 @router.post("/{job_id}/cancel", status_code=202)
 def cancel(uid: JobUid, store: TheStore, settings: TheSettings) -> JobView:
-    """Cancel a job: what is queued ends now, what trains ends within an epoch."""
+    """Cancel a job: queued cohorts end now, and running ones end within an epoch."""
     return work.cancel(store, uid, alive_s=settings.worker_alive_s)
 
 
@@ -112,12 +115,14 @@ def trials(
     uid: JobUid,
     store: TheStore,
     after: Cursor,
-    optimizer: Annotated[str | None, Query(pattern=LABEL, description="Its label in the job.")] = None,
+    optimizer: Annotated[
+        str | None, Query(pattern=LABEL, description="Label of the optimizer in the job.")
+    ] = None,
     phase: Phase | None = None,
     state: TrialState | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page[TrialView]:
-    """The job's trials, in the order in which they were planned."""
+    """List the job's trials, in the order in which they were planned."""
     with store.read() as tx:
         job_id = work.job_id_of(tx, uid)
         return tx.views.trials(

@@ -1,4 +1,4 @@
-"""The linter over HTTP: what users often get wrong, before anything is submitted."""
+"""Serves the linter, which finds common mistakes before a job is submitted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,5 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 @router.post("/lint", dependencies=[Depends(json_only)])
 def lint(spec: JobSpec) -> LintReport:
-    """Say what users often get wrong in a spec. Nothing is submitted; a spec that a job may not have is
-    refused as it would be there."""
+    """Find common mistakes in a spec, without submitting it. An invalid spec is rejected as it would be there."""
     return LintReport(findings=findings_of(resolve(spec)))

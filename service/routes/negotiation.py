@@ -1,4 +1,4 @@
-"""Which representation of an answer a request wants, and if it has it already (RFC 9110, 8.8, 12.5, 13.1)."""
+"""Finds the representation that a request wants, and if it has it already (RFC 9110, 8.8, 12.5, 13.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every failure as an RFC 9457 problem document, on every route."""
+"""Answers every failure, on every route, with an RFC 9457 problem document."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from whichopt.service.views import FieldProblem, Problem
 MEDIA_TYPE = "application/problem+json"
 HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key", Bearer realm="whichopt"'
 UNREADABLE = "There was an error parsing the body"
-"""What FastAPI says of a body where Python's JSON reader gave up."""
+"""FastAPI's message about a body on which Python's JSON reader gave up."""
 
 LONGEST = 200
-"""Characters of a value that are echoed."""
+"""Most characters of a value that are sent back."""
 
 log = structlog.get_logger()
 _shorten = reprlib.Repr()
@@ -46,7 +46,7 @@ _shorten.maxlevel, _shorten.maxstring, _shorten.maxother, _shorten.maxlong = 3, 
 
 
 def install(app: FastAPI) -> None:
-    """Makes every exception that leaves a route a problem document."""
+    """Turn every exception that leaves a route into a problem document."""
     app.add_exception_handler(WhichoptError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -56,7 +56,7 @@ def install(app: FastAPI) -> None:
 
 
 def response(error: WhichoptError) -> Response:
-    """The answer that tells `error`."""
+    """Return the answer for `error`."""
     fields = []
     if error.field is not None:
         nearest = error.nearest or _nearest(error.value, error.allowed)
@@ -71,11 +71,11 @@ def response(error: WhichoptError) -> Response:
 
 
 def unavailable(error: BaseException) -> Response | None:
-    """The answer if the database or a disk fails in a way that is known: 503 with what to do; else None."""
+    """Return 503 with what to do if the database or a disk fails in a known way; else None."""
     storage, found = storage_trouble(error), trouble(error)
     if storage is not None:
         log.error(storage.code, error=str(error))
-        # Of a database more is known than of any other file.
+        # More is known about a database than about any other file.
         exact = found in (READ_ONLY, STANDBY, NO_SHARED_FILES)
         if exact and found is not None:
             storage = type(storage)(f"{found.what} ({getattr(error, 'orig', error)}); {found.instead}")
@@ -118,7 +118,7 @@ def _document(
 
 
 def echo(value: Any) -> Any:
-    """`value` as it may be sent back: short, and legal JSON."""
+    """Return `value` as it may be sent back: short, and legal JSON."""
     match value:
         case None | bool():
             return value
@@ -171,11 +171,14 @@ async def _http(request: Request, error: Exception) -> Response:
         case 304:
             return Response(status_code=304, headers=error.headers)
         case 400 if error.detail == UNREADABLE:
-            detail = "the body cannot be read as JSON: not UTF-8, nested too deeply, or a number is too long"
+            detail = (
+                "the body cannot be read as JSON: it is not UTF-8 or nested "
+                "too deeply, or a number is too long"
+            )
             return response(InvalidJson(detail))
         case 404:
             docs = f"{_base(request)}/docs"
-            return response(NotFound(f"nothing is at {request.scope['path']}; see {docs}"))
+            return response(NotFound(f"there is nothing at {request.scope['path']}; see {docs}"))
         case 405:
             headers = {**(error.headers or {}), **_allow(request)}
             return _document_of(request, error, headers)
@@ -192,9 +195,9 @@ def _document_of(request: Request, error: HTTPException, headers: Mapping[str, s
 
 
 def _allow(request: Request) -> dict[str, str]:
-    """The header Allow with the methods of all routes that have the path; none if no route of ours has it.
+    """Return the header Allow with the methods of all routes that have the path; empty if none has it.
 
-    A router gives the methods of the first one alone.
+    A router gives only the methods of the first one.
     """
     scope = {**request.scope, "root_path": _base(request)}
     methods = {
@@ -207,7 +210,7 @@ def _allow(request: Request) -> dict[str, str]:
 
 
 def _base(request: Request) -> str:
-    """The base path; below a mount, as of the files, root_path has the mount's own at its end."""
+    """Return the base path; below a mount, such as the files', root_path ends with the mount's own."""
     base: str = request.scope.get("app_root_path", request.scope["root_path"])
     return base
 
@@ -220,9 +223,9 @@ async def _out_of_reach(_: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """What no other handler took, and what middleware raises, which those do not see."""
+    """Answer errors that no other handler took, and those of middleware, which the others do not see."""
     told = unavailable(error)
     if told is not None:
         return told
     log.error("unexpected_error", path=request.scope["path"], exc_info=error)
-    return response(WhichoptError("an unexpected error; the service's log has it"))
+    return response(WhichoptError("an unexpected error occurred; the service's log has the details"))

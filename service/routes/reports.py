@@ -1,4 +1,4 @@
-"""The evidence: a job's report as one page, or as JSON."""
+"""Serves the evidence: a job's report as one page, or as JSON."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ HEADERS = {
     response_class=Response,
     responses={
         200: {
-            "description": "The report: a page that needs nothing else, or JSON.",
+            "description": "The report: an HTML page that needs no other files, or JSON.",
             "content": {HTML: {"schema": {"type": "string"}}},
             "model": Report,
         },
-        304: {"description": "The report is as `If-None-Match` knows it."},
+        304: {"description": "The report has not changed since `If-None-Match`."},
     },
 )
 def report(
@@ -47,13 +47,16 @@ def report(
     settings: TheSettings,
     wanted: Annotated[
         Literal["html", "json"] | None,
-        Query(alias="format", description="Without it, as `Accept` says; a page where that says nothing."),
+        Query(
+            alias="format",
+            description="Form of the report; if omitted, `Accept` decides, and without that it is a page.",
+        ),
     ] = None,
     accept: Annotated[str | None, Header()] = None,
     accept_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
     if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
 ) -> Response:
-    """The evidence behind the job's recommendation; 409 with the job's state until there is one.
+    """Return the evidence behind the job's recommendation; 409 with the job's state until there is one.
 
     A worker makes it when the job has concluded. If it is asked for before that, it is made at once, which
     takes some seconds, and up to a minute for a job of thousands of trials.

@@ -1,4 +1,4 @@
-"""What came out: recommendations, and the studies for Optuna."""
+"""Serves the results: recommendations, forecasts, and the studies for Optuna."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Name = Annotated[str | None, Query(max_length=64)]
 
 @router.get("/jobs/{job_id}/recommendation")
 def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
-    """The job's conclusion; 409 with the job's state until there is one."""
+    """Return the job's recommendation; 409 with the job's state until there is one."""
     with store.read() as tx:
         found = tx.views.recommendation(uid)
     if found is None:
@@ -48,7 +48,7 @@ def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
 
 @router.get("/jobs/{job_id}/forecast")
 def forecast(uid: JobUid, store: TheStore) -> JobForecast:
-    """Where the job stands, and what its remaining trials or fresh seeds would be expected to change.
+    """Return the job's forecast: its progress, and the changes to expect from more trials or fresh seeds.
 
     The planner of a round stores what follows from the rounds before it. Until it has, the first who asks
     computes that, and the others wait.
@@ -103,7 +103,7 @@ def recommendations(
     optimizer: Name = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[Recommendation]:
-    """What has been recommended for workloads like this one, newest first."""
+    """List the recommendations for workloads like this one, newest first."""
     with store.read() as tx:
         return tx.views.recommendations(
             task=task and tasks.task(task, field="task").name,

@@ -21,7 +21,7 @@ PARAMETERS = ("key", "api_key", "apikey", "api-key", "access_token", "token")
 
 
 def how(request: Request) -> str:
-    """How to send the key, with the page link as it is below the base path."""
+    """Explain how to send the key, with the page's link below the base path."""
     return (
         f"send it in the header {HEADER} or as 'Authorization: Bearer KEY', "
         f"or open the page link that the service printed ({_link(request)})"
@@ -89,7 +89,7 @@ def without_keys(query: bytes) -> bytes:
 
 
 def _elsewhere(request: Request) -> str | None:
-    """What to change about a key that stands where none is looked for; without the key."""
+    """Say how to move a key that is in the wrong place, without repeating the key."""
     for value in request.headers.getlist("Authorization"):
         scheme, space, _ = value.strip().partition(" ")
         if not space:

@@ -1,4 +1,4 @@
-"""What pydantic says of a request, in the words of its sender: paths as in the JSON, no internal tags."""
+"""Puts pydantic's errors about a request into its sender's terms: paths as in the JSON, no internal tags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Path = tuple[str | int, ...]
 
 
 def field_problems(errors: Iterable[Mapping[str, Any]], body: Any) -> list[FieldProblem]:
-    """One problem a field: the deepest that was reached, and of a union's members those that were meant."""
+    """Return one problem for each field: the deepest one that was reached, of the members that were meant."""
     at: dict[Path, list[Mapping[str, Any]]] = {}
     for error in errors:
         at.setdefault(_path(error, body), []).append(error)
@@ -29,7 +29,7 @@ def field_problems(errors: Iterable[Mapping[str, Any]], body: Any) -> list[Field
 
 
 def _path(error: Mapping[str, Any], body: Any) -> Path:
-    """The error's place as its sender sees it: what pydantic adds (members, tags) is not in the body."""
+    """Return the error's path as its sender sees it, without the members and tags that pydantic adds."""
     source, *rest = error["loc"]
     if source != "body":
         return (source, *rest)
@@ -49,7 +49,7 @@ def _path(error: Mapping[str, Any], body: Any) -> Path:
 
 
 def _meant(errors: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Of what the members of a union say, what fits the kind of value that was sent."""
+    """Return those errors of a union's members that fit the kind of value that was sent."""
     unfit = SCALAR_TYPES if isinstance(errors[0]["input"], Mapping) else OBJECT_TYPES
     return [error for error in errors if error["type"] not in unfit] or errors
 
@@ -72,7 +72,7 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
             allowed = re.findall(r"'([^']*)'", context["expected"])
             return _unknown(field, str(value), allowed, f"{what}{str(value)[:80]!r} is not allowed", value)
         case "missing":
-            said = "is required, and missing"
+            said = "is required, but missing"
         case _:
             said = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
             allowed = _limit(context)
@@ -90,7 +90,7 @@ def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) 
         value=value,
         allowed=allowed,
         nearest=near[0] if near else None,
-        detail=f"{said}; {guess}there are: {', '.join(allowed or [])}",
+        detail=f"{said}; {guess}choose one of: {', '.join(allowed or [])}",
     )
 
 
@@ -105,7 +105,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 
 def _limit(context: Mapping[str, Any]) -> str | None:
-    """The bound that was crossed, as a phrase."""
+    """Return the limit that was crossed, as a phrase."""
     words = {
         "ge": "at least {}",
         "gt": "more than {}",
@@ -113,13 +113,13 @@ def _limit(context: Mapping[str, Any]) -> str | None:
         "lt": "less than {}",
         "min_length": "at least {} of them",
         "max_length": "at most {} of them",
-        "pattern": "what matches {}",
+        "pattern": "text that matches {}",
     }
     return next((phrase.format(context[name]) for name, phrase in words.items() if name in context), None)
 
 
 def _known_keys(path: Path) -> list[str]:
-    """The keys that the job spec has at `path`."""
+    """Return the keys that the job spec has at `path`."""
     definitions = _schema()["$defs"]
     here = _spread([_schema()], definitions)
     for part in path:
@@ -141,7 +141,7 @@ def _below(schema: Mapping[str, Any], part: str | int) -> list[Mapping[str, Any]
 
 
 def _spread(found: Iterable[Mapping[str, Any]], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The schemas with references followed and unions spread out."""
+    """Return the schemas with references followed and unions spread out."""
     flat: list[Mapping[str, Any]] = []
     for schema in found:
         if "$ref" in schema:

@@ -1,4 +1,4 @@
-"""What a job may spend: trials or minutes for the search, fresh seeds for confirm, and when it may stop."""
+"""The budget of a job: trials or minutes for the search, fresh seeds for confirm, and when it may stop."""
 
 from __future__ import annotations
 
@@ -11,47 +11,55 @@ from whichopt.service.errors import InvalidSpec
 from whichopt.service.numeric import REAL, WHOLE, NumbersAreNumbers
 
 MAX_TRIALS = 20_000
-"""Of a whole job, both phases."""
+"""Most trials of a job, in both phases together."""
 
 MOST_TRIALS = 3000
-"""Of one optimizer."""
+"""Most search trials of one optimizer."""
 
 TRIALS = 48
-"""Where neither trials nor minutes are asked for."""
+"""Number of search trials of an optimizer if the spec has neither trials nor minutes."""
 
 OVERRUN = 2
-"""Times its minutes that a job's search may take."""
+"""Factor by which a job's search may exceed its minutes."""
 
 
 class Settled(NumbersAreNumbers):
-    """What `minutes` came to, settled once by a probe before the first round and kept with the spec.
+    """The plan that a probe makes for `minutes`, once, before the first round; it is kept with the spec.
 
-    All rounds follow from it and from what is recorded after it, so a job with the same record is planned in
-    the same way without a probe.
+    All rounds follow from it and from the results after it, so a job with the same record is planned in the
+    same way without a probe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     trials: dict[str, Annotated[int, WHOLE]] = Field(
-        description="search trials by label that were reckoned to take equal seconds; as recorded seconds "
-        "come in, later rounds correct it"
+        description="Number of search trials by label, estimated to take equal seconds; later rounds correct "
+        "it by the recorded seconds."
     )
     step_ms: dict[str, Annotated[float, REAL]] = Field(
-        description="milliseconds that a step of one trial took, by label"
+        description="Milliseconds that a step of one trial took, by label."
     )
     trial_seconds: dict[str, Annotated[float, REAL]] = Field(
-        description="seconds that a whole trial was reckoned to take"
+        description="Estimated seconds of a full trial, by label."
     )
-    search_seconds: float = Field(gt=0, description="of training, reckoned for each optimizer's search")
-    processes: int = Field(ge=1, description="that trained when it was settled")
+    search_seconds: float = Field(
+        gt=0, description="Estimated seconds of training for each optimizer's search."
+    )
+    processes: int = Field(ge=1, description="Number of training processes at the time of the probe.")
     confirm_seeds_asked: int = Field(
-        ge=3, description="budget.confirm_seeds as it was asked for; it now says what there is time for"
+        ge=3,
+        description="Value of budget.confirm_seeds in the request; "
+        "budget.confirm_seeds is now what fits the time.",
     )
 
 
 class Budget(NumbersAreNumbers):
-    """`trials` is per optimizer, dealt to `replicates` equal, independent studies. With `minutes` in its
-    place every optimizer gets the same seconds, and the job ends after about that time, confirm included."""
+    """The budget of a job.
+
+    `trials` is the number for each optimizer, divided among `replicates` equal, independent studies. With
+    `minutes` instead, every optimizer gets the same seconds, and the job ends after about that time, confirm
+    included.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,37 +67,41 @@ class Budget(NumbersAreNumbers):
         default=None,
         ge=1,
         le=MOST_TRIALS,
-        description=f"per optimizer; {TRIALS}, where minutes are not given either",
+        description=f"Number of search trials for each optimizer; {TRIALS} if minutes are not given either.",
     )
     minutes: float | None = Field(
         default=None,
         ge=0.05,
         le=30 * 24 * 60,
         allow_inf_nan=False,
-        description="in place of trials: from the first claim to the recommendation",
+        description="Minutes from the first claim to the recommendation, instead of trials.",
     )
     replicates: int = Field(default=3, ge=1, le=10)
     epochs: int = Field(default=20, ge=1, le=1000)
     confirm_seeds: int = Field(
-        default=10, ge=3, le=100, description="the most; they are added in stages while the outcome is open"
+        default=10,
+        ge=3,
+        le=100,
+        description="Most fresh seeds; they are added in stages while the outcome is open.",
     )
     risk: float | None = Field(
         default=None,
         gt=0,
         lt=0.5,
         allow_inf_nan=False,
-        description="confirm also stops once the probability that the pick is not the best is at most this",
+        description="Probability that the pick is not the best at which confirm also stops.",
     )
     max_seconds: float | None = Field(
         default=None,
         gt=0,
         le=30 * 86400,
         allow_inf_nan=False,
-        description="from the first claim on: then trials of the search stop at their next evaluation, and "
-        "confirm runs with 3 fresh seeds",
+        description="Seconds from the first claim after which search trials stop "
+        "at their next evaluation, and "
+        "confirm runs with 3 fresh seeds.",
     )
     settled: Settled | None = Field(
-        default=None, description="what minutes came to; written by the service, given to repeat a job"
+        default=None, description="Plan for the minutes. The service writes it; send it to repeat a job."
     )
 
     @model_validator(mode="before")
@@ -101,12 +113,12 @@ class Budget(NumbersAreNumbers):
 
     @property
     def timed(self) -> bool:
-        """Whether it is minutes that bound the search."""
+        """Tell if the search is bounded by minutes."""
         return self.minutes is not None
 
     @property
     def limit_s(self) -> float | None:
-        """Seconds from the job's first claim on after which trials of the search are stopped.
+        """The seconds from the job's first claim after which search trials are stopped.
 
         Minutes are kept by planning: only a search that takes OVERRUN times as long, as on a machine that
         has become slow since it was probed, is stopped.
@@ -118,46 +130,47 @@ class Budget(NumbersAreNumbers):
         """Search trials of a study; with minutes, the most that were settled for one.
 
         Raises:
-            ValueError: minutes that are not settled yet.
+            ValueError: the minutes are not settled yet.
         """
         if self.trials is not None:
             return self.trials // self.replicates
         if self.settled is None:
-            raise ValueError("the trials that budget.minutes come to are settled before the first round")
+            raise ValueError("the number of trials for budget.minutes is only settled before the first round")
         return max(self.settled.trials.values()) // self.replicates
 
     def trials_of(self, label: str) -> int | None:
-        """Search trials of that label, as asked for or settled; None for minutes that are not settled."""
+        """Return the search trials of that label; None if there are minutes that are not settled."""
         return self.trials if self.settled is None else self.settled.trials[label]
 
     @property
     def effort(self) -> str:
-        """How each optimizer is tuned, for a sentence: "tuned ..."."""
+        """The effort of tuning each optimizer, to follow the word "tuned" in a sentence."""
         studies = f"{self.replicates} stud{'ies' if self.replicates > 1 else 'y'}"
         if self.trials is not None:
             return f"with {self.trials} trials each ({studies} of {self.study_trials})"
-        return f"for equal seconds of training ({studies} each, in a job of {self.minutes:g} minutes)"
+        return f"with equal training time ({studies} each, in a job of {self.minutes:g} minutes)"
 
 
 def check(budget: Budget, labels: Sequence[str]) -> None:
-    """Raises InvalidSpec where the parts of the budget do not go together, or are too much for a job."""
+    """Raise InvalidSpec if parts of the budget contradict each other, or are too much for a job."""
     if budget.minutes is not None:
         _minutes(budget, labels)
     elif budget.settled is not None:
         raise InvalidSpec(
-            "budget.settled says what budget.minutes came to; without minutes it says nothing",
+            "budget.settled is the plan for budget.minutes; it has no meaning without minutes",
             field="budget.settled",
         )
     if budget.trials is not None and budget.trials % budget.replicates:
         near = max(1, round(budget.trials / budget.replicates)) * budget.replicates
         raise InvalidSpec(
-            f"budget.trials {budget.trials} cannot be dealt to {budget.replicates} equal studies; "
-            f"the nearest that can is {near}",
+            f"budget.trials {budget.trials} cannot be divided into "
+            f"{budget.replicates} equal studies; the nearest "
+            f"number that can is {near}",
             field="budget.trials",
             value=budget.trials,
             allowed=f"multiples of budget.replicates ({budget.replicates})",
         )
-    # Of a job with minutes, the least that it can be; its settlement keeps to the limit.
+    # For a job with minutes this is the least; its settlement keeps to the limit.
     searched = 2 * budget.replicates if budget.trials is None else budget.trials
     finalists = budget.replicates + 1
     total = len(labels) * (searched + finalists * budget.confirm_seeds)
@@ -173,15 +186,15 @@ def check(budget: Budget, labels: Sequence[str]) -> None:
 
 
 def _minutes(budget: Budget, labels: Sequence[str]) -> None:
-    """Raises InvalidSpec where `minutes` stand beside what they replace, or are settled for another job."""
+    """Raise InvalidSpec if `minutes` stand beside what they replace, or are settled for another job."""
     for other in ("trials", "max_seconds"):
         if getattr(budget, other) is not None:
             raise InvalidSpec(
-                f"budget.minutes and budget.{other} cannot both be given: minutes settle "
-                + ("the trials" if other == "trials" else "when the job ends"),
+                f"budget.minutes and budget.{other} cannot both be given: minutes decide "
+                + ("the number of trials" if other == "trials" else "when the job ends"),
                 field=f"budget.{other}",
                 value=getattr(budget, other),
-                allowed="either of them, the other left out",
+                allowed="only one of the two",
             )
     settled = budget.settled
     if settled is None:
@@ -197,7 +210,7 @@ def _minutes(budget: Budget, labels: Sequence[str]) -> None:
             )
     if any(count % budget.replicates for count in settled.trials.values()):
         raise InvalidSpec(
-            f"budget.settled.trials cannot be dealt to {budget.replicates} equal studies",
+            f"budget.settled.trials cannot be divided into {budget.replicates} equal studies",
             field="budget.settled.trials",
             value=settled.trials,
             allowed=f"multiples of budget.replicates ({budget.replicates})",

@@ -1,4 +1,4 @@
-"""What a user asks for: the job spec (JobSpec). `resolve` writes every default out."""
+"""The job spec as a user writes it (JobSpec); `resolve` writes out every default."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from whichopt.service.trials import Schedule
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 FACTS = ("goal", "shape", "sizes", "length_unit", "content")
-"""Of a resolved workload, what follows from its names."""
+"""Fields of a resolved workload that follow from its names."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-"""No control characters: PostgreSQL keeps no NUL, and names go into headers and file names."""
+"""Pattern without control characters: PostgreSQL stores no NUL, and names go into headers and file names."""
 
 
 class Strict(NumbersAreNumbers):
@@ -24,7 +24,7 @@ class Strict(NumbersAreNumbers):
 
 
 class Named(BaseModel):
-    """A catalog entry by name, with that entry's own options beside it."""
+    """A catalog entry by its name, with the entry's own options beside it."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str = Field(max_length=64)
@@ -35,7 +35,7 @@ class Named(BaseModel):
 
 
 def by_name(value: Any) -> Any:
-    """A name alone stands for the entry with its defaults."""
+    """Turn a name alone into the entry with its defaults."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -43,7 +43,7 @@ ByName = Annotated[Named, BeforeValidator(by_name)]
 
 
 class WorkloadSpec(Strict):
-    """Task, model and dataset. The task may be left out: it is the dataset's."""
+    """The task, model and dataset of a job. The task may be omitted; it is the dataset's."""
 
     task: str | None = Field(default=None, max_length=64)
     dataset: ByName
@@ -52,7 +52,7 @@ class WorkloadSpec(Strict):
     @model_validator(mode="before")
     @classmethod
     def _without_facts(cls, data: Any) -> Any:
-        """Leave out what a resolved spec knows besides: a job that is sent again gets it anew."""
+        """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
         if not isinstance(data, dict):
             return data
         return {name: value for name, value in data.items() if name not in FACTS}
@@ -65,14 +65,16 @@ SpaceEntry = Dimension | bool | int | float | str
 class OptimizerChoice(Strict):
     """One optimizer of a job. `space` overrides the catalog's, entry by entry.
 
-    What torch takes as a tuple may be given as one: `betas` for `beta1` and `beta2`, as in recommendations.
+    Tuples may be given as torch takes them: `betas` for `beta1` and `beta2`, as in recommendations.
     """
 
     name: str = Field(max_length=64)
     label: str | None = Field(default=None, pattern=LABEL)
     space: dict[str, SpaceEntry | tuple[SpaceEntry, ...]] = Field(default_factory=dict, max_length=32)
     default: dict[str, Value | tuple[Value, ...]] = Field(
-        default_factory=dict, max_length=32, description="overrides the first trial's setting, entry by entry"
+        default_factory=dict,
+        max_length=32,
+        description="Values of the first trial that replace the catalog's, entry by entry.",
     )
 
 
@@ -85,15 +87,15 @@ class Margin(Strict):
     @model_validator(mode="after")
     def _one(self) -> Margin:
         if (self.absolute is None) == (self.percent is None):
-            raise ValueError("a margin is either {'absolute': x} or {'percent': x}")
+            raise ValueError("a margin must be either {'absolute': x} or {'percent': x}")
         return self
 
     def __str__(self) -> str:
-        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g} %"
+        return f"{self.absolute:g}" if self.percent is None else f"{self.percent:g}%"
 
 
 class Pruning(Strict):
-    """A trial is stopped at a rung (share of the budget) where it is among the `worst` share of its study."""
+    """The rule for early stops: at each rung (share of the budget), the `worst` share of a study stops."""
 
     rungs: tuple[Annotated[float, Field(gt=0, lt=1), REAL], ...] = Field(default=(0.25, 0.5), max_length=8)
     worst: float = Field(default=0.25, ge=0, le=0.9)
@@ -107,27 +109,29 @@ class Common(Strict):
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pruning: Pruning = Pruning()
     margin: Margin | None = Field(
-        default=None, description="smaller differences count as none: a rival is beaten by more than this"
+        default=None,
+        description="Least difference that matters; a rival counts as beaten only by more than this.",
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     executor: Literal["auto", "solo", "stacked"] = "auto"
     kernels: Literal["auto", "torch", "compiled"] = Field(
         default="auto",
-        description="what optimizers that have a compiled kernel of their own step by; settled before the "
-        "first round: compiled, on CPUs, where the kernel is there already or the job is long enough to pay "
-        "for it",
+        description="Kernels of the optimizers that have a compiled one. `auto` is decided before the first "
+        "round: `compiled` on CPUs, if the kernel is already cached or the job is long enough to repay its "
+        "compilation; otherwise `torch`.",
     )
     agreement: Literal["auto", "bits", "close"] = Field(
         default="auto",
-        description="whether a trial's result may depend on what trains beside it: `bits`, not at all; "
-        "`close`, in its last bits. For `auto` and `bits` alike a probe on the live workers decides before "
-        "the first round; `close` stays",
+        description="Agreement of a trial's result with that of the same trial "
+        "in other company: `bits` (to the "
+        "bit) or `close` (but for the last bits). For `auto` and `bits`, a probe on the live workers decides "
+        "before the first round; `close` stays.",
     )
     seed: int = Field(default=0, ge=0, lt=2**53)
 
 
 class JobSpec(Common):
-    """What a user sends; only `workload` is required, and unknown keys are refused."""
+    """A job as a user sends it; only `workload` is required, and unknown keys are rejected."""
 
     model_config = ConfigDict(
         json_schema_extra={

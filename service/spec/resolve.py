@@ -1,4 +1,4 @@
-"""Makes a job spec complete: names are found, defaults written out, bounds checked."""
+"""Completes a job spec: finds names in the catalog, writes out defaults, checks bounds."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 
 
 def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
-    """`spec` with every default written out.
+    """Return `spec` with every default written out.
 
     Raises:
-        InvalidSpec: something is unknown or out of bounds; the error names the field, its value, what is
-            allowed and the nearest match.
+        InvalidSpec: something is unknown or out of bounds. The error names the field, its value, the allowed
+            values and the nearest match.
     """
     known = built_in() if catalog is None else catalog
     workload = _workload(spec, known)
@@ -39,7 +39,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
     for i, label in enumerate(labels):
         if label in labels[:i]:
             raise InvalidSpec(
-                f"two optimizers are labeled {label!r}; give one of them another 'label'",
+                f"two optimizers have the label {label!r}; give one of them another 'label'",
                 field=f"optimizers.{i}.label",
                 value=label,
             )
@@ -78,7 +78,7 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
             if entry.shape(entry.options()).image and entry.task == name
         ]
         raise InvalidSpec(
-            f"model {model.name!r} needs images, and dataset {data.name!r} has none",
+            f"model {model.name!r} needs images, but dataset {data.name!r} has none",
             field="workload.model.name",
             value=model.name,
             allowed=images,
@@ -115,7 +115,7 @@ def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> Optio
 def resolve_optimizer(
     choice: OptimizerChoice, field: str, catalog: Catalog | None = None
 ) -> ResolvedOptimizer:
-    """`choice` with its space and its default written out; `field` is where it stands.
+    """Return `choice` with its space and default written out; `field` is its path in the spec.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
@@ -140,7 +140,7 @@ def resolve_optimizer(
             default[name] = allowed.nearest(entry.default[name]) if name in ranges else entry.default[name]
     for switch, needed in entry.needs.items():
         if space[needed] == 0 and switch not in ranges:
-            space[switch] = default[switch] = False  # plain SGD was asked for, and nothing said of Nesterov
+            space[switch] = default[switch] = False  # the user wants plain SGD and did not mention Nesterov
     _switches(entry, space, field)
     return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
 
@@ -148,10 +148,10 @@ def resolve_optimizer(
 def _scalars(
     entry: optimizers.OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
 ) -> dict[str, ScalarT]:
-    """Return what is given with torch's tuples as the scalars of the space.
+    """Return the given values, with torch's tuples split into the scalars of the space.
 
     Raises:
-        InvalidSpec: a name is none of the optimizer's, or has not as many values as it takes.
+        InvalidSpec: the optimizer has no such name, or the name takes another number of values.
     """
     scalars: dict[str, ScalarT] = {}
     for name, value in given.items():
@@ -169,7 +169,7 @@ def _scalars(
 
 
 def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
-    """Raises InvalidSpec where a switch could be on while what it needs is 0."""
+    """Raise InvalidSpec if a switch could be on while the value that it needs is 0."""
     for switch, needed in entry.needs.items():
         can_be_on = space[switch] is not False
         of = space[needed]
@@ -189,7 +189,7 @@ def _ends(dimension: Dimension) -> tuple[Value, ...]:
 
 
 def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str) -> Value:
-    """`value` as the optimizer's class takes it.
+    """Return `value` as the optimizer's class takes it.
 
     Raises:
         InvalidSpec: the hyperparameter cannot have it.

@@ -18,9 +18,9 @@ from whichopt.service.trials import Training
 
 
 class ResolvedWorkload(Strict):
-    """What is trained, with all that planning, evidence and a reader need to know of it.
+    """The workload of a job, with all facts that planning, evidence and readers need.
 
-    Nothing of it has to be looked up by name, so that a report can be judged where a dataset is not known.
+    Nothing in it has to be looked up by name, so a report can be judged even if its dataset is unknown.
     """
 
     task: str
@@ -29,12 +29,12 @@ class ResolvedWorkload(Strict):
     goal: Goal
     shape: Shape
     sizes: Sizes
-    length_unit: Literal["examples"] = Field(default="examples", description="what a trial's length counts")
-    content: str | None = Field(default=None, description="SHA-256 of the data; null of a built-in dataset")
+    length_unit: Literal["examples"] = Field(default="examples", description="Unit of a trial's length.")
+    content: str | None = Field(default=None, description="SHA-256 of the data; null for a built-in dataset.")
 
 
 class ResolvedOptimizer(Strict):
-    """`space` is whole; `default` is the first trial's setting, written out in full."""
+    """An optimizer with its complete `space`; `default` is the complete setting of the first trial."""
 
     name: str
     label: str
@@ -53,7 +53,7 @@ class ResolvedSpec(Common):
     workload: ResolvedWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
     rules: int = Field(
-        default=1, ge=1, description="version of the rules that the job is planned and judged by"
+        default=1, ge=1, description="Version of the rules that the job is planned and judged by."
     )
 
     @model_validator(mode="before")
@@ -80,33 +80,33 @@ class ResolvedSpec(Common):
 
     @property
     def sizes(self) -> Sizes:
-        """Examples in each split of the job's dataset."""
+        """The number of examples in each split of the job's dataset."""
         return self.workload.sizes
 
     @property
     def steps(self) -> int:
-        """Steps of a trial that is not stopped early."""
+        """The number of steps of a trial that is not stopped early."""
         return self.training.steps(0, self.sizes.train * self.budget.epochs)
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
     def study_trials_of(self, label: str) -> int:
-        """Search trials of a study of that label: as many as its budget has, or as its space has configs."""
+        """Return the search trials of a study of that label; its space may have fewer than its budget."""
         chosen = self.optimizer(label)
         asked = (self.budget.trials_of(label) or 0) // self.budget.replicates
         return min(asked, room(chosen.searched, chosen.default))
 
     def trials_of(self, label: str) -> int:
-        """Search trials of that label; 0 for minutes that are not settled."""
+        """Return the search trials of that label; 0 for minutes that are not settled."""
         return self.budget.replicates * self.study_trials_of(label)
 
     @property
     def asked_trials(self) -> int:
-        """Search trials of all labels; 0 for minutes that are not settled."""
+        """The number of search trials of all labels; 0 for minutes that are not settled."""
         return sum(map(self.trials_of, self.labels))
 
     def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
-        """The spec with what its minutes came to, and the most fresh seeds that there is time for."""
+        """Return the spec with the plan for its minutes and the most fresh seeds that fit the time."""
         budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
         return self.model_copy(update={"budget": budget})

@@ -1,4 +1,4 @@
-"""Settings of one optimizer as the nearest ones of another, with how near that is. Pure."""
+"""Translates settings of one optimizer to the nearest ones of another, and says how near they are. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MEANING: Mapping[Exactness, str] = {
     "limit": "the same in a limit that this setting is close to",
     "approximate": "approximate",
 }
-"""What each degree of exactness says, nearest first."""
+"""The meaning of each degree of exactness, nearest first."""
 
 
 def translate(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
-    """`config` of the optimizer `source` as the nearest one of `target`: directly where a rule says how,
+    """`config` of the optimizer `source` as the nearest one of `target`: directly if a rule says how,
     else by way of others; the worst step decides how exact the whole is.
 
     Raises:

@@ -1,4 +1,4 @@
-r"""What a step is divided by, and so what learning rate, eps and weight decay mean in each optimizer. Pure.
+r"""Computes the denominator of a step, and with it the meaning of lr, eps and weight decay. Pure.
 
 A denominator decides what a setting means. With g the root mean square of a gradient's entry (`gradient`):
 
@@ -9,7 +9,7 @@ A denominator decides what a setting means. With g the root mean square of a gra
     SGD                                     1
 
 so a step is lr / denominator times the averaged gradient, a coupled decay (added to the gradient) shrinks
-the params by lr * weight_decay / denominator a step, and a decoupled one by lr * weight_decay. Where eps is
+the params by lr * weight_decay / denominator a step, and a decoupled one by lr * weight_decay. If eps is
 far above g every one of them is SGD with momentum (Choi et al. 2019, arXiv 1910.05446), and what is said
 here does not depend on g. The same figures for AdaBelief, without g, are in `adabelief.translate`.
 """
@@ -27,10 +27,10 @@ from whichopt.service.space import Config, Value
 Exactness = Literal["exact", "rounding", "limit", "approximate"]
 
 FAR = 100.0
-"""eps counts as far above the gradient from this factor on: steps are then within 1 % of SGD's."""
+"""eps counts as far above the gradient from this factor on: steps are then within 1% of SGD's."""
 
 SETTLED = 100.0
-"""A run counts as long against the start of an average from this many of its lengths on: 1 % is start."""
+"""A run counts as long against the start of an average from this many of its lengths on: 1% is start."""
 
 NEGLIGIBLE = 1e-3
 """A decay that shrinks the params by less than this share over the run counts as none."""
@@ -38,10 +38,10 @@ NEGLIGIBLE = 1e-3
 
 @dataclass(frozen=True)
 class Assumed:
-    """What no setting tells.
+    """Assumptions that no setting contains.
 
     `gradient` is the root mean square of a gradient's entry; `floor` the denominator that a target is given
-    where it is to be SGD; `beta2` what it gets where the source has none; `steps` the length of the run.
+    if it is to be SGD; `beta2` what it gets if the source has none; `steps` the length of the run.
     """
 
     gradient: float = 1e-2
@@ -50,7 +50,7 @@ class Assumed:
     steps: int | None = None
 
     def long_against(self, average: float) -> bool:
-        """Whether the run is long against an average with that decay rate."""
+        """Tell if the run is long compared with an average of that decay rate."""
         return self.steps is not None and self.steps * (1 - average) >= SETTLED
 
 
@@ -68,7 +68,7 @@ class Translated:
 
 
 def denominator(entry: OptimizerEntry, config: Mapping[str, Value], gradient: float) -> float:
-    """What a step is divided by, where gradients are noise about 0 of that size.
+    """Return the denominator of a step if gradients are noise about 0 of that size.
 
     An optimizer without eps, as one that steps by the sign of the gradient, adds nothing to that size.
     """
@@ -86,7 +86,7 @@ def floor(entry: OptimizerEntry, config: Mapping[str, Value]) -> float:
 
 
 def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assumed) -> float:
-    """The share by which the weight decay shrinks the params over the run; infinite where it has no end."""
+    """The share by which the weight decay shrinks the params over the run; infinite if it has no end."""
     per_step = number(config, "lr") * number(config, "weight_decay")
     if entry.meaning.decay == "coupled":
         per_step /= denominator(entry, config, assumed.gradient)
@@ -97,7 +97,7 @@ def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assum
 
 
 def _deviation(beta1: float) -> float:
-    """How far noise of size 1 is from its own running mean (which it is part of)."""
+    """Return the distance of noise of size 1 from its own running mean (of which it is part)."""
     return beta1 * math.sqrt(2 / (1 + beta1))
 
 

@@ -1,4 +1,4 @@
-"""How to go from one optimizer to another: one function a pair, and the table of them.
+"""Rules that translate one optimizer to another: a function for each pair, and their table.
 
 What several say alike: a decay rate, a learning rate and an eps carry over by the denominators of both
 (`whichopt.service.translations.denominators`).
@@ -48,14 +48,14 @@ def _decays(config: Config, shrinks: float, assumed: Assumed) -> Translated:
         return Translated(config, "exact", ("without decay they are the same optimizer",))
     if shrinks < NEGLIGIBLE:
         return Translated(
-            config, "limit", (f"over the run the decay shrinks the params by {shrinks:.1g} of them only",)
+            config, "limit", (f"over the run the decay shrinks the params by a share of only {shrinks:.1g}",)
         )
     return Translated(
         config,
         "approximate",
         (
             "a coupled decay is divided by sqrt(v) + eps as the gradient is, so that params with small "
-            f"gradients decay more; equal per step where the gradient's entry is {assumed.gradient:g} "
+            f"gradients decay more; they are equal per step if the gradient's entry is {assumed.gradient:g} "
             "(they agree exactly for plain SGD only: Loshchilov and Hutter 2019, arXiv 1711.05101)",
         ),
         (
@@ -69,7 +69,7 @@ def _adam_to_qhadam(config: Config, _: Assumed) -> Translated:
     return Translated(
         {**config, "nu1": 1.0, "nu2": 1.0},
         "rounding",
-        ("with nu1 = nu2 = 1 the averages alone count; their running weights are Adam's bias correction",),
+        ("with nu1 = nu2 = 1 only the averages count; their running weights are Adam's bias correction",),
     )
 
 
@@ -78,7 +78,9 @@ def _qhadam_to_adam(config: Config, _: Assumed) -> Translated:
     nu1, nu2 = number(config, "nu1"), number(config, "nu2")
     if nu1 in (0.0, 1.0) and nu2 in (0.0, 1.0):
         betas = {"beta1": nu1 * number(config, "beta1"), "beta2": nu2 * number(config, "beta2")}
-        return Translated({**kept, **betas}, "rounding", ("a nu of 1 is the average alone, one of 0 none",))
+        return Translated(
+            {**kept, **betas}, "rounding", ("a nu of 1 uses only the average, a nu of 0 does not use it",)
+        )
     betas = {f"beta{i}": _same_age(number(config, f"beta{i}"), nu) for i, nu in ((1, nu1), (2, nu2))}
     return Translated(
         {**kept, **betas},
@@ -114,7 +116,10 @@ def _nesterov(config: Config, _: Assumed) -> Translated:
     return Translated(
         dict(config),
         "approximate",
-        ("NAdam looks one step ahead, and its momentum rises from beta1 / 2 to beta1 over some 6,000 steps",),
+        (
+            "NAdam looks one step ahead, and its momentum rises from beta1 / 2 to beta1 over about 6,000 "
+            "steps",
+        ),
     )
 
 
@@ -124,7 +129,7 @@ def _nadam_to_qhadam(config: Config, _: Assumed) -> Translated:
         "approximate",
         (
             "nu1 = beta1 is Nesterov's momentum (Ma and Yarats 2019, arXiv 1810.06801); torch's NAdam "
-            "comes to it over some 6,000 steps, as its momentum rises from beta1 / 2",
+            "reaches it over about 6,000 steps, as its momentum rises from beta1 / 2",
         ),
     )
 
@@ -158,11 +163,11 @@ def _uncorrected(config: Config, momentum: float, alpha: float, assumed: Assumed
     ahead = 1 / math.sqrt(1 - alpha)
     why = [
         "both add eps outside the root, but RMSprop does not correct the average's bias: its first step "
-        f"is {ahead:.3g} times Adam's, and they agree after some {1 / (1 - alpha):,.0f}"
+        f"is {ahead:.3g} times Adam's, and they agree after about {1 / (1 - alpha):,.0f} steps"
     ]
     if momentum:
         why.append("RMSprop averages the divided gradients, Adam divides the averaged ones")
-    careful = () if settled or ahead < 2 else ("a warm-up spares RMSprop its long first steps",)
+    careful = () if settled or ahead < 2 else ("a warm-up avoids RMSprop's long first steps",)
     return Translated(config, "limit" if settled else "approximate", tuple(why), careful)
 
 
@@ -217,7 +222,7 @@ def _adam_to_sgd(config: Config, assumed: Assumed) -> Translated:
         moved,
         "approximate",
         (
-            "Adam's steps are about lr long whatever the gradient; SGD's are as long where the "
+            "Adam's steps are about lr long whatever the gradient; SGD's are as long if the "
             f"gradient's entry is {assumed.gradient:g}",
         ),
         ("the learning rate depends on the size of the gradients (--gradient), which change as it trains",),
@@ -227,9 +232,8 @@ def _adam_to_sgd(config: Config, assumed: Assumed) -> Translated:
 # -- from and to AdaBelief -----------------------------------------------------------------------------
 
 _BELIEF = (
-    "AdaBelief divides by how far the gradient is from its running mean: steps are as long as Adam's "
-    "where gradients are noise about 0, and longer where they agree (3.4 times at a mean of three "
-    "deviations)"
+    "AdaBelief divides by the distance of the gradient from its running mean: steps are as long as Adam's if "
+    "gradients are noise about 0, and longer if they agree (3.4 times at a mean of three deviations)"
 )
 
 
@@ -246,9 +250,9 @@ def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
         copied = floor(target, {**moved, "eps": config["eps"]})
         squared = floor(target, {**moved, "eps": number(config, "eps") ** 2})
         said = (
-            f"{_EPS}: AdaBelief adds it under the root at every step, where it adds up. "
-            f"{eps:.3g} makes Adam's floor; {number(config, 'eps'):.3g} would make one of {copied:.3g}, and "
-            f"the rule of thumb, the square of Adam's eps, one of {squared:.3g}"
+            f"{_EPS}: AdaBelief adds it under the root at every step, so it accumulates. "
+            f"{eps:.3g} gives Adam's floor; {number(config, 'eps'):.3g} would give {copied:.3g}, and "
+            f"the rule of thumb, the square of Adam's eps, would give {squared:.3g}"
         )
         return _believes(entry, config, target, moved, number(config, "eps"), said, assumed)
 
@@ -330,4 +334,4 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("adabelief", "adam"): _from_adabelief("adam"),
     ("adabelief", "adamw"): _from_adabelief("adamw"),
 }
-"""How to go from one optimizer to another. Others are reached by way of these."""
+"""Rules from one optimizer to another; all other pairs are reached by way of these."""

@@ -118,7 +118,7 @@ def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
     start_broker(broker)
     migrated = migrate.run()
     assert migrated.returncode == 0, migrated.stderr
-    assert "the database is current" in migrated.stdout
+    assert "the database is up to date" in migrated.stdout
     assert PASSWORD not in migrated.stdout + migrated.stderr
 
     api.start()

@@ -44,7 +44,7 @@ def test_a_job_tells_what_it_does_from_its_start_to_its_end(lite: Store) -> None
     job_id, uid = add_job(lite)
     waits = activity(lite, uid)
     assert waits.what == "worker"
-    assert waits.detail.startswith("Waiting for a worker: none is running. One that has just been started")
+    assert waits.detail.startswith("Waiting for a worker: none is running. A worker that has just started")
     seen(lite, queue="cuda")
     assert "none is running for cpu (running: 2 for cuda)" in activity(lite, uid).detail
 
@@ -98,7 +98,7 @@ def test_a_job_beside_other_work_says_how_much_is_ahead(lite: Store) -> None:
     _, third = add_job(lite)
     unplanned = activity(lite, third)
     assert unplanned.what == "queue"
-    assert "all 2 worker processes train cohorts of other jobs" in unplanned.detail
+    assert "all 2 worker processes are training cohorts of other jobs" in unplanned.detail
 
 
 def test_a_cancel_that_trains_on_says_so(lite: Store) -> None:
@@ -195,7 +195,7 @@ def test_who_has_started_a_worker_is_not_told_to_start_one(lite: Store) -> None:
         view = tx.views.job(uid, alive_s=15)
     assert view is not None
     for own_worker, said in (
-        (True, "The worker is starting, which takes some seconds."),
+        (True, "The worker is starting, which takes a few seconds."),
         (False, "start one"),
     ):
         told = io.StringIO()

@@ -82,9 +82,9 @@ def test_under_a_base_path(lite: Store, settings: Settings, based: Settings, sai
             described = anonymous.get(f"{prefix}/openapi.json", headers=AUTHORIZED).json()
             assert described["servers"] == [{"url": BASE}]
             absent = anonymous.get(f"{prefix}/nothing", headers=AUTHORIZED).json()
-            assert absent["detail"] == f"nothing is at {BASE}/nothing; see {BASE}/docs"
+            assert absent["detail"] == f"there is nothing at {BASE}/nothing; see {BASE}/docs"
             absent = anonymous.get(f"{prefix}/assets/nothing", headers=AUTHORIZED).json()
-            assert absent["detail"] == f"nothing is at {BASE}/assets/nothing; see {BASE}/docs"
+            assert absent["detail"] == f"there is nothing at {BASE}/assets/nothing; see {BASE}/docs"
             for path, given in (
                 ("/v1/jobs", {}),
                 ("/v1/jobs", {"X-API-Key": "wo_unknown"}),

@@ -69,8 +69,8 @@ def test_migrate_makes_the_tables_and_a_first_key(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{tmp_path / 'w.db'}")
     first = RUN.invoke(app, ["migrate"])
     assert first.exit_code == 0
-    assert "shown once: wo_" in first.output
-    assert "shown once" not in RUN.invoke(app, ["migrate"]).output
+    assert "not be shown again: wo_" in first.output
+    assert "shown again" not in RUN.invoke(app, ["migrate"]).output
     store = Store(f"sqlite:///{tmp_path / 'w.db'}")
     assert is_current(store)
     store.close()
@@ -93,7 +93,7 @@ def test_migrate_makes_the_key_of_the_environment_known(
 ) -> None:
     monkeypatch.setenv("WHICHOPT_DATABASE_URL", f"sqlite:///{tmp_path / 'w.db'}")
     monkeypatch.setenv("WHICHOPT_API_KEY", "wo_key-of-the-environment")
-    assert "shown once" not in RUN.invoke(app, ["migrate"]).output
+    assert "shown again" not in RUN.invoke(app, ["migrate"]).output
     store = Store(f"sqlite:///{tmp_path / 'w.db'}")
     with store.read() as tx:
         assert tx.keys.find("wo_key-of-the-environment") is not None
@@ -160,9 +160,9 @@ def test_nothing_that_was_recommended_is_said_so(url: str) -> None:
     found = RUN.invoke(app, ["recommend", "--dataset", "wine", "--optimizer", "sgd", *service])
     (line,) = found.stdout.splitlines()
     assert found.exit_code == 0
-    assert "nothing has been recommended for dataset=wine optimizer=sgd yet" in line
+    assert "There is no recommendation yet for dataset=wine optimizer=sgd." in line
     assert "whichopt submit" in line
-    assert "nothing has been recommended yet" in RUN.invoke(app, ["recommend", *service]).stdout
+    assert "There is no recommendation yet." in RUN.invoke(app, ["recommend", *service]).stdout
     as_json = RUN.invoke(app, ["recommend", "--dataset", "wine", *service, "--json"])
     assert json.loads(as_json.stdout) == []
 
@@ -175,8 +175,8 @@ def test_a_variable_that_nothing_reads_is_told_once(url: str, monkeypatch: pytes
     shown = RUN.invoke(app, ["show", "--url", url, "--json"])
     assert (shown.exit_code, json.loads(shown.stdout)) == (0, [])
     assert shown.stderr.splitlines() == [
-        "whichopt: WHICHOPT_DATABSE is no setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
-        "whichopt: WHICHOPT_URLL is no setting of whichopt; did you mean WHICHOPT_URL?",
+        "whichopt: WHICHOPT_DATABSE is not a setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
+        "whichopt: WHICHOPT_URLL is not a setting of whichopt; did you mean WHICHOPT_URL?",
     ]
 
 

@@ -117,7 +117,7 @@ def test_lint_says_that_there_is_little_to_search(
     if code:
         assert found[code].field == "optimizers.0.space"
         assert "is not spent" in found[code].what
-        assert "given to another optimizer" in found[code].why
+        assert "giving the rest to another optimizer" in found[code].why
         alone = spec(space, **budget)
         alone = alone.model_copy(update={"optimizers": alone.optimizers[:1]})
         (why,) = [one.why for one in lint_job(alone) if one.code == code]

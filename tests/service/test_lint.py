@@ -142,7 +142,7 @@ def test_rectification_is_the_papers() -> None:
         ({"seed": "a"}, 'seed: "a" is not allowed; it should be a valid integer', "change it"),
         (
             {"budget": {"trails": 3}},
-            "budget.trails: no such key; did you mean 'trials'? there are: ",
+            "budget.trails: no such key; did you mean 'trials'? choose one of: ",
             "write 'trials'",
         ),
     ],

@@ -49,10 +49,10 @@ def lr(**space: Any) -> dict[str, Any]:
             {**BODY, "budget": {"trials": 7, "replicates": 3}},
             "budget.trials",
             None,
-            "the nearest that can is 6",
+            "the nearest number that can is 6",
         ),
         ({**BODY, "schedule": {"name": "cosin"}}, "schedule.name", "cosine", "did you mean 'cosine'"),
-        ({**BODY, "device": "gpu"}, "device", "cpu", "there are: auto, cpu, cuda"),
+        ({**BODY, "device": "gpu"}, "device", "cpu", "choose one of: auto, cpu, cuda"),
         ({}, "workload", None, "required"),
         ({"workload": {"dataset": {"name": "wine"}}}, "workload.model", None, "required"),
         (

@@ -126,7 +126,7 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_DATABASE_URL", f"postgresql://u:{PASSWORD}@db/x?pgbouncer=true", "'pgbouncer'"),
         ("WHICHOPT_DATABASE_URL", "sqlite://relative.db", "three slashes before a relative path"),
         ("WHICHOPT_DATABASE_URL", "whichopt.db", "allowed: sqlite:///"),
-        ("WHICHOPT_DATABASE_URL", "sqlite:////data/what?/x.db", "no list of options"),
+        ("WHICHOPT_DATABASE_URL", "sqlite:////data/what?/x.db", "not a list of options"),
         ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro", "'mode' has no effect; allowed: uri, timeout"),
         ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?mode=ro&uri=false", "'mode' has no effect"),
         ("WHICHOPT_DATABASE_URL", "sqlite:////x.db?timeout=long", "timeout cannot be 'long'"),
@@ -136,7 +136,7 @@ def test_proxies_and_the_base_path(read: Environment) -> None:
         ("WHICHOPT_BROKER_URL", f"redis://:{PASSWORD}@h:port/0", "host or port"),
         ("WHICHOPT_BROKER_URL", "redis://h/jobs", "number of a database"),
         ("WHICHOPT_BROKER_URL", "redis+socket://", "names no socket"),
-        ("WHICHOPT_LOG_LEVEL", "verbose", "'verbose' is no log level; allowed: DEBUG, INFO, WARNING"),
+        ("WHICHOPT_LOG_LEVEL", "verbose", "'verbose' is not a log level; allowed: DEBUG, INFO, WARNING"),
         ("WHICHOPT_BASE_PATH", "tools", "begins with / and does not end with it"),
         ("WHICHOPT_BASE_PATH", "/tools/", "begins with / and does not end with it"),
         ("WHICHOPT_BASE_PATH", "//host/x", "begins with / and does not end with it"),
@@ -180,7 +180,7 @@ def test_a_password_twice_is_refused(read: Environment) -> None:
     ],
 )
 def test_a_lease_is_three_ticks_at_least(read: Environment, given: dict[str, str]) -> None:
-    with pytest.raises(WrongSettings, match=r"^WHICHOPT_TICK_S: .* WHICHOPT_LEASE_S, .*; allowed: .*$"):
+    with pytest.raises(WrongSettings, match=r"^WHICHOPT_TICK_S: .* WHICHOPT_LEASE_S of .*; allowed: .*$"):
         read(**given)
 
 
@@ -210,9 +210,9 @@ def test_no_secret_is_shown(read: Environment) -> None:
 def test_a_name_that_nothing_reads_is_told_with_the_nearest() -> None:
     names = ["WHICHOPT_DATABSE_URL", "WHICHOPT_APIKEY_FILE", "WHICHOPT_COLOR", "PATH", "whichopt_blobs"]
     assert unknown(names, Settings) == [
-        "WHICHOPT_APIKEY_FILE is no setting of whichopt; did you mean WHICHOPT_API_KEY_FILE?",
-        "WHICHOPT_COLOR is no setting of whichopt; nothing reads it",
-        "WHICHOPT_DATABSE_URL is no setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
+        "WHICHOPT_APIKEY_FILE is not a setting of whichopt; did you mean WHICHOPT_API_KEY_FILE?",
+        "WHICHOPT_COLOR is not a setting of whichopt; nothing reads it",
+        "WHICHOPT_DATABSE_URL is not a setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
     ]
 
 
@@ -261,7 +261,7 @@ def test_every_door_ends_in_one_line(
         door()
     assert raised.value.code == CANNOT
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("whichopt: WHICHOPT_LOG_LEVEL: 'verbose' is no log level; allowed: DEBUG")
+    assert line.startswith("whichopt: WHICHOPT_LOG_LEVEL: 'verbose' is not a log level; allowed: DEBUG")
 
 
 def test_a_server_ends_in_that_line() -> None:
@@ -271,7 +271,8 @@ def test_a_server_ends_in_that_line() -> None:
     assert done.returncode == CANNOT
     unknown_name, wrong = done.stderr.splitlines()
     assert (
-        unknown_name == "whichopt: WHICHOPT_LEASE is no setting of whichopt; did you mean WHICHOPT_LEASE_S?"
+        unknown_name == "whichopt: WHICHOPT_LEASE is not a setting of whichopt; "
+        "did you mean WHICHOPT_LEASE_S?"
     )
     assert wrong.startswith("whichopt: WHICHOPT_DATABASE_URL: its scheme is 'mysql'")
 
@@ -305,7 +306,7 @@ def test_a_worker_needs_a_folder_for_blobs(
     with pytest.raises(SystemExit):
         worker.main()
     said = capsys.readouterr().err
-    assert re.search(r"WHICHOPT_BLOBS is '.*file/blobs': .*file is no folder; allowed", said)
+    assert re.search(r"WHICHOPT_BLOBS is '.*file/blobs': .*file is not a folder; allowed", said)
     monkeypatch.setenv("WHICHOPT_BLOBS", str(tmp_path / "new" / "blobs"))
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)
     with pytest.raises(SystemExit):

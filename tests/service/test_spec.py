@@ -98,7 +98,7 @@ def test_plain_sgd_is_momentum_0() -> None:
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"optimizers": ["adamww"]}, "optimizers.0.name", "did you mean 'adamw'"),
-    ({"optimizers": ["adam", "adam"]}, "optimizers.1.label", "two optimizers are labeled 'adam'"),
+    ({"optimizers": ["adam", "adam"]}, "optimizers.1.label", "two optimizers have the label 'adam'"),
     (
         {"optimizers": [{"name": "sgd", "space": {"beta1": 0.9}}]},
         "optimizers.0.space",
@@ -117,7 +117,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "needs",
     ),
     ({"optimizers": [{"name": "sgd", "default": {"lr": "x"}}]}, "optimizers.0.default.lr", "cannot be 'x'"),
-    ({"budget": {"trials": 10, "replicates": 3}}, "budget.trials", "the nearest that can is 9"),
+    ({"budget": {"trials": 10, "replicates": 3}}, "budget.trials", "the nearest number that can is 9"),
     (
         {"budget": {"trials": 3000}, "optimizers": [entry.name for entry in OPTIMIZERS]},
         "budget.trials",

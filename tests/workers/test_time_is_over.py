@@ -110,8 +110,8 @@ def test_a_cohort_of_the_search_is_not_begun_any_more_and_what_ended_is_confirme
         (Phase.CONFIRM, TrialState.COMPLETE): 3 * arms,
     }
     said = next(one.detail for one in report.recommendation.warnings if one.code == "search_cut_short")
-    assert "max_seconds ended the search after 4 of 16 trials; 4 more were begun or waited" in said
-    assert "confirm ran with 3 seeds" in said
+    assert "after 4 of 16 trials, because max_seconds was over. 4 more had started or were waiting" in said
+    assert "Confirm ran with 3 seeds" in said
     assert report.job.cut_short
     assert verify(report).outcome == "confirmed", verify(report)
     progress = view(context, uid).progress
@@ -161,8 +161,9 @@ def test_of_a_round_that_time_stops_all_optimizers_have_as_many_trials(
     assert all(arm.is_default for arm in finalists(report.spec, report.trials))
     said = next(one.detail for one in report.recommendation.warnings if one.code == "search_cut_short")
     assert (
-        "after 5 of 16 trials; 3 more were begun or waited, and have no value; 1 of those that ended" in said
-    )
+        "after 5 of 16 trials, because max_seconds was over. 3 more had started or were waiting, and have no "
+        "value. 1 of those that ended"
+    ) in said
     assert verify(report).outcome == "confirmed", verify(report)
     stopped = next(trial for trial in searched if trial.result is not None and trial.result.value is None)
     assert stopped.result is not None

@@ -27,7 +27,7 @@ LONGEST_SOCKET = 103
 """Bytes of a socket's path that every system takes: macOS 103, Linux 107."""
 
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
-"""What stands for itself in a broker's URL."""
+"""Characters that need no escape in a broker's URL."""
 
 
 class Broker:
@@ -42,7 +42,7 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """As kombu spells it."""
+        """The URL of the broker as kombu writes it."""
         return f"redis+socket://{self.socket}"
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Broker:
             time.sleep(0.02)
 
     def ended(self) -> bool:
-        """Whether the server is gone; one that is only slow is not."""
+        """Tell if the server is gone, and not only slow."""
         return self._gone() if self.process is None else self.process.poll() is not None
 
     def stop(self) -> None:
@@ -120,7 +120,7 @@ class Broker:
         return True
 
     def _gone(self) -> bool:
-        """Whether nobody listens; a server that is slow, loads, or cannot write its file is there."""
+        """Tell if nobody listens; a server that is slow, loading, or cannot write its file is still there."""
         import redis
 
         try:
@@ -183,7 +183,7 @@ def _runtime_folder(data: Path) -> Path:
 
 
 def _places() -> Iterator[Path]:
-    """Where files of the moment may be: first as the environment says, then where short paths are."""
+    """Return folders for temporary files: first the environment's, then ones with short paths."""
     with contextlib.suppress(FileNotFoundError):  # no place for them at all, says tempfile
         yield Path(tempfile.gettempdir())
     yield from (Path("/tmp"), Path("/var/tmp"))

@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def _end_with_parent() -> None:
-    """In a child, before its program starts: asks the kernel to end it where this home is killed."""
+    """In a child, before its program starts: asks the kernel to end it if this home is killed."""
     assert LIBC is not None
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

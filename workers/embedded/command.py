@@ -30,7 +30,7 @@ OWN = {"WHICHOPT_BLOBS"} | {
 
 GOES_ON = "what is unfinished goes on at the next start"
 REMOVED = "nothing of it is kept, as no --data was given"
-"""What becomes of a home's jobs."""
+"""Message about the jobs of a home that ends."""
 
 NO_PROCESS = "you have as many as you may; end some, or raise the limit (ulimit -u)"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 API_START_S = 30.0
 STOP_S = 15.0
-"""How long children may take to end before they are killed."""
+"""Seconds that children may take to end before they are killed."""
 
 STOP_EARLY_S = 1.0
 """The same before the home was announced: its children only import, and what they train goes on elsewhere."""

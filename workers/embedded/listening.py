@@ -1,4 +1,4 @@
-"""Where a home listens: how this machine reaches it there, and why it may be unable to."""
+"""The address of a home: how this machine reaches it, and why it may be unable to listen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
 
 def is_everywhere(host: str) -> bool:
-    """Whether a home on `host` listens on every address of the machine, as on 0.0.0.0 or [::]."""
+    """Tell if a home on `host` listens on every address of the machine, such as 0.0.0.0 or [::]."""
     return _unspecified(host) is not None
 
 

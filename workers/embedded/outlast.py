@@ -1,4 +1,4 @@
-"""How a home outlasts a disk that is full, a terminal that is gone, and children that end again and again."""
+"""Lets a home survive a full disk, a closed terminal, and children that end again and again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TextIO
 
 RESTARTS = 5
-"""How often a child that ends by itself is started again at once within RESTART_WINDOW_S."""
+"""Number of times that a child that ends by itself is restarted at once within RESTART_WINDOW_S."""
 
 RESTART_WINDOW_S = 120.0
 
 RESTART_PAUSE_S = 20.0
-"""How long it is waited before each further start of a child that ends again and again."""
+"""Seconds of a wait before each further restart of a child that ends again and again."""
 
 
 def say(words: str, *, file: TextIO | None = None) -> None:

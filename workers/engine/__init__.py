@@ -24,10 +24,10 @@ class Cancelled(Exception):
 
 
 class Watch(Protocol):
-    """How the outside reaches into a run. Called from the thread that trains, once an evaluation."""
+    """The interface by which the outside reaches a run. The training thread calls it at each evaluation."""
 
     def cancelled(self) -> bool:
-        """Whether to stop now."""
+        """Tell if the run should stop now."""
         ...
 
     def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
@@ -68,7 +68,7 @@ class Executor(Protocol):
         watch: Watch,
         resume: State | None = None,
     ) -> list[TrialResult]:
-        """Trains every plan to its end, from `resume` on where given.
+        """Trains every plan to its end, from `resume` on if given.
 
         Raises:
             Cancelled: `watch.cancelled()` became true; raised within one evaluation of that.

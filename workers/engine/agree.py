@@ -1,4 +1,4 @@
-"""How far results agree here: to the bit, if the company that a trial keeps changes none of its bits."""
+"""Finds the agreement of results on this machine: to the bit, if a trial's company changes no bit."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Rehearsal(Protocol):
 
 
 class Fit(Protocol):
-    """How many trials of a stack fit the memory."""
+    """Return the number of trials of a stack that fit the memory."""
 
     @property
     def block(self) -> int:
@@ -54,7 +54,7 @@ class Fit(Protocol):
 
 
 class Stacking(Protocol):
-    """What the engine uses of `whichopt.workers.engine.stacked`."""
+    """The part of `whichopt.workers.engine.stacked` that the engine uses."""
 
     @property
     def StackedExecutor(self) -> Callable[..., Executor]:  # noqa: N802 -- a class that the folder has

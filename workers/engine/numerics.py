@@ -1,4 +1,4 @@
-"""What makes a GPU compute as a trial's plan says, and nothing else: the same bits each time, in float32."""
+"""Settings that make a GPU compute the same bits each time, in float32."""
 
 from __future__ import annotations
 

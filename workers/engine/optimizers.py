@@ -19,7 +19,7 @@ def build(
 ) -> Optimizer:
     """The optimizer that the catalog has as `name`, set as `config` says, over `params`.
 
-    `compiled` says whether it steps by a compiled kernel, where it has one.
+    `compiled` says whether it steps by a compiled kernel, if it has one.
     """
     entry = optimizers.optimizer(name)
     faster = {**entry.build.faster, **entry.build.compiled} if compiled else entry.build.faster

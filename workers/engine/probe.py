@@ -1,4 +1,4 @@
-"""What a job's trials cost: which executor suits them, and how long each optimizer's take."""
+"""Measures the cost of a job's trials: the executor that suits them, and each optimizer's time."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ STACKED = 16
 """Trials in the stack that is tried: about where more of them cease to make a step cheaper."""
 
 FEW, LONG_S = 4, 0.002
-"""Trials in it, where a step of one takes longer than that: then it is not the calls that cost."""
+"""Trials in it, if a step of one takes longer than that: then it is not the calls that cost."""
 
 WARMING, STEPS = 2, 4
 """Steps before a step is timed, and those that are."""
 
 PACED_STEPS = 8
-"""Steps that are timed where their usual time is asked for, and not the best."""
+"""Steps that are timed if their usual time is asked for, and not the best."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`seconds` is what a step of one trial took, by executor; empty where that did not settle it."""
+    """`seconds` is what a step of one trial took, by executor; empty if that did not settle it."""
 
     executor: str
     seconds: dict[str, float]
@@ -41,7 +41,7 @@ class Choice:
 def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True) -> Choice:
     """The faster executor for trials like `plans`: solo, if the workload cannot be stacked.
 
-    Where the trials will be trained on another device than the workload's, times say nothing: then, not
+    If the trials will be trained on another device than the workload's, times say nothing: then, not
     `measured`, what can be stacked is.
     """
     if STACKING is None:
@@ -74,13 +74,13 @@ class Cost:
     train: float
 
     def of(self, plan: TrialPlan) -> float:
-        """What the whole trial takes."""
+        """The seconds of a full trial."""
         steps = plan.training.steps(0, plan.length)
         return steps * self.step + len(plan.evaluations) * self.validation + self.train
 
 
 def costs(workload: Workload, plans: Sequence[TrialPlan], executor: str) -> dict[str, Cost]:
-    """What trials like `plans` cost, by optimizer: each of them alone, or a stack of nothing but it."""
+    """Return the cost of trials like `plans`, by optimizer: each alone, or a stack of that optimizer only."""
     kinds = {plan.optimizer: plan for plan in plans}
     return {name: _cost(workload, plan, executor) for name, plan in kinds.items()}
 
@@ -118,8 +118,8 @@ def _seconds(
     steps: int = STEPS,
     of: Callable[[Sequence[float]], float] = min,
 ) -> float:
-    """What a step takes, at best or what else is asked `of` those that were timed; the first ones make the
-    state and fill the caches, and are not timed."""
+    """Return the seconds of a step: the least, or another statistic `of` the timed steps. The first steps
+    make the state and fill the caches, and are not timed."""
     size = plan.training.batch_size
     took = []
     for number in range(WARMING, WARMING + steps + 1):

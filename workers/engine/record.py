@@ -1,4 +1,4 @@
-"""What is known of a trial while it trains: how far it is, how it is judged, what comes of it."""
+"""The record of a trial while it trains: its progress, its evaluations, and its result."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Record:
         return sign * value > sign * threshold
 
     def result(self, state: TrialState) -> TrialResult:
-        """What `state` makes of the trial."""
+        """Return the result of the trial if it ends in `state`."""
         confirm = self.plan.phase is Phase.CONFIRM
         judged = self.metrics.get("test" if confirm else "validation", {})
         return TrialResult(

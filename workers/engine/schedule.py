@@ -20,7 +20,7 @@ SHAPES: Mapping[str, Shape] = {
 
 
 def factor(schedule: Schedule, examples: float, length: int) -> float:
-    """What `lr` is multiplied by when `examples` of `length` have been seen; in [0, 1].
+    """Return the factor of `lr` after `examples` of `length` have been seen; in [0, 1].
 
     A step takes it at the middle of its batch, so that neither the first step of a warm-up nor the last of
     a decay is one of length 0, whatever the batch size.

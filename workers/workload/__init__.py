@@ -44,7 +44,7 @@ Net = Callable[..., Tensor]
 its own (`torch.func.functional_call`). Either way the module updates its buffers itself."""
 
 Carry = dict[str, Tensor]
-"""What a loss hands to itself at the next step (a recurrent state); empty at the first."""
+"""The state that a loss hands to itself at the next step (a recurrent state); empty at the first."""
 
 Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
 """The mean loss over the batch, a tensor without dimensions, and the next carry. Pure but for the buffers,
@@ -93,7 +93,7 @@ class Workload:
         return self.criteria.metrics(outputs, examples.targets, examples.unit)
 
     def reference(self, splits: Splits) -> dict[str, float]:
-        """What the constant predictor that suits the training split best scores on the test split."""
+        """Return the test score of the constant predictor that suits the training split best."""
         row = self.criteria.constant(splits.train.targets, self.shape.outputs)
         outputs = row.expand(len(splits.test), self.shape.outputs)
         metrics = self.criteria.metrics(outputs, splits.test.targets, splits.test.unit)

@@ -51,7 +51,7 @@ BUILDERS: Mapping[str, Builder] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}
 
 
 def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
-    """What `build` makes when `seed` is all the randomness there is; the global generator stays as it was.
+    """Call `build` with `seed` as its only randomness; the global generator stays as it was.
 
     It is drawn on the CPU whatever `device` it ends on, so that both start from the same params.
     """
@@ -62,7 +62,7 @@ def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device)
 
 @contextmanager
 def seeded(seed: int, examples: int, device: torch.device) -> Iterator[None]:
-    """What a network draws in the block (dropout), it draws as `generator` would for the same arguments."""
+    """Let a network draw in the block (dropout) as `generator` would for the same arguments."""
     accelerators = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices=accelerators, device_type=device.type if accelerators else "cuda"):
         torch.manual_seed(_stirred(seed, examples))
@@ -70,7 +70,7 @@ def seeded(seed: int, examples: int, device: torch.device) -> Iterator[None]:
 
 
 def generator(seed: int, examples: int, device: torch.device) -> torch.Generator:
-    """What draws from the moment when `examples` have been seen of the stream that `seed` orders."""
+    """Return the generator for the moment when `examples` have been seen of the stream that `seed` orders."""
     return torch.Generator(device).manual_seed(_stirred(seed, examples))
 
 

@@ -1,4 +1,4 @@
-"""What each learning task asks of a model's outputs: its loss, its metrics, its constant predictor."""
+"""The learning tasks: for each one the loss, the metrics, and the constant predictor of a model's outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Criteria:
     of the catalog's entry, by name, each a float64 tensor without dimensions; its `unit` is what 1 of a
     target is in the targets' own units. `constant` is the row of outputs (outputs,) that suits all the given
     targets best. `encode` turns the labels of all examples, and those of the training split alone, into
-    targets and their unit. `strata` are what a division keeps the shares of; None where there is nothing to
+    targets and their unit. `strata` are what a division keeps the shares of; None if there is nothing to
     keep.
     """
 

@@ -1,4 +1,4 @@
-"""What else the trials of a job tell, beside its verdict: a pure function of the spec and the trials.
+"""Analyzes the trials of a job beyond its verdict: a pure function of the spec and the trials.
 
 records      what all others read                    advice       which optimizer for how many trials
 anytime      best so far, by trials and by seconds   tunability   tuned against default, and against searched
@@ -37,7 +37,7 @@ METHODS = {
     "ledger": costs.LEDGER,
     "generalization": costs.GENERALIZATION,
 }
-"""How each part of an Analysis is made."""
+"""The method of each part of an Analysis."""
 
 
 def analyze(
@@ -47,7 +47,7 @@ def analyze(
     target: float | None = None,
     shows_stand_ins: bool = False,
 ) -> Analysis:
-    """All that `METHODS` describes.
+    """Return all parts of the analysis that `METHODS` describes.
 
     Args:
         trials: those of both phases, in any order, whatever became of them.

@@ -1,4 +1,4 @@
-"""With how many trials to take which optimizer, up to the trials that were run."""
+"""Advises which optimizer to take for each number of trials, up to the trials that were run."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from whichopt.service.evidence.analysis.shapes import AdviceRange, AdviceRow, Ad
 from whichopt.service.evidence.statistics.estimates import mean
 
 METHOD = (
-    "For each number of trials in a study, the optimizer with the best expected incumbent on the "
-    "validation split: mean over its studies, each averaged over the orders that its random trials could "
-    "have had. The probability of being best is that of a search of so many trials with each optimizer: "
-    "the share of replicates and orders in which its incumbent is the best, compared within a replicate, "
-    "whose trials share their seeds; ties are split. As R replicates are few, one more is added that is "
-    "split evenly (Perks 1947): with 3 of 3 among 2 optimizers it is 0.875, not 1. Searched values are "
-    "the luckier ones; the verdict rests on confirmed ones. An optimizer that could be left without a "
-    "complete trial is not advised."
+    "For each number of trials in a study, the advice is the optimizer with the best expected incumbent on "
+    "the validation split: the mean over its studies, each averaged over the orders that its random trials "
+    "could have had. The probability of being best compares one search of that many trials with each "
+    "optimizer. It is the share of replicates and orders in which the optimizer's incumbent is the best, "
+    "compared within a replicate, whose trials share their seeds; ties are split. Because there are few "
+    "replicates, one more is added and split evenly (Perks 1947): if 2 optimizers are compared, 3 wins of "
+    "3 give 0.875, not 1. Values found in search are the luckier ones; the verdict rests on confirmed "
+    "values. An optimizer that could be left without a complete trial is not advised."
 )
 
 CLOSE = 0.5
-"""An optimizer that is so many times as likely to be best as the advised one is close to it."""
+"""An optimizer is close to the advised one if it is at least this many times as likely to be best."""
 
 ROUNDING = 1e-12
-"""Relative to the losses: a smaller difference is the rounding of equal means."""
+"""Largest difference of equal means by rounding, relative to the losses."""
 
 STEPS = 60
-"""Most numbers of trials that are looked at; a longer study is thinned evenly."""
+"""Most numbers of trials for which there is advice; a longer study is thinned evenly."""
 
 
 def budget_advice(records: Records) -> BudgetAdvice:
-    """Labels without an ended trial are left out, and replicates that one of the others has not begun."""
+    """Return the advice for each number of trials.
+
+    Labels without an ended trial are left out, and so are replicates that one of the others has not begun.
+    """
     labels = [label for label, studies in records.studies.items() if studies]
     begun = [{study.replicate for study in records.studies[label]} for label in labels]
     replicates = sorted(set.intersection(*begun)) if begun else []
@@ -66,7 +69,7 @@ def _step(records: Records, found: dict[str, list[list[Incumbent]]], trials: int
 
 
 def _advised(expected: dict[str, float | None]) -> str | None:
-    """The label with the lowest expected loss, the first of those that differ by rounding only."""
+    """Return the label with the lowest expected loss; the first one, if several differ by rounding only."""
     known = {label: loss for label, loss in expected.items() if loss is not None}
     if not known:
         return None
@@ -101,7 +104,7 @@ def _ranges(steps: list[AdviceStep]) -> list[AdviceRange]:
 
 
 def _at_least(steps: list[AdviceStep], label: str, times: float) -> list[str]:
-    """The others that are somewhere in `steps` at least so many times as likely to be best as `label`."""
+    """Return the labels that are, in any of `steps`, at least `times` as likely to be best as `label`."""
     return [
         row.optimizer
         for i, row in enumerate(steps[0].rows)
@@ -112,11 +115,12 @@ def _at_least(steps: list[AdviceStep], label: str, times: float) -> list[str]:
 
 def _statement(ranges: list[AdviceRange], last: int) -> str:
     if not ranges:
-        return "No advice: there is no number of trials after which an optimizer is sure to have a value."
-    said = "; ".join(f"with {_trials(r)} take {r.optimizer} ({_chances(r)})" for r in ranges)
+        return "No advice: there is no number of trials after which any optimizer is sure to have a value."
+    said = "; ".join(f"with {_trials(r)}, take {r.optimizer} ({_chances(r)})" for r in ranges)
     return (
-        f"{said[0].upper()}{said[1:]}. In brackets the probability that a search of so many trials with it "
-        f"ends better than with any of the others; nothing is said beyond the {last} that a study ran."
+        f"{said[0].upper()}{said[1:]}. The number in brackets is the probability that a search of that many "
+        f"trials ends better with this optimizer than with any other. There is no advice beyond {last} "
+        f"trial{'' if last == 1 else 's'}, because no more were run in every study."
     )
 
 
@@ -134,7 +138,7 @@ def _chances(found: AdviceRange) -> str:
     low, high = f"{found.probability_low:.2f}", f"{found.probability_high:.2f}"
     said = [low if low == high else f"{low} to {high}"]
     if found.likelier:
-        said.append(f"more often best: {', '.join(found.likelier)}")
+        said.append(f"more often the best: {', '.join(found.likelier)}")
     if close := [label for label in found.close if label not in found.likelier]:
         said.append(f"close: {', '.join(close)}")
     return "; ".join(said)

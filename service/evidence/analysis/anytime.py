@@ -13,12 +13,12 @@ from whichopt.service.evidence.analysis.shapes import Anytime, CurvePoint, Study
 from whichopt.service.evidence.statistics.estimates import mean
 
 METHOD = (
-    "Best validation value so far in a study, in the order of its trials, mean over the studies. Diverged "
-    "and pruned trials do not improve it but count as trials and seconds. Seconds are those of the "
-    "study's own trials one after another, not of the clock on the wall. Bands: from 5 studies on 90 % "
-    "percentile bootstrap over studies; with 2 to 4, where that would be too narrow, the lowest and the "
-    "highest study, which hold the median study with probability 1 - 2^(1 - studies); with 1 none. Null "
-    "while a study has no complete trial."
+    "The best validation value so far in a study, in the order of its trials; the mean over the studies. "
+    "Diverged and pruned trials do not improve it, but count as trials and seconds. Seconds add up the "
+    "study's own trials, as if they ran one after another; they are not wall-clock time. Bands: with 5 or "
+    "more studies, a 90% percentile bootstrap over studies; with 2 to 4, for which that would be too "
+    "narrow, the lowest and the highest study, which enclose the median study with probability "
+    "1 - 2^(1 - studies); with 1, none. Null while a study has no complete trial."
 )
 
 LEVEL = 0.9

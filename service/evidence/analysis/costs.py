@@ -1,4 +1,4 @@
-"""What the optimizers cost, a step and in all, and what their best finalists lose on new data."""
+"""Costs of the optimizers, per step and in total, and the loss of their best finalists on new data."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import TrialResult
 
 STEP_COST = (
-    "Median over the optimizer's trials of seconds by steps, evaluations included. Trials that train in "
-    "one stack are charged equal shares of its time, so this is what a trial cost in company, and "
-    "optimizers that shared stacks look more alike than alone. Bytes of state are the catalog's."
+    "The median over the optimizer's trials of seconds per step, evaluations included. Trials that train in "
+    "one stack are charged equal shares of its time, so this is the cost of a trial in company, and "
+    "optimizers that shared stacks look more alike than they are alone. Bytes of state come from the catalog."
 )
 LEDGER = (
-    "All trials as recorded. Equal budgets are equal trials and limits of examples; pruned and diverged "
-    "ones used less."
+    "All trials as recorded. Equal budgets mean equal numbers of trials and equal limits of examples; pruned "
+    "and diverged trials used less."
 )
 GENERALIZATION = (
-    "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: test minus training "
-    "value of the task's metric at the last step, positive where the test split is worse, mean with 95 % "
-    "t interval. Diverged runs have no gap and are left out."
+    "The test value minus the training value of the task's metric at the last step, for each optimizer's "
+    "best finalist (the one in the ranking) over the fresh seeds: positive if the test split is worse; the "
+    "mean with its 95% t interval. Diverged runs have no gap and are left out."
 )
 
 
@@ -64,7 +64,7 @@ def ledger(records: Records, label: str, phase: Phase) -> LedgerRow:
 
 
 def generalization(records: Records, label: str) -> GeneralizationGap | None:
-    """None where no run of the best finalist is complete."""
+    """None if no run of the best finalist is complete."""
     losses = [
         (train, test)
         for run in records.best_runs(label)
@@ -90,7 +90,7 @@ def generalization(records: Records, label: str) -> GeneralizationGap | None:
 
 
 def _results(records: Records, label: str, phase: Phase | None) -> list[TrialResult]:
-    """Those of `phase`, or of both."""
+    """Return the results of `phase`, or of both phases."""
     return [
         trial.result
         for trial in records.trials

@@ -9,13 +9,13 @@ from whichopt.service.evidence.analysis.job_data import Records
 from whichopt.service.evidence.analysis.shapes import ExpectedBest, ExpectedBestPoint
 
 METHOD = (
-    "Expected best validation value of k trials drawn at random from the space, estimated from the n "
+    "The expected best validation value of k trials drawn at random from the space, estimated from the n "
     "random trials of all studies. With v(1), v(2), ... from best to worst: U-statistic, sum of v(i) C(n "
     "- i, k - 1) / C(n, k), the mean over all subsets of size k, unbiased (Tang et al. 2020); "
     "V-statistic, sum of v(i) [((n - i + 1) / n)^k - ((n - i) / n)^k], draws with replacement (Dodge et "
-    "al. 2019). Given that one of the k is complete; `missing` is the probability that none is. Bands: 90 "
-    "% percentile bootstrap over trials, which covers too little as k nears n; so k ends at n / 2. The "
-    "default and the sampler's trials are left out: the formulas hold for independent draws only."
+    "al. 2019). Both assume that one of the k is complete; `missing` is the probability that none is. "
+    "Bands: a 90% percentile bootstrap over trials. It covers too little as k nears n, so k ends at n / 2. "
+    "The default and the sampler's trials are left out: the formulas hold for independent draws only."
 )
 
 LEVEL = 0.9
@@ -34,7 +34,7 @@ def with_replacement(n: int, k: int) -> list[float]:
 
 
 def expected(ranks: Sequence[float], weights: Sequence[float]) -> float | None:
-    """The mean of the finite ones of `ranks` by their weights; None where these have no weight."""
+    """The mean of the finite ones of `ranks` by their weights; None if these have no weight."""
     kept = [(rank, weight) for rank, weight in zip(ranks, weights, strict=True) if math.isfinite(rank)]
     total = math.fsum(weight for _, weight in kept)
     return math.fsum(rank * (weight / total) for rank, weight in kept) if total > 0 else None
@@ -60,7 +60,7 @@ def expected_best(records: Records, label: str) -> ExpectedBest:
 
 
 def _bands(ranks: Sequence[float], seed: int) -> list[tuple[float | None, float | None]]:
-    """For each k up to half of the trials, the band of the U-statistic; none where no trial is complete."""
+    """For each k up to half of the trials, the band of the U-statistic; none if no trial is complete."""
     import numpy as np
 
     n = len(ranks)

@@ -1,4 +1,4 @@
-"""What a study's incumbent could have been, had its random trials come in another order.
+"""Computes a study's incumbents over all orders that its random trials could have had.
 
 A study's random trials are exchangeable: each order was as likely as the one that happened. So its
 incumbent after k trials, of which j are random and the others are what they were, is the better one of the
@@ -35,7 +35,7 @@ def incumbents(study: Study) -> list[Incumbent]:
 
 
 def expectation(incumbent: Incumbent) -> float | None:
-    """The expected loss; None where there could be no complete trial."""
+    """The expected loss; None if there could be no complete trial."""
     if any(math.isinf(loss) and chance > 0 for loss, chance in incumbent.items()):
         return None
     return math.fsum(loss * chance for loss, chance in incumbent.items())

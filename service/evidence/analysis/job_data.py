@@ -29,7 +29,7 @@ class Attempt:
 
     @property
     def rank(self) -> float:
-        """Its loss, and infinity where it has none: ranked last."""
+        """Its loss, and infinity if it has none: ranked last."""
         return math.inf if self.loss is None else self.loss
 
 
@@ -47,7 +47,7 @@ class Study:
 
     @property
     def random(self) -> tuple[Attempt, ...]:
-        """Those drawn at random from the space, independently of each other and of all results."""
+        """The trials drawn at random from the space, independently of each other and of all results."""
         return tuple(a for a in self.attempts if a.origin is Origin.RANDOM)
 
 
@@ -56,7 +56,7 @@ class Records:
     """A job's trials. `studies` has each label's, by replicate, without those that have no ended trial.
 
     `confirmed` and `runs` are of the confirm phase: its table, and the results behind it on the seeds that
-    all finalists share. None and empty where there is no such seed yet. `sign` turns a value into a loss and
+    all finalists share. None and empty if there is no such seed yet. `sign` turns a value into a loss and
     a loss into a value.
     """
 

@@ -1,4 +1,4 @@
-"""How much depends on the config, and on its learning rate above all."""
+"""The sensitivity to the config, and to its learning rate above all."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from whichopt.service.states import Origin, TrialState
 TOLERANCE = 0.05
 
 METHOD = (
-    "A config is near where its validation value is within 5 % of the best one of its own study, whose "
-    "trials share its seeds (for a best value b, up to b + 0.05 |b| where lower is better). The sampler "
-    "looks where it is good, so the share among the random trials, diverged ones counted, says more about "
+    "A config is near the best if its validation value is within 5% of the best one of its own study, whose "
+    "trials share its seeds (for a best value b, up to b + 0.05 |b| if lower is better). The sampler "
+    "prefers good regions, so the share among the random trials (diverged ones included) says more about "
     "the space. Width: decades between the lowest and the highest lr of near configs, over all studies "
-    "and whatever their other hyperparameters; configs in between may be worse, and untried ones beyond "
-    "may be near, so it grows with the trials."
+    "and regardless of their other hyperparameters. Configs in between may be worse, and untried ones "
+    "beyond may be near, so the width grows with the number of trials."
 )
 
 

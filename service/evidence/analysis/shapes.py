@@ -1,7 +1,7 @@
-"""What else the trials of a job tell, beside its verdict: frozen shapes, JSON-able, all numbers finite.
+"""The shapes of the analysis of a job's trials: frozen, JSON-able, all numbers finite.
 
 Values are in the units of the task's metric, in its own direction. `optimizer` is the label everywhere.
-A null stands where a number would have nothing behind it; the field says when that is.
+A value is null if there is nothing to compute it from; the field says when that is.
 """
 
 from __future__ import annotations
@@ -20,33 +20,37 @@ class _View(BaseModel):
 class CurvePoint(_View):
     """A mean over studies with its band. Null while some study has no complete trial yet."""
 
-    at: float = Field(description="trials of one study, or its seconds")
+    at: float = Field(description="Number of trials of one study, or its seconds.")
     value: float | None
     low: float | None
     high: float | None
 
 
 class StudyTrace(_View):
-    """One study's best value so far: after its first and last trial, and wherever it got better."""
+    """The best value so far of one study: after its first and last trial, and after each improvement."""
 
     replicate: int
     trials: list[int]
-    seconds: list[float] = Field(description="of all its trials up to this one")
-    values: list[float | None] = Field(description="null before the first complete trial")
+    seconds: list[float] = Field(description="Seconds of all trials up to this one.")
+    values: list[float | None] = Field(
+        description="Best values so far; null before the first complete trial."
+    )
 
 
 class Anytime(_View):
-    """The best validation value so far in a study, against what the study has cost."""
+    """The best validation value so far in a study, against its cost."""
 
     optimizer: str
     band: Literal["none", "range", "bootstrap"] = Field(
-        description="one study: none; two to four: their lowest and highest; more: bootstrap over studies"
+        description="Kind of band: `none` with one study, `range` (lowest and "
+        "highest study) with two to four, "
+        "`bootstrap` over studies with more."
     )
     level: float | None = Field(
-        description="of the band: for the mean (bootstrap), for the median study (range)"
+        description="Level of the band: for the mean (`bootstrap`) or for the median study (`range`)."
     )
     by_trials: list[CurvePoint]
-    by_seconds: list[CurvePoint] = Field(description="up to where the shortest study ends")
+    by_seconds: list[CurvePoint] = Field(description="Points up to the end of the shortest study.")
     studies: list[StudyTrace]
 
 
@@ -54,85 +58,102 @@ class ExpectedBestPoint(_View):
     """The expected best value of `trials` random trials, given that one of them is complete."""
 
     trials: int
-    unbiased: float | None = Field(description="U-statistic (Tang et al. 2020)")
-    plug_in: float | None = Field(description="V-statistic (Dodge et al. 2019): steadier, too pessimistic")
-    low: float | None = Field(description="percentile bootstrap over trials of the U-statistic")
+    unbiased: float | None = Field(description="U-statistic (Tang et al. 2020).")
+    plug_in: float | None = Field(
+        description="V-statistic (Dodge et al. 2019): less variable, but too pessimistic."
+    )
+    low: float | None = Field(description="Percentile bootstrap over trials of the U-statistic.")
     high: float | None
-    missing: float = Field(description="probability that none of so many trials is complete (U-statistic)")
+    missing: float = Field(description="Probability that none of that many trials is complete (U-statistic).")
 
 
 class ExpectedBest(_View):
     optimizer: str
-    random_trials: int = Field(description="of all studies")
-    without_value: int = Field(description="of them, diverged or pruned")
+    random_trials: int = Field(description="Number of random trials of all studies.")
+    without_value: int = Field(description="Number of them that diverged or were pruned.")
     level: float
-    points: list[ExpectedBestPoint] = Field(description="up to half of the random trials")
+    points: list[ExpectedBestPoint] = Field(description="Points up to half of the random trials.")
 
 
 class Change(_View):
     """A mean difference with its interval; positive is better."""
 
     mean: float
-    low: float | None = Field(description="null where there are too few runs")
+    low: float | None = Field(description="Lower end; null if there are too few runs.")
     high: float | None
     level: float
-    percent: float | None = Field(description="of what it is taken from; null where that is zero")
+    percent: float | None = Field(
+        description="Difference in percent of the value that it is compared with; null if that is 0."
+    )
 
 
 class Tunability(_View):
-    """What tuning gives, and how early (Sivaprasad et al. 2020).
+    """The gain from tuning, and how early it comes (Sivaprasad et al. 2020).
 
-    Areas are weighted means of the expected incumbent over the trials of a study; null where a study could
-    be without a complete trial for a while.
+    Areas are weighted means of the expected incumbent over the trials of a study; they are null if a study
+    could be without a complete trial for a while.
     """
 
     optimizer: str
     area_uniform: float | None
-    area_early: float | None = Field(description="weights fall linearly from the first trial to the last")
-    default_value: float | None = Field(description="mean on the test split over the fresh seeds")
-    tuned_value: float | None = Field(description="the same of the configs that the studies chose")
-    gain: Change | None = Field(description="tuned against default, paired by seed")
-    gain_over: Literal["studies and seeds", "seeds"] | None = Field(
-        description="whose luck the interval counts; one study's own cannot be counted"
+    area_early: float | None = Field(
+        description="Area with weights that fall linearly from the first trial to the last."
     )
-    seeds: int = Field(description="fresh seeds that all of its finalists were run with")
-    searched_value: float | None = Field(description="validation value of the chosen configs in search, mean")
-    confirmed_value: float | None = Field(description="their validation value over the fresh seeds, mean")
-    search_optimism: float | None = Field(description="positive: worse when confirmed than when searched")
+    default_value: float | None = Field(
+        description="Mean of the default on the test split over the fresh seeds."
+    )
+    tuned_value: float | None = Field(
+        description="Mean of the configs that the studies chose, on the same split and seeds."
+    )
+    gain: Change | None = Field(description="Gain of tuned over default, paired by seed.")
+    gain_over: Literal["studies and seeds", "seeds"] | None = Field(
+        description="Sources of luck in the interval; the luck of a single study cannot be estimated."
+    )
+    seeds: int = Field(description="Number of fresh seeds that all of its finalists have run with.")
+    searched_value: float | None = Field(description="Mean validation value of the chosen configs in search.")
+    confirmed_value: float | None = Field(
+        description="Mean validation value of the chosen configs over the fresh seeds."
+    )
+    search_optimism: float | None = Field(
+        description="Optimism of the search: positive if values are worse when confirmed."
+    )
 
 
 class AdviceRow(_View):
     optimizer: str
     expected: float | None = Field(
-        description="expected incumbent of a study; null where it could be without a complete trial"
+        description="Expected incumbent of a study; null if a study could be without a complete trial."
     )
     probability_best: float
 
 
 class AdviceStep(_View):
     trials: int
-    optimizer: str | None = Field(description="the best expected incumbent after so many trials")
+    optimizer: str | None = Field(
+        description="Optimizer with the best expected incumbent after that many trials."
+    )
     rows: list[AdviceRow]
 
 
 class AdviceRange(_View):
-    """Numbers of trials for which the advice is the same."""
+    """A range of numbers of trials for which the advice is the same."""
 
     first: int
     last: int
     optimizer: str
-    probability_low: float = Field(description="of being best: the lowest in the range")
+    probability_low: float = Field(description="Lowest probability of being the best in the range.")
     probability_high: float
     likelier: list[str] = Field(
-        description="others that are, somewhere in the range, more often the best, if worse on average"
+        description="Other optimizers that are more often the best somewhere in "
+        "the range, though worse on average."
     )
     close: list[str] = Field(
-        description="others that are at least half as likely to be best, somewhere in the range"
+        description="Other optimizers that are at least half as likely to be the best somewhere in the range."
     )
 
 
 class BudgetAdvice(_View):
-    """With how many trials to take which optimizer; never beyond the trials that a study ran."""
+    """The optimizer to take for each number of trials, up to the trials that every study ran."""
 
     replicates: int
     steps: list[AdviceStep]
@@ -142,16 +163,16 @@ class BudgetAdvice(_View):
 
 class SensitivityPoint(_View):
     lr: float | None
-    value: float | None = Field(description="null where the trial is not complete")
+    value: float | None = Field(description="Value of the trial; null if it is not complete.")
     excess: float | None = Field(
-        description="how much worse than its study's best, as a share of that; null where that is 0"
+        description="Difference to its study's best, as a share of that; null if that is 0."
     )
     replicate: int
-    state: TrialState = Field(description="complete, pruned or diverged")
+    state: TrialState = Field(description="State of the trial: complete, pruned or diverged.")
 
 
 class Sensitivity(_View):
-    """How much depends on the config. Near means within `tolerance` of the best value of the own study."""
+    """The sensitivity to the config. Near means within `tolerance` of the best value of the same study."""
 
     optimizer: str
     tolerance: float
@@ -160,64 +181,76 @@ class Sensitivity(_View):
     diverged: int
     pruned: int
     near: int
-    share_near: float | None = Field(description="of the complete configs")
-    share_diverged: float | None = Field(description="of the trials")
+    share_near: float | None = Field(description="Share of near configs among the complete ones.")
+    share_diverged: float | None = Field(description="Share of diverged trials.")
     random_trials: int
     random_share_near: float | None = Field(
-        description="of the random trials, whatever became of them: the share of the space that does well"
+        description="Share of near configs among all random trials, which "
+        "estimates the share of the space that "
+        "does well."
     )
-    near_overall: int = Field(description="complete configs near the best of all optimizers in the replicate")
-    lr_decades: float | None = Field(description="between the lowest and the highest lr of near configs")
+    near_overall: int = Field(
+        description="Number of complete configs near the best of all optimizers in the replicate."
+    )
+    lr_decades: float | None = Field(
+        description="Decades between the lowest and the highest lr of near configs."
+    )
     lr_low: float | None
     lr_high: float | None
-    range_decades: float | None = Field(description="of the range that was searched; null where lr is fixed")
+    range_decades: float | None = Field(
+        description="Decades of the range that was searched; null if lr is fixed."
+    )
     points: list[SensitivityPoint]
 
 
 class TargetTimes(_View):
-    """When the confirm runs of an optimizer's best finalist first had the target."""
+    """The times at which the confirm runs of an optimizer's best finalist first reached the target."""
 
     optimizer: str
     runs: int
     reached: int
     median_steps: int | None = Field(
-        description="by then at least half of the runs had it; null where fewer ever had"
+        description="Steps by which at least half of the runs reached it; null if fewer ever did."
     )
     median_examples: int | None
     median_seconds: float | None
     restricted_steps: float = Field(
-        description="mean, where a run that never had it counts with the whole budget"
+        description="Mean steps, counting a run that never reached it with the whole budget."
     )
     restricted_seconds: float
-    ratio_steps: float | None = Field(description="median to the lowest median; 1 is the fastest")
+    ratio_steps: float | None = Field(
+        description="Ratio of the median to the lowest median; 1 is the fastest."
+    )
     ratio_seconds: float | None
-    steps: list[int | None] = Field(description="of each run in the order of the seeds; null: never")
+    steps: list[int | None] = Field(
+        description="Steps of each run, in the order of the seeds; null if it never reached the target."
+    )
     seconds: list[float | None]
 
 
 class TimeToTarget(_View):
     target: float
     source: Literal["second best", "only optimizer", "given"]
-    of: str | None = Field(description="the optimizer whose median it is")
-    metric: str = Field(description="the task's metric on the validation split")
+    of: str | None = Field(description="Optimizer whose median is the target; null if the target was given.")
+    metric: str = Field(description="Metric of the task, on the validation split.")
     rows: list[TargetTimes]
 
 
 class StepCost(_View):
     optimizer: str
     trials: int
-    ms_per_step: float | None = Field(description="median over trials")
-    ms_low: float | None = Field(description="lower quartile")
-    ms_high: float | None = Field(description="upper quartile")
+    ms_per_step: float | None = Field(description="Median over the trials.")
+    ms_low: float | None = Field(description="Lower quartile.")
+    ms_high: float | None = Field(description="Upper quartile.")
     shared: float | None = Field(
-        description="share of its trials that were charged what another optimizer's was, to the bit: they "
-        "trained in one stack, whose time was split evenly, and tell nothing between the two"
+        description="Share of its trials that were charged exactly as much as one of another optimizer. They "
+        "trained in one stack, whose time was split evenly, so they do not compare the two."
     )
-    state_bytes: int = Field(description="bytes of optimizer state per fp32 param")
+    state_bytes: int = Field(description="Bytes of optimizer state per fp32 param.")
 
 
 class LedgerRow(_View):
-    """What one optimizer used in one phase."""
+    """The resources that one optimizer used in one phase."""
 
     optimizer: str
     phase: Phase
@@ -226,7 +259,9 @@ class LedgerRow(_View):
     pruned: int
     diverged: int
     without_result: int = Field(
-        description="queued, running, failed, or cancelled (also by time, with what it had used)"
+        description="Number of trials that are queued, running, failed, or "
+        "cancelled (those that time stopped "
+        "included, with what they used)."
     )
     steps: int
     examples: int
@@ -234,21 +269,21 @@ class LedgerRow(_View):
 
 
 class GeneralizationGap(_View):
-    """Test minus training value of an optimizer's best finalist over its fresh seeds; positive: worse."""
+    """The test minus the training value of an optimizer's best finalist over fresh seeds; positive: worse."""
 
     optimizer: str
     runs: int
     train: float
     test: float
     gap: float
-    low: float | None = Field(description="t interval of the mean; null with one run")
+    low: float | None = Field(description="Lower end of the t interval of the mean; null with one run.")
     high: float | None
     level: float
-    spread: float | None = Field(description="standard deviation over the runs; null with one")
+    spread: float | None = Field(description="Standard deviation over the runs; null with one run.")
 
 
 class Analysis(_View):
-    """All of it, one row per optimizer in the order of the spec."""
+    """The whole analysis, with one row per optimizer in the order of the spec."""
 
     metric: str
     direction: Direction
@@ -258,8 +293,12 @@ class Analysis(_View):
     tunability: list[Tunability]
     advice: BudgetAdvice
     sensitivity: list[Sensitivity]
-    time_to_target: TimeToTarget | None = Field(description="null without complete confirm runs")
+    time_to_target: TimeToTarget | None = Field(
+        description="Times to a target; null without complete confirm runs."
+    )
     step_cost: list[StepCost]
     ledger: list[LedgerRow]
-    generalization: list[GeneralizationGap] = Field(description="of those with complete confirm runs")
-    methods: dict[str, str] = Field(description="how each part is made, by its name")
+    generalization: list[GeneralizationGap] = Field(
+        description="Gaps of the optimizers with complete confirm runs."
+    )
+    methods: dict[str, str] = Field(description="Method of each part, by its name.")

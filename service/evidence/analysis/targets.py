@@ -1,4 +1,4 @@
-"""How soon each optimizer's best finalist has a value worth having."""
+"""The time after which each optimizer's best finalist reaches a good value."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, TrialResult
 
 METHOD = (
-    "Of each optimizer's best finalist (the one in the ranking) over the fresh seeds: the first "
-    "evaluation at which the validation value is as good as the target. The target, unless given, is the "
-    "median final validation value of the second-best optimizer of the ranking: validation, as the test "
-    "split is scored once a run, at its end. Runs that never have it, or diverge, are censored: the "
-    "median is the time by which half of all runs had it, and the restricted mean counts them with the "
-    "whole budget, so it is a lower bound. Ratios are of medians to the lowest one. Resolution: one "
-    "evaluation. Seconds are the run's share of a stack, in proportion to its steps."
+    "The first evaluation at which the validation value is as good as the target, for each optimizer's best "
+    "finalist (the one in the ranking) over the fresh seeds. The target, unless given, is the median final "
+    "validation value of the second-best optimizer of the ranking. It is a validation value because the "
+    "test split is scored only once per run, at its end. Runs that never reach it, or diverge, are "
+    "censored: the median is the time by which half of all runs reached it, and the restricted mean "
+    "counts censored runs with the whole budget, so it is a lower bound. Ratios compare each median with "
+    "the lowest one. Resolution: one evaluation. Seconds are the run's share of a stack, in proportion to "
+    "its steps."
 )
 
 Number = TypeVar("Number", int, float)
@@ -63,7 +64,7 @@ def time_to_target(records: Records, target: float | None) -> TimeToTarget | Non
 def _target(
     records: Records, runs: Mapping[str, Sequence[TrialResult]]
 ) -> tuple[float, Source, str | None] | None:
-    """The second-best optimizer's median final loss; the best one's, where no other has a complete run."""
+    """The second-best optimizer's median final loss; the best one's, if no other has a complete run."""
     if records.confirmed is None:
         return None
     finals = {
@@ -78,7 +79,7 @@ def _target(
 
 
 def _reached(records: Records, run: TrialResult, loss: float) -> Point | None:
-    """Where the run first had `loss`; None where it never did, or diverged."""
+    """Return the point at which the run first reached `loss`; None if it never did, or diverged."""
     if run.state is not TrialState.COMPLETE:
         return None
     final = records.loss_on("validation", run)

@@ -1,4 +1,4 @@
-"""What tuning gives over the default, how early, and how much of it was the luck of the search."""
+"""The gain of tuning over the default, how early it comes, and how much of it was luck of the search."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from whichopt.service.evidence.statistics.estimates import (
 from whichopt.service.planning.finalists import study_bests
 
 METHOD = (
-    "Areas: sum of w(t) times the expected incumbent after t trials of a study (averaged over studies and "
-    "over the orders of the random trials); w uniform, or falling linearly to reward early gains, and "
-    "summing to 1 (Sivaprasad et al. 2020). Gain: the test value of the configs that the studies chose, "
-    "mean over studies, against the default's, paired by fresh seed; null where one of their runs diverged, "
-    "as that has no value. Its interval counts the luck of studies and of seeds, at 95 % for one "
-    "optimizer, not simultaneously for all. Optimism of the search: the chosen configs' validation value "
-    "over the fresh seeds against the one they were chosen for."
+    "Areas: the sum of w(t) times the expected incumbent after t trials of a study (averaged over studies "
+    "and over the orders of the random trials). The weights w sum to 1; they are uniform, or fall linearly "
+    "to reward early gains (Sivaprasad et al. 2020). Gain: the mean test value of the configs that the "
+    "studies chose, minus the default's, paired by fresh seed; null if one of their runs diverged, as that "
+    "has no value. Its interval accounts for the luck of studies and seeds, at 95% for one optimizer, not "
+    "simultaneously for all. Optimism of the search: the chosen configs' validation value over the fresh "
+    "seeds, compared with the value that they were chosen for."
 )
 
 STAND_INS_METHOD = METHOD.replace(
-    "null where one of their runs diverged, as that has no value",
+    "null if one of their runs diverged, as that has no value",
     "a diverged run scores what a constant predictor scores",
 )
 

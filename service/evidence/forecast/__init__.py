@@ -1,1 +1,1 @@
-"""What a running job may still tell: from its trials (`phases`), simulated seeds and the clock (`job`)."""
+"""Forecasts a running job from its trials (`phases`), simulated seeds and the clock (`job`)."""

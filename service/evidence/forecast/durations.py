@@ -1,4 +1,4 @@
-"""Lengths of time as people say them."""
+"""Lengths of time and probabilities, as people say them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ def duration_text(seconds: float) -> str:
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.2g} minutes"
     return f"{seconds / 3600:.3g} hours"
+
+
+def chance_text(probability: float) -> str:
+    """Return a probability as a percentage; a share of random draws is never shown as 0% or 100%."""
+    if probability < 0.005:
+        return "under 1%"
+    return "over 99%" if probability > 0.995 else f"{probability:.0%}"

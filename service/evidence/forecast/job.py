@@ -1,4 +1,4 @@
-"""What is answered to who asks before the end: a job's forecast, with its times by the clock."""
+"""Builds the forecast of a running job, including wall-clock estimates."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def forecast_of(
     """Return the forecast of a job in `state` and `phase`; pure.
 
     Args:
-        known: what the results up to the end of `round_` tell; before the first end of a round, all results.
-        used: the results by now, also those of a round that still runs.
-        elapsed_s: the time from the first claim to the last of them.
+        known: The forecast from the results up to the end of `round_`; before any round has ended, from all.
+        used: Results so far, including those of a round that still runs.
+        elapsed_s: Seconds from the first claim to the last of these results.
     """
     used_s = math.fsum(one.seconds for one in used.values())
     ratio = None if elapsed_s is None else clock_of(used_s, elapsed_s)
@@ -39,12 +39,12 @@ def forecast_of(
     left = None if elapsed_s is None or state.ended else seconds_left(spec, known, phase, used, elapsed_s)
     statement = [current.statement]
     if state.ended:
-        ended = f"The job has ended ({state.value}); nothing more will be run. This is how it stood:"
+        ended = f"The job has ended ({state.value}), and nothing more will run. This is how it stood:"
         statement.insert(0, ended)
     elif round_ is not None:
-        statement.append(f"This is by the results of round {round_ + 1} and before.")
+        statement.append(f"This is based on the results up to round {round_ + 1}.")
     if left is not None:
-        statement.append(f"It would end within about {left / 60:.2g} minutes.")
+        statement.append(f"The job should end within about {left / 60:.2g} minutes.")
     return JobForecast(
         **{name: getattr(current, name) for name in type(current).model_fields if name != "statement"},
         statement=" ".join(statement),

@@ -1,15 +1,15 @@
-"""Ask before you spend: where a job stands, and what its remaining trials or seeds may still change.
+"""Forecasts what the remaining trials or seeds of a job may still change.
 
-*In search* the estimates are simple ones, and say so: trials are taken as exchangeable (true of random ones;
-TPE's later ones are better), so the best of n + m is among the last m with probability m / (n + m); and each
-further doubling of the trials is taken to bring what the last one brought, which is generous, as returns
-diminish. The latter is read off the expected best of k of the n values (the U-statistic of Tang et al. 2020,
-"Showing Your Work Doesn't Always Work").
+*In search* the estimates are simple. Trials are taken as exchangeable, which is true of random ones (TPE's
+later ones are better), so the best of n + m is among the last m with probability m / (n + m). Each further
+doubling of the trials is taken to improve the best value by as much as the last doubling did, which is
+generous, because returns diminish. That improvement is read off the expected best of k of the n values (the
+U-statistic of Tang et al. 2020, "Showing Your Work Doesn't Always Work").
 
 *In confirm* they are predictive probabilities (`whichopt.service.evidence.forecast.simulated_seeds`).
 
-All of that follows from the spec and the results (`of_round`), and is stored with the round that it is of.
-What depends on the clock is added when somebody asks (`whichopt.service.evidence.forecast.job`).
+All of that follows from the spec and the results (`of_round`), and is stored with its round. The parts that
+depend on the clock are added when somebody asks (`whichopt.service.evidence.forecast.job`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 
 from whichopt.service.evidence.analysis.expected import without_replacement
-from whichopt.service.evidence.forecast.durations import duration_text
+from whichopt.service.evidence.forecast.durations import chance_text, duration_text
 from whichopt.service.evidence.forecast.simulated_seeds import drawn, scaled, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean
 from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
@@ -36,10 +36,10 @@ from whichopt.service.trials import Trial
 from whichopt.service.views import ConfirmForecast, Forecast, SearchForecast
 
 DRAWS = 64
-"""On which a whole verdict is taken: a probability of a half has a Monte Carlo error of 0.06."""
+"""Number of draws that get a whole verdict: a probability of a half has a Monte Carlo error of 0.06."""
 
 DRAWN_DRAWS = 2**10
-"""Draws behind the probability of being best on one of those."""
+"""Number of draws behind the probability of being best on one of those."""
 
 
 def forecast(
@@ -49,12 +49,12 @@ def forecast(
     seconds_per_seed: float | None = None,
     risk: float | None = None,
 ) -> Forecast:
-    """What a running job may still tell.
+    """Return the forecast of a running job.
 
     Args:
-        trials: those of both phases, in any order; the ones without a result say nothing yet.
-        seconds_per_seed: what one fresh seed of all finalists takes, by the wall clock.
-        risk: the job's, at which it stops by itself (see `staging.settled`).
+        trials: Trials of both phases, in any order; the ones without a result do not count yet.
+        seconds_per_seed: Wall-clock seconds that one fresh seed of all finalists takes.
+        risk: The risk at which the job stops by itself (see `stopping.settled`).
     """
     confirming = any(trial.plan.phase is Phase.CONFIRM for trial in trials)
     phase = Phase.CONFIRM if confirming else Phase.SEARCH
@@ -75,17 +75,17 @@ def of_round(spec: ResolvedSpec, trials: Sequence[Trial], *, risk: float | None)
 
 
 def timed(known: RoundForecast, phase: Phase, seconds_per_seed: float | None) -> Forecast:
-    """Return the forecast in `phase` with what the next seeds take by the clock, and the statement of it."""
+    """Return the forecast in `phase` with its statement and the wall-clock time of the next seeds."""
     confirm = known.confirm
     if phase is Phase.SEARCH:
         done = sum(row.trials for row in known.search)
         left = sum(row.trials_left for row in known.search)
         statement = (
-            f"Searching: {done} trials have ended and {left} are left. Searched values are those "
-            "of the luckiest trials, and tell no winner; fresh seeds will."
+            f"Searching: {done} trials have ended and {left} are left. The best values so far come from the "
+            "luckiest trials and cannot name a winner; fresh seeds will."
         )
     elif confirm is None:
-        statement = "Confirming: there is no fresh seed yet on which every finalist was run."
+        statement = "Confirming: there is no fresh seed yet on which every finalist has run."
     else:
         if confirm.next_seeds is not None and seconds_per_seed is not None:
             next_seconds = confirm.next_seeds * seconds_per_seed
@@ -110,7 +110,7 @@ def _search(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchFo
 
 
 def _extrapolated(losses: Sequence[float], ended: int, left: int, sign: float) -> float | None:
-    """The best value after `left` more trials, if each doubling brings what the last one brought.
+    """Return the best value expected after `left` more trials, if each doubling gains what the last one did.
 
     Trials without a value (pruned or diverged) are worse than the others, and count as the worst of them.
     """
@@ -122,13 +122,13 @@ def _extrapolated(losses: Sequence[float], ended: int, left: int, sign: float) -
 
 
 def expected_best(ascending: Sequence[float], k: int) -> float:
-    """The expected least of k of the values, drawn without replacement."""
+    """Return the expected least of k of the values, drawn without replacement."""
     weights = without_replacement(len(ascending), k)
     return math.fsum(value * weight for value, weight in zip(ascending, weights, strict=True))
 
 
 def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
-    """Whether there is a fresh seed on which every finalist was run."""
+    """Tell if there is a fresh seed on which every finalist has run."""
     confirm = TrialSet(spec, trials).by_finalist
     ended = [
         {trial.plan.number for trial in confirm.get(arm.key, ()) if trial.result is not None}
@@ -178,14 +178,14 @@ def _confirm(spec: ResolvedSpec, confirmed: Confirmed, risk: float | None) -> Co
 
 
 def _coming_levels(look: Look) -> list[tuple[int, float]]:
-    """The looks after this one: their seeds, and what each may spend of the config verdict's level."""
+    """Return the looks after this one: their seeds, and what each spends of the config verdict's level."""
     later = [Look(look.planned, seeds) for seeds in look.further]
     return [(each.seeds, each.config_level(ALPHA)) for each in later]
 
 
 def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) -> tuple[float, float]:
-    """How often the next look would pick another optimizer, and how probable it would be on the average that
-    what it picks is the best: over tables that are drawn to its end."""
+    """Return how often the next look would pick another optimizer, and the mean probability that its pick is
+    the best, over simulated tables of results."""
     confirmed, margin = scaled(confirmed, spec.margin)
     seeds = look.further[0]
     then = Look(look.planned, seeds)
@@ -201,19 +201,21 @@ def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) 
 def _statement(found: ConfirmForecast) -> str:
     if found.pick is None:
         return (
-            f"Confirming: after {found.seeds} of at most {found.most} fresh seeds every finalist has "
-            "diverged on one: there will be nothing to recommend."
+            f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, every finalist has "
+            "diverged on at least one, so there will be nothing to recommend."
         )
+    sure = chance_text(found.probability_best[found.pick])
     said = [
         f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, {found.pick} would be "
-        f"recommended; it is the best with a probability of {found.probability_best[found.pick]:.2f}."
+        f"recommended. The probability that it is the best is {sure}."
     ]
     if found.stops:
         said.append(f"No more seeds are needed: {found.stops}.")
     elif found.winner_next is not None and found.pick_changes is not None:
         time = "" if found.next_seconds is None else f" (about {duration_text(found.next_seconds)})"
         said.append(
-            f"The next {found.next_seeds} seeds{time} would name a winner with a probability of "
-            f"{found.winner_next:.2f}, and change the pick with one of {found.pick_changes:.2f}."
+            f"The chance that the next {found.next_seeds} seeds{time} produce a winner is "
+            f"{chance_text(found.winner_next)}, and the chance that they change the recommendation is "
+            f"{chance_text(found.pick_changes)}."
         )
     return " ".join(said)

@@ -1,11 +1,11 @@
-"""What more fresh seeds would be expected to change: the config verdict's predictive distribution.
+"""Simulates more fresh seeds, to predict what they would change in the config verdict.
 
-The runs that are still to come are drawn from the posterior predictive distribution of the normal model that
-`stats.probability_best` has (Jeffreys' prior): per draw one variance factor, the expected values given it,
-and the runs given both. Every contrast of arms then has the predictive t distribution of a single normal
+The runs to come are drawn from the posterior predictive distribution of the normal model behind
+`probability_best` (Jeffreys' prior): per draw one variance factor, the expected values given it, and the runs
+given both. Every contrast of arms then has the predictive t distribution of a single normal
 sample (Box and Tiao 1973, section 2.4; Spiegelhalter, Freedman and Blackburn 1986, Controlled Clinical Trials
-7: 8-17, use it to monitor trials). On each draw `verdicts.config_verdict` takes the verdict, as it will once
-the runs are there. Forecasts show it; it decides nothing.
+7: 8-17, use it to monitor trials). `winners.config_verdict` judges each draw, as it will judge the real runs.
+Forecasts show the outcome; it decides nothing.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     Draws = NDArray[np.float64]
 
 DRAWS = 256
-"""Of the runs to come: a probability of 0.02 has a Monte Carlo error of 0.009."""
+"""Number of draws of the runs to come: a probability of 0.02 has a Monte Carlo error of 0.009."""
 
 _STREAM = 20_260_202
 """First word of the seed of those draws."""
 
 
 def drawn(confirmed: Confirmed, seeds: int, *, seed: int, draws: int = DRAWS) -> Draws:
-    """The losses of the finite arms on `seeds` fresh seeds, draws x arms x seeds: those there are, and drawn
-    ones for the rest."""
+    """Return the losses of the finite arms on `seeds` fresh seeds (draws x arms x seeds): the observed ones,
+    and simulated ones for the rest."""
     import numpy as np
 
     observed = np.asarray([confirmed.losses[i] for i in confirmed.finite], dtype=np.float64)
@@ -82,8 +82,11 @@ def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | No
 def winner_chances(
     confirmed: Confirmed, levels: Sequence[tuple[int, float]], margin: Margin | None, *, seed: int
 ) -> list[float]:
-    """For each coming look (its seeds, and the level that its config verdict may spend), the probability
-    that a winner is named at it or before it; none where there are too few runs to tell."""
+    """Return, for each coming look, the probability that a winner is named at it or before it.
+
+    Each look in `levels` is its number of seeds and the level that its config verdict may spend. The list is
+    empty if there are too few runs to tell.
+    """
     if not levels or len(confirmed.seeds) < 2:
         return []
     confirmed, margin = scaled(confirmed, margin)
@@ -97,7 +100,7 @@ def winner_chances(
 
 
 def scaled(confirmed: Confirmed, margin: Margin | None) -> tuple[Confirmed, Margin | None]:
-    """The same table in units of a power of two, in which no square overflows; the power changes no digit."""
+    """Return the table in units of a power of two, so that no square overflows; this changes no digit."""
     largest = max(abs(value) for row in confirmed.values for value in row)
     scale = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
     values = tuple(tuple(value / scale for value in row) for row in confirmed.values)

@@ -1,4 +1,4 @@
-"""Whether the raw results of a report agree with its spec and with themselves: each disagreement in words.
+"""Checks the raw results of a report against its spec and each other; names each contradiction.
 
 A trial's plan follows from the spec (seeds, training, budget) and its result says several things twice
 (the value and the metrics, the metrics and the ends of the curves), so that a number that was changed, or a
@@ -24,7 +24,7 @@ from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
 def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> list[str]:
-    """What is wrong with the trials, in the order of the phases; nothing for a job as it was recorded."""
+    """Return the contradictions in the trials, in the order of the phases; none for a job as recorded."""
     known = [trial for trial in trials if trial.plan.label in spec.labels]
     return [
         *(

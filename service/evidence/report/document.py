@@ -40,15 +40,15 @@ class Report(_Frozen):
     """`raw_sha256` is over the spec and the trials: it tells whether they are as they were written."""
 
     format: Literal["whichopt-report/1"] = FORMAT
-    whichopt: str = Field(description="version that made this report")
+    whichopt: str = Field(description="Version of whichopt that made this report.")
     job: JobFacts
     spec: ResolvedSpec
-    environments: tuple[Environment, ...] = Field(description="what trained the trials")
+    environments: tuple[Environment, ...] = Field(description="Environments that trained the trials.")
     recommendation: Recommendation
     analysis: Analysis
     raw_sha256: str
-    trials: tuple[RecordedTrial, ...] = Field(description="every trial as it was planned and what it gave")
-    words: int = Field(default=1, ge=1, description="version of the words that the analysis is told in")
+    trials: tuple[RecordedTrial, ...] = Field(description="All trials, each with its plan and its result.")
+    words: int = Field(default=1, ge=1, description="Version of the words of the analysis.")
 
     _read: tuple[ResolvedSpec, tuple[RecordedTrial, ...], str] | None = PrivateAttr(default=None)
     """Spec and trials that were read from JSON, and the sum of that JSON as it stood."""
@@ -69,7 +69,7 @@ class Report(_Frozen):
 
     @property
     def is_as_written(self) -> bool:
-        """Whether spec and trials are those that `raw_sha256` was taken of.
+        """Tell if spec and trials match `raw_sha256`.
 
         Of a report that was read, the sum is over its JSON as it stood: what a later version adds to a spec
         when it reads one does not count.

@@ -18,7 +18,7 @@ from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import FORMAT, Report
 
 EMBEDDED = "data:application/gzip;base64,"
-"""How the page carries the JSON, compressed, in a link that saves it."""
+"""Beginning of the page's link that holds the JSON, compressed, and saves it."""
 
 MOST_BYTES = 2**30
 """A compressed report is not read beyond so many bytes."""
@@ -40,7 +40,7 @@ def read_report(path: Path) -> Report:
 
 
 def read_content(path: Path) -> bytes:
-    """What the file holds.
+    """Return the content of the file.
 
     Raises:
         InvalidReport: it cannot be read; says why.
@@ -52,7 +52,7 @@ def read_content(path: Path) -> bytes:
 
 
 def is_page(content: bytes) -> bool:
-    """Whether it is a report's page, which carries the JSON."""
+    """Tell if the content is a report's page, which holds the JSON."""
     return content.lstrip(_BEFORE_TEXT)[:1] == b"<"
 
 

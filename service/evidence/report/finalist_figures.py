@@ -84,7 +84,7 @@ def study_intervals(report: Report, look: dict[str, Style]) -> Figure | None:
 
 
 def _left_out(report: Report, shown: Sequence[str]) -> str:
-    """Who is not in a figure, as a run of theirs diverged."""
+    """Name the optimizers that are not in a figure because one of their runs diverged."""
     others = [label for label in report.spec.labels if label not in shown]
     return f" Not shown, as runs diverged: {', '.join(others)}." if others else ""
 
@@ -213,7 +213,7 @@ def curves(report: Report, look: dict[str, Style]) -> Figure | None:
         draw,
         title="How the finalists learn",
         caption=f"Mean validation {goal.metric} of each optimizer's best config over the fresh seeds, with a "
-        "95 % band for the mean at each point. The last point counts; nobody picks an epoch."
+        "95% band for the mean at each point. The last point counts; nobody picks an epoch."
         + _left_out(report, list(lines)),
         alt=f"Validation curves of each optimizer's best config: {told}.",
     )

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from whichopt.service.environment import Environment
+from whichopt.service.evidence.forecast.durations import chance_text
 from whichopt.service.evidence.report import finalist_figures, search_figures
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
@@ -92,21 +93,14 @@ def _headline(report: Report) -> str:
 
 
 def _surely(report: Report) -> str:
-    """How probable it is that the pick is the best, and that what did best is, where that is another."""
+    """Say how probable it is that the pick is the best, and that the best performer is, if it is another."""
     found = report.recommendation
     if len(report.spec.labels) == 1 or found.optimizer is None:
         return ""
     rows = {row.optimizer: row.probability_best or 0.0 for row in found.ranking}
     asked = dict.fromkeys((found.ranking[0].optimizer, found.optimizer))
-    told = _listed([f"{label} {_percent(rows[label])}" for label in asked])
+    told = _listed([f"{label} {chance_text(rows[label])}" for label in asked])
     return f"Probability of having the best expected {found.metric} of all finalists here: {told}."
-
-
-def _percent(probability: float) -> str:
-    """No draw of many is not the same as never."""
-    if probability < 0.005:
-        return "under 1 %"
-    return "over 99 %" if probability > 0.995 else f"{probability:.0%}".replace("%", " %")
 
 
 def _totals(report: Report) -> dict[str, dict[str, float]]:

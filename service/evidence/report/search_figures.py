@@ -29,7 +29,7 @@ SMALL = 3.0, 2.1
 """Inches of a figure that there is one of for each optimizer."""
 
 BEST_SHARE = 0.2
-"""Of a search's trials, those that parallel coordinates bring out."""
+"""Share of a search's trials that parallel coordinates highlight."""
 
 
 def best_so_far(report: Report, look: dict[str, Style], by: Literal["trials", "seconds"]) -> Figure | None:
@@ -89,7 +89,7 @@ def _band(report: Report) -> str:
 
 
 def expected_best(report: Report, look: dict[str, Style]) -> Figure | None:
-    """Of the random part of the search; drawn where there is more than a point or two of it."""
+    """Draw the random part of the search, if it has more than a point or two."""
     lines = {
         found.optimizer: [
             (p.trials, p.unbiased, p.low, p.high) for p in found.points if p.unbiased is not None
@@ -278,7 +278,7 @@ def _value(trial: Trial) -> float:
 
 
 def _height(chosen: ResolvedOptimizer, name: str, value: Value) -> float:
-    """Where a value lies on its axis, from 0 to 1; what a range does not reach lies at its end."""
+    """Return the position of a value on its axis, from 0 to 1; values beyond the range lie at its end."""
     allowed = chosen.searched[name]
     if isinstance(allowed, Categorical):
         places = [i for i, choice in enumerate(allowed.choices) if choice == value]

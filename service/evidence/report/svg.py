@@ -1,4 +1,4 @@
-"""How every figure of a report is drawn: one color an optimizer, no state, the same bytes for the same data.
+"""Draws the figures of a report: one color per optimizer, no state, the same bytes for the same data.
 
 matplotlib takes a second to import, so it is asked for on first use; its settings are one for the process, so
 one figure is drawn at a time. Text stays text and takes the page's color, so that it can be read aloud,
@@ -83,7 +83,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Style:
-    """How an optimizer looks in every figure."""
+    """The style of an optimizer in every figure."""
 
     color: str
     dash: Any
@@ -91,7 +91,7 @@ class Style:
 
     @property
     def dashes(self) -> str:
-        """As SVG has them; empty where the line is solid."""
+        """Return the dashes as SVG has them; empty if the line is solid."""
         return "" if self.dash == "solid" else " ".join(str(length) for length in self.dash[1])
 
     @property
@@ -146,7 +146,7 @@ def short(label: str, most: int = 16) -> str:
 
 
 def spread_over_decades(values: Sequence[float]) -> bool:
-    """Whether values are better shown on a log scale."""
+    """Tell if values are better shown on a log scale."""
     return bool(values) and min(values) > 0 and max(values) / min(values) > 6
 
 
@@ -160,7 +160,7 @@ def plain_log(axis: Any) -> None:
 
 
 def _plain(value: float) -> str:
-    """As short as it is clear: 0.01 and 1e-3, not 1e-03."""
+    """Return the number as short as it is clear: 0.01 and 1e-3, not 1e-03."""
     mantissa, e, power = (f"{value:.0e}" if 0 < value < 0.01 else f"{value:g}").partition("e")
     return f"{mantissa}{e}{int(power)}" if e else mantissa
 

@@ -1,10 +1,10 @@
-"""Recomputes what a report concludes from the raw results in it, and says where the two differ.
+"""Recomputes a report's conclusions from its raw results, and says which of them differ.
 
-The same functions that concluded the job are run again. Their sums are exact (`math.fsum`), so that another
-machine differs by no more than the last bits of a t quantile, a bootstrap's percentile or a random draw's
-product: numbers agree within RELATIVE of their size (and of the largest value of the job, where they are
-what is left of a subtraction). Probabilities are shares of random draws, and agree within PROBABILITY, four
-standard errors of the difference between two such shares.
+The same functions that concluded the job run again. Their sums are exact (`math.fsum`), so another machine
+differs by no more than the last bits of a t quantile, a bootstrap's percentile or a random draw's product.
+Numbers agree within RELATIVE of their size (and of the largest value of the job, if they are the result of a
+subtraction). Probabilities are shares of random draws; they agree within PROBABILITY, four standard errors of
+the difference between two such shares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RELATIVE = 1e-9
 PROBABILITY = 0.022
 
 _IMPOSSIBLE = (WhichoptError, ValueError, LookupError, ArithmeticError, StopIteration, AssertionError)
-"""What the functions raise over raw results that no job could have."""
+"""Errors that the functions raise over raw results that no job could have."""
 
 WORDED = {"words", "statement", "snippet", "stopped", "methods"}
 """Fields that say in words what others say in numbers."""
@@ -37,23 +37,23 @@ _CONCLUSIONS: tuple[tuple[str, str], ...] = (
     ("recommendation.verdict", "the verdict on configs"),
     ("recommendation.optimizer_verdict.verdict", "the verdict on optimizers"),
     ("recommendation.optimizer_verdict.optimizer", "the winner among optimizers"),
-    ("recommendation.optimizer_verdict.equivalent", "the set of optimizers that cannot be told apart"),
+    ("recommendation.optimizer_verdict.equivalent", "the set of optimizers that cannot be distinguished"),
     ("recommendation.optimizer_verdict.differences", "an interval between tuned optimizers"),
-    ("recommendation.optimizer_verdict", "what is said of the optimizers"),
+    ("recommendation.optimizer_verdict", "the statement on optimizers"),
     ("recommendation.optimizer", "the recommended optimizer"),
     ("recommendation.config", "the recommended config"),
-    ("recommendation.equivalent", "the set that cannot be told from the best config"),
+    ("recommendation.equivalent", "the set that cannot be distinguished from the best config"),
     ("recommendation.value", "the interval of the recommended config's value"),
     ("recommendation.probability_best", "the probability of being best"),
     ("recommendation.ranking", "the ranking"),
     ("recommendation.cost", "the cost"),
     ("recommendation.warnings", "the warnings"),
-    ("recommendation.statement", "what is said of the configs"),
+    ("recommendation.statement", "the statement on configs"),
     ("recommendation.snippet", "the snippet"),
     ("recommendation", "the recommendation"),
     ("analysis", "the analysis"),
 )
-"""Where a number stands, and what it is called; in the order in which they matter."""
+"""Paths of the conclusions and their names, the most important first."""
 
 
 class _Frozen(BaseModel):
@@ -64,10 +64,10 @@ class Discrepancy(_Frozen):
     """A stored conclusion that does not follow from the raw results."""
 
     conclusion: str
-    path: str = Field(description="of the first place where it shows")
+    path: str = Field(description="Path of the first place that differs.")
     stored: Any
     recomputed: Any
-    places: int = Field(description="numbers of this conclusion that differ")
+    places: int = Field(description="Number of places of this conclusion that differ.")
 
     def __str__(self) -> str:
         more = f", and {self.places - 1} more of its numbers" if self.places > 1 else ""
@@ -81,25 +81,27 @@ class Verification(_Frozen):
     outcome: Literal["confirmed", "differs"]
     statement: str
     job_id: str
-    checksum_matches: bool = Field(description="whether spec and raw results are as they were written")
+    checksum_matches: bool = Field(description="True if spec and raw results are as they were written.")
     inconsistencies: list[str] = Field(
-        description="where the raw results disagree with the spec or themselves"
+        description="Contradictions between the raw results and the spec, or among the raw results."
     )
     differences: list[Discrepancy]
     notes: list[str]
 
 
 def verify(report: Report) -> Verification:
-    """Whether everything that the report concludes follows from its raw results."""
+    """Check that everything that the report concludes follows from its raw results."""
     matches = report.is_as_written
     strange = _inconsistencies(report)
     found = _grouped(report, [*_recommendation(report), *_analysis(report)])
     here = version("whichopt")
     notes = []
     if report.whichopt != here:
-        notes.append(f"the report was made by whichopt {report.whichopt}, and this is {here}")
+        notes.append(f"the report was made by whichopt {report.whichopt}; this is {here}")
     if min(report.words, report.recommendation.words) != WORDS:
-        notes.append("its sentences and warnings are another version's, so its numbers alone were compared")
+        notes.append(
+            "its sentences and warnings were written by another version, so only its numbers were compared"
+        )
     sound = matches and not strange and not found
     return Verification(
         outcome="confirmed" if sound else "differs",
@@ -120,23 +122,23 @@ def _statement(report: Report, matches: bool, strange: list[str], found: list[Di
         return f"Not confirmed: {count} {what} not follow from the raw results of the {trials}."
     follows = f"every conclusion follows from the raw results of the {trials}"
     if strange:
-        return f"Not confirmed: {follows}, but these disagree with the spec or with themselves."
+        return f"Not confirmed: {follows}, but the results contradict the spec or each other."
     if not matches:
         return (
-            f"Not confirmed: {follows}, but these are not what was written: they or the spec were changed, "
-            "in a place that no conclusion rests on."
+            f"Not confirmed: {follows}, but the results or the spec were changed after they were written, in "
+            "a place that no conclusion depends on."
         )
-    return f"Confirmed: {follows}, which are as they were written."
+    return f"Confirmed: {follows}, and these are as they were written."
 
 
 def _inconsistencies(report: Report) -> list[str]:
-    """Those of the trials, where the spec is one that a job could have had."""
+    """Return the contradictions of the trials, if the spec is one that a job could have had."""
     try:
         again = resolve(JobSpec.model_validate(report.spec.model_dump(mode="json")))
     except _IMPOSSIBLE as error:
-        return [f"the spec is none that a job could have had: {_said(error)}"]
+        return [f"no job could have had this spec: {_said(error)}"]
     if again.model_copy(update={"rules": report.spec.rules}) != report.spec:
-        return ["the spec is not what it resolves to: something in it was changed"]
+        return ["the spec was changed: it is not what it resolves to"]
     return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
 
 
@@ -174,7 +176,7 @@ def _analysis(report: Report) -> Iterator[Found]:
 
 
 def _is_words(path: str) -> bool:
-    """Tell if what stands there is how something is told, not what was found."""
+    """Tell if the field at `path` holds words, not a result."""
     parts = path.split(".")
     return path.startswith("recommendation.warnings") or not WORDED.isdisjoint(parts[1:2] + parts[-1:])
 
@@ -188,7 +190,7 @@ def _said(error: BaseException) -> str:
 
 
 def _scale(report: Report) -> float:
-    """The largest value of a trial: what is left of subtracting two values is as exact as they are."""
+    """Return the largest value of a trial: a difference of two values is as exact as they are."""
     values = [trial.result.value for trial in report.trials if trial.result is not None]
     return max((abs(value) for value in values if value is not None), default=0.0)
 
@@ -207,7 +209,7 @@ def _compare(path: str, stored: Any, again: Any, *, scale: float) -> Iterator[Fo
 
 
 def _compare_lists(path: str, stored: list[Any], again: list[Any], *, scale: float) -> Iterator[Found]:
-    """Rows of optimizers are compared optimizer by optimizer, whatever their order, and then the order is."""
+    """Compare two lists; rows of optimizers are compared by optimizer, and their order separately."""
     if (ours := _labels(stored)) is not None and (theirs := _labels(again)) is not None:
         if ours != theirs:
             yield path, ours, theirs
@@ -224,7 +226,7 @@ def _compare_lists(path: str, stored: list[Any], again: list[Any], *, scale: flo
 
 
 def _labels(rows: Sequence[Any]) -> list[str] | None:
-    """The optimizers that the rows are about, where each is about one of its own."""
+    """Return the optimizers of the rows, or None unless each row is about one of its own."""
     labels = [row.get("optimizer") for row in rows if isinstance(row, dict)]
     if not rows or len(labels) < len(rows) or None in labels or len(set(labels)) < len(labels):
         return None
@@ -244,7 +246,7 @@ def _same(path: str, stored: Any, again: Any, scale: float) -> bool:
 
 
 def _grouped(report: Report, found: Sequence[Found]) -> list[Discrepancy]:
-    """One discrepancy a conclusion, in the order in which they matter."""
+    """Return one discrepancy for each conclusion, the most important first."""
     groups: dict[tuple[int, str], list[Found]] = {}
     for one in found:
         groups.setdefault(_conclusion(report, one[0]), []).append(one)
@@ -261,7 +263,7 @@ def _grouped(report: Report, found: Sequence[Found]) -> list[Discrepancy]:
 
 
 def _conclusion(report: Report, path: str) -> tuple[int, str]:
-    """Its rank and its name."""
+    """Return the rank and the name of the conclusion at `path`."""
     for rank, (prefix, name) in enumerate(_CONCLUSIONS):
         if path == prefix or path.startswith(f"{prefix}."):
             return rank, _precisely(report, name, path, prefix)
@@ -293,7 +295,7 @@ def _precisely(report: Report, name: str, path: str, prefix: str) -> str:
 
 
 def _of(report: Report, rest: str) -> str:
-    """Whose row the rest of a path leads into: labels may have dots."""
+    """Return the optimizer whose row the rest of a path leads into; labels may have dots."""
     whose = [label for label in report.spec.labels if f".{rest}.".find(f".{label}.") >= 0]
     return f" of {max(whose, key=len)}" if whose else ""
 

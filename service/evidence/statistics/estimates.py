@@ -23,7 +23,7 @@ Spend = Callable[[float], float]
 
 
 def whole(alpha: float) -> float:
-    """Of a test that is made once."""
+    """Return `alpha` itself: the level of a test that is made once."""
     return alpha
 
 
@@ -45,7 +45,7 @@ class Estimate(NamedTuple):
     df: int
 
     def bounds(self, tail: float) -> tuple[float, float] | tuple[None, None]:
-        """The t interval with probability `tail` beyond each end; none where nothing tells the spread.
+        """The t interval with probability `tail` beyond each end; none if nothing tells the spread.
 
         A spread of zero is taken at its word: the interval is the mean alone.
         """
@@ -58,9 +58,9 @@ class Estimate(NamedTuple):
         return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
     def low(self, tail: float, skewness: float = 0.0) -> float:
-        """The lower bound, minus infinity where there is none.
+        """The lower bound, minus infinity if there is none.
 
-        Where single runs are skewed to the left it is lower (`whichopt.service.evidence.verdict.skewness`).
+        If single runs are skewed to the left it is lower (`whichopt.service.evidence.verdict.skewness`).
         """
         low = self.bounds(tail)[0]
         if low is None:
@@ -71,18 +71,18 @@ class Estimate(NamedTuple):
         return low + skewness / math.sqrt(self.df + 1) * (2 * critical**2 + 1) / 6 * self.error
 
     def high(self, tail: float) -> float:
-        """The upper bound, infinity where there is none."""
+        """The upper bound, infinity if there is none."""
         high = self.bounds(tail)[1]
         return math.inf if high is None else high
 
     def above_zero(self, tail: float, skewness: float = 0.0) -> bool:
-        """Whether a one-sided t-test at level `tail` rejects a mean of zero or less."""
+        """Tell if a one-sided t-test at level `tail` rejects a mean of zero or less."""
         return self.low(tail, skewness) > 0
 
 
 @lru_cache(maxsize=4096)
 def critical_t(df: int, tail: float) -> float:
-    """What Student's t on `df` degrees of freedom exceeds with probability `tail`."""
+    """Return the value that Student's t on `df` degrees of freedom exceeds with probability `tail`."""
     from scipy.special import stdtrit
 
     return -float(stdtrit(df, tail))
@@ -203,7 +203,7 @@ def study_probability_best(
 
 
 def _shares(draws: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
-    """How often each row of `draws` is the lowest; a tie is split evenly."""
+    """Return how often each row of `draws` is the lowest; a tie is split evenly."""
     best = draws <= draws.min(axis=0) + ROUNDING
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return {name: float(share) for name, share in zip(names, shares, strict=True)}
@@ -215,7 +215,7 @@ def _largest(values: Sequence[float]) -> float:
 
 
 def unit_of(largest: float) -> float:
-    """What values are divided by, so that no square of one overflows or vanishes: 1, but for extreme ones."""
+    """Return a divisor by which no square of a value overflows or vanishes: 1, except for extreme values."""
     return largest if largest and not 1e-100 < largest < 1e100 else 1.0
 
 
@@ -234,6 +234,6 @@ def _estimate(values: Sequence[float], unit: float) -> Estimate:
 
 
 def _without_rounding(estimate: Estimate, unit: float, largest: float) -> Estimate:
-    """In the values' own unit, and zero where it is the rounding of values as large as `largest`."""
+    """In the values' own unit, and zero if it is the rounding of values as large as `largest`."""
     center, error, least = unit * estimate.mean, unit * estimate.error, ROUNDING * largest
     return Estimate(0.0 if abs(center) <= least else center, 0.0 if error <= least else error, estimate.df)

@@ -22,7 +22,7 @@ from whichopt.service.evidence.statistics.pairwise import Pairs
 
 
 class Bounds(NamedTuple):
-    """Of a difference; none where there are too few runs to tell."""
+    """The bounds of a difference; both are None if there are too few runs."""
 
     low: float | None
     high: float | None
@@ -38,7 +38,7 @@ class Gaps(NamedTuple):
 
 
 def gaps_to_best(pairs: Pairs, candidates: Sequence[int], alpha: Spend) -> Gaps:
-    """How much worse each item is than the best of the `candidates` among them.
+    """Bound how much worse each item is than the best of the `candidates` among them.
 
     Items that are no candidates get bounds too, which may be negative.
     """

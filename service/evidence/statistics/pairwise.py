@@ -24,7 +24,7 @@ class Pairs(NamedTuple):
 
 
 def all_paired(losses: Sequence[Sequence[float]]) -> Pairs:
-    """Of rows of runs that share their seeds, one column a seed."""
+    """Compare rows of runs that share their seeds, with one column per seed."""
     import numpy as np
 
     table, unit, least = _scaled(losses)
@@ -33,7 +33,7 @@ def all_paired(losses: Sequence[Sequence[float]]) -> Pairs:
 
 
 def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> Pairs:
-    """Of tables of runs, one row a study and one column a seed, both taken as random."""
+    """Compare tables of runs, with one row per study and one column per seed, both taken as random."""
     import numpy as np
 
     table, unit, least = _scaled(losses)

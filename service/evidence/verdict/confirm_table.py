@@ -16,11 +16,11 @@ from whichopt.service.trials import Trial, TrialResult
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What the fresh-seed runs of the finalists gave, on the seeds that every finalist was run with.
+    """The results of the finalists' runs on the fresh seeds that every finalist has run with.
 
-    `values` has the task's metric on the test split, and what a constant predictor scores there where a run
-    diverged; `validation` has it on the validation split, and no row where a run of the arm diverged;
-    `diverged` counts each arm's diverged runs. `sign` is 1 where lower is better, else -1.
+    `values` has the task's metric on the test split, and what a constant predictor scores there if a run
+    diverged; `validation` has it on the validation split, and no row if a run of the arm diverged;
+    `diverged` counts each arm's diverged runs. `sign` is 1 if lower is better, else -1.
 
     The verdicts count a diverged run as what stands in for it, so that an arm cannot gain by diverging. It is
     no value that a run had, and nothing is shown of it, unless `shows_stand_ins`, as version 0.1 did: by that
@@ -59,7 +59,7 @@ class Confirmed:
 
     @cached_property
     def finite(self) -> tuple[int, ...]:
-        """The arms that can be deployed: those with no diverged run; all, where each has one."""
+        """The arms that can be deployed: those with no diverged run; all, if each has one."""
         return self.clean or tuple(range(len(self.arms)))
 
     @cached_property
@@ -69,11 +69,11 @@ class Confirmed:
 
     @property
     def has_nothing(self) -> bool:
-        """Whether there is nothing to recommend: each arm has a diverged run."""
+        """Tell if there is nothing to recommend, because each arm has a diverged run."""
         return not self.clean and not self.shows_stand_ins
 
     def shown(self, arm: int) -> bool:
-        """Whether the arm's mean is one of values that its runs had."""
+        """Tell if the arm's mean may be shown: each of its runs has a value."""
         return self.shows_stand_ins or not self.diverged[arm]
 
     def of(self, label: str) -> list[int]:

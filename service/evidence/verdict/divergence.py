@@ -1,4 +1,4 @@
-"""What is said where runs diverged and nothing is left to recommend: what was seen, and what to change."""
+"""Explains why nothing is recommended when runs diverged: what the trials show, and what to change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Trial
 
 EARLY_SHARE = 0.5
-"""Where more of the diverged runs than that had no finite evaluation at all, the data is looked at first."""
+"""If a larger share of the diverged runs had no finite evaluation, checking the data is the first advice."""
 
 
 def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look) -> str:
-    """Why no config is recommended, by what the trials show; and what to change."""
+    """Say why no config is recommended, what the trials show, and what to change."""
     steady = min(range(len(confirmed.arms)), key=lambda i: (confirmed.diverged[i], confirmed.means[i]))
     least = confirmed.diverged[steady]
     if least >= look.seeds:
@@ -27,8 +27,8 @@ def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Co
         arm = confirmed.arms[steady]
         which = "its default" if arm.is_default else "a config that its search found"
         why = (
-            f"every finalist diverged on a fresh seed; the steadiest, {arm.label} with {which}, on {least} "
-            f"of {look.seeds}"
+            f"every finalist diverged on at least one fresh seed; the steadiest, {arm.label} with {which}, "
+            f"diverged on {least} of {look.seeds}"
         )
     said = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
     said += _search(trials)
@@ -38,24 +38,23 @@ def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Co
 
 
 def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence[str]) -> str:
-    """What may keep the runs of those labels finite, the likeliest first."""
+    """List what may keep the runs of `labels` finite, the likeliest first."""
     changes = []
     for label in labels:
         chosen = spec.optimizer(label)
         allowed, usual = chosen.space["lr"], optimizers.optimizer(chosen.name).space["lr"]
         if isinstance(allowed, Float):
-            changes.append(f"widen the range of lr of {label} downwards (it begins at {allowed.low:g})")
+            changes.append(f"extend the lr range of {label} downwards (it starts at {allowed.low:g})")
         else:
             fixed = chosen.default["lr"]
             changes.append(
-                f"lower the lr of {label}, which is fixed to {fixed:g}, or have it searched "
-                f"({usual.allowed()})"
+                f"lower the lr of {label}, which is fixed at {fixed:g}, or search it ({usual.allowed()})"
             )
     if spec.clip_norm is None:
-        changes.append("clip gradients (clip_norm, of 1 for example)")
+        changes.append("clip gradients (for example with clip_norm 1)")
     if not spec.schedule.warmup:
-        changes.append("warm the learning rate up (schedule.warmup)")
-    data = "look for inputs and targets that are huge or not finite, and normalize them"
+        changes.append("warm up the learning rate (schedule.warmup)")
+    data = "look for huge or non-finite inputs and targets, and normalize them"
     own = [trial for trial in trials if trial.plan.label in labels]
     diverged, early = _diverged(own), _early(spec, own)
     if diverged and len(early) > EARLY_SHARE * len(diverged):
@@ -70,10 +69,10 @@ def _search(trials: Sequence[Trial]) -> list[str]:
     if not searched:
         return []
     if not diverged:
-        return ["In the search no trial had diverged."]
+        return ["No trial diverged in the search."]
     broken = len(_diverged(defaults))
-    among = f", {broken} of the {len(defaults)} defaults among them" if broken else ", no default among them"
-    return [f"In the search {len(diverged)} of {len(searched)} trials diverged{among}."]
+    among = f", including {broken} of the {len(defaults)} defaults" if broken else ", but no default"
+    return [f"In the search, {len(diverged)} of {len(searched)} trials diverged{among}."]
 
 
 def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
@@ -83,17 +82,17 @@ def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
         return []
     if len(early) == len(diverged):
         return [
-            f"All {len(diverged)} diverged runs did so before their first evaluation, at step {steps[-1]} of "
-            f"{spec.steps} at the latest."
+            f"All {len(diverged)} diverged runs diverged before their first evaluation, at step {steps[-1]} "
+            f"of {spec.steps} at the latest."
         ]
     return [
-        f"Diverged runs were seen to be so by step {round(median(steps))} of {spec.steps} (the median), "
-        f"{len(early)} of {len(diverged)} at their first evaluation."
+        f"Divergence was detected at step {round(median(steps))} of {spec.steps} (median); in {len(early)} "
+        f"of {len(diverged)} diverged runs, at the first evaluation."
     ]
 
 
 def _rates(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
-    """The learning rates that diverged, and the largest that trained, by label."""
+    """Say for each label which learning rates diverged, and the largest that trained."""
     said = []
     for label in spec.labels:
         own = [trial for trial in trials if trial.plan.label == label]
@@ -113,7 +112,7 @@ def _diverged(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _early(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Trial]:
-    """Those that diverged before anything finite was seen of them."""
+    """Return the trials that diverged before their first finite evaluation."""
     curve = spec.goal.curve
     return [
         trial

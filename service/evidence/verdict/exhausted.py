@@ -1,4 +1,4 @@
-"""Which studies had no config left to try."""
+"""Finds the studies that had no config left to try."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from whichopt.service.trials import Trial
 
 
 def exhausted(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, int]:
-    """The labels whose studies trained every config of their space, with how many that are, where the budget
-    had more trials for them.
+    """Return the labels whose studies ran out of configs before they ran out of trials, with the number of
+    configs of each space.
 
-    Earlier versions spent those on configs that had been trained: such a job's labels are not among them.
+    Earlier versions spent the rest on configs that had been trained; the labels of such a job are left out.
     """
     ran = Counter(trial.plan.label for trial in trials if trial.plan.phase is Phase.SEARCH)
     found = {}

@@ -1,6 +1,6 @@
 """The practical margin: the least difference that matters to the user, in units or in percent of the best.
 
-A rival is beaten where it is shown to be worse by more than the margin, and practically equivalent where it
+A rival is beaten if it is shown to be worse by more than the margin, and practically equivalent if it
 is shown to be worse by no more than it: tests of a difference shifted by the margin (Schuirmann 1987, Journal
 of Pharmacokinetics and Biopharmaceutics 15: 657-680). In percent, the shift is taken run by run from the one
 it is compared with, so that the test of a ratio is a t-test of a linear contrast (Fieller 1954, Journal of
@@ -27,7 +27,7 @@ def worsened(losses: Sequence[float], margin: Margin | None) -> Sequence[float]:
 
 
 def worsened_rows(rows: Sequence[Sequence[float]], margin: Margin | None) -> Sequence[Sequence[float]]:
-    """As `worsened`, of one label's studies, whose common mean has the sign."""
+    """Worsen the rows of one label's studies like `worsened`; their common mean has the sign."""
     if margin is None or margin.percent is None:
         return [worsened(row, margin) for row in rows]
     positive = mean([mean(row) for row in rows]) >= 0

@@ -25,7 +25,7 @@ def config_probabilities(confirmed: Confirmed, *, seed: int, draws: int = DRAWS)
 def study_probabilities(confirmed: Confirmed, replicates: int, *, seed: int) -> dict[str, float] | None:
     """For each label, the probability that it is the best optimizer here when tuned with this budget.
 
-    Of those that can win; None where there is no verdict on optimizers.
+    Of those that can win; None if there is no verdict on optimizers.
     """
     labels = confirmed.labels
     if replicates < 2 or len(labels) < 2:

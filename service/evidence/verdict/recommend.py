@@ -58,24 +58,25 @@ def recommend(
     cut_short: bool = False,
     shows_stand_ins: bool = False,
 ) -> Recommendation:
-    """What to use, how sure that is, and what it cost (statistics:
-    `whichopt.service.evidence.verdict.winners`).
+    """Conclude a job: what to use, how sure that is, and what it cost.
+
+    The statistics are those of `whichopt.service.evidence.verdict.winners`.
 
     With one optimizer there is nobody to beat: the verdict is a tie of one, its config is the best of its
     finalists, and the statement says whether that beats its default.
 
     Intervals of means are simultaneous over all finalists (Bonferroni), and so are those of differences to
-    the best one (`whichopt.service.evidence.statistics.intervals`), at 95 %: they hold for the ones shown,
-    which the data chose. All is said at the level of the look that the number of fresh seeds is
-    (`whichopt.service.evidence.verdict.stopping`).
+    the best one (`whichopt.service.evidence.statistics.intervals`), at 95%: they hold for the ones shown,
+    which the data chose. All levels are those of the look that belongs to the number of fresh seeds
+    (`whichopt.service.planning.looks`).
 
-    Only a config that trained on every fresh seed is recommended. Where there is none the verdict is
+    Only a config that trained on every fresh seed is recommended. If there is none, the verdict is
     `nothing`, and the statement says why and what to change (`whichopt.service.evidence.verdict.divergence`).
 
     Args:
-        trials: those of both phases, in any order.
-        cut_short: `max_seconds` ended the search.
-        shows_stand_ins: as version 0.1 concluded, which showed what stands in for diverged runs.
+        trials: Trials of both phases, in any order.
+        cut_short: True if `max_seconds` ended the search.
+        shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
 
     Raises:
         ValueError: there is no fresh seed on which every finalist was confirmed.
@@ -135,7 +136,7 @@ def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bo
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
     if cut_short:
-        return "the time was over"
+        return "time ran out"
     reason = settled_at(confirmed, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
     return reason or "the job was concluded before its next look"
 
@@ -216,7 +217,7 @@ def _percent(difference: float, of: float) -> float | None:
 
 
 def stopped(spec: ResolvedSpec, trials: Sequence[Trial]) -> Stopped | None:
-    """What counts of a search that max_seconds stopped; None if it did not."""
+    """Return the part that counts of a search that max_seconds stopped; None if it did not."""
     cut = any(t.plan.phase is Phase.SEARCH and t.state is TrialState.CANCELLED for t in trials)
     if not cut or spec.budget.timed:
         return None

@@ -1,6 +1,6 @@
-"""Whether the runs are skewed, and what that does to a t-test.
+"""Measures if the runs are skewed, and corrects t-tests for it.
 
-Where now and then a run is much worse than the others (loss has a tail to the right), a small sample of a
+If now and then a run is much worse than the others (loss has a tail to the right), a small sample of a
 config whose runs vary much looks better and steadier than it is, for as long as that run has not come. A
 t-test of its lead over a steadier rival then errs too often; with equal spreads the skewness of the two
 cancels in their difference. One config's runs are too few to tell, so the shape is taken as common to all
@@ -8,12 +8,12 @@ finalists, and read off their runs together:
 
     kappa = mean over arms of the sample skewness of the residuals (after the arm's and the seed's means),
 
-with the usual correction for S runs, and is zero where the arms do not agree on its sign (|z| <= 2). The
+with the usual correction for S runs, and is zero if the arms do not agree on its sign (|z| <= 2). The
 difference of j and b then has about the skewness
 
     gamma = kappa (sigma_j^3 - sigma_b^3) / (sigma_j^2 + sigma_b^2)^(3/2),
 
-and where that is negative, the critical value c of the test that b is better grows to what the Edgeworth
+and if that is negative, the critical value c of the test that b is better grows to what the Edgeworth
 expansion of the t statistic has (Johnson 1978, Journal of the American Statistical Association 73: 536-544;
 Hall 1992, The Bootstrap and Edgeworth Expansion, section 2.6):
 
@@ -39,7 +39,7 @@ FEWEST_SEEDS = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """`kappa` is the skewness common to the arms' losses, 0 where there is none to be seen; `spreads` has
+    """`kappa` is the skewness common to the arms' losses, 0 if there is none to be seen; `spreads` has
     each arm's standard deviation, 0 for one that did not stay finite."""
 
     kappa: float
@@ -56,7 +56,7 @@ class Shape:
 
 
 def shape_of(confirmed: Confirmed) -> Shape:
-    """Of the arms that stayed finite."""
+    """Return the shape of the arms that stayed finite."""
     import numpy as np
 
     arms, seeds = list(confirmed.finite), len(confirmed.seeds)

@@ -8,7 +8,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
 
 _EXAMPLES = 256
-"""Of the random data that stands in for the user's."""
+"""Number of examples of the random data that stands in for the user's."""
 
 
 def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
@@ -67,7 +67,7 @@ def _stand_ins(spec: ResolvedSpec) -> list[str]:
 
 
 def _schedule(schedule: Schedule) -> list[str]:
-    """The schedule as a closed form over the share of steps that are done; nothing, where lr is constant."""
+    """The schedule as a closed form over the share of steps that are done; nothing if lr is constant."""
     warmup, decay = schedule.warmup, schedule.decay
     falls = {
         "constant": "1.0",

@@ -1,9 +1,9 @@
-"""The inclusion audit: whether an optimizer lost to a setting that is one of its own.
+"""The inclusion audit: finds optimizers that lost to a setting that is one of their own.
 
 AdamW without decay is Adam; QHAdam with nu1 = nu2 = 1 is Adam; Adam and AdaBelief with a large eps are SGD
 with momentum. A general method that is worse than its special case has not been tuned as far as its own
 space goes, so that the comparison judges the search, not the method (Choi et al. 2019, arXiv 1910.05446).
-What contains what is data: a finalist of one optimizer is an inclusion of another where
+Which optimizer contains which is data: a finalist of one optimizer is an inclusion of another if
 `whichopt.service.translations` says that they are the same, exactly or in a limit. Two labels of one
 optimizer include each other as far as their spaces overlap.
 
@@ -16,7 +16,7 @@ flag at `level`. The unit is a seed: the claim is about configs that were found,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from whichopt.service.catalog import optimizers
@@ -31,8 +31,8 @@ from whichopt.service.translations.denominators import FAR, NEGLIGIBLE, Assumed,
 from whichopt.service.views import JobWarning
 
 FLOORS = (1.0, 0.1, 0.03, 0.01)
-"""Denominators that are tried for the limit in which a method is SGD, the nearest to it first. At the last,
-gradients with entries of 1e-4 make steps that differ from SGD's by 1 %."""
+"""Denominators that are tried for the limit in which a method is SGD, the nearest to it first. At the last
+one, gradients with entries of 1e-4 make steps that differ from SGD's by 1%."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,11 @@ class _Claim:
 
 
 def inclusion_warnings(spec: ResolvedSpec, confirmed: Confirmed, *, level: float = ALPHA) -> list[JobWarning]:
-    """One warning for every optimizer and special case of it that is significantly better: `under_tuned`
-    where the searched space contains it, `inclusion_excluded` where a range keeps it out."""
+    """Warn of every special case that is significantly better than the optimizer that includes it.
+
+    The code is `under_tuned` if the searched space contains the special case, and `inclusion_excluded` if a
+    range keeps it out.
+    """
     found = inclusions(spec, confirmed)
     shown: dict[tuple[str, str], _Claim] = {}
     for claim in _claims(confirmed, found, level):
@@ -68,7 +71,7 @@ def inclusion_warnings(spec: ResolvedSpec, confirmed: Confirmed, *, level: float
 
 
 def inclusions(spec: ResolvedSpec, confirmed: Confirmed) -> list[Inclusion]:
-    """Every finalist that can be deployed as a setting of every other optimizer that includes it."""
+    """Return each finalist that can be deployed, as a setting of each other optimizer that includes it."""
     return [
         found
         for general in spec.optimizers
@@ -106,7 +109,7 @@ def _inclusion(
 
 
 def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Assumed) -> bool:
-    """Whether the search could come to the value; a log range has no 0, but a decay next to none."""
+    """Tell if the search could reach the value; a log range has no 0, but a decay close to it."""
     allowed, value = general.space[name], config[name]
     if not isinstance(allowed, Float | Int | Categorical):
         return allowed == value
@@ -120,7 +123,7 @@ def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Ass
 
 
 def _claims(confirmed: Confirmed, found: list[Inclusion], level: float) -> Iterator[_Claim]:
-    """Those that hold."""
+    """Yield the claims that their tests confirm."""
     tested = [
         (inclusion, rivals)
         for inclusion in found
@@ -145,20 +148,24 @@ def _warning(confirmed: Confirmed, claim: _Claim) -> JobWarning:
         for name, value in inclusion.config.items()
     )
     lost = (
-        f"every config that was found for it is worse than a setting of {special.label} by at least "
-        f"{claim.bound:.3g} on fresh seeds, and that setting is one of its own: {setting} "
-        f"({MEANING[inclusion.exactness]})"
+        f"All its configs are worse than a setting of {special.label} by at least {claim.bound:.3g} on fresh "
+        f"seeds, although that setting is one of its own: {setting} ({MEANING[inclusion.exactness]})."
     )
     if inclusion.outside:
         return JobWarning(
             code="inclusion_excluded",
-            detail=f"{lost}; but its range of {', '.join(inclusion.outside)} does not reach that: widen it "
-            "before the two are compared",
+            detail=f"{lost} {_ranges(inclusion.outside)} before you compare the two.",
             optimizer=inclusion.general,
         )
     return JobWarning(
         code="under_tuned",
-        detail=f"{lost}; its search did not come to it: more trials, or a first trial there, before it is "
-        "called the worse one",
+        detail=f"{lost} Its search missed that setting. Give it more trials, or start it there, before you "
+        "conclude that it is worse.",
         optimizer=inclusion.general,
     )
+
+
+def _ranges(outside: Sequence[str]) -> str:
+    if len(outside) == 1:
+        return f"Its range of {outside[0]} does not reach it. Widen the range"
+    return f"Its ranges of {', '.join(outside[:-1])} and {outside[-1]} do not reach it. Widen them"

@@ -1,4 +1,4 @@
-"""The two verdicts in plain words, each saying what it is about, so that nobody takes one for the other.
+"""Puts the two verdicts into words; each says what it is about, so that nobody takes one for the other.
 
 The tests' level is spent over the looks as Lan and DeMets (1983) do:
 `whichopt.service.evidence.verdict.stopping`.
@@ -18,6 +18,7 @@ from whichopt.service.spec.budget import Budget
 
 _TO_DEPLOY = "Which config to deploy?"
 _TO_TUNE = "Which optimizer to tune?"
+_CROSSED = " by study and seed"
 _CONFIGS = "This is about configs to deploy, not about optimizers in general."
 _OPTIMIZERS = "This is about optimizers tuned with this budget, not about one config."
 
@@ -25,53 +26,54 @@ _OPTIMIZERS = "This is about optimizers tuned with this budget, not about one co
 def config_statement(
     spec: ResolvedSpec, confirmed: Confirmed, verdict: ConfigVerdict, gaps: ConfigGaps, look: Look
 ) -> str:
+    """Say which config to deploy."""
     arms, label = confirmed.arms, confirmed.arms[verdict.best].label
     metric = spec.goal.metric
     ground = f"on this test split, over {_seeds(look)}"
     kept = " that stayed finite" if any(confirmed.diverged) else ""
     said = [_TO_DEPLOY]
     if len(confirmed.labels) == 1:
-        said.append(f"Only {label} was asked for, so there is no other optimizer to beat.")
+        said.append(f"{label} is the only optimizer of this job, so there is no other to beat.")
         said.append(_against_default(confirmed, verdict.best, metric, ground, look))
     elif verdict.verdict == "winner":
         said.append(
             f"{label} wins with this config: {ground}, its expected {metric} is better than that of every "
-            f"finalist of the other optimizers{kept}{_by_margin(spec)}, by at least {verdict.lead:.3g} "
-            f"({_test(look)})."
+            f"finalist of the other optimizers{kept}{_by_margin(spec)}. It leads by at least "
+            f"{verdict.lead:.3g} ({_test(look)})."
         )
     else:
         said.append(
-            f"No clear winner: {ground}, {label} has{_of_whom(confirmed)} the best mean {metric}"
+            f"No clear winner: {ground}, {label} has the best mean {metric}{_of_whom(confirmed)}"
             f"{_untold(verdict.equivalent[1:], spec, _test(look))}."
         )
         said += _equivalent(spec, verdict.equivalent, gaps.within)
     if verdict.verdict == "tie" and verdict.reason:
-        said.append(f"{arms[verdict.pick].label} is picked by {verdict.reason}.")
+        said.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
     said += _barred(confirmed)
     return " ".join((*said, _CONFIGS))
 
 
 def none_can_be_told(confirmed: Confirmed) -> bool:
-    """Whether a finalist of every optimizer diverged, so that no mean over studies is one of values."""
+    """Tell if a finalist of every optimizer diverged, so that no mean over studies is complete."""
     return len(confirmed.barred) == len(confirmed.labels) and not confirmed.shows_stand_ins
 
 
 def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, look: Look) -> str:
-    """With one label: whether its best config beats its default. Bonferroni over the choices of the best."""
+    """Say if the best config of the only label beats its default; Bonferroni over the choices of the best."""
     arm = confirmed.arms[best]
     if arm.is_default:
-        return f"Its default has the best mean {metric} of its finalists ({ground})."
+        return f"Its default has the best mean {metric} of all its finalists ({ground})."
     default = confirmed.default(arm.label)
     if confirmed.diverged[default]:
-        return "Its default diverged on a fresh seed and is not compared."
+        return "Its default diverged on a fresh seed, so it is not compared."
     lead = paired_difference(confirmed.losses[default], confirmed.losses[best])
     if lead.above_zero(look.config_level(ALPHA / len(confirmed.arms))):
         return f"Its tuned config has a better expected {metric} than its default {ground} ({_test(look)})."
-    return f"Its tuned config cannot be told from its default {ground} ({_test(look)})."
+    return f"Its tuned config cannot be distinguished from its default {ground} ({_test(look)})."
 
 
 class Stopped(NamedTuple):
-    """The trials of an optimizer that count, and whether any is of a config that was searched for."""
+    """The number of trials of an optimizer that count, and if any of them is more than its default."""
 
     trials: int
     searched: bool
@@ -87,32 +89,32 @@ def study_statement(
 ) -> str:
     """Say which optimizer to tune.
 
-    `few` are the labels with fewer trials than the others, as their space has only so many configs. `stopped`
-    is what counts of a search that max_seconds stopped.
+    `few` has the labels with fewer trials than the others, because their space has no more configs. `stopped`
+    is the part that counts of a search that max_seconds stopped.
     """
     budget, metric = spec.budget, spec.goal.metric
     if len(confirmed.labels) == 1:
-        return f"{_TO_TUNE} No verdict on optimizers: only one was asked for."
+        return f"{_TO_TUNE} No verdict on optimizers: the job has only one."
     if verdict is None:
         return (
-            f"{_TO_TUNE} No verdict on optimizers: with one study each, the luck of a search cannot be "
-            "told from the merit of its optimizer. It takes replicates of 2 or more."
+            f"{_TO_TUNE} No verdict on optimizers: with one study each, a lucky search cannot be "
+            "distinguished from a better optimizer. Set replicates to 2 or more."
         )
     if none_can_be_told(confirmed):
-        return f"{_TO_TUNE} None can win: a finalist of every optimizer diverged on a fresh seed."
+        return f"{_TO_TUNE} None can win: every optimizer has a finalist that diverged on a fresh seed."
     ground = f"tuned {_effort(budget, stopped)}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
         kept = " whose finalists stayed finite" if confirmed.barred else ""
         said = [
-            f"{verdict.best} is the better optimizer here: {ground}, the configs that its studies find have "
-            f"a better expected {metric} than those of every other optimizer{kept}{_by_margin(spec)}, by at "
-            f"least {verdict.lead:.3g} ({_test(look)}, by study and seed)."
+            f"{verdict.best} is the better optimizer here: {ground}, its studies find configs with a better "
+            f"expected {metric} than those of every other optimizer{kept}{_by_margin(spec)}. It leads by at "
+            f"least {verdict.lead:.3g} ({_test(look, _CROSSED)})."
         ]
     else:
         said = [
-            f"No clear winner among the optimizers: {ground}, {verdict.best} has{_of_whom(confirmed)} the "
-            f"best mean {metric} over its studies"
-            f"{_untold(verdict.equivalent[1:], spec, f'{_test(look)}, by study and seed')}.",
+            f"No clear winner among the optimizers: {ground}, {verdict.best} has the best mean {metric} over "
+            f"its studies{_of_whom(confirmed)}"
+            f"{_untold(verdict.equivalent[1:], spec, _test(look, _CROSSED))}.",
             *_equivalent(spec, verdict.equivalent, verdict.within),
         ]
     return " ".join((_TO_TUNE, *said, *_barred(confirmed), _OPTIMIZERS))
@@ -122,38 +124,42 @@ def _effort(budget: Budget, stopped: Stopped | None) -> str:
     if stopped is None:
         return budget.effort
     what = f"with {stopped.trials} of {budget.trials} trials each"
-    return f"{what}{'' if stopped.searched else ', their defaults alone'} (max_seconds stopped the search)"
+    when = "" if stopped.searched else " after the defaults"
+    return f"{what} (max_seconds stopped the search{when})"
 
 
 def _but(few: Mapping[str, int]) -> str:
-    said = [f"{label} by the {n} config{'s' if n > 1 else ''} of its space" for label, n in few.items()]
+    said = [
+        f"{label} with {f'all {n} configs' if n > 1 else 'the only config'} of its space"
+        for label, n in few.items()
+    ]
     return f" ({_listed(said)})" if said else ""
 
 
 def _of_whom(confirmed: Confirmed) -> str:
     some = 0 < len(confirmed.barred) < len(confirmed.labels)
-    return ", of those that can win," if some else ""
+    return " among those that can win" if some else ""
 
 
 def _by_margin(spec: ResolvedSpec) -> str:
-    return "" if spec.margin is None else f" by more than the margin ({spec.margin})"
+    return "" if spec.margin is None else f" by more than the margin of {spec.margin}"
 
 
 def _untold(labels: Sequence[str], spec: ResolvedSpec, test: str) -> str:
     if not labels:
         return ""
     if spec.margin is None:
-        return f", and {_listed(labels)} cannot be told from it ({test})"
+        return f", and {_listed(labels)} cannot be distinguished from it ({test})"
     return f", and {_listed(labels)} cannot be shown to be worse{_by_margin(spec)} ({test})"
 
 
 def _equivalent(spec: ResolvedSpec, equivalent: Sequence[str], within: Sequence[str]) -> list[str]:
-    """In a tie, what is shown of the margin."""
+    """Say which labels of a tie are shown to be within the margin of the best."""
     shown = [label for label in equivalent if label in within]
     if spec.margin is None or len(equivalent) < 2:
         return []
     if not shown:
-        return [f"None is shown to be within the margin ({spec.margin}) of the best."]
+        return [f"None of them is shown to be within the margin ({spec.margin}) of the best."]
     return [f"Shown to be within the margin ({spec.margin}) of the best: {_listed(shown)}."]
 
 
@@ -161,19 +167,21 @@ def _barred(confirmed: Confirmed) -> list[str]:
     barred = [label for label in confirmed.labels if label in confirmed.barred]
     if not barred:
         return []
-    return [f"{_listed(barred)} cannot win: a finalist diverged on a fresh seed."]
+    whose = "one of its finalists" if len(barred) == 1 else "each has a finalist that"
+    return [f"{_listed(barred)} cannot win: {whose} diverged on a fresh seed."]
 
 
-def _test(look: Look) -> str:
-    level = f"paired t-tests, family-wise level {ALPHA:g}"
+def _test(look: Look, paired: str = "") -> str:
+    level = f"paired t-tests{paired}, family-wise level {ALPHA:g}"
     if len(look.planned) == 1 or look.seeds < look.planned[0]:
         return level
-    return f"{level}, spent over {len(look.planned)} planned looks of which this is number {look.index + 1}"
+    return f"{level}, spent over {len(look.planned)} planned looks; this is look {look.index + 1}"
 
 
 def _seeds(look: Look) -> str:
-    most = f" of at most {look.planned[-1]}" if look.further else ""
-    return f"{look.seeds} fresh seed{'s' if look.seeds != 1 else ''}{most}"
+    if look.further:
+        return f"{look.seeds} of at most {look.planned[-1]} fresh seeds"
+    return f"{look.seeds} fresh seed{'s' if look.seeds != 1 else ''}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = No
 def settled_at(
     confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
-    """As `settled`, of a table of results."""
+    """Return the same as `settled`, for a table of results."""
     if confirmed.has_nothing:
         return "every finalist has diverged on a fresh seed"
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)
@@ -44,9 +44,9 @@ def settled_at(
     if margin is not None and set(verdict.equivalent) <= set(
         config_gaps(confirmed, alpha=look.config_level, margin=margin).within
     ):
-        return f"all that are not beaten are shown to be within the margin ({margin}) of the best"
+        return f"every optimizer that is not beaten is shown to be within the margin ({margin}) of the best"
     if risk is not None:
         probability = config_probabilities(confirmed, seed=seed)[pick]
-        reached = f"{pick} is the best with a probability of {probability:.3g}, and the job accepts a risk of"
+        reached = f"{pick} is the best with probability {probability:.3g}, and the job accepts a risk of"
         return f"{reached} {risk:g}" if 1 - probability <= risk else None
     return None

@@ -1,4 +1,4 @@
-"""What a reader of a recommendation has to know besides: one JobWarning each, with a stable code.
+"""Warns the reader of a recommendation; each JobWarning has a stable code.
 
 search_cut_short    max_seconds ended the search          search_diverged   more than a quarter of the trials
 confirm_cut_short   time ended confirm while it was open
@@ -39,7 +39,7 @@ FAMILIES = {
     "weight decay": ("weight_decay",),
     "momentum": ("momentum", "beta1"),
 }
-"""Hyperparameters that are open to all optimizers that have them, or to none; by what each calls them."""
+"""Hyperparameters that are searched for all optimizers that have them, or for none; with each one's names."""
 
 
 def job_warnings(
@@ -50,6 +50,7 @@ def job_warnings(
     cut_short: bool,
     level: float = ALPHA,
 ) -> list[JobWarning]:
+    """Return all warnings of a job, in the order in which they are shown."""
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
     return [
         *_budget(spec, trials, confirmed, cut_short),
@@ -65,8 +66,8 @@ def job_warnings(
         *([] if confirmed.has_nothing else inclusion_warnings(spec, confirmed, level=level)),
         JobWarning(
             code="fixed_test_split",
-            detail=f"every run was scored on the same {spec.sizes.test} test examples; what another "
-            "test split would change is in none of the intervals",
+            detail=f"All runs were scored on the same {spec.sizes.test} test examples, so the intervals do "
+            "not cover the effect of choosing a different test split.",
         ),
     ]
 
@@ -80,46 +81,58 @@ def _budget(
         limit = "twice its minutes" if spec.budget.timed else "max_seconds"
         yield JobWarning(
             code="search_cut_short",
-            detail=f"{limit} ended the search after {ended} of {spec.asked_trials} trials;"
-            f"{_stopped(spec, trials, ended)} confirm ran with {seeds} seeds",
+            detail=f"The search ended after {ended} of {spec.asked_trials} trials, because {limit} was over."
+            f"{_stopped(spec, trials, ended)} Confirm ran with {seeds} seed{'s' if seeds > 1 else ''}.",
         )
     elif cut_short:
         yield JobWarning(
             code="confirm_cut_short",
-            detail=f"the time was over after {seeds} of at most {spec.budget.confirm_seeds} fresh seeds, and "
-            "the outcome was still open",
+            detail=f"Time ran out after {seeds} of at most {spec.budget.confirm_seeds} fresh seeds, while "
+            "the outcome was still open.",
         )
     if seeds < FEW_SEEDS:
         yield JobWarning(
-            code="few_seeds", detail=f"with {seeds} fresh seeds only large differences between configs show"
+            code="few_seeds",
+            detail=f"With {seeds} fresh seed{'s' if seeds > 1 else ''}, only large differences between "
+            "configs show.",
         )
     if replicates < FEW_REPLICATES and len(spec.labels) > 1:  # with one there is no verdict on optimizers
         yield JobWarning(
             code="few_replicates",
-            detail="with 1 study each there is no verdict on optimizers"
+            detail="With 1 study each, there is no verdict on optimizers."
             if replicates == 1
-            else f"with {replicates} studies each the verdict on optimizers has little power",
+            else f"With {replicates} studies each, the verdict on optimizers has little power.",
         )
 
 
 def _stopped(spec: ResolvedSpec, trials: Sequence[Trial], ended: int) -> str:
-    """What became of the trials that time did not leave to their end."""
+    """Say what became of the trials that had no time to reach their end."""
     stopped = sum(trial.plan.phase is Phase.SEARCH and not trial.state.has_result for trial in trials)
     unused = ended - len(judged(spec, trials))
-    said = f" {stopped} more were begun or waited, and have no value;" if stopped else ""
+    said = ""
+    if stopped:
+        said = f" {stopped} more had started or were waiting, and {_have(stopped)} no value."
     if unused:
-        said += f" {unused} of those that ended came after one that did not, and do not count"
-        said += ", so that all optimizers have as many;" if len(spec.labels) > 1 else ";"
+        said += f" {unused} of those that ended came after one that did not, and {_do(unused)} not count"
+        said += ", so that all optimizers have equally many." if len(spec.labels) > 1 else "."
     return said
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
 
 
 def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
     if spec.agreement == "close":
         yield JobWarning(
             code="last_bits",
-            detail="on the workers of this job the last bits of a result depend on which trials are trained "
-            "beside it; trained again, values may differ a little. On x86 CPUs, workers that are started "
-            "without MKL_CBWR set, or with MKL_CBWR=AUTO, do not have this",
+            detail="On this job's workers, the last bits of a result depend on which trials train beside it, "
+            "so values may differ slightly if the job is run again. To avoid this on x86 CPUs, start the "
+            "workers with MKL_CBWR unset or set to AUTO.",
         )
 
 
@@ -130,17 +143,21 @@ def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
             count = sum(confirmed.diverged[i] for i in own)
             yield JobWarning(
                 code="finalist_diverged",
-                detail=f"confirm runs of its finalists that diverged: {count} (each scores what a constant "
-                f"predictor scores){'; it cannot win' if len(confirmed.labels) > 1 else ''}",
+                detail=f"{_runs(count)} of its finalists diverged (a diverged run scores what a constant "
+                f"predictor scores){', so it cannot win' if len(confirmed.labels) > 1 else ''}.",
                 optimizer=label,
             )
         elif confirmed.diverged[default]:
             yield JobWarning(
                 code="default_diverged",
-                detail=f"confirm runs of its default that diverged: {confirmed.diverged[default]} (each "
-                "scores what a constant predictor scores); its tuned configs did not diverge",
+                detail=f"{_runs(confirmed.diverged[default])} of its default diverged (a diverged run scores "
+                "what a constant predictor scores). Its tuned configs did not diverge.",
                 optimizer=label,
             )
+
+
+def _runs(number: int) -> str:
+    return f"{number} confirm run{'' if number == 1 else 's'}"
 
 
 def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
@@ -149,14 +166,14 @@ def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed
             continue
         yield JobWarning(
             code="untrained",
-            detail="none of its finalists trained on every fresh seed, so there is none of it to deploy; "
-            + what_to_change(spec, trials, [label]),
+            detail="None of its finalists trained on every fresh seed, so it has no config to deploy. "
+            f"What to change: {what_to_change(spec, trials, [label])}.",
             optimizer=label,
         )
 
 
 def looks_skewed(confirmed: Confirmed) -> bool:
-    """Whether the finalists' runs, taken together, have a long tail to one side."""
+    """Tell if the finalists' runs, taken together, have a long tail to one side."""
     return shape_of(confirmed).kappa != 0
 
 
@@ -166,8 +183,9 @@ def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
         side = "worse" if kappa > 0 else "better"
         yield JobWarning(
             code="skewed",
-            detail=f"now and then a run is much {side} than the others (skewness of the loss {kappa:.2g}): "
-            "intervals may cover the truth less often than they say; the tests for a winner allow for it",
+            detail=f"A few runs are much {side} than the others (the skewness of the loss is {kappa:.2g}), "
+            "so intervals may cover the truth less often than they claim. The tests for a winner allow for "
+            "this.",
         )
 
 
@@ -179,15 +197,15 @@ def _searches(spec: ResolvedSpec, trials: Sequence[Trial], searched: Sequence[Tr
         if own and diverged / len(own) > DIVERGED_SHARE:
             yield JobWarning(
                 code="search_diverged",
-                detail=f"{diverged} of its {len(own)} search trials diverged",
+                detail=f"{diverged} of its {len(own)} search trials diverged.",
                 optimizer=label,
             )
         empty = sum((label, r) not in best for r in range(spec.budget.replicates))
         if empty:
             yield JobWarning(
                 code="study_empty",
-                detail=f"{empty} of its {spec.budget.replicates} studies have no complete trial; the default "
-                "stands in for them",
+                detail=f"{empty} of its {spec.budget.replicates} studies {_have(empty)} no complete trial; "
+                f"the default stands in for {'it' if empty == 1 else 'them'}.",
                 optimizer=label,
             )
 
@@ -196,9 +214,9 @@ def _exhausted(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWar
     for label, configs in exhausted(spec, searched).items():
         yield JobWarning(
             code="few_configs",
-            detail=f"its space has {configs} config{'s' if configs > 1 else ''}: each of its "
+            detail=f"Its space has only {configs} config{'s' if configs > 1 else ''}. Each of its "
             f"{spec.budget.replicates} studies trained {'all of them' if configs > 1 else 'it'} once, and "
-            "the rest of its budget was not spent",
+            "the rest of its budget was not spent.",
             optimizer=label,
         )
 
@@ -223,8 +241,8 @@ def _edges(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[JobWarning]:
                 values = ", ".join(f"{value:.3g} ({end})" for value, end in found)
                 yield JobWarning(
                     code="edge",
-                    detail=f"the best {name} of {len(found)} of its {spec.budget.replicates} studies lies at "
-                    f"an end of the range {dimension.allowed()}: {values}; a wider range may do better",
+                    detail=f"In {len(found)} of its {spec.budget.replicates} studies, the best {name} lies "
+                    f"at an end of its range ({dimension.allowed()}): {values}. A wider range may do better.",
                     optimizer=optimizer.label,
                 )
 
@@ -242,9 +260,9 @@ def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed)
         if compared and all(confirmed.means[default] < confirmed.means[i] for i in tuned):
             yield JobWarning(
                 code="default_best",
-                detail="its default has a better mean than every config that its studies found"
+                detail="Its default has a better mean than every config that its studies found."
                 if tuned
-                else "none of its studies found a config better than the default",
+                else "None of its studies found a config that is better than the default.",
                 optimizer=label,
             )
         if arm.searched_value is None or validation is None:
@@ -255,15 +273,15 @@ def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed)
             ends = sorted((confirmed.sign * low, confirmed.sign * high))
             yield JobWarning(
                 code="winners_curse",
-                detail=f"its best config had a validation value of {arm.searched_value:.4g} in search, and "
-                f"of {confirmed.sign * confirm.mean:.4g} on fresh seeds (95 % interval {ends[0]:.4g} to "
-                f"{ends[1]:.4g}): search picks the luckier runs",
+                detail=f"The validation value of its best config was {arm.searched_value:.4g} in search and "
+                f"{confirmed.sign * confirm.mean:.4g} on fresh seeds (95% interval {ends[0]:.4g} to "
+                f"{ends[1]:.4g}), because search picks the luckier runs.",
                 optimizer=label,
             )
 
 
 def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
-    """Families of hyperparameters that are open to some of the optimizers that have them, not to all."""
+    """Warn of families of hyperparameters that are searched for some optimizers and fixed for others."""
     for family, names in FAMILIES.items():
         has = {
             optimizer.label: any(name in optimizer.searched for name in names)
@@ -275,6 +293,6 @@ def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
         if opened and fixed:
             yield JobWarning(
                 code="unequal_spaces",
-                detail=f"{family} is searched for {', '.join(opened)} and fixed for {', '.join(fixed)}: "
-                "the comparison favors who has more to tune",
+                detail=f"The comparison favors the optimizers with more to tune: {family} is searched for "
+                f"{', '.join(opened)} but fixed for {', '.join(fixed)}.",
             )

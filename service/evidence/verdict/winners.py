@@ -22,9 +22,9 @@ rival with probability at most alpha / n, by the same argument; so it holds for 
 The intervals of single differences claim more: each holds for the difference to the best one, whichever that
 is, and from both sides (`intervals.gaps_to_best`). So one may reach beyond zero beside a winner.
 
-Where the runs are skewed, the tests of the config verdict allow for it (`skew`).
+If the runs are skewed, the tests of the config verdict allow for it (`skewness`).
 
-Where the results are looked at in stages, each level above is what the look may spend (`staging`).
+If the results are looked at in stages, each level above is the part that the look may spend (`looks`).
 
 Runs that diverged have no distribution to test. A finalist with such a run cannot be deployed and need not
 be beaten; a label whose study chose one cannot win (though a config still has to beat the label's other
@@ -66,7 +66,7 @@ Compare = Callable[[int, int], Estimate]
 @dataclass(frozen=True)
 class ConfigVerdict:
     """`best` is the arm with the best mean among those that may win, `pick` the arm that is recommended:
-    the same, where there is a winner. `lead` bounds the winner's lead over the best rival from below.
+    the same, if there is a winner. `lead` bounds the winner's lead over the best rival from below.
     `equivalent` are the labels with an arm that `best` does not beat, its own first."""
 
     verdict: Verdict
@@ -79,8 +79,8 @@ class ConfigVerdict:
 
 @dataclass(frozen=True)
 class ConfigGaps:
-    """How much worse than the best arm each arm is; `within` are the labels whose best arm is shown to be
-    within the margin of it (none without a margin)."""
+    """The bounds of how much worse each arm is than the best; `within` are the labels whose best arm is shown
+    to be within the margin of it (none without a margin)."""
 
     bounds: tuple[Bounds, ...]
     within: tuple[str, ...]
@@ -96,7 +96,7 @@ class StudyDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyVerdict:
-    """As ConfigVerdict, of labels."""
+    """The same as ConfigVerdict, for labels."""
 
     verdict: Verdict
     best: str
@@ -109,13 +109,13 @@ class StudyVerdict:
 def config_verdict(
     confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None
 ) -> ConfigVerdict:
-    """Which finalist to deploy: arms are candidates, and the arms of other labels are a candidate's rivals.
+    """Decide which finalist to deploy; a candidate's rivals are the arms of the other labels.
 
-    With one label there are no rivals, and so no winner. Where every label is barred nobody wins either.
+    With one label there are no rivals, and so no winner. If every label is barred, nobody wins either.
 
     Args:
-        alpha: the level of a test at this look.
-        margin: a rival is beaten where it is worse by more than this.
+        alpha: The level of a test at this look.
+        margin: A rival is beaten if it is worse by more than this.
     """
     arms, means, losses = confirmed.arms, confirmed.means, confirmed.losses
     unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
@@ -143,7 +143,7 @@ def config_verdict(
 
 
 def config_gaps(confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None) -> ConfigGaps:
-    """How much worse each arm is than the best of those that may win (of all that stayed finite, if none)."""
+    """Bound how much worse each arm is than the best that may win (or the best finite one, if none may)."""
     arms, losses = confirmed.arms, confirmed.losses
     unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
     candidates = sorted(unbarred or confirmed.finite, key=lambda i: confirmed.means[i])
@@ -181,9 +181,11 @@ def ranked(confirmed: Confirmed) -> list[str]:
 
 
 def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> list[int]:
-    """Those whose mean is within one standard error of the best one's, worsened by the margin: the rule of
-    Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees, section 3.4.3). With few
-    runs much cannot be told from the best that is probably worse, and is not to be picked for its size.
+    """Return the candidates whose mean is within one standard error of the best mean, worsened by the margin.
+
+    This is the rule of Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees,
+    section 3.4.3). With few runs, candidates that are probably worse often cannot be distinguished from the
+    best; they are not to be picked for their size.
     """
     differences = {i: paired_difference(losses[i], bar) for i in candidates}
     return [i for i, found in differences.items() if i == best or found.mean <= found.error]
@@ -197,19 +199,19 @@ def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[
     decided = []
     for rule, rank in (
         (
-            "the fewest bytes of state",
+            "has the fewest bytes of state",
             lambda i: optimizers.optimizer(confirmed.arms[i].optimizer).state_bytes,
         ),
-        ("the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
-        ("the order of the catalog", lambda i: names.index(confirmed.arms[i].optimizer)),
-        ("the order of the job's optimizers", lambda i: i),
+        ("has the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
+        ("comes first in the catalog", lambda i: names.index(confirmed.arms[i].optimizer)),
+        ("comes first in the job", lambda i: i),
     ):
         least = min(rank(i) for i in left)
         kept = [i for i in left if rank(i) == least]
         if len(kept) < len(left):
             decided.append(rule)
         left = kept
-    return left[0], ", then ".join(decided) or None
+    return left[0], " and, of those left, ".join(decided) or None
 
 
 def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[float, ...]]]:
@@ -223,15 +225,15 @@ def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[
 def study_verdict(
     confirmed: Confirmed, replicates: int, *, alpha: Spend = whole, margin: Margin | None = None
 ) -> StudyVerdict | None:
-    """Which optimizer is better when tuned with this budget: labels are candidates.
+    """Decide which optimizer is better when tuned with this budget; labels are candidates.
 
     A label's value in a study is the mean over the fresh seeds of the arm that the study chose; the tests
     are paired by replicate and by seed, and count the luck of both (`crossed_difference`). None with one
     replicate, which leaves the luck of the search in the optimizer's merit, and with one label.
 
     Args:
-        alpha: the level of a test at this look.
-        margin: a rival is beaten where it is worse by more than this.
+        alpha: The level of a test at this look.
+        margin: A rival is beaten if it is worse by more than this.
     """
     labels = confirmed.labels
     if replicates < 2 or len(labels) < 2:

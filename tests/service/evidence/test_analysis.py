@@ -157,7 +157,7 @@ def test_the_advice_changes_with_the_number_of_trials_and_ends_with_what_was_run
     ]
     assert {r.probability_high for r in found.ranges} == {0.875}  # 3 of 3, and one more study split evenly
     assert [step.trials for step in found.steps] == [1, 2, 3]
-    assert "with 3 trials take sgd (0.88)" in found.statement
+    assert "with 3 trials, take sgd (0.88)" in found.statement
     cut = [trial for trial in trials if trial.plan.number < 2 or trial.plan.label == "adam"]
     assert [step.trials for step in analyze(spec, cut).advice.steps] == [1, 2]
 

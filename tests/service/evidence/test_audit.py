@@ -58,7 +58,7 @@ def test_a_range_that_keeps_the_special_case_out_is_named(space: dict[str, Any],
     special: dict[str, Any] = {"name": "adam", "label": "special", "space": {"eps": 1e-6}}
     (found,) = audit(special, {"name": "adam", "label": "narrow", "space": space}, best="special")
     assert (found.code, found.optimizer) == ("inclusion_excluded", "narrow")
-    assert f"its range of {name} does not reach that" in found.detail
+    assert f"Its range of {name} does not reach it" in found.detail
 
 
 def test_what_is_no_special_case_is_not_flagged() -> None:

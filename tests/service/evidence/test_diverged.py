@@ -88,21 +88,19 @@ def test_the_statement_says_what_was_seen_and_what_to_change() -> None:
     spec, trials = everything()
     said = recommend("job", spec, trials).statement
     assert "None: every run of every finalist diverged (5 fresh seeds)" in said
-    assert "In the search 12 of 12 trials diverged, 6 of the 6 defaults among them." in said
+    assert "In the search, 12 of 12 trials diverged, including 6 of the 6 defaults." in said
     assert "before their first evaluation" in said
     assert "sgd diverged at lr 0.002" in said
     change = said.partition("What to change: ")[2]
-    assert change.startswith("look for inputs and targets that are huge or not finite"), (
-        "nothing was seen of it"
-    )
-    assert "widen the range of lr of sgd downwards (it begins at 0.0001)" in change
+    assert change.startswith("look for huge or non-finite inputs and targets"), "nothing was seen of it"
+    assert "extend the lr range of sgd downwards (it starts at 0.0001)" in change
     assert "clip gradients" in change
     fixed = {"name": "sgd", "label": "one", "space": {"lr": 9999.0}}
     spec = spec_of(fixed, clip_norm=1.0)
     trained = confirm(spec, flat(spec), lambda *_: None)
     said = recommend("job", spec, trained).statement
-    assert "In the search no trial had diverged." in said
-    assert "lower the lr of one, which is fixed to 9999, or have it searched (0.0001 to" in said
+    assert "No trial diverged in the search." in said
+    assert "lower the lr of one, which is fixed at 9999, or search it (0.0001 to" in said
     assert "clip gradients" not in said
 
 
@@ -120,7 +118,7 @@ def test_a_config_that_diverges_now_and_then_is_not_recommended_either() -> None
         ("adam", 1, None),
         ("sgd", 2, None),
     ]
-    assert "the steadiest, adam with a config that its search found, on 1 of 5" in found.statement
+    assert "the steadiest, adam with a config that its search found, diverged on 1 of 5" in found.statement
 
 
 def test_one_optimizer_of_several_that_never_trained_is_last_and_has_no_value() -> None:

@@ -139,9 +139,8 @@ def test_in_confirm_it_says_what_the_next_seeds_would_change() -> None:
         2,
         60,
     )
-    assert (
-        "The next 2 seeds (about 60 s) would name" in forecast(spec, trials, seconds_per_seed=30.0).statement
-    )
+    said = forecast(spec, trials, seconds_per_seed=30.0).statement
+    assert "The chance that the next 2 seeds (about 60 s) produce a winner is" in said
     assert sum(found.probability_best.values()) == pytest.approx(1)
     assert found.stops == settled(spec, trials)
     assert found.winner_next is not None

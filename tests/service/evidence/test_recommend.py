@@ -274,7 +274,7 @@ def test_one_replicate_gives_no_verdict_on_optimizers() -> None:
     studies = found.optimizer_verdict
     assert (studies.verdict, studies.optimizer, studies.equivalent) == (None, None, [])
     assert studies.differences == []
-    assert "luck of a search" in studies.statement
+    assert "a lucky search cannot be distinguished" in studies.statement
 
 
 def test_one_optimizer_has_nobody_to_beat() -> None:
@@ -282,11 +282,11 @@ def test_one_optimizer_has_nobody_to_beat() -> None:
     found = recommend("job", spec, confirm(spec, flat(spec), by_label(MEANS)))
     assert (found.verdict, found.optimizer, found.equivalent) == ("tie", "adam", ["adam"])
     assert found.probability_best == 1
-    assert "no other optimizer" in found.statement
+    assert "adam is the only optimizer of this job" in found.statement
     assert "better expected nll than its default" in found.statement
     assert found.optimizer_verdict.verdict is None
     same = recommend("job", spec, confirm(spec, flat(spec), lambda arm, seed: noise(arm, seed)))
-    assert "cannot be told from its default" in same.statement
+    assert "cannot be distinguished from its default" in same.statement
 
 
 def test_a_job_cut_short_is_concluded_on_the_seeds_that_ran() -> None:
@@ -294,7 +294,7 @@ def test_a_job_cut_short_is_concluded_on_the_seeds_that_ran() -> None:
     searched = flat(spec)[:-2]
     found = recommend("job", spec, confirm(spec, searched, by_label(MEANS), seeds=3), cut_short=True)
     assert present(found.value).seeds == 3
-    assert "3 fresh seeds" in found.statement
+    assert "3 of at most 10 fresh seeds" in found.statement
     detail = next(w.detail for w in found.warnings if w.code == "search_cut_short")
     assert "after 10 of 12 trials" in detail
     assert "3 seeds" in detail

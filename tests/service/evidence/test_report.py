@@ -304,7 +304,7 @@ def test_a_change_that_nothing_rests_on_is_told_as_that(report: Report) -> None:
     found = changed(report, is_pick(report), edited)
     assert found.outcome == "differs"
     assert (found.inconsistencies, found.differences, found.checksum_matches) == ([], [], False)
-    assert "in a place that no conclusion rests on" in found.statement
+    assert "in a place that no conclusion depends on" in found.statement
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_change_that_nothing_rests_on_is_told_as_that(report: Report) -> None:
         ({"verdict": "nobody"}, "the verdict on configs"),
         ({"optimizer": "adam"}, "the recommended optimizer"),
         ({"config": {"lr": 1.0}}, "the recommended config"),
-        ({"equivalent": []}, "the set that cannot be told from the best config"),
+        ({"equivalent": []}, "the set that cannot be distinguished from the best config"),
         ({"probability_best": 0.5}, "the probability of being best"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_recommendation_says_at_which_look_it_was_made_and_why_it_is_the_last(
     )
     assert found.stage.alpha == pytest.approx(0.05 * SHARES[3][0])
     assert found.stage.stopped == "adam is the clear winner"
-    assert "4 fresh seeds of at most 10" in found.statement
+    assert "4 of at most 10 fresh seeds" in found.statement
     assert "3 planned looks" in found.statement
     whole = recommend("job", spec_of("adam", "sgd", seeds=4), confirm(spec, flat(spec), value, seeds=4))
     assert whole.stage is not None

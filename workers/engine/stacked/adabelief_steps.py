@@ -63,7 +63,7 @@ class _Matrices:
         ]
 
     def _by_param(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
-        """Of row `i` as vectors: theta, g, m, s."""
+        """Yield theta, g, m and s of row `i` as vectors."""
         moments = (torch.split(x[i], self.sizes) for x in (self.m, self.s))
         for tensors in zip(row.params, row.grads, *moments, strict=True):
             yield tuple(x.flatten() for x in tensors)
@@ -128,7 +128,7 @@ class RowBlocks(_Matrices):
                 _step_piece(piece, c, self.kind)
 
     def _parts(self, start: int, i: int) -> list[list[Tensor]]:
-        """Of row `i` of the block from `start` on, by param: theta, the deviations, m, s."""
+        """Yield theta, the deviations, m and s of row `i` of the block from `start`, by param."""
         tensors = (self.theta[i], self.work[i - start], self.m[i], self.s[i])
         return [list(torch.split(x, self.sizes)) for x in tensors]
 
@@ -149,7 +149,7 @@ class RowPieces(_Matrices):
                 _step_piece(piece, c, self.kind)
 
     def _pieces(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
-        """Of row `i`: theta, g, m, s, and memory for the values in between."""
+        """Yield theta, g, m and s of row `i`, and memory for the values in between."""
         for vectors in self._by_param(row, i):
             for piece in zip(*(torch.split(vector, BLOCK) for vector in vectors), strict=True):
                 yield *piece, self.work[: len(piece[0])]

@@ -61,7 +61,7 @@ def company_changes_no_bit(device: str) -> bool:
 
 @torch.no_grad()
 def agrees(case: Case, device: str = "cpu") -> bool:
-    """Whether each network of a stack of this layer gets the same bits in every company and place."""
+    """Tell if each network of a stack of this layer gets the same bits in every company and place."""
     layer, networks = _layer(case.module), 1 + max(map(max, case.companies))
     draw = torch.Generator().manual_seed(0)
     params = [torch.randn(networks, *p.shape, generator=draw).to(device) for p in case.module.parameters()]

@@ -20,7 +20,7 @@ from whichopt.workers.workload import Workload
 log = structlog.get_logger()
 
 Positions = Sequence[int]
-"""Of trials in the plans."""
+"""Positions of trials in the plans."""
 
 
 class StackedExecutor:
@@ -72,7 +72,7 @@ class StackedExecutor:
     def _stacks(
         self, workload: Workload, plans: Sequence[TrialPlan], waiting: Positions
     ) -> Iterator[Positions]:
-        """What is trained together: like plans, in as few equal parts as may be, by optimizer."""
+        """Group the plans that train together: like plans, in as few equal parts as possible."""
         alike: dict[object, list[int]] = {}
         for at in waiting:
             plan = plans[at]
@@ -94,7 +94,7 @@ def _train(
     results: dict[int, TrialResult],
     watch: Watch,
 ) -> None:
-    """Trains those plans to their ends, from `saved` on where given, and adds to `results`."""
+    """Trains those plans to their ends, from `saved` on if given, and adds to `results`."""
     block = footprint(workload, [plans[at] for at in positions]).block
     run = Run(workload, kind, plans, positions, saved, block)
     if saved is not None:

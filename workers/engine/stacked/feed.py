@@ -1,4 +1,4 @@
-"""What the networks of a stack are shown: batches of every trial's own stream, side by side."""
+"""Feeds the networks of a stack: batches of every trial's own stream, side by side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GATHERED_BYTES = 2**22
 class Feed:
     """The streams of the rows of a stack, which agree in batch size and number of examples.
 
-    Rows whose seeds agree share a stream; where all do, their batch is one, expanded over the rows.
+    Rows whose seeds agree share a stream; if all do, their batch is one, expanded over the rows.
     """
 
     def __init__(self, plans: Sequence[TrialPlan], splits: Sequence[Splits]) -> None:

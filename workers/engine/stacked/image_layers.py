@@ -25,10 +25,10 @@ FEW_TERMS = 16
 """Sums of fewer terms take longer to read and write than to compute."""
 
 CHUNK_BYTES = {"cpu": 1 << 21}
-"""What the networks that are worked on together may hold: on a CPU, about what a core's cache does."""
+"""Most bytes of the networks that are processed together: on a CPU, about the size of a core's cache."""
 
 OTHER_CHUNK_BYTES = 1 << 28
-"""Where a call costs more than a miss."""
+"""Most bytes on devices on which a call costs more than a cache miss."""
 
 Pair = tuple[int, int]
 
@@ -80,7 +80,7 @@ class Geometry:
         return (self.out[0] + self.windows - 1, *self.out[1:], self.folded, self.kernel[1], self.channels)
 
     def taps(self, weight: Tensor) -> tuple[Tensor, ...]:
-        """What each product takes of a weight (m, outputs, channels, height, width): (m, outputs, terms)."""
+        """Turn a weight (m, outputs, channels, height, width) into factors (m, outputs, terms)."""
         split = torch.unflatten(weight, 3, (self.windows, self.folded)).permute(3, 0, 1, 4, 5, 2)
         return split.flatten(3).unbind()
 
@@ -96,7 +96,7 @@ _geometry = lru_cache(maxsize=64)(Geometry)
 
 
 class Workspace:
-    """Where inputs of m networks become columns, and the gradient of columns that of the inputs."""
+    """Converts inputs of m networks to columns, and the gradient of columns to that of the inputs."""
 
     def __init__(self, geometry: Geometry, m: int, like: Tensor) -> None:
         self.geometry = geometry
@@ -109,7 +109,7 @@ class Workspace:
             self.columns = like.new_empty((m, *geometry.columns))
 
     def gathered(self, x: Tensor) -> list[Tensor]:
-        """What the products take of x, (m, height, width, batch, channels): (m, positions, terms)."""
+        """Turn x (m, height, width, batch, channels) into factors (m, positions, terms)."""
         m = x.shape[0]
         self.padded[:m].zero_()
         self._inner(m).copy_(x)
@@ -189,8 +189,8 @@ class Columns:
         return below
 
     def _chunks(self, x: Tensor, weight: Tensor) -> Iterator[tuple[slice, list[Tensor], Workspace]]:
-        """What the products take of x, for as many networks at a time as fit in a cache; and the workspace
-        that it is in, which may be used for something else."""
+        """Yield the factor of the products from x, for as many networks at a time as fit in a cache, and its
+        workspace, which may be used for something else."""
         (n, outputs), geometry = weight.shape[:2], self.geometry
         held = math.prod(geometry.columns) + math.prod(geometry.out) * outputs + weight[0].numel()
         most = max(1, CHUNK_BYTES.get(x.device.type, OTHER_CHUNK_BYTES) // (held * x.element_size()))
@@ -317,7 +317,7 @@ def _turned(x: Tensor) -> Tensor:
 
 
 def _shared(x: Tensor) -> bool:
-    """Whether all networks have the same inputs: what `expand` makes."""
+    """Tell if all networks have the same inputs, as `expand` makes them."""
     return x.shape[0] > 1 and x.stride(0) == 0
 
 
@@ -373,4 +373,4 @@ IMAGE_LAYERS: Mapping[type[nn.Module], Callable[[Any], Layer | None]] = {
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
 }
-"""The layer of a module, by the module's class itself; None where it has options that no layer knows."""
+"""The layer of a module, by the module's class itself; None if it has options that no layer knows."""

@@ -100,4 +100,4 @@ KERNELS: Mapping[str, Callable[[Optimizer], Kernel]] = {
     "torch.optim.Adam": _adam,
     "torch.optim.AdamW": _adam,
 }
-"""What the class at an entry's target calls for its step, once it has a state."""
+"""Return the function that the class at an entry's target calls for its step, once it has a state."""

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Kept = Any
-"""What a layer's forward leaves for its backward."""
+"""The values that a layer's forward keeps for its backward."""
 
 Generators = Sequence[torch.Generator]
 """One a network: where its random numbers come from in this step."""
@@ -35,7 +35,7 @@ class Layer(Protocol):
         self, g: Tensor, kept: Kept, params: Sequence[Tensor], grads: Sequence[Tensor], further: bool
     ) -> Tensor | None:
         """Writes the gradients of `params` into `grads`, which are contiguous; that of the inputs is
-        returned where `further` asks for it. `g`, the gradient of the outputs, may be overwritten."""
+        returned if `further` asks for it. `g`, the gradient of the outputs, may be overwritten."""
         ...
 
 
@@ -79,7 +79,7 @@ class Unlearned(ABC):
 class Activation(Unlearned):
     """A function of each entry alone. `slope(g, kept)` is the gradient of the inputs from g of the outputs.
 
-    `kept` are the outputs, or the inputs where the slope is told from those.
+    `kept` are the outputs, or the inputs if the slope is told from those.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -129,7 +129,7 @@ def _gelu(module: nn.GELU) -> Activation:
 
 
 def _in_memory_order(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """What the function of each entry alone gives, taken along the memory of the last tensor.
+    """Apply an entry-wise function along the memory of the last tensor.
 
     torch's GELU has two formulas, which differ in the last bit, and in a permuted tensor it is the shape that
     says which entry has which.

@@ -1,4 +1,4 @@
-"""How much memory a stack takes, and how many trials may be stacked at once."""
+"""Estimates the memory of a stack, and how many trials may be stacked at once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch.utils._pytree import tree_leaves
 from whichopt.workers.processes import memory_left
 
 SHARE = 0.5
-"""Of the memory that is free, what is planned with: other workers take some too, and an estimate is one."""
+"""Share of the free memory that is used: other workers take some too, and it is only an estimate."""
 
 EVALUATED_BYTES = 2**26
-"""What an evaluation may take: it goes through the rows of a stack block by block."""
+"""Most bytes of an evaluation, which goes through the rows of a stack block by block."""
 
 FULL = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What torch says when a CPU has no memory left: a RuntimeError without a class of its own."""
+"""Message of torch when a CPU has no memory left: a RuntimeError without a class of its own."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Footprint:
         return max(1, EVALUATED_BYTES // max(1, self.evaluating))
 
     def of(self, trials: int) -> int:
-        """What so many trials take at most."""
+        """Return the most bytes that that many trials take."""
         evaluating = self.resting * trials + self.evaluating * min(trials, self.block)
         return max(self.stepping * trials, evaluating)
 
     def most(self, device: torch.device) -> int:
-        """How many trials fit what is free on the device, but one at least."""
+        """Return the number of trials that fit the free memory of the device, at least one."""
         free = int(SHARE * free_bytes(device)) - max(EVALUATED_BYTES, self.evaluating)
         return max(1, free // self.stepping)
 
@@ -86,7 +86,7 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def free_bytes(device: torch.device) -> int:
-    """What may still be allocated, as the device says, or the machine and the containers we are in."""
+    """Return the bytes that may still be allocated, by the device, or by the machine and its containers."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
@@ -94,7 +94,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the error says that memory has run out."""
+    """Tell if the error says that memory has run out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in FULL)

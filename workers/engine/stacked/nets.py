@@ -1,6 +1,6 @@
 """The networks of a stack: outputs of all of them, and the gradients of all their losses.
 
-`Layered` runs stacked layers, where every module of the model has one; `Mapped` runs any model and any loss
+`Layered` runs stacked layers, if every module of the model has one; `Mapped` runs any model and any loss
 that `torch.func.vmap` can.
 """
 
@@ -24,7 +24,7 @@ Tensors = Mapping[str, Tensor]
 
 class Nets(Protocol):
     random: bool
-    """Whether training draws random numbers."""
+    """Tell if training draws random numbers."""
 
     def gradients(
         self,
@@ -40,7 +40,7 @@ class Nets(Protocol):
         ...
 
     def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
-        """What the networks answer in evaluation to inputs (n, N, ...): (n, N, ...)."""
+        """Return the networks' outputs in evaluation for inputs (n, N, ...): (n, N, ...)."""
         ...
 
 
@@ -48,7 +48,7 @@ class Nets(Protocol):
 class _Placed:
     layer: Layer
     names: tuple[str, ...]
-    """Of its params in the model."""
+    """Names of its params in the model."""
 
 
 class Layered:
@@ -135,7 +135,7 @@ class Mapped:
 
 
 def nets(workload: Workload) -> Nets:
-    """How the workload's networks are stacked."""
+    """Return the way in which the workload's networks are stacked."""
     model = workload.model(0)
     if len(workload.players) == 1 and not any(True for _ in model.buffers()):
         (player,) = workload.players

@@ -35,16 +35,16 @@ class RowGroup:
     configs: Sequence[Config]
     rows: Sequence[Row]
     states: Sequence[State] = ()
-    """What `Steps.states` gave, to go on from there; nothing at the start."""
+    """States from `Steps.states`, to continue from; empty at the start."""
     compiled: bool = False
-    """Whether they step by a compiled kernel, if the entry has one."""
+    """True if they step by a compiled kernel, provided that the entry has one."""
 
 
 class Steps(Protocol):
     """The optimizers of rows, as made by one of the functions of `RowGroup` in `optimizers.STEPS`."""
 
     joined: bool
-    """Whether they read the joined gradients."""
+    """True if they read the joined gradients."""
 
     def step(self, shares: Sequence[float]) -> None:
         """Each row's step, at its share of the learning rate."""

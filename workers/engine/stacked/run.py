@@ -107,7 +107,7 @@ class Run:
         return total / (seen - before)
 
     def scores(self) -> Scores:
-        """What the networks score as they stand."""
+        """Return the current scores of the networks."""
         return Scores(self.workload, self.stack, self.feed, self.block)
 
     def state(self) -> State:
@@ -159,7 +159,7 @@ def _blocks(rows: int, most: int) -> Iterator[slice]:
 
 
 def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
-    """(n, ...); without a copy, where all are one."""
+    """(n, ...); without a copy if all are one."""
     first = tensors[0]
     if all(tensor is first for tensor in tensors):
         return first.expand(len(tensors), *first.shape)

@@ -26,7 +26,7 @@ LEAST = 2
 class Stack:
     """Networks and optimizers of trials, one a row; the rows of an optimizer stand together.
 
-    A row more is there where a trial stands alone: a copy of it, which is computed and never stepped.
+    A row more is there if a trial stands alone: a copy of it, which is computed and never stepped.
     """
 
     def __init__(self, workload: Workload, nets: Nets, plans: Sequence[TrialPlan]) -> None:
@@ -65,7 +65,7 @@ class Stack:
 
     @torch.no_grad()
     def outputs(self, inputs: Tensor, rows: slice) -> Tensor:
-        """What those networks answer in evaluation to inputs (rows, N, ...)."""
+        """Return the outputs of those networks in evaluation for inputs (rows, N, ...)."""
         return self.nets.outputs(
             {name: tensor[rows] for name, tensor in self.params.items()},
             {name: tensor[rows] for name, tensor in self.buffers.items()},
@@ -73,7 +73,7 @@ class Stack:
         )
 
     def own_seconds(self) -> list[float]:
-        """What each trial's optimizer has taken since the stack was made: an equal share of its group's."""
+        """Return the time of each trial's optimizer since the start: an equal share of its group's."""
         rows = [0.0] * len(self.plans)
         for learners in self.players:
             for (start, stop, _), taken in zip(learners.groups, learners.seconds, strict=True):
@@ -190,5 +190,5 @@ def _parameters(row: Row) -> list[nn.Parameter]:
 
 
 def _padded(tensor: Tensor, rows: Sequence[int], count: int) -> Tensor:
-    """Those rows of a tensor, the last of them again until there are `count`."""
+    """Return the rows of a tensor, the last of them repeated until there are `count`."""
     return tensor[[*rows, *[rows[-1]] * (count - len(rows))]]
