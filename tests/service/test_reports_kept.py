@@ -186,7 +186,7 @@ def test_a_new_renderer_makes_it_anew(
     assert {file.name for file in settings.blobs.iterdir()} == set(after.values()), "the old page is gone"
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.css", "page.py", "verdicts.py"])
+@pytest.mark.parametrize("name", ["report.html", "report.css", "html.py", "winners.py"])
 def test_the_renderer_is_known_by_its_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     version = reporting.renderer.__wrapped__
     before, read = version(), Path.read_bytes

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.planning import rounds
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import looks
 from whichopt.service.planning.minutes import FEWEST_TRIALS, LATER_SHARE, settle
@@ -22,7 +21,6 @@ from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
 from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
-from whichopt.workers.sampler import suggest
 
 LABELS = ("adabelief", "adamw", "sgd")
 SECONDS = {"adabelief": 2.0, "adamw": 1.6, "sgd": 1.0}
@@ -31,17 +29,19 @@ SECONDS = {"adabelief": 2.0, "adamw": 1.6, "sgd": 1.0}
 WITHIN = 0.15
 
 
-@pytest.fixture(autouse=True)
-def _draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Configs at random: what the sampler would ask for is no matter here, and takes its time."""
-
-    def drawn(
-        spec: ResolvedSpec, chosen: ResolvedOptimizer, _own: object, replicate: int, numbers: range, **_: int
-    ) -> list[tuple[Config, Origin]]:
-        chance = [random.Random(f"{spec.seed} {chosen.label} {replicate} {number}") for number in numbers]
-        return [({**chosen.default, "lr": 10 ** each.uniform(-4, 0)}, Origin.RANDOM) for each in chance]
-
-    monkeypatch.setattr(rounds, "configs", drawn)
+def suggest(
+    spec: ResolvedSpec,
+    chosen: ResolvedOptimizer,
+    own: Sequence[Trial],
+    replicate: int,
+    numbers: range,
+    *,
+    startup: int,
+) -> list[tuple[Config, Origin]]:
+    """Suggest configs at random: what a sampler would ask for is no matter here, and takes its time."""
+    del own, startup
+    chance = [random.Random(f"{spec.seed} {chosen.label} {replicate} {number}") for number in numbers]
+    return [({**chosen.default, "lr": 10 ** each.uniform(-4, 0)}, Origin.RANDOM) for each in chance]
 
 
 def spec_of(minutes: float = 10, **budget: Any) -> ResolvedSpec:
