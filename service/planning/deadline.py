@@ -26,7 +26,7 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         processes: Number of training processes.
 
     Raises:
-        BudgetTooShort: one has none. The error says how long a trial takes, if known, and what to change.
+        BudgetTooShort: one has none. It says how long a trial takes here, if known, and what to change.
     """
     if {trial.plan.label for trial in judged(spec, trials)} == set(spec.labels):
         return

@@ -14,5 +14,8 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 @router.post("/lint", dependencies=[Depends(json_only)])
 def lint(spec: JobSpec) -> LintReport:
-    """Find common mistakes in a spec without submitting it. An invalid spec is refused as there."""
+    """Find common mistakes in a spec, without submitting it.
+
+    An invalid spec is rejected as it would be if it were submitted.
+    """
     return LintReport(findings=findings_of(resolve(spec)))

@@ -329,7 +329,7 @@ def test_minutes_are_settled_once_and_recorded(
     searched = Counter((row[0], row[2]) for row in results_of(context, job_id) if row[1] == "search")
     for label in settled.trials:
         assert searched[label, 0] == searched[label, 1] > 0
-    assert "equal seconds" in conclusion(context, uid).optimizer_verdict.statement
+    assert "equal training time" in conclusion(context, uid).optimizer_verdict.statement
 
 
 def test_minutes_that_do_not_suffice_fail_the_job_and_say_how_many_would(context: jobs.Context) -> None:
