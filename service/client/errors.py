@@ -11,7 +11,7 @@ from whichopt.service.views import Problem
 
 
 class ProblemError(WhichoptError):
-    """The service refused: `problem` is its answer, whose first field stands on the error itself."""
+    """A refusal by the service: `problem` is its answer; the error has the fields of its first one."""
 
     def __init__(self, problem: Problem, retry_after: str | None = None) -> None:
         first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
@@ -28,21 +28,22 @@ class ProblemError(WhichoptError):
 
 
 class ServiceUnreachable(WhichoptError, httpx.TransportError):
-    """No service answers at the address; what httpx found stands in the text."""
+    """The error if no service answers at the address; its text has httpx's reason."""
 
     status, code, title = 503, "service_unreachable", "The service does not answer"
 
 
 def unreachable(url: str, error: httpx.TransportError) -> ServiceUnreachable:
-    """Return what is raised if nobody answers at the address."""
+    """Return the error to raise if nobody answers at the address."""
     return ServiceUnreachable(
-        f"the service at {url} does not answer{through(url)}: {error}; see that it runs and that this is its "
-        "address"
+        f"the service at {url} does not answer{through(url)}: {error}; check "
+        "that it is running and that this is "
+        "its address"
     )
 
 
 def check(response: httpx.Response) -> None:
-    """Raise the problem that a refusal tells, even if a proxy refused in words of its own."""
+    """Raise the problem of a refusal, even if a proxy refused in words of its own."""
     if response.is_success:
         return
     response.read()
@@ -50,7 +51,7 @@ def check(response: httpx.Response) -> None:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         moved = response.headers.get("Location")
-        leads = f", and leads to {moved}; is the service's address another?" if moved else ""
+        leads = f", which redirects to {moved}; is that the service's address?" if moved else ""
         problem = Problem(
             type="about:blank",
             title=response.reason_phrase,

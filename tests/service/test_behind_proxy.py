@@ -239,7 +239,7 @@ def test_a_client_is_told_where_a_proxy_leads_it() -> None:
 
     with (
         Client("http://which.example/tools", KEY, transport=httpx.MockTransport(proxy)) as client,
-        pytest.raises(ProblemError, match=r"leads to https://which\.example/tools/v1/jobs"),
+        pytest.raises(ProblemError, match=r"redirects to https://which\.example/tools/v1/jobs"),
     ):
         client.jobs()
 

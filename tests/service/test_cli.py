@@ -55,7 +55,7 @@ def test_a_service_that_does_not_answer_is_said_so() -> None:
     found = RUN.invoke(app, ["show", "--url", "http://127.0.0.1:9", "--key", "x"])
     assert found.exit_code == 2
     assert "does not answer" in found.output
-    assert "see that it runs and that this is its address" in found.output
+    assert "check that it is running and that this is its address" in found.output
 
 
 def test_a_report_for_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_pause_that_is_too_long_is_not_waited_for(pauses: list[float]) -> None
 
 def test_who_stays_away_is_out_of_reach(pauses: list[float]) -> None:
     service = Service(away)
-    expected = "the service at http://there:8000 does not answer: refused; see that it runs"
+    expected = "the service at http://there:8000 does not answer: refused; check that it is running"
     with pytest.raises(ServiceUnreachable, match=f"^{re.escape(expected)}"):
         client(service).jobs()
     assert len(service.asked) == ATTEMPTS

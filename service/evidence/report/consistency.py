@@ -44,7 +44,7 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
 
 
 def named(plan: TrialPlan) -> str:
-    """The trial in words."""
+    """Name the trial in words."""
     if plan.phase is Phase.SEARCH:
         return f"search trial {plan.number} of {plan.label}, study {plan.replicate}"
     which = "its default" if plan.replicate is None else f"the config of study {plan.replicate}"
@@ -57,12 +57,12 @@ def named(plan: TrialPlan) -> str:
 def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
     chosen = spec.optimizer(plan.label)
     if plan.optimizer != chosen.name:
-        yield f"it trained {plan.optimizer}, and the spec says {chosen.name}"
+        yield f"it trained {plan.optimizer}, but the spec says {chosen.name}"
     if plan.training != spec.training:
         yield "batch size, schedule or clipping are not the spec's"
     length = spec.budget.epochs * spec.sizes.train
     if plan.length != length or plan.evaluations[-1] != length:
-        yield f"it was planned for {plan.length} examples, and the spec's budget is {length}"
+        yield f"it was planned for {plan.length} examples, but the spec's budget is {length}"
     number = plan.replicate if plan.phase is Phase.SEARCH else plan.number
     if plan.seeds != trial_seeds(spec.seed, plan.phase, number or 0):
         yield f"its seeds do not follow from the spec's seed {spec.seed}"
@@ -74,9 +74,9 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
             yield f"its config has no {name}"
         elif isinstance(allowed, Float | Int | Categorical):
             if not allowed.contains(value):
-                yield f"its {name} {value} is outside of the searched {allowed.allowed()}"
+                yield f"its {name} {value} is outside the searched space, {allowed.allowed()}"
         elif value != chosen.default[name]:
-            yield f"its {name} is {value}, and the spec fixes it to {chosen.default[name]}"
+            yield f"its {name} is {value}, but the spec fixes it at {chosen.default[name]}"
 
 
 # -- results -------------------------------------------------------------------------------------------
@@ -91,24 +91,24 @@ def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[st
         yield f"it has no result ({trial.state})"
         return
     if result.state is not trial.state:
-        yield f"it is {trial.state}, and its result says {result.state}"
+        yield f"it is {trial.state}, but its result says {result.state}"
     metric = spec.goal.metric
     split = "validation" if plan.phase is Phase.SEARCH else "test"
     if result.state is TrialState.COMPLETE:
         scored = result.metrics.get(split, {}).get(metric)
         if result.value is None or scored is None:
-            yield f"it is complete and has no {split} {metric}"
+            yield f"it is complete, but has no {split} {metric}"
         elif result.value != scored:
-            yield f"its value is {result.value}, and its {split} {metric} is {scored}"
+            yield f"its value is {result.value}, but its {split} {metric} is {scored}"
         if result.examples != plan.length:
             yield f"it is complete after {result.examples} of {plan.length} examples"
     elif result.value is not None:
-        yield f"it is {result.state} and has a value"
+        yield f"it is {result.state}, but has a value"
     if result.state is TrialState.DIVERGED and plan.phase is Phase.CONFIRM and result.reference is None:
-        yield "it diverged, and what a constant predictor scores is missing"
+        yield "it diverged, but the score of a constant predictor is missing"
     numbers = [*(v for found in result.metrics.values() for v in found.values()), result.seconds]
     if not all(map(math.isfinite, numbers)) or result.seconds < 0:
-        yield "a metric or its seconds are no finite numbers"
+        yield "a metric or its time is not a finite number"
     yield from _curves(result)
     yield from _pruning(plan, result, spec.goal)
 
@@ -124,22 +124,22 @@ def _curves(result: TrialResult) -> Iterator[str]:
         last = curve[-1]
         if (last.step, last.examples) != (result.steps, result.examples):
             yield (
-                f"its curve {name} ends at step {last.step} ({last.examples} examples), and the trial at "
+                f"its curve {name} ends at step {last.step} ({last.examples} examples), but the trial at "
                 f"step {result.steps} ({result.examples})"
             )
         if split == "validation" and metric in ends and ends[metric] != last.value:
-            yield f"its curve {name} ends at {last.value}, and its validation {metric} is {ends[metric]}"
+            yield f"its curve {name} ends at {last.value}, but its validation {metric} is {ends[metric]}"
 
 
 def _pruning(plan: TrialPlan, result: TrialResult, goal: Goal) -> Iterator[str]:
-    """A trial is pruned at the first evaluation past a rung whose threshold it misses, and nowhere else."""
+    """Check that a trial is pruned at the first evaluation past a rung that it misses, and nowhere else."""
     points = result.curves.get(goal.curve, [])
     judged = points[:-1] if result.state is TrialState.COMPLETE else points
     missed = [i for i, point in enumerate(judged) if _misses(plan, points, i, point, goal.sign)]
     if result.state is TrialState.PRUNED and missed != [len(points) - 1]:
-        yield "it is pruned, and its curve misses no rung at its end"
+        yield "it is pruned, but its curve misses no rung at its end"
     if result.state is not TrialState.PRUNED and missed:
-        yield f"it is {result.state}, and its curve misses a rung at {points[missed[0]].examples} examples"
+        yield f"it is {result.state}, but its curve misses a rung at {points[missed[0]].examples} examples"
 
 
 def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sign: float) -> bool:
@@ -154,7 +154,7 @@ def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sig
 
 
 def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> Iterator[str]:
-    """Every study has the trials that its budget gives it, once each, the default first."""
+    """Check that every study has the trials of its budget, once each, the default first."""
     most = 0 if spec.budget.timed else spec.budget.study_trials
     studies = TrialSet(spec, trials).by_study
     ran = {
@@ -163,7 +163,7 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
     }
     wanted = {(label, replicate) for label in spec.labels for replicate in range(spec.budget.replicates)}
     for label, replicate in sorted(studies.keys() - wanted, key=str):
-        yield f"there is a study {replicate} of {label}, and the spec has {spec.budget.replicates} of each"
+        yield f"there is a study {replicate} of {label}, but the spec has {spec.budget.replicates} of each"
     for label, replicate in sorted(wanted):
         study = studies.get((label, replicate), ())
         counts = Counter(trial.plan.number for trial in study)
@@ -182,7 +182,7 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> 
 
 
 def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
-    """Every finalist was run once on each of the fresh seeds, and nothing else was."""
+    """Check that every finalist ran once on each of the fresh seeds, and nothing else did."""
     arms = {arm.key: arm for arm in finalists(spec, trials)}
     confirm = TrialSet(spec, trials).by_finalist
     runs = {key: Counter(trial.plan.number for trial in confirm.get(key, ())) for key in arms}

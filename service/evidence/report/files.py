@@ -34,7 +34,7 @@ def read_report(path: Path) -> Report:
     """The report in the file.
 
     Raises:
-        InvalidReport: there is none that can be read; says why.
+        InvalidReport: it has no report that can be read; the error says why.
     """
     return parse_report(read_content(path), name=str(path))
 
@@ -43,7 +43,7 @@ def read_content(path: Path) -> bytes:
     """Return the content of the file.
 
     Raises:
-        InvalidReport: it cannot be read; says why.
+        InvalidReport: it cannot be read; the error says why.
     """
     try:
         return path.read_bytes()
@@ -60,13 +60,13 @@ def parse_report(content: bytes, *, name: str) -> Report:
     """The report in `content`, which came from the file `name`.
 
     Raises:
-        InvalidReport: there is none that can be read; says why.
+        InvalidReport: it has no report that can be read; the error says why.
     """
     text = _text(content, name)
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise InvalidReport(f"{name} holds no report: it is not JSON ({error})") from None
+        raise InvalidReport(f"{name} has no report: it is not JSON ({error})") from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
         raise InvalidReport(
@@ -91,7 +91,7 @@ def _text(content: bytes, name: str) -> bytes:
         try:  # as another system's shell or editor saved it
             content = content.decode(json.detect_encoding(content)).encode()
         except UnicodeDecodeError as error:
-            raise InvalidReport(f"{name} holds no report: it is not text ({error.reason})") from None
+            raise InvalidReport(f"{name} has no report: it is not text ({error.reason})") from None
     if is_page(content):
         link = _LINK.search(content)
         if link is None:

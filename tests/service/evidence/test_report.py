@@ -235,7 +235,7 @@ def test_a_search_value_that_makes_another_config_the_finalist_is_found(report: 
             lambda result: {"metrics": {**result.metrics, "validation": {"nll": 9.0, "accuracy": 0.5}}},
             "its curve validation.nll ends at",
         ),
-        (lambda _: {"value": None}, "is complete and has no test nll"),
+        (lambda _: {"value": None}, "is complete, but has no test nll"),
     ],
 )
 def test_a_result_that_contradicts_itself_is_found(
