@@ -13,11 +13,14 @@ Extra = Literal["verify", "service", "workers", "local"]
 
 CORE = ("sqlalchemy", "alembic", "celery", "redis", "numpy", "scipy", "optuna", "structlog")
 
+SERVICE = (*CORE, "fastapi", "uvicorn", "jinja2")
+WORKERS = (*CORE, "torch", "pytorch_optimizer", "sklearn", "psutil")
+
 BRINGS: dict[Extra, tuple[str, ...]] = {
     "verify": ("numpy", "scipy"),
-    "service": (*CORE, "fastapi", "uvicorn", "jinja2"),
-    "workers": (*CORE, "torch", "pytorch_optimizer", "sklearn", "psutil"),
-    "local": (*CORE, "fastapi", "uvicorn", "jinja2", "torch", "pytorch_optimizer", "sklearn", "psutil"),
+    "service": SERVICE,
+    "workers": WORKERS,
+    "local": tuple(dict.fromkeys((*SERVICE, *WORKERS))),
 }
 """Modules by which an extra is known to be there; `pyproject.toml` has the packages."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.phases import timed
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.planning.training_time import clock_of, seconds_left
@@ -44,7 +45,7 @@ def forecast_of(
     elif round_ is not None:
         statement.append(f"This is based on the results up to round {round_ + 1}.")
     if left is not None:
-        statement.append(f"The job should end within about {left / 60:.2g} minutes.")
+        statement.append(f"The job should end within about {duration_text(left)}.")
     return JobForecast(
         **{name: getattr(current, name) for name in type(current).model_fields if name != "statement"},
         statement=" ".join(statement),

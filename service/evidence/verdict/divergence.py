@@ -10,7 +10,8 @@ from whichopt.service.evidence.verdict.confirm_table import Confirmed
 from whichopt.service.planning.looks import Look
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Origin, Phase, TrialState
+from whichopt.service.states import Origin, TrialState
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
 
 EARLY_SHARE = 0.5
@@ -31,7 +32,7 @@ def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Co
             f"diverged on {least} of {look.seeds}"
         )
     said = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
-    said += _search(trials)
+    said += _search(spec, trials)
     said += _when(spec, trials)
     said += _rates(spec, trials)
     return " ".join((*said, f"What to change: {what_to_change(spec, trials, spec.labels)}."))
@@ -62,8 +63,8 @@ def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence
     return "; ".join((*changes, data))
 
 
-def _search(trials: Sequence[Trial]) -> list[str]:
-    searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
+def _search(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
+    searched = TrialSet(spec, trials).searched
     diverged = _diverged(searched)
     defaults = [trial for trial in searched if trial.plan.origin is Origin.DEFAULT]
     if not searched:

@@ -28,6 +28,7 @@ from whichopt.service.planning.finalists import judged, study_bests
 from whichopt.service.space import Categorical
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
 from whichopt.service.views import JobWarning
 
@@ -51,7 +52,7 @@ def job_warnings(
     level: float = ALPHA,
 ) -> list[JobWarning]:
     """Return all warnings of a job, in the order in which they are shown."""
-    searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH and trial.state.has_result]
+    searched = TrialSet(spec, trials).searched
     return [
         *_budget(spec, trials, confirmed, cut_short),
         *_agreement(spec),
@@ -76,7 +77,7 @@ def _budget(
     spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, cut_short: bool
 ) -> Iterator[JobWarning]:
     seeds, replicates = len(confirmed.seeds), spec.budget.replicates
-    ended = sum(trial.plan.phase is Phase.SEARCH and trial.state.has_result for trial in trials)
+    ended = len(TrialSet(spec, trials).searched)
     if cut_short and ended < spec.asked_trials:
         limit = "twice its minutes" if spec.budget.timed else "max_seconds"
         yield JobWarning(
