@@ -109,6 +109,14 @@ def test_each_big_library_has_one_home(path: Path) -> None:
 
 WALLS = {
     "service/evidence/statistics/": ("whichopt.service.evidence.statistics",),
+    "service/views/": (
+        "whichopt.service.views",
+        "whichopt.service.activity",
+        "whichopt.service.catalog",
+        "whichopt.service.spec",
+        "whichopt.service.states",
+        "whichopt.service.trials",
+    ),
     "service/db/": (
         "whichopt.service",
         "!whichopt.service.evidence",

@@ -17,7 +17,7 @@ from tests.service.made_up import add_job, add_round, finish, must_claim
 from tests.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
 from whichopt.service.db.tables import trial
-from whichopt.service.db.views import Views
+from whichopt.service.db.view_reader import ViewReader
 from whichopt.service.routes import events
 from whichopt.service.settings import Settings
 from whichopt.service.views import JobView
@@ -213,5 +213,5 @@ def test_a_stream_ends_where_the_database_is_lost(
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    monkeypatch.setattr(Views, "trials", fail)
+    monkeypatch.setattr(ViewReader, "trials", fail)
     assert http.get(f"/v1/jobs/{uid}/events").text == ""

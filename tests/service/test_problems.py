@@ -254,7 +254,7 @@ def test_a_database_out_of_reach_is_503(settings: Settings, http: TestClient, li
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("whichopt.service.db.views.Views.jobs", fail)
+        patch.setattr("whichopt.service.db.view_reader.ViewReader.jobs", fail)
         assert problem(http.get("/v1/jobs")).code == "unavailable"
 
 
@@ -264,7 +264,7 @@ def test_the_unexpected_is_a_problem_without_a_traceback(app: FastAPI) -> None:
 
     client = TestClient(app, headers={"X-API-Key": KEY}, raise_server_exceptions=False)
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
-        patch.setattr("whichopt.service.db.views.Views.jobs", fail)
+        patch.setattr("whichopt.service.db.view_reader.ViewReader.jobs", fail)
         answer = client.get("/v1/jobs")
     (event,) = logged
     assert (event["event"], str(event["exc_info"])) == ("unexpected_error", "secret detail")

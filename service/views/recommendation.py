@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
+from whichopt.service.views.view import View
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Interval(_View):
+class Interval(View):
     """A mean with its interval at `level`; `low` and `high` are null if there are too few runs."""
 
     mean: float
@@ -28,7 +25,7 @@ class Interval(_View):
     seeds: int = Field(description="Number of independent runs behind it.")
 
 
-class Difference(_View):
+class Difference(View):
     """The difference of a finalist to the one with the best mean, in the metric's units; positive is worse.
 
     `low` and `high` bound how much worse its expected value is than that of the best finalist, whichever
@@ -53,7 +50,7 @@ class Difference(_View):
     )
 
 
-class Finalist(_View):
+class Finalist(View):
     """One optimizer in the ranking: its best finalist, and the cost of finding it.
 
     `value` and `difference` are null if that config diverged on a fresh seed, `default_value` if the default
@@ -97,7 +94,7 @@ class Finalist(_View):
     seconds: float
 
 
-class OptimizerDifference(_View):
+class OptimizerDifference(View):
     """The difference between an optimizer's mean over studies and that of the best one; positive is worse.
 
     The interval is for the difference to the best optimizer, whichever that is, simultaneously over all.
@@ -112,7 +109,7 @@ class OptimizerDifference(_View):
     percent: float | None = None
 
 
-class OptimizerVerdict(_View):
+class OptimizerVerdict(View):
     """The verdict on optimizers tuned with this budget; the unit is a study.
 
     `verdict` is null with one replicate or one optimizer, and `nothing` if no optimizer can win because a
@@ -135,7 +132,7 @@ class OptimizerVerdict(_View):
     )
 
 
-class Stage(_View):
+class Stage(View):
     """The progress of confirm. All tests and intervals use the level of this look."""
 
     seeds: int = Field(description="Number of fresh seeds that every finalist has run with.")
@@ -148,20 +145,20 @@ class Stage(_View):
     stopped: str = Field(description="Reason why there are no more seeds.")
 
 
-class Cost(_View):
+class Cost(View):
     trials: int
     steps: int
     examples: int
     seconds: float
 
 
-class JobWarning(_View):
+class JobWarning(View):
     code: str
     detail: str
     optimizer: str | None = None
 
 
-class Recommendation(_View):
+class Recommendation(View):
     """The conclusion of a job: which config to deploy, how sure, against whom, at what cost.
 
     With the verdict `nothing` there is no config to deploy: every finalist diverged on a fresh seed. Then

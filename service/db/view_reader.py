@@ -43,7 +43,7 @@ _DONE = (
 )
 
 
-class Views:
+class ViewReader:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
