@@ -1,4 +1,4 @@
-"""The page at `/`: the jobs, where they stand, and where to read more. And the API's description, to read."""
+"""The page at `/`: the jobs, where they stand, and where to read more."""
 
 from __future__ import annotations
 
@@ -6,33 +6,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 
+from whichopt.service.pages.headers import HEADERS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
-from whichopt.service.templating import TEMPLATES, WEB, templates
+from whichopt.service.templating import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 router = APIRouter(include_in_schema=False)
 
-ASSETS = WEB / "assets"
 JOBS_A_PAGE = 25
-HEADERS = {
-    # No scripts at all, and nothing from elsewhere.
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-
-DOCS_HEADERS = {
-    # Swagger UI is ours to serve; it runs, sets styles as it goes, and asks this service alone.
-    **HEADERS,
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-}
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -53,11 +38,6 @@ def page(request: Request, store: TheStore, settings: TheSettings, before: Curso
         )
     )
     return HTMLResponse(html, headers=HEADERS)
-
-
-@router.get("/docs", response_class=FileResponse)
-def docs() -> FileResponse:
-    return FileResponse(TEMPLATES / "docs.html", media_type="text/html", headers=DOCS_HEADERS)
 
 
 @cache
