@@ -17,7 +17,7 @@ from tests.service.made_up import add_job, add_round, finish, make_spec, must_cl
 from whichopt.service.cli import app
 from whichopt.service.cli.progress import Bars
 from whichopt.service.db import Store
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.forecasts import Used
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.training_time import seconds_left

@@ -25,7 +25,7 @@ from whichopt.service.db import Store
 from whichopt.service.db.migrate import downgrade, upgrade
 from whichopt.service.db.tables import forecast as forecast_table
 from whichopt.service.db.trials import Trials
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState

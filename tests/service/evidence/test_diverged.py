@@ -12,7 +12,7 @@ import pytest
 from tests.service.evidence.synthetic import CONSTANT, Outcome, confirm, flat, mirrored, search, spec_of
 from whichopt.service.cli.listings import Listing
 from whichopt.service.cli.verdict_tables import forecast_tables, recommendation_panel, recommendation_table
-from whichopt.service.evidence.forecast.phases import forecast
+from whichopt.service.evidence.forecast.round import forecast
 from whichopt.service.evidence.report.document import Report, evidence
 from whichopt.service.evidence.report.files import parse_report
 from whichopt.service.evidence.report.html import page

@@ -8,7 +8,8 @@ import pytest
 from tests.service.evidence.synthetic import confirm, flat, spec_of
 from tests.service.evidence.tables import confirmed_of
 from whichopt.service.evidence.forecast.durations import duration_text
-from whichopt.service.evidence.forecast.phases import expected_best, forecast
+from whichopt.service.evidence.forecast.round import forecast
+from whichopt.service.evidence.forecast.search import expected_best
 from whichopt.service.evidence.forecast.simulated_seeds import drawn, named, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA
 from whichopt.service.evidence.verdict.skewness import shape_of
