@@ -169,6 +169,21 @@ def test_only_the_app_imports_pages() -> None:
             assert not pages, f"{path} imports {pages}"
 
 
+def test_the_tests_mirror_the_tree() -> None:
+    """A test stands in the folder of what it tests; at the top stands what concerns the whole."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert Path("service", "evidence", "verdict") in folders
+    strays = {str(folder) for folder in folders if not (ROOT / folder).is_dir()}
+    assert strays == {"rehearsal"}  # of compose file and image
+
+
+def test_what_tests_make_leans_on_no_test() -> None:
+    """Any test may use it, wherever that one stands."""
+    for path in (ROOT / "tests" / "builders").glob("*.py"):
+        for name in imports(path, at_start=False, types=True):
+            assert not name.startswith("tests") or name.startswith("tests.builders"), f"{path} imports {name}"
+
+
 STACKING = "whichopt.workers.engine.stacked"
 ASKS_FOR_STACKING = {
     "workers/engine/executors.py",

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from tests.service.concluded import BODY, concluded_job
-from tests.service.conftest import KEY
+from tests.builders.concluded_jobs import BODY, concluded_job
+from tests.builders.services import KEY
 from whichopt.service import blobs, logs
 from whichopt.service.db import DatabaseError, Store, passes
 from whichopt.service.errors import StorageBroken, StorageFull, StorageReadOnly
