@@ -28,5 +28,5 @@ class Row:
     @property
     def meets(self) -> bool:
         """With one replicate the product gives no optimizer verdict, and so no false one."""
-        found = self.rate(OPTIMIZER)
-        return found.rate <= MOST and found.low <= LOWER
+        optimizer_rate = self.rate(OPTIMIZER)
+        return optimizer_rate.rate <= MOST and optimizer_rate.low <= LOWER

@@ -82,7 +82,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Style:
+class LineStyle:
     """The style of an optimizer in every figure."""
 
     color: str
@@ -104,10 +104,10 @@ class Style:
         return {"color": self.color, "linestyle": self.dash}
 
 
-def styles(labels: Sequence[str]) -> dict[str, Style]:
+def line_styles(labels: Sequence[str]) -> dict[str, LineStyle]:
     """By the order of the spec: colors come round after 8, and dashes tell those of one color apart."""
     return {
-        label: Style(
+        label: LineStyle(
             color=COLORS[i % len(COLORS)],
             dash=DASHES[i // len(COLORS) % len(DASHES)],
             marker=MARKERS[i % len(MARKERS)],
@@ -116,7 +116,7 @@ def styles(labels: Sequence[str]) -> dict[str, Style]:
     }
 
 
-def drawn(
+def render(
     name: str,
     draw: Callable[[Axes], None],
     *,

@@ -16,7 +16,7 @@ from tests.trained import trained_report, with_trials
 from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import parse_report, read_report
-from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import Verification, verify
 from whichopt.service.records import RecordedTrial
 from whichopt.service.states import Phase, TrialState
@@ -29,7 +29,7 @@ def report() -> Report:
 
 @pytest.fixture(scope="module")
 def html(report: Report) -> str:
-    return page(report)
+    return render_html(report)
 
 
 # -- the page ------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def test_every_figure_says_in_words_what_it_shows(report: Report, html: str) -> 
 
 
 def test_the_same_report_is_the_same_page(report: Report, html: str) -> None:
-    assert page(report) == html
+    assert render_html(report) == html
 
 
 def test_the_page_says_the_conclusion(report: Report, html: str) -> None:

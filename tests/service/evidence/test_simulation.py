@@ -60,7 +60,7 @@ def bound(p: float, jobs: int) -> float:
 
 
 def test_identical_defaults_get_a_winner_in_five_percent_of_jobs() -> None:
-    """Two equal arms: where the bound is sharp, and where a test at alpha / (K - 1) errs in 10 %."""
+    """Two equal arms: where the bound is sharp, and where a test at alpha / (K - 1) errs in 10%."""
     spec = spec_of("adam", "adamw", trials=1, replicates=1, seeds=4)
     random, jobs = np.random.default_rng(1), 600
     luck = Luck(study=0.0, seed=0.3, label_seed=0.0, run=0.1)
