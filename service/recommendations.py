@@ -53,7 +53,7 @@ class Difference(_View):
     )
 
 
-class Finalist(_View):
+class RankedOptimizer(_View):
     """One optimizer in the ranking: its best finalist, and the cost of finding it.
 
     `value` and `difference` are null if that config diverged on a fresh seed, `default_value` if the default
@@ -187,7 +187,7 @@ class Recommendation(_View):
     equivalent: list[str] = Field(
         description="Optimizers that cannot be distinguished from the best one, itself included."
     )
-    ranking: list[Finalist]
+    ranking: list[RankedOptimizer]
     cost: Cost
     warnings: list[JobWarning]
     snippet: str | None

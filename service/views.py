@@ -11,11 +11,11 @@ from whichopt.service.activity import JobActivity
 from whichopt.service.recommendations import (
     Cost,
     Difference,
-    Finalist,
     Interval,
     JobWarning,
     OptimizerDifference,
     OptimizerVerdict,
+    RankedOptimizer,
     Recommendation,
     Stage,
 )
@@ -26,11 +26,11 @@ from whichopt.service.trials import Point
 __all__ = [
     "Cost",
     "Difference",
-    "Finalist",
     "Interval",
     "JobWarning",
     "OptimizerDifference",
     "OptimizerVerdict",
+    "RankedOptimizer",
     "Recommendation",
     "Stage",
 ]

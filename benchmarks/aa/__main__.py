@@ -37,7 +37,7 @@ from benchmarks.aa.judge import (
     rates,
 )
 from benchmarks.aa.pool import QUICK, SETTINGS, Pool, Setting, build, described, load, save
-from benchmarks.aa.rows import LOWER, MOST, Row
+from benchmarks.aa.rows import LOWER, MOST, MethodRates
 from benchmarks.shared.machine import environment
 from benchmarks.shared.processes import PROCESSES
 from benchmarks.shared.trainers import trainers
@@ -71,7 +71,7 @@ def pools(settings: Sequence[Setting], file: Path) -> list[Pool]:
     return load(file)
 
 
-def measure(pools_of_file: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row]:
+def measure(pools_of_file: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[MethodRates]:
     cells = [
         Cell(number, names, replicates, SEEDS)
         for number in range(len(pools_of_file))
@@ -102,8 +102,8 @@ def _joined(parts: Sequence[Judged]) -> Judged:
     return Judged(*([one for part in of for one in part] for of in zip(*parts, strict=True)))
 
 
-def _row(pool: Pool, cell: Cell, judged: Judged) -> Row:
-    return Row(
+def _row(pool: Pool, cell: Cell, judged: Judged) -> MethodRates:
+    return MethodRates(
         pool=pool.setting.name,
         names=cell.names,
         replicates=cell.replicates,
@@ -114,7 +114,7 @@ def _row(pool: Pool, cell: Cell, judged: Judged) -> Row:
     )
 
 
-def rates_table(rows: Sequence[Row], pool: Pool) -> Table:
+def rates_table(rows: Sequence[MethodRates], pool: Pool) -> Table:
     setting = pool.setting
     table = Table(
         title=f"{setting.name}: {setting.optimizer} against itself, {len(pool.studies)} studies of "
@@ -130,7 +130,7 @@ def rates_table(rows: Sequence[Row], pool: Pool) -> Table:
     return table
 
 
-def _shown(row: Row, method: str) -> str:
+def _shown(row: MethodRates, method: str) -> str:
     rate = row.rate(method)
     if row.replicates == 1 and method in (OPTIMIZER, OPTIMIZER_FIXED):
         return "none given"

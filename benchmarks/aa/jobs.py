@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.aa.pool import Key, Pool, Study, label
+from benchmarks.aa.pool import Key, Pool, PoolStudy, label
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
@@ -31,7 +31,7 @@ class JobSample:
     members: tuple[tuple[int, ...], ...]
     seeds: tuple[int, ...]
 
-    def studies(self, pool: Pool) -> list[list[Study]]:
+    def studies(self, pool: Pool) -> list[list[PoolStudy]]:
         """By name, then by replicate."""
         return [
             [pool.groups[group][member] for group, member in zip(self.groups, members_of_name, strict=True)]
@@ -122,7 +122,7 @@ def confirm_table(pool: Pool, sample: JobSample, seeds: int) -> ConfirmTable:
     )
 
 
-def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[Study]) -> Finalist:
+def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[PoolStudy]) -> Finalist:
     first = studies[replicates[0]] if replicates else None
     is_default = config == pool.default_key
     return Finalist(

@@ -8,13 +8,13 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.aa.rows import Row
+from benchmarks.aa.rows import MethodRates
 from benchmarks.shared.drawing import OUR_COLOR, THEIR_COLOR, plain, save
 
 ALLOWED = 0.05
 
 
-def picture(rows: Sequence[Row], methods: Sequence[str], worse: str, file: Path) -> None:
+def picture(rows: Sequence[MethodRates], methods: Sequence[str], worse: str, file: Path) -> None:
     """A panel for each of `rows`, a bar for each method with its bounds over pools (or over jobs)."""
     names = [*methods, worse]
     figure = Figure((3.4 * len(rows) + 2.5, 0.36 * len(names) + 1.5), dpi=150, facecolor="white")

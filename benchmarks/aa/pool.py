@@ -111,7 +111,7 @@ def key(config: Config) -> Key:
 
 
 @dataclass(frozen=True)
-class Study:
+class PoolStudy:
     """A study of the pool: its search trials as the product recorded them, and the config that it chose."""
 
     trials: tuple[Trial, ...]
@@ -134,7 +134,7 @@ class Pool:
 
     setting: Setting
     default: Config
-    groups: tuple[tuple[Study, ...], ...]
+    groups: tuple[tuple[PoolStudy, ...], ...]
     runs: Mapping[Key, tuple[TrialResult, ...]]
 
     @cached_property
@@ -151,7 +151,7 @@ class Pool:
         return self.goal.sign
 
     @property
-    def studies(self) -> list[Study]:
+    def studies(self) -> list[PoolStudy]:
         return [study for group in self.groups for study in group]
 
     @cached_property
@@ -238,7 +238,7 @@ def build(setting: Setting, file: Path, progress: TextIO) -> Pool:
     blocks = setting.blocks()
     with trainers(PROCESSES, stacked, blocks[0].model_dump_json()) as crew:
         record = Record(file, crew, progress)
-        groups: list[tuple[Study, ...]] = []
+        groups: list[tuple[PoolStudy, ...]] = []
         for number, spec in enumerate(blocks):
             trials: list[Trial] = []
             while (plans := _searching(spec, trials)) is not None:
@@ -267,7 +267,7 @@ def _searching(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[TrialPlan] |
     return [plan for cohort in following.cohorts for plan in cohort]
 
 
-def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[Study, ...]]:
+def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[PoolStudy, ...]]:
     """The studies of each replicate; a study chooses as the product's finalists are chosen."""
     arms = finalists(spec, trials)
     of: dict[tuple[str, int | None], list[Trial]] = {}
@@ -282,7 +282,7 @@ def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[Study
                 t.result.value for t in study_trials if t.result is not None and t.plan.config == arm.config
             ]
             searched_value = next((value for value in values if value is not None), None)
-            group.append(Study(tuple(study_trials), arm.config, searched_value))
+            group.append(PoolStudy(tuple(study_trials), arm.config, searched_value))
         yield tuple(group)
 
 
@@ -355,7 +355,7 @@ def load(file: Path) -> list[Pool]:
             default=entry["default"],
             groups=tuple(
                 tuple(
-                    Study(
+                    PoolStudy(
                         trials=tuple(Trial.model_validate(trial) for trial in study["trials"]),
                         chosen=study["chosen"],
                         searched_value=study["searched_value"],

@@ -11,7 +11,7 @@ MOST, LOWER = 0.065, 0.05
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRates:
     """A kind of job: what each method did, and how many fresh seeds the product took."""
 
     pool: str

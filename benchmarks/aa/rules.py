@@ -28,7 +28,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.aa.pool import Key, Pool, Study
+from benchmarks.aa.pool import Key, Pool, PoolStudy
 
 LEVEL = 0.05
 FEW_SEEDS = 3
@@ -39,14 +39,14 @@ class Entrants:
     """A drawn job as the rules see it: `studies` by name and replicate, and the fresh seeds."""
 
     pool: Pool
-    studies: Sequence[Sequence[Study]]
+    studies: Sequence[Sequence[PoolStudy]]
     seeds: Sequence[int]
 
     def losses(self, config: Key, seeds: int | None = None) -> list[float]:
         """On the first so many of the fresh seeds."""
         return [self.pool.losses[config][seed] for seed in self.seeds[:seeds]]
 
-    def searched(self, study: Study) -> float:
+    def searched(self, study: PoolStudy) -> float:
         """The loss of its best trial on the validation split."""
         return math.inf if study.searched_value is None else self.pool.sign * study.searched_value
 
@@ -113,7 +113,7 @@ def algoperf_target(pool: Pool) -> float:
     return pool.sign * statistics.median(ends) if ends else -math.inf
 
 
-def _reached(job: Entrants, study: Study, target: float) -> float:
+def _reached(job: Entrants, study: PoolStudy, target: float) -> float:
     """Examples until the first of its trials has reached the target."""
     curves = [
         trial.result.curves.get(job.pool.goal.curve, ()) for trial in study.trials if trial.result is not None

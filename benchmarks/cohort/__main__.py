@@ -32,7 +32,7 @@ from benchmarks.shared.machine import environment
 
 
 @dataclass(frozen=True)
-class Row:
+class WayToSearch:
     """A way to run a job's search."""
 
     title: str
@@ -40,13 +40,13 @@ class Row:
 
 
 ROWS = {
-    "a": Row("Optuna + plain PyTorch", plain),
-    "a1": Row("Optuna + plain PyTorch, 1 thread", one_thread),
-    "b": Row("Optuna + fused PyTorch, 2 processes", fused),
-    "c1": Row("Ray Tune, actors reused", reused),
-    "c2": Row("Ray Tune, an actor a trial", fresh),
-    "d": Row("whichopt over HTTP, 2 workers", service),
-    "e": Row("bound: matrix products at peak", bound),
+    "a": WayToSearch("Optuna + plain PyTorch", plain),
+    "a1": WayToSearch("Optuna + plain PyTorch, 1 thread", one_thread),
+    "b": WayToSearch("Optuna + fused PyTorch, 2 processes", fused),
+    "c1": WayToSearch("Ray Tune, actors reused", reused),
+    "c2": WayToSearch("Ray Tune, an actor a trial", fresh),
+    "d": WayToSearch("whichopt over HTTP, 2 workers", service),
+    "e": WayToSearch("bound: matrix products at peak", bound),
 }
 
 

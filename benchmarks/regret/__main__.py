@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.regret.policies import OTHERS
 from benchmarks.regret.problems import PROBLEMS, desk
 from benchmarks.regret.runs import BY_MEAN, POLICIES, Run, repetition
-from benchmarks.regret.standings import Standing, behind, losses_of, met, standings, table_of_ranks
+from benchmarks.regret.standings import PolicyRank, behind, losses_of, met, standings, table_of_ranks
 from benchmarks.shared.machine import environment
 from benchmarks.shared.processes import PROCESSES
 from benchmarks.shared.trainers import trainers
@@ -41,7 +41,7 @@ TIMED_SHARE = 0.85
 JUDGED_SEEDS, QUICK_SEEDS = 20, 6
 
 
-def ranks_table(runs: Sequence[Run], by_policy: Sequence[Standing]) -> Table:
+def ranks_table(runs: Sequence[Run], by_policy: Sequence[PolicyRank]) -> Table:
     problems = list(dict.fromkeys(run.problem for run in runs))
     repeats = len({run.repeat for run in runs})
     seconds = fmean(run.seconds for run in runs)

@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.regret.runs import Run
-from benchmarks.regret.standings import Standing
+from benchmarks.regret.standings import PolicyRank
 from benchmarks.shared.drawing import OUR_COLOR, THEIR_COLOR, THIRD_COLOR, plain, save
 
 COLORS = (OUR_COLOR, THEIR_COLOR, THIRD_COLOR, "#CC79A7")
 """By policy, ours first."""
 
 
-def picture(runs: Sequence[Run], by_policy: Sequence[Standing], file: Path) -> None:
+def picture(runs: Sequence[Run], by_policy: Sequence[PolicyRank], file: Path) -> None:
     """Left: each repetition's loss beyond that of its best policy, in percent of it. Right: the ranks."""
     colors = dict(zip([one.policy for one in by_policy], COLORS, strict=True))
     problems = list(dict.fromkeys(run.problem for run in runs))

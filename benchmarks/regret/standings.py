@@ -15,7 +15,7 @@ DRAWS = 4000
 
 
 @dataclass(frozen=True)
-class Standing:
+class PolicyRank:
     """A policy's mean rank over problems and repetitions, 1 the best, with a 95% bootstrap interval; and how
     often it was the best of all."""
 
@@ -44,7 +44,7 @@ def table_of_ranks(runs: Sequence[Run], policies: Sequence[str]) -> dict[str, li
     return ranks_of
 
 
-def standings(runs: Sequence[Run], policies: Sequence[str]) -> list[Standing]:
+def standings(runs: Sequence[Run], policies: Sequence[str]) -> list[PolicyRank]:
     """A problem counts the same whatever its repetitions; the bootstrap draws problems, then repetitions."""
     ranks_of_problems = [np.asarray(rows) for rows in table_of_ranks(runs, policies).values()]
     random = np.random.default_rng(20_260_101)
@@ -59,7 +59,7 @@ def standings(runs: Sequence[Run], policies: Sequence[str]) -> list[Standing]:
     firsts = np.mean([(rows == 1).mean(axis=0) for rows in ranks_of_problems], axis=0)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     return [
-        Standing(policy, *(float(of[i]) for of in (means, low, high, firsts)))
+        PolicyRank(policy, *(float(of[i]) for of in (means, low, high, firsts)))
         for i, policy in enumerate(policies)
     ]
 
@@ -77,6 +77,6 @@ def losses_of(runs: Sequence[Run], problem: str, policy: str) -> list[float]:
     return [run.loss for run in runs if (run.problem, run.policy) == (problem, policy)]
 
 
-def met(by_policy: Sequence[Standing]) -> bool:
+def met(by_policy: Sequence[PolicyRank]) -> bool:
     ours, *others = by_policy
     return ours.rank <= min(other.rank for other in others)

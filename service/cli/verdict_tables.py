@@ -18,7 +18,7 @@ from whichopt.service.cli.listings import (
     stacked,
 )
 from whichopt.service.evidence.forecast.durations import duration_text
-from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
+from whichopt.service.views import JobForecast, JobWarning, RankedOptimizer, Recommendation
 
 INTERVAL = 32
 """Most characters of a value with its interval; it is folded only if nothing else makes room."""
@@ -54,13 +54,13 @@ def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
     ]
 
 
-def _value(row: Finalist, seeds: int) -> str:
+def _value(row: RankedOptimizer, seeds: int) -> str:
     if row.value is None:
         return f"diverged on {row.diverged_seeds} of {seeds} seeds"
     return f"{row.value.mean:.4g} {interval_text(row.value)}"
 
 
-def _behind(row: Finalist) -> str:
+def _behind(row: RankedOptimizer) -> str:
     if row.difference is None or row.difference.mean == 0:
         return ""
     return f"{row.difference.mean:.3g} {interval_text(row.difference)}"

@@ -28,7 +28,7 @@ from benchmarks.aa.judge import (
     judged,
     rates,
 )
-from benchmarks.aa.pool import DIGITS, Pool, Setting, Study, key, load, save
+from benchmarks.aa.pool import DIGITS, Pool, PoolStudy, Setting, key, load, save
 from benchmarks.aa.rules import RULES, Entrants, least
 from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.planning.rounds import next_round
@@ -123,7 +123,7 @@ def made_up(seed: int, luck: float = 0.05) -> Pool:
                 on_fresh_seeds(configs[3], 1.0 + float(random.normal(0, luck)))
             found = trials[best].result
             assert found is not None
-            studies.append(Study(tuple(trials), configs[best], found.value))
+            studies.append(PoolStudy(tuple(trials), configs[best], found.value))
         groups.append(tuple(studies))
     return Pool(SETTING, default, tuple(groups), runs)
 
@@ -179,7 +179,7 @@ def test_equal_names_rarely_win_by_the_verdict_and_often_by_the_rules(pool: Pool
 
 
 def test_rules_on_a_job_that_can_be_checked_by_hand(pool: Pool) -> None:
-    def study(lr: float, searched: float, at: int) -> Study:
+    def study(lr: float, searched: float, at: int) -> PoolStudy:
         curve = [Point(1, 1000, 9.0 if at > 1 else 0.1), Point(2, 2000, searched)]
         like = pool.groups[0][0].trials[0]
         assert like.result is not None
@@ -192,7 +192,7 @@ def test_rules_on_a_job_that_can_be_checked_by_hand(pool: Pool) -> None:
                 ),
             }
         )
-        return Study((trial,), config, searched)
+        return PoolStudy((trial,), config, searched)
 
     like = next(iter(pool.runs.values()))[0]
     own, other = study(0.5, 0.3, 2), study(0.25, 0.2, 1)

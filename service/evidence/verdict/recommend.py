@@ -41,10 +41,10 @@ from whichopt.service.versions import WORDS
 from whichopt.service.views import (
     Cost,
     Difference,
-    Finalist,
     Interval,
     OptimizerDifference,
     OptimizerVerdict,
+    RankedOptimizer,
     Recommendation,
     Stage,
 )
@@ -148,7 +148,7 @@ def _ranking(
     best: int,
     gaps: ConfigGaps,
     look: Look,
-) -> list[Finalist]:
+) -> list[RankedOptimizer]:
     """One entry a label, by its best arm's mean; differences are to the arm `best`. Labels with nothing to
     deploy come last."""
     probability = config_probabilities(table, seed=spec.seed)
@@ -159,7 +159,7 @@ def _ranking(
         finalist, validation = table.arms[arm], table.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
         ranking.append(
-            Finalist(
+            RankedOptimizer(
                 optimizer=label,
                 config=shown(finalist.optimizer, finalist.config),
                 replicate=finalist.replicate,

@@ -38,7 +38,7 @@ FEWEST_SEEDS = 4
 
 
 @dataclass(frozen=True)
-class Shape:
+class Skewness:
     """`kappa` is the skewness common to the arms' losses, 0 if there is none to be seen; `spreads` has
     each arm's standard deviation, 0 for one that did not stay finite."""
 
@@ -55,14 +55,14 @@ class Shape:
         return float(self.kappa * (a**3 - b**3) / (a * a + b * b) ** 1.5)
 
 
-def shape_of(table: ConfirmTable) -> Shape:
-    """Return the shape of the arms that stayed finite."""
+def skewness_of(table: ConfirmTable) -> Skewness:
+    """Return the skewness of the arms that stayed finite."""
     import numpy as np
 
     arms, seeds = list(table.finite), len(table.seeds)
     spreads = [0.0] * len(table.arms)
     if seeds < FEWEST_SEEDS:
-        return Shape(0.0, tuple(spreads))
+        return Skewness(0.0, tuple(spreads))
     losses = np.asarray([table.losses[i] for i in arms])
     largest = float(np.abs(losses).max()) or 1.0
     losses = losses / largest
@@ -74,6 +74,6 @@ def shape_of(table: ConfirmTable) -> Shape:
     varies = deviations > ROUNDING
     skewness = ((residuals[varies] / deviations[varies, None]) ** 3).mean(axis=1)
     if abs(skewness.sum()) <= AGREEMENT * np.sqrt((skewness**2).sum()):
-        return Shape(0.0, tuple(spreads))
+        return Skewness(0.0, tuple(spreads))
     kappa = float(skewness.mean()) * math.sqrt(seeds * (seeds - 1)) / (seeds - 2)
-    return Shape(kappa, tuple(spreads))
+    return Skewness(kappa, tuple(spreads))

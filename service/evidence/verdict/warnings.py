@@ -22,7 +22,7 @@ from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.divergence import what_to_change
 from whichopt.service.evidence.verdict.exhausted import exhausted
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.special_cases import inclusion_warnings
 from whichopt.service.planning.finalists import judged, study_bests
 from whichopt.service.space import Categorical
@@ -58,7 +58,7 @@ def job_warnings(
         *_agreement(spec),
         *_diverged(table),
         *_untrained(spec, trials, table),
-        *_shape(table),
+        *_skewed(table),
         *_searches(spec, trials, searched),
         *_exhausted(spec, searched),
         *_edges(spec, trials),
@@ -175,12 +175,12 @@ def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], table: ConfirmTable)
 
 def looks_skewed(table: ConfirmTable) -> bool:
     """Tell if the finalists' runs, taken together, have a long tail to one side."""
-    return shape_of(table).kappa != 0
+    return skewness_of(table).kappa != 0
 
 
-def _shape(table: ConfirmTable) -> Iterator[JobWarning]:
+def _skewed(table: ConfirmTable) -> Iterator[JobWarning]:
     if looks_skewed(table):
-        kappa = shape_of(table).kappa
+        kappa = skewness_of(table).kappa
         side = "worse" if kappa > 0 else "better"
         yield JobWarning(
             code="skewed",

@@ -51,7 +51,7 @@ from whichopt.service.evidence.statistics.intervals import Bounds, Gaps, gaps_to
 from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.margin import worsened, worsened_rows
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
@@ -123,17 +123,18 @@ def config_verdict(
     rivals = [i for i in table.finite if arms[i].label != arms[best].label]
     tail = alpha(ALPHA / len(arms))
     bar = worsened(losses[best], margin)
-    shape = shape_of(table)
+    skewness = skewness_of(table)
     unbeaten = {
         i
         for i in rivals
-        if not paired_difference(losses[i], bar).above_zero(tail, shape.of_difference(i, best))
+        if not paired_difference(losses[i], bar).above_zero(tail, skewness.of_difference(i, best))
     }
     others = {arms[i].label for i in unbeaten}
     equivalent = (arms[best].label, *(label for label in ranked(table) if label in others))
     if rivals and not unbeaten and unbarred:
         lead = min(
-            paired_difference(losses[i], losses[best]).low(tail, shape.of_difference(i, best)) for i in rivals
+            paired_difference(losses[i], losses[best]).low(tail, skewness.of_difference(i, best))
+            for i in rivals
         )
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.

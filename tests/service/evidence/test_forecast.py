@@ -11,7 +11,7 @@ from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.phases import expected_best, forecast
 from whichopt.service.evidence.forecast.simulated_seeds import named, simulate, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.stopping import settled
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import Finalist
@@ -63,7 +63,7 @@ def test_the_forecasts_verdict_is_the_verdict_on_skewed_runs(margin: Margin | No
         (forecast_winner,) = named(table, np.asarray([table.losses]), ALPHA, margin).tolist()
         unlike += forecast_winner != (verdict == "winner")
         winners += verdict == "winner"
-        skewed += shape_of(table).kappa > 0
+        skewed += skewness_of(table).kappa > 0
     assert unlike == 0
     assert 60 < winners < 240, "tables that are all alike would tell nothing"
     assert skewed > 100

@@ -18,7 +18,7 @@ from whichopt.service.evidence.statistics.estimates import (
 from whichopt.service.evidence.statistics.intervals import gaps_to_best
 from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
 from whichopt.service.evidence.verdict.margin import worsened
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
 from whichopt.service.spec import Margin
 
@@ -126,11 +126,11 @@ def test_skewness_is_seen_and_makes_the_test_stricter_where_it_errs() -> None:
             for label, scale in (("adam", 0.5), ("adamw", 0.7), ("sgd", 2.0))
         }
 
-    assert shape_of(confirm_table_of(table(False))).kappa == 0
-    shape = shape_of(confirm_table_of(table(True)))
-    assert 0.5 < shape.kappa < 4
+    assert skewness_of(confirm_table_of(table(False))).kappa == 0
+    skewness = skewness_of(confirm_table_of(table(True)))
+    assert 0.5 < skewness.kappa < 4
     steady, erratic = 0, 8
-    assert shape.of_difference(steady, erratic) < -0.2 < 0.2 < shape.of_difference(erratic, steady)
+    assert skewness.of_difference(steady, erratic) < -0.2 < 0.2 < skewness.of_difference(erratic, steady)
     lead = Estimate(1.0, 0.2, 11)
     assert lead.low(0.01, 1.0) == lead.low(0.01)
     assert lead.low(0.01, -1.0) < lead.low(0.01)
@@ -144,4 +144,4 @@ def test_fewer_than_five_arms_never_agree_on_a_skewness() -> None:
     random = np.random.default_rng(0)
     for arms in (1, 2, 3, 4):
         tail = [0.01 * random.standard_normal(8) + 5.0 * (np.arange(8) == arm) for arm in range(arms)]
-        assert shape_of(confirm_table_of({"adam": [list(row) for row in tail]})).kappa == 0
+        assert skewness_of(confirm_table_of({"adam": [list(row) for row in tail]})).kappa == 0

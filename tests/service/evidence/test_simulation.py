@@ -19,8 +19,7 @@ from tests.service.evidence.synthetic import confirm, flat, searched_lr, spec_of
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.views import Finalist as Row
-from whichopt.service.views import Recommendation
+from whichopt.service.views import RankedOptimizer, Recommendation
 
 
 class Luck(NamedTuple):
@@ -113,7 +112,7 @@ def test_a_strong_winner_is_found() -> None:
     assert sum(each.optimizer_verdict.optimizer == "adam" for each in found) >= 0.95 * jobs
 
 
-def covers(row: Row, truth: Truth) -> bool:
+def covers(row: RankedOptimizer, truth: Truth) -> bool:
     """Whether the row's intervals hold the truth, all of them; the best is that of all finalists."""
     expected, best = truth[row.optimizer, study_of(row)], min(truth.values())
     spans = (
@@ -127,7 +126,7 @@ def covers(row: Row, truth: Truth) -> bool:
     )
 
 
-def study_of(row: Row) -> int | None:
+def study_of(row: RankedOptimizer) -> int | None:
     if row.replicate is not None:
         assert row.config["lr"] == searched_lr(row.replicate, 1)
     return row.replicate
