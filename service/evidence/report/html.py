@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.forecast.durations import chance_text
-from whichopt.service.evidence.report import finalist_figures, search_figures
+from whichopt.service.evidence.report import (
+    finalist_figures,
+    search_figures,
+    space_figures,
+    training_figures,
+)
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, line_styles
@@ -42,8 +47,8 @@ def render_html(report: Report) -> str:
             style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
             styles=styles,
             figures=_figures(report),
-            lr=search_figures.lr_sensitivity(report, styles),
-            spaces=search_figures.parallel_coordinates(report, styles),
+            lr=space_figures.lr_sensitivity(report, styles),
+            spaces=space_figures.parallel_coordinates(report, styles),
             headline=_headline(report),
             surely=_surely(report),
             totals=_totals(report),
@@ -61,10 +66,10 @@ def _figures(report: Report) -> dict[str, Figure]:
         finalist_figures.config_intervals(report, styles),
         finalist_figures.study_intervals(report, styles),
         finalist_figures.seed_values(report, styles),
-        finalist_figures.curves(report, styles),
-        finalist_figures.default_and_tuned(report, styles),
-        finalist_figures.seconds_used(report, styles),
-        finalist_figures.steps_to_target(report, styles),
+        training_figures.curves(report, styles),
+        training_figures.default_and_tuned(report, styles),
+        training_figures.seconds_used(report, styles),
+        training_figures.steps_to_target(report, styles),
         search_figures.best_so_far(report, styles, "trials"),
         search_figures.best_so_far(report, styles, "seconds"),
         search_figures.expected_best(report, styles),
@@ -144,7 +149,7 @@ def _templates() -> Templates:
         "listed": _listed,
         "setting": _setting,
         "pretty": lambda value: json.dumps(value, indent=1),
-        "drawing": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
+        "svg": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
         "css": Markup,
     }
     return environment
