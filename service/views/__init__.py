@@ -21,11 +21,11 @@ from whichopt.service.views.problems import FieldProblem, Problem
 from whichopt.service.views.recommendation import (
     Cost,
     Difference,
-    Finalist,
     Interval,
     JobWarning,
     OptimizerDifference,
     OptimizerVerdict,
+    RankedOptimizer,
     Recommendation,
     Stage,
 )
@@ -38,7 +38,6 @@ __all__ = [
     "Cost",
     "Difference",
     "FieldProblem",
-    "Finalist",
     "Forecast",
     "Health",
     "HyperparameterView",
@@ -55,6 +54,7 @@ __all__ = [
     "Page",
     "Problem",
     "Progress",
+    "RankedOptimizer",
     "Readiness",
     "Recommendation",
     "SearchForecast",

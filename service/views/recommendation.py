@@ -50,7 +50,7 @@ class Difference(View):
     )
 
 
-class Finalist(View):
+class RankedOptimizer(View):
     """One optimizer in the ranking: its best finalist, and the cost of finding it.
 
     `value` and `difference` are null if that config diverged on a fresh seed, `default_value` if the default
@@ -184,7 +184,7 @@ class Recommendation(View):
     equivalent: list[str] = Field(
         description="Optimizers that cannot be distinguished from the best one, itself included."
     )
-    ranking: list[Finalist]
+    ranking: list[RankedOptimizer]
     cost: Cost
     warnings: list[JobWarning]
     snippet: str | None

@@ -9,7 +9,14 @@ from whichopt.service.db import Store
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Point, Seeds, TrialPlan, TrialResult
-from whichopt.service.views import Cost, Difference, Finalist, Interval, OptimizerVerdict, Recommendation
+from whichopt.service.views import (
+    Cost,
+    Difference,
+    Interval,
+    OptimizerVerdict,
+    RankedOptimizer,
+    Recommendation,
+)
 
 KEY_ID = 1
 """The row of the tests' key."""
@@ -44,7 +51,7 @@ def make_recommendation(uid: str, spec: ResolvedSpec) -> Recommendation:
         probability_best=0.5,
         equivalent=list(spec.labels),
         ranking=[
-            Finalist(
+            RankedOptimizer(
                 optimizer=chosen.label,
                 config={"lr": 1e-3},
                 replicate=None,

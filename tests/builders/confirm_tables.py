@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
 
-def confirmed_of(
+def confirm_table_of(
     rows: Mapping[str, Sequence[Sequence[float]]], *, diverged: Mapping[str, int] | None = None
-) -> Confirmed:
+) -> ConfirmTable:
     """By label, the rows of its studies' choices, and last that of its default; `diverged` counts runs of the
     first of them."""
     counts = diverged or {}
@@ -32,7 +32,7 @@ def confirmed_of(
             )
             values.append(tuple(row))
             broken.append(counts.get(label, 0) if study == 0 else 0)
-    return Confirmed(
+    return ConfirmTable(
         arms=tuple(arms),
         seeds=tuple(range(len(values[0]))),
         values=tuple(values),

@@ -125,7 +125,7 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
     client = TestClient(http.app, headers={"X-API-Key": KEY}, raise_server_exceptions=False)
     for place, path in [
         ("whichopt.service.routes.results.tempfile.mkdtemp", f"/v1/jobs/{uid}/studies.db"),
-        ("whichopt.service.evidence.report.html.page", f"/v1/jobs/{uid}/report"),
+        ("whichopt.service.evidence.report.html.render_html", f"/v1/jobs/{uid}/report"),
         ("whichopt.service.db.view_reader.ViewReader.jobs", "/v1/jobs"),
         ("whichopt.service.routes.negotiation.accepts_gzip", "/v1/jobs"),  # in the middleware that compresses
         ("whichopt.service.routes.access.sent_key", "/v1/jobs"),  # in the gate

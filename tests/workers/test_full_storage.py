@@ -217,7 +217,8 @@ def row(store: Store, uid: str) -> ReportRow:
 
 
 @pytest.mark.parametrize(
-    "place", ["tempfile.mkstemp", "whichopt.service.blobs.save", "whichopt.service.evidence.report.html.page"]
+    "place",
+    ["tempfile.mkstemp", "whichopt.service.blobs.save", "whichopt.service.evidence.report.html.render_html"],
 )
 def test_a_report_that_finds_no_space_is_tried_until_it_does(
     worker: jobs.Context, place: str, monkeypatch: pytest.MonkeyPatch
@@ -226,7 +227,7 @@ def test_a_report_that_finds_no_space_is_tried_until_it_does(
     with worker.store.transaction() as tx:
         tx.workers.seen("w1", queue="cpu")
     monkeypatch.setattr(reaper, "REPORT_PATIENCE", 1)
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", lambda _: "<p>drawn</p>")
+    monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", lambda _: "<p>drawn</p>")
     with monkeypatch.context() as patch:
         if place == "whichopt.service.blobs.save":
             patch.setattr("whichopt.service.blobs.check", lambda _: None)  # there was space when it was begun

@@ -76,7 +76,7 @@ def test_the_parent_notes_what_it_saw_of_a_process(store: Store, monkeypatch: py
         threading, "Thread", lambda target, args, **_: SimpleNamespace(start=lambda: target(*args))
     )
     monkeypatch.setattr(app, "_parent", parent)
-    request = app.Watched.__new__(app.Watched)
+    request = app.WatchedRequest.__new__(app.WatchedRequest)
     request._args = [cohort_id]
     found = []
     for error in (ValueError("its own"), WorkerLostError("signal 11 (SIGSEGV)")):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whichopt.service.evidence.forecast.durations import chance_text, duration_text
-from whichopt.service.evidence.forecast.simulated_seeds import drawn, scaled, winner_chances, with_losses
+from whichopt.service.evidence.forecast.simulated_seeds import scaled, simulate, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.winners import config_verdict
@@ -35,7 +35,7 @@ def confirm_forecast(
 
     `risk` is the one at which the job stops by itself (see `stopping.settled`).
     """
-    return _confirm(spec, read_confirmed(spec, trials), risk) if _common_seed(spec, trials) else None
+    return _confirm(spec, read_confirm_table(spec, trials), risk) if _common_seed(spec, trials) else None
 
 
 def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
@@ -48,7 +48,7 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     return bool(set.intersection(*ended))
 
 
-def _confirm(spec: ResolvedSpec, confirmed: Confirmed, risk: float | None) -> ConfirmForecast:
+def _confirm(spec: ResolvedSpec, confirmed: ConfirmTable, risk: float | None) -> ConfirmForecast:
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     if confirmed.has_nothing:
@@ -94,14 +94,14 @@ def _coming_levels(look: Look) -> list[tuple[int, float]]:
     return [(each.seeds, each.config_level(ALPHA)) for each in later]
 
 
-def _next_look(spec: ResolvedSpec, confirmed: Confirmed, look: Look, pick: str) -> tuple[float, float]:
+def _next_look(spec: ResolvedSpec, confirmed: ConfirmTable, look: Look, pick: str) -> tuple[float, float]:
     """Return how often the next look would pick another optimizer, and the mean probability that its pick is
     the best, over simulated tables of results."""
     confirmed, margin = scaled(confirmed, spec.margin)
     seeds = look.further[0]
     then = Look(look.planned, seeds)
     changed, probability = 0, []
-    for table in drawn(confirmed, seeds, seed=spec.seed, draws=DRAWS).tolist():
+    for table in simulate(confirmed, seeds, seed=spec.seed, draws=DRAWS).tolist():
         coming = with_losses(confirmed, table)
         label = coming.arms[config_verdict(coming, alpha=then.config_level, margin=margin).pick].label
         changed += label != pick

@@ -30,9 +30,9 @@ from whichopt.service.db import Store
 from whichopt.service.environment import here
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.report.document import Report
-from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import verify
-from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.evidence.verdict.special_cases import inclusions
 from whichopt.service.lint import lint
 from whichopt.service.settings import Settings
@@ -111,9 +111,9 @@ def test_it_concludes_beside_each_entry(name: str) -> None:
 
 
 def _includes_its_twin_only(report: Report) -> None:
-    confirmed = read_confirmed(report.spec, report.trials)
-    found = inclusions(report.spec, confirmed)
-    pairs = {(one.general, confirmed.arms[one.arm].label) for one in found}
+    table = read_confirm_table(report.spec, report.trials)
+    found = inclusions(report.spec, table)
+    pairs = {(one.general, table.arms[one.arm].label) for one in found}
     assert pairs == {(SIGN_DESCENT.name, "twin"), ("twin", SIGN_DESCENT.name)}
 
 
@@ -189,8 +189,8 @@ def test_its_snippet_and_its_page_have_its_own_hyperparameters() -> None:
     assert "from tests.builders.optimizers import SignDescent" in code
     for name in SIGN_DESCENT.space:
         assert f"    {name}={config[name]!r},\n" in code
-    drawn = page(report)
-    assert all(name in drawn for name in SIGN_DESCENT.space)
+    html = render_html(report)
+    assert all(name in html for name in SIGN_DESCENT.space)
 
 
 def test_a_user_sets_its_own_hyperparameters_within_their_limits() -> None:

@@ -75,7 +75,7 @@ def test_the_form_is_what_was_asked_for(
     http: TestClient, uid: str, monkeypatch: pytest.MonkeyPatch, accept: str, query: str, kind: str
 ) -> None:
     monkeypatch.setattr(
-        "whichopt.service.evidence.report.html.page", lambda made: made.job.id
+        "whichopt.service.evidence.report.html.render_html", lambda made: made.job.id
     )  # drawn in another test
     found = http.get(f"/v1/jobs/{uid}/report{query}", headers={"Accept": accept})
     assert found.status_code == 200

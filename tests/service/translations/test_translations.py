@@ -92,7 +92,7 @@ def test_a_large_eps_is_sgd(target: str, nesterov: bool) -> None:
     found = translate("sgd", target, config, ASSUMED)
     assert found.exactness == "limit"
     ours, theirs = (moves(*one, steps=120)[80:] for one in (("sgd", config), (target, found.config)))
-    # An entry's root mean square is 1 % of eps; what is left of the start's bias correction is 0.9^80.
+    # An entry's root mean square is 1% of eps; what is left of the start's bias correction is 0.9^80.
     torch.testing.assert_close(theirs, ours, rtol=0.02, atol=0.002 * float(ours.abs().max()))
 
 
@@ -120,7 +120,7 @@ def test_steps_are_as_long_under_noise_of_the_assumed_size(
         float(moves(*one, steps=700)[500:].square().mean().sqrt())
         for one in ((source, config), (target, found.config))
     )
-    assert theirs == pytest.approx(ours, rel=0.1), "averages of 100 squares vary by 7 %"
+    assert theirs == pytest.approx(ours, rel=0.1), "averages of 100 squares vary by 7%"
 
 
 def test_decays_shrink_alike() -> None:

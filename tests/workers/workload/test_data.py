@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-from whichopt.service.catalog.datasets import Options, Sizes, dataset
+from whichopt.service.catalog.datasets import DatasetOptions, Sizes, dataset
 from whichopt.service.trials import Schedule, Training
 from whichopt.workers.workload import Workload, batches, data
 from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
@@ -119,10 +119,10 @@ def test_batches_only_cut_the_stream(size: int) -> None:
 def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = data.LOADERS[name](Options())
+    ours = data.LOADERS[name](DatasetOptions())
     theirs = data.Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
     monkeypatch.setattr(data, "find_spec", lambda _: None)
-    fallback = data.LOADERS[name](Options())
+    fallback = data.LOADERS[name](DatasetOptions())
     for one in (ours, fallback):
         assert one.features.tobytes() == theirs.features.tobytes()
         assert one.features.strides == theirs.features.strides, "sums over it add in the same order"
@@ -133,8 +133,8 @@ def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
 def test_a_shipped_table_is_read_without_scikit_learn() -> None:
     script = (
         "import sys; from whichopt.workers.workload.data import LOADERS;"
-        "from whichopt.service.catalog.datasets import Options;"
-        "[LOADERS[name](Options()) for name in ('digits', 'breast_cancer', 'wine')];"
+        "from whichopt.service.catalog.datasets import DatasetOptions;"
+        "[LOADERS[name](DatasetOptions()) for name in ('digits', 'breast_cancer', 'wine')];"
         "print([name for name in sys.modules if name.startswith(('sklearn', 'scipy.stats'))])"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -108,7 +108,7 @@ def test_from_five_studies_on_the_band_is_a_bootstrap_of_the_mean() -> None:
     (point,) = found.by_trials
     assert (found.band, found.level, point.value) == ("bootstrap", 0.9, 4.5)
     # The mean of 10 draws from 0..9 has a standard deviation of sqrt(8.25 / 10); 2000 draws leave the normal
-    # 5 % quantile uncertain by about 0.05.
+    # 5% quantile uncertain by about 0.05.
     reach = 1.645 * math.sqrt(8.25 / 10)
     assert (point.low, point.high) == pytest.approx((4.5 - reach, 4.5 + reach), abs=0.2)
 

@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.builders.confirm_tables import confirmed_of
+from tests.builders.confirm_tables import confirm_table_of
 from tests.builders.trials import confirm, flat, spec_of
 from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.round import forecast
 from whichopt.service.evidence.forecast.search import expected_best
-from whichopt.service.evidence.forecast.simulated_seeds import drawn, named, winner_chances, with_losses
+from whichopt.service.evidence.forecast.simulated_seeds import named, simulate, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.stopping import settled
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import Finalist
@@ -20,7 +20,7 @@ from whichopt.service.spec import Margin
 from whichopt.service.states import Phase
 
 
-def table(seeds: int, lead: float, seed: int = 0) -> dict[str, list[list[float]]]:
+def rows_of(seeds: int, lead: float, seed: int = 0) -> dict[str, list[list[float]]]:
     random = np.random.default_rng([seed, seeds])
     return {
         label: [list(mu + 0.1 * random.standard_normal(seeds)) for mu in (base, base + 0.5)]
@@ -30,14 +30,14 @@ def table(seeds: int, lead: float, seed: int = 0) -> dict[str, list[list[float]]
 
 def test_the_drawn_verdicts_are_the_verdicts() -> None:
     """Each drawn table, judged alone."""
-    confirmed = confirmed_of(table(5, 0.2))
-    losses = drawn(confirmed, 9, seed=1, draws=60)
-    found = named(confirmed, losses, 0.05, None)
+    table = confirm_table_of(rows_of(5, 0.2))
+    losses = simulate(table, 9, seed=1, draws=60)
+    found = named(table, losses, 0.05, None)
     assert 0.1 < found.mean() < 0.9
     same = 0
     for job, wins in zip(losses.tolist(), found.tolist(), strict=True):
         rows = iter(job)
-        coming = confirmed_of({label: [next(rows), next(rows)] for label in ("adam", "adamw", "sgd")})
+        coming = confirm_table_of({label: [next(rows), next(rows)] for label in ("adam", "adamw", "sgd")})
         same += wins == (config_verdict(coming).verdict == "winner")
     assert same == 60
 
@@ -54,17 +54,17 @@ def test_the_forecasts_verdict_is_the_verdict_on_skewed_runs(margin: Margin | No
     random = np.random.default_rng(7)
     unlike, winners, skewed = 0, 0, 0
     for _ in range(300):
-        confirmed = confirmed_of(
+        table = confirm_table_of(
             {
                 label: [list(mu + spread * random.standard_exponential(10)) for _ in range(4)]
                 for label, mu, spread in ERRATIC
             }
         )
-        verdict = config_verdict(confirmed, margin=margin).verdict
-        (forecast_winner,) = named(confirmed, np.asarray([confirmed.losses]), ALPHA, margin).tolist()
+        verdict = config_verdict(table, margin=margin).verdict
+        (forecast_winner,) = named(table, np.asarray([table.losses]), ALPHA, margin).tolist()
         unlike += forecast_winner != (verdict == "winner")
         winners += verdict == "winner"
-        skewed += shape_of(confirmed).kappa > 0
+        skewed += skewness_of(table).kappa > 0
     assert unlike == 0
     assert 60 < winners < 240, "tables that are all alike would tell nothing"
     assert skewed > 100
@@ -72,21 +72,21 @@ def test_the_forecasts_verdict_is_the_verdict_on_skewed_runs(margin: Margin | No
 
 def test_an_arm_that_did_not_stay_finite_is_not_drawn() -> None:
     """It keeps its values, and the seeds to come have its last one."""
-    confirmed = confirmed_of(table(5, 0.2), diverged={"sgd": 1})
-    (coming,) = (with_losses(confirmed, one) for one in drawn(confirmed, 8, seed=1, draws=1).tolist())
+    table = confirm_table_of(rows_of(5, 0.2), diverged={"sgd": 1})
+    (coming,) = (with_losses(table, one) for one in simulate(table, 8, seed=1, draws=1).tolist())
     assert coming.seeds == tuple(range(8))
-    broken = confirmed.diverged.index(1)
-    assert coming.values[broken] == (*confirmed.values[broken], *[confirmed.values[broken][-1]] * 3)
-    assert [row[:5] for row in coming.values] == list(confirmed.values)
+    broken = table.diverged.index(1)
+    assert coming.values[broken] == (*table.values[broken], *[table.values[broken][-1]] * 3)
+    assert [row[:5] for row in coming.values] == list(table.values)
     assert len({len(row) for row in coming.values}) == 1
 
 
 def test_what_is_drawn_has_the_predictive_moments() -> None:
     """Of a contrast, on S = 7 seeds: mean d, and variance s^2 (1 + 1 / S) (S - 1) / (S - 3) for a new run."""
-    rows = table(7, 0.2)
-    confirmed = confirmed_of(rows)
-    losses = drawn(confirmed, 8, seed=3, draws=40_000)
-    assert np.array_equal(losses[5, :, :7], np.asarray(confirmed.losses))
+    rows = rows_of(7, 0.2)
+    table = confirm_table_of(rows)
+    losses = simulate(table, 8, seed=3, draws=40_000)
+    assert np.array_equal(losses[5, :, :7], np.asarray(table.losses))
     new = losses[:, 2, 7] - losses[:, 0, 7]
     seen = np.subtract(rows["adamw"][0], rows["adam"][0])
     variance = seen.var(ddof=1) * (1 + 1 / 7) * 6 / 4
@@ -96,7 +96,9 @@ def test_what_is_drawn_has_the_predictive_moments() -> None:
 
 def test_chances_grow_with_the_lead_and_with_the_looks() -> None:
     levels = [(6, 0.02), (10, 0.03)]
-    chances = [winner_chances(confirmed_of(table(4, lead)), levels, None, seed=0) for lead in (0.0, 0.3, 2.0)]
+    chances = [
+        winner_chances(confirm_table_of(rows_of(4, lead)), levels, None, seed=0) for lead in (0.0, 0.3, 2.0)
+    ]
     assert all(first <= last for first, last in chances)
     assert all(a[1] < b[1] for a, b in itertools.pairwise(chances))
 

@@ -14,9 +14,11 @@ import pytest
 from tests.builders.present import present
 from tests.builders.reports import trained_report, with_trials
 from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.report.conclusions import by_conclusion
+from whichopt.service.evidence.report.differences import Difference
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import parse_report, read_report
-from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import Verification, verify
 from whichopt.service.records import RecordedTrial
 from whichopt.service.states import Phase, TrialState
@@ -29,7 +31,7 @@ def report() -> Report:
 
 @pytest.fixture(scope="module")
 def html(report: Report) -> str:
-    return page(report)
+    return render_html(report)
 
 
 # -- the page ------------------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def test_every_figure_says_in_words_what_it_shows(report: Report, html: str) -> 
 
 
 def test_the_same_report_is_the_same_page(report: Report, html: str) -> None:
-    assert page(report) == html
+    assert render_html(report) == html
 
 
 def test_the_page_says_the_conclusion(report: Report, html: str) -> None:
@@ -278,6 +280,38 @@ def test_another_spec_is_found(report: Report, changed: dict[str, object], said:
     found = verify(report.model_copy(update={"spec": spec}))
     assert found.outcome == "differs"
     assert any(said in each for each in found.inconsistencies), found.inconsistencies[:3]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("ranking x.adam value mean", "the confirmed value and its interval of x.adam"),
+        ("ranking x.adam trials", "the trials of x.adam"),
+        ("ranking", "the ranking"),
+        ("optimizer_verdict differences adam low", "an interval between tuned optimizers of adam"),
+        ("optimizer_verdict differences", "the order of the tuned optimizers"),
+        ("optimizer_verdict statement", "the statement on optimizers"),
+        ("stage seeds", "the recommendation"),
+    ],
+)
+def test_what_differs_is_named_with_its_optimizer(path: str, name: str) -> None:
+    """A label may have dots, and end as another one does."""
+    place = Difference(("recommendation", *path.split()), 1.0, 2.0)
+    (found,) = by_conclusion(["adam", "x.adam"], [place])
+    assert (found.conclusion, found.path) == (name, f"recommendation.{path.replace(' ', '.')}")
+
+
+def test_the_analysis_that_differs_is_named_by_its_part() -> None:
+    places = [
+        Difference(("analysis", *path.split()), 1, 2)
+        for path in ("time_to_target rows x.adam runs", "ledger 0 trials", "ledger 1 trials", "metric")
+    ]
+    found = by_conclusion(["adam", "x.adam"], places)
+    assert [(one.conclusion, one.places) for one in found] == [
+        ("the analysis, time to target of x.adam", 1),
+        ("the analysis, ledger", 2),
+        ("the analysis, metric", 1),
+    ]
 
 
 def test_missing_trials_are_named(report: Report) -> None:

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.builders.confirm_tables import confirmed_of
+from tests.builders.confirm_tables import confirm_table_of
 from whichopt.service.evidence.statistics.estimates import (
     Estimate,
     crossed_difference,
     paired_difference,
-    whole,
+    unspent,
 )
 from whichopt.service.evidence.statistics.intervals import gaps_to_best
 from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
 from whichopt.service.evidence.verdict.margin import worsened
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
 from whichopt.service.spec import Margin
 
@@ -42,7 +42,7 @@ def test_all_pairs_at_once_are_the_single_ones(rows: list[list[float]]) -> None:
 def test_with_two_it_is_the_paired_t_interval() -> None:
     """Both may be the best: the one is from 0 to what it may be worse by, and so is the other."""
     ours, theirs = [1.0, 2.0, 3.0, 2.5], [1.2, 1.9, 3.4, 2.6]
-    found = gaps_to_best(all_paired([ours, theirs]), [0, 1], whole)
+    found = gaps_to_best(all_paired([ours, theirs]), [0, 1], unspent)
     interval = stats.ttest_rel(theirs, ours).confidence_interval(0.95)
     assert found.possible == (0, 1)
     assert found.bounds[1] == pytest.approx((0.0, interval.high))
@@ -52,7 +52,7 @@ def test_with_two_it_is_the_paired_t_interval() -> None:
 def test_a_clear_best_leaves_the_many_to_one_comparisons() -> None:
     random = np.random.default_rng(0)
     rows = [list(mu + 0.1 * random.standard_normal(6)) for mu in (0.0, 3.0, 5.0, 5.1)]
-    found = gaps_to_best(all_paired(rows), [0, 1, 2, 3], whole)
+    found = gaps_to_best(all_paired(rows), [0, 1, 2, 3], unspent)
     assert found.possible == (0,)
     assert found.bounds[0] == (0.0, 0.0)
     for i in (1, 2, 3):
@@ -60,7 +60,7 @@ def test_a_clear_best_leaves_the_many_to_one_comparisons() -> None:
 
 
 def test_one_seed_bounds_nothing() -> None:
-    found = gaps_to_best(all_paired([[1.0], [2.0]]), [0, 1], whole)
+    found = gaps_to_best(all_paired([[1.0], [2.0]]), [0, 1], unspent)
     assert found.bounds == ((None, None), (None, None))
 
 
@@ -86,14 +86,14 @@ TABLE = {
 def test_a_rival_is_beaten_by_more_than_the_margin(
     margin: Margin | None, verdict: str, within: tuple[str, ...]
 ) -> None:
-    table = confirmed_of(TABLE)
+    table = confirm_table_of(TABLE)
     assert config_verdict(table, margin=margin).verdict == verdict
     assert config_gaps(table, margin=margin).within == within
 
 
 def test_the_margin_holds_for_the_optimizers_too() -> None:
     random = np.random.default_rng(0)
-    table = confirmed_of(
+    table = confirm_table_of(
         {
             label: [list(mu + 0.01 * random.standard_normal(5)) for _ in range(5)]
             for label, mu in (("adam", 1.0), ("sgd", 1.3))
@@ -126,11 +126,11 @@ def test_skewness_is_seen_and_makes_the_test_stricter_where_it_errs() -> None:
             for label, scale in (("adam", 0.5), ("adamw", 0.7), ("sgd", 2.0))
         }
 
-    assert shape_of(confirmed_of(table(False))).kappa == 0
-    shape = shape_of(confirmed_of(table(True)))
-    assert 0.5 < shape.kappa < 4
+    assert skewness_of(confirm_table_of(table(False))).kappa == 0
+    skewness = skewness_of(confirm_table_of(table(True)))
+    assert 0.5 < skewness.kappa < 4
     steady, erratic = 0, 8
-    assert shape.of_difference(steady, erratic) < -0.2 < 0.2 < shape.of_difference(erratic, steady)
+    assert skewness.of_difference(steady, erratic) < -0.2 < 0.2 < skewness.of_difference(erratic, steady)
     lead = Estimate(1.0, 0.2, 11)
     assert lead.low(0.01, 1.0) == lead.low(0.01)
     assert lead.low(0.01, -1.0) < lead.low(0.01)
@@ -144,4 +144,4 @@ def test_fewer_than_five_arms_never_agree_on_a_skewness() -> None:
     random = np.random.default_rng(0)
     for arms in (1, 2, 3, 4):
         tail = [0.01 * random.standard_normal(8) + 5.0 * (np.arange(8) == arm) for arm in range(arms)]
-        assert shape_of(confirmed_of({"adam": [list(row) for row in tail]})).kappa == 0
+        assert skewness_of(confirm_table_of({"adam": [list(row) for row in tail]})).kappa == 0

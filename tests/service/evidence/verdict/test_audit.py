@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders.trials import Outcome, confirm, flat, spec_of
 from whichopt.service.evidence.statistics.estimates import ALPHA
-from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.evidence.verdict.special_cases import inclusion_warnings, inclusions
 from whichopt.service.planning.finalists import Finalist
@@ -72,7 +72,7 @@ def test_what_is_no_special_case_is_not_flagged() -> None:
 def test_a_job_of_equals_is_seldom_flagged() -> None:
     """Two labels of one optimizer, whose configs all have one mean: each flag is a false one."""
     spec = spec_of("adam", {"name": "adam", "label": "twin"}, seeds=6)
-    made = read_confirmed(spec, confirm(spec, flat(spec), lambda *_: 0.5))
+    made = read_confirm_table(spec, confirm(spec, flat(spec), lambda *_: 0.5))
     assert len(inclusions(spec, made)) == len(made.arms)
     random, flagged, jobs = np.random.default_rng(0), 0, 300
     for _ in range(jobs):

@@ -15,7 +15,7 @@ from whichopt.service.cli.verdict_tables import forecast_tables, recommendation_
 from whichopt.service.evidence.forecast.round import forecast
 from whichopt.service.evidence.report.document import Report, evidence
 from whichopt.service.evidence.report.files import parse_report
-from whichopt.service.evidence.report.html import page
+from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.evidence.verdict.stopping import settled
@@ -202,7 +202,7 @@ def test_its_report_is_drawn_read_and_verified(partly: bool) -> None:
     again = parse_report(report.model_dump_json().encode(), name="report")
     checked = verify(again)
     assert checked.differences == []
-    html = page(report)
+    html = render_html(report)
     assert ("Nothing to deploy" in html) is not partly
     assert ("Paste and run" in html) is partly
     assert ("whichopt rerun" in html) is partly

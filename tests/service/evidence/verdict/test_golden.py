@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.builders.trials import Confirm, Outcome, confirm, flat, spec_of
-from whichopt.service.evidence.report.verify import WORDED
+from whichopt.service.evidence.report.differences import WORDED
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.finalists import Finalist
 

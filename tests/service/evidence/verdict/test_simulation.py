@@ -19,8 +19,7 @@ from tests.builders.trials import confirm, flat, searched_lr, spec_of
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.views import Finalist as Row
-from whichopt.service.views import Recommendation
+from whichopt.service.views import RankedOptimizer, Recommendation
 
 
 class Luck(NamedTuple):
@@ -60,7 +59,7 @@ def bound(p: float, jobs: int) -> float:
 
 
 def test_identical_defaults_get_a_winner_in_five_percent_of_jobs() -> None:
-    """Two equal arms: where the bound is sharp, and where a test at alpha / (K - 1) errs in 10 %."""
+    """Two equal arms: where the bound is sharp, and where a test at alpha / (K - 1) errs in 10%."""
     spec = spec_of("adam", "adamw", trials=1, replicates=1, seeds=4)
     random, jobs = np.random.default_rng(1), 600
     luck = Luck(study=0.0, seed=0.3, label_seed=0.0, run=0.1)
@@ -113,7 +112,7 @@ def test_a_strong_winner_is_found() -> None:
     assert sum(each.optimizer_verdict.optimizer == "adam" for each in found) >= 0.95 * jobs
 
 
-def covers(row: Row, truth: Truth) -> bool:
+def covers(row: RankedOptimizer, truth: Truth) -> bool:
     """Whether the row's intervals hold the truth, all of them; the best is that of all finalists."""
     expected, best = truth[row.optimizer, study_of(row)], min(truth.values())
     spans = (
@@ -127,7 +126,7 @@ def covers(row: Row, truth: Truth) -> bool:
     )
 
 
-def study_of(row: Row) -> int | None:
+def study_of(row: RankedOptimizer) -> int | None:
     if row.replicate is not None:
         assert row.config["lr"] == searched_lr(row.replicate, 1)
     return row.replicate

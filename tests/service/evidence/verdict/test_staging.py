@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.builders.confirm_tables import confirmed_of
+from tests.builders.confirm_tables import confirm_table_of
 from tests.builders.present import present
 from tests.builders.trials import confirm, flat, spec_of
 from whichopt.service.evidence.verdict.recommend import recommend
@@ -94,7 +94,7 @@ FIRST = Look((4, 6, 10), 4)
 
 
 def test_a_clear_winner_settles_it_at_once() -> None:
-    table = confirmed_of(
+    table = confirm_table_of(
         {
             "adam": [rows(0.1, start=1), rows(0.2, start=2)],
             "sgd": [rows(2.0, start=3), rows(2.1, start=4)],
@@ -104,7 +104,7 @@ def test_a_clear_winner_settles_it_at_once() -> None:
 
 
 def test_what_is_open_goes_on() -> None:
-    table = confirmed_of(
+    table = confirm_table_of(
         {
             "adam": [rows(0.10, start=1), rows(0.5, start=2)],
             "sgd": [rows(0.12, start=3), rows(0.6, start=4)],
@@ -114,14 +114,14 @@ def test_what_is_open_goes_on() -> None:
 
 
 def test_what_can_hardly_be_told_apart_is_no_reason_to_stop() -> None:
-    twins = confirmed_of({label: [rows(0.1, start=1), rows(0.5, start=2)] for label in ("adam", "sgd")})
+    twins = confirm_table_of({label: [rows(0.1, start=1), rows(0.5, start=2)] for label in ("adam", "sgd")})
     assert settled_at(twins, FIRST, margin=None, risk=None, seed=0) is None
     assert settled_at(twins, FIRST, margin=None, risk=0.01, seed=0) is None
     assert settled_at(twins, FIRST, margin=None, risk=0.99, seed=0) is not None
 
 
 def test_practical_equivalence_settles_it_where_the_user_has_a_margin() -> None:
-    table = confirmed_of(
+    table = confirm_table_of(
         {
             "adam": [rows(0.10, start=1), rows(0.9, start=2)],
             "sgd": [rows(0.12, start=3), rows(0.9, start=4)],
@@ -134,7 +134,7 @@ def test_practical_equivalence_settles_it_where_the_user_has_a_margin() -> None:
 
 
 def test_one_optimizer_gets_all_its_seeds() -> None:
-    table = confirmed_of({"adam": [rows(0.1, start=1), rows(0.5, start=2)]})
+    table = confirm_table_of({"adam": [rows(0.1, start=1), rows(0.5, start=2)]})
     assert settled_at(table, FIRST, margin=None, risk=None, seed=0) is None
 
 

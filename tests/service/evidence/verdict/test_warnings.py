@@ -64,7 +64,7 @@ def test_nothing_is_said_of_comparing_optimizers_where_there_is_one(replicates: 
     ("lr", "end"), [(1.2e-5, "low"), (0.08, "high"), (2e-5, None), (0.05, None), (1e-5, "low")]
 )
 def test_the_edge_alarm_is_on_the_ranges_own_scale(lr: float, end: str | None) -> None:
-    """adam's lr ranges over four decades, 5 % of which is a factor of 1.58."""
+    """adam's lr ranges over four decades, 5% of which is a factor of 1.58."""
     spec = spec_of("adam", "adamw", trials=2, replicates=1)
     config = {**spec.optimizer("adamw").default, "lr": lr}
     searched = [
