@@ -48,10 +48,10 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     return bool(set.intersection(*ended))
 
 
-def _confirm(spec: ResolvedSpec, confirmed: ConfirmTable, risk: float | None) -> ConfirmForecast:
-    look = look_of(spec, len(confirmed.seeds))
-    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
-    if confirmed.has_nothing:
+def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> ConfirmForecast:
+    look = look_of(spec, len(table.seeds))
+    verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
+    if table.has_nothing:
         return ConfirmForecast(
             seeds=look.seeds,
             most=look.planned[-1],
@@ -59,7 +59,7 @@ def _confirm(spec: ResolvedSpec, confirmed: ConfirmTable, risk: float | None) ->
             pick=None,
             verdict="nothing",
             probability_best={},
-            stops=settled_at(confirmed, look, margin=spec.margin, risk=risk, seed=spec.seed),
+            stops=settled_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
             next_seeds=None,
             next_seconds=None,
             winner_next=None,
@@ -67,18 +67,18 @@ def _confirm(spec: ResolvedSpec, confirmed: ConfirmTable, risk: float | None) ->
             pick_changes=None,
             expected_probability_best=None,
         )
-    pick = confirmed.arms[verdict.pick].label
+    pick = table.arms[verdict.pick].label
     further = look.further[0] - look.seeds if look.further else None
-    chances = winner_chances(confirmed, _coming_levels(look), spec.margin, seed=spec.seed)
-    changes, expected = _next_look(spec, confirmed, look, pick) if chances else (None, None)
+    chances = winner_chances(table, _coming_levels(look), spec.margin, seed=spec.seed)
+    changes, expected = _next_look(spec, table, look, pick) if chances else (None, None)
     return ConfirmForecast(
         seeds=look.seeds,
         most=look.planned[-1],
         looks=list(look.planned),
         pick=pick,
         verdict=verdict.verdict,
-        probability_best=config_probabilities(confirmed, seed=spec.seed),
-        stops=settled_at(confirmed, look, margin=spec.margin, risk=risk, seed=spec.seed),
+        probability_best=config_probabilities(table, seed=spec.seed),
+        stops=settled_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
         next_seeds=further,
         next_seconds=None,  # by the clock: `timed` adds it
         winner_next=chances[0] if chances else None,
@@ -94,40 +94,40 @@ def _coming_levels(look: Look) -> list[tuple[int, float]]:
     return [(each.seeds, each.config_level(ALPHA)) for each in later]
 
 
-def _next_look(spec: ResolvedSpec, confirmed: ConfirmTable, look: Look, pick: str) -> tuple[float, float]:
+def _next_look(spec: ResolvedSpec, table: ConfirmTable, look: Look, pick: str) -> tuple[float, float]:
     """Return how often the next look would pick another optimizer, and the mean probability that its pick is
     the best, over simulated tables of results."""
-    confirmed, margin = scaled(confirmed, spec.margin)
+    table, margin = scaled(table, spec.margin)
     seeds = look.further[0]
     then = Look(look.planned, seeds)
     changed, probability = 0, []
-    for table in simulate(confirmed, seeds, seed=spec.seed, draws=DRAWS).tolist():
-        coming = with_losses(confirmed, table)
+    for losses in simulate(table, seeds, seed=spec.seed, draws=DRAWS).tolist():
+        coming = with_losses(table, losses)
         label = coming.arms[config_verdict(coming, alpha=then.config_level, margin=margin).pick].label
         changed += label != pick
         probability.append(config_probabilities(coming, seed=spec.seed, draws=DRAWN_DRAWS)[label])
     return changed / DRAWS, mean(probability)
 
 
-def confirm_statement(found: ConfirmForecast) -> str:
+def confirm_statement(forecast: ConfirmForecast) -> str:
     """Return the forecast of confirm in sentences."""
-    if found.pick is None:
+    if forecast.pick is None:
         return (
-            f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, every finalist has "
+            f"Confirming: after {forecast.seeds} of at most {forecast.most} fresh seeds, every finalist has "
             "diverged on at least one, so there will be nothing to recommend."
         )
-    sure = chance_text(found.probability_best[found.pick])
-    said = [
-        f"Confirming: after {found.seeds} of at most {found.most} fresh seeds, {found.pick} would be "
-        f"recommended. The probability that it is the best is {sure}."
+    sure = chance_text(forecast.probability_best[forecast.pick])
+    sentences = [
+        f"Confirming: after {forecast.seeds} of at most {forecast.most} fresh seeds, {forecast.pick} would "
+        f"be recommended. The probability that it is the best is {sure}."
     ]
-    if found.stops:
-        said.append(f"No more seeds are needed: {found.stops}.")
-    elif found.winner_next is not None and found.pick_changes is not None:
-        time = "" if found.next_seconds is None else f" (about {duration_text(found.next_seconds)})"
-        said.append(
-            f"The chance that the next {found.next_seeds} seeds{time} produce a winner is "
-            f"{chance_text(found.winner_next)}, and the chance that they change the recommendation is "
-            f"{chance_text(found.pick_changes)}."
+    if forecast.stops:
+        sentences.append(f"No more seeds are needed: {forecast.stops}.")
+    elif forecast.winner_next is not None and forecast.pick_changes is not None:
+        time = "" if forecast.next_seconds is None else f" (about {duration_text(forecast.next_seconds)})"
+        sentences.append(
+            f"The chance that the next {forecast.next_seeds} seeds{time} produce a winner is "
+            f"{chance_text(forecast.winner_next)}, and the chance that they change the recommendation is "
+            f"{chance_text(forecast.pick_changes)}."
         )
-    return " ".join(said)
+    return " ".join(sentences)

@@ -22,16 +22,18 @@ from whichopt.service.views import SearchForecast
 def search_forecast(spec: ResolvedSpec, label: str, trials: Sequence[Trial]) -> SearchForecast:
     """Return the forecast of the search of one optimizer."""
     sign = spec.goal.sign
-    own = [trial for trial in TrialSet(spec, trials).searched if trial.plan.label == label]
-    losses = sorted(sign * t.result.value for t in own if t.result is not None and t.result.value is not None)
-    left = max(0, spec.trials_of(label) - len(own))
+    ended = [trial for trial in TrialSet(spec, trials).searched if trial.plan.label == label]
+    losses = sorted(
+        sign * t.result.value for t in ended if t.result is not None and t.result.value is not None
+    )
+    left = max(0, spec.trials_of(label) - len(ended))
     return SearchForecast(
         optimizer=label,
-        trials=len(own),
+        trials=len(ended),
         trials_left=left,
         best_value=sign * losses[0] if losses else None,
-        probability_better=left / (left + len(own)) if losses else None,
-        expected_best=_extrapolated(losses, len(own), left, sign),
+        probability_better=left / (left + len(ended)) if losses else None,
+        expected_best=_extrapolated(losses, len(ended), left, sign),
     )
 
 

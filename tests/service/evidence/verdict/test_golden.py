@@ -25,7 +25,7 @@ from whichopt.service.planning.finalists import Finalist
 FOLDER = Path(__file__).parent / "golden"
 
 
-def drawn(lead: float) -> Confirm:
+def simulated(lead: float) -> Confirm:
     """Adam's runs are better by `lead`; sgd's are erratic, and one of its studies' configs diverges once."""
 
     def value(arm: Finalist, seed: int) -> Outcome:
@@ -43,14 +43,14 @@ def drawn(lead: float) -> Confirm:
 def winner(**options: bool) -> dict[str, Any]:
     """At its second look."""
     spec = spec_of("adam", "adamw", "sgd", seeds=10)
-    trials = confirm(spec, flat(spec), drawn(0.3), seeds=6)
+    trials = confirm(spec, flat(spec), simulated(0.3), seeds=6)
     return recommend("job", spec, trials, **options).model_dump(mode="json")
 
 
 def tie(**options: bool) -> dict[str, Any]:
     """With a margin, and all its seeds."""
     spec = spec_of("adam", "adamw", "sgd", seeds=6, margin={"percent": 30})
-    trials = confirm(spec, flat(spec), drawn(0.01))
+    trials = confirm(spec, flat(spec), simulated(0.01))
     return recommend("job", spec, trials, **options).model_dump(mode="json")
 
 
