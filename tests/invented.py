@@ -1,7 +1,7 @@
-"""An optimizer that no version of the catalog has, as somebody would add one: a class, and its entry.
+"""Optimizers that no version of the catalog has, as somebody would add them: a class each, and its entry.
 
-It has what no entry of today has: hyperparameters of its own (a number, a whole number, a word), and a weight
-decay without an eps and without a translation.
+SIGN_DESCENT has what no entry of today has: hyperparameters of its own (a number, a whole number, a word),
+and a weight decay without an eps and without a translation.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     pick, best = confirmed.arms[verdict.pick], confirmed.arms[verdict.best]
-    if (told.optimizer, told.config) != (pick.label, shown(pick.optimizer, pick.config)):
+    if (told.optimizer, told.config) != (pick.label, shown(spec, pick.label, pick.config)):
         raise AssertionError(f"the recommendation is not the verdict's pick: {told.config}, {pick.config}")
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
     details = {

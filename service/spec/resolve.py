@@ -120,7 +120,8 @@ def resolve_optimizer(
     Raises:
         InvalidSpec: something is unknown or out of bounds.
     """
-    entry = (built_in() if catalog is None else catalog).optimizer(choice.name, field=f"{field}.name")
+    known = built_in() if catalog is None else catalog
+    entry = known.optimizer(choice.name, field=f"{field}.name")
     ranges = _scalars(entry, choice.space, f"{field}.space")
     setting = _scalars(entry, choice.default, f"{field}.default")
     space: dict[str, SpaceEntry] = {**entry.space, **ranges}
@@ -142,7 +143,14 @@ def resolve_optimizer(
         if space[needed] == 0 and switch not in ranges:
             space[switch] = default[switch] = False  # the user wants plain SGD and did not mention Nesterov
     _switches(entry, space, field)
-    return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
+    return ResolvedOptimizer(
+        name=entry.name,
+        label=choice.label or entry.name,
+        space=space,
+        default=default,
+        facts=entry.facts,
+        place=known.optimizers.index(entry),
+    )
 
 
 def _scalars(

@@ -72,8 +72,8 @@ def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
     kind = optimizers.optimizer_class(entry.build.target)
     assert issubclass(kind, Optimizer)
     for compiled, faster in (
-        (False, entry.build.faster),
-        (True, {**entry.build.faster, **entry.build.compiled}),
+        (False, entry.stepping.faster),
+        (True, {**entry.stepping.faster, **entry.stepping.compiled}),
     ):
         params = [torch.nn.Parameter(torch.zeros(2))]
         optimizer = optimizers.build(entry.name, entry.default, params, compiled=compiled)

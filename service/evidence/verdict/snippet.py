@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import tasks
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
@@ -16,9 +16,9 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
 
     It needs torch and the optimizer's own package, and says where the user's model and data go.
     """
-    entry = optimizers.optimizer(spec.optimizer(label).name)
-    package, _, name = entry.build.target.rpartition(".")
-    arguments = {**entry.arguments(config), **entry.build.fixed}
+    facts = spec.optimizer(label).facts
+    package, _, name = facts.build.target.rpartition(".")
+    arguments = {**facts.arguments(config), **facts.build.fixed}
     schedule = _schedule(spec.schedule)
     of_torch = package.startswith("torch.")
     lines = [
@@ -29,7 +29,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "torch.manual_seed(0)",
         *_stand_ins(spec),
         "",
-        f"optimizer = {entry.build.target if of_torch else name}(",
+        f"optimizer = {facts.build.target if of_torch else name}(",
         "    model.parameters(),",
         *(f"    {argument}={value!r}," for argument, value in arguments.items()),
         ")",
