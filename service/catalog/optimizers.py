@@ -91,6 +91,10 @@ class OptimizerFacts:
     or of which the class allows less; `needs` maps a switch to the hyperparameter that must be above 0 when
     it is on; `edges` are the hyperparameters whose best value is reported if it lies at an end of its range;
     `state_bytes` are the bytes of state per fp32 param.
+
+    `modes` says that the class has `train()` and `eval()`, as schedule-free optimizers have: other params are
+    evaluated than those that gradients are taken at. `own_schedule` says that it brings a schedule of the
+    learning rate, so that the job's must be constant.
     """
 
     build: Build
@@ -103,6 +107,8 @@ class OptimizerFacts:
     own_limits: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[str, ...] = ("lr",)
+    modes: bool = False
+    own_schedule: bool = False
 
     def limits(self, name: str) -> Dimension:
         """Return what the hyperparameter may be at all."""

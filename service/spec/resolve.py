@@ -43,6 +43,8 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
                 field=f"optimizers.{i}.label",
                 value=label,
             )
+    for optimizer in chosen:
+        _capabilities(spec, optimizer)
     check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in Common.model_fields}
     resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, rules=RULES)
@@ -54,6 +56,28 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
             allowed=f"1 to {resolved.sizes.train}",
         )
     return resolved
+
+
+def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
+    """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
+    schedule = spec.schedule
+    if optimizer.facts.own_schedule and (schedule.name != "constant" or schedule.warmup):
+        warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
+        raise InvalidSpec(
+            f"{optimizer.label} brings its own schedule of the learning rate, but the job's schedule is "
+            f"{schedule.name}{warmup}; set it to constant without a warm-up, or leave {optimizer.label} out",
+            field="schedule",
+            value=schedule.model_dump(mode="json"),
+            allowed=["constant"],
+        )
+    if optimizer.facts.modes and spec.executor == "stacked":
+        raise InvalidSpec(
+            f"{optimizer.label} evaluates other params than it trains, which a stack cannot do; set executor "
+            f"to auto or solo, or leave {optimizer.label} out",
+            field="executor",
+            value=spec.executor,
+            allowed=["auto", "solo"],
+        )
 
 
 def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:

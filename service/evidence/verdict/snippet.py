@@ -33,6 +33,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "    model.parameters(),",
         *(f"    {argument}={value!r}," for argument, value in arguments.items()),
         ")",
+        *(["optimizer.train()"] if facts.modes else []),
         "",
         f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
         *schedule,
@@ -50,6 +51,8 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     lines.append("        optimizer.step()")
     if schedule:
         lines.append("        scheduler.step()")
+    if facts.modes:
+        lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
     lines.append('print(f"last loss: {loss.item():.4f}")')
     return "\n".join(lines) + "\n"
 
