@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.space import Categorical, Config, Dimension, Int, Space, Value
 
 MOST = 2**20
 """Points of a range beyond which they are not told apart: no study has as many trials."""
+
+Packed = Mapping[str, Sequence[str]]
+"""The scalars of each argument that torch takes as a tuple, as of `betas` `beta1` and `beta2`."""
 
 ConfigKey = tuple[tuple[str, Value], ...]
 """A config, hashable."""
@@ -21,6 +25,14 @@ ConfigKey = tuple[tuple[str, Value], ...]
 def config_key(config: Mapping[str, Value]) -> ConfigKey:
     """Return what two configs have in common if they are the same."""
     return tuple(sorted(config.items()))
+
+
+def arguments(config: Mapping[str, Value], packed: Packed) -> dict[str, Any]:
+    """Return `config` as a class's keyword arguments, with lr first."""
+    inside = {scalar for scalars in packed.values() for scalar in scalars}
+    tuples = {name: tuple(config[part] for part in parts) for name, parts in packed.items()}
+    plain = {name: value for name, value in config.items() if name not in inside}
+    return {"lr": plain["lr"], **tuples, **plain}
 
 
 def points(space: Space) -> int:

@@ -29,6 +29,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from whichopt.service.states import JobState
+
 
 class WhichoptError(Exception):
     """An error with the parts of a problem document (RFC 9457); the class has status and stable code."""
@@ -121,6 +123,12 @@ class JobEnded(Conflict):
 
 class NoRecommendation(Conflict):
     code, title = "no_recommendation", "There is no recommendation"
+
+    @classmethod
+    def of(cls, uid: str, state: JobState) -> NoRecommendation:
+        """Return the error for a job that has none: not yet, or never."""
+        never = "it will have no recommendation" if state.ended else "it has no recommendation yet"
+        return cls(f"job {uid} is {state}: {never}", field="state", value=state.value)
 
 
 class KeyReused(Conflict):

@@ -28,7 +28,6 @@ from optuna.trial import FrozenTrial, TrialState
 from starlette.types import ASGIApp
 
 from whichopt.service import states
-from whichopt.service.catalog import optimizers
 from whichopt.service.db import Store
 from whichopt.service.db.studies import StudyRecord, StudyTrial
 from whichopt.service.space import Categorical, Dimension, Int
@@ -181,7 +180,8 @@ def _study_attrs(record: StudyRecord) -> dict[str, Any]:
 
 def _frozen(row: StudyTrial, record: StudyRecord) -> FrozenTrial:
     plan, result = row.plan, row.result
-    space = record.spec.optimizer(record.label).searched
+    chosen = record.spec.optimizer(record.label)
+    space = chosen.searched
     curve = result.curves.get(record.spec.goal.curve, []) if result else row.curve
     intermediate = {point.step: point.value for point in curve}
     state = STATES[row.state]
@@ -202,7 +202,7 @@ def _frozen(row: StudyTrial, record: StudyRecord) -> FrozenTrial:
         user_attrs={
             "state": row.state.value,
             "origin": plan.origin.value,
-            "config": optimizers.optimizer(plan.optimizer).arguments(plan.config),
+            "config": chosen.facts.arguments(plan.config),
             "seeds": plan.seeds.model_dump(),
             "metrics": result.metrics if result else {},
             "steps": result.steps if result else None,

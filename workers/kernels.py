@@ -67,7 +67,7 @@ def tell() -> None:
 
 def profiting(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
     """The job's optimizers that have a compiled kernel."""
-    return [chosen for chosen in spec.optimizers if optimizer(chosen.name).build.compiled]
+    return [chosen for chosen in spec.optimizers if optimizer(chosen.name).stepping.compiled]
 
 
 def settle(

@@ -120,7 +120,7 @@ def _confirmed(report: Report) -> list[RecordedTrial]:
         if trial.plan.phase is Phase.CONFIRM
         and trial.plan.label == found.optimizer
         and trial.result is not None
-        and shown(trial.plan.optimizer, trial.plan.config) == found.config
+        and shown(report.spec, trial.plan.label, trial.plan.config) == found.config
     ]
     if not own:
         raise InvalidReport(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.aa.pool import Key, Pool, PoolStudy, label
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 from whichopt.service.planning.finalists import Finalist
@@ -21,6 +21,9 @@ from whichopt.service.planning.looks import Look, looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Trial
+
+TIES = Ties(state_bytes=0, place=0)
+"""What breaks a tie of names that stand for one optimizer: nothing."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def confirm_table(pool: Pool, sample: JobSample, seeds: int) -> ConfirmTable:
         ),
         diverged=tuple(sum(run.value is None for run in row) for row in runs),
         sign=pool.sign,
+        ties={arm.label: TIES for arm in arms},
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
@@ -85,11 +85,18 @@ class Jobs:
             validation=(None,) * len(arms),
             diverged=(0,) * len(arms),
             sign=1.0,
+            ties={arm.label: _ties(arm.optimizer) for arm in arms},
         )
 
 
 def label_of(number: int) -> str:
     return f"o{number:02}"
+
+
+@lru_cache
+def _ties(name: str) -> Ties:
+    names = [entry.name for entry in optimizers.OPTIMIZERS]
+    return Ties(optimizers.optimizer(name).state_bytes, names.index(name))
 
 
 @lru_cache

@@ -84,7 +84,10 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     look = look_of(spec, len(table.seeds))
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     pick, best = table.arms[verdict.pick], table.arms[verdict.best]
-    if (recommendation.optimizer, recommendation.config) != (pick.label, shown(pick.optimizer, pick.config)):
+    if (recommendation.optimizer, recommendation.config) != (
+        pick.label,
+        shown(spec, pick.label, pick.config),
+    ):
         raise AssertionError(
             f"the recommendation is not the verdict's pick: {recommendation.config}, {pick.config}"
         )

@@ -48,7 +48,10 @@ class Sizes:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """`shape` of the data that `options` ask for."""
+    """A dataset as jobs name it, with the `shape` of the data that `options` ask for.
+
+    `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
+    """
 
     name: str
     title: str
@@ -56,6 +59,7 @@ class DatasetEntry:
     shape: Callable[[DatasetOptions], Shape]
     source: str
     options: type[DatasetOptions] = DatasetOptions
+    loader: str | None = None
 
     def sizes(self, options: DatasetOptions) -> Sizes:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""

@@ -37,7 +37,11 @@ class CNNOptions(ModelOptions):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """`params` counts the params of the model that `options` describe, on data of a given shape."""
+    """A model as jobs name it; `params` counts those of the model that `options` describe, by data's shape.
+
+    `builder` is what workers build it by (`whichopt.workers.workload.models.BUILDERS`), if that has another
+    name.
+    """
 
     name: str
     title: str
@@ -45,6 +49,7 @@ class ModelEntry:
     about: str
     options: type[ModelOptions] = ModelOptions
     needs_image: bool = False
+    builder: str | None = None
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:

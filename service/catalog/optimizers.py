@@ -7,10 +7,11 @@ budget, so that nobody wins by having more to tune.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from whichopt.service.catalog import find
+from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
 
 LIMITS: Mapping[str, Dimension] = {
@@ -36,29 +37,28 @@ BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 class Build:
     """How the optimizer is made: for workers, and for a snippet.
 
-    `target` is the place that its class is imported from; `fixed` are arguments that are not searched;
-    `faster` are arguments that make the same step take less time, so that only workers need them; `compiled`
-    are arguments used in place of those to select a kernel that must be compiled first, empty if there is
-    none.
+    `target` is the place that its class is imported from; `fixed` are arguments that are not searched.
     """
 
     target: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
-    faster: Mapping[str, Value] = field(default_factory=dict)
-    compiled: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Stepping:
-    """How the engine steps the rows of a stack of trials.
+    """How workers step the optimizer; nobody else has to know.
 
-    `rows` is the kind of step (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that
-    params joined in one tensor take the same step to the bit; torch's fused kernels round the last few
-    entries of a tensor otherwise.
+    `faster` are arguments that make the same step take less time; `compiled` are arguments used in place of
+    those to select a kernel that must be compiled first, empty if there is none. `rows` is the kind of step
+    of the rows of a stack (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that params
+    joined in one tensor take the same step to the bit; torch's fused kernels round the last few entries of a
+    tensor otherwise.
     """
 
     rows: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
+    faster: Mapping[str, Value] = field(default_factory=dict)
+    compiled: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,30 +80,52 @@ class Meaning:
     rectified: Literal["never", "always", "switch"] = "never"
 
 
-@dataclass(frozen=True)
-class OptimizerEntry:
-    """An optimizer as jobs name it; its fields are grouped by who reads them.
+@dataclass(frozen=True, kw_only=True)
+class OptimizerFacts:
+    """What a resolved spec records of an optimizer's entry.
 
-    `default` is the zero-shot setting; `packed` maps an argument that torch takes as a tuple to the scalars
-    that the space has; `own_limits` are the limits of hyperparameters that LIMITS lacks, or of which the
-    class allows less; `needs` maps a switch to the hyperparameter that must be above 0 when it is on; `edges`
-    are the hyperparameters whose best value is reported if it lies at an end of its range; `state_bytes` are
-    the bytes of state per fp32 param.
+    With it a job is planned, judged, shown and verified even if the catalog has no such entry any more.
+
+    `default` is the zero-shot setting, `space` the usual one; `packed` maps an argument that torch takes as a
+    tuple to the scalars that the space has; `own_limits` are the limits of hyperparameters that LIMITS lacks,
+    or of which the class allows less; `needs` maps a switch to the hyperparameter that must be above 0 when
+    it is on; `edges` are the hyperparameters whose best value is reported if it lies at an end of its range;
+    `state_bytes` are the bytes of state per fp32 param.
+
+    `modes` says that the class has `train()` and `eval()`, as schedule-free optimizers have: other params are
+    evaluated than those that gradients are taken at. `own_schedule` says that it brings a schedule of the
+    learning rate, so that the job's must be constant.
     """
 
-    name: str
-    title: str
     build: Build
     default: Config
     space: Space
     state_bytes: int
     source: str
-    stepping: Stepping = Stepping()
     meaning: Meaning = Meaning()
     packed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own_limits: Mapping[str, Dimension] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[str, ...] = ("lr",)
+    modes: bool = False
+    own_schedule: bool = False
+
+    def limits(self, name: str) -> Dimension:
+        """Return what the hyperparameter may be at all."""
+        return self.own_limits[name] if name in self.own_limits else LIMITS[name]
+
+    def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
+        """Return `config` as the class's own keyword arguments: tuples packed, `fixed` not yet added."""
+        return arguments(config, self.packed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerEntry(OptimizerFacts):
+    """An optimizer as jobs name it; its fields are grouped by who reads them."""
+
+    name: str
+    title: str
+    stepping: Stepping = Stepping()
 
     def __post_init__(self) -> None:
         """Refuse an entry that would only fail later, in a job that names it.
@@ -128,16 +150,10 @@ class OptimizerEntry:
         if missing := sorted(named - self.space.keys()):
             raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
 
-    def limits(self, name: str) -> Dimension:
-        """Return what the hyperparameter may be at all."""
-        return self.own_limits[name] if name in self.own_limits else LIMITS[name]
-
-    def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
-        """`config` as the class's own keyword arguments: tuples packed, `fixed` not yet added."""
-        inside = {scalar for scalars in self.packed.values() for scalar in scalars}
-        packed = {name: tuple(config[part] for part in parts) for name, parts in self.packed.items()}
-        plain = {name: value for name, value in config.items() if name not in inside}
-        return {"lr": plain["lr"], **packed, **plain}
+    @property
+    def facts(self) -> OptimizerFacts:
+        """The part of the entry that a resolved spec records."""
+        return OptimizerFacts(**{one.name: getattr(self, one.name) for one in fields(OptimizerFacts)})
 
 
 def _log(low: float, high: float) -> Float:
@@ -181,8 +197,6 @@ OPTIMIZERS = (
         build=Build(
             target="adabelief.AdaBelief",
             fixed={"decoupled_weight_decay": True},
-            faster={"fused": "torch"},
-            compiled={"fused": True},
         ),
         default={
             "lr": 1e-3,
@@ -199,7 +213,9 @@ OPTIMIZERS = (
             "weight_decay": DECOUPLED,
             "rectify": Categorical(choices=(False, True)),
         },
-        stepping=Stepping(rows="columns", joinable=False),
+        stepping=Stepping(
+            rows="columns", joinable=False, faster={"fused": "torch"}, compiled={"fused": True}
+        ),
         packed=BETAS,
         own_limits={"beta1": Float(low=1e-3, high=0.9999)},  # singular at 0: the first step is lr / beta1
         meaning=Meaning(decay="decoupled", floor="accumulated", rectified="switch"),
@@ -209,8 +225,8 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="sgd",
         title="SGD with momentum",
-        build=Build(target="torch.optim.SGD", faster={"fused": True}),
-        stepping=Stepping(rows="kernel", joinable=False),
+        build=Build(target="torch.optim.SGD"),
+        stepping=Stepping(rows="kernel", joinable=False, faster={"fused": True}),
         default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
         space={
             "lr": _log(1e-4, 5.0),
@@ -227,8 +243,8 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adam",
         title="Adam",
-        build=Build(target="torch.optim.Adam", faster={"fused": True}),
-        stepping=Stepping(rows="kernel", joinable=False),
+        build=Build(target="torch.optim.Adam"),
+        stepping=Stepping(rows="kernel", joinable=False, faster={"fused": True}),
         default=dict(ADAM_DEFAULT),
         space=dict(ADAM_SPACE),
         packed=BETAS,
@@ -238,8 +254,8 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adamw",
         title="AdamW",
-        build=Build(target="torch.optim.AdamW", faster={"fused": True}),
-        stepping=Stepping(rows="kernel", joinable=False),
+        build=Build(target="torch.optim.AdamW"),
+        stepping=Stepping(rows="kernel", joinable=False, faster={"fused": True}),
         default={**ADAM_DEFAULT, "weight_decay": 1e-2},
         space={**ADAM_SPACE, "weight_decay": DECOUPLED},
         packed=BETAS,
@@ -287,8 +303,8 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adagrad",
         title="Adagrad",
-        build=Build(target="torch.optim.Adagrad", faster={"fused": True}),
-        stepping=Stepping(joinable=False),
+        build=Build(target="torch.optim.Adagrad"),
+        stepping=Stepping(joinable=False, faster={"fused": True}),
         default={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         space={"lr": _log(1e-4, 1.0), "eps": _log(1e-12, 1e-2), "weight_decay": _log(1e-7, 1e-2)},
         meaning=Meaning(step="summed"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from whichopt.service.activity import JobActivity
-from whichopt.service.catalog import optimizers
+from whichopt.service.configs import Packed, arguments
 from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
 from whichopt.service.db.readable import readable, recommendation_of
@@ -19,7 +19,7 @@ from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
 from whichopt.service.planning.looks import looks
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.spec.upgrade import goal_of
+from whichopt.service.spec.upgrade import goal_of, packed_of
 from whichopt.service.states import CohortState, Direction, JobState, Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan
 from whichopt.service.views import (
@@ -164,8 +164,9 @@ class ViewReader:
         Without `curves` they stay in the database: most of a trial's row is curves.
         """
         query = sa.select(*_TRIAL).where(trial.c.job_id == job_id).order_by(trial.c.id).limit(limit + 1)
+        row = self.connection.execute(sa.select(job.c.uid, job.c.spec).where(job.c.id == job_id)).one()
+        packed = readable(row, lambda row: packed_of(row.spec))
         if curves:
-            row = self.connection.execute(sa.select(job.c.uid, job.c.spec).where(job.c.id == job_id)).one()
             goal = readable(row, lambda row: goal_of(row.spec))
             curve = trial.c.result["curves", goal.curve].label("curve")
             query = query.add_columns(curve, cohort.c.progress, trial.c.position)
@@ -177,7 +178,7 @@ class ViewReader:
             query = query.where(trial.c.revision > since_revision)
         if after is not None:
             query = query.where(trial.c.id > after)
-        return self._page(query, limit, lambda _: partial(_trial_view, curves=curves))
+        return self._page(query, limit, lambda _: partial(_trial_view, packed=packed, curves=curves))
 
     # -- recommendations -----------------------------------------------------------------------------
 
@@ -347,7 +348,8 @@ _TRIAL = (
 """Return the fields of a trial's view, except its curve. A trial has metrics once it has a result."""
 
 
-def _trial_view(row: Row, *, curves: bool) -> TrialView:
+def _trial_view(row: Row, *, packed: Mapping[str, Packed], curves: bool) -> TrialView:
+    """Return the view of a trial; `packed` is the packing of each label's hyperparameters."""
     plan = TrialPlan.model_validate_json(row.plan)
     curve = None
     if curves:
@@ -362,7 +364,7 @@ def _trial_view(row: Row, *, curves: bool) -> TrialView:
         replicate=plan.replicate,
         number=plan.number,
         state=TrialState(row.state),
-        config=optimizers.optimizer(plan.optimizer).arguments(plan.config),
+        config=arguments(plan.config, packed[plan.label]),
         value=row.value,
         metrics=row.metrics or {},
         curve=curve,

@@ -27,7 +27,8 @@ def lint(spec: ResolvedSpec) -> list[LintFinding]:
     findings = [finding for rule in JOB_RULES for finding in rule(spec)]
     for i, chosen in enumerate(spec.optimizers):
         setting = Setting(
-            entry=optimizers.optimizer(chosen.name),
+            name=chosen.name,
+            facts=chosen.facts,
             values=chosen.default,
             searched=chosen.searched,
             field=f"optimizers.{i}",
@@ -52,7 +53,8 @@ def lint_setting(name: str, config: Mapping[str, Value], *, steps: int | None = 
     Raises:
         UnknownName: the catalog has no such optimizer.
     """
-    setting = Setting(optimizers.optimizer(name), config, searched={}, field="config", steps=steps)
+    facts = optimizers.optimizer(name).facts
+    setting = Setting(name, facts, config, searched={}, field="config", steps=steps)
     return [finding for rule in SETTING_RULES for finding in rule(setting)]
 
 

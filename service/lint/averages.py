@@ -26,7 +26,7 @@ NOISY_BETA2 = 0.8
 
 def average_rules(setting: Setting) -> Iterator[LintFinding]:
     beta1, beta2 = setting.number("beta1"), setting.number("beta2")
-    if beta1 is not None and beta2 is not None and setting.entry.meaning.step == "normalized":
+    if beta1 is not None and beta2 is not None and setting.facts.meaning.step == "normalized":
         chosen = setting.chosen("beta1") is not None or setting.chosen("beta2") is not None
         if chosen and beta1 >= math.sqrt(beta2):
             yield setting.finding(
@@ -48,9 +48,9 @@ def average_rules(setting: Setting) -> Iterator[LintFinding]:
                 "use 0.9 to 0.999",
                 severity="note",
             )
-    late = setting.entry.meaning.uncorrected
+    late = setting.facts.meaning.uncorrected
     rate = None if late is None else setting.chosen(late)
-    if late is None or rate is None or setting.steps is None or rate == setting.entry.default[late]:
+    if late is None or rate is None or setting.steps is None or rate == setting.facts.default[late]:
         return
     if setting.steps * (1 - rate) < 1:
         yield setting.finding(
@@ -64,9 +64,9 @@ def average_rules(setting: Setting) -> Iterator[LintFinding]:
 
 
 def rectification_rules(setting: Setting) -> Iterator[LintFinding]:
-    entry, beta2, steps = setting.entry, setting.number("beta2"), setting.steps
-    switched = entry.meaning.rectified == "switch" and setting.values.get("rectify") is True
-    if beta2 is None or not (switched or entry.meaning.rectified == "always"):
+    meaning, beta2, steps = setting.facts.meaning, setting.number("beta2"), setting.steps
+    switched = meaning.rectified == "switch" and setting.values.get("rectify") is True
+    if beta2 is None or not (switched or meaning.rectified == "always"):
         return
     name = "rectify" if switched else "beta2"
     if setting.chosen("beta2") is not None and beta2 <= NEVER_ADAPTIVE:

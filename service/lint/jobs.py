@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
 from whichopt.service.space import Float
@@ -66,7 +65,7 @@ def _spaces(spec: ResolvedSpec) -> Iterator[LintFinding]:
 def _lr_share(spec: ResolvedSpec, i: int) -> float:
     """Return the share of the catalog's decades of lr that the optimizer searches."""
     chosen = spec.optimizers[i]
-    ours, usual = chosen.space["lr"], optimizers.optimizer(chosen.name).space["lr"]
+    ours, usual = chosen.space["lr"], chosen.facts.space["lr"]
     if not isinstance(ours, Float):
         return 0.0
     assert isinstance(usual, Float)

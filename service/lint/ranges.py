@@ -17,7 +17,7 @@ values: nine tenths of its draws lie in the highest decade."""
 def range_rules(setting: Setting) -> Iterator[LintFinding]:
     for name, allowed in setting.searched.items():
         value = setting.number(name)
-        if value is not None and value != setting.entry.default.get(name) and not allowed.contains(value):
+        if value is not None and value != setting.facts.default.get(name) and not allowed.contains(value):
             yield setting.finding(
                 "default_outside_range",
                 name,
@@ -61,6 +61,6 @@ def range_rules(setting: Setting) -> Iterator[LintFinding]:
                 f"lr is searched over {math.log10(allowed.high / allowed.low):.1f} decades",
                 "the best learning rate differs by decades between workloads, and with the other "
                 "hyperparameters",
-                f"search a decade or more; {setting.entry.space['lr'].allowed()} is usual",
+                f"search a decade or more; {setting.facts.space['lr'].allowed()} is usual",
                 ranged=True,
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.space import Dimension, Float, Value
 from whichopt.service.trials import Schedule
 from whichopt.service.views import LintFinding
@@ -16,7 +16,8 @@ from whichopt.service.views import LintFinding
 class Setting:
     """An optimizer's hyperparameters: all `values`, and the ranges of those that are `searched`."""
 
-    entry: OptimizerEntry
+    name: str
+    facts: OptimizerFacts
     values: Mapping[str, Value]
     searched: Mapping[str, Dimension]
     field: str
@@ -30,7 +31,7 @@ class Setting:
 
     def chosen(self, name: str) -> float | None:
         """Return that value if somebody chose it, that is, if it is fixed or differs from the catalog's."""
-        given = name not in self.searched or self.values.get(name) != self.entry.default.get(name)
+        given = name not in self.searched or self.values.get(name) != self.facts.default.get(name)
         return self.number(name) if given else None
 
     def range(self, name: str) -> Float | None:
@@ -59,7 +60,7 @@ class Setting:
             code=code,
             severity=severity,
             field=field,
-            what=f"{self.entry.name}: {what}",
+            what=f"{self.name}: {what}",
             why=why,
             instead=instead,
         )

@@ -36,7 +36,7 @@ FORGETTING = 1e-2
 
 def eps_rules(setting: Setting) -> Iterator[LintFinding]:
     eps, searched = setting.chosen("eps"), setting.range("eps")
-    if setting.entry.meaning.floor == "accumulated":
+    if setting.facts.meaning.floor == "accumulated":
         yield from _accumulating_eps(setting, eps, searched)
         return
     ranged = searched is not None and searched.high < TINY_EPS
@@ -52,7 +52,7 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
             ranged=ranged,
         )
     lr = setting.number("lr")
-    if eps is not None and eps >= LARGE_EPS and lr is not None and setting.entry.meaning.step == "normalized":
+    if eps is not None and eps >= LARGE_EPS and lr is not None and setting.facts.meaning.step == "normalized":
         beta1 = setting.number("beta1") or 0.0
         yield setting.finding(
             "eps_makes_sgd",
@@ -80,7 +80,9 @@ def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | Non
         )
     if eps is None:
         return
-    lowest = floor(setting.entry, {"eps": eps, "beta1": 0.9, "beta2": beta2})
+    lowest, usual = (
+        floor(setting.facts.meaning, {"eps": size, "beta1": 0.9, "beta2": beta2}) for size in (eps, 1e-16)
+    )
     if lowest < BELIEF_FLOOR:
         return
     yield setting.finding(
@@ -91,14 +93,13 @@ def _accumulating_eps(setting: Setting, eps: float | None, searched: Float | Non
         "above most gradients turns AdaBelief into SGD with momentum (as the authors' 1e-8 for CIFAR does: "
         "Zhuang et al. 2020)",
         f"the floor of Adam's 1e-8 is eps = {accumulated(1e-8, beta2):.3g}; the usual 1e-16 (the square "
-        f"of Adam's) gives {floor(setting.entry, {'eps': 1e-16, 'beta1': 0.9, 'beta2': beta2}):.2g}. Keep "
-        "it if SGD is intended",
+        f"of Adam's) gives {usual:.2g}. Keep it if SGD is intended",
     )
 
 
 def decay_rules(setting: Setting) -> Iterator[LintFinding]:
     decay, searched = setting.chosen("weight_decay"), setting.range("weight_decay")
-    if setting.entry.meaning.decay == "coupled":
+    if setting.facts.meaning.decay == "coupled":
         for value, ranged in ((decay, False), (searched.low if searched else None, True)):
             if value is not None and value > (COUPLED_DECAY / 10 if ranged else COUPLED_DECAY):
                 yield setting.finding(
@@ -135,9 +136,9 @@ def decay_rules(setting: Setting) -> Iterator[LintFinding]:
 
 def lr_rules(setting: Setting) -> Iterator[LintFinding]:
     lr, searched, eps = setting.chosen("lr"), setting.range("lr"), setting.number("eps") or 0.0
-    kind = setting.entry.meaning.step
-    if kind == "normalized" and setting.entry.meaning.floor == "accumulated":
-        eps = floor(setting.entry, {"beta1": 0.9, **setting.values})
+    kind = setting.facts.meaning.step
+    if kind == "normalized" and setting.facts.meaning.floor == "accumulated":
+        eps = floor(setting.facts.meaning, {"beta1": 0.9, **setting.values})
     if kind == "normalized" and eps < LARGE_EPS:
         open_eps = setting.range("eps")
         if lr is not None and lr > NORMALIZED_LR:
@@ -152,8 +153,8 @@ def lr_rules(setting: Setting) -> Iterator[LintFinding]:
             f"lr {'from ' if ranged else '= '}{high:.3g} is SGD's size",
             "this optimizer's step moves each param by about lr, whatever the size of the gradient, and "
             "params are about 0.1 themselves",
-            f"start at {setting.entry.default['lr']:g}; the usual range is "
-            f"{setting.entry.space['lr'].allowed()}",
+            f"start at {setting.facts.default['lr']:g}; the usual range is "
+            f"{setting.facts.space['lr'].allowed()}",
             ranged=ranged,
         )
     if kind == "raw":
@@ -169,8 +170,8 @@ def lr_rules(setting: Setting) -> Iterator[LintFinding]:
             f"lr {'up to ' if ranged else '= '}{low:.3g} is Adam's size",
             "SGD's step is lr times the gradient, whose entries are 1e-2 or less, so a step of Adam's length "
             "needs a learning rate that is larger by that factor",
-            f"start at {setting.entry.default['lr']:g}; the usual range is "
-            f"{setting.entry.space['lr'].allowed()}",
+            f"start at {setting.facts.default['lr']:g}; the usual range is "
+            f"{setting.facts.space['lr'].allowed()}",
             severity="warning" if ranged else "note",
             ranged=ranged,
         )

@@ -89,8 +89,7 @@ def _concluded(store: Store, uid: str) -> ReportRow:
     if row is None:
         raise no_job(uid)
     if not row.concluded:
-        never = "it will have no recommendation" if row.state.ended else "it has no recommendation yet"
-        raise NoRecommendation(f"job {uid} is {row.state}: {never}", field="state", value=row.state.value)
+        raise NoRecommendation.of(uid, row.state)
     return row
 
 

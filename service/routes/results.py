@@ -41,8 +41,7 @@ def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
         raise no_job(uid)
     state, concluded = found
     if concluded is None:
-        never = "it will have no recommendation" if state.ended else "it has no recommendation yet"
-        raise NoRecommendation(f"job {uid} is {state}: {never}", field="state", value=state.value)
+        raise NoRecommendation.of(uid, state)
     return concluded
 
 

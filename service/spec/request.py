@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,6 +16,8 @@ DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 FACTS = ("goal", "shape", "sizes", "length_unit", "content")
 """Fields of a resolved workload that follow from its names."""
+OPTIMIZER_FACTS = ("facts", "place")
+"""Fields of a resolved optimizer that follow from its name."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """Pattern without control characters: PostgreSQL stores no NUL, and names go into headers and file names."""
 
@@ -39,6 +42,13 @@ def by_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _without(names: Sequence[str], data: Any) -> Any:
+    """Return the fields as they were sent, but for those of that name."""
+    return (
+        {name: value for name, value in data.items() if name not in names} if isinstance(data, dict) else data
+    )
+
+
 ByName = Annotated[Named, BeforeValidator(by_name)]
 
 
@@ -53,9 +63,7 @@ class WorkloadSpec(Strict):
     @classmethod
     def _without_facts(cls, data: Any) -> Any:
         """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
-        if not isinstance(data, dict):
-            return data
-        return {name: value for name, value in data.items() if name not in FACTS}
+        return _without(FACTS, data)
 
 
 SpaceEntry = Dimension | bool | int | float | str
@@ -76,6 +84,12 @@ class OptimizerChoice(Strict):
         max_length=32,
         description="Values of the first trial that replace the catalog's, entry by entry.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_facts(cls, data: Any) -> Any:
+        """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
+        return _without(OPTIMIZER_FACTS, data)
 
 
 class Margin(Strict):
@@ -153,11 +167,7 @@ class JobSpec(Common):
     @classmethod
     def _without_rules(cls, data: Any) -> Any:
         """Leave out the rules of a resolved spec: a job that is sent again is judged by today's."""
-        return (
-            {name: value for name, value in data.items() if name != "rules"}
-            if isinstance(data, dict)
-            else data
-        )
+        return _without(("rules",), data)
 
     workload: WorkloadSpec
     optimizers: list[Annotated[OptimizerChoice, BeforeValidator(by_name)]] = Field(

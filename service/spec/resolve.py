@@ -43,6 +43,8 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
                 field=f"optimizers.{i}.label",
                 value=label,
             )
+    for optimizer in chosen:
+        _capabilities(spec, optimizer)
     check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in Common.model_fields}
     resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, rules=RULES)
@@ -54,6 +56,28 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
             allowed=f"1 to {resolved.sizes.train}",
         )
     return resolved
+
+
+def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
+    """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
+    schedule = spec.schedule
+    if optimizer.facts.own_schedule and (schedule.name != "constant" or schedule.warmup):
+        warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
+        raise InvalidSpec(
+            f"{optimizer.label} brings its own schedule of the learning rate, but the job's schedule is "
+            f"{schedule.name}{warmup}; set it to constant without a warm-up, or leave {optimizer.label} out",
+            field="schedule",
+            value=schedule.model_dump(mode="json"),
+            allowed=["constant"],
+        )
+    if optimizer.facts.modes and spec.executor == "stacked":
+        raise InvalidSpec(
+            f"{optimizer.label} evaluates other params than it trains, which a stack cannot do; set executor "
+            f"to auto or solo, or leave {optimizer.label} out",
+            field="executor",
+            value=spec.executor,
+            allowed=["auto", "solo"],
+        )
 
 
 def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
@@ -120,7 +144,8 @@ def resolve_optimizer(
     Raises:
         InvalidSpec: something is unknown or out of bounds.
     """
-    entry = (built_in() if catalog is None else catalog).optimizer(choice.name, field=f"{field}.name")
+    known = built_in() if catalog is None else catalog
+    entry = known.optimizer(choice.name, field=f"{field}.name")
     ranges = _scalars(entry, choice.space, f"{field}.space")
     setting = _scalars(entry, choice.default, f"{field}.default")
     space: dict[str, SpaceEntry] = {**entry.space, **ranges}
@@ -142,7 +167,14 @@ def resolve_optimizer(
         if space[needed] == 0 and switch not in ranges:
             space[switch] = default[switch] = False  # the user wants plain SGD and did not mention Nesterov
     _switches(entry, space, field)
-    return ResolvedOptimizer(name=entry.name, label=choice.label or entry.name, space=space, default=default)
+    return ResolvedOptimizer(
+        name=entry.name,
+        label=choice.label or entry.name,
+        space=space,
+        default=default,
+        facts=entry.facts,
+        place=known.optimizers.index(entry),
+    )
 
 
 def _scalars(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from whichopt.service.catalog.datasets import Shape, Sizes
+from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.configs import room
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
@@ -34,12 +35,17 @@ class ResolvedWorkload(Strict):
 
 
 class ResolvedOptimizer(Strict):
-    """An optimizer with its complete `space`; `default` is the complete setting of the first trial."""
+    """An optimizer with its complete `space`; `default` is the complete setting of the first trial.
+
+    Nothing about it has to be looked up by name, so a report can be judged even if the catalog lacks it.
+    """
 
     name: str
     label: str
     space: dict[str, SpaceEntry]
     default: Config
+    facts: OptimizerFacts
+    place: int = Field(ge=0, description="Place in the catalog, from 0; the first is taken in the last ties.")
 
     @property
     def searched(self) -> Space:

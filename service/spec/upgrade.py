@@ -6,36 +6,65 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from whichopt.service.catalog import datasets, tasks
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.configs import Packed
 from whichopt.service.goal import Goal
+
+_FACTS = TypeAdapter(OptimizerFacts)
 
 
 def upgraded(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored spec as this version writes it; one of this version as it is.
 
-    Up to 0.1 a workload had names alone. Those are of built-in datasets, whose shape has not changed.
+    Up to 0.1 workload and optimizers had names alone. Those are built in, and what they were then they still
+    are.
 
     Raises:
-        UnknownName: it names a dataset or a task that is not built in.
+        UnknownName: it names a dataset, a task or an optimizer that is not built in.
     """
     spec = dict(raw)
-    workload = spec.get("workload")
-    if isinstance(workload, dict) and "goal" not in workload:
-        spec["workload"] = {**workload, **_facts(workload)}
+    if "workload" in spec:
+        spec["workload"] = _workload(spec["workload"])
+    if isinstance(spec.get("optimizers"), list | tuple):
+        spec["optimizers"] = [_optimizer(one) for one in spec["optimizers"]]
     return spec
 
 
 def goal_of(raw: Mapping[str, Any]) -> Goal:
     """Return the goal of a stored spec, without reading the rest of it."""
-    return Goal.model_validate(upgraded(raw)["workload"]["goal"])
+    return Goal.model_validate(_workload(raw["workload"])["goal"])
 
 
-def _facts(workload: Mapping[str, Any]) -> dict[str, Any]:
+def packed_of(raw: Mapping[str, Any]) -> dict[str, Packed]:
+    """Return the packing of each label's hyperparameters, without reading the rest of a stored spec."""
+    return {one["label"]: _optimizer(one)["facts"]["packed"] for one in raw["optimizers"]}
+
+
+def _workload(workload: Any) -> Any:
+    if not isinstance(workload, Mapping) or "goal" in workload:
+        return workload
     asked = dict(workload["dataset"])
     entry = datasets.dataset(asked.pop("name"))
     options = entry.options(**asked)
     return {
+        **workload,
         "goal": tasks.task(workload["task"]).goal.model_dump(),
         "shape": asdict(entry.shape(options)),
         "sizes": asdict(entry.sizes(options)),
+    }
+
+
+def _optimizer(optimizer: Any) -> Any:
+    if not isinstance(optimizer, Mapping) or "facts" in optimizer or "name" not in optimizer:
+        return optimizer
+    catalog = built_in()
+    entry = catalog.optimizer(optimizer["name"])
+    return {
+        **optimizer,
+        "facts": _FACTS.dump_python(entry.facts, mode="json"),
+        "place": catalog.optimizers.index(entry),
     }

@@ -22,15 +22,32 @@ MEANING: Mapping[Exactness, str] = {
 
 
 def translate(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
-    """`config` of the optimizer `source` as the nearest one of `target`: directly if a rule says how,
-    else by way of others; the worst step decides how exact the whole is.
+    """Return what `nearest` does, with a warning of each value that the optimizer `target` may not have.
 
     Raises:
         UnknownName: the catalog has no such optimizer.
         InvalidSpec: no rule leads from one to the other.
     """
     first, last = optimizers.optimizer(source), optimizers.optimizer(target)
-    path = _path(first.name, last.name)
+    translated = nearest(first.name, last.name, config, assumed)
+    beyond = tuple(
+        f"{name} {_shown(value)} is not what {last.name} may have: {last.limits(name).allowed()}"
+        for name, value in translated.config.items()
+        if not last.limits(name).contains(value)
+    )
+    return replace(translated, warnings=(*translated.warnings, *beyond))
+
+
+def nearest(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
+    """Return `config` of the optimizer `source` as the nearest one of `target`.
+
+    It is translated directly if a rule says how, else by way of others; the worst step decides how exact the
+    whole is. An optimizer without rules is near to itself alone, whether or not the catalog has it.
+
+    Raises:
+        InvalidSpec: no rule leads from one to the other.
+    """
+    path = _path(source, target)
     translated = Translated(dict(config), "exact", ())
     degrees = list(MEANING)
     for here, there in pairwise(path):
@@ -42,13 +59,8 @@ def translate(source: str, target: str, config: Mapping[str, Value], assumed: As
             warnings=(*translated.warnings, *step.warnings),
             free=translated.free | step.free,
         )
-    beyond = tuple(
-        f"{name} {_shown(value)} is not what {last.name} may have: {last.limits(name).allowed()}"
-        for name, value in translated.config.items()
-        if not last.limits(name).contains(value)
-    )
     why, warnings = (tuple(dict.fromkeys(reasons)) for reasons in (translated.why, translated.warnings))
-    return replace(translated, path=path, why=why, warnings=(*warnings, *beyond))
+    return replace(translated, path=path, why=why, warnings=warnings)
 
 
 def _shown(value: Value) -> str:

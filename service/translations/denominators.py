@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizers import Meaning
 from whichopt.service.space import Config, Value
 
 Exactness = Literal["exact", "rounding", "limit", "approximate"]
@@ -67,29 +67,29 @@ class Translated:
     path: tuple[str, ...] = ()
 
 
-def denominator(entry: OptimizerEntry, config: Mapping[str, Value], gradient: float) -> float:
+def denominator(meaning: Meaning, config: Mapping[str, Value], gradient: float) -> float:
     """Return the denominator of a step if gradients are noise about 0 of that size.
 
     An optimizer without eps, as one that steps by the sign of the gradient, adds nothing to that size.
     """
-    if entry.meaning.step == "raw":
+    if meaning.step == "raw":
         return 1.0
     eps = number(config, "eps") if "eps" in config else 0.0
-    if entry.meaning.floor == "outside":
+    if meaning.floor == "outside":
         return gradient + eps
     return math.hypot(_deviation(number(config, "beta1")) * gradient, _root(config)) + eps
 
 
-def floor(entry: OptimizerEntry, config: Mapping[str, Value]) -> float:
+def floor(meaning: Meaning, config: Mapping[str, Value]) -> float:
     """The least that a step is divided by."""
-    return denominator(entry, config, 0.0)
+    return denominator(meaning, config, 0.0)
 
 
-def shrinkage(entry: OptimizerEntry, config: Mapping[str, Value], assumed: Assumed) -> float:
+def shrinkage(meaning: Meaning, config: Mapping[str, Value], assumed: Assumed) -> float:
     """The share by which the weight decay shrinks the params over the run; infinite if it has no end."""
     per_step = number(config, "lr") * number(config, "weight_decay")
-    if entry.meaning.decay == "coupled":
-        per_step /= denominator(entry, config, assumed.gradient)
+    if meaning.decay == "coupled":
+        per_step /= denominator(meaning, config, assumed.gradient)
         per_step /= 1 - number(config, "momentum") if "momentum" in config else 1.0
     if per_step == 0:
         return 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizers import Meaning
 from whichopt.service.space import Config
 from whichopt.service.translations.denominators import (
     FAR,
@@ -28,17 +28,22 @@ from whichopt.service.translations.denominators import (
 
 Rule = Callable[[Config, Assumed], Translated]
 
+
+def _meaning(name: str) -> Meaning:
+    return optimizers.optimizer(name).meaning
+
+
 # -- from and to Adam ----------------------------------------------------------------------------------
 
 
 def _coupled_to_decoupled(config: Config, assumed: Assumed) -> Translated:
-    adam = optimizers.optimizer("adam")
+    adam = _meaning("adam")
     decay = number(config, "weight_decay") / denominator(adam, config, assumed.gradient)
     return _decays({**config, "weight_decay": decay}, shrinkage(adam, config, assumed), assumed)
 
 
 def _decoupled_to_coupled(config: Config, assumed: Assumed) -> Translated:
-    adam, adamw = optimizers.optimizer("adam"), optimizers.optimizer("adamw")
+    adam, adamw = _meaning("adam"), _meaning("adamw")
     decay = number(config, "weight_decay") * denominator(adam, config, assumed.gradient)
     return _decays({**config, "weight_decay": decay}, shrinkage(adamw, config, assumed), assumed)
 
@@ -242,10 +247,10 @@ _EPS = "eps is not copied"
 
 def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
     def rule(config: Config, assumed: Assumed) -> Translated:
-        entry, target = optimizers.optimizer(source), optimizers.optimizer("adabelief")
+        meaning, target = _meaning(source), _meaning("adabelief")
         eps = accumulated(number(config, "eps"), number(config, "beta2"))
         moved: Config = {**config, "eps": eps, "rectify": False}
-        ours, theirs = (denominator(e, c, assumed.gradient) for e, c in ((entry, config), (target, moved)))
+        ours, theirs = (denominator(m, c, assumed.gradient) for m, c in ((meaning, config), (target, moved)))
         moved["lr"] = number(config, "lr") * theirs / ours
         copied = floor(target, {**moved, "eps": config["eps"]})
         squared = floor(target, {**moved, "eps": number(config, "eps") ** 2})
@@ -254,7 +259,7 @@ def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
             f"{eps:.3g} gives Adam's floor; {number(config, 'eps'):.3g} would give {copied:.3g}, and "
             f"the rule of thumb, the square of Adam's eps, would give {squared:.3g}"
         )
-        return _believes(entry, config, target, moved, number(config, "eps"), warning, assumed)
+        return _believes(meaning, config, target, moved, number(config, "eps"), warning, assumed)
 
     return rule
 
@@ -272,13 +277,13 @@ def _sgd_to_adabelief(config: Config, assumed: Assumed) -> Translated:
 
 def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]:
     def rule(config: Config, assumed: Assumed) -> Translated:
-        entry, target = optimizers.optimizer("adabelief"), optimizers.optimizer(target_name)
-        eps = floor(entry, config)
+        meaning, target = _meaning("adabelief"), _meaning(target_name)
+        eps = floor(meaning, config)
         moved: Config = {name: value for name, value in config.items() if name != "rectify"} | {"eps": eps}
-        ours, theirs = (denominator(e, c, assumed.gradient) for e, c in ((entry, config), (target, moved)))
+        ours, theirs = (denominator(m, c, assumed.gradient) for m, c in ((meaning, config), (target, moved)))
         moved["lr"] = number(config, "lr") * theirs / ours
         warning = f"{_EPS}: {eps:.3g} is the floor that AdaBelief's {number(config, 'eps'):.3g} makes"
-        translated = _believes(entry, config, target, moved, eps, warning, assumed)
+        translated = _believes(meaning, config, target, moved, eps, warning, assumed)
         if config["rectify"] is True:
             dropped = "rectify has no counterpart: use a warm-up, or radam"
             return replace(translated, exactness="approximate", warnings=(*translated.warnings, dropped))
@@ -288,9 +293,9 @@ def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]
 
 
 def _believes(
-    entry: OptimizerEntry,
+    meaning: Meaning,
     config: Config,
-    target: OptimizerEntry,
+    target: Meaning,
     moved: Config,
     eps: float,
     warning: str,
@@ -299,11 +304,11 @@ def _believes(
     """`moved`, whose denominator is in place, with a decay that shrinks as much per step."""
     once = replace(assumed, steps=1)
     unit = shrinkage(target, {**moved, "weight_decay": 1.0}, once)
-    moved["weight_decay"] = shrinkage(entry, config, once) / unit
+    moved["weight_decay"] = shrinkage(meaning, config, once) / unit
     limit: Exactness = "limit" if eps >= FAR * assumed.gradient else "approximate"
     why = (_CONSTANT if limit == "limit" else _BELIEF,)
-    decays = _decays(moved, shrinkage(entry, config, assumed), assumed)
-    if entry.meaning.decay == target.meaning.decay or decays.exactness == "exact":
+    decays = _decays(moved, shrinkage(meaning, config, assumed), assumed)
+    if meaning.decay == target.decay or decays.exactness == "exact":
         return Translated(moved, limit, why, (warning,))
     return Translated(
         moved,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
+from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
@@ -39,4 +40,10 @@ def confirm_table_of(
         validation=(None,) * len(arms),
         diverged=tuple(broken),
         sign=1.0,
+        ties={label: _ties(label.split("-")[0]) for label in rows},
     )
+
+
+def _ties(name: str) -> Ties:
+    names = [entry.name for entry in OPTIMIZERS]
+    return Ties(optimizer(name).state_bytes, names.index(name)) if name in names else Ties(0, len(names))

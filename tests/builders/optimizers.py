@@ -1,7 +1,8 @@
-"""An optimizer that no version of the catalog has, as somebody would add one: a class, and its entry.
+"""Optimizers that no version of the catalog has, as somebody would add them: a class each, and its entry.
 
-It has what no entry of today has: hyperparameters of its own (a number, a whole number, a word), and a weight
-decay without an eps and without a translation.
+SIGN_DESCENT has what no entry of today has: hyperparameters of its own (a number, a whole number, a word),
+and a weight decay without an eps and without a translation. TWO_FACED has the capabilities that no entry of
+today has.
 """
 
 from __future__ import annotations
@@ -79,6 +80,55 @@ SIGN_DESCENT = OptimizerEntry(
     },
     state_bytes=4,
     source="invented for the tests",
+)
+
+
+class TwoFaced(Optimizer):
+    """Step by the gradient, and show zeros while the model is evaluated.
+
+    As of optimizers without a schedule, its params are set by `train` and `eval`, and it steps in training
+    alone.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 1e-2) -> None:
+        super().__init__(params, {"lr": lr, "training": False})
+
+    @torch.no_grad()
+    def train(self) -> None:
+        for group in self.param_groups:
+            if not group["training"]:
+                for param in group["params"]:
+                    param.add_(self.state[param].pop("aside", torch.zeros_like(param)))
+            group["training"] = True
+
+    @torch.no_grad()
+    def eval(self) -> None:
+        for group in self.param_groups:
+            if group["training"]:
+                for param in group["params"]:
+                    self.state[param]["aside"] = param.clone()
+                    param.zero_()
+            group["training"] = False
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        assert closure is None
+        for group in self.param_groups:
+            assert group["training"]
+            for param in (param for param in group["params"] if param.grad is not None):
+                param.add_(param.grad, alpha=-group["lr"])
+
+
+TWO_FACED = OptimizerEntry(
+    name="two-faced",
+    title="Two-faced",
+    build=Build(target="tests.invented.TwoFaced"),
+    default={"lr": 1e-2},
+    space={"lr": Float(low=1e-4, high=1.0, scale="log")},
+    state_bytes=4,
+    source="invented for the tests",
+    modes=True,
+    own_schedule=True,
 )
 
 

@@ -72,8 +72,8 @@ def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
     kind = optimizers.optimizer_class(entry.build.target)
     assert issubclass(kind, Optimizer)
     for compiled, faster in (
-        (False, entry.build.faster),
-        (True, {**entry.build.faster, **entry.build.compiled}),
+        (False, entry.stepping.faster),
+        (True, {**entry.stepping.faster, **entry.stepping.compiled}),
     ):
         params = [torch.nn.Parameter(torch.zeros(2))]
         optimizer = optimizers.build(entry.name, entry.default, params, compiled=compiled)
@@ -177,8 +177,8 @@ def test_its_resolved_spec_resolves_to_itself(entry: OptimizerEntry) -> None:
 
 
 def test_everything_named_can_be_built() -> None:
-    assert set(LOADERS) == {data.name for data in DATASETS}
-    assert set(BUILDERS) == {model.name for model in MODELS}
+    assert set(LOADERS) == {data.loader or data.name for data in DATASETS}
+    assert set(BUILDERS) == {model.builder or model.name for model in MODELS}
     assert set(CRITERIA) == {task.name for task in TASKS}
 
 
@@ -186,7 +186,7 @@ def test_everything_named_can_be_built() -> None:
 def test_a_dataset_has_the_shape_it_says(data: DatasetEntry, make_workload: MakeWorkload) -> None:
     options = data.options()
     shape = data.shape(options)
-    table = LOADERS[data.name](options)
+    table = LOADERS[data.loader or data.name](options)
     assert table.features.shape == (shape.examples, shape.features)
     assert table.labels.shape == (shape.examples,)
     splits = make_workload(data.name).splits(1)

@@ -22,7 +22,7 @@ def build(
     `compiled` says whether it steps by a compiled kernel, if it has one.
     """
     entry = optimizers.optimizer(name)
-    faster = {**entry.build.faster, **entry.build.compiled} if compiled else entry.build.faster
+    faster = {**entry.stepping.faster, **entry.stepping.compiled} if compiled else entry.stepping.faster
     arguments: dict[str, Any] = {**entry.arguments(config), **entry.build.fixed, **faster}
     return optimizer_class(entry.build.target)(params, **arguments)
 

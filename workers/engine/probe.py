@@ -10,6 +10,7 @@ from time import perf_counter
 import structlog
 from torch import Tensor
 
+from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
 from whichopt.workers.engine.solo import TrialRun
@@ -39,12 +40,12 @@ class Choice:
 
 
 def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True) -> Choice:
-    """The faster executor for trials like `plans`: solo, if the workload cannot be stacked.
+    """The faster executor for trials like `plans`: solo, if the workload or an optimizer cannot be stacked.
 
     If the trials will be trained on another device than the workload's, times say nothing: then, not
     `measured`, what can be stacked is.
     """
-    if STACKING is None:
+    if STACKING is None or any(optimizer(plan.optimizer).modes for plan in plans):
         return Choice("solo", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
     solo = fmean(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds)

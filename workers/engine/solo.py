@@ -6,11 +6,13 @@ import copy
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch, optimizers
@@ -81,7 +83,11 @@ class TrialRun:
         before = self.record.examples
         loss = self.train(self.record.boundary).item()
         self.model.eval()
+        for learner in self.learners:
+            learner.mode("eval")
         state = self.record.judge(loss, before, self.scores)
+        for learner in self.learners:
+            learner.mode("train")
         self.record.seconds += perf_counter() - started
         return None if state is None else self.record.result(state)
 
@@ -137,6 +143,8 @@ class _Learner:
         self.optimizer = optimizers.build(
             plan.optimizer, plan.config, self.params, compiled=plan.training.compiled
         )
+        self.has_modes = optimizer(plan.optimizer).modes
+        self.mode("train")
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.clip_norm = plan.training.clip_norm
         self.carry: Carry = {}
@@ -152,6 +160,11 @@ class _Learner:
             clip_grad_norm_(self.params, self.clip_norm)
         self.optimizer.step()
         return loss.detach()
+
+    def mode(self, name: Literal["train", "eval"]) -> None:
+        """Have the optimizer set the params that are trained, or evaluated, if these are not the same."""
+        if self.has_modes:
+            getattr(self.optimizer, name)()
 
     def state(self) -> State:
         return copy.deepcopy({"optimizer": self.optimizer.state_dict(), "carry": self.carry})

@@ -9,8 +9,9 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from whichopt.service.catalog.datasets import Shape, dataset
-from whichopt.service.catalog.models import model
+from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.datasets import DatasetEntry, Shape
+from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches
@@ -100,21 +101,29 @@ class Workload:
         return {name: value.item() for name, value in metrics.items()}
 
 
-def build(spec: ResolvedWorkload, device: str = "cpu") -> Workload:
-    """The workload that `spec` describes, ready on `device`; made once per process."""
-    return _build(spec.model_dump_json(), device)
+def build(spec: ResolvedWorkload, catalog: Catalog | None = None, *, device: str = "cpu") -> Workload:
+    """Return the workload that `spec` describes, ready on `device`; it is made once per process.
+
+    Args:
+        catalog: has its dataset and its model; the built-in one, if it is not given.
+
+    Raises:
+        UnknownName: the catalog has no such dataset or model.
+    """
+    known = built_in() if catalog is None else catalog
+    data, net = known.dataset(spec.dataset.name), known.model(spec.model.name)
+    return _build(spec.model_dump_json(), data, net, device)
 
 
 @lru_cache(maxsize=4)
-def _build(resolved: str, device: str) -> Workload:
+def _build(resolved: str, data: DatasetEntry, net: ModelEntry, device: str) -> Workload:
     spec = ResolvedWorkload.model_validate_json(resolved)
     place = torch.device(device)
-    data, net = dataset(spec.dataset.name), model(spec.model.name)
     data_options, net_options = data.options(**spec.dataset.options), net.options(**spec.model.options)
     shape, sizes = spec.shape, spec.sizes
     criteria = CRITERIA[spec.task]
-    table = LOADERS[data.name](data_options)
-    network = partial(BUILDERS[net.name], net_options, shape)
+    table = LOADERS[data.loader or data.name](data_options)
+    network = partial(BUILDERS[net.builder or net.name], net_options, shape)
     with torch.device("meta"):
         params = tuple(name for name, _ in network().named_parameters())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from statistics import median, quantiles
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import GeneralizationGap, LedgerRow, StepCost
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, paired_difference
@@ -41,7 +40,7 @@ def step_cost(data: JobData, label: str) -> StepCost:
         ms_low=low,
         ms_high=high,
         shared=sum(r.seconds in others for r in results) / len(results) if results else None,
-        state_bytes=optimizers.optimizer(data.spec.optimizer(label).name).state_bytes,
+        state_bytes=data.spec.optimizer(label).facts.state_bytes,
     )
 
 

@@ -18,7 +18,7 @@ from whichopt.service.evidence.report.consistency import inconsistencies
 from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import WORDS
 
 _IMPOSSIBLE = (WhichoptError, ValueError, LookupError, ArithmeticError, StopIteration, AssertionError)
@@ -54,6 +54,7 @@ def verify(report: Report) -> Verification:
         notes.append(
             "its sentences and warnings were written by another version, so only its numbers were compared"
         )
+    notes += _recorded(report)
     sound = matches and not strange and not changed
     return Verification(
         outcome="confirmed" if sound else "differs",
@@ -83,13 +84,24 @@ def _statement(report: Report, matches: bool, strange: list[str], changed: list[
     return f"Confirmed: {follows}, and these are as they were written."
 
 
+def _recorded(report: Report) -> list[str]:
+    """Say which optimizers this version's catalog does not have as the report records them."""
+    judged = "so the report is judged by what it records"
+    return [
+        f"this version's catalog has other facts about {name} ({', '.join(facts)}), {judged}"
+        if facts
+        else f"this version's catalog has no optimizer {name}, {judged}"
+        for name, facts in unlike_the_catalog(report.spec).items()
+    ]
+
+
 def _inconsistencies(report: Report) -> list[str]:
     """Return the contradictions of the trials, if the spec is one that a job could have had."""
     try:
-        again = resolve(JobSpec.model_validate(report.spec.model_dump(mode="json")))
+        again = resolved_again(report.spec)
     except _IMPOSSIBLE as error:
         return [f"no job could have had this spec: {_in_words(error)}"]
-    if again.model_copy(update={"rules": report.spec.rules}) != report.spec:
+    if again != report.spec:
         return ["the spec was changed: it is not what it resolves to"]
     return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
 

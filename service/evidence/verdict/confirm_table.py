@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from whichopt.service.evidence.statistics.estimates import mean
 from whichopt.service.planning.finalists import Finalist, finalists
@@ -12,6 +13,13 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import TrialState
 from whichopt.service.trial_set import Key, TrialSet
 from whichopt.service.trials import Trial, TrialResult
+
+
+class Ties(NamedTuple):
+    """What breaks a tie of an optimizer with others: its bytes of state, and its place in the catalog."""
+
+    state_bytes: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class ConfirmTable:
     validation: tuple[tuple[float, ...] | None, ...]
     diverged: tuple[int, ...]
     sign: float
+    ties: Mapping[str, Ties]
     shows_stand_ins: bool = False
 
     @cached_property
@@ -130,6 +139,7 @@ def read_confirm_table(
         validation=tuple(_validation(row, metric) for row in rows),
         diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
         sign=spec.goal.sign,
+        ties={one.label: Ties(one.facts.state_bytes, one.place) for one in spec.optimizers},
         shows_stand_ins=shows_stand_ins,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.looks import Look
 from whichopt.service.space import Float
@@ -43,7 +42,7 @@ def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence
     changes = []
     for label in labels:
         chosen = spec.optimizer(label)
-        allowed, usual = chosen.space["lr"], optimizers.optimizer(chosen.name).space["lr"]
+        allowed, usual = chosen.space["lr"], chosen.facts.space["lr"]
         if isinstance(allowed, Float):
             changes.append(f"extend the lr range of {label} downwards (it starts at {allowed.low:g})")
         else:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate, paired_difference
 from whichopt.service.evidence.statistics.intervals import Bounds
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
@@ -96,7 +95,7 @@ def recommend(
         model=spec.workload.model.name,
         verdict="nothing" if pick is None else verdict.verdict,
         optimizer=None if pick is None else pick.label,
-        config=None if pick is None else shown(pick.optimizer, pick.config),
+        config=None if pick is None else shown(spec, pick.label, pick.config),
         statement=nothing_statement(spec, trials, table, look)
         if pick is None
         else config_statement(spec, table, verdict, gaps, look),
@@ -126,9 +125,9 @@ def recommend(
     )
 
 
-def shown(optimizer: str, config: Config) -> dict[str, Any]:
-    """The config in torch's own form, as JSON has it: `betas` is a list."""
-    arguments = optimizers.optimizer(optimizer).arguments(config)
+def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
+    """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
+    arguments = spec.optimizer(label).facts.arguments(config)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
@@ -161,7 +160,7 @@ def _ranking(
         ranking.append(
             RankedOptimizer(
                 optimizer=label,
-                config=shown(finalist.optimizer, finalist.config),
+                config=shown(spec, finalist.label, finalist.config),
                 replicate=finalist.replicate,
                 value=_interval(table, arm, look),
                 default_value=_interval(table, default, look),

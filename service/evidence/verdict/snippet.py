@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whichopt.service.catalog import optimizers, tasks
+from whichopt.service.catalog import tasks
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
@@ -16,9 +16,9 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
 
     It needs torch and the optimizer's own package, and says where the user's model and data go.
     """
-    entry = optimizers.optimizer(spec.optimizer(label).name)
-    package, _, name = entry.build.target.rpartition(".")
-    arguments = {**entry.arguments(config), **entry.build.fixed}
+    facts = spec.optimizer(label).facts
+    package, _, name = facts.build.target.rpartition(".")
+    arguments = {**facts.arguments(config), **facts.build.fixed}
     schedule = _schedule(spec.schedule)
     of_torch = package.startswith("torch.")
     lines = [
@@ -29,10 +29,11 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "torch.manual_seed(0)",
         *_stand_ins(spec),
         "",
-        f"optimizer = {entry.build.target if of_torch else name}(",
+        f"optimizer = {facts.build.target if of_torch else name}(",
         "    model.parameters(),",
         *(f"    {argument}={value!r}," for argument, value in arguments.items()),
         ")",
+        *(["optimizer.train()"] if facts.modes else []),
         "",
         f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
         *schedule,
@@ -50,6 +51,8 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     lines.append("        optimizer.step()")
     if schedule:
         lines.append("        scheduler.step()")
+    if facts.modes:
+        lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
     lines.append('print(f"last loss: {loss.item():.4f}")')
     return "\n".join(lines) + "\n"
 

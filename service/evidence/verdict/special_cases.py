@@ -19,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, paired_difference
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.space import Categorical, Config, Float, Int
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
-from whichopt.service.translations import MEANING, translate
+from whichopt.service.translations import MEANING, nearest
 from whichopt.service.translations.denominators import FAR, NEGLIGIBLE, Assumed, Exactness, shrinkage
 from whichopt.service.views import JobWarning
 
@@ -93,7 +92,7 @@ def _inclusion(
             steps=spec.steps,
         )
         try:
-            same = translate(special.optimizer, general.name, special.config, assumed)
+            same = nearest(special.optimizer, general.name, special.config, assumed)
         except InvalidSpec:
             return None  # they have nothing in common
         if same.exactness == "approximate":
@@ -117,9 +116,8 @@ def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Ass
         return True
     if name != "weight_decay" or isinstance(allowed, Categorical):
         return False
-    entry = optimizers.optimizer(general.name)
     apart = abs(float(allowed.nearest(value)) - float(value))
-    return shrinkage(entry, {**config, name: apart}, assumed) < 10 * NEGLIGIBLE
+    return shrinkage(general.facts.meaning, {**config, name: apart}, assumed) < 10 * NEGLIGIBLE
 
 
 def _claims(table: ConfirmTable, included: list[Inclusion], level: float) -> Iterator[_Claim]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.divergence import what_to_change
@@ -228,7 +227,7 @@ def _edges(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[JobWarning]:
         configs = [
             trial.plan.config for (label, _), trial in sorted(best.items()) if label == optimizer.label
         ]
-        for name in optimizers.optimizer(optimizer.name).edges:
+        for name in optimizer.facts.edges:
             dimension = optimizer.searched.get(name)
             if dimension is None or isinstance(dimension, Categorical):
                 continue

@@ -37,7 +37,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.evidence.statistics.estimates import (
     ALPHA,
     Estimate,
@@ -193,18 +192,17 @@ def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> 
 
 
 def _pick(table: ConfirmTable, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
-    """Breaks a tie of those candidates: fewest bytes of state, then the best default, then the order of the
-    catalog; says which of them decided. Nothing here depends on timing."""
-    names = [entry.name for entry in optimizers.OPTIMIZERS]
+    """Break a tie of those candidates, and say which rule decided. Nothing here depends on timing.
+
+    The rules are: fewest bytes of state, then the best default, then the order of the catalog.
+    """
+    ties = [table.ties[arm.label] for arm in table.arms]
     left = [i for i in candidates if not unbarred or table.arms[i].label not in table.barred]
     decided = []
     for rule, rank in (
-        (
-            "has the fewest bytes of state",
-            lambda i: optimizers.optimizer(table.arms[i].optimizer).state_bytes,
-        ),
+        ("has the fewest bytes of state", lambda i: ties[i].state_bytes),
         ("has the best default", lambda i: table.means[table.default(table.arms[i].label)]),
-        ("comes first in the catalog", lambda i: names.index(table.arms[i].optimizer)),
+        ("comes first in the catalog", lambda i: ties[i].place),
         ("comes first in the job", lambda i: i),
     ):
         least = min(rank(i) for i in left)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import dataset
 from whichopt.service.catalog.models import MODELS
-from whichopt.workers.workload import Workload, batches
+from whichopt.service.errors import UnknownName
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.workers.workload import Workload, batches, build
 from whichopt.workers.workload.data import LOADERS, divided
 from whichopt.workers.workload.models import BUILDERS
 from whichopt.workers.workload.tasks import CRITERIA
@@ -29,6 +33,23 @@ def test_is_built_once_per_process(make_workload: MakeWorkload) -> None:
     assert make_workload("wine", "mlp", hidden=[4]) is not make_workload("wine", "mlp", hidden=[5])
     workload = make_workload()
     assert workload.splits(1) is workload.splits(1)
+
+
+def test_its_data_and_its_model_are_found_in_the_catalog_that_is_handed_in() -> None:
+    """As entries of their own, which share a loader and a builder with those of the catalog."""
+    known = built_in()
+    mine = replace(known.dataset("wine"), name="mine", loader="wine")
+    small = replace(known.model("mlp"), name="small", builder="mlp")
+    catalog = replace(known, datasets=(*known.datasets, mine), models=(*known.models, small))
+    body = {"workload": {"dataset": "mine", "model": {"name": "small", "hidden": [4]}}}
+    spec = resolve(JobSpec.model_validate(body), catalog).workload
+    workload = build(spec, catalog)
+    assert workload is build(spec, catalog)
+    plain = build(resolve(JobSpec.model_validate({"workload": {"dataset": "wine", "model": "mlp"}})).workload)
+    assert torch.equal(workload.splits(1).train.inputs, plain.splits(1).train.inputs)
+    assert [len(param) for param in workload.model(0).parameters()] == [4, 4, 3, 3]
+    with pytest.raises(UnknownName, match="no dataset 'mine'"):
+        build(spec)
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -129,7 +129,7 @@ every_way = pytest.mark.parametrize(
         *[
             pytest.param(entry, True, id=f"{entry.name}-compiled", marks=needs_compiler)
             for entry in OPTIMIZERS
-            if entry.build.compiled
+            if entry.stepping.compiled
         ],
     ],
 )

@@ -1,0 +1,49 @@
+"""Resolves a stored spec anew by what it records, so that this version's catalog need not have it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
+from whichopt.service.spec.request import JobSpec
+from whichopt.service.spec.resolve import resolve
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+
+
+def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
+    """Return what the spec resolves to, by its own rules and with its optimizers as it records them.
+
+    Raises:
+        InvalidSpec: no job could have had it.
+        ValueError: it records of an optimizer what no entry could have.
+    """
+    entries = tuple(map(_entry, spec.optimizers))
+    asked = JobSpec.model_validate(spec.model_dump(mode="json"))
+    again = resolve(asked, replace(built_in(), optimizers=entries))
+    places = [one.place for one in spec.optimizers]
+    optimizers = tuple(
+        one.model_copy(update={"place": place}) for one, place in zip(again.optimizers, places, strict=True)
+    )
+    return again.model_copy(update={"rules": spec.rules, "optimizers": optimizers})
+
+
+def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
+    """Return the names of the facts that this version's catalog has otherwise, by optimizer.
+
+    If the catalog lacks the optimizer, there are no names to give.
+    """
+    here = {entry.name: entry for entry in built_in().optimizers}
+    found = {}
+    for chosen in spec.optimizers:
+        entry = here.get(chosen.name)
+        names = [] if entry is None else [one.name for one in fields(OptimizerFacts)]
+        other = [name for name in names if getattr(entry, name) != getattr(chosen.facts, name)]
+        if entry is None or other:
+            found[chosen.name] = other
+    return found
+
+
+def _entry(chosen: ResolvedOptimizer) -> OptimizerEntry:
+    facts = {one.name: getattr(chosen.facts, one.name) for one in fields(OptimizerFacts)}
+    return OptimizerEntry(name=chosen.name, title=chosen.name, **facts)

@@ -1,0 +1,84 @@
+"""An optimizer with modes: the params that are evaluated are not those that are trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.builders.optimizers import TWO_FACED, add_to_catalog
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine.executors import EXECUTORS
+from whichopt.workers.engine.probe import choose
+from whichopt.workers.engine.solo import SoloExecutor
+from whichopt.workers.workload import Workload
+
+MakeWorkload = Callable[..., Workload]
+MakePlan = Callable[..., TrialPlan]
+
+CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def _one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_to_catalog(monkeypatch, TWO_FACED)
+
+
+def asked(**parts: Any) -> ResolvedSpec:
+    workload = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+    body = {"workload": workload, "optimizers": [TWO_FACED.name], "schedule": "constant", **parts}
+    return resolve(JobSpec.model_validate(body))
+
+
+def test_one_is_trained_and_the_other_is_evaluated(
+    make_workload: MakeWorkload, make_plan: MakePlan, watch: Any
+) -> None:
+    plans = [make_plan(name, config={"lr": 0.05}) for name in (TWO_FACED.name, "sgd")]
+    plans[1] = plans[1].model_copy(update={"config": {**plans[1].config, "momentum": 0.0}})
+    two_faced, sgd = SoloExecutor().run(make_workload(), plans, watch)
+    assert [point.value for point in two_faced.curves["validation.nll"]] == pytest.approx(
+        [math.log(CLASSES)] * 3
+    ), "zeros are evaluated"
+    losses = [[point.value for point in result.curves["train.loss"]] for result in (two_faced, sgd)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5), "the params are trained as if nobody had looked"
+
+
+def test_a_trial_goes_on_from_a_checkpoint(
+    make_workload: MakeWorkload, make_plan: MakePlan, make_watch: Callable[..., Any]
+) -> None:
+    workload, plan, watch = make_workload(), make_plan(TWO_FACED.name), make_watch(keeping=True)
+    (whole,) = SoloExecutor().run(workload, [plan], watch)
+    (resumed,) = SoloExecutor().run(workload, [plan], make_watch(), resume=watch.states[0])
+    assert resumed.model_copy(update={"seconds": whole.seconds}) == whole
+
+
+def test_it_is_trained_alone(make_workload: MakeWorkload, make_plan: MakePlan, watch: Any) -> None:
+    plans = [make_plan(name) for name in ("adam", TWO_FACED.name)]
+    assert choose(make_workload(), plans).executor == "solo"
+    with pytest.raises(ValueError, match="two-faced cannot be stacked"):
+        EXECUTORS["stacked"]().run(make_workload(), plans, watch)
+    with pytest.raises(InvalidSpec) as refused:
+        asked(executor="stacked")
+    assert (refused.value.field, refused.value.allowed) == ("executor", ["auto", "solo"])
+
+
+def test_the_snippet_sets_its_modes(capsys: pytest.CaptureFixture[str]) -> None:
+    code = snippet(asked(), TWO_FACED.name, dict(TWO_FACED.default))
+    assert code.index("optimizer.train()") < code.index("for epoch") < code.index("optimizer.eval()")
+    exec(compile(code, "snippet", "exec"), {})
+    assert "last loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("schedule", ["cosine", {"name": "constant", "warmup": 0.1}])
+def test_its_own_schedule_allows_no_other(schedule: Any) -> None:
+    with pytest.raises(
+        InvalidSpec, match="two-faced brings its own schedule of the learning rate"
+    ) as refused:
+        asked(schedule=schedule)
+    assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
+    assert asked().schedule.name == "constant"
