@@ -85,7 +85,7 @@ def settle(
 
     Args:
         workers: the processes that train the job.
-        step_seconds: what a step of one trial takes by torch's kernels, by optimizer; measured if it matters.
+        step_seconds: what a step of one trial takes by torch's kernels, by label; measured if it matters.
         compiling: called before a kernel is compiled, as that takes long.
     """
     if spec.kernels == "torch":
@@ -120,7 +120,7 @@ def _pays(
         stepping = most * len(chosen) / len(spec.optimizers)
     else:
         took = step_seconds()
-        a_step_of_each = math.fsum(took[one.name] for one in chosen)
+        a_step_of_each = math.fsum(took[one.label] for one in chosen)
         stepping = min(most, budget.trials * spec.steps * a_step_of_each / max(1, workers))
     pays = stepping >= needed
     log.info("weighed_compiling", stepping_s=round(stepping), needed_s=round(needed), pays=pays)

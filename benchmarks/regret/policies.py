@@ -64,9 +64,7 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     trials: list[Trial] = []
     elapsed: float | None = None
     while True:
-        following = next_round(
-            spec, trials, suggest, executor="stacked", workers=crew.count, elapsed_s=elapsed
-        )
+        following = next_round(spec, trials, suggest, workers=crew.count, elapsed_s=elapsed)
         if following is None:
             break
         cohorts = [Cohort(name, aside, "job", plans) for plans in following.cohorts]
@@ -108,11 +106,12 @@ def _settled(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
     built = divided_workload(spec.workload.model_dump_json(), aside).job
     base = like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
     plans = [_of(base, chosen) for chosen in spec.optimizers]
-    cost = costs(built, plans, "stacked")
+    spec = spec.with_executor("stacked")
+    cost = costs(built, plans, spec.executors or {})
     return minutes.settle(
         spec,
-        step_seconds={chosen.label: cost[chosen.name].step for chosen in spec.optimizers},
-        trial_seconds={chosen.label: cost[chosen.name].of(base) for chosen in spec.optimizers},
+        step_seconds={label: cost[label].step for label in spec.labels},
+        trial_seconds={label: cost[label].of(base) for label in spec.labels},
         processes=crew.count,
     )
 

@@ -37,7 +37,11 @@ class CNNOptions(Options):
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """`params` counts the params of the model that `options` describe, on data of a given shape."""
+    """`params` counts the params of the model that `options` describe, on data of a given shape.
+
+    `stackable` is False for a model that only the solo executor can train, as `torch.func.vmap` cannot run it
+    over many trials at once: it draws random numbers, or branches on a tensor's value.
+    """
 
     name: str
     title: str
@@ -45,6 +49,7 @@ class ModelEntry:
     about: str
     options: type[Options] = Options
     needs_image: bool = False
+    stackable: bool = True
 
 
 def _linear(_: Options, shape: Shape) -> int:

@@ -52,11 +52,13 @@ class Build:
 class Stepping:
     """How the engine steps the rows of a stack of trials.
 
-    `rows` is the kind of step (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that
-    params joined in one tensor take the same step to the bit; torch's fused kernels round the last few
-    entries of a tensor otherwise.
+    `stackable` is False for an optimizer that only the solo executor can train: one whose step needs more
+    than the params and gradients of its row. `rows` is the kind of step in a stack
+    (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that params joined in one tensor
+    take the same step to the bit; torch's fused kernels round the last few entries of a tensor otherwise.
     """
 
+    stackable: bool = True
     rows: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
 

@@ -59,7 +59,6 @@ def next_round(
     trials: Sequence[Trial],
     suggest: Suggest,
     *,
-    executor: str,
     workers: int = 1,
     out_of_time: bool = False,
     elapsed_s: float | None = None,
@@ -96,7 +95,9 @@ def next_round(
                 require_trials(spec, trials, seeds=seeds, processes=max(1, workers))
             groups = _confirm(spec, trials, range(seeds))
     processes = None if spec.agreement == "close" else max(1, workers)
-    return Round(cut(groups, executor, processes), cut_short) if groups else None
+    # Solo always works, and its small cohorts suit a spec whose executors nobody has chosen yet.
+    executors = spec.executors or dict.fromkeys(spec.labels, "solo")
+    return Round(cut(groups, executors, processes), cut_short) if groups else None
 
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:

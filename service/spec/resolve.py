@@ -13,6 +13,7 @@ from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.budget import check
+from whichopt.service.spec.executors import check_executors
 from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
 from whichopt.service.versions import RULES
@@ -53,6 +54,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
             value=spec.batch_size,
             allowed=f"1 to {resolved.sizes.train}",
         )
+    check_executors(resolved, known)
     return resolved
 
 

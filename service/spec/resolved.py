@@ -12,7 +12,7 @@ from whichopt.service.configs import room
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import Settled
-from whichopt.service.spec.request import Common, Named, SpaceEntry, Strict
+from whichopt.service.spec.request import Common, ExecutorName, Named, SpaceEntry, Strict
 from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.trials import Training
 
@@ -90,6 +90,28 @@ class ResolvedSpec(Common):
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
+
+    def executor_of(self, label: str) -> ExecutorName:
+        """Return the executor of the label's trials.
+
+        Raises:
+            ValueError: the executors are not chosen yet, which is done before the first round.
+        """
+        if self.executors is None:
+            raise ValueError("the executors of a job are only chosen before its first round")
+        return self.executors[label]
+
+    @property
+    def trained_by(self) -> Literal["solo", "stacked", "mixed"] | None:
+        """The executor of all labels, or `mixed` if they have two; None while it is not chosen."""
+        if self.executors is None:
+            return None
+        used = set(self.executors.values())
+        return used.pop() if len(used) == 1 else "mixed"
+
+    def with_executor(self, executor: ExecutorName) -> ResolvedSpec:
+        """Return the spec with the same executor for all labels."""
+        return self.model_copy(update={"executors": dict.fromkeys(self.labels, executor)})
 
     def study_trials_of(self, label: str) -> int:
         """Return the search trials of a study of that label; its space may have fewer than its budget."""

@@ -74,11 +74,10 @@ class Machine:
 
     def job(self, spec: ResolvedSpec) -> tuple[list[Trial], float]:
         """The job's trials, and when it ended."""
+        spec = spec.with_executor("stacked")
         trials: list[Trial] = []
         now, last = 0.0, None
-        while planned := next_round(
-            spec, trials, suggest, executor="stacked", workers=self.processes, elapsed_s=last
-        ):
+        while planned := next_round(spec, trials, suggest, workers=self.processes, elapsed_s=last):
             assert len(trials) < 20_000
             free = [now + self.between] * self.processes
             for cohort in planned.cohorts:
@@ -189,7 +188,7 @@ def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
     spec = settled(spec_of(4))
     trials: list[Trial] = []
     machine = Machine()
-    while planned := next_round(spec, trials, suggest, executor="solo"):
+    while planned := next_round(spec, trials, suggest):
         for plan in (plan for cohort in planned.cohorts for plan in cohort):
             found = machine.train(plan)
             trials.append(Trial(plan=plan, state=found.state, result=found))
@@ -200,14 +199,14 @@ def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
 def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     """The service was away for an hour: the search ends, and confirm has its first stage."""
     spec = settled(spec_of(4))
-    first = next_round(spec, [], suggest, executor="solo")
+    first = next_round(spec, [], suggest)
     assert first is not None
     machine = Machine()
     trials = []
     for plan in (plan for cohort in first.cohorts for plan in cohort):
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    late = next_round(spec, trials, suggest, executor="solo", elapsed_s=3600)
+    late = next_round(spec, trials, suggest, elapsed_s=3600)
     assert late is not None
     plans = [plan for cohort in late.cohorts for plan in cohort]
     assert {plan.phase for plan in plans} == {Phase.CONFIRM}
@@ -216,7 +215,7 @@ def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     for plan in plans:
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    assert next_round(spec, trials, suggest, executor="solo", elapsed_s=3610) is None
+    assert next_round(spec, trials, suggest, elapsed_s=3610) is None
 
 
 def test_too_few_minutes_are_refused_with_how_many_it_takes() -> None:
