@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.readers.__main__ import Cost, main
 from benchmarks.readers.job import make, spec_of, train
-from tests.workers.studies import run
+from tests.builders.studies import run
 from whichopt.service.db import Store
 from whichopt.service.states import JobState, TrialState
 

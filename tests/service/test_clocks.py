@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from tests.service.made_up import (
+from tests.builders.jobs import (
     LEASE_S,
     add_job,
     add_round,

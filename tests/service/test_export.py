@@ -20,8 +20,8 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from structlog.testing import capture_logs
 
-from tests.service.concluded import motley_job
-from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim
+from tests.builders.concluded_jobs import motley_job
+from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim
 from whichopt.service import export as exporting
 from whichopt.service.db import Store
 from whichopt.service.export import Tables, copy, export, write

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.service.concluded import BODY, concluded_job, motley_job
-from tests.service.conftest import KEY, Recorder
+from tests.builders.concluded_jobs import BODY, concluded_job, motley_job
+from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app, openapi_json
 from whichopt.service.db import Store
 from whichopt.service.routes.problems import MEDIA_TYPE

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from tests.service.conftest import KEY, Recorder
-from tests.service.test_report_route import recorded
-from tests.waiting import DEADLINE_S
+from tests.builders.services import KEY, Recorder
+from tests.builders.waiting import DEADLINE_S
+from tests.service.routes.test_report_route import recorded
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.app import create_app
 from whichopt.service.db import Store

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.invented import SIGN_DESCENT, add_to_catalog
-from tests.trained import concluded_report
-from tests.workers.messages import Bell, answer_all, bell, conclusion, results_of, submit, view
+from tests.builders.messages import Bell, answer_all, bell, conclusion, results_of, submit, view
+from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
+from tests.builders.reports import concluded_report
 from whichopt.service.catalog import models
 from whichopt.service.catalog.optimizers import Stepping
 from whichopt.service.db import Store

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from tests.service.concluded import concluded_job
-from tests.service.made_up import add_job, add_round, must_claim
-from tests.waiting import wait_until
-from tests.workers.messages import Bell, answer, answer_all, bell, submit, view
+from tests.builders.concluded_jobs import concluded_job
+from tests.builders.jobs import add_job, add_round, must_claim
+from tests.builders.messages import Bell, answer, answer_all, bell, submit, view
+from tests.builders.waiting import wait_until
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.db import Store
 from whichopt.service.db.cohorts import Beat, Claim, Cohorts

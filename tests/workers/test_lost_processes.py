@@ -14,7 +14,7 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Reject
 from celery.worker.request import Request
 
-from tests.service.made_up import add_job, add_round, must_claim
+from tests.builders.jobs import add_job, add_round, must_claim
 from whichopt.service.db import OUT_OF_REACH, Store
 from whichopt.service.db.cohorts import Beat, Claim, Cohorts
 from whichopt.service.db.tables import cohort

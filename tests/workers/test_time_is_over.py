@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.workers.conftest import Onlooker
-from tests.workers.messages import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
-from tests.workers.studies import flat, spec_of, train
+from tests.builders.messages import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
+from tests.builders.studies import flat, spec_of, train
+from tests.builders.watches import Onlooker
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.tables import job
