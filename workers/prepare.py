@@ -60,7 +60,7 @@ def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) 
             return {label: probe[executor] for label, executor in executors.items()}
         return {label: cost.step for label, cost in costs(built(), _first_plans(spec), executors).items()}
 
-    spec = kernels.settle(
+    spec = kernels.choose_kernels(
         spec,
         on_cpu=planned.queue == "cpu",
         workers=planned.workers,
@@ -116,7 +116,7 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, Cost], workers: int) -> ResolvedSpec:
     plan = _first_plans(spec)[0]
-    return minutes.settle(
+    return minutes.plan_minutes(
         spec,
         step_seconds={label: cost[label].step for label in spec.labels},
         trial_seconds={label: cost[label].of(plan) for label in spec.labels},

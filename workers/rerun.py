@@ -98,7 +98,7 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
     torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     built = workload.build(report.spec.workload, device=device)

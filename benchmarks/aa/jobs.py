@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.aa.pool import Key, Pool, Study, label
 from whichopt.service.evidence.verdict.confirm_table import Confirmed
-from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.planning.looks import Look, looks
@@ -73,7 +73,7 @@ def conclude(pool: Pool, drawn: Drawn, *, staged: bool) -> Conclusion:
     for seeds in planned:
         look = Look(planned, seeds)
         found = confirmed(pool, drawn, seeds)
-        if not look.further or settled_at(found, look, margin=None, risk=None, seed=0) is not None:
+        if not look.further or reason_to_stop_at(found, look, margin=None, risk=None, seed=0) is not None:
             return _concluded(found, look, len(drawn.groups))
     raise AssertionError("after the last look there is none")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, TimedPlan
 from whichopt.service.spec.executors import only_solo
 from whichopt.service.spec.request import (
     DEFAULT_OPTIMIZERS,
@@ -32,7 +32,7 @@ __all__ = [
     "ResolvedOptimizer",
     "ResolvedSpec",
     "ResolvedWorkload",
-    "Settled",
+    "TimedPlan",
     "only_solo",
     "resolve",
     "resolve_optimizer",

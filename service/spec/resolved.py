@@ -11,7 +11,7 @@ from whichopt.service.catalog.datasets import Shape, Sizes
 from whichopt.service.configs import room
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
-from whichopt.service.spec.budget import Settled
+from whichopt.service.spec.budget import TimedPlan
 from whichopt.service.spec.request import Common, ExecutorName, Named, SpaceEntry, Strict
 from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.trials import Training
@@ -120,15 +120,15 @@ class ResolvedSpec(Common):
         return min(asked, room(chosen.searched, chosen.default))
 
     def trials_of(self, label: str) -> int:
-        """Return the search trials of that label; 0 for minutes that are not settled."""
+        """Return the search trials of that label; 0 for minutes without a plan yet."""
         return self.budget.replicates * self.study_trials_of(label)
 
     @property
     def asked_trials(self) -> int:
-        """The number of search trials of all labels; 0 for minutes that are not settled."""
+        """The number of search trials of all labels; 0 for minutes without a plan yet."""
         return sum(map(self.trials_of, self.labels))
 
-    def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
+    def with_timed_plan(self, plan: TimedPlan, *, confirm_seeds: int) -> ResolvedSpec:
         """Return the spec with the plan for its minutes and the most fresh seeds that fit the time."""
-        budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
+        budget = self.budget.model_copy(update={"settled": plan, "confirm_seeds": confirm_seeds})
         return self.model_copy(update={"budget": budget})

@@ -304,7 +304,7 @@ def test_a_curve_of_one_point_tells_how_long_a_trial_takes() -> None:
     assert short.value.field == "budget.max_seconds"
 
 
-def test_minutes_are_settled_once_and_recorded(
+def test_minutes_are_planned_once_and_recorded(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How close to the time a job ends depends on what else the machine does: that is for a benchmark.
@@ -318,16 +318,16 @@ def test_minutes_are_settled_once_and_recorded(
     job_id, uid = submit(context, budget=budget)
     assert view(context, uid).progress.trials_total == 0, "nobody knows yet"
     jobs.plan_round(context, job_id)
-    settled = view(context, uid).spec.budget.settled
-    assert settled is not None
-    assert set(settled.trials) == set(settled.step_ms) == {"adabelief", "sgd"}
+    plan = view(context, uid).spec.budget.settled
+    assert plan is not None
+    assert set(plan.trials) == set(plan.step_ms) == {"adabelief", "sgd"}
     answer_all(context)
     ended = view(context, uid)
     assert ended.state is JobState.SUCCEEDED, ended.error
-    assert ended.spec.budget.settled == settled
+    assert ended.spec.budget.settled == plan
     assert ended.spec.budget.minutes == 0.05
     searched = Counter((row[0], row[2]) for row in results_of(context, job_id) if row[1] == "search")
-    for label in settled.trials:
+    for label in plan.trials:
         assert searched[label, 0] == searched[label, 1] > 0
     assert "equal training time" in conclusion(context, uid).optimizer_verdict.statement
 

@@ -13,7 +13,7 @@ from whichopt.service.spec import Margin, ResolvedSpec
 from whichopt.service.trials import Trial
 
 
-def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
+def reason_to_stop(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
     """Why no further seeds are needed after a complete stage, in words; None while the outcome is open.
 
     They are not needed once no finalist is left that can be deployed, or a winner is named, or all that are
@@ -24,15 +24,15 @@ def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = No
         risk: enough, once the pick is not the best one with at most this probability.
     """
     confirmed = read_confirmed(spec, trials)
-    return settled_at(
+    return reason_to_stop_at(
         confirmed, look_of(spec, len(confirmed.seeds)), margin=spec.margin, risk=risk, seed=spec.seed
     )
 
 
-def settled_at(
+def reason_to_stop_at(
     confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
-    """Return the same as `settled`, for a table of results."""
+    """Return the same as `reason_to_stop`, for a table of results."""
     if confirmed.has_nothing:
         return "every finalist has diverged on a fresh seed"
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)

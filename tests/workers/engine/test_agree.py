@@ -127,7 +127,7 @@ def test_one_process_speaks_for_its_worker_and_a_forgotten_row_gets_its_answer_b
 
 @pytest.mark.parametrize("asked", ["auto", "bits", "close"])
 @pytest.mark.parametrize("answer", Agreement)
-def test_what_is_settled_is_the_probes_answer_unless_less_was_asked_for(
+def test_what_is_decided_is_the_probes_answer_unless_less_was_asked_for(
     context: jobs.Context,
     asked: str,
     answer: Agreement,
