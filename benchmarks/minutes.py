@@ -65,10 +65,10 @@ def main() -> None:
 
 
 def _table(ended: JobView, minutes: float, stopped: str, service_s: float) -> Table:
-    settled = ended.spec.budget.settled
+    plan = ended.spec.budget.settled
     assert ended.started_at is not None
     assert ended.finished_at is not None
-    assert settled is not None
+    assert plan is not None
     took = (ended.finished_at - ended.started_at).total_seconds()
     off = took / (60 * minutes) - 1
     confirm = ended.progress.confirm
@@ -76,7 +76,7 @@ def _table(ended: JobView, minutes: float, stopped: str, service_s: float) -> Ta
     table = Table(
         "optimizer",
         "ms a step",
-        "trials settled",
+        "trials planned",
         "trials, with confirm",
         "seconds, with confirm",
         title=f"{ended.name} ({ended.executor}): asked {60 * minutes:.0f} s, took {took:.1f} s ({off:+.1%}, "
@@ -89,8 +89,8 @@ def _table(ended: JobView, minutes: float, stopped: str, service_s: float) -> Ta
         label = entry.optimizer
         table.add_row(
             label,
-            f"{settled.step_ms[label]:.3f}",
-            str(settled.trials[label]),
+            f"{plan.step_ms[label]:.3f}",
+            str(plan.trials[label]),
             str(entry.trials),
             f"{entry.seconds:.2f}",
         )

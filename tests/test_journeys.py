@@ -64,7 +64,7 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     expected = home.outcome(undisturbed)
     expected_trials(home, undisturbed.id)
     assert set(home.attempts()) == {1}
-    # What trained it had asked for reproducible products, and the job was settled by what its probe answered.
+    # What trained it had asked for reproducible products, and its probe decided for the job.
     assert {place.mkl_cbwr for place in home.environments()} == {products.mode()}
     assert home.client.job(undisturbed.id).spec.agreement == agreement()
 

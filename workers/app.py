@@ -156,7 +156,7 @@ def _warm_up(**_: Any) -> None:
     from whichopt.workers.engine import numerics
 
     renderer()  # of the code as it runs now: files that change under it must not pass for its version
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
     own = identity()

@@ -29,7 +29,7 @@ from whichopt.workers.engine import Cancelled
 from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
-from whichopt.workers.prepare import settle
+from whichopt.workers.prepare import prepare
 from whichopt.workers.products import blas, mode
 from whichopt.workers.sampler import suggest
 
@@ -80,18 +80,17 @@ def _plan(context: Context, planned: Planning) -> None:
     job_id = planned.job_id
     limit_s = planned.spec.budget.max_seconds
     try:
-        chosen = settle(planned, compiling=lambda: _note_compiling(context, planned))
+        prepared = prepare(planned, compiling=lambda: _note_compiling(context, planned))
         following = next_round(
-            chosen.spec,
+            prepared.spec,
             planned.trials,
             suggest,
-            executor=chosen.executor,
             workers=planned.workers,
             out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
-        cut_short = planned.cut_short or (following is None and ended_early(chosen.spec, planned.trials))
-        found = following or recommend(planned.uid, chosen.spec, planned.trials, cut_short=cut_short)
+        cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
+        found = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
     except BudgetTooShort as error:
         log.info("too_short", job=planned.uid, detail=error.detail)
         with context.store.transaction() as tx:
@@ -111,21 +110,20 @@ def _plan(context: Context, planned: Planning) -> None:
         log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
         if first:
             context.dispatcher.report(job_id)
-            _store_forecast(context, planned, chosen.spec)
+            _store_forecast(context, planned, prepared.spec)
         return
     with context.store.transaction() as tx:
         ids = tx.jobs.add_round(
             planned,
             found.cohorts,
-            executor=chosen.executor,
-            probe=chosen.probe,
-            spec=None if chosen.spec is planned.spec else chosen.spec,
+            spec=prepared.spec,
+            probe=prepared.probe,
             cut_short=planned.cut_short or found.cut_short,
         )
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
         context.dispatcher.cohorts(ids, planned.queue)
-        _store_forecast(context, planned, chosen.spec)
+        _store_forecast(context, planned, prepared.spec)
 
 
 def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> None:

@@ -2,7 +2,7 @@
 
 A kernel is compiled once for a machine, which takes as long as many a job, and is kept there. So a job has it
 if it is there already, or if the job is long enough to pay for it. The two round differently: which it
-is, is settled once, before the first round, and kept with the spec.
+is, is decided once, before the first round, and kept with the spec.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def profiting(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
     return [chosen for chosen in spec.optimizers if optimizer(chosen.name).stepping.compiled]
 
 
-def settle(
+def choose_kernels(
     spec: ResolvedSpec,
     *,
     on_cpu: bool,
@@ -80,12 +80,12 @@ def settle(
 ) -> ResolvedSpec:
     """`spec` with the kernels that its trials use; nothing is compiled but for a job that it pays for.
 
-    If they were asked for, the compiled ones are settled unless no compiler works, or on a GPU, which they
+    If they were asked for, the compiled ones are chosen unless no compiler works, or on a GPU, which they
     are not for.
 
     Args:
         workers: the processes that train the job.
-        step_seconds: what a step of one trial takes by torch's kernels, by optimizer; measured if it matters.
+        step_seconds: what a step of one trial takes by torch's kernels, by label; measured if it matters.
         compiling: called before a kernel is compiled, as that takes long.
     """
     if spec.kernels == "torch":
@@ -120,7 +120,7 @@ def _pays(
         stepping = most * len(chosen) / len(spec.optimizers)
     else:
         took = step_seconds()
-        a_step_of_each = math.fsum(took[one.name] for one in chosen)
+        a_step_of_each = math.fsum(took[one.label] for one in chosen)
         stepping = min(most, budget.trials * spec.steps * a_step_of_each / max(1, workers))
     pays = stepping >= needed
     log.info("weighed_compiling", stepping_s=round(stepping), needed_s=round(needed), pays=pays)

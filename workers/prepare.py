@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
 from whichopt.service.planning import minutes
 from whichopt.service.planning.rounds import next_round
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import ExecutorName, ResolvedSpec, only_solo
 from whichopt.service.states import Agreement
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
-from whichopt.workers.engine.probe import choose, costs
+from whichopt.workers.engine.probe import TrainingCost, choose, costs
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
 
 @dataclass(frozen=True)
-class Settlement:
-    """The decisions before the first round: `spec` is the job's own with the agreement of its results, the
-    kernels, and the plan for its minutes. `probe` has the seconds of a step of one trial, by executor, if
-    they decided the executor."""
+class PreparedJob:
+    """What is decided before a job's first round, and stays.
 
-    executor: str
-    probe: dict[str, float]
+    `spec` is the job's own with the executors, the agreement of its results, the kernels, and the plan for
+    its minutes. `probe` has the seconds of a step of one trial, by executor, if they decided the executors.
+    """
+
     spec: ResolvedSpec
+    probe: dict[str, float]
 
 
-def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -> Settlement:
-    """Decide how the job's trials are trained, and plan its minutes.
+def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -> PreparedJob:
+    """Decide how the job's trials are trained, and plan its minutes. After the first round nothing is left
+    to decide.
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
@@ -42,26 +45,22 @@ def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -
         BudgetTooShort: the minutes do not suffice for the least of searches.
     """
     spec = planned.spec
-    if planned.executor is not None:
-        return Settlement(planned.executor, {}, spec)
+    if planned.round:
+        return PreparedJob(spec, {})
     here = planned.queue == "cpu" or torch.cuda.is_available()
-    executor: str = spec.executor
-    probe: dict[str, float] = {}
 
     def built() -> Workload:
         return workload.build(spec.workload, device=planned.queue if here else "cpu")
 
-    def step_seconds() -> dict[str, float]:
-        plans = _first_plans(spec)
-        if probe:
-            return {plan.optimizer: probe[executor] for plan in plans}
-        return {name: cost.step for name, cost in costs(built(), plans, executor).items()}
+    executors, probe = _executors(spec, built, here=here)
+    spec = spec.model_copy(update={"executors": executors, "agreement": _agreement(planned, here=here).value})
 
-    if executor == "auto":
-        choice = choose(built(), _first_plans(spec), measured=here)
-        executor, probe = choice.executor, choice.seconds
-    spec = spec.model_copy(update={"agreement": _agreement(planned, here=here).value})
-    spec = kernels.settle(
+    def step_seconds() -> dict[str, float]:
+        if probe:
+            return {label: probe[executor] for label, executor in executors.items()}
+        return {label: cost.step for label, cost in costs(built(), _first_plans(spec), executors).items()}
+
+    spec = kernels.choose_kernels(
         spec,
         on_cpu=planned.queue == "cpu",
         workers=planned.workers,
@@ -69,8 +68,30 @@ def settle(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -
         compiling=compiling,
     )
     if spec.budget.timed and spec.budget.settled is None:
-        spec = _minutes(spec, built(), _first_plans(spec), executor, planned.workers)
-    return Settlement(executor, probe, spec)
+        spec = _minutes(spec, costs(built(), _first_plans(spec), executors), planned.workers)
+    return PreparedJob(spec, probe)
+
+
+def _executors(
+    spec: ResolvedSpec, built: Callable[[], Workload], *, here: bool
+) -> tuple[dict[str, ExecutorName], dict[str, float]]:
+    """Return the executor of each label, and the probe that decided them if one had to.
+
+    What a label can be trained by is a capability, of its optimizer and of the job's model. Those that leave
+    a choice are probed together, and have one answer.
+    """
+    if spec.executors is not None:
+        return spec.executors, {}
+    if spec.executor != "auto":
+        return dict.fromkeys(spec.labels, spec.executor), {}
+    alone = only_solo(spec, built_in())
+    executors: dict[str, ExecutorName] = dict.fromkeys(spec.labels, "solo")
+    plans = [plan for plan in _first_plans(spec) if plan.label not in alone]
+    if not plans:
+        return executors, {}
+    choice = choose(built(), plans, measured=here)
+    executors |= {plan.label: choice.executor for plan in plans}
+    return executors, choice.seconds
 
 
 def _agreement(planned: Planning, *, here: bool) -> Agreement:
@@ -88,18 +109,16 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
     if spec.budget.timed:
         few = {"minutes": None, "trials": spec.budget.replicates}
         spec = spec.model_copy(update={"budget": spec.budget.model_copy(update=few)})
-    first = next_round(spec, [], suggest, executor="solo")
+    first = next_round(spec, [], suggest)
     assert first is not None
     return [plan for cohort in first.cohorts for plan in cohort]
 
 
-def _minutes(
-    spec: ResolvedSpec, built: Workload, plans: Sequence[TrialPlan], executor: str, workers: int
-) -> ResolvedSpec:
-    cost = costs(built, plans, executor)
-    return minutes.settle(
+def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:
+    plan = _first_plans(spec)[0]
+    return minutes.plan_minutes(
         spec,
-        step_seconds={chosen.label: cost[chosen.name].step for chosen in spec.optimizers},
-        trial_seconds={chosen.label: cost[chosen.name].of(plans[0]) for chosen in spec.optimizers},
+        step_seconds={label: cost[label].step for label in spec.labels},
+        trial_seconds={label: cost[label].of(plan) for label in spec.labels},
         processes=max(1, workers),
     )

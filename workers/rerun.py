@@ -98,11 +98,11 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
     torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     built = workload.build(report.spec.workload, device=device)
-    results = EXECUTORS[report.job.executor]().run(built, [*plans, *more], Unwatched())
+    results = EXECUTORS[_executor(report)]().run(built, [*plans, *more], Unwatched())
     return _judged(report, trials, results[: len(plans)], results[len(plans) :], training_environment(device))
 
 
@@ -127,14 +127,20 @@ def _confirmed(report: Report) -> list[RecordedTrial]:
             f"the report has no confirm runs of what it recommends ({found.optimizer}); see whichopt verify",
             field="recommendation.config",
         )
-    if report.job.executor not in EXECUTORS:
+    if _executor(report) not in EXECUTORS:
         raise InvalidReport(
-            f"the report was trained by {report.job.executor!r}, which this version does not have",
+            f"the runs to repeat were trained by {_executor(report)!r}, which this version does not have",
             field="job.executor",
-            value=report.job.executor,
+            value=_executor(report),
             allowed=list(EXECUTORS),
         )
     return sorted(own, key=lambda trial: trial.plan.number)
+
+
+def _executor(report: Report) -> str:
+    """Return the executor that trained the recommended label; up to 0.1 a job had one for all."""
+    label, executors = report.recommendation.optimizer, report.spec.executors
+    return executors[label] if executors and label else report.job.executor
 
 
 def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:
@@ -177,7 +183,7 @@ def _judged(
     return Rerun(
         job_id=report.job.id,
         optimizer=trials[0].plan.label,
-        executor=report.job.executor,
+        executor=_executor(report),
         metric=goal.metric,
         statement=_statement(repeated, judged, interval, holds=holds),
         holds=holds,

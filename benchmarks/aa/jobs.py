@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.aa.pool import Key, Pool, PoolStudy, label
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
-from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.planning.looks import Look, looks
@@ -78,7 +78,7 @@ def conclude(pool: Pool, sample: JobSample, *, staged: bool) -> Conclusion:
     for seeds in planned:
         look = Look(planned, seeds)
         table = confirm_table(pool, sample, seeds)
-        if not look.further or settled_at(table, look, margin=None, risk=None, seed=0) is not None:
+        if not look.further or reason_to_stop_at(table, look, margin=None, risk=None, seed=0) is not None:
             return _concluded(table, look, len(sample.groups))
     raise AssertionError("after the last look there is none")
 

@@ -261,7 +261,7 @@ def build(setting: Setting, file: Path, progress: TextIO) -> Pool:
 
 def _searching(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[TrialPlan] | None:
     """The plans of the next round, None where the search has ended."""
-    following = next_round(spec, trials, suggest, executor="stacked", workers=PROCESSES)
+    following = next_round(spec, trials, suggest, workers=PROCESSES)
     if following is None or following.cohorts[0][0].phase is not Phase.SEARCH:
         return None
     return [plan for cohort in following.cohorts for plan in cohort]
@@ -290,7 +290,7 @@ def _fresh(
     setting: Setting, spec: ResolvedSpec, configs: Mapping[Key, Config], number: int
 ) -> Iterator[TrialPlan]:
     """Every config on that fresh seed; the length and the evaluations are those of the search."""
-    following = next_round(spec, [], suggest, executor="stacked")
+    following = next_round(spec, [], suggest)
     assert following is not None
     like = following.cohorts[0][0]
     seeds = Seeds(

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.calibration.worlds import Floats, Jobs, World, label_of, simulate_jobs
 from whichopt.service.evidence.statistics.estimates import critical_t
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
-from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.warnings import looks_skewed
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
 from whichopt.service.planning.looks import Look, looks
@@ -84,7 +84,8 @@ def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
         look = Look(planned, seeds)
         table = full if seeds == world.seeds else jobs.confirm_table(job, seeds)
         stops = not stopped and (
-            seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
+            seeds == world.seeds
+            or reason_to_stop_at(table, look, margin=None, risk=None, seed=job) is not None
         )
         events_at_look = _look(table, look, truth, merits, "staged", intervals=stops)
         events |= {event.replace("staged", "any look") for event in events_at_look if "false" in event}

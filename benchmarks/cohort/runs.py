@@ -62,7 +62,7 @@ class Training:
     """
 
     def __init__(self, spec: ResolvedSpec, *, fused: bool = False) -> None:
-        first = next_round(spec, [], suggest, executor="solo")
+        first = next_round(spec, [], suggest)
         assert first is not None
         self.plan: TrialPlan = first.cohorts[0][0]
         self.spec = spec

@@ -56,7 +56,7 @@ class Setting:
         So none diverges, and all take the same number of steps.
         """
         spec = resolved(self.body)
-        first = next_round(spec, [], suggest, executor=SOLO)
+        first = next_round(spec, [], suggest)
         assert first is not None
         base = first.cohorts[0][0]
         found = []

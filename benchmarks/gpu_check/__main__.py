@@ -143,7 +143,7 @@ def _checked(name: str, device: str) -> dict[str, str]:
     from whichopt.workers.engine import numerics
 
     torch.set_num_threads(1)
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     try:
         return {"state": "passed", "detail": CHECKS[name].run(device)}
     except NeedsGPU:

@@ -211,7 +211,7 @@ class _Keeper(Unwatched):
 
 
 def _train_to_a_checkpoint(executor: str, name: str, device: str, folder: Path) -> None:
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     torch.set_num_threads(1)
     EXECUTORS[executor]().run(workload(name, device), cohort(), _Keeper(folder, last=3))
 
@@ -241,7 +241,7 @@ def killed_and_resumed(device: str) -> str:
 
 def _train_when_told(number: int, device: str, connection: Connection) -> None:
     """Trains one of two cohorts whenever it is told to; gives when it began and ended, and the results."""
-    numerics.settle()
+    numerics.repeat_to_the_bit()
     torch.set_num_threads(1)
     made = workload("mlp", device)
     plans = cohort(12, length=8000)[number * 6 :][:6]

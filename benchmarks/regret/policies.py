@@ -2,7 +2,7 @@
 
 *whichopt* gets minutes, plans its rounds as a worker does (`whichopt.service.planning.rounds.next_round`: TPE
 in each study, pruning, confirm in stages), trains them with the stacked executor, and takes what `recommend`
-picks. Its clock runs from the probe that settles the minutes to the recommendation.
+picks. Its clock runs from the probe for the plan of the minutes to the recommendation.
 
 The others are what people do with Optuna. One study in memory, its TPE sampler as it comes, trials asked for
 and told as the two processes get free (nothing faster is possible: no storage, no second copy of the study);
@@ -60,13 +60,11 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     """What the product recommends; and, for the record, what it would by the best mean in a tie."""
     started = time.perf_counter()
     name = spec.workload.model_dump_json()
-    spec = _settled(crew, spec, aside)
+    spec = _with_plan(crew, spec, aside)
     trials: list[Trial] = []
     elapsed: float | None = None
     while True:
-        following = next_round(
-            spec, trials, suggest, executor="stacked", workers=crew.count, elapsed_s=elapsed
-        )
+        following = next_round(spec, trials, suggest, workers=crew.count, elapsed_s=elapsed)
         if following is None:
             break
         cohorts = [Cohort(name, aside, "job", plans) for plans in following.cohorts]
@@ -108,16 +106,17 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     return made(pick, verdict.pick), made(best, verdict.best)
 
 
-def _settled(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
+def _with_plan(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
     """With what the minutes come to, by the product's own probe."""
     built = divided_workload(spec.workload.model_dump_json(), aside).job
     base = like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
     plans = [_of(base, chosen) for chosen in spec.optimizers]
-    cost = costs(built, plans, "stacked")
-    return minutes.settle(
+    spec = spec.with_executor("stacked")
+    cost = costs(built, plans, spec.executors or {})
+    return minutes.plan_minutes(
         spec,
-        step_seconds={chosen.label: cost[chosen.name].step for chosen in spec.optimizers},
-        trial_seconds={chosen.label: cost[chosen.name].of(base) for chosen in spec.optimizers},
+        step_seconds={label: cost[label].step for label in spec.labels},
+        trial_seconds={label: cost[label].of(base) for label in spec.labels},
         processes=crew.count,
     )
 

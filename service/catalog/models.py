@@ -41,6 +41,9 @@ class ModelEntry:
 
     `builder` is what workers build it by (`whichopt.workers.workload.models.BUILDERS`), if that has another
     name.
+
+    `stackable` is False for a model that only the solo executor can train, as `torch.func.vmap` cannot run it
+    over many trials at once: it draws random numbers, or branches on a tensor's value.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ModelEntry:
     options: type[ModelOptions] = ModelOptions
     needs_image: bool = False
     builder: str | None = None
+    stackable: bool = True
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:

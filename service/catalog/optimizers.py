@@ -49,12 +49,14 @@ class Stepping:
     """How workers step the optimizer; nobody else has to know.
 
     `faster` are arguments that make the same step take less time; `compiled` are arguments used in place of
-    those to select a kernel that must be compiled first, empty if there is none. `rows` is the kind of step
-    of the rows of a stack (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that params
-    joined in one tensor take the same step to the bit; torch's fused kernels round the last few entries of a
-    tensor otherwise.
+    those to select a kernel that must be compiled first, empty if there is none.
+    `stackable` is False for an optimizer whose step needs more than the params and gradients of its row: only
+    the solo executor can train it. `rows` is the kind of step in a stack
+    (`whichopt.workers.engine.stacked.optimizers.STEPS`). `joinable` says that params joined in one tensor
+    take the same step to the bit; torch's fused kernels round the last few entries of a tensor otherwise.
     """
 
+    stackable: bool = True
     rows: Literal["class", "kernel", "columns"] = "class"
     joinable: bool = True
     faster: Mapping[str, Value] = field(default_factory=dict)
@@ -149,6 +151,11 @@ class OptimizerEntry(OptimizerFacts):
         named |= {"eps", "beta1", "beta2"} if self.meaning.floor == "accumulated" else set()
         if missing := sorted(named - self.space.keys()):
             raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
+
+    @property
+    def stackable(self) -> bool:
+        """Whether many trials can be trained at once: a stack evaluates the params that it trains."""
+        return self.stepping.stackable and not self.modes
 
     @property
     def facts(self) -> OptimizerFacts:

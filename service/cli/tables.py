@@ -110,16 +110,15 @@ def job_summary(job: JobView) -> RenderableType:
 
 def _budget_lines(job: JobView) -> list[str]:
     """Return lines about the plan for the job's minutes, and the progress of confirm."""
-    settled, confirm = job.spec.budget.settled, job.progress.confirm
+    plan, confirm = job.spec.budget.settled, job.progress.confirm
     lines = []
-    if settled is not None:
+    if plan is not None:
         trials = ", ".join(
-            f"{label} {count} ({settled.step_ms[label]:.3g} ms per step)"
-            for label, count in settled.trials.items()
+            f"{label} {count} ({plan.step_ms[label]:.3g} ms per step)" for label, count in plan.trials.items()
         )
         lines.append(
             f"In {job.spec.budget.minutes:g} minutes, each optimizer can search for "
-            f"{settled.search_seconds:.3g} s (trials: {trials}), followed by at most "
+            f"{plan.search_seconds:.3g} s (trials: {trials}), followed by at most "
             f"{job.spec.budget.confirm_seeds} fresh seeds."
         )
     if confirm is not None:

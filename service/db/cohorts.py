@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from whichopt.service.db.clock import after, now, stale
 from whichopt.service.db.jobs import ACTIVE, Jobs
+from whichopt.service.db.readable import read_spec
 from whichopt.service.db.tables import cohort, job, trial, worker
 from whichopt.service.db.trials import Trials
 from whichopt.service.environment import Environment
@@ -105,7 +106,7 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id)
             .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
-        spec, plans = ResolvedSpec.model_validate(found.spec), Trials(self.connection).plans(cohort_id)
+        spec, plans = read_spec(found), Trials(self.connection).plans(cohort_id)
         limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
@@ -113,7 +114,7 @@ class Cohorts:
             owner=owner,
             attempt=claimed.attempt,
             spec=spec,
-            executor=found.executor,
+            executor=spec.executor_of(plans[0].label),
             queue=found.queue,
             plans=plans,
             checkpoint=claimed.checkpoint,

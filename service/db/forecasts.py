@@ -50,9 +50,15 @@ class Forecasts:
     def asked(self, uid: str) -> Asked | None:
         """Read all that a forecast needs but the trials; None if there is no such job."""
         row = self.connection.execute(
-            sa.select(job.c.id, job.c.uid, job.c.state, job.c.phase, job.c.spec, job.c.started_at).where(
-                job.c.uid == uid
-            )
+            sa.select(
+                job.c.id,
+                job.c.uid,
+                job.c.state,
+                job.c.phase,
+                job.c.spec,
+                job.c.executor,
+                job.c.started_at,
+            ).where(job.c.uid == uid)
         ).one_or_none()
         if row is None:
             return None

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db import clock
+from whichopt.service.db.readable import read_spec
 from whichopt.service.db.tables import cohort, job, report, study, trial
 from whichopt.service.db.trials import Trials
 from whichopt.service.db.workers import Workers
@@ -35,7 +36,6 @@ class Planning:
     job_id: int
     uid: str
     spec: ResolvedSpec
-    executor: str | None
     queue: str
     round: int
     cut_short: bool
@@ -141,12 +141,11 @@ class Jobs:
         ).one_or_none()
         if row is None or self._unfinished(job_id):
             return None
-        spec = ResolvedSpec.model_validate(row.spec)
+        spec = read_spec(row)
         return Planning(
             job_id=job_id,
             uid=row.uid,
             spec=spec,
-            executor=row.executor,
             queue=row.queue,
             round=row.round,
             cut_short=row.cut_short,
@@ -186,21 +185,29 @@ class Jobs:
         planned: Planning,
         cohorts: Sequence[Sequence[TrialPlan]],
         *,
-        executor: str,
+        spec: ResolvedSpec,
         cut_short: bool,
         probe: Mapping[str, float] | None = None,
-        spec: ResolvedSpec | None = None,
     ) -> list[int] | None:
-        """Writes the next round; its cohorts' ids, or None if another planner was first.
+        """Write the next round; return its cohorts' ids, or None if another planner was first.
 
-        `probe` is what `executor` was chosen by, if it was chosen for this round; `spec` is the job's with
-        what its minutes came to, if that was settled for this round."""
+        Args:
+            spec: the job's, with all that was decided before its first round.
+            probe: what the executors were chosen by, if they were chosen for this round.
+
+        Raises:
+            ValueError: a label would change its executor, or a cohort have two.
+        """
+        if planned.round and spec.executors != planned.spec.executors:
+            raise ValueError("a label keeps the executor that its first trials were planned for")
+        if any(len({spec.executor_of(plan.label) for plan in plans}) > 1 for plans in cohorts):
+            raise ValueError("a cohort is trained by one executor, and its labels have two")
         job_id = planned.job_id
         phase = cohorts[0][0].phase
-        settled: dict[str, Any] = {"executor": executor, **({"probe": dict(probe)} if probe else {})}
-        if spec is not None:
-            settled["spec"] = spec.model_dump(mode="json")
-        revision = self._advance(planned, **settled, cut_short=cut_short, phase=phase)
+        decided: dict[str, Any] = {"probe": dict(probe)} if probe else {}
+        if spec is not planned.spec:
+            decided["spec"] = spec.model_dump(mode="json")
+        revision = self._advance(planned, **decided, cut_short=cut_short, phase=phase)
         if revision is None:
             return None
         studies = {

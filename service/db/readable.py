@@ -39,12 +39,21 @@ def readable(row: Any, reader: Callable[[Any], ViewT]) -> ViewT:
 
 
 def spec_of(row: Any) -> ResolvedSpec:
-    """Return the resolved spec of a row that has `uid` and `spec`.
+    """Return the resolved spec of a row that has `uid`, `spec` and `executor`.
 
     Raises:
         UnreadableRow: it is none.
     """
-    return readable(row, lambda row: ResolvedSpec.model_validate(row.spec))
+    return readable(row, read_spec)
+
+
+def read_spec(row: Any) -> ResolvedSpec:
+    """Return the resolved spec of a row that has `spec` and `executor`.
+
+    Up to 0.1 a job had one executor, which stands in a column of its own. It goes on under that one.
+    """
+    spec = ResolvedSpec.model_validate(row.spec)
+    return spec if spec.executors or row.executor is None else spec.with_executor(row.executor)
 
 
 def recommendation_of(row: Any) -> Recommendation:

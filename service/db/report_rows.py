@@ -44,6 +44,7 @@ class Records:
         row = self.connection.execute(sa.select(job).where(job.c.uid == uid)).one_or_none()
         if row is None:
             return None
+        spec = spec_of(row)
         concluded = row.recommendation is not None
         environments, trials = self._trials(row.id) if concluded else ([], [])
         return JobRecord(
@@ -53,14 +54,14 @@ class Records:
                 id=row.uid,
                 name=row.name,
                 queue=row.queue,
-                executor=row.executor or "",
+                executor=spec.trained_by or "",
                 probe=row.probe,
                 cut_short=row.cut_short,
                 created_at=row.created_at,
                 started_at=row.started_at,
                 finished_at=row.finished_at,
             ),
-            spec=spec_of(row),
+            spec=spec,
             recommendation=readable(row, recommendation_of) if concluded else None,
             environments=environments,
             trials=trials,

@@ -60,7 +60,9 @@ class Studies:
             query = query.where(job.c.uid == job_uid)
         rows = self.connection.execute(query.order_by(study.c.id)).all()
         for uid in {row.uid for row in rows} - set(known):
-            row = self.connection.execute(sa.select(job.c.uid, job.c.spec).where(job.c.uid == uid)).one()
+            row = self.connection.execute(
+                sa.select(job.c.uid, job.c.spec, job.c.executor).where(job.c.uid == uid)
+            ).one()
             try:
                 known[uid] = spec_of(row)
             except UnreadableRow:

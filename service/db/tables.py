@@ -62,6 +62,7 @@ job = Table(
     Column("dataset", String(64), nullable=False),
     Column("model", String(64), nullable=False),
     Column("queue", String(16), nullable=False),
+    # Only read, of jobs of 0.1: since then the executor of each label stands in the spec.
     Column("executor", String(16), comment="settled when the first round is planned"),
     Column(
         "probe",

@@ -13,7 +13,7 @@ from whichopt.service.activity import JobActivity
 from whichopt.service.configs import Packed, arguments
 from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
-from whichopt.service.db.readable import readable, recommendation_of
+from whichopt.service.db.readable import read_spec, readable, recommendation_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
@@ -265,7 +265,7 @@ def _job_view(
     fresh: dict[int, bool],
     activity: JobActivity | None,
 ) -> JobView:
-    spec = ResolvedSpec.model_validate(row.spec)
+    spec = read_spec(row)
     direction = spec.goal.direction
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
@@ -280,7 +280,7 @@ def _job_view(
         phase=None if row.phase is None else Phase(row.phase),
         spec=spec,
         queue=row.queue,
-        executor=row.executor,
+        executor=spec.trained_by,
         probe=row.probe,
         progress=Progress(
             trials_done=sum(found.done for found in ledger.values()),

@@ -77,8 +77,8 @@ def _lr_share(spec: ResolvedSpec, i: int) -> float:
 def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
     budget = spec.budget
     most = max(len(optimizer.searched) for optimizer in spec.optimizers)
-    settled = budget.trials is not None or budget.settled is not None
-    if settled and budget.study_trials < most:
+    counted = budget.trials is not None or budget.settled is not None
+    if counted and budget.study_trials < most:
         yield LintFinding(
             code="few_trials",
             severity="note",
@@ -113,14 +113,14 @@ def _budget(spec: ResolvedSpec) -> Iterator[LintFinding]:
 def _configs(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """Find studies with more trials than there are configs to train."""
     budget, rivals = spec.budget, len(spec.optimizers) > 1
-    settled = budget.trials is not None or budget.settled is not None
+    counted = budget.trials is not None or budget.settled is not None
     for i, chosen in enumerate(spec.optimizers):
         configs = room(chosen.searched, chosen.default)
-        if configs > 1 and not (settled and configs < budget.study_trials):
+        if configs > 1 and not (counted and configs < budget.study_trials):
             continue
-        if settled and budget.study_trials == 1:
+        if counted and budget.study_trials == 1:
             continue
-        asked = f" of the {budget.study_trials} that the budget has for it" if settled else ""
+        asked = f" of the {budget.study_trials} that the budget has for it" if counted else ""
         has = "only one config: nothing is searched" if configs == 1 else f"only {configs} configs"
         yield LintFinding(
             code="nothing_to_search" if configs == 1 else "few_configs",

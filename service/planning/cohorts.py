@@ -30,8 +30,13 @@ COHORT_ALIKE = 8
 that several workers have something to do."""
 
 
-def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int | None) -> list[list[TrialPlan]]:
-    """The cohorts of a round, whose trials share their seeds within a group.
+def cut(
+    groups: Sequence[Sequence[TrialPlan]], executors: Mapping[str, str], workers: int | None
+) -> list[list[TrialPlan]]:
+    """Return the cohorts of a round, whose trials share their seeds within a group.
+
+    A cohort has one executor: trials of labels with another are in cohorts of their own. `executors` has
+    each label's.
 
     If company helps, the whole round is cut, into as many cohorts for one worker as for any other. As the
     optimizers take turns within a group, all cohorts have about the same mix of them, and so the same cost.
@@ -39,10 +44,21 @@ def cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int | None) -
     Without `workers` the cut is the same for any number of them: a trial's result that depends on its company
     then depends on nothing but the spec.
     """
+    cohorts = []
+    for executor in dict.fromkeys(executors.values()):
+        own = [[plan for plan in group if executors[plan.label] == executor] for group in groups]
+        cohorts += _cut([group for group in own if group], executor, workers)
+    return cohorts
+
+
+def _cut(groups: Sequence[list[TrialPlan]], executor: str, workers: int | None) -> list[list[TrialPlan]]:
+    """Return the cohorts of the trials of one executor."""
     most, least = COHORT_TRIALS[executor], COHORT_LEAST.get(executor)
     if least is None:
         return [cohort for plans in groups for cohort in _chunks(plans, math.ceil(len(plans) / most))]
     plans = [plan for group in groups for plan in group]
+    if not plans:
+        return []
     if workers is None:
         return _chunks(plans, math.ceil(len(plans) / COHORT_ALIKE))
     even = workers * math.ceil(len(plans) / (workers * most))

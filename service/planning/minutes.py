@@ -1,10 +1,10 @@
 """Plans how a job spends its minutes: the number of trials, and the extent of the next round.
 
-The clock runs from the first claim to the recommendation. A probe settles, once and before the first round,
-how many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`settle`). As
-a probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round is
-reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label are
-kept equal, and the time by the clock until the last of their results ends the search when what is left is
+The clock runs from the first claim to the recommendation. A probe tells, once and before the first round, how
+many trials of each optimizer take equal seconds and how many fresh seeds there is time for (`plan_minutes`).
+As a probe of a few steps cannot know how much is pruned or what else keeps the machine busy, each later round
+is reckoned anew from what is recorded of the earlier ones (`more_trials`): their training seconds by label
+are kept equal, and the time by the clock until the last of their results ends the search when what is left is
 needed for confirm. All of it is read off the rows: whoever plans a round plans the same.
 """
 
@@ -19,7 +19,7 @@ from whichopt.service.errors import BudgetTooShort
 from whichopt.service.planning.looks import looks
 from whichopt.service.planning.training_time import clock, search_seconds, seed_seconds, whole_trial_seconds
 from whichopt.service.spec import Pruning, ResolvedSpec
-from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, TimedPlan
 from whichopt.service.trials import Trial
 
 CONFIRM_SHARE = 0.4
@@ -42,14 +42,14 @@ FEWEST_TRIALS, FEWEST_SEEDS = 2, 3
 """In a study, and in confirm: with less there is nothing to choose from, and nothing to tell."""
 
 
-def settle(
+def plan_minutes(
     spec: ResolvedSpec,
     *,
     step_seconds: Mapping[str, float],
     trial_seconds: Mapping[str, float],
     processes: int,
 ) -> ResolvedSpec:
-    """`spec` with what its minutes come to, if a step and a whole trial take that long, by label.
+    """Return `spec` with the plan for its minutes, if a step and a whole trial take that long, by label.
 
     Raises:
         BudgetTooShort: for the fewest trials and seeds.
@@ -78,7 +78,7 @@ def settle(
             allowed=f"about {least:.2g} or more",
         )
     most = _most_trials(spec, seeds) // budget.replicates
-    settled = Settled(
+    plan = TimedPlan(
         trials={
             label: budget.replicates * min(count, most, _room(spec, label))
             for label, count in per_study.items()
@@ -89,7 +89,7 @@ def settle(
         processes=processes,
         confirm_seeds_asked=budget.confirm_seeds,
     )
-    return spec.settle(settled, confirm_seeds=seeds)
+    return spec.with_timed_plan(plan, confirm_seeds=seeds)
 
 
 def _seeds(asked: int, seed: float, time: float) -> int:
@@ -139,12 +139,12 @@ def more_trials(
     a study draws `startup` at random. The others keep in step.
     """
     budget = spec.budget
-    settled, replicates = _settled(budget), budget.replicates
+    plan, replicates = _plan(budget), budget.replicates
     counts = Counter(trial.plan.label for trial in searched)
     done = {label: counts[label] // replicates for label in spec.labels}
     if not searched:
         share = startup / (budget.study_trials * replicates)
-        first = {label: share * settled.trials[label] for label in spec.labels}
+        first = {label: share * plan.trials[label] for label in spec.labels}
         return {label: max(1, round(count)) for label, count in first.items()}
     rest = _rest(spec, searched, done, elapsed_s)
     lead = max(rest, key=lambda label: rest[label])
@@ -161,16 +161,16 @@ def _rest(
 ) -> dict[str, float]:
     """Return how many more trials each label's studies can have, so that all labels get equal seconds."""
     budget = spec.budget
-    settled, replicates = _settled(budget), budget.replicates
+    plan, replicates = _plan(budget), budget.replicates
     most = _most_trials(spec, budget.confirm_seeds) / replicates
     used = search_seconds(spec, searched)
     ratio = _clock(spec, searched, elapsed_s)
     if ratio is None:
-        return {label: settled.trials[label] / replicates - done[label] for label in spec.labels}
+        return {label: plan.trials[label] / replicates - done[label] for label in spec.labels}
     total = math.fsum(used.values())
     left = search_minutes(spec, searched, ratio) * 60 / ratio - total
     each = (total + left) / len(spec.labels)
-    usual = whole_trial_seconds(spec, searched) or settled.trial_seconds
+    usual = whole_trial_seconds(spec, searched) or plan.trial_seconds
     rest = {}
     for label in spec.labels:
         a_trial = used[label] / done[label] if done[label] else usual[label] * replicates
@@ -203,11 +203,11 @@ def _clock(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None)
     if elapsed_s is not None:
         return clock(trials, elapsed_s)
     used = any(trial.result is not None and trial.result.seconds > 0 for trial in trials)
-    settled = spec.budget.settled
-    return 1 / settled.processes if used and settled is not None else None
+    plan = spec.budget.settled
+    return 1 / plan.processes if used and plan is not None else None
 
 
-def _settled(budget: Budget) -> Settled:
+def _plan(budget: Budget) -> TimedPlan:
     if budget.settled is None:
-        raise ValueError("the trials that budget.minutes come to are settled before the first round")
+        raise ValueError("the trials that budget.minutes come to are planned before the first round")
     return budget.settled

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from whichopt.service.evidence.verdict.stopping import settled
+from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.planning.cohorts import cut, ends, spread
 from whichopt.service.planning.deadline import require_trials, was_stopped
 from whichopt.service.planning.finalists import finalists
@@ -59,7 +59,6 @@ def next_round(
     trials: Sequence[Trial],
     suggest: Suggest,
     *,
-    executor: str,
     workers: int = 1,
     out_of_time: bool = False,
     elapsed_s: float | None = None,
@@ -96,12 +95,14 @@ def next_round(
                 require_trials(spec, trials, seeds=seeds, processes=max(1, workers))
             groups = _confirm(spec, trials, range(seeds))
     processes = None if spec.agreement == "close" else max(1, workers)
-    return Round(cut(groups, executor, processes), cut_short) if groups else None
+    # Solo always works, and its small cohorts suit a spec whose executors nobody has chosen yet.
+    executors = spec.executors or dict.fromkeys(spec.labels, "solo")
+    return Round(cut(groups, executors, processes), cut_short) if groups else None
 
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     """Tell if the last round left out fresh seeds that could matter, which only a lack of time does."""
-    return _confirmed(trials) < spec.budget.confirm_seeds and _settled(spec, trials) is None
+    return _confirmed(trials) < spec.budget.confirm_seeds and _is_open(spec, trials)
 
 
 def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> dict[str, range]:
@@ -130,7 +131,7 @@ def _next_seeds(
     end = next((seeds for seeds in looks(spec.budget.confirm_seeds) if seeds > done), done)
     if end == done or out_of_time or not has_time(spec, trials, end - done, elapsed_s):
         return range(0)
-    return range(0) if _settled(spec, trials) is not None else range(done, end)
+    return range(done, end) if _is_open(spec, trials) else range(0)
 
 
 def _confirmed(trials: Iterable[Trial]) -> int:
@@ -138,8 +139,9 @@ def _confirmed(trials: Iterable[Trial]) -> int:
     return 1 + max(trial.plan.number for trial in trials if trial.plan.phase is Phase.CONFIRM)
 
 
-def _settled(spec: ResolvedSpec, trials: Sequence[Trial]) -> str | None:
-    return settled(spec, trials, spec.budget.risk)
+def _is_open(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
+    """Tell if more fresh seeds could still change what matters."""
+    return reason_to_stop(spec, trials, spec.budget.risk) is None
 
 
 def startup_trials(study_trials: int) -> int:

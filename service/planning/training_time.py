@@ -46,8 +46,8 @@ def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str
     Read off the label's confirm runs, if there are any, else off its search: the trials that went to their
     end, else the seconds an example took. A label without either takes what the probe found, or the mean.
     """
-    settled = spec.budget.settled
-    known = {} if settled is None else dict(settled.trial_seconds)
+    plan = spec.budget.settled
+    known = {} if plan is None else dict(plan.trial_seconds)
     for label in spec.labels:
         own = [trial for trial in trials if trial.plan.label == label]
         for phase in (Phase.CONFIRM, Phase.SEARCH):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, Settled
+from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, TimedPlan
+from whichopt.service.spec.executors import only_solo
 from whichopt.service.spec.request import (
     DEFAULT_OPTIMIZERS,
     LABEL,
+    ExecutorName,
     JobSpec,
     Margin,
     Named,
@@ -21,6 +23,7 @@ __all__ = [
     "MAX_TRIALS",
     "MOST_TRIALS",
     "Budget",
+    "ExecutorName",
     "JobSpec",
     "Margin",
     "Named",
@@ -29,7 +32,8 @@ __all__ = [
     "ResolvedOptimizer",
     "ResolvedSpec",
     "ResolvedWorkload",
-    "Settled",
+    "TimedPlan",
+    "only_solo",
     "resolve",
     "resolve_optimizer",
 ]

@@ -23,7 +23,7 @@ OVERRUN = 2
 """Factor by which a job's search may exceed its minutes."""
 
 
-class Settled(NumbersAreNumbers):
+class TimedPlan(NumbersAreNumbers):
     """The plan that a probe makes for `minutes`, once, before the first round; it is kept with the spec.
 
     All rounds follow from it and from the results after it, so a job with the same record is planned in the
@@ -100,7 +100,8 @@ class Budget(NumbersAreNumbers):
         "at their next evaluation, and "
         "confirm runs with 3 fresh seeds.",
     )
-    settled: Settled | None = Field(
+    # Called `settled` since 0.1, in stored specs and in the API: the key stays as it was written.
+    settled: TimedPlan | None = Field(
         default=None, description="Plan for the minutes. The service writes it; send it to repeat a job."
     )
 
@@ -127,19 +128,19 @@ class Budget(NumbersAreNumbers):
 
     @property
     def study_trials(self) -> int:
-        """Search trials of a study; with minutes, the most that were settled for one.
+        """Search trials of a study; with minutes, the most that are planned for one.
 
         Raises:
-            ValueError: the minutes are not settled yet.
+            ValueError: the minutes have no plan yet.
         """
         if self.trials is not None:
             return self.trials // self.replicates
         if self.settled is None:
-            raise ValueError("the number of trials for budget.minutes is only settled before the first round")
+            raise ValueError("the number of trials for budget.minutes is only planned before the first round")
         return max(self.settled.trials.values()) // self.replicates
 
     def trials_of(self, label: str) -> int | None:
-        """Return the search trials of that label; None if there are minutes that are not settled."""
+        """Return the search trials of that label; None if there are minutes without a plan yet."""
         return self.trials if self.settled is None else self.settled.trials[label]
 
     @property
@@ -170,7 +171,7 @@ def check(budget: Budget, labels: Sequence[str]) -> None:
             value=budget.trials,
             allowed=f"multiples of budget.replicates ({budget.replicates})",
         )
-    # For a job with minutes this is the least; its settlement keeps to the limit.
+    # For a job with minutes this is the least; its plan keeps to the limit.
     searched = 2 * budget.replicates if budget.trials is None else budget.trials
     finalists = budget.replicates + 1
     total = len(labels) * (searched + finalists * budget.confirm_seeds)
@@ -186,7 +187,7 @@ def check(budget: Budget, labels: Sequence[str]) -> None:
 
 
 def _minutes(budget: Budget, labels: Sequence[str]) -> None:
-    """Raise InvalidSpec if `minutes` stand beside what they replace, or are settled for another job."""
+    """Raise InvalidSpec if `minutes` stand beside what they replace, or their plan is another job's."""
     for other in ("trials", "max_seconds"):
         if getattr(budget, other) is not None:
             raise InvalidSpec(
@@ -196,11 +197,11 @@ def _minutes(budget: Budget, labels: Sequence[str]) -> None:
                 value=getattr(budget, other),
                 allowed="only one of the two",
             )
-    settled = budget.settled
-    if settled is None:
+    plan = budget.settled
+    if plan is None:
         return
     for name in ("trials", "step_ms", "trial_seconds"):
-        found: dict[str, float] = getattr(settled, name)
+        found: dict[str, float] = getattr(plan, name)
         if sorted(found) != sorted(labels) or min(found.values()) <= 0:
             raise InvalidSpec(
                 f"budget.settled.{name} must have a number above 0 for each label of the job",
@@ -208,10 +209,10 @@ def _minutes(budget: Budget, labels: Sequence[str]) -> None:
                 value=found,
                 allowed=list(labels),
             )
-    if any(count % budget.replicates for count in settled.trials.values()):
+    if any(count % budget.replicates for count in plan.trials.values()):
         raise InvalidSpec(
             f"budget.settled.trials cannot be divided into {budget.replicates} equal studies",
             field="budget.settled.trials",
-            value=settled.trials,
+            value=plan.trials,
             allowed=f"multiples of budget.replicates ({budget.replicates})",
         )

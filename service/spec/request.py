@@ -14,6 +14,7 @@ from whichopt.service.trials import Schedule
 
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
+ExecutorName = Literal["solo", "stacked"]
 FACTS = ("goal", "shape", "sizes", "length_unit", "content")
 """Fields of a resolved workload that follow from its names."""
 OPTIMIZER_FACTS = ("facts", "place")
@@ -127,7 +128,18 @@ class Common(Strict):
         description="Least difference that matters; a rival counts as beaten only by more than this.",
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    executor: Literal["auto", "solo", "stacked"] = "auto"
+    executor: Literal["auto", "solo", "stacked"] = Field(
+        default="auto",
+        description="Way in which trials are trained: `solo` (one after the other) or `stacked` (a whole "
+        "cohort at once). `auto` is decided before the first round, label by label: `solo` if its model or "
+        "optimizer cannot be stacked, and otherwise the faster one in a short probe.",
+    )
+    executors: dict[str, ExecutorName] | None = Field(
+        default=None,
+        max_length=16,
+        description="Executor of each label's trials. The service writes it before the first round; send it "
+        "to repeat a job.",
+    )
     kernels: Literal["auto", "torch", "compiled"] = Field(
         default="auto",
         description="Kernels of the optimizers that have a compiled one. `auto` is decided before the first "

@@ -13,6 +13,7 @@ from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.budget import check
+from whichopt.service.spec.executors import check_executors
 from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
 from whichopt.service.versions import RULES
@@ -55,6 +56,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
             value=spec.batch_size,
             allowed=f"1 to {resolved.sizes.train}",
         )
+    check_executors(resolved, known)
     return resolved
 
 
@@ -69,14 +71,6 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
             field="schedule",
             value=schedule.model_dump(mode="json"),
             allowed=["constant"],
-        )
-    if optimizer.facts.modes and spec.executor == "stacked":
-        raise InvalidSpec(
-            f"{optimizer.label} evaluates other params than it trains, which a stack cannot do; set executor "
-            f"to auto or solo, or leave {optimizer.label} out",
-            field="executor",
-            value=spec.executor,
-            allowed=["auto", "solo"],
         )
 
 

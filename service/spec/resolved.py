@@ -12,8 +12,8 @@ from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.configs import room
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
-from whichopt.service.spec.budget import Settled
-from whichopt.service.spec.request import Common, Named, SpaceEntry, Strict
+from whichopt.service.spec.budget import TimedPlan
+from whichopt.service.spec.request import Common, ExecutorName, Named, SpaceEntry, Strict
 from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.trials import Training
 
@@ -97,6 +97,28 @@ class ResolvedSpec(Common):
     def optimizer(self, label: str) -> ResolvedOptimizer:
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
 
+    def executor_of(self, label: str) -> ExecutorName:
+        """Return the executor of the label's trials.
+
+        Raises:
+            ValueError: the executors are not chosen yet, which is done before the first round.
+        """
+        if self.executors is None:
+            raise ValueError("the executors of a job are only chosen before its first round")
+        return self.executors[label]
+
+    @property
+    def trained_by(self) -> Literal["solo", "stacked", "mixed"] | None:
+        """The executor of all labels, or `mixed` if they have two; None while it is not chosen."""
+        if self.executors is None:
+            return None
+        used = set(self.executors.values())
+        return used.pop() if len(used) == 1 else "mixed"
+
+    def with_executor(self, executor: ExecutorName) -> ResolvedSpec:
+        """Return the spec with the same executor for all labels."""
+        return self.model_copy(update={"executors": dict.fromkeys(self.labels, executor)})
+
     def study_trials_of(self, label: str) -> int:
         """Return the search trials of a study of that label; its space may have fewer than its budget."""
         chosen = self.optimizer(label)
@@ -104,15 +126,15 @@ class ResolvedSpec(Common):
         return min(asked, room(chosen.searched, chosen.default))
 
     def trials_of(self, label: str) -> int:
-        """Return the search trials of that label; 0 for minutes that are not settled."""
+        """Return the search trials of that label; 0 for minutes without a plan yet."""
         return self.budget.replicates * self.study_trials_of(label)
 
     @property
     def asked_trials(self) -> int:
-        """The number of search trials of all labels; 0 for minutes that are not settled."""
+        """The number of search trials of all labels; 0 for minutes without a plan yet."""
         return sum(map(self.trials_of, self.labels))
 
-    def settle(self, settled: Settled, *, confirm_seeds: int) -> ResolvedSpec:
+    def with_timed_plan(self, plan: TimedPlan, *, confirm_seeds: int) -> ResolvedSpec:
         """Return the spec with the plan for its minutes and the most fresh seeds that fit the time."""
-        budget = self.budget.model_copy(update={"settled": settled, "confirm_seeds": confirm_seeds})
+        budget = self.budget.model_copy(update={"settled": plan, "confirm_seeds": confirm_seeds})
         return self.model_copy(update={"budget": budget})

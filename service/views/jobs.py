@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -64,7 +64,10 @@ class JobView(View):
     phase: Phase | None
     spec: ResolvedSpec
     queue: str = Field(description="Kind of worker that trains the job: cpu or cuda.")
-    executor: str | None = Field(description="Executor of the job; null until its first round is planned.")
+    executor: Literal["solo", "stacked", "mixed"] | None = Field(
+        description="Executor of the job's trials: solo, stacked, or mixed if labels have different ones "
+        "(`executors` of the spec); null until its first round is planned."
+    )
     probe: dict[str, float] | None = Field(
         description="Seconds that a step of one trial took, by executor; null unless a probe decided it."
     )

@@ -66,7 +66,7 @@ class _here:  # noqa: N801
 def made_up(seed: int, luck: float = 0.05) -> Pool:
     """Studies whose configs differ by `luck`, on seeds that move all of them alike and each a little."""
     random = np.random.default_rng(seed)
-    first = next_round(SETTING.spec(EACH, GROUPS, seed=seed), [], suggest, executor="solo")
+    first = next_round(SETTING.spec(EACH, GROUPS, seed=seed), [], suggest)
     assert first is not None
     like = first.cohorts[0][0]
     by_seed = random.normal(0, 0.05, FRESH)

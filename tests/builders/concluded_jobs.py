@@ -111,7 +111,12 @@ def motley_job(store: Store) -> tuple[int, str]:
     assert planned is not None
     plans = [_plan(spec, number) for number in range(5)]
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(planned, [plans[:3], plans[3:4], plans[4:]], executor="solo", cut_short=False)
+        ids = tx.jobs.add_round(
+            planned,
+            [plans[:3], plans[3:4], plans[4:]],
+            spec=planned.spec.with_executor("solo"),
+            cut_short=False,
+        )
     assert ids is not None
     with store.transaction() as tx:
         claimed = tx.cohorts.claim(ids[0], worker_name="w1", lease_s=60, attempts=3)

@@ -28,7 +28,7 @@ def large_job(store: Store, *, trials: int, points: int = 20) -> tuple[int, str]
     plans = [_plan(spec, i, points, chance) for i in range(trials)]
     cohorts = [plans[at : at + COHORT] for at in range(0, trials, COHORT)]
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(planned, cohorts, executor="stacked", cut_short=False)
+        ids = tx.jobs.add_round(planned, cohorts, spec=planned.spec.with_executor("stacked"), cut_short=False)
     assert ids is not None
     for cohort_id in ids:
         claimed = must_claim(store, cohort_id)

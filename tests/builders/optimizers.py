@@ -122,7 +122,7 @@ class TwoFaced(Optimizer):
 TWO_FACED = OptimizerEntry(
     name="two-faced",
     title="Two-faced",
-    build=Build(target="tests.invented.TwoFaced"),
+    build=Build(target="tests.builders.optimizers.TwoFaced"),
     default={"lr": 1e-2},
     space={"lr": Float(low=1e-4, high=1.0, scale="log")},
     state_bytes=4,

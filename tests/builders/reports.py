@@ -49,8 +49,9 @@ def trained_report() -> Report:
 
 def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
     """Return the report of a job that is planned round by round, and whose cohorts `train` trains."""
+    spec = spec if spec.executors else spec.with_executor("stacked")
     trials: list[RecordedTrial] = []
-    while (following := next_round(spec, trials, suggest, executor="stacked")) is not None:
+    while (following := next_round(spec, trials, suggest)) is not None:
         for plans in following.cohorts:
             trials += [
                 RecordedTrial(plan=plan, state=result.state, result=result, environment=0)
@@ -61,7 +62,7 @@ def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
         id=UID,
         name=spec.name,
         queue="cpu",
-        executor="stacked",
+        executor=spec.trained_by or "",
         probe=None,
         cut_short=False,
         created_at=now,

@@ -8,7 +8,7 @@ from typing import Any
 
 from whichopt.service.catalog import tasks
 from whichopt.service.planning.rounds import next_round
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec import ExecutorName, JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers.sampler import suggest
@@ -59,18 +59,17 @@ def run(
     spec: ResolvedSpec,
     *,
     stop_after: int | None = None,
-    executor: str = "solo",
+    executor: ExecutorName = "solo",
     workers: int = 1,
     train: Callable[[TrialPlan], TrialResult] = train,
 ) -> list[list[list[TrialPlan]]]:
     """Every round of the job, trained as above; time runs out after `stop_after` rounds."""
+    spec = spec.with_executor(executor)
     trials: list[Trial] = []
     rounds: list[list[list[TrialPlan]]] = []
     while True:
         out_of_time = stop_after is not None and len(rounds) >= stop_after
-        planned = next_round(
-            spec, trials, suggest, executor=executor, workers=workers, out_of_time=out_of_time
-        )
+        planned = next_round(spec, trials, suggest, workers=workers, out_of_time=out_of_time)
         if planned is None:
             return rounds
         rounds.append(planned.cohorts)

@@ -44,7 +44,9 @@ def keep(store: Store, job_id: int, trials: Sequence[Trial]) -> None:
     planned = planning(store, job_id)
     assert planned is not None
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(planned, [[t.plan for t in trials]], executor="solo", cut_short=False)
+        ids = tx.jobs.add_round(
+            planned, [[t.plan for t in trials]], spec=planned.spec.with_executor("solo"), cut_short=False
+        )
     assert ids is not None
     claimed = must_claim(store, ids[0])
     with store.transaction() as tx:

@@ -114,7 +114,7 @@ def test_a_planner_without_space_neither_fails_the_job_nor_counts(
     worker: jobs.Context, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, uid = submit(worker)
-    for place in ("whichopt.workers.jobs.settle", "whichopt.service.db.jobs.Jobs.add_round"):
+    for place in ("whichopt.workers.jobs.prepare", "whichopt.service.db.jobs.Jobs.add_round"):
         with monkeypatch.context() as patch, capture_logs() as logged:
             patch.setattr(
                 place, no_space if place.startswith("whichopt.workers") else lambda *_, **__: disk_full()

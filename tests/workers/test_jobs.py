@@ -298,7 +298,7 @@ def test_a_job_with_a_clear_winner_stops_after_the_first_stage(context: jobs.Con
     assert not any("cut_short" in warning.code for warning in found.warnings)
 
 
-def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> None:
+def test_the_executor_is_chosen_by_a_probe_and_kept(context: jobs.Context) -> None:
     job_id, uid = submit(context, executor="auto")
     jobs.plan_round(context, job_id)
     first = view(context, uid)
@@ -312,7 +312,7 @@ def test_the_executor_is_settled_by_a_probe_and_kept(context: jobs.Context) -> N
 
 
 @needs_compiler
-def test_the_kernels_are_settled_before_the_first_round_and_kept(
+def test_the_kernels_are_chosen_before_the_first_round_and_kept(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is on the machine later on."""

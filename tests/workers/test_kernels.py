@@ -15,7 +15,7 @@ from tests.builders.params import needs_compiler
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.workers import kernels
-from whichopt.workers.kernels import COMPILE_S, COMPILED, CPU_FLOAT32, SAVED_SHARE, WORTH, settle
+from whichopt.workers.kernels import COMPILE_S, COMPILED, CPU_FLOAT32, SAVED_SHARE, WORTH, choose_kernels
 
 NEEDED_S = WORTH * COMPILE_S / SAVED_SHARE
 
@@ -39,8 +39,8 @@ class Machine:
         self.asked.append("seconds")
         return {"adabelief": 1e-3, "sgd": 1.0}
 
-    def settled(self, spec: ResolvedSpec, *, on_cpu: bool = True, workers: int = 1) -> str:
-        return settle(spec, on_cpu=on_cpu, workers=workers, step_seconds=self.step_seconds).kernels
+    def chosen(self, spec: ResolvedSpec, *, on_cpu: bool = True, workers: int = 1) -> str:
+        return choose_kernels(spec, on_cpu=on_cpu, workers=workers, step_seconds=self.step_seconds).kernels
 
 
 @pytest.fixture
@@ -71,31 +71,31 @@ def of_seconds(stepping: float, **budget: Any) -> ResolvedSpec:
 
 def test_a_kernel_that_is_there_is_used_and_nothing_is_measured(machine: Machine) -> None:
     machine.kept = True
-    assert machine.settled(spec_of()) == "compiled"
+    assert machine.chosen(spec_of()) == "compiled"
     assert machine.asked == ["kernel"]
 
 
 def test_for_a_short_job_nothing_is_compiled(machine: Machine) -> None:
     """That others of its optimizers take long is nothing that a kernel of AdaBelief's would change."""
-    assert machine.settled(spec_of()) == "torch"
+    assert machine.chosen(spec_of()) == "torch"
     assert machine.asked == ["seconds"]
 
 
 def test_a_long_job_pays_for_the_compiler(machine: Machine) -> None:
     """By the clock: as many processes as there are train it, and wait for the compiler together."""
-    assert machine.settled(of_seconds(0.8 * NEEDED_S)) == "torch"
+    assert machine.chosen(of_seconds(0.8 * NEEDED_S)) == "torch"
     assert "kernel" not in machine.asked
-    assert machine.settled(of_seconds(1.2 * NEEDED_S)) == "compiled"
-    assert machine.settled(of_seconds(1.2 * NEEDED_S), workers=2) == "torch"
+    assert machine.chosen(of_seconds(1.2 * NEEDED_S)) == "compiled"
+    assert machine.chosen(of_seconds(1.2 * NEEDED_S), workers=2) == "torch"
     machine.compiler = False
-    assert machine.settled(of_seconds(1.2 * NEEDED_S)) == "torch"
+    assert machine.chosen(of_seconds(1.2 * NEEDED_S)) == "torch"
 
 
 def test_a_job_that_is_given_time_pays_by_its_share_of_it(machine: Machine) -> None:
     for share, minutes in (("torch", 1.8 * NEEDED_S / 60), ("compiled", 2.2 * NEEDED_S / 60)):
-        assert machine.settled(spec_of(budget={"minutes": minutes})) == share
+        assert machine.chosen(spec_of(budget={"minutes": minutes})) == share
     assert "seconds" not in machine.asked
-    assert machine.settled(of_seconds(10 * NEEDED_S, max_seconds=0.9 * NEEDED_S)) == "torch"
+    assert machine.chosen(of_seconds(10 * NEEDED_S, max_seconds=0.9 * NEEDED_S)) == "torch"
     assert "seconds" not in machine.asked
 
 
@@ -104,7 +104,7 @@ def test_a_compilation_is_told_before_it_begins(machine: Machine) -> None:
         """What had been asked for by then, each time the caller heard."""
         heard: list[list[str]] = []
         machine.asked.clear()
-        settle(
+        choose_kernels(
             spec,
             on_cpu=True,
             workers=1,
@@ -122,30 +122,30 @@ def test_a_compilation_is_told_before_it_begins(machine: Machine) -> None:
 
 
 def test_what_was_asked_for_is_kept_where_it_can_be(machine: Machine) -> None:
-    assert machine.settled(spec_of(kernels="torch")) == "torch"
+    assert machine.chosen(spec_of(kernels="torch")) == "torch"
     assert machine.asked == []
-    assert machine.settled(spec_of(kernels="compiled")) == "compiled"
+    assert machine.chosen(spec_of(kernels="compiled")) == "compiled"
     machine.compiler = False
-    assert machine.settled(spec_of(kernels="compiled")) == "torch"
+    assert machine.chosen(spec_of(kernels="compiled")) == "torch"
     assert "seconds" not in machine.asked
 
 
 @pytest.mark.parametrize("asked", ["auto", "compiled"])
 def test_only_what_profits_gets_a_kernel(asked: str, machine: Machine) -> None:
     machine.kept = True
-    assert machine.settled(spec_of(("adam", "sgd"), kernels=asked)) == "torch"
-    assert machine.settled(spec_of(kernels=asked), on_cpu=False) == "torch"
+    assert machine.chosen(spec_of(("adam", "sgd"), kernels=asked)) == "torch"
+    assert machine.chosen(spec_of(kernels=asked), on_cpu=False) == "torch"
     assert machine.asked == []
 
 
-def test_a_settled_spec_is_a_spec_that_settles_to_itself(machine: Machine) -> None:
+def test_a_spec_with_kernels_is_a_spec_that_keeps_them(machine: Machine) -> None:
     machine.kept = True
     for kept in (True, False):
         machine.kept = kept
-        first = settle(spec_of(), on_cpu=True, workers=1, step_seconds=machine.step_seconds)
+        first = choose_kernels(spec_of(), on_cpu=True, workers=1, step_seconds=machine.step_seconds)
         again = resolve(JobSpec.model_validate(first.model_dump(mode="json")))
         assert again == first
-        assert settle(again, on_cpu=True, workers=1, step_seconds=machine.step_seconds) == first
+        assert choose_kernels(again, on_cpu=True, workers=1, step_seconds=machine.step_seconds) == first
         assert first.training.compiled == kept
 
 

@@ -121,7 +121,7 @@ def test_a_cohort_of_the_search_is_not_begun_any_more_and_what_ended_is_confirme
 def test_a_trial_that_time_stops_keeps_what_it_had_and_has_no_value(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id, uid = submit(context, executor="solo", **LIMIT)
+    job_id, uid = submit(context, **LIMIT)
     until = UntilEvaluation(1)
     monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: until})
     bell(context).plan(job_id)
@@ -148,7 +148,7 @@ def test_of_a_round_that_time_stops_all_optimizers_have_as_many_trials(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second trial of one optimizer ends, that of the other does not: neither counts."""
-    job_id, uid = submit(context, executor="solo", **LIMIT)
+    job_id, uid = submit(context, **LIMIT)
     until = UntilEvaluation(4 * 2 + 3)
     monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: until})
     bell(context).plan(job_id)
@@ -251,7 +251,7 @@ def confirming(context: jobs.Context, job_id: int) -> bool:
 
 def stopped_after(ended: int) -> list[Trial]:
     """The first round of three studies of three optimizers, of which so many trials ended."""
-    planned = next_round(spec_of(), [], suggest, executor="solo")
+    planned = next_round(spec_of(), [], suggest)
     assert planned is not None
     trials = []
     for at, plan in enumerate(flat(planned.cohorts)):
@@ -270,7 +270,7 @@ def test_what_counts_is_of_equal_numbers_in_each_replicate() -> None:
     }
     none = [Trial(plan=t.plan, state=TrialState.COMPLETE, result=train(t.plan)) for t in trials]
     assert judged(spec_of(), none) == none, "nothing was stopped"
-    planned = next_round(spec_of(confirm_seeds=10), trials, suggest, executor="solo")
+    planned = next_round(spec_of(confirm_seeds=10), trials, suggest)
     assert planned is not None
     assert planned.cut_short
     assert {plan.number for plan in flat(planned.cohorts)} == {0, 1, 2}
@@ -297,14 +297,14 @@ def test_a_curve_of_one_point_tells_how_long_a_trial_takes() -> None:
     )
     trials[0] = Trial(plan=plan, state=TrialState.CANCELLED, result=had)
     with pytest.raises(BudgetTooShort) as short:
-        next_round(spec_of(max_seconds=1000), trials, suggest, executor="solo", workers=2)
+        next_round(spec_of(max_seconds=1000), trials, suggest, workers=2)
     assert "A trial of 8 epochs takes about 16000 s here" in short.value.detail
     assert "takes about 72000 s in all on 2 processes" in short.value.detail
     assert "From one evaluation to the next it is 2000 s, and trials stop only there" in short.value.detail
     assert short.value.field == "budget.max_seconds"
 
 
-def test_minutes_are_settled_once_and_recorded(
+def test_minutes_are_planned_once_and_recorded(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How close to the time a job ends depends on what else the machine does: that is for a benchmark.
@@ -318,16 +318,16 @@ def test_minutes_are_settled_once_and_recorded(
     job_id, uid = submit(context, budget=budget)
     assert view(context, uid).progress.trials_total == 0, "nobody knows yet"
     jobs.plan_round(context, job_id)
-    settled = view(context, uid).spec.budget.settled
-    assert settled is not None
-    assert set(settled.trials) == set(settled.step_ms) == {"adabelief", "sgd"}
+    plan = view(context, uid).spec.budget.settled
+    assert plan is not None
+    assert set(plan.trials) == set(plan.step_ms) == {"adabelief", "sgd"}
     answer_all(context)
     ended = view(context, uid)
     assert ended.state is JobState.SUCCEEDED, ended.error
-    assert ended.spec.budget.settled == settled
+    assert ended.spec.budget.settled == plan
     assert ended.spec.budget.minutes == 0.05
     searched = Counter((row[0], row[2]) for row in results_of(context, job_id) if row[1] == "search")
-    for label in settled.trials:
+    for label in plan.trials:
         assert searched[label, 0] == searched[label, 1] > 0
     assert "equal training time" in conclusion(context, uid).optimizer_verdict.statement
 

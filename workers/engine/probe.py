@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from time import perf_counter
 
 import structlog
+import torch
 from torch import Tensor
 
-from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.spec import ExecutorName
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
 from whichopt.workers.engine.solo import TrialRun
@@ -33,20 +34,22 @@ PACED_STEPS = 8
 
 @dataclass(frozen=True)
 class Choice:
-    """`seconds` is what a step of one trial took, by executor; empty if that did not settle it."""
+    """`seconds` is what a step of one trial took, by executor; empty if that did not decide it."""
 
-    executor: str
+    executor: ExecutorName
     seconds: dict[str, float]
 
 
 def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True) -> Choice:
-    """The faster executor for trials like `plans`: solo, if the workload or an optimizer cannot be stacked.
+    """Return the faster executor for trials like `plans`, all of which can be stacked.
 
-    If the trials will be trained on another device than the workload's, times say nothing: then, not
-    `measured`, what can be stacked is.
+    If the trials will be trained on another device than this process has, times say nothing: then, not
+    `measured`, they are stacked.
     """
-    if STACKING is None or any(optimizer(plan.optimizer).modes for plan in plans):
+    if STACKING is None:
         return Choice("solo", {})
+    if not measured:
+        return Choice("stacked", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
     solo = fmean(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds)
     try:
@@ -56,13 +59,10 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
         tried.sort(key=lambda plan: plan.optimizer)
         stack = STACKING.rehearsal(workload, tried, block=size)
         stacked = _seconds(stack.train, tried[0]) / size
-    except RuntimeError as error:
-        log.info("cannot_be_stacked", reason=str(error)[:300])
+    except torch.OutOfMemoryError as error:  # somebody else has taken what was free when it was asked for
+        log.warning("no_memory_for_a_stack", error=str(error)[:300])
         return Choice("solo", {})
-    if not measured:
-        return Choice("stacked", {})
-    seconds = {"solo": solo, "stacked": stacked}
-    return Choice(min(seconds, key=seconds.__getitem__), seconds)
+    return Choice("solo" if solo <= stacked else "stacked", {"solo": solo, "stacked": stacked})
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,16 @@ class TrainingCost:
         return steps * self.step + len(plan.evaluations) * self.validation + self.train
 
 
-def costs(workload: Workload, plans: Sequence[TrialPlan], executor: str) -> dict[str, TrainingCost]:
-    """Return the cost of trials like `plans`, by optimizer: each alone, or a stack of that optimizer only."""
-    kinds = {plan.optimizer: plan for plan in plans}
-    return {name: _cost(workload, plan, executor) for name, plan in kinds.items()}
+def costs(
+    workload: Workload, plans: Sequence[TrialPlan], executors: Mapping[str, str]
+) -> dict[str, TrainingCost]:
+    """Return the cost of trials like `plans`, by label, under each label's executor.
+
+    In a stack it is that of a stack of this optimizer only.
+    """
+    kinds = {(plan.optimizer, executors[plan.label]): plan for plan in plans}
+    found = {kind: _cost(workload, plan, executor=kind[1]) for kind, plan in kinds.items()}
+    return {plan.label: found[plan.optimizer, executors[plan.label]] for plan in plans}
 
 
 def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:

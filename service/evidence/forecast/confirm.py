@@ -12,7 +12,7 @@ from whichopt.service.evidence.forecast.simulated_seeds import scaled, simulate,
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
-from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import Look, look_of
@@ -33,7 +33,7 @@ def confirm_forecast(
 ) -> ConfirmForecast | None:
     """Return the forecast of confirm; None before a fresh seed on which every finalist has run.
 
-    `risk` is the one at which the job stops by itself (see `stopping.settled`).
+    `risk` is the one at which the job stops by itself (see `stopping.reason_to_stop`).
     """
     return _confirm(spec, read_confirm_table(spec, trials), risk) if _common_seed(spec, trials) else None
 
@@ -59,7 +59,7 @@ def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> Con
             pick=None,
             verdict="nothing",
             probability_best={},
-            stops=settled_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
+            stops=reason_to_stop_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
             next_seeds=None,
             next_seconds=None,
             winner_next=None,
@@ -78,7 +78,7 @@ def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> Con
         pick=pick,
         verdict=verdict.verdict,
         probability_best=config_probabilities(table, seed=spec.seed),
-        stops=settled_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
+        stops=reason_to_stop_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
         next_seeds=further,
         next_seconds=None,  # by the clock: `timed` adds it
         winner_next=chances[0] if chances else None,

@@ -20,7 +20,7 @@ from whichopt.service.evidence.verdict.statements import (
     none_can_be_told,
     study_statement,
 )
-from whichopt.service.evidence.verdict.stopping import settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.warnings import job_warnings
 from whichopt.service.evidence.verdict.winners import (
     ConfigGaps,
@@ -136,7 +136,7 @@ def _stopped(spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: boo
         return f"all {look.seeds} fresh seeds were run"
     if cut_short:
         return "time ran out"
-    reason = settled_at(table, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
+    reason = reason_to_stop_at(table, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
     return reason or "the job was concluded before its next look"
 
 

@@ -13,7 +13,7 @@ from whichopt.service.spec import Margin, ResolvedSpec
 from whichopt.service.trials import Trial
 
 
-def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
+def reason_to_stop(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = None) -> str | None:
     """Why no further seeds are needed after a complete stage, in words; None while the outcome is open.
 
     They are not needed once no finalist is left that can be deployed, or a winner is named, or all that are
@@ -24,13 +24,15 @@ def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = No
         risk: enough, once the pick is not the best one with at most this probability.
     """
     table = read_confirm_table(spec, trials)
-    return settled_at(table, look_of(spec, len(table.seeds)), margin=spec.margin, risk=risk, seed=spec.seed)
+    return reason_to_stop_at(
+        table, look_of(spec, len(table.seeds)), margin=spec.margin, risk=risk, seed=spec.seed
+    )
 
 
-def settled_at(
+def reason_to_stop_at(
     table: ConfirmTable, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
-    """Return the same as `settled`, for a table of results."""
+    """Return the same as `reason_to_stop`, for a table of results."""
     if table.has_nothing:
         return "every finalist has diverged on a fresh seed"
     verdict = config_verdict(table, alpha=look.config_level, margin=margin)

@@ -9,7 +9,7 @@ study_empty         the default stood in                  default_best      tuni
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
-few_configs         its space had no more to try
+few_configs         its space had no more to try          mixed_executors    some solo, some stacked
 skewed              runs have a long tail to one side     last_bits          they depend on the company
 """
 
@@ -55,6 +55,7 @@ def job_warnings(
     return [
         *_budget(spec, trials, table, cut_short),
         *_agreement(spec),
+        *_executors(spec),
         *_diverged(table),
         *_untrained(spec, trials, table),
         *_skewed(table),
@@ -133,6 +134,20 @@ def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
             detail="On this job's workers, the last bits of a result depend on which trials train beside it, "
             "so values may differ slightly if the job is run again. To avoid this on x86 CPUs, start the "
             "workers with MKL_CBWR unset or set to AUTO.",
+        )
+
+
+def _executors(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    if spec.trained_by == "mixed":
+        solo, stacked = (
+            ", ".join(label for label in spec.labels if spec.executor_of(label) == executor)
+            for executor in ("solo", "stacked")
+        )
+        yield JobWarning(
+            code="mixed_executors",
+            detail=f"Trials of {solo} were trained solo and those of {stacked} in stacks. The two round "
+            "differently, so they agree only within a tolerance, and a small difference between these "
+            "optimizers may come from that. To rule it out, send the job again with executor solo.",
         )
 
 

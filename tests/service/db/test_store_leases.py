@@ -118,9 +118,15 @@ def test_a_round_is_planned_once(store: Store) -> None:
     assert second is not None
     plans = make_plans(first.spec)
     with store.transaction() as tx:
-        assert tx.jobs.add_round(first, [plans], executor="solo", cut_short=False) is not None
+        assert (
+            tx.jobs.add_round(first, [plans], spec=first.spec.with_executor("solo"), cut_short=False)
+            is not None
+        )
     with store.transaction() as tx:
-        assert tx.jobs.add_round(second, [plans], executor="solo", cut_short=False) is None
+        assert (
+            tx.jobs.add_round(second, [plans], spec=second.spec.with_executor("solo"), cut_short=False)
+            is None
+        )
     assert len(trial_states(store, job_id)) == 4
 
 
@@ -131,7 +137,7 @@ def test_a_broken_round_leaves_nothing_behind(store: Store) -> None:
     plans = make_plans(planned.spec)
     twice = [[plans[0]], [plans[0]]]  # the same number of the same study
     with pytest.raises(IntegrityError), store.transaction() as tx:
-        tx.jobs.add_round(planned, twice, executor="solo", cut_short=False)
+        tx.jobs.add_round(planned, twice, spec=planned.spec.with_executor("solo"), cut_short=False)
     again = planning(store, job_id)
     assert again is not None
     assert again.round == 0

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests.builders.jobs import add_job, make_plans, make_spec, must_claim, planning
 from whichopt.service.db import Store
-from whichopt.service.db.tables import cohort, trial
+from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, Rung, TrialPlan, TrialResult
 
@@ -55,9 +55,57 @@ def add_cohorts(store: Store, job_id: int, cohorts: list[list[TrialPlan]]) -> li
     planned = planning(store, job_id)
     assert planned is not None
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(planned, cohorts, executor="solo", cut_short=False)
+        ids = tx.jobs.add_round(planned, cohorts, spec=planned.spec.with_executor("solo"), cut_short=False)
     assert ids is not None
     return ids
+
+
+def test_a_job_of_0_1_goes_on_under_the_executor_in_its_column(store: Store) -> None:
+    job_id, uid = add_job(store)
+    ids = add_cohorts(store, job_id, [plans_of(2)])
+    earlier = make_spec().model_dump(mode="json")
+    del earlier["executors"]
+    with store.transaction() as tx:
+        tx.connection.execute(job.update().values(spec=earlier, executor="stacked"))
+    claimed = must_claim(store, ids[0])
+    assert claimed.executor == "stacked"
+    with store.transaction() as tx:
+        assert tx.cohorts.finish(claimed, [result_of(0), result_of(1)])
+        shown = tx.views.job(uid, alive_s=10)
+        assert shown is not None
+        assert shown.executor == "stacked"
+    planned = planning(store, job_id)
+    assert planned is not None
+    assert planned.spec.executors == {"adabelief": "stacked", "sgd": "stacked"}
+    with store.transaction() as tx:
+        more = [plan.model_copy(update={"number": plan.number + 2}) for plan in plans_of(2)]
+        (following,) = tx.jobs.add_round(planned, [more], spec=planned.spec, cut_short=False) or []
+    assert must_claim(store, following).executor == "stacked"
+
+
+def test_a_label_with_results_keeps_its_executor(store: Store) -> None:
+    job_id, _ = add_job(store)
+    (cohort_id,) = add_cohorts(store, job_id, [plans_of(1)])
+    claimed = must_claim(store, cohort_id)
+    with store.transaction() as tx:
+        assert tx.cohorts.finish(claimed, [result_of(0)])
+    planned = planning(store, job_id)
+    assert planned is not None
+    other = planned.spec.with_executor("stacked")
+    with store.transaction() as tx, pytest.raises(ValueError, match="keeps the executor"):
+        tx.jobs.add_round(planned, [plans_of(1)], spec=other, cut_short=False)
+    again = planning(store, job_id)
+    assert again is not None
+    assert again.spec.executors == {"adabelief": "solo", "sgd": "solo"}
+    assert again.round == planned.round
+
+
+def test_a_cohort_of_two_executors_is_not_written(store: Store) -> None:
+    job_id, _ = add_job(store, make_spec(executors={"adabelief": "solo", "sgd": "stacked"}))
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx, pytest.raises(ValueError, match="one executor"):
+        tx.jobs.add_round(planned, [make_plans(planned.spec)], spec=planned.spec, cut_short=False)
 
 
 def test_what_was_planned_and_found_is_read_back_to_the_bit(store: Store) -> None:

@@ -39,7 +39,9 @@ def another_round(store: Store, job_id: int, number: int) -> list[int]:
     assert planned is not None
     plans = [plan.model_copy(update={"number": number}) for plan in make_plans(planned.spec)]
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(planned, [plans[:2], plans[2:]], executor="solo", cut_short=False)
+        ids = tx.jobs.add_round(
+            planned, [plans[:2], plans[2:]], spec=planned.spec.with_executor("solo"), cut_short=False
+        )
     assert ids is not None
     return ids
 

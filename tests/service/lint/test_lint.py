@@ -97,7 +97,7 @@ def test_each_mistake_is_told_where_it_stands(
 def test_what_is_wrong_with_a_job_as_a_whole() -> None:
     assert ("few_steps", "batch_size") in found("adam", batch_size=1000, budget={"epochs": 5})
     assert ("few_trials", "budget.trials") in found("adam", budget={"trials": 6})
-    assert found("adam", budget={"minutes": 3}) == [], "the trials are not settled yet"
+    assert found("adam", budget={"minutes": 3}) == [], "the trials have no number yet"
     budget = {"replicates": 1, "confirm_seeds": 3}
     assert {code for code, _ in found("adam", "sgd", budget=budget)} == {"few_replicates", "few_seeds"}
     narrow = {"name": "sgd", "space": {"lr": log(1e-2, 1.0)}}

@@ -15,7 +15,7 @@ import pytest
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import looks
-from whichopt.service.planning.minutes import FEWEST_TRIALS, LATER_SHARE, settle
+from whichopt.service.planning.minutes import FEWEST_TRIALS, LATER_SHARE, plan_minutes
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedOptimizer, ResolvedSpec, resolve
@@ -56,9 +56,9 @@ def spec_of(minutes: float = 10, **budget: Any) -> ResolvedSpec:
     )
 
 
-def settled(spec: ResolvedSpec, seconds: Mapping[str, float] = SECONDS, processes: int = 2) -> ResolvedSpec:
+def with_plan(spec: ResolvedSpec, seconds: Mapping[str, float] = SECONDS, processes: int = 2) -> ResolvedSpec:
     steps = {label: second / 100 for label, second in seconds.items()}
-    return settle(spec, step_seconds=steps, trial_seconds=seconds, processes=processes)
+    return plan_minutes(spec, step_seconds=steps, trial_seconds=seconds, processes=processes)
 
 
 @dataclass
@@ -74,11 +74,10 @@ class Machine:
 
     def job(self, spec: ResolvedSpec) -> tuple[list[Trial], float]:
         """The job's trials, and when it ended."""
+        spec = spec.with_executor("stacked")
         trials: list[Trial] = []
         now, last = 0.0, None
-        while planned := next_round(
-            spec, trials, suggest, executor="stacked", workers=self.processes, elapsed_s=last
-        ):
+        while planned := next_round(spec, trials, suggest, workers=self.processes, elapsed_s=last):
             assert len(trials) < 20_000
             free = [now + self.between] * self.processes
             for cohort in planned.cohorts:
@@ -124,7 +123,7 @@ def seconds_of(trials: list[Trial], phase: Phase) -> dict[str, float]:
 
 
 def test_slower_steps_get_fewer_trials_and_as_many_seconds() -> None:
-    spec = settled(spec_of())
+    spec = with_plan(spec_of())
     found = spec.budget.settled
     assert found is not None
     times = [found.trials[label] * SECONDS[label] for label in LABELS]
@@ -135,8 +134,8 @@ def test_slower_steps_get_fewer_trials_and_as_many_seconds() -> None:
     assert found.step_ms["sgd"] == pytest.approx(10)
 
 
-def test_a_settled_spec_is_a_spec_that_resolves_to_itself() -> None:
-    once = settled(spec_of(4, confirm_seeds=100))
+def test_a_planned_spec_is_a_spec_that_resolves_to_itself() -> None:
+    once = with_plan(spec_of(4, confirm_seeds=100))
     assert once.budget.settled is not None
     assert once.budget.settled.confirm_seeds_asked == 100 > once.budget.confirm_seeds
     assert resolve(JobSpec.model_validate_json(once.model_dump_json())) == once
@@ -144,7 +143,7 @@ def test_a_settled_spec_is_a_spec_that_resolves_to_itself() -> None:
 
 @pytest.mark.parametrize("minutes", [4, 12, 40, 240])
 def test_what_comes_after_the_first_stage_of_confirm_is_a_small_share(minutes: float) -> None:
-    spec = settled(spec_of(minutes, confirm_seeds=100))
+    spec = with_plan(spec_of(minutes, confirm_seeds=100))
     seeds = spec.budget.confirm_seeds
     a_seed = 4 * sum(SECONDS.values()) / 2
     assert (seeds - looks(seeds)[0]) * a_seed <= LATER_SHARE * 60 * minutes
@@ -158,7 +157,7 @@ def test_a_job_ends_in_time_though_the_probe_was_wrong(
     minutes: float, processes: int, slower: float, apart: float
 ) -> None:
     """By a factor of 1.7; whether confirm runs to its last seed or stops early."""
-    spec = settled(spec_of(minutes), processes=processes)
+    spec = with_plan(spec_of(minutes), processes=processes)
     trials, ended = Machine(processes=processes, slower=slower, apart=apart).job(spec)
     assert abs(ended / (60 * minutes) - 1) <= WITHIN, ended
     used = seconds_of(trials, Phase.SEARCH)
@@ -171,8 +170,8 @@ def test_a_job_ends_in_time_though_the_probe_was_wrong(
         assert len({counts[label, replicate] for replicate in range(3)}) == 1, "equal studies"
 
 
-def test_a_job_that_is_settled_stops_early_and_still_ends_in_time() -> None:
-    spec = settled(spec_of(6))
+def test_a_job_whose_outcome_is_clear_stops_early_and_still_ends_in_time() -> None:
+    spec = with_plan(spec_of(6))
     trials, ended = Machine(apart=0.5).job(spec)
     seeds = {t.plan.number for t in trials if t.plan.phase is Phase.CONFIRM}
     assert len(seeds) == looks(spec.budget.confirm_seeds)[0] < spec.budget.confirm_seeds
@@ -180,16 +179,16 @@ def test_a_job_that_is_settled_stops_early_and_still_ends_in_time() -> None:
 
 
 def test_rounds_are_a_pure_function_of_what_is_recorded() -> None:
-    spec = settled(spec_of(4))
+    spec = with_plan(spec_of(4))
     assert Machine().job(spec) == Machine().job(spec)
 
 
 def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
     """As in a REPL, which has recorded seconds alone."""
-    spec = settled(spec_of(4))
+    spec = with_plan(spec_of(4))
     trials: list[Trial] = []
     machine = Machine()
-    while planned := next_round(spec, trials, suggest, executor="solo"):
+    while planned := next_round(spec, trials, suggest):
         for plan in (plan for cohort in planned.cohorts for plan in cohort):
             found = machine.train(plan)
             trials.append(Trial(plan=plan, state=found.state, result=found))
@@ -199,15 +198,15 @@ def test_without_a_clock_the_processes_are_taken_to_be_busy() -> None:
 
 def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     """The service was away for an hour: the search ends, and confirm has its first stage."""
-    spec = settled(spec_of(4))
-    first = next_round(spec, [], suggest, executor="solo")
+    spec = with_plan(spec_of(4))
+    first = next_round(spec, [], suggest)
     assert first is not None
     machine = Machine()
     trials = []
     for plan in (plan for cohort in first.cohorts for plan in cohort):
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    late = next_round(spec, trials, suggest, executor="solo", elapsed_s=3600)
+    late = next_round(spec, trials, suggest, elapsed_s=3600)
     assert late is not None
     plans = [plan for cohort in late.cohorts for plan in cohort]
     assert {plan.phase for plan in plans} == {Phase.CONFIRM}
@@ -216,22 +215,22 @@ def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     for plan in plans:
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))
-    assert next_round(spec, trials, suggest, executor="solo", elapsed_s=3610) is None
+    assert next_round(spec, trials, suggest, elapsed_s=3610) is None
 
 
 def test_too_few_minutes_are_refused_with_how_many_it_takes() -> None:
     with pytest.raises(BudgetTooShort) as refused:
-        settled(spec_of(0.4))
+        with_plan(spec_of(0.4))
     least = float(str(refused.value.allowed).split()[1])
     assert refused.value.field == "budget.minutes"
     assert f"{least:.2g} minutes" in refused.value.detail
-    counts = settled(spec_of(1.1 * least)).budget.settled
+    counts = with_plan(spec_of(1.1 * least)).budget.settled
     assert counts is not None
     assert min(counts.trials.values()) >= FEWEST_TRIALS * 3
 
 
 def test_very_cheap_trials_stop_at_the_most_that_a_job_may_have() -> None:
     cheap = dict.fromkeys(LABELS, 1e-3)
-    found = settled(spec_of(60), cheap).budget.settled
+    found = with_plan(spec_of(60), cheap).budget.settled
     assert found is not None
     assert set(found.trials.values()) == {3000}

@@ -12,7 +12,7 @@ from tests.builders.studies import flat, plans_of, run, spec_of, train
 from whichopt.service.configs import config_key
 from whichopt.service.evidence.report.consistency import inconsistencies
 from whichopt.service.planning.rounds import next_round
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec import ExecutorName, JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial, TrialPlan
 from whichopt.workers import sampler
@@ -45,7 +45,9 @@ def small(space: dict[str, Any], **budget: Any) -> ResolvedSpec:
 
 
 @pytest.mark.parametrize(("name", "executor"), [*((name, "solo") for name in SPACES), ("nothing", "stacked")])
-def test_every_config_is_trained_once_and_no_other_study_has_more_for_it(name: str, executor: str) -> None:
+def test_every_config_is_trained_once_and_no_other_study_has_more_for_it(
+    name: str, executor: ExecutorName
+) -> None:
     space, configs = SPACES[name]
     spec = small(space)
     rounds = run(spec, executor=executor)
@@ -93,7 +95,7 @@ def test_a_sampler_that_knows_one_config_only_does_not_hold_a_study_up(
 def test_a_job_that_an_earlier_version_began_goes_on_and_stays_consistent() -> None:
     """It trained the one config again and again, and would have gone on to the end of its budget."""
     spec = small(SPACES["nothing"][0])
-    begun = next_round(small({}), [], suggest, executor="solo")
+    begun = next_round(small({}), [], suggest)
     assert begun is not None
     trials = []
     for plan in flat(begun.cohorts):
@@ -103,7 +105,7 @@ def test_a_job_that_an_earlier_version_began_goes_on_and_stays_consistent() -> N
         trials.append(Trial(plan=old, state=found.state, result=found))
     assert Counter((t.plan.label, t.plan.replicate) for t in trials)["sgd", 0] == 2
     for _ in range(20):
-        planned = next_round(spec, trials, suggest, executor="solo")
+        planned = next_round(spec, trials, suggest)
         if planned is None:
             break
         for plan in flat(planned.cohorts):

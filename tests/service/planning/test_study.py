@@ -146,7 +146,7 @@ def test_out_of_time_ends_the_search_and_confirms_with_fewer_seeds() -> None:
     rounds = run(spec, stop_after=2)
     assert len(rounds) == 3
     assert {plan.number for plan in flat(rounds[-1])} == set(range(CUT_SHORT_SEEDS))
-    planned = next_round(spec, [], suggest, executor="solo", out_of_time=True)
+    planned = next_round(spec, [], suggest, out_of_time=True)
     assert planned is not None
     assert not planned.cut_short, "one round is searched in any case"
 
@@ -238,12 +238,12 @@ def test_the_first_round_is_all_that_is_random_and_the_others_are_equal(trials: 
 def test_a_study_that_stands_between_two_rounds_goes_on_to_the_next_end() -> None:
     """As one does that another version has begun."""
     spec = spec_of(trials=30, replicates=3)
-    first = next_round(spec, [], suggest, executor="solo")
+    first = next_round(spec, [], suggest)
     assert first is not None
     plans = [plan for plan in flat(first.cohorts) if plan.number < 2]
     found = [train(plan) for plan in plans]
     trials = [Trial(plan=p, state=r.state, result=r) for p, r in zip(plans, found, strict=True)]
-    second = next_round(spec, trials, suggest, executor="solo")
+    second = next_round(spec, trials, suggest)
     assert second is not None
     assert {plan.number for plan in flat(second.cohorts)} == {2}
 
@@ -312,7 +312,7 @@ def test_stacked_cohorts_are_equal_and_every_worker_has_as_many(
     trials: int, replicates: int, workers: int
 ) -> None:
     spec = spec_of(trials=trials * replicates, replicates=replicates)
-    planned = next_round(spec, [], suggest, executor="stacked", workers=workers)
+    planned = next_round(spec.with_executor("stacked"), [], suggest, workers=workers)
     assert planned is not None
     sizes = [len(cohort) for cohort in planned.cohorts]
     total, busy = sum(sizes), max(1, workers)
@@ -338,7 +338,7 @@ def test_stacked_cohorts_have_about_the_same_mix_of_optimizers(workers: int) -> 
 def history(states: Sequence[str], values: Sequence[float]) -> list[Trial]:
     """A study's trials by number, in those states; a pruned one ended early, at a step of its own."""
     spec = spec_of()
-    first = next_round(spec, [], suggest, executor="solo")
+    first = next_round(spec, [], suggest)
     assert first is not None
     plan = flat(first.cohorts)[0]
     trials = []

@@ -32,7 +32,7 @@ def recorded(store: Store) -> str:
         assert planned is not None
         with store.transaction() as tx:
             ids = tx.jobs.add_round(
-                planned, [[trial.plan for trial in own]], executor=report.job.executor, cut_short=False
+                planned, [[trial.plan for trial in own]], spec=planned.spec, cut_short=False
             )
         assert ids is not None
         claimed = must_claim(store, ids[0])

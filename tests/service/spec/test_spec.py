@@ -15,10 +15,10 @@ from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.space import Float, Int
 from whichopt.service.spec import DEFAULT_OPTIMIZERS, JobSpec, Margin, Pruning, ResolvedSpec, resolve
-from whichopt.service.spec.budget import Budget, Settled
+from whichopt.service.spec.budget import Budget, TimedPlan
 from whichopt.service.trials import Schedule
 
-SETTLED = {
+PLAN = {
     "trials": {"sgd": 9, "adam": 6},
     "step_ms": {"sgd": 0.2, "adam": 0.3},
     "trial_seconds": {"sgd": 0.2, "adam": 0.3},
@@ -186,7 +186,7 @@ QUOTED = [
     ({"clip_norm": "1"}, "clip_norm"),
     ({"budget": {"trials": "24"}}, "budget.trials"),
     ({"budget": {"minutes": True}}, "budget.minutes"),
-    ({"budget": {"settled": {**SETTLED, "trials": {"sgd": "9"}}}}, "budget.settled.trials.sgd"),
+    ({"budget": {"settled": {**PLAN, "trials": {"sgd": "9"}}}}, "budget.settled.trials.sgd"),
     ({"margin": {"percent": "5"}}, "margin.percent"),
     ({"pruning": {"rungs": [0.25, "0.5"]}}, "pruning.rungs.1"),
     ({"schedule": {"name": "cosine", "warmup": False}}, "schedule.warmup"),
@@ -214,7 +214,7 @@ def test_a_number_is_a_number(parts: dict[str, Any], field: str, http: TestClien
 
 def test_no_number_of_a_spec_is_forgotten() -> None:
     options = [entry.options for entry in (*datasets.DATASETS, *models.MODELS)]
-    for model in (JobSpec, ResolvedSpec, Budget, Settled, Margin, Pruning, Schedule, Float, Int, *options):
+    for model in (JobSpec, ResolvedSpec, Budget, TimedPlan, Margin, Pruning, Schedule, Float, Int, *options):
         for name, info in model.model_fields.items():
             if set(get_args(info.annotation) or [info.annotation]) <= {int, float, NoneType}:
                 for wrong in (True, "1"):
@@ -260,10 +260,10 @@ def test_minutes_stand_in_place_of_trials() -> None:
     [
         ({"minutes": 5, "trials": 24}, "budget.trials"),
         ({"minutes": 5, "max_seconds": 60}, "budget.max_seconds"),
-        ({"trials": 24, "settled": SETTLED}, "budget.settled"),
-        ({"minutes": 5, "settled": {**SETTLED, "trials": {"sgd": 6}}}, "budget.settled.trials"),
-        ({"minutes": 5, "settled": {**SETTLED, "trials": {"sgd": 6, "adam": 7}}}, "budget.settled.trials"),
-        ({"minutes": 5, "settled": {**SETTLED, "step_ms": {"sgd": 0, "adam": 1}}}, "budget.settled.step_ms"),
+        ({"trials": 24, "settled": PLAN}, "budget.settled"),
+        ({"minutes": 5, "settled": {**PLAN, "trials": {"sgd": 6}}}, "budget.settled.trials"),
+        ({"minutes": 5, "settled": {**PLAN, "trials": {"sgd": 6, "adam": 7}}}, "budget.settled.trials"),
+        ({"minutes": 5, "settled": {**PLAN, "step_ms": {"sgd": 0, "adam": 1}}}, "budget.settled.step_ms"),
     ],
 )
 def test_what_does_not_go_with_minutes_is_refused(budget: dict[str, Any], field: str) -> None:

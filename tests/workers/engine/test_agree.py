@@ -127,7 +127,7 @@ def test_one_process_speaks_for_its_worker_and_a_forgotten_row_gets_its_answer_b
 
 @pytest.mark.parametrize("asked", ["auto", "bits", "close"])
 @pytest.mark.parametrize("answer", Agreement)
-def test_what_is_settled_is_the_probes_answer_unless_less_was_asked_for(
+def test_what_is_decided_is_the_probes_answer_unless_less_was_asked_for(
     context: jobs.Context,
     asked: str,
     answer: Agreement,
@@ -138,7 +138,7 @@ def test_what_is_settled_is_the_probes_answer_unless_less_was_asked_for(
         planned = tx.jobs.planning(job_id, alive_s=60)
     assert planned is not None
     expected = "close" if asked == "close" else answer.value
-    assert prepare.settle(planned).spec.agreement == expected
+    assert prepare.prepare(planned).spec.agreement == expected
 
 
 def test_the_number_of_workers_cuts_no_cohort_of_a_job_that_agrees_closely() -> None:
@@ -146,10 +146,8 @@ def test_the_number_of_workers_cuts_no_cohort_of_a_job_that_agrees_closely() -> 
     spec = resolve(JobSpec.model_validate(body))
 
     def cuts(agreement: str) -> set[tuple[int, ...]]:
-        own = spec.model_copy(update={"agreement": agreement})
-        rounds = (
-            next_round(own, [], suggest, executor="stacked", workers=workers) for workers in (1, 2, 3, 10)
-        )
+        own = spec.with_executor("stacked").model_copy(update={"agreement": agreement})
+        rounds = (next_round(own, [], suggest, workers=workers) for workers in (1, 2, 3, 10))
         return {tuple(map(len, following.cohorts)) for following in rounds if following is not None}
 
     assert len(cuts("bits")) > 1

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.builders.optimizers import TWO_FACED, add_to_catalog
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.verdict.snippet import snippet
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec import JobSpec, ResolvedSpec, only_solo, resolve
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import EXECUTORS
-from whichopt.workers.engine.probe import choose
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.workload import Workload
 
@@ -59,7 +59,7 @@ def test_a_trial_goes_on_from_a_checkpoint(
 
 def test_it_is_trained_alone(make_workload: MakeWorkload, make_plan: MakePlan, watch: Any) -> None:
     plans = [make_plan(name) for name in ("adam", TWO_FACED.name)]
-    assert choose(make_workload(), plans).executor == "solo"
+    assert only_solo(asked(), built_in()) == {TWO_FACED.name: f"optimizer {TWO_FACED.name!r}"}
     with pytest.raises(ValueError, match="two-faced cannot be stacked"):
         EXECUTORS["stacked"]().run(make_workload(), plans, watch)
     with pytest.raises(InvalidSpec) as refused:

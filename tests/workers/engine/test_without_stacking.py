@@ -54,7 +54,7 @@ def test_trials_are_trained_one_at_a_time(
     monkeypatch.setattr(probe, "STACKING", None)
     assert probe.choose(make_workload(), [make_plan()]) == probe.Choice("solo", {})
     with pytest.raises(NoSuchExecutor, match="'stacked' is not part of this installation"):
-        probe.costs(make_workload(), [make_plan()], "stacked")
+        probe.costs(make_workload(), [make_plan()], {"adam": "stacked"})
 
 
 def test_a_job_that_asks_for_a_stack_says_what_is_missing(

@@ -166,8 +166,8 @@ class _Learners:
                 states=[states[row] for row in own] if states else [],
                 compiled=compiled,
             )
-            if group.entry.modes:
-                raise ValueError(f"{name} cannot be stacked: it evaluates other params than it trains")
+            if not group.entry.stackable:
+                raise ValueError(f"{name} cannot be stacked: its entry says so")
             groups.append((own[0], own[-1] + 1, STEPS[group.entry.stepping.rows](group)))
         return groups
 

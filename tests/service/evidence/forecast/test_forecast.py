@@ -13,7 +13,7 @@ from whichopt.service.evidence.forecast.search import expected_best
 from whichopt.service.evidence.forecast.simulated_seeds import named, simulate, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA
 from whichopt.service.evidence.verdict.skewness import skewness_of
-from whichopt.service.evidence.verdict.stopping import settled
+from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import Margin
@@ -145,7 +145,7 @@ def test_in_confirm_it_says_what_the_next_seeds_would_change() -> None:
     said = forecast(spec, trials, seconds_per_seed=30.0).statement
     assert "The chance that the next 2 seeds (about 60 s) produce a winner is" in said
     assert sum(found.probability_best.values()) == pytest.approx(1)
-    assert found.stops == settled(spec, trials)
+    assert found.stops == reason_to_stop(spec, trials)
     assert found.winner_next is not None
     assert found.winner_end is not None
     assert 0 <= found.winner_next <= found.winner_end <= 1

@@ -18,7 +18,7 @@ from whichopt.service.evidence.report.files import parse_report
 from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.evidence.verdict.stopping import settled
+from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.records import JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
@@ -174,7 +174,7 @@ def test_a_metric_to_maximize() -> None:
 def test_confirm_stops_once_no_finalist_can_be_deployed_any_more() -> None:
     spec, trials = everything(seeds=10)
     first = [trial for trial in trials if trial.plan.phase is Phase.SEARCH or trial.plan.number < 4]
-    assert settled(spec, first) == "every finalist has diverged on a fresh seed"
+    assert reason_to_stop(spec, first) == "every finalist has diverged on a fresh seed"
     found = recommend("job", spec, first)
     assert found.stage is not None
     assert (found.stage.seeds, found.stage.stopped) == (4, "every finalist has diverged on a fresh seed")

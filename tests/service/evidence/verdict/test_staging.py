@@ -10,7 +10,7 @@ from tests.builders.confirm_tables import confirm_table_of
 from tests.builders.present import present
 from tests.builders.trials import confirm, flat, spec_of
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.evidence.verdict.stopping import settled, settled_at
+from whichopt.service.evidence.verdict.stopping import reason_to_stop, reason_to_stop_at
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.planning.looks import SHARES, Look, looks
 from whichopt.service.spec import Margin
@@ -100,7 +100,7 @@ def test_a_clear_winner_settles_it_at_once() -> None:
             "sgd": [rows(2.0, start=3), rows(2.1, start=4)],
         }
     )
-    assert settled_at(table, FIRST, margin=None, risk=None, seed=0) == "adam is the clear winner"
+    assert reason_to_stop_at(table, FIRST, margin=None, risk=None, seed=0) == "adam is the clear winner"
 
 
 def test_what_is_open_goes_on() -> None:
@@ -110,14 +110,14 @@ def test_what_is_open_goes_on() -> None:
             "sgd": [rows(0.12, start=3), rows(0.6, start=4)],
         }
     )
-    assert settled_at(table, FIRST, margin=None, risk=None, seed=0) is None
+    assert reason_to_stop_at(table, FIRST, margin=None, risk=None, seed=0) is None
 
 
 def test_what_can_hardly_be_told_apart_is_no_reason_to_stop() -> None:
     twins = confirm_table_of({label: [rows(0.1, start=1), rows(0.5, start=2)] for label in ("adam", "sgd")})
-    assert settled_at(twins, FIRST, margin=None, risk=None, seed=0) is None
-    assert settled_at(twins, FIRST, margin=None, risk=0.01, seed=0) is None
-    assert settled_at(twins, FIRST, margin=None, risk=0.99, seed=0) is not None
+    assert reason_to_stop_at(twins, FIRST, margin=None, risk=None, seed=0) is None
+    assert reason_to_stop_at(twins, FIRST, margin=None, risk=0.01, seed=0) is None
+    assert reason_to_stop_at(twins, FIRST, margin=None, risk=0.99, seed=0) is not None
 
 
 def test_practical_equivalence_settles_it_where_the_user_has_a_margin() -> None:
@@ -127,15 +127,15 @@ def test_practical_equivalence_settles_it_where_the_user_has_a_margin() -> None:
             "sgd": [rows(0.12, start=3), rows(0.9, start=4)],
         }
     )
-    assert settled_at(table, FIRST, margin=Margin(absolute=0.001), risk=0.001, seed=0) is None
-    reason = settled_at(table, FIRST, margin=Margin(absolute=0.5), risk=None, seed=0)
+    assert reason_to_stop_at(table, FIRST, margin=Margin(absolute=0.001), risk=0.001, seed=0) is None
+    reason = reason_to_stop_at(table, FIRST, margin=Margin(absolute=0.5), risk=None, seed=0)
     assert reason is not None
     assert "within the margin (0.5)" in reason
 
 
 def test_one_optimizer_gets_all_its_seeds() -> None:
     table = confirm_table_of({"adam": [rows(0.1, start=1), rows(0.5, start=2)]})
-    assert settled_at(table, FIRST, margin=None, risk=None, seed=0) is None
+    assert reason_to_stop_at(table, FIRST, margin=None, risk=None, seed=0) is None
 
 
 def test_a_recommendation_says_at_which_look_it_was_made_and_why_it_is_the_last() -> None:
@@ -145,7 +145,7 @@ def test_a_recommendation_says_at_which_look_it_was_made_and_why_it_is_the_last(
 
     spec = spec_of("adam", "sgd", seeds=10)
     trials = confirm(spec, flat(spec), value, seeds=4)
-    assert settled(spec, trials) == "adam is the clear winner"
+    assert reason_to_stop(spec, trials) == "adam is the clear winner"
     found = recommend("job", spec, trials)
     assert found.stage is not None
     assert (found.stage.seeds, found.stage.most, found.stage.looks, found.stage.look) == (

@@ -17,7 +17,8 @@ from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Rung, TrialPlan, TrialResult
 from whichopt.workers.engine import State
-from whichopt.workers.engine.probe import choose
+from whichopt.workers.engine.executors import STACKING
+from whichopt.workers.engine.probe import Choice, choose
 from whichopt.workers.engine.solo import SoloExecutor, TrialRun
 from whichopt.workers.engine.stacked.executor import StackedExecutor
 from whichopt.workers.engine.stacked.feed import Feed
@@ -27,7 +28,8 @@ from whichopt.workers.workload import Batch, Carry, Net, Workload
 
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
-NAMES = [entry.name for entry in OPTIMIZERS]
+NAMES = [entry.name for entry in OPTIMIZERS if entry.stackable]
+STACKABLE = [entry for entry in MODELS if entry.stackable]
 
 BITWISE: list[dict[str, Any]] = [
     {"dataset": "digits", "model": "mlp"},
@@ -62,7 +64,7 @@ def test_trials_are_those_of_solo_to_the_bit(
 def _pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
     return [
         (data, model)
-        for data, model in itertools.product(DATASETS, MODELS)
+        for data, model in itertools.product(DATASETS, STACKABLE)
         if not model.needs_image or data.shape(data.options()).image is not None
     ]
 
@@ -122,7 +124,7 @@ def test_company_changes_no_bit(
 
 
 def test_every_catalog_model_has_layers(make_workload: MakeWorkload) -> None:
-    for model in MODELS:
+    for model in STACKABLE:
         assert isinstance(nets(make_workload("digits", model.name)), Layered)
 
 
@@ -282,8 +284,8 @@ def test_players_take_turns(make_workload: MakeWorkload, make_plan: MakePlan, wa
 # -- the choice ----------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_stacked_is_trained_alone(make_workload: MakeWorkload, make_plan: MakePlan) -> None:
-    """vmap knows no step that depends on a tensor's value."""
+def test_what_is_wrongly_said_to_stack_is_no_choice(make_workload: MakeWorkload, make_plan: MakePlan) -> None:
+    """Capabilities are asked, not tried: vmap knows no step that depends on a tensor's value, and says so."""
     workload = make_workload("wine", "mlp", hidden=[8])
     (player,) = workload.players
 
@@ -292,9 +294,23 @@ def test_what_cannot_be_stacked_is_trained_alone(make_workload: MakeWorkload, ma
         return (mean * 2 if mean.item() > 1 else mean), carry
 
     changed = dataclasses.replace(player, loss=loss, slope=None)
-    choice = choose(dataclasses.replace(workload, players=(changed,)), [make_plan(), make_plan("sgd")])
-    assert choice.executor == "solo"
-    assert choice.seconds == {}
+    with pytest.raises(RuntimeError, match="vmap"):
+        choose(dataclasses.replace(workload, players=(changed,)), [make_plan(), make_plan("sgd")])
+
+
+def test_where_a_stack_finds_no_memory_trials_are_trained_solo(
+    make_workload: MakeWorkload, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    assert STACKING is not None
+    monkeypatch.setattr(STACKING, "rehearsal", full)
+    assert choose(make_workload("wine", "mlp", hidden=[8]), [make_plan()]) == Choice("solo", {})
+
+
+def test_on_another_device_nothing_is_measured(make_workload: MakeWorkload, make_plan: MakePlan) -> None:
+    assert choose(make_workload("wine", "mlp"), [make_plan()], measured=False) == Choice("stacked", {})
 
 
 def test_the_faster_executor_is_chosen(

@@ -122,13 +122,15 @@ def _same(stacked: _Stacked, alone: _Alone) -> None:
             assert torch.equal(found, wanted.detach())
 
 
+STACKABLE = [entry for entry in OPTIMIZERS if entry.stackable]
+
 every_way = pytest.mark.parametrize(
     ("entry", "compiled"),
     [
-        *[pytest.param(entry, False, id=entry.name) for entry in OPTIMIZERS],
+        *[pytest.param(entry, False, id=entry.name) for entry in STACKABLE],
         *[
             pytest.param(entry, True, id=f"{entry.name}-compiled", marks=needs_compiler)
-            for entry in OPTIMIZERS
+            for entry in STACKABLE
             if entry.stepping.compiled
         ],
     ],
@@ -170,7 +172,7 @@ def test_every_row_steps_as_its_class(
 
 def test_steps_that_spare_the_class() -> None:
     """What the executor is fast with; the others go through their class."""
-    ways = {entry.name: STEPS[entry.stepping.rows] for entry in OPTIMIZERS}
+    ways = {entry.name: STEPS[entry.stepping.rows] for entry in STACKABLE}
     assert ways["adabelief"] is adabelief_steps
     assert {ways[name] for name in ("sgd", "adam", "adamw")} == {KernelSteps}
 
@@ -208,7 +210,7 @@ def test_a_compiled_row_is_a_call_of_its_kernel(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_row_that_is_lost_harms_no_other() -> None:
     """Rows of nan and inf beside one that is sound, for each way of stepping."""
-    for entry in (next(entry for entry in OPTIMIZERS if entry.stepping.rows == way) for way in STEPS):
+    for entry in (next(entry for entry in STACKABLE if entry.stepping.rows == way) for way in STEPS):
         shapes = SHAPES["small"]
         starts = [[torch.ones(shape) for shape in shapes] for _ in range(3)]
         stacked, alone = _Stacked(starts), _Alone(entry, starts[1:2], [entry.default])

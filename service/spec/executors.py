@@ -1,0 +1,55 @@
+"""Checks the executors that a job asks for against what its labels can be trained by."""
+
+from __future__ import annotations
+
+from whichopt.service.catalog.built_in import Catalog
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.spec.resolved import ResolvedSpec
+
+
+def only_solo(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
+    """Return the labels that cannot be stacked, each with the entry that is the reason."""
+    model = catalog.model(spec.workload.model.name)
+    if not model.stackable:
+        return dict.fromkeys(spec.labels, f"model {model.name!r}")
+    return {
+        chosen.label: f"optimizer {chosen.name!r}"
+        for chosen in spec.optimizers
+        if not catalog.optimizer(chosen.name).stackable
+    }
+
+
+def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
+    """Check `executor` and `executors` of a spec.
+
+    A label that cannot be stacked is refused, and not quietly trained solo: who asks for an executor by name
+    relies on its bits, and learns here, before anything is trained, that they cannot be had.
+
+    Raises:
+        InvalidSpec: they contradict each other or the labels, or ask for a stack of what cannot be stacked.
+    """
+    given = spec.executors
+    if given is not None:
+        if sorted(given) != sorted(spec.labels):
+            raise InvalidSpec(
+                "executors must have one executor for each label of the job; without it they are chosen anew",
+                field="executors",
+                value=given,
+                allowed=list(spec.labels),
+            )
+        if spec.executor != "auto" and set(given.values()) != {spec.executor}:
+            raise InvalidSpec(
+                f"executors contradicts executor {spec.executor!r}; leave one of the two out",
+                field="executors",
+                value=given,
+                allowed=dict.fromkeys(spec.labels, spec.executor),
+            )
+    for label, reason in only_solo(spec, catalog).items():
+        if (spec.executor if given is None else given[label]) == "stacked":
+            raise InvalidSpec(
+                f"{label!r} cannot be stacked: the {reason} can only be trained solo. With executor 'auto' "
+                "it is, beside the labels that can be stacked",
+                field="executor" if given is None else f"executors.{label}",
+                value="stacked",
+                allowed=["auto", "solo"] if given is None else ["solo"],
+            )
