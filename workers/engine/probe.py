@@ -10,6 +10,7 @@ from time import perf_counter
 import structlog
 from torch import Tensor
 
+from whichopt.service.failures import in_line
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
 from whichopt.workers.engine.solo import Trial
@@ -56,7 +57,7 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
         stack = STACKING.rehearsal(workload, tried, block=size)
         stacked = _seconds(stack.train, tried[0]) / size
     except RuntimeError as error:
-        log.info("cannot_be_stacked", reason=str(error)[:300])
+        log.info("cannot_be_stacked", reason=in_line(error))
         return Choice("solo", {})
     if not measured:
         return Choice("stacked", {})

@@ -68,7 +68,7 @@ def test_a_database_that_cannot_be_used_is_said_in_one_line(home: Home) -> None:
     with pytest.raises(CannotStart, match=r"^[^\n]*upgrade the program[^\n]*$"):
         home._prepare_database()
     (home.data / "whichopt.db").write_bytes(b"none")
-    with pytest.raises(CannotStart, match=r"^[^\n]*no SQLite database[^\n]*$"):
+    with pytest.raises(CannotStart, match=r"^[^\n]*not an SQLite database[^\n]*$"):
         home._prepare_database()
 
 
