@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +21,7 @@ from whichopt.service.evidence.report.consistency import inconsistencies
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.spec import JobSpec, resolve
-from whichopt.service.versions import WORDS
+from whichopt.service.versions import WORDS, program
 
 RELATIVE = 1e-9
 PROBABILITY = 0.022
@@ -94,7 +93,7 @@ def verify(report: Report) -> Verification:
     matches = report.is_as_written
     strange = _inconsistencies(report)
     found = _grouped(report, [*_recommendation(report), *_analysis(report)])
-    here = version("whichopt")
+    here = program()
     notes = []
     if report.whichopt != here:
         notes.append(f"the report was made by whichopt {report.whichopt}; this is {here}")
