@@ -22,7 +22,7 @@ from whichopt.service.db import DatabaseError, Store, Transaction, passes
 from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
 from whichopt.service.errors import ReportFailed
 from whichopt.service.evidence.report.document import evidence
-from whichopt.service.failures import failure
+from whichopt.service.failures import failure, in_line
 from whichopt.service.storage import storage_trouble
 from whichopt.service.turns import turn
 
@@ -156,7 +156,7 @@ def _make(
             _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
             raise
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
-        cause = f"{type(error).__name__}: {error}"
+        cause = f"{type(error).__name__}: {in_line(error)}"
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made

@@ -19,7 +19,7 @@ from whichopt.service.environment import Environment, here
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.evidence.forecast.phases import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.failures import failure
+from whichopt.service.failures import failure, in_line
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -103,7 +103,7 @@ def _plan(context: Context, planned: Planning) -> None:
             raise
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
-            detail = f"{type(error).__name__}: {error}"
+            detail = f"{type(error).__name__}: {in_line(error)}"
             tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
         return
     if isinstance(found, Recommendation):
@@ -202,7 +202,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
             lease.keep(lambda tx: tx.cohorts.give_back(claim))
             return False
         log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
-        detail = f"training raised {type(error).__name__}: {error}"
+        detail = f"training raised {type(error).__name__}: {in_line(error)}"
         lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
         return False
     made_with = training_environment(claim.queue)

@@ -108,5 +108,7 @@ def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: 
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuses)
-    with pytest.raises(CannotStart, match=r"nix cannot be made \(Permission denied\); give --data another"):
+    with pytest.raises(
+        CannotStart, match=r"nix cannot be created \(Permission denied\); give --data another"
+    ):
         Home(host="127.0.0.1", port=1, data=tmp_path / "nix", workers=1)
