@@ -30,7 +30,11 @@ def pages() -> dict[str, str]:
     """Return the text of every generated page, by its file's name."""
     return {
         "job-spec.md": _page("The job spec", "`JobSpec`, which `POST /v1/jobs` takes.", _job_spec()),
-        "commands.md": _page("Commands", "`whichopt --help` says the same.", _commands()),
+        "commands.md": _page(
+            "Commands",
+            "`whichopt --help` says the same, and `whichopt --version` which version it is.",
+            _commands(),
+        ),
         "api.md": _page("REST API", "The service shows it at `/docs`, where calls can be tried.", _api()),
         "catalog.md": _page(
             "Catalog", "What a job may name. A service lists its own: `whichopt catalog`.", _catalog()

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import structlog
 
+from whichopt.service.failures import failure
+
 ROOM = 1 << 18
 """Bytes of a blob of some size: a small report, or a small model's checkpoint."""
 
@@ -72,7 +74,7 @@ def discard(folder: Path, name: str) -> None:
     try:
         (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        log.warning("blob_not_removed", blob=name, error=str(error))
+        log.warning("blob_not_removed", blob=name, **failure(error))
 
 
 def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:

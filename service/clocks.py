@@ -87,7 +87,7 @@ class Clocks:
             log.warning(
                 "clock_skew",
                 ahead_s=round(skew_s, 1),
-                meaning="this host's clock is not the database's, by which all times are judged: no work is "
-                "lost, but times in logs do not fit; set the clocks of all hosts by NTP",
+                meaning="this host's clock differs from the database's, by which all times are judged. No "
+                "work is lost, but times in logs do not match; synchronize the clocks of all hosts by NTP",
             )
         self._told = wrong

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 from kombu.exceptions import ChannelError, OperationalError
 
+from whichopt.service.failures import failure, in_line
 from whichopt.service.settings import Settings
 
 PLAN_ROUND = "whichopt.plan_round"
@@ -72,7 +73,7 @@ class CeleryDispatcher:
                 declared = connection.default_channel.queue_declare(queue)
             except self._refusals as error:
                 if not self._away:  # once, as the reaper asks every few seconds
-                    log.warning("broker_out_of_reach", error=str(error))
+                    log.warning("broker_out_of_reach", **failure(error, expected=True))
                 self._away = True
                 return None
         if self._away:
@@ -86,7 +87,7 @@ class CeleryDispatcher:
                 connection.ensure_connection(max_retries=1, timeout=2)
                 _write_a_little(connection.default_channel)
             except self._refusals as error:
-                return str(error) or type(error).__name__
+                return in_line(error)
         return None
 
     def _ring(self, task: str, args: list[int], queue: str) -> None:
@@ -94,7 +95,7 @@ class CeleryDispatcher:
             self.celery.send_task(task, args, queue=queue, retry=False)
         except self._refusals as error:
             # The row stands; the reaper rings again once the broker is back, or takes what it is sent.
-            log.warning("doorbell_lost", task=task, args=args, queue=queue, error=str(error))
+            log.warning("doorbell_lost", task=task, args=args, queue=queue, **failure(error, expected=True))
 
     @cached_property
     def _refusals(self) -> tuple[type[Exception], ...]:

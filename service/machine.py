@@ -66,8 +66,8 @@ def why_no_workers() -> str:
     """Why workers, and so the embedded service, cannot run on this system, in words; nothing if they can."""
     if sys.platform == "win32":
         return (
-            "not on Windows: use WSL 2 or Docker (docker compose up), or a service elsewhere with --url; "
-            "the other commands, the client and adabelief work here"
+            "workers do not run on Windows: use WSL 2 or Docker (docker compose up), or a service elsewhere "
+            "with --url; the other commands, the client and adabelief work here"
         )
     return ""
 

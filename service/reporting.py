@@ -22,6 +22,7 @@ from whichopt.service.db import DatabaseError, Store, Transaction, passes
 from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
 from whichopt.service.errors import ReportFailed
 from whichopt.service.evidence.report.document import evidence
+from whichopt.service.failures import failure, in_line
 from whichopt.service.storage import storage_trouble
 from whichopt.service.turns import turn
 
@@ -110,7 +111,7 @@ def make_missing(store: Store, folder: Path, job_id: int) -> None:
     except Exception as error:
         if not _storages_fault(error):
             raise
-        log.warning("report_waits", job=uid, error=str(error))
+        log.warning("report_waits", job=uid, **failure(error))
 
 
 def _make(
@@ -155,7 +156,7 @@ def _make(
             _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
             raise
         log.exception("report_failed", job=uid, attempt=row.attempts + 1, of=MAX_ATTEMPTS)
-        cause = f"{type(error).__name__}: {error}"
+        cause = f"{type(error).__name__}: {in_line(error)}"
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made
@@ -182,7 +183,7 @@ def _keep(
     try:
         name = blobs.save(folder, made.content)
     except OSError as error:
-        log.warning("report_not_kept", job=uid, form=form, error=str(error))
+        log.warning("report_not_kept", job=uid, form=form, **failure(error))
         # The folder's fault: who asks gets it made all the same. The page is kept last, and is what counts.
         counts = form != "html" or not passes(error)
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, None, counts=counts))
@@ -197,7 +198,7 @@ def _note(store: Store, uid: str, write: Callable[[Transaction], None]) -> bool:
         with store.transaction() as tx:
             write(tx)
     except DatabaseError as error:
-        log.warning("report_not_noted", job=uid, error=str(error))
+        log.warning("report_not_noted", job=uid, **failure(error))
         return False
     return True
 
@@ -210,7 +211,7 @@ def _kept(folder: Path, row: ReportRow, form: Form) -> Packed | None:
     try:
         return Packed(name, blobs.load(folder, name))
     except (OSError, ValueError) as error:
-        log.warning("report_unreadable", blob=name, error=str(error))
+        log.warning("report_unreadable", blob=name, **failure(error, expected=True))
         return None
 
 

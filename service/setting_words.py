@@ -89,6 +89,6 @@ def unknown(names: Iterable[str], settings: type[BaseSettings]) -> list[str]:
         if not name.startswith(PREFIX) or KUBERNETES.search(name):
             continue
         close = difflib.get_close_matches(name.removeprefix(PREFIX), endings, n=1, cutoff=0.7)
-        hint = f"did you mean {PREFIX}{close[0]}?" if close else "nothing reads it"
-        lines.append(f"{name} is not a setting of whichopt; {hint}")
+        hint = f"; did you mean {PREFIX}{close[0]}?" if close else ", so it has no effect"
+        lines.append(f"{name} is not a setting of whichopt{hint}")
     return lines

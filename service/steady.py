@@ -11,6 +11,8 @@ from abc import abstractmethod
 
 import structlog
 
+from whichopt.service.failures import failure, in_line
+
 log = structlog.get_logger()
 
 PATIENCE_S = 120.0
@@ -40,10 +42,10 @@ class Steady(threading.Thread):
 
     def failed(self, error: Exception) -> None:
         """A step has raised: log it unless it is as the one before."""
-        words = f"{type(error).__name__}: {error}"
+        words = f"{type(error).__name__}: {in_line(error)}"
         self._failures += 1
         if words != self._last_failure:
-            log.error("step_failed", thread=self.name, exc_info=error)
+            log.error("step_failed", thread=self.name, **failure(error))
         self._last_failure = words
 
     def run(self) -> None:

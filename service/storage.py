@@ -30,18 +30,18 @@ _POSTGRESQL = {
 }
 """By SQLSTATE."""
 
-AFTERWARDS = "Nothing is half-written, and jobs that wait go on by themselves afterwards"
+AFTERWARDS = "Nothing is half-written, and jobs that wait continue by themselves afterwards"
 WHAT_TO_DO = {
     StorageFull: "free space on it, or raise the quota, then try again",
-    StorageReadOnly: "mount it for writing, or point WHICHOPT_DATABASE_URL and WHICHOPT_BLOBS to what can be "
-    "written, then try again",
-    StorageBroken: "look at the system's log and at the disk (a full one is told so by some systems), "
+    StorageReadOnly: "mount it for writing, or point WHICHOPT_DATABASE_URL and WHICHOPT_BLOBS to places that "
+    "can be written, then try again",
+    StorageBroken: "check the system's log and the disk (some systems report a full disk this way), "
     "then try again",
 }
 WHAT_HAPPENED = {
     StorageFull: "a disk of the service is full",
     StorageReadOnly: "a disk or a database of the service cannot be written",
-    StorageBroken: "a disk of the service fails",
+    StorageBroken: "a disk of the service has failed",
 }
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +287,10 @@ def test_formulas_of_docstrings_become_code() -> None:
 @pytest.mark.parametrize(("name", "most"), [("README.md", 160), ("CONTRIBUTING.md", 60)])
 def test_a_stranger_can_read_it_through(name: str, most: int) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= most
+
+
+def test_the_changelog_begins_with_the_version_of_the_tree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert versions[0] == project["version"]
+    assert project["version"] == version("whichopt"), "run make: what is installed is another version's"

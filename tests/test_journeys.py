@@ -192,7 +192,7 @@ def test_two_homes_never_share_a_data_folder(start: Callable[..., Embedded]) -> 
         check=False,
     )
     assert second.returncode == CANNOT
-    assert "another whichopt runs on" in second.stderr
+    assert "another whichopt is running on" in second.stderr
     assert home.client.jobs().items == []
     home.stop()
 

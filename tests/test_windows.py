@@ -129,7 +129,7 @@ def test_what_starts_workers_ends_in_one_line(windows: Any) -> None:
     home, worker = windows["home"], windows["worker"]
     for status, said in (*windows["runs"][5:], home, worker):
         (line,) = said.strip().splitlines()
-        assert "not on Windows: use WSL 2 or Docker (docker compose up), or a service elsewhere" in line
+        assert "workers do not run on Windows: use WSL 2 or Docker (docker compose up), or a service" in line
         assert status in (2, 69)
 
 

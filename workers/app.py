@@ -29,6 +29,7 @@ from whichopt.service.dispatch import (
     CeleryDispatcher,
     celery_app,
 )
+from whichopt.service.failures import failure, in_line
 from whichopt.service.settings import Settings
 from whichopt.service.states import Agreement
 from whichopt.service.steady import Steady
@@ -69,13 +70,6 @@ def _own_store() -> Store:
     return _store
 
 
-def _words(error: Exception) -> str:
-    """The database's error in one line, without the statement and what was in it."""
-    from whichopt.service.db.troubles import in_words
-
-    return in_words(error, _own_store().url)
-
-
 # Acknowledged when it begins: a planner that dies is rung for again by the reaper, which counts.
 @app.task(name=PLAN_ROUND, bind=True, acks_late=False, time_limit=PLAN_S)  # type: ignore[untyped-decorator]
 def plan_round(task: Any, job_id: int) -> None:
@@ -111,7 +105,7 @@ def run_cohort(task: Any, cohort_id: int) -> None:
     try:
         jobs.run_cohort(_context(task), cohort_id)
     except OUT_OF_REACH as error:
-        raise Reject(str(error), requeue=True) from error  # somebody may get through
+        raise Reject(in_line(error), requeue=True) from error  # somebody may get through
     finally:
         allocator.give_back()
 
@@ -193,7 +187,7 @@ def _tell_agreement() -> None:
             tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
     except DatabaseError as error:
         # Away, full, or not migrated yet: it is tried again.
-        log.info("agreement_not_told", agreement=answer, error=_words(error))
+        log.info("agreement_not_told", agreement=answer, **failure(error))
         return
     _agreement_told = True
 
@@ -286,8 +280,8 @@ class Parent:
                     lease_s=settings.lease_s,
                     quiet_s=time.monotonic() - seen,  # a lease renewed since is another process's
                 )
-        except Exception:
-            log.exception("loss_not_noted", cohort=cohort_id)  # its lease runs out instead
+        except Exception as error:  # noqa: BLE001
+            log.error("loss_not_noted", cohort=cohort_id, **failure(error))  # its lease runs out instead
         else:
             log.warning("process_lost", cohort=cohort_id, cause=cause, held=noted)
 
@@ -299,7 +293,7 @@ class Parent:
             with _own_store().transaction() as tx:
                 tx.workers.stopping(self.presence.worker_name)
         except DatabaseError as error:
-            log.warning("stopping_not_told", error=_words(error))  # the leases run out instead
+            log.warning("stopping_not_told", **failure(error))  # the leases run out instead
 
     def end(self) -> None:
         self.presence.stop()
@@ -310,7 +304,7 @@ class Parent:
             with _own_store().transaction() as tx:
                 tx.workers.gone(self.presence.worker_name)
         except DatabaseError as error:
-            log.warning("end_not_told", error=_words(error))  # its row is forgotten once it is old
+            log.warning("end_not_told", **failure(error))  # its row is forgotten once it is old
 
 
 _parent: Parent | None = None
@@ -327,7 +321,7 @@ def _ready(sender: Any, **_: Any) -> None:
         _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
     except Exception as error:
         # Celery would log it and go on with a worker that nobody sees. Who started it starts another.
-        log.exception("worker_cannot_start")
+        log.error("worker_cannot_start", **failure(error))
         raise WorkerShutdown(1) from error
 
 

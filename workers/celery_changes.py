@@ -12,6 +12,7 @@ from celery.worker import consumer, state
 from kombu.transport import redis, virtual
 
 from whichopt.service import logs
+from whichopt.service.failures import failure, in_line
 from whichopt.workers.standby import Told
 
 log = structlog.get_logger()
@@ -48,11 +49,11 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         def refused(error: Exception, _: float) -> None:
             nonlocal away
             if not away:
-                log.warning("broker_out_of_reach", error=str(error), database=self.also())
+                log.warning("broker_out_of_reach", **failure(error, expected=True), database=self.also())
             away = True
             told.say(
-                f"the broker {conn.as_uri()} does not answer ({error}); see that it runs and that "
-                "WHICHOPT_BROKER_URL is right"
+                f"the broker {conn.as_uri()} does not answer ({in_line(error)}); check that it is running "
+                "and that WHICHOPT_BROKER_URL is right"
             )
 
         found = conn.ensure_connection(

@@ -10,6 +10,7 @@ import structlog
 import torch
 
 from whichopt.service import blobs
+from whichopt.service.failures import failure
 from whichopt.workers.engine import State
 
 log = structlog.get_logger()
@@ -31,6 +32,6 @@ def load(folder: Path, name: str) -> State | None:
     try:
         state: State = torch.load(io.BytesIO(blobs.load(folder, name)), weights_only=True)
     except (OSError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
-        log.warning("checkpoint_unreadable", blob=name, error=str(error))
+        log.warning("checkpoint_unreadable", blob=name, **failure(error, expected=True))
         return None
     return state

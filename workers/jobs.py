@@ -19,6 +19,7 @@ from whichopt.service.environment import Environment, here
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.failures import failure, in_line
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -63,12 +64,12 @@ def plan_round(context: Context, job_id: int) -> None:
         if not passes(error):
             raise
         # No reason to fail the job: the reaper rings for another planner, and this one does not count.
-        log.warning("planning_waits", job=planned.uid, round=planned.round, error=str(error))
+        log.warning("planning_waits", job=planned.uid, round=planned.round, **failure(error))
         try:
             with context.store.transaction() as tx:
                 tx.jobs.planner_begins(planned, counts=-1)
         except DatabaseError as error:
-            log.warning("planner_counts", job=planned.uid, round=planned.round, error=str(error))
+            log.warning("planner_counts", job=planned.uid, round=planned.round, **failure(error))
 
 
 def _plan(context: Context, planned: Planning) -> None:
@@ -101,7 +102,7 @@ def _plan(context: Context, planned: Planning) -> None:
             raise
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
-            detail = f"{type(error).__name__}: {error}"
+            detail = f"{type(error).__name__}: {in_line(error)}"
             tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
         return
     if isinstance(found, Recommendation):
@@ -137,8 +138,8 @@ def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> 
         known = of_round(spec, planned.trials, risk=spec.budget.risk)
         with context.store.transaction() as tx:
             tx.forecasts.keep(planned.job_id, planned.round - 1, known)
-    except Exception:
-        log.exception("forecast_failed", job=planned.uid, round=planned.round)
+    except Exception as error:  # noqa: BLE001
+        log.error("forecast_failed", job=planned.uid, round=planned.round, **failure(error))
 
 
 def _note_compiling(context: Context, planned: Planning) -> None:
@@ -148,7 +149,7 @@ def _note_compiling(context: Context, planned: Planning) -> None:
         with context.store.transaction() as tx:
             tx.jobs.compiling(planned)
     except OUT_OF_REACH as error:
-        log.warning("compiling_not_noted", job=planned.uid, error=str(error))
+        log.warning("compiling_not_noted", job=planned.uid, **failure(error))
 
 
 def make_report(context: Context, job_id: int) -> None:
@@ -195,11 +196,11 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
     except Exception as error:
         if passes(error):
             # Not the job's fault: the reaper rings for it again, when there may be space.
-            log.warning("training_waits", cohort=cohort_id, job=claim.job_id, error=str(error))
+            log.warning("training_waits", cohort=cohort_id, job=claim.job_id, **failure(error))
             lease.keep(lambda tx: tx.cohorts.give_back(claim))
             return False
         log.exception("training_failed", cohort=cohort_id, job=claim.job_id)
-        detail = f"training raised {type(error).__name__}: {error}"
+        detail = f"training raised {type(error).__name__}: {in_line(error)}"
         lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
         return False
     made_with = training_environment(claim.queue)

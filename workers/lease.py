@@ -13,6 +13,7 @@ import structlog
 from whichopt.service import blobs
 from whichopt.service.db import DatabaseError, Store, Transaction, passes
 from whichopt.service.db.cohorts import Beat, Claim
+from whichopt.service.failures import failure, in_line
 from whichopt.service.settings import Settings
 from whichopt.service.steady import Steady
 from whichopt.service.trials import Point
@@ -75,7 +76,7 @@ class Lease(Steady):
             name = checkpoints.save(self.settings.blobs, state())
         except OSError as error:
             # A checkpoint saves time after a crash; without one, nothing but that time is lost.
-            log.warning("checkpoint_not_kept", cohort=self.claim.cohort_id, error=str(error))
+            log.warning("checkpoint_not_kept", cohort=self.claim.cohort_id, **failure(error))
             return
         with self._lock:
             self._kept_examples = sum(self._examples.values())
@@ -178,6 +179,7 @@ class Lease(Steady):
 
     def _tell(self, what: str, error: Exception) -> None:
         """Log a failure, unless it is as the last one of its kind: it may come again at each tick."""
-        if self._told.get(what) != str(error):
-            log.warning(what, cohort=self.claim.cohort_id, error=str(error))
-        self._told[what] = str(error)
+        words = in_line(error)
+        if self._told.get(what) != words:
+            log.warning(what, cohort=self.claim.cohort_id, **failure(error))
+        self._told[what] = words

@@ -25,7 +25,10 @@ def raise_open_files(say: Callable[[str], None]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
         allowed = wanted
     if allowed != resource.RLIM_INFINITY and allowed < FEW_FILES:
-        say(f"may open {allowed} files only, which many processes or readers use up; allow 1024 (ulimit -n)")
+        say(
+            f"this process may open only {allowed} files, and many processes or readers use them up; "
+            "raise the limit to 1024 (ulimit -n 1024)"
+        )
 
 
 def why_no_semaphores() -> str:
@@ -34,7 +37,7 @@ def why_no_semaphores() -> str:
         multiprocessing.get_context("fork").Lock()
     except (OSError, ImportError) as error:
         return (
-            f"training processes cannot share a lock ({error}); /dev/shm has to be a folder that may be "
-            "written, as `docker run --tmpfs /dev/shm` makes one"
+            f"training processes cannot share a lock ({error}); make /dev/shm a folder that can be "
+            "written, as `docker run --tmpfs /dev/shm` does"
         )
     return ""

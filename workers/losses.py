@@ -35,10 +35,10 @@ def cause(ended: str, *, settings: Settings, kills_before: int | None) -> str:
         status = int(found[1])
         if status == STUCK:
             return (
-                f"its process ended itself, as no evaluation had come for {settings.stuck_s:g} s: training "
-                "hangs, or an epoch takes longer than WHICHOPT_STUCK_S allows"
+                f"its process ended itself because no evaluation came for {settings.stuck_s:g} s. Either "
+                "training hangs, or an epoch takes longer than WHICHOPT_STUCK_S allows: then raise that"
             )
-        return f"its process ended with status {status}; look at the worker's log"
+        return f"its process ended with exit status {status}; look at the worker's log"
     return f"its process was lost ({ended}); look at the worker's log"
 
 
@@ -52,12 +52,10 @@ def _by_signal(number: int, kills_before: int | None) -> str:
         return f"{killed}; look at the worker's log"
     kills = memory_kills()
     if kills is None or kills_before is None:
-        return f"{killed}: by a person, a scheduler, or the system for lack of memory; its log says which"
+        return f"{killed}: by a person, a scheduler, or the system for lack of memory; the system's log tells"
     if kills > kills_before:
         return (
             f"{killed}, and this machine has run out of memory: try a smaller model or batch_size, or fewer "
-            "processes a worker"
+            "processes per worker"
         )
-    return (
-        f"{killed} from outside; it was not for lack of memory, as the machine's kernel counts no such kill"
-    )
+    return f"{killed} from outside, and not for lack of memory: the machine's kernel has counted no such kill"

@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 
 from whichopt.service.db import OUT_OF_REACH
+from whichopt.service.failures import failure
 
 PAUSES_S = (0.5, 10.0)
 """The first and the longest pause before the database is asked again."""
@@ -43,7 +44,7 @@ def until_it_answers(ask: Callable[[], Answer], *, what: str, patience_s: float 
             if left <= 0:
                 raise
             if not waits:
-                log.warning("waits_for_database", what=what, at_most_s=patience_s, error=str(error))
+                log.warning("waits_for_database", what=what, at_most_s=patience_s, **failure(error))
             waits = True
         else:
             if waits:

@@ -6,6 +6,8 @@ A file a subject: a service on this machine (`serve`), jobs, their evidence, and
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from whichopt.service.cli import check, evidence, jobs, serve
@@ -21,6 +23,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.callback()(prepare_output)
+
+def _print_version(asked: bool) -> None:
+    """Print the program's version and end, if that was asked for."""
+    if asked:
+        from whichopt.service.versions import program
+
+        prepare_output()
+        typer.echo(f"whichopt {program()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    prepare_output()
+
+
 for part in (serve, jobs, evidence, check):
     app.add_typer(part.app)

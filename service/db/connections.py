@@ -54,7 +54,11 @@ log = structlog.get_logger()
 
 
 class NoConnection(sa.exc.TimeoutError):
-    """There was no free connection within WAIT_S."""
+    """There was no free connection within WAIT_S; `what` happened, and what to do `instead`."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"{what}; {instead}")
+        self.what, self.instead = what, instead
 
 
 class Connections:
@@ -90,8 +94,8 @@ class Connections:
         deadline = time.monotonic() + WAIT_S
         if not self._free.acquire(timeout=WAIT_S):
             raise NoConnection(
-                f"all {self.most} database connections of this process have been in use for {WAIT_S:g} s "
-                "(WHICHOPT_DATABASE_CONNECTIONS)"
+                f"all {self.most} database connections of this process have been in use for {WAIT_S:g} s",
+                "try again soon, and raise WHICHOPT_DATABASE_CONNECTIONS if it happens often",
             )
         try:
             with self._connected(deadline) as connection:
@@ -114,7 +118,9 @@ class Connections:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise NoConnection(
-                        "the database has no free connection: all that it allows are in use"
+                        "the database has no free connection: all that it allows are in use",
+                        "try again soon, and raise the server's max_connections or run fewer processes if it "
+                        "happens often",
                     ) from error
             # By chance, so that those who wait do not come all at once.
             time.sleep(min(left, pause * random.uniform(0.5, 1.5)))

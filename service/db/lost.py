@@ -124,19 +124,19 @@ class Lost:
         for row in found:
             if row.plan_rings >= MAX_PLANNERS:
                 detail = (
-                    f"{MAX_PLANNERS} planners began the job's next round and none has finished it, nor said "
-                    "why: the workers' logs say how their processes ended"
+                    f"{MAX_PLANNERS} planners began the job's next round, and none finished it or reported "
+                    "why; the workers' logs say how their processes ended"
                 )
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in found if row.plan_rings < MAX_PLANNERS]
 
     def _detail(self, row: sa.Row[Any], alive_s: float) -> str:
         kept = row.kept_examples
-        where = f"without getting further than {kept:,} examples" if kept else "before its first checkpoint"
+        progress = f"without training past {kept:,} examples" if kept else "before its first checkpoint"
         times = "once" if row.attempt == 1 else f"{row.attempt} times"
         return (
-            f"cohort {row.id} lost its worker {times} {where} (last: {row.worker}): "
-            f"{row.lost or self._unseen(row, alive_s)}"
+            f"the job was given up, as cohort {row.id} lost its worker {times} {progress} "
+            f"(last: {row.worker}): {row.lost or self._unseen(row, alive_s)}"
         )
 
     def _unseen(self, row: sa.Row[Any], alive_s: float) -> str:
@@ -144,18 +144,18 @@ class Lost:
         seen_at = self.connection.scalar(sa.select(worker.c.seen_at).where(worker.c.name == row.worker))
         if seen_at is None:
             return (
-                "this worker is gone, and did not give the cohort back: its machine, its container or its "
-                "process was ended from outside, or can no longer reach the database; look at its log"
+                "this worker is gone and did not give the cohort back. Its machine, container or process was "
+                "ended from outside, or it can no longer reach the database; look at its log"
             )
         ago = (read(self.connection) - seen_at).total_seconds()
         if ago > alive_s:
             return (
-                f"nothing has been heard of this worker for {ago:.0f} s: its machine, its container or its "
-                "process was ended from outside, or cannot reach the database; look at its log"
+                f"nothing has been heard from this worker for {ago:.0f} s. Its machine, container or process "
+                "was ended from outside, or it cannot reach the database; look at its log"
             )
         return (
-            f"this worker lives, seen {max(0.0, ago):.0f} s ago, but its process that trained has stopped "
-            "renewing its lease: it ended or hangs; look at the worker's log"
+            f"this worker is alive (seen {max(0.0, ago):.0f} s ago), but its training process has stopped "
+            "renewing the lease. That process ended or hangs; look at the worker's log"
         )
 
 

@@ -113,7 +113,7 @@ def wait_until_free(store: Store, waits: Waits) -> None:
 
 
 def _holds(store: Store) -> str:
-    return f"another program holds {place(store.url)} locked; it is waited for, up to {LOCK_S} s"
+    return f"another program has locked {place(store.url)}; waiting for it, up to {LOCK_S} s"
 
 
 def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> None:
@@ -132,8 +132,8 @@ def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> Non
             if trouble(error) is not None:
                 raise
             raise CannotMigrate(
-                f"{in_words(error, store.url)}: its tables are not those of its revision "
-                f"({found.revision or 'none'}), and nothing was changed; {RESTORE}",
+                f"{in_words(error, store.url)}: its tables do not match its revision "
+                f"({found.revision or 'none'}). Nothing was changed; {RESTORE}",
                 field="database",
             ) from error
 
@@ -150,7 +150,7 @@ def _alone(store: Store, waits: Waits) -> Iterator[sa.Connection]:
         with connection.begin():
             asks = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
             while not connection.execute(asks, {"lock": LOCK}).scalar_one():
-                waits(f"another process migrates {place(store.url)}")
+                waits(f"another process is migrating {place(store.url)}; waiting for it")
                 time.sleep(LOOK_AGAIN_S)
             yield connection
 

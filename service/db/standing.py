@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import URL
 from whichopt.service.db import Store
 from whichopt.service.db.tables import metadata
 from whichopt.service.db.troubles import RESTORE, place
+from whichopt.service.versions import program
 
 
 class Tables(StrEnum):
@@ -67,23 +67,25 @@ def of_connection(connection: sa.Connection, url: URL) -> Standing:
             return Standing(
                 Tables.NONE, None, f"{where}: the database has no tables yet; run 'whichopt migrate'"
             )
-        said = f"has a table {ours[0]!r}, but does not say of which version (in alembic_version)"
+        said = f"has a table {ours[0]!r}, but does not say which version it belongs to (in alembic_version)"
         return Standing(
             Tables.OTHERS, None, f"{where}: the database {said}; {RESTORE}, or name another database"
         )
     at = ", ".join(heads)
     if set(heads) <= set(known):
         said = (
-            f"has the tables of an earlier version ({at}, this one's are {known[-1]}); run 'whichopt migrate'"
+            f"has the tables of an earlier version ({at}; this one needs {known[-1]}); run 'whichopt migrate'"
         )
         return Standing(Tables.OLDER, at, f"{where}: the database {said}")
     if all(_number(head) > _number(known[-1]) for head in heads):
         said = (
-            f"is newer than this whichopt ({at}; version {version('whichopt')} knows up to {known[-1]}): "
-            "upgrade the program, or restore the backup that was made before the upgrade"
+            f"is newer than this whichopt ({at}; version {program()} knows revisions up to {known[-1]}): "
+            "upgrade the program, or restore the backup from before the database was upgraded"
         )
         return Standing(Tables.NEWER, at, f"{where}: the database {said}")
-    said = f"is at a revision {at!r} that whichopt never had: it is another program's, or was changed by hand"
+    said = (
+        f"is at revision {at!r}, which is none of whichopt's: it is another program's, or was changed by hand"
+    )
     return Standing(Tables.OTHERS, at, f"{where}: the database {said}; {RESTORE}, or name another database")
 
 

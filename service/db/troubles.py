@@ -22,7 +22,7 @@ from whichopt.service.errors import WhichoptError
 RESTORE = "restore it from a backup"
 
 LONGEST = 300
-"""Characters of an error's own sentence that are told."""
+"""Most characters of an error's own sentence that are shown."""
 
 
 @dataclass(frozen=True)
@@ -41,81 +41,86 @@ class Trouble:
 DAMAGED = Trouble(
     "damaged",
     "the database is damaged",
-    f"stop the service, look with 'PRAGMA integrity_check', and {RESTORE}",
+    f"stop the service, check the file with 'PRAGMA integrity_check', and {RESTORE}",
 )
 NO_DATABASE = Trouble(
     "no_database",
-    "the file is no SQLite database, or an encrypted one",
-    f"move it away, or {RESTORE}",
+    "the file is not an SQLite database, or it is encrypted",
+    f"move it away so that 'whichopt migrate' can create a new one, or {RESTORE}",
 )
 LOCKED = Trouble(
     "locked",
-    "another program holds the database locked",
-    "end what else has it open (a tool that shows databases, a backup), and try again",
+    "another program has locked the database",
+    "close whatever has it open (a database browser, a backup), then try again",
 )
 READ_ONLY = Trouble(
     "read_only",
-    "the database can only be read",
-    "let this user write the file and its folder, as SQLite keeps two more files beside it",
+    "the database cannot be written",
+    "give this user write access to the file and to its folder: SQLite keeps two more files beside it",
 )
 CANNOT_OPEN = Trouble(
     "cannot_open",
-    "the database's file cannot be opened",
-    "the file and its folder must be there, and this user must be able to write both",
+    "the database file cannot be opened",
+    "check that the file and its folder exist, and that this user can write both",
 )
-DISK_FULL = Trouble("disk_full", "the database's disk is full", "make space; what waits goes on by itself")
+DISK_FULL = Trouble(
+    "disk_full",
+    "the disk of the database is full",
+    "free some space; whatever waits then continues by itself",
+)
 DISK_FAILS = Trouble(
     "disk_fails",
-    "the database's disk does not read or write",
-    "look at the disk and at the system's log",
+    "the disk of the database cannot be read or written",
+    "check the disk and the system's log",
 )
 NO_SHARED_FILES = Trouble(
     "no_shared_files",
-    "the database's file system cannot lock or share files as SQLite needs it (a network folder?)",
+    "the database's file system cannot lock or share files as SQLite needs (is it a network folder?)",
     "keep the database on a local disk, or use PostgreSQL",
 )
 OTHER_TABLES = Trouble(
     "other_tables",
-    "the database's tables are not those of this version",
-    f"run 'whichopt migrate'; if it has nothing to do, somebody has changed them: {RESTORE}",
+    "the database does not have this version's tables",
+    f"run 'whichopt migrate'; if that finds nothing to do, someone has changed the tables: {RESTORE}",
 )
 NO_SUCH_DATABASE = Trouble(
     "no_such_database",
-    "the PostgreSQL server has no such database",
-    "make it (CREATE DATABASE ... ENCODING 'UTF8'), or name another in WHICHOPT_DATABASE_URL",
+    "the PostgreSQL server has no database of that name",
+    "create it (CREATE DATABASE ... ENCODING 'UTF8'), or name another one in WHICHOPT_DATABASE_URL",
 )
 REFUSED = Trouble(
     "refused",
-    "the PostgreSQL server does not let this user in",
-    "look at user and password in WHICHOPT_DATABASE_URL, and at the server's pg_hba.conf",
+    "the PostgreSQL server rejects this user",
+    "check the user and password in WHICHOPT_DATABASE_URL, and the server's pg_hba.conf",
 )
-STARTING = Trouble("starting", "the PostgreSQL server starts, stops or recovers", "try again soon")
+STARTING = Trouble("starting", "the PostgreSQL server is starting, stopping or recovering", "try again soon")
 TOO_MANY = Trouble(
     "too_many_connections",
-    "the PostgreSQL server gives out no more connections",
+    "the PostgreSQL server has no free connection",
     "raise its max_connections, or run fewer processes",
 )
 NOT_PERMITTED = Trouble(
     "not_permitted",
     "the database's user lacks a permission",
-    "make it the database's owner (ALTER DATABASE ... OWNER TO ...), or grant it the schema and its tables",
+    "make that user the owner of the database (ALTER DATABASE ... OWNER TO ...), or grant it the schema and "
+    "its tables",
 )
 STANDBY = Trouble(
     "standby",
-    "the PostgreSQL server can only be read (a standby, or default_transaction_read_only)",
-    "name the primary in WHICHOPT_DATABASE_URL (several hosts: &target_session_attrs=read-write)",
+    "the PostgreSQL server is read-only (a standby, or default_transaction_read_only)",
+    "name the primary in WHICHOPT_DATABASE_URL (with several hosts: &target_session_attrs=read-write)",
 )
 ENCODING = Trouble(
     "encoding",
-    "the database's encoding lacks a character",
-    "move its contents into one that was made with ENCODING 'UTF8'",
+    "the encoding of the database lacks a character",
+    "move its contents into a database that was created with ENCODING 'UTF8'",
 )
 UNREACHABLE = Trouble(
     "out_of_reach",
     "the database is out of reach",
-    "see that it runs and that its address is right, and try again",
+    "check that it is running and that its address is right, then try again",
 )
-BUSY = Trouble("busy", "all connections of this process are in use", "try again soon")
+BUSY = Trouble("busy", "all database connections of this process are in use", "try again soon")
 
 SQLITE = (
     ("SQLITE_NOTADB", NO_DATABASE),
@@ -169,7 +174,7 @@ SENTENCES = (
 def trouble(error: BaseException) -> Trouble | None:
     """Return what kind of trouble an error of SQLAlchemy is, or None if it is none of these."""
     if isinstance(error, NoConnection):
-        return Trouble("no_connection", str(error), TOO_MANY.instead)
+        return Trouble("no_connection", error.what, error.instead)
     if isinstance(error, sa.exc.TimeoutError):
         return BUSY
     if not isinstance(error, sa.exc.DBAPIError):
@@ -204,10 +209,21 @@ def in_words(error: BaseException, url: URL) -> str:
     if kind is CANNOT_OPEN or kind is READ_ONLY:
         found = _file_trouble(Path(url.database or ""))
         return f"the database {place(url)}: {found}" if found else f"{place(url)}: {kind.words}"
-    said = _sentence(error)
+    said = sentence(error)
     if kind is None:
         return f"the database {place(url)} failed: {said}"
-    return f"{place(url)}: {kind.what} ({said}); {kind.instead}"
+    return f"{place(url)}: {_explained(kind, said)}"
+
+
+def in_short(error: BaseException) -> str | None:
+    """Return the same without saying which database it is; None if the error is none of these."""
+    kind = trouble(error)
+    return None if kind is None else _explained(kind, sentence(error))
+
+
+def _explained(kind: Trouble, said: str) -> str:
+    """What happened, the server's own words, and what to do; the words are left out if we know no others."""
+    return kind.words if said.startswith(kind.what) else f"{kind.what} ({said}); {kind.instead}"
 
 
 def place(url: URL) -> str:
@@ -218,8 +234,8 @@ def place(url: URL) -> str:
     return url.set(query=kept).render_as_string(hide_password=True)
 
 
-def _sentence(error: BaseException) -> str:
-    """The error's own words, in one line, without the statement that SQLAlchemy adds."""
+def sentence(error: BaseException) -> str:
+    """Return the error's own words, in one line, without the statement that SQLAlchemy adds."""
     cause: Any = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
     cause = getattr(getattr(cause, "diag", None), "message_primary", None) or cause
     text = " ".join(str(cause).split()).removeprefix("connection failed: ")
@@ -234,7 +250,7 @@ def _file_trouble(path: Path) -> str | None:
     if path.is_dir():
         return "it is a folder; name a file"
     if not folder.is_dir():
-        return f"there is no folder {folder}; make it, or name another"
+        return f"there is no folder {folder}; create it, or name another"
     for what, needed, it in ((folder, os.W_OK | os.X_OK, "folder"), (path, os.R_OK | os.W_OK, "file")):
         if what.exists() and not os.access(
             what, needed, effective_ids=os.access in os.supports_effective_ids
@@ -244,7 +260,7 @@ def _file_trouble(path: Path) -> str | None:
                 f"{what.stat().st_uid}; change its owner, or start whichopt as that user"
             )
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return f"the file system of {folder} can only be read; name another"
+        return f"the file system of {folder} is read-only; name another folder"
     if not path.exists():
-        return "there is no such file; run 'whichopt migrate', which makes it, or name another"
+        return "there is no such file; run 'whichopt migrate', which creates it, or name another"
     return None

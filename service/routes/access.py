@@ -92,7 +92,7 @@ def _welcome(key: str, request: Request) -> Response:
         log.warning(
             "proxy_not_trusted",
             proxy=request.client.host if request.client else None,
-            detail="it says that HTTPS was used, but is not believed, so its cookie is not Secure; "
-            "if the proxy is yours, name its address or network in FORWARDED_ALLOW_IPS",
+            detail="the proxy says that HTTPS was used, but it is not trusted, so the key's cookie is not "
+            "Secure; if the proxy is yours, add its address or network to FORWARDED_ALLOW_IPS",
         )
     return answer

@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from whichopt.service.activity import JobActivity
 from whichopt.service.db import DatabaseError, Store
+from whichopt.service.failures import failure
 from whichopt.service.jobs import linted, no_job
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.settings import Settings
@@ -88,7 +89,7 @@ async def events(
             await asyncio.sleep(settings.events_s)
     except DatabaseError as error:
         # The answer has begun, so all that is left is to end it; the reader comes back with its last id.
-        log.warning("events_broken", job=watched.uid, error=str(error))
+        log.warning("events_broken", job=watched.uid, **failure(error))
 
 
 def _news(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import version
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -19,12 +18,13 @@ from whichopt.service.reaper import Reaper
 from whichopt.service.routes.dependencies import TheDispatcher, TheSettings, TheStore
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState
+from whichopt.service.versions import program
 from whichopt.service.views import Health, Readiness
 
 log = structlog.get_logger()
 router = APIRouter(tags=["operations"])
 
-VERSION = version("whichopt")
+VERSION = program()
 
 
 @router.get("/healthz")
@@ -46,7 +46,7 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
         raise Unavailable(found.detail, field="database")
     refusal = dispatcher.refusal()
     if refusal is not None:
-        raise Unavailable(f"the broker is out of reach, or takes no message: {refusal}", field="broker")
+        raise Unavailable(f"the broker cannot be reached, or takes no messages: {refusal}", field="broker")
     reaper: Reaper | None = request.app.state.reaper
     wrong = "the reaper was not started" if reaper is None else reaper.trouble()
     if wrong is not None:

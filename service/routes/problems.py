@@ -28,6 +28,7 @@ from whichopt.service.errors import (
     Unavailable,
     WhichoptError,
 )
+from whichopt.service.failures import failure
 from whichopt.service.routes.validation import field_problems
 from whichopt.service.storage import storage_trouble
 from whichopt.service.views import FieldProblem, Problem
@@ -74,7 +75,7 @@ def unavailable(error: BaseException) -> Response | None:
     """Return 503 with what to do if the database or a disk fails in a known way; else None."""
     storage, found = storage_trouble(error), trouble(error)
     if storage is not None:
-        log.error(storage.code, error=str(error))
+        log.error(storage.code, **failure(error))
         # More is known about a database than about any other file.
         exact = found in (READ_ONLY, STANDBY, NO_SHARED_FILES)
         if exact and found is not None:
@@ -82,7 +83,7 @@ def unavailable(error: BaseException) -> Response | None:
         return response(storage)
     if found is None:
         return None
-    log.error("database_trouble", trouble=found.code, error=str(error))
+    log.error("database_trouble", trouble=found.code, **failure(error))
     return response(Unavailable(found.words, field="database"))
 
 

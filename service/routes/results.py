@@ -18,6 +18,7 @@ from whichopt.service.db.forecasts import Asked
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.evidence.forecast.job import forecast_of
 from whichopt.service.evidence.forecast.round import of_round
+from whichopt.service.failures import failure
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.jobs import job_id_of, no_job
 from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore
@@ -88,7 +89,7 @@ def _computed(store: Store, asked: Asked) -> RoundForecast:
             with store.transaction() as tx:
                 tx.forecasts.keep(asked.job_id, asked.round, known)
         except DatabaseError as error:
-            log.warning("forecast_not_stored", job=asked.job_id, round=asked.round, error=str(error))
+            log.warning("forecast_not_stored", job=asked.job_id, round=asked.round, **failure(error))
     return known
 
 

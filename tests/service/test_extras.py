@@ -94,7 +94,7 @@ import whichopt
 values = [getattr(whichopt, name) for name in whichopt.__all__]
 from whichopt.service.cli import app
 from typer.testing import CliRunner
-for words in (["--help"], ["submit", "--help"], ["translate", "adam", "adabelief", "lr=1e-3"]):
+for words in (["--version"], ["--help"], ["submit", "--help"], ["translate", "adam", "adabelief", "lr=1e-3"]):
     ran = CliRunner().invoke(app, words)
     assert ran.exit_code == 0, (words, ran.output, ran.exception)
 print(len(values))

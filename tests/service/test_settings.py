@@ -211,7 +211,7 @@ def test_a_name_that_nothing_reads_is_told_with_the_nearest() -> None:
     names = ["WHICHOPT_DATABSE_URL", "WHICHOPT_APIKEY_FILE", "WHICHOPT_COLOR", "PATH", "whichopt_blobs"]
     assert unknown(names, Settings) == [
         "WHICHOPT_APIKEY_FILE is not a setting of whichopt; did you mean WHICHOPT_API_KEY_FILE?",
-        "WHICHOPT_COLOR is not a setting of whichopt; nothing reads it",
+        "WHICHOPT_COLOR is not a setting of whichopt, so it has no effect",
         "WHICHOPT_DATABSE_URL is not a setting of whichopt; did you mean WHICHOPT_DATABASE_URL?",
     ]
 

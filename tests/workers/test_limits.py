@@ -42,7 +42,7 @@ def test_open_files_are_raised_to_what_may_be_had() -> None:
 def test_too_few_open_files_are_said() -> None:
     said, left = limited("64", "128")
     assert left == "128"
-    assert "may open 128 files only" in said
+    assert "may open only 128 files" in said
     assert "ulimit -n" in said
 
 

@@ -102,7 +102,7 @@ def test_training_that_hangs_is_noticed_but_a_machine_that_slept_is_not_taken_fo
     held: tuple[Lease, Claim], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, _ = held
-    seconds = ours._moved_at
+    seconds = ours._moved_at = ours._looked_at = 1000.0  # sums of it and of whole seconds are exact
     monkeypatch.setattr(time, "monotonic", lambda: seconds)
     stuck_s = ours.settings.stuck_s
     seconds += 10 * stuck_s  # it was stopped

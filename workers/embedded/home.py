@@ -178,7 +178,7 @@ class Home:
         if child not in self.workers or not child.ended_with(UNAVAILABLE):
             return False
         self.workers.remove(child)
-        say(f"whichopt: trains on the CPU alone: no GPU can be used (log: {child.log})")
+        say(f"whichopt: trains on the CPU alone, as no GPU can be used (log: {child.log})")
         return True
 
     def _prepare_database(self) -> str:
@@ -206,7 +206,7 @@ class Home:
             key = path.read_text().strip()
             ensure_key(store, key)
         except WeakKey as error:
-            raise CannotStart(f"{path}: {error}; or remove the file, and a key is made") from None
+            raise CannotStart(f"{path}: {error}; or remove the file, and a new key is created") from None
         except (CannotMigrate, DatabaseError) as error:
             raise CannotStart(in_words(error, store.url)) from None
         finally:
@@ -231,11 +231,11 @@ class Home:
         try:
             copy = keep_copy(store, f"before-{head()}")
         except (OSError, sqlite3.Error) as error:
-            say(f"whichopt: no copy of the database before its migration: {error}")
+            say(f"whichopt: the database is migrated without a copy, which could not be made: {error}")
         else:
             if copy is not None:
                 say(
-                    f"an earlier version's database is migrated; {copy} is a copy from before",
+                    f"migrating the database of an earlier version; {copy} is a copy of it as it was",
                     file=sys.stdout,
                 )
 
@@ -257,7 +257,7 @@ def _own_folder(data: Path) -> Path:
         if storage_trouble(error) is not None:
             raise
         raise CannotStart(
-            f"the data folder {data} cannot be made ({error.strerror}); give --data another"
+            f"the data folder {data} cannot be created ({error.strerror}); give --data another folder"
         ) from None
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         raise CannotStart(f"this user may not write {data}; change its owner, or give --data another folder")
@@ -272,5 +272,7 @@ def _lock(data: Path) -> TextIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise CannotStart(f"another whichopt runs on {data}; end it, or give --data another folder") from None
+        raise CannotStart(
+            f"another whichopt is running on {data}; end it, or give --data another folder"
+        ) from None
     return file

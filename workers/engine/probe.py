@@ -11,6 +11,7 @@ import structlog
 import torch
 from torch import Tensor
 
+from whichopt.service.failures import in_line
 from whichopt.service.spec import ExecutorName
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
@@ -60,7 +61,7 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
         stack = STACKING.rehearsal(workload, tried, block=size)
         stacked = _seconds(stack.train, tried[0]) / size
     except torch.OutOfMemoryError as error:  # somebody else has taken what was free when it was asked for
-        log.warning("no_memory_for_a_stack", error=str(error)[:300])
+        log.warning("no_memory_for_a_stack", reason=in_line(error))
         return Choice("solo", {})
     return Choice("solo" if solo <= stacked else "stacked", {"solo": solo, "stacked": stacked})
 

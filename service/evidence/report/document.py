@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic import (
@@ -26,7 +25,7 @@ from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.shapes import Analysis
 from whichopt.service.records import JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.versions import WORDS
+from whichopt.service.versions import WORDS, program
 from whichopt.service.views import Recommendation
 
 FORMAT: Literal["whichopt-report/1"] = "whichopt-report/1"
@@ -88,7 +87,7 @@ def evidence(
 ) -> Report:
     """The report of a job that has concluded."""
     return Report(
-        whichopt=version("whichopt"),
+        whichopt=program(),
         job=job,
         spec=spec,
         environments=tuple(environments),

@@ -6,7 +6,6 @@ The same functions that concluded the job run again; `differences` compares what
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +18,7 @@ from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
-from whichopt.service.versions import WORDS
+from whichopt.service.versions import WORDS, program
 
 _IMPOSSIBLE = (WhichoptError, ValueError, LookupError, ArithmeticError, StopIteration, AssertionError)
 """Errors that the functions raise over raw results that no job could have."""
@@ -46,7 +45,7 @@ def verify(report: Report) -> Verification:
     matches = report.is_as_written
     strange = _inconsistencies(report)
     changed = by_conclusion(report.spec.labels, [*_recommendation(report), *_analysis(report)])
-    here = version("whichopt")
+    here = program()
     notes = []
     if report.whichopt != here:
         notes.append(f"the report was made by whichopt {report.whichopt}; this is {here}")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,8 @@ def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store)
         check=True,
     )
     assert "na?ve ?" in shown.stdout
+
+
+def test_it_says_which_version_it_is() -> None:
+    found = RUN.invoke(app, ["--version"])
+    assert (found.exit_code, found.output) == (0, f"whichopt {version('whichopt')}\n")

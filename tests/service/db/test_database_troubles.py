@@ -77,7 +77,7 @@ def damage(file: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda file: file.write_bytes(b"no database" * 999), "is no SQLite database"),
+        (lambda file: file.write_bytes(b"no database" * 999), "is not an SQLite database"),
         (damage, "PRAGMA integrity_check"),
         (lambda file: os.truncate(file, file.stat().st_size // 2), "restore it from a backup"),
         (lambda file: (file.unlink(), file.mkdir()), "it is a folder; name a file"),
@@ -95,7 +95,7 @@ def test_a_database_that_another_program_holds(file: Path, monkeypatch: pytest.M
     monkeypatch.setattr("whichopt.service.db.migrate.LOCK_S", 1)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert "another program holds the database locked" in told(sqlite_url(file), upgrade)
+        assert "another program has locked the database" in told(sqlite_url(file), upgrade)
         assert standing(Store(sqlite_url(file))).tables is Tables.CURRENT, "who only reads does not wait"
 
 
@@ -113,7 +113,7 @@ def test_a_database_that_nobody_else_may_read_is_waited_for(file: Path) -> None:
                 other.close()
 
         upgrade(store, waits=waits)
-    assert said == [f"another program holds {file} locked; it is waited for, up to 20 s"] * 2
+    assert said == [f"another program has locked {file}; waiting for it, up to 20 s"] * 2
     store.close()
 
 
@@ -125,7 +125,7 @@ def test_a_wait_for_another_program_ends(file: Path, monkeypatch: pytest.MonkeyP
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         text = told(sqlite_url(file), lambda store: upgrade(store, waits=said.append))
-    assert "another program holds the database locked" in text
+    assert "another program has locked the database" in text
     assert len(said) == 2
 
 
@@ -135,8 +135,8 @@ def test_who_only_uses_a_database_makes_no_file(tmp_path: Path) -> None:
         with pytest.raises(OUT_OF_REACH) as raised, store.read():
             pass
         assert troubles.in_words(raised.value, store.url) == (
-            f"the database {tmp_path / name}: there is no such file; run 'whichopt migrate', which makes it, "
-            "or name another"
+            f"the database {tmp_path / name}: there is no such file; run 'whichopt migrate', which creates "
+            "it, or name another"
         )
         assert list(tmp_path.iterdir()) == []
         made = Store(sqlite_url(tmp_path / name))
@@ -178,7 +178,7 @@ def test_files_that_this_user_may_not_write(file: Path) -> None:
             os.seteuid(0)
     assert f"this user (id {NOBODY}) may not write the folder" in said
     assert "belongs to id 0" in said
-    assert "can only be read" in told(f"sqlite:///file:{file}?mode=ro&uri=true", write)
+    assert "the database cannot be written" in told(f"sqlite:///file:{file}?mode=ro&uri=true", write)
 
 
 def test_each_way_that_tables_can_stand(file: Path) -> None:
@@ -186,9 +186,9 @@ def test_each_way_that_tables_can_stand(file: Path) -> None:
     assert standing(store).tables is Tables.CURRENT
     for revision, tables, expected in (
         ("0001", Tables.OLDER, "run 'whichopt migrate'"),
-        ("0099", Tables.NEWER, f"knows up to {head()}): upgrade the program"),
+        ("0099", Tables.NEWER, f"knows revisions up to {head()}): upgrade the program"),
         ("0099_later", Tables.NEWER, "upgrade the program"),
-        ("1975ea83b712", Tables.OTHERS, "never had"),
+        ("1975ea83b712", Tables.OTHERS, "none of whichopt's"),
     ):
         revise(store, f"UPDATE alembic_version SET version_num = '{revision}'")
         found = standing(store)
@@ -200,7 +200,7 @@ def test_each_way_that_tables_can_stand(file: Path) -> None:
     for statement in ("DELETE FROM alembic_version", "DROP TABLE alembic_version"):
         revise(store, statement)
         assert standing(store).tables is Tables.OTHERS
-        assert "has a table 'api_key', but does not say of which version" in told(sqlite_url(file), upgrade)
+        assert "has a table 'api_key', but does not say which version" in told(sqlite_url(file), upgrade)
     store.close()
 
 
@@ -212,7 +212,7 @@ def test_a_table_that_is_gone_is_told(file: Path) -> None:
     def count_forecasts(store: Store) -> None:
         revise(store, "SELECT count(*) FROM forecast")
 
-    assert "tables are not those of this version (no such table: forecast)" in told(
+    assert "does not have this version's tables (no such table: forecast)" in told(
         sqlite_url(file), count_forecasts
     )
 
@@ -235,21 +235,21 @@ def server(postgres: Any) -> Iterator[Callable[..., None]]:
 
 def test_a_server_that_refuses(postgres: Any, server: Callable[..., None]) -> None:
     url = sa.make_url(postgres.database())
-    assert "has no such database" in told(postgres.url("none_of_that_name"), count)
+    assert "has no database of that name" in told(postgres.url("none_of_that_name"), count)
     server("CREATE ROLE narrow LOGIN CONNECTION LIMIT 1", "CREATE ROLE silent NOLOGIN")
     stranger = url.set(username="stranger").render_as_string(hide_password=False)
-    assert "does not let this user in" in told(stranger, upgrade)
+    assert "rejects this user" in told(stranger, upgrade)
     silent = url.set(username="silent").render_as_string(hide_password=False)
-    assert "does not let this user in" in told(silent, count)
+    assert "rejects this user" in told(silent, count)
     narrow = url.set(username="narrow").render_as_string(hide_password=False)
     assert "lacks a permission (permission denied for table" in told(narrow, count)
     one = Store(narrow)
     with one.engine.connect():
-        assert "raise its max_connections" in told(narrow, count)
+        assert "raise the server's max_connections" in told(narrow, count)
     one.close()
     empty = sa.make_url(postgres.database(migrated=False)).set(username="narrow")
     said = told(empty.render_as_string(hide_password=False), upgrade)
-    assert "lacks a permission (permission denied for schema public); make it the database's owner" in said
+    assert "lacks a permission (permission denied for schema public); make that user the owner" in said
 
 
 def test_a_server_that_can_only_be_read(postgres: Any, server: Callable[..., None]) -> None:

@@ -59,7 +59,7 @@ def test_a_cohort_that_gets_no_further_fails_after_the_attempts(store: Store, ke
     assert lose(store, cohort_id, job_id, kept=kept)
     assert not lose(store, cohort_id, job_id, kept=kept)
     assert state_of(store, uid) is JobState.FAILED
-    assert "3 times without getting further than 100 examples" in why(store, uid)
+    assert "3 times without training past 100 examples" in why(store, uid)
 
 
 def test_a_cohort_that_never_keeps_a_state_fails_after_the_attempts(store: Store) -> None:
@@ -73,8 +73,8 @@ def test_a_cohort_that_never_keeps_a_state_fails_after_the_attempts(store: Store
     ("worker", "said"),
     [
         ("gone", "this worker is gone"),
-        ("silent", "nothing has been heard of this worker for"),
-        ("alive", "this worker lives"),
+        ("silent", "nothing has been heard from this worker for"),
+        ("alive", "this worker is alive"),
     ],
 )
 def test_a_failure_says_what_is_known_of_an_end_that_nobody_saw(store: Store, worker: str, said: str) -> None:

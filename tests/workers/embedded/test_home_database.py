@@ -68,7 +68,7 @@ def test_a_database_that_cannot_be_used_is_said_in_one_line(home: Home) -> None:
     with pytest.raises(CannotStart, match=r"^[^\n]*upgrade the program[^\n]*$"):
         home._prepare_database()
     (home.data / "whichopt.db").write_bytes(b"none")
-    with pytest.raises(CannotStart, match=r"^[^\n]*no SQLite database[^\n]*$"):
+    with pytest.raises(CannotStart, match=r"^[^\n]*not an SQLite database[^\n]*$"):
         home._prepare_database()
 
 
@@ -108,5 +108,7 @@ def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: 
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuses)
-    with pytest.raises(CannotStart, match=r"nix cannot be made \(Permission denied\); give --data another"):
+    with pytest.raises(
+        CannotStart, match=r"nix cannot be created \(Permission denied\); give --data another"
+    ):
         Home(host="127.0.0.1", port=1, data=tmp_path / "nix", workers=1)

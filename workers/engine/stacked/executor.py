@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from whichopt.service.failures import failure
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch
@@ -64,7 +65,7 @@ class StackedExecutor:
                 if not is_full(error) or len(left) == 1:
                     raise
                 half = len(left) // 2
-                log.warning("out_of_memory", stacked=len(left), next=half, error=str(error)[:200])
+                log.warning("out_of_memory", stacked=len(left), next=half, **failure(error, expected=True))
                 # Afresh, or from where the resumed stack stood: half of a step is no state to go on from.
                 pending[:0] = [(part, saved) for part in (left[:half], left[half:])]
         return [results[at] for at in range(len(plans))]
