@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from tests.service.concluded import recorded
 from tests.service.conftest import KEY, Recorder
-from tests.service.test_report_route import recorded
+from tests.trained import trained_report
 from tests.waiting import DEADLINE_S
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.app import create_app
@@ -47,7 +48,7 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
 
 @pytest.fixture
 def uid(lite: Store) -> str:
-    return recorded(lite)
+    return recorded(lite, trained_report())
 
 
 def names(store: Store) -> dict[str, str]:
