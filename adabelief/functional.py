@@ -170,10 +170,10 @@ def columns(rows: Sequence[Coefficients], like: Tensor) -> Coefficients | None:
         return None
     numbers = array("d" if like.dtype == torch.float64 else "f", chain(*cast(list[tuple[float, ...]], rows)))
     table = torch.frombuffer(numbers, dtype=like.dtype).to(like.device)  # a third of the time of torch.tensor
-    found = Coefficients(*table.view(len(rows), -1, 1).unbind(1))
+    table_of_columns = Coefficients(*table.view(len(rows), -1, 1).unbind(1))
     idle = {"sign": 1.0, "coupled": 0.0, "shrink": 1.0}
     spared = {name: value for name, value in idle.items() if all(getattr(c, name) == value for c in rows)}
-    return found._replace(unroot=None, **spared)
+    return table_of_columns._replace(unroot=None, **spared)
 
 
 def apply_(

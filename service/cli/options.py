@@ -102,10 +102,10 @@ def tell_unknown() -> None:
 
 
 @contextmanager
-def connected(url: str | None, key: str | None, data: Path, *, told: bool = False) -> Iterator[Client]:
+def connected(url: str | None, key: str | None, data: Path, *, is_warned: bool = False) -> Iterator[Client]:
     """Yield a client for the service at `url`, or for the one that runs on the data folder.
 
-    Wrong names of variables are reported here, unless the caller has `told` them already.
+    Wrong names of variables are reported here, unless the reader `is_warned` already.
     """
     import httpx
 
@@ -113,7 +113,7 @@ def connected(url: str | None, key: str | None, data: Path, *, told: bool = Fals
     from whichopt.service.errors import WhichoptError
     from whichopt.service.secret_files import UnreadableSecret, secret
 
-    if not told:
+    if not is_warned:
         tell_unknown()
     try:
         # A key given as an option has priority over a file's; two in the environment are an error.

@@ -107,7 +107,7 @@ class Jobs(Calls):
 
         Example:
             >>> page = client.jobs(state="succeeded")
-            >>> [found.id == job.id for found in page.items], page.cursor
+            >>> [listed.id == job.id for listed in page.items], page.cursor
             ([True], None)
         """
         return self._get(Page[JobView], "/v1/jobs", state=state, cursor=cursor, limit=limit)

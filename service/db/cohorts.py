@@ -94,7 +94,7 @@ class Cohorts:
         ).one_or_none()
         if claimed is None:
             return None
-        found = self.connection.execute(
+        row = self.connection.execute(
             sa.select(job.c.spec, job.c.executor, job.c.queue).where(job.c.id == job_id)
         ).one()
         revision = self.jobs.bump(
@@ -105,7 +105,7 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id)
             .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
-        spec, plans = ResolvedSpec.model_validate(found.spec), Trials(self.connection).plans(cohort_id)
+        spec, plans = ResolvedSpec.model_validate(row.spec), Trials(self.connection).plans(cohort_id)
         limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
@@ -113,8 +113,8 @@ class Cohorts:
             owner=owner,
             attempt=claimed.attempt,
             spec=spec,
-            executor=found.executor,
-            queue=found.queue,
+            executor=row.executor,
+            queue=row.queue,
             plans=plans,
             checkpoint=claimed.checkpoint,
             seconds_left=None if limit_s is None else limit_s - self.jobs.running_s(job_id),
@@ -176,7 +176,7 @@ class Cohorts:
             return False
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
         revision = self.jobs.bump(claim.job_id, rung_at=now())
-        kept = [
+        rows = [
             {
                 "at": position,
                 "state": result.state,
@@ -189,12 +189,12 @@ class Cohorts:
             for position, result in enumerate(results)
             if result is not None
         ]
-        if kept:
+        if rows:
             self.connection.execute(
                 trial.update()
                 .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
                 .values(revision=revision, finished_at=now()),
-                kept,
+                rows,
             )
         if any(result is None or result.state is TrialState.CANCELLED for result in results):
             self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)

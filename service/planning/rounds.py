@@ -46,7 +46,7 @@ class Suggest(Protocol):
         self,
         spec: ResolvedSpec,
         chosen: ResolvedOptimizer,
-        own: Sequence[Trial],
+        earlier: Sequence[Trial],
         replicate: int,
         numbers: range,
         *,
@@ -197,10 +197,10 @@ def _search(
         seeds = trial_seeds(spec.seed, Phase.SEARCH, replicate)
         plans: list[TrialPlan] = []
         for chosen in spec.optimizers:
-            own = studies[chosen.label, replicate]
-            rungs = _rungs(spec, own)
+            earlier = studies[chosen.label, replicate]
+            rungs = _rungs(spec, earlier)
             startup = startup_trials((spec.budget.trials_of(chosen.label) or 0) // spec.budget.replicates)
-            asked = suggest(spec, chosen, own, replicate, numbers[chosen.label], startup=startup)
+            asked = suggest(spec, chosen, earlier, replicate, numbers[chosen.label], startup=startup)
             plans += [
                 TrialPlan(
                     **common,
@@ -220,7 +220,7 @@ def _search(
     return groups
 
 
-def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
+def _rungs(spec: ResolvedSpec, earlier: Sequence[Trial]) -> tuple[Rung, ...]:
     """Thresholds from this study's earlier trials: its worst share at each rung, if enough reached it."""
     import numpy as np
 
@@ -234,7 +234,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
         if index >= len(points) - 1:
             continue  # nothing is left to save at the last evaluation
         reached = []
-        for trial in own:
+        for trial in earlier:
             assert trial.result is not None
             curve = trial.result.curves.get(goal.curve, [])
             if index < len(curve):

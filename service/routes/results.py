@@ -36,10 +36,10 @@ Name = Annotated[str | None, Query(max_length=64)]
 def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
     """Return the job's recommendation; 409 with the job's state until there is one."""
     with store.read() as tx:
-        found = tx.views.recommendation(uid)
-    if found is None:
+        row = tx.views.recommendation(uid)
+    if row is None:
         raise no_job(uid)
-    state, concluded = found
+    state, concluded = row
     if concluded is None:
         never = "it will have no recommendation" if state.ended else "it has no recommendation yet"
         raise NoRecommendation(f"job {uid} is {state}: {never}", field="state", value=state.value)

@@ -31,24 +31,24 @@ def translate(source: str, target: str, config: Mapping[str, Value], assumed: As
     """
     first, last = optimizers.optimizer(source), optimizers.optimizer(target)
     path = _path(first.name, last.name)
-    found = Translated(dict(config), "exact", ())
+    translated = Translated(dict(config), "exact", ())
     degrees = list(MEANING)
     for here, there in pairwise(path):
-        step = RULES[here, there](found.config, assumed)
-        found = Translated(
+        step = RULES[here, there](translated.config, assumed)
+        translated = Translated(
             config=step.config,
-            exactness=max(found.exactness, step.exactness, key=degrees.index),
-            why=(*found.why, *step.why),
-            warnings=(*found.warnings, *step.warnings),
-            free=found.free | step.free,
+            exactness=max(translated.exactness, step.exactness, key=degrees.index),
+            why=(*translated.why, *step.why),
+            warnings=(*translated.warnings, *step.warnings),
+            free=translated.free | step.free,
         )
     beyond = tuple(
         f"{name} {_shown(value)} is not what {last.name} may have: {last.limits(name).allowed()}"
-        for name, value in found.config.items()
+        for name, value in translated.config.items()
         if not last.limits(name).contains(value)
     )
-    why, warnings = (tuple(dict.fromkeys(said)) for said in (found.why, found.warnings))
-    return replace(found, path=path, why=why, warnings=(*warnings, *beyond))
+    why, warnings = (tuple(dict.fromkeys(texts)) for texts in (translated.why, translated.warnings))
+    return replace(translated, path=path, why=why, warnings=(*warnings, *beyond))
 
 
 def _shown(value: Value) -> str:

@@ -132,12 +132,12 @@ def _train(
         for position, record in run.records.items():
             watch.progress(position, record.examples, record.selection)
     while run.records:
-        told = dict(run.records)
+        evaluated = dict(run.records)
         results |= run.advance()
         if watch.cancelled():
             under_way = {at: record.result(TrialState.CANCELLED) for at, record in run.records.items()}
             raise Cancelled([(results | under_way).get(at) for at in range(len(plans))])
-        for position, record in told.items():
+        for position, record in evaluated.items():
             watch.progress(position, record.examples, record.selection)
         watch.checkpoint(partial(_state, results, run))
 
