@@ -56,9 +56,9 @@ CHECKED = 5
 def pools(settings: Sequence[Setting], file: Path) -> list[Pool]:
     """Those of `file`, or newly trained and saved there."""
     if file.exists():
-        found = load(file)
-        if [pool.setting for pool in found] == list(settings):
-            return found
+        known = load(file)
+        if [pool.setting for pool in known] == list(settings):
+            return known
         raise SystemExit(f"{file} holds pools of other settings; name another file")
     part = file.with_name(f"{file.name}.part")
     made = []
@@ -71,13 +71,13 @@ def pools(settings: Sequence[Setting], file: Path) -> list[Pool]:
     return load(file)
 
 
-def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row]:
+def measure(drawn_from: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row]:
     cells = [
         Cell(number, names, replicates, SEEDS)
-        for number in range(len(found))
+        for number in range(len(drawn_from))
         for replicates in REPLICATES
         for names in NAMES
-        if replicates < len(found[number].groups)
+        if replicates < len(drawn_from[number].groups)
     ]
     parts = [
         Part(cell, min(PART, of - start), seed=seed + start, checked=CHECKED if start == 0 else 0)
@@ -89,7 +89,11 @@ def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row
     with trainers(PROCESSES, judge, str(file)) as crew:
         crew.map(parts, heard.__setitem__)
     return [
-        _row(found[cell.pool], cell, _joined([heard[i] for i, part in enumerate(parts) if part.cell == cell]))
+        _row(
+            drawn_from[cell.pool],
+            cell,
+            _joined([heard[i] for i, part in enumerate(parts) if part.cell == cell]),
+        )
         for cell in cells
     ]
 
@@ -98,15 +102,15 @@ def _joined(parts: Sequence[Judged]) -> Judged:
     return Judged(*([one for part in of for one in part] for of in zip(*parts, strict=True)))
 
 
-def _row(pool: Pool, cell: Cell, found: Judged) -> Row:
+def _row(pool: Pool, cell: Cell, judged_jobs: Judged) -> Row:
     return Row(
         pool=pool.setting.name,
         names=cell.names,
         replicates=cell.replicates,
         seeds=cell.seeds,
-        jobs=len(found.named),
-        seeds_used=fmean(found.seeds),
-        rates=rates(found, len(pool.groups), pool.setting.fresh),
+        jobs=len(judged_jobs.named),
+        seeds_used=fmean(judged_jobs.seeds),
+        rates=rates(judged_jobs, len(pool.groups), pool.setting.fresh),
     )
 
 
@@ -117,23 +121,23 @@ def table(rows: Sequence[Row], pool: Pool) -> Table:
         f"{setting.trials} trials; share of jobs in which a winner is named"
     )
     drawn.add_column("rule", no_wrap=True)
-    own = [row for row in rows if row.pool == setting.name]
-    for row in own:
+    of_pool = [row for row in rows if row.pool == setting.name]
+    for row in of_pool:
         drawn.add_column(f"{row.names} names\nR = {row.replicates}", justify="right", no_wrap=True)
     for method in METHODS:
-        drawn.add_row(method, *(_shown(row, method) for row in own))
-    drawn.add_row("fresh seeds that confirm took, of 10", *(f"{row.seeds_used:.1f}" for row in own))
+        drawn.add_row(method, *(_shown(row, method) for row in of_pool))
+    drawn.add_row("fresh seeds that confirm took, of 10", *(f"{row.seeds_used:.1f}" for row in of_pool))
     return drawn
 
 
 def _shown(row: Row, method: str) -> str:
-    found = row.rate(method)
+    rate = row.rate(method)
     if row.replicates == 1 and method in (OPTIMIZER, OPTIMIZER_FIXED):
         return "none given"
-    words = f"{found.rate:.1%}\n{100 * found.low:.1f} to {100 * found.high:.1f}"
-    if found.pool_low is None or found.pool_high is None:
+    words = f"{rate.rate:.1%}\n{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    if rate.pool_low is None or rate.pool_high is None:
         return words
-    return f"{words}\n{100 * found.pool_low:.1f} to {100 * found.pool_high:.1f}"
+    return f"{words}\n{100 * rate.pool_low:.1f} to {100 * rate.pool_high:.1f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,12 +145,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = QUICK if given.quick else SETTINGS
     with TemporaryDirectory() as folder:
         file = given.pool or Path(folder) / "pool.json"
-        found = pools(settings, file)
+        measured = pools(settings, file)
         started = time.perf_counter()
-        rows = measure(found, file, given.jobs or (QUICK_JOBS if given.quick else JOBS), given.seed)
+        rows = measure(measured, file, given.jobs or (QUICK_JOBS if given.quick else JOBS), given.seed)
         judged_s = time.perf_counter() - started
     console = Console(width=max(160, Console().width))
-    for pool in found:
+    for pool in measured:
         console.print(table(rows, pool))
     console.print(
         "below each share its 95 % bounds over jobs (Clopper-Pearson); below these, those over pools: jobs "
@@ -166,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"the optimizer verdict errs in {most:.1%} of jobs at most; allowed are {MOST:.1%}")
     if given.json:
         document = {
-            "pools": [described(pool) for pool in found],
+            "pools": [described(pool) for pool in measured],
             "required": {"most": MOST, "lower_bound": LOWER, "met": not failed},
             "rows": [asdict(row) for row in rows],
             "judged_seconds": judged_s,

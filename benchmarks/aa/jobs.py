@@ -34,8 +34,8 @@ class Drawn:
     def studies(self, pool: Pool) -> list[list[Study]]:
         """By name, then by replicate."""
         return [
-            [pool.groups[group][member] for group, member in zip(self.groups, own, strict=True)]
-            for own in self.members
+            [pool.groups[group][member] for group, member in zip(self.groups, members, strict=True)]
+            for members in self.members
         ]
 
 
@@ -72,21 +72,21 @@ def conclude(pool: Pool, drawn: Drawn, *, staged: bool) -> Conclusion:
     planned = looks(most) if staged else (most,)
     for seeds in planned:
         look = Look(planned, seeds)
-        found = confirmed(pool, drawn, seeds)
-        if not look.further or settled_at(found, look, margin=None, risk=None, seed=0) is not None:
-            return _concluded(found, look, len(drawn.groups))
+        table = confirmed(pool, drawn, seeds)
+        if not look.further or settled_at(table, look, margin=None, risk=None, seed=0) is not None:
+            return _concluded(table, look, len(drawn.groups))
     raise AssertionError("after the last look there is none")
 
 
-def _concluded(found: Confirmed, look: Look, replicates: int) -> Conclusion:
-    config = config_verdict(found, alpha=look.config_level)
-    study = study_verdict(found, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
-    best = found.arms[config.best]
+def _concluded(table: Confirmed, look: Look, replicates: int) -> Conclusion:
+    config = config_verdict(table, alpha=look.config_level)
+    study = study_verdict(table, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
+    best = table.arms[config.best]
     named = config.verdict == "winner"
     return Conclusion(
-        config=found.labels.index(best.label) if named else None,
+        config=table.labels.index(best.label) if named else None,
         arm=best.key[1] if named else None,
-        optimizer=found.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
+        optimizer=table.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
         seeds=look.seeds,
     )
 
@@ -100,13 +100,13 @@ def confirmed(pool: Pool, drawn: Drawn, seeds: int) -> Confirmed:
             chosen.setdefault(study.key, []).append(replicate)
         chosen.setdefault(pool.default_key, [])
         arms += [_arm(pool, label(name), config, own, studies) for config, own in chosen.items()]
-    kept = drawn.seeds[:seeds]
-    runs = [[pool.runs[arm.key[1]][seed] for seed in kept] for arm in arms]
+    fresh = drawn.seeds[:seeds]
+    runs = [[pool.runs[arm.key[1]][seed] for seed in fresh] for arm in arms]
     metric = pool.goal.metric
     return Confirmed(
         arms=tuple(arms),
         seeds=tuple(range(seeds)),
-        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in kept) for arm in arms),
+        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in fresh) for arm in arms),
         validation=tuple(
             None
             if any(run.value is None for run in row)
@@ -134,17 +134,17 @@ def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: lis
 
 def as_trials(pool: Pool, drawn: Drawn) -> list[Trial]:
     """The drawn job as the database would have it: search and confirm trials, under its own names."""
-    found = []
+    trials = []
     for name, studies in enumerate(drawn.studies(pool)):
         for replicate, study in enumerate(studies):
             for trial in study.trials:
-                told = {"label": label(name), "replicate": replicate}
-                found.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=told)}))
-    like = found[0].plan
+                changes = {"label": label(name), "replicate": replicate}
+                trials.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=changes)}))
+    like = trials[0].plan
     for arm in confirmed(pool, drawn, 1).arms:
         for number, seed in enumerate(drawn.seeds):
             result = pool.runs[arm.key[1]][seed]
-            told = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
-            plan = like.model_copy(update={**told, "phase": Phase.CONFIRM, "replicate": arm.replicate})
-            found.append(Trial(plan=plan, state=result.state, result=result))
-    return found
+            changes = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
+            plan = like.model_copy(update={**changes, "phase": Phase.CONFIRM, "replicate": arm.replicate})
+            trials.append(Trial(plan=plan, state=result.state, result=result))
+    return trials

@@ -73,7 +73,7 @@ def judge(file: str) -> Callable[[Part], Judged]:
 
 def judged(pool: Pool, part: Part) -> Judged:
     cell = part.cell
-    found = Judged([], [], [], [])
+    tally = Judged([], [], [], [])
     jobs = draw(pool, cell.names, cell.replicates, cell.seeds, part.jobs, part.seed)
     for number, drawn in enumerate(jobs):
         staged = conclude(pool, drawn, staged=True)
@@ -81,10 +81,10 @@ def judged(pool: Pool, part: Part) -> Judged:
             check(pool, drawn, staged)
         fixed = conclude(pool, drawn, staged=False)
         job = Entrants(pool, drawn.studies(pool), drawn.seeds)
-        found.groups.append(drawn.groups)
-        found.drawn_seeds.append(drawn.seeds)
-        found.seeds.append(staged.seeds)
-        found.named.append(
+        tally.groups.append(drawn.groups)
+        tally.drawn_seeds.append(drawn.seeds)
+        tally.seeds.append(staged.seeds)
+        tally.named.append(
             (
                 staged.optimizer is not None,
                 fixed.optimizer is not None,
@@ -93,36 +93,38 @@ def judged(pool: Pool, part: Part) -> Judged:
                 staged.config is not None and worse(pool, drawn, staged),
             )
         )
-    return found
+    return tally
 
 
-def check(pool: Pool, drawn: Drawn, found: Conclusion) -> None:
+def check(pool: Pool, drawn: Drawn, conclusion: Conclusion) -> None:
     """`recommend`, from the job's trials as the database has them, must conclude the same."""
     spec = job(pool, drawn)
     trials = [trial for trial in as_trials(pool, drawn) if trial.plan.phase == "search"]
     trials += [
         trial
         for trial in as_trials(pool, drawn)
-        if trial.plan.phase == "confirm" and trial.plan.number < found.seeds
+        if trial.plan.phase == "confirm" and trial.plan.number < conclusion.seeds
     ]
-    told = recommend("a-against-a", spec, trials)
-    config = spec.labels.index(told.optimizer) if told.verdict == "winner" else None
-    named = told.optimizer_verdict.optimizer
+    recommendation = recommend("a-against-a", spec, trials)
+    config = spec.labels.index(recommendation.optimizer) if recommendation.verdict == "winner" else None
+    named = recommendation.optimizer_verdict.optimizer
     optimizer = None if named is None else spec.labels.index(named)
-    if (config, optimizer) != (found.config, found.optimizer):
-        raise AssertionError(f"recommend says {config}, {optimizer}; the drawn job {found}")
+    if (config, optimizer) != (conclusion.config, conclusion.optimizer):
+        raise AssertionError(f"recommend says {config}, {optimizer}; the drawn job {conclusion}")
 
 
-def worse(pool: Pool, drawn: Drawn, found: Conclusion) -> bool:
+def worse(pool: Pool, drawn: Drawn, conclusion: Conclusion) -> bool:
     """Whether a config of another name is better on the pool's other seeds than the one that was named.
 
     Those means have errors of their own, so of equal configs half would count as worse.
     """
-    assert found.arm is not None
+    assert conclusion.arm is not None
     others = [seed for seed in range(pool.setting.fresh) if seed not in drawn.seeds]
-    arms = {arm.key[1] for arm in confirmed(pool, drawn, 1).arms} - {found.arm}
-    means = {config: fmean(pool.losses[config][seed] for seed in others) for config in (*arms, found.arm)}
-    return any(means[config] < means[found.arm] for config in arms)
+    arms = {arm.key[1] for arm in confirmed(pool, drawn, 1).arms} - {conclusion.arm}
+    means = {
+        config: fmean(pool.losses[config][seed] for seed in others) for config in (*arms, conclusion.arm)
+    }
+    return any(means[config] < means[conclusion.arm] for config in arms)
 
 
 # -- rates ---------------------------------------------------------------------------------------------
@@ -143,9 +145,9 @@ class Rate:
     pool_high: float | None
 
 
-def rates(found: Judged, groups: int, fresh: int) -> list[Rate]:
-    named = np.asarray(found.named, dtype=np.float64)
-    units = [_membership(found.groups, groups), _membership(found.drawn_seeds, fresh)]
+def rates(tally: Judged, groups: int, fresh: int) -> list[Rate]:
+    named = np.asarray(tally.named, dtype=np.float64)
+    units = [_membership(tally.groups, groups), _membership(tally.drawn_seeds, fresh)]
     return [_rate(method, named[:, i], units) for i, method in enumerate(METHODS)]
 
 

@@ -203,15 +203,15 @@ class Record:
 
         def keep(number: int, results: list[TrialResult]) -> None:
             nonlocal done
-            found = [_slim(spec, result) for result in results]
-            self.known |= dict(zip(cohorts[number], found, strict=True))
+            slim = [_slim(spec, result) for result in results]
+            self.known |= dict(zip(cohorts[number], slim, strict=True))
             lines = [
                 json.dumps([name, result.model_dump(mode="json")]) + "\n"
-                for name, result in zip(cohorts[number], found, strict=True)
+                for name, result in zip(cohorts[number], slim, strict=True)
             ]
             with self.file.open("a") as file:
                 file.write("".join(lines))
-            done += len(found)
+            done += len(slim)
             print(f"  {done}/{len(left)} trials", end="\r", file=self.progress, flush=True)
 
         self.crew.map([[asked[name] for name in cohort] for cohort in cohorts], keep)
@@ -221,8 +221,8 @@ class Record:
 
 def _name(spec: ResolvedSpec, plan: TrialPlan) -> str:
     """What makes a run the same run: the workload and the plan, whatever it is called in its job."""
-    told = plan.model_dump(mode="json", exclude={"label", "origin", "replicate", "number"})
-    text = json.dumps([spec.workload.model_dump(mode="json"), told], sort_keys=True)
+    dumped = plan.model_dump(mode="json", exclude={"label", "origin", "replicate", "number"})
+    text = json.dumps([spec.workload.model_dump(mode="json"), dumped], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -277,10 +277,10 @@ def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[Study
         group = []
         for name in spec.labels:
             arm = next(arm for arm in arms if arm.label == name and replicate in arm.replicates)
-            own = of[name, replicate]
-            values = [t.result.value for t in own if t.result is not None and t.plan.config == arm.config]
-            found = next((value for value in values if value is not None), None)
-            group.append(Study(tuple(own), arm.config, found))
+            study = of[name, replicate]
+            values = [t.result.value for t in study if t.result is not None and t.plan.config == arm.config]
+            searched = next((value for value in values if value is not None), None)
+            group.append(Study(tuple(study), arm.config, searched))
         yield tuple(group)
 
 
@@ -336,8 +336,8 @@ def save(pools: Sequence[Pool], file: Path) -> None:
 
 
 def _dump(result: TrialResult) -> dict[str, Any]:
-    found: dict[str, Any] = result.model_copy(update={"curves": {}}).model_dump(mode="json")
-    return found
+    dumped: dict[str, Any] = result.model_copy(update={"curves": {}}).model_dump(mode="json")
+    return dumped
 
 
 def load(file: Path) -> list[Pool]:

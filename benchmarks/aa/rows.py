@@ -28,5 +28,5 @@ class Row:
     @property
     def meets(self) -> bool:
         """With one replicate the product gives no optimizer verdict, and so no false one."""
-        found = self.rate(OPTIMIZER)
-        return found.rate <= MOST and found.low <= LOWER
+        rate = self.rate(OPTIMIZER)
+        return rate.rate <= MOST and rate.low <= LOWER

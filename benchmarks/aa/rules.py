@@ -52,11 +52,11 @@ class Entrants:
 
 
 def best_trial(job: Entrants) -> int | None:
-    return least([min(job.searched(study) for study in own) for own in job.studies])
+    return least([min(job.searched(study) for study in studies) for studies in job.studies])
 
 
 def mean_of_few(job: Entrants) -> int | None:
-    best = [min(own, key=job.searched) for own in job.studies]
+    best = [min(studies, key=job.searched) for studies in job.studies]
     return least([statistics.fmean(job.losses(study.key, FEW_SEEDS)) for study in best])
 
 
@@ -69,11 +69,11 @@ def paired(job: Entrants) -> int | None:
 
 
 def deepobs_mean(job: Entrants) -> int | None:
-    return least([statistics.fmean(job.losses(own[0].key)) for own in job.studies])
+    return least([statistics.fmean(job.losses(studies[0].key)) for studies in job.studies])
 
 
 def deepobs_bands(job: Entrants) -> int | None:
-    rows = [job.losses(own[0].key) for own in job.studies]
+    rows = [job.losses(studies[0].key) for studies in job.studies]
     means, reach = [statistics.fmean(row) for row in rows], [statistics.stdev(row) for row in rows]
     best = least(means)
     if best is None:
@@ -84,7 +84,9 @@ def deepobs_bands(job: Entrants) -> int | None:
 
 def algoperf(job: Entrants) -> int | None:
     target = algoperf_target(job.pool)
-    return least([statistics.median(_reached(job, study, target) for study in own) for own in job.studies])
+    return least(
+        [statistics.median(_reached(job, study, target) for study in studies) for studies in job.studies]
+    )
 
 
 RULES: Mapping[str, Callable[[Entrants], int | None]] = {
@@ -121,7 +123,7 @@ def _reached(job: Entrants, study: Study, target: float) -> float:
 
 
 def _tested(job: Entrants, differ: Callable[[Sequence[float], Sequence[float]], bool]) -> int | None:
-    rows = [job.losses(own[0].key) for own in job.studies]
+    rows = [job.losses(studies[0].key) for studies in job.studies]
     best = least([statistics.fmean(row) for row in rows])
     if best is None:
         return None

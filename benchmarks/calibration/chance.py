@@ -55,12 +55,12 @@ def chances(world: World, jobs: int, seed: int) -> dict[str, Chances]:
         table = drawn.confirmed(job, world.seeds)
         optimizer = study_probabilities(table, world.replicates, seed=job)
         assert optimizer is not None
-        found = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
+        probabilities = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
         best = {
             "config": int(drawn.truth[job].argmin()) // arms,
             "optimizer": int(drawn.merits[job].argmin()),
         }
-        for question, probability in found.items():
+        for question, probability in probabilities.items():
             for number, label in enumerate(table.labels):
                 stated[question].append(probability[label])
                 came[question].append(number == best[question])

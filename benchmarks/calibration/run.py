@@ -55,11 +55,11 @@ class Tally:
 
 def merged(parts: Sequence[Tally]) -> Tally:
     """The tally of all parts of one world's jobs."""
-    whole = Tally(parts[0].world, sum(part.jobs for part in parts))
+    total = Tally(parts[0].world, sum(part.jobs for part in parts))
     for part in parts:
-        whole.counts.update(part.counts)
-        whole.seeds += part.seeds
-    return whole
+        total.counts.update(part.counts)
+        total.seeds += part.seeds
+    return total
 
 
 def run(world: World, jobs: int, seed: int) -> Tally:
@@ -74,23 +74,23 @@ def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
     """What happened in one job: fixed (all seeds, one look) and staged."""
     world = jobs.world
     truth, merits = jobs.truth[job], jobs.merits[job]
-    whole = jobs.confirmed(job, world.seeds)
-    events = _look(whole, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
-    if looks_skewed(whole):
+    all_seeds = jobs.confirmed(job, world.seeds)
+    events = _look(all_seeds, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
+    if looks_skewed(all_seeds):
         events.add("skew warned")
     planned = looks(world.seeds)
     stopped = False
     for seeds in planned:
         look = Look(planned, seeds)
-        table = whole if seeds == world.seeds else jobs.confirmed(job, seeds)
+        table = all_seeds if seeds == world.seeds else jobs.confirmed(job, seeds)
         stops = not stopped and (
             seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
         )
-        found = _look(table, look, truth, merits, "staged", intervals=stops)
-        events |= {event.replace("staged", "any look") for event in found if "false" in event}
+        happened = _look(table, look, truth, merits, "staged", intervals=stops)
+        events |= {event.replace("staged", "any look") for event in happened if "false" in event}
         if stops:
             stopped = True
-            events |= found
+            events |= happened
             tally.seeds += seeds
     events |= _plain(jobs, job)
     return events
@@ -100,13 +100,13 @@ def _look(
     table: Confirmed, look: Look, truth: Floats, merits: Floats, kind: str, *, intervals: bool
 ) -> set[str]:
     events: set[str] = set()
-    found = config_verdict(table, alpha=look.config_level)
+    verdict = config_verdict(table, alpha=look.config_level)
     labels = np.asarray([arm.label for arm in table.arms])
-    if found.verdict == "winner":
-        others = truth[labels != labels[found.best]].min()
-        is_true = truth[found.best] < others
+    if verdict.verdict == "winner":
+        others = truth[labels != labels[verdict.best]].min()
+        is_true = truth[verdict.best] < others
         events.add(f"{kind} config {'true' if is_true else 'false'}")
-        if found.lead is not None and found.lead > max(others - truth[found.best], 0) + SLACK:
+        if verdict.lead is not None and verdict.lead > max(others - truth[verdict.best], 0) + SLACK:
             events.add(f"{kind} config lead overstated")
 
     replicates = len({r for arm in table.arms for r in arm.replicates})
@@ -146,14 +146,14 @@ def _plain(jobs: Jobs, job: int) -> set[str]:
     others = np.delete(merits, first).min()
     events.add(f"naive {'true' if merits[first] < others else 'false'}")
     values = jobs.values[job].reshape(world.optimizers, -1, world.seeds)
-    own = values.mean(axis=2).argmin(axis=1)
-    rows = values[np.arange(world.optimizers), own]
+    best_arms = values.mean(axis=2).argmin(axis=1)
+    rows = values[np.arange(world.optimizers), best_arms]
     best = int(rows.mean(axis=1).argmin())
     differences = np.delete(rows, best, axis=0) - rows[best]
     errors = differences.std(axis=1, ddof=1) / np.sqrt(world.seeds)
     if (differences.mean(axis=1) > critical_t(world.seeds - 1, 0.025) * errors).all():
         arms = truth.reshape(world.optimizers, -1)
-        is_true = arms[best, own[best]] < np.delete(arms, best, axis=0).min()
+        is_true = arms[best, best_arms[best]] < np.delete(arms, best, axis=0).min()
         events.add(f"plain config {'true' if is_true else 'false'}")
         events.add(f"plain optimizer {'true' if merits[best] < np.delete(merits, best).min() else 'false'}")
     return events

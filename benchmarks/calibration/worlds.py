@@ -123,16 +123,16 @@ def draw(world: World, jobs: int, seed: int) -> Jobs:
     luck = world.luck * random.standard_normal((jobs, labels, studies, SEARCHED))
     tried = luck + random.standard_normal((jobs, labels, studies, SEARCHED))
     chosen = tried.argmin(axis=3, keepdims=True)
-    found = np.take_along_axis(luck, chosen, axis=3)[..., 0]
+    offsets = np.take_along_axis(luck, chosen, axis=3)[..., 0]
     default = world.luck * (1 + random.standard_normal((jobs, labels, 1)))
-    truth = merits[:, :, None] + np.concatenate([found, default], axis=2)
+    truth = merits[:, :, None] + np.concatenate([offsets, default], axis=2)
     exponents = np.asarray([-1.0, 1.0, *np.linspace(-1, 1, labels)[1:-1]])
     scale = world.unequal**exponents
     run_share = 1 - world.pairing - world.own
     common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, world.seeds))
-    own = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, world.seeds))
+    of_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, world.seeds))
     noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, world.seeds))
-    values = truth[..., None] + common + scale[:, None, None] * (own + noise)
+    values = truth[..., None] + common + scale[:, None, None] * (of_label + noise)
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
     return Jobs(

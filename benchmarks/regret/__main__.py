@@ -41,7 +41,7 @@ TIMED_SHARE = 0.85
 JUDGED_SEEDS, QUICK_SEEDS = 20, 6
 
 
-def table(runs: Sequence[Run], found: Sequence[Standing]) -> Table:
+def table(runs: Sequence[Run], ranking: Sequence[Standing]) -> Table:
     problems = list(dict.fromkeys(run.problem for run in runs))
     repeats = len({run.repeat for run in runs})
     seconds = fmean(run.seconds for run in runs)
@@ -61,14 +61,16 @@ def table(runs: Sequence[Run], found: Sequence[Standing]) -> Table:
             for policy, rank in zip(POLICIES, mean_ranks, strict=True)
         ]
         percent = behind(runs, problem)
-        said = "LOSS" if percent > 0 else "win" if percent < 0 else "equal"
-        drawn.add_row(problem, *cells, f"{said}, {abs(percent):.1f} %", end_section=problem == problems[-1])
+        outcome = "LOSS" if percent > 0 else "win" if percent < 0 else "equal"
+        drawn.add_row(
+            problem, *cells, f"{outcome}, {abs(percent):.1f} %", end_section=problem == problems[-1]
+        )
     drawn.add_row(
         "mean rank",
-        *(f"{one.rank:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in found),
-        "met" if met(found) else "NOT MET",
+        *(f"{one.rank:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in ranking),
+        "met" if met(ranking) else "NOT MET",
     )
-    drawn.add_row("best of all in", *(f"{one.firsts:.0%}" for one in found), "")
+    drawn.add_row("best of all in", *(f"{one.firsts:.0%}" for one in ranking), "")
     drawn.add_row(
         "trials",
         *(f"{fmean(run.trials for run in runs if run.policy == policy):.0f}" for policy in POLICIES),
@@ -94,18 +96,18 @@ def main(argv: Sequence[str] | None = None) -> int:
                     crew, problem, repeat, seconds, QUICK_SEEDS if given.quick else JUDGED_SEEDS
                 )
                 runs += made
-                told = ", ".join(f"{run.policy} {run.value:.4f} ({run.trials})" for run in made)
+                values = ", ".join(f"{run.policy} {run.value:.4f} ({run.trials})" for run in made)
                 print(
-                    f"{problem.name} {repeat}: {made[0].seconds:.1f} s; {told}", file=sys.stderr, flush=True
+                    f"{problem.name} {repeat}: {made[0].seconds:.1f} s; {values}", file=sys.stderr, flush=True
                 )
                 if given.runs:
                     with given.runs.open("a") as file:
                         file.writelines(json.dumps(asdict(run)) + "\n" for run in made)
     took = time.perf_counter() - started
-    found = standings(runs, POLICIES)
+    ranked = standings(runs, POLICIES)
     by_mean = standings(runs, (BY_MEAN, *OTHERS))
     console = Console(width=max(160, Console().width))
-    console.print(table(runs, found))
+    console.print(table(runs, ranked))
     console.print(
         "for the record, not a policy: if whichopt took the finalist with the best mean in a tie too, its "
         f"mean rank were {by_mean[0].rank:.2f} [{by_mean[0].low:.2f}, {by_mean[0].high:.2f}], the others' "
@@ -113,12 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if given.json:
         document = {
-            "standings": [asdict(one) for one in found],
+            "standings": [asdict(one) for one in ranked],
             "standings_by_mean": [asdict(one) for one in by_mean],
             "percent_behind": {
                 name: behind(runs, name) for name in dict.fromkeys(run.problem for run in runs)
             },
-            "met": met(found),
+            "met": met(ranked),
             "seconds_asked": seconds,
             "took_seconds": took,
             "runs": [asdict(run) for run in runs],
@@ -129,8 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.plot:
         from benchmarks.regret.plots import picture
 
-        picture(runs, found, given.plot)
-    return 0 if met(found) else 1
+        picture(runs, ranked, given.plot)
+    return 0 if met(ranked) else 1
 
 
 def _kept(file: Path | None) -> list[Run]:

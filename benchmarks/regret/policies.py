@@ -78,18 +78,20 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
                 Trial(plan=plan, state=result.state, result=result)
                 for plan, result in zip(cohort.plans, answers[number], strict=True)
             ]
-    told = recommend("regret", spec, trials)
+    recommendation = recommend("regret", spec, trials)
     seconds = time.perf_counter() - started
     confirmed = read_confirmed(spec, trials)
     look = look_of(spec, len(confirmed.seeds))
     verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
     pick, best = confirmed.arms[verdict.pick], confirmed.arms[verdict.best]
-    if (told.optimizer, told.config) != (pick.label, shown(pick.optimizer, pick.config)):
-        raise AssertionError(f"the recommendation is not the verdict's pick: {told.config}, {pick.config}")
+    if (recommendation.optimizer, recommendation.config) != (pick.label, shown(pick.optimizer, pick.config)):
+        raise AssertionError(
+            f"the recommendation is not the verdict's pick: {recommendation.config}, {pick.config}"
+        )
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
     details = {
-        "verdict": told.verdict,
-        "equivalent": told.equivalent,
+        "verdict": recommendation.verdict,
+        "equivalent": recommendation.equivalent,
         "search_trials": len(searched),
         "confirm_trials": len(trials) - len(searched),
         "fresh_seeds": len(confirmed.seeds),
@@ -118,8 +120,8 @@ def _settled(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
 
 
 def _of(base: TrialPlan, chosen: ResolvedOptimizer) -> TrialPlan:
-    told = {"label": chosen.label, "optimizer": chosen.name, "config": chosen.default}
-    return base.model_copy(update=told)
+    changes = {"label": chosen.label, "optimizer": chosen.name, "config": chosen.default}
+    return base.model_copy(update=changes)
 
 
 # -- the others ------------------------------------------------------------------------------------------
@@ -152,8 +154,10 @@ class Tuned:
             self.study.enqueue_trial(default_params(chosen))
         else:
             space = distributions(chosen.searched)
-            told = optuna.trial.create_trial(params=default_params(chosen), distributions=space, value=known)
-            self.study.add_trial(told)
+            remembered = optuna.trial.create_trial(
+                params=default_params(chosen), distributions=space, value=known
+            )
+            self.study.add_trial(remembered)
 
     def ask(self) -> Asked:
         trial = self.study.ask()
@@ -226,7 +230,7 @@ def other(crew: AnyTrainers, policy: Policy, spec: ResolvedSpec, aside: int, sec
     started = time.perf_counter()
     name, base = spec.workload.model_dump_json(), like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
     asked: dict[int, Asked] = {}
-    told: list[tuple[float, Asked]] = []
+    results: list[tuple[float, Asked]] = []
 
     def source() -> Single | None:
         thing = policy.ask() if time.perf_counter() - started < seconds else None
@@ -240,13 +244,13 @@ def other(crew: AnyTrainers, policy: Policy, spec: ResolvedSpec, aside: int, sec
         if time.perf_counter() - started <= seconds:
             thing = asked.pop(id(single))
             policy.tell(thing, value)
-            told.append((value, thing))
+            results.append((value, thing))
 
     crew.feed(source, sink)
-    if not told:
+    if not results:
         raise RuntimeError(f"not one trial of {spec.name} ended within {seconds:.3g} s")
-    value, best = min(told, key=lambda pair: pair[0])
-    return Pick(best.optimizer, best.config, value, len(told), seconds)
+    value, best = min(results, key=lambda pair: pair[0])
+    return Pick(best.optimizer, best.config, value, len(results), seconds)
 
 
 def _study(seed: int) -> optuna.Study:

@@ -83,8 +83,13 @@ def _judged(
     for number in range(seeds):
         base = like(spec, trial_seeds(spec.seed, "judge", number))
         for name, pick in picks.items():
-            told = {"label": name, "optimizer": pick.optimizer, "config": pick.config, "phase": Phase.CONFIRM}
-            plans.append(base.model_copy(update={**told, "number": number}))
+            changes = {
+                "label": name,
+                "optimizer": pick.optimizer,
+                "config": pick.config,
+                "phase": Phase.CONFIRM,
+            }
+            plans.append(base.model_copy(update={**changes, "number": number}))
     name = spec.workload.model_dump_json()
     parts = [Cohort(name, aside, "judge", plans[i::PROCESSES]) for i in range(PROCESSES)]
     values: dict[str, list[float]] = {policy: [] for policy in picks}
@@ -93,8 +98,8 @@ def _judged(
     def keep(number: int, results: list[Any]) -> None:
         for plan, result in zip(parts[number].plans, results, strict=True):
             diverged[plan.label] += result.value is None
-            found = result.reference[spec.goal.metric] if result.value is None else result.value
-            values[plan.label].append(found)
+            value = result.reference[spec.goal.metric] if result.value is None else result.value
+            values[plan.label].append(value)
 
     crew.map(parts, keep)
     for policy, pick in picks.items():

@@ -36,25 +36,25 @@ def ranks(losses: Sequence[float]) -> list[float]:
 
 def table_of_ranks(runs: Sequence[Run], policies: Sequence[str]) -> dict[str, list[list[float]]]:
     """By problem, a row of ranks for each repetition that has all policies."""
-    found: dict[str, list[list[float]]] = {}
+    tables: dict[str, list[list[float]]] = {}
     for problem, repeat in dict.fromkeys((run.problem, run.repeat) for run in runs):
         losses = {run.policy: run.loss for run in runs if (run.problem, run.repeat) == (problem, repeat)}
         if set(policies) <= set(losses):
-            found.setdefault(problem, []).append(ranks([losses[policy] for policy in policies]))
-    return found
+            tables.setdefault(problem, []).append(ranks([losses[policy] for policy in policies]))
+    return tables
 
 
 def standings(runs: Sequence[Run], policies: Sequence[str]) -> list[Standing]:
     """A problem counts the same whatever its repetitions; the bootstrap draws problems, then repetitions."""
-    found = [np.asarray(rows) for rows in table_of_ranks(runs, policies).values()]
+    tables = [np.asarray(rows) for rows in table_of_ranks(runs, policies).values()]
     random = np.random.default_rng(20_260_101)
     draws = np.empty((DRAWS, len(policies)))
     for draw in range(DRAWS):
-        chosen = [found[i] for i in random.integers(len(found), size=len(found))]
+        chosen = [tables[i] for i in random.integers(len(tables), size=len(tables))]
         drawn = [rows[random.integers(len(rows), size=len(rows))].mean(axis=0) for rows in chosen]
         draws[draw] = np.mean(drawn, axis=0)
-    means = np.mean([rows.mean(axis=0) for rows in found], axis=0)
-    firsts = np.mean([(rows == 1).mean(axis=0) for rows in found], axis=0)
+    means = np.mean([rows.mean(axis=0) for rows in tables], axis=0)
+    firsts = np.mean([(rows == 1).mean(axis=0) for rows in tables], axis=0)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     return [
         Standing(policy, *(float(of[i]) for of in (means, low, high, firsts)))
@@ -75,6 +75,6 @@ def own(runs: Sequence[Run], problem: str, policy: str) -> list[float]:
     return [run.loss for run in runs if (run.problem, run.policy) == (problem, policy)]
 
 
-def met(found: Sequence[Standing]) -> bool:
-    ours, *others = found
+def met(ranking: Sequence[Standing]) -> bool:
+    ours, *others = ranking
     return ours.rank <= min(other.rank for other in others)
