@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 TORCH_VENV := $(VENV)-torch
 
+# The packages whose docstrings have examples that run.
+EXAMPLES := adabelief whichopt/service whichopt/workers
+
 .PHONY: demo up test test-slow test-root compose-rehearsal test-kernels test-torch gpu-check check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
@@ -16,6 +19,7 @@ up: $(VENV)/.workers
 	$(BIN)/whichopt up
 
 test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.

@@ -109,11 +109,11 @@ def check_shapes(optimizer: Optimizer, loaded: StateDict) -> None:
 
 def _own_settings(group: Mapping[str, Any]) -> dict[str, Any]:
     """The group by our names, without the cache of ``adabelief-pytorch``."""
-    own = {k: v for k, v in group.items() if k != "buffer" or not _is_cache(v)}
+    settings = {k: v for k, v in group.items() if k != "buffer" or not _is_cache(v)}
     for name, (other, values) in OTHER_NAMES.items():
-        if name in own and other not in own:
-            own[other] = values(own.pop(name))
-    return own
+        if name in settings and other not in settings:
+            settings[other] = values(settings.pop(name))
+    return settings
 
 
 def _is_cache(value: Any) -> bool:
@@ -122,15 +122,15 @@ def _is_cache(value: Any) -> bool:
 
 def _check_state(key: Any, state: Mapping[str, Any]) -> None:
     """Refuse what is another optimizer's, or not in the form that a state has."""
-    own = {"step", *MOMENTS[:2]}
-    found = own & state.keys()
+    required = {"step", *MOMENTS[:2]}
+    present = required & state.keys()
     if "exp_avg_sq" in state and "exp_avg_var" not in state:
         raise ValueError(
             f"state[{key}] has exp_avg_sq, the second moment of Adam and its kin; AdaBelief divides by "
             "the variance about the mean, which cannot be told from it. Load the model alone and give "
             "AdaBelief no state: it corrects the bias of its first moments as Adam does"
         )
-    if found != own and (found or WITHOUT_STEP & state.keys()):
+    if present != required and (present or WITHOUT_STEP & state.keys()):
         raise ValueError(
             f"state[{key}] has {', '.join(map(str, state))}; AdaBelief's has step, "
             f"{', '.join(MOMENTS[:2])} and, with amsgrad, {MOMENTS[2]}"

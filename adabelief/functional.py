@@ -98,7 +98,23 @@ def coefficients(
     rectify_fallback: str = "sgd",
     maximize: bool = False,
 ) -> Coefficients:
-    """The scalars of step t; for the arguments see ``update_``.
+    """The scalars of step t, by which ``apply_`` multiplies the tensors.
+
+    Args:
+        t: the number of the step, from 1.
+        lr: the learning rate, >= 0.
+        beta1: the decay rate of m, in (0, 1).
+        beta2: the decay rate of s, in [0, 1).
+        eps: added to s and to its root, >= 0.
+        weight_decay: the weight decay, >= 0.
+        decoupled_weight_decay: whether the decay shrinks theta rather than joins g.
+        fixed_decay: whether the decoupled decay is not scaled by lr.
+        rectify: whether to rectify the step as RAdam does.
+        rectify_fallback: ``"sgd"`` or ``"skip"``: what to do while that is undefined.
+        maximize: whether to ascend.
+
+    Returns:
+        Numbers; tensors where the arguments that they depend on are tensors.
 
     Example:
         >>> coefficients(t=1, lr=0.1, beta1=0.5, beta2=0.75, eps=1e-8).size
@@ -142,15 +158,22 @@ def columns(rows: Sequence[Coefficients], like: Tensor) -> Coefficients | None:
     Returns:
         What makes ``apply_`` change each row to the bit as its own numbers would; None where some run has a
         step that is not like the others: of size 0, or without a denominator.
+
+    Example:
+        >>> import torch
+        >>> rows = [coefficients(t=1, lr=lr, beta1=0.5, beta2=0.75, eps=1e-8) for lr in (0.1, 0.2)]
+        >>> columns(rows, like=torch.zeros(2, 3)).size
+        tensor([[0.2000],
+                [0.4000]])
     """
     if any(c.size == 0 or c.root == math.inf for c in rows):
         return None
     numbers = array("d" if like.dtype == torch.float64 else "f", chain(*cast(list[tuple[float, ...]], rows)))
     table = torch.frombuffer(numbers, dtype=like.dtype).to(like.device)  # a third of the time of torch.tensor
-    found = Coefficients(*table.view(len(rows), -1, 1).unbind(1))
+    table_of_columns = Coefficients(*table.view(len(rows), -1, 1).unbind(1))
     idle = {"sign": 1.0, "coupled": 0.0, "shrink": 1.0}
     spared = {name: value for name, value in idle.items() if all(getattr(c, name) == value for c in rows)}
-    return found._replace(unroot=None, **spared)
+    return table_of_columns._replace(unroot=None, **spared)
 
 
 def apply_(
@@ -169,6 +192,14 @@ def apply_(
         c: the step's coefficients; numbers that change nothing cost nothing.
         work: memory of theta's shape for the values in between; without it they are allocated, as autograd
             needs.
+
+    Example:
+        >>> import torch
+        >>> theta, m, s = torch.ones(2), torch.zeros(2), torch.zeros(2)
+        >>> c = coefficients(t=1, lr=0.09, beta1=0.9, beta2=0.999, eps=1e-16)
+        >>> apply_(theta, torch.tensor([5.0, -1e-3]), m, s, None, c)
+        >>> theta
+        tensor([0.9000, 1.1000])
     """
     if not _is(c.sign, 1):
         g = torch.mul(g, c.sign, out=work)
@@ -250,8 +281,8 @@ def update_(
     SGD, whose steps grow with the gradient; or nothing, where ``rectify_fallback`` is ``"skip"``.
 
     Args:
-        theta: the parameter.
-        g: its gradient.
+        theta: the parameter, of any shape.
+        g: its gradient, like the other tensors of theta's shape.
         m: the mean of the gradients, zeros before step 1.
         s: the variance of the gradients about that mean, zeros before step 1.
         s_max: the largest s so far, zeros before step 1; None for no AMSGrad.

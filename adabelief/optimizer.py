@@ -160,6 +160,13 @@ class AdaBelief(Optimizer):
             ValueError: if a setting is out of its range, or a parameter is in another group already.
             RuntimeError: if two of foreach, fused and differentiable are asked for.
             TypeError: if it is not a dict of tensors or named tensors.
+
+        Example:
+            >>> body, head = torch.nn.Linear(4, 3), torch.nn.Linear(3, 1)
+            >>> optimizer = AdaBelief(body.parameters(), lr=1e-3)
+            >>> optimizer.add_param_group({"params": head.parameters(), "lr": 1e-2})
+            >>> [group["lr"] for group in optimizer.param_groups]
+            [0.001, 0.01]
         """
         if isinstance(param_group, dict):
             check({**self.defaults, **param_group})
@@ -183,6 +190,14 @@ class AdaBelief(Optimizer):
 
         Raises:
             RuntimeError: if a gradient is sparse.
+
+        Example:
+            >>> theta = torch.tensor([1.0], requires_grad=True)
+            >>> optimizer = AdaBelief([theta], lr=0.09)
+            >>> theta.grad = torch.tensor([5.0])
+            >>> optimizer.step()  # the first one is lr / beta1, whatever the size of the gradient
+            >>> round(theta.item(), 4)
+            0.9
         """
         # torch's wrapper takes a fifth of the step of a small model, and is only for those who listen.
         return self._observed_step(closure) if self._is_observed() else self._step(closure)
@@ -301,6 +316,14 @@ class AdaBelief(Optimizer):
         Raises:
             ValueError: if the groups differ in number or size, a setting is out of its range, or the state is
                 another optimizer's.
+
+        Example:
+            >>> model = torch.nn.Linear(2, 1)
+            >>> saved = AdaBelief(model.parameters(), lr=0.01).state_dict()
+            >>> optimizer = AdaBelief(model.parameters())
+            >>> optimizer.load_state_dict(saved)
+            >>> optimizer.param_groups[0]["lr"]
+            0.01
         """
         final: StateDict = {}
 

@@ -85,11 +85,13 @@ def plain(group: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a group that has been checked, as Python's own: those of numpy count in their own
     precision, and a checkpoint that has one is not loaded with ``weights_only=True``."""
     numbers = {name: group[name] for name in ("lr", "eps", "weight_decay") if name in group}
-    found: dict[str, Any] = {name: _number(x) for name, x in numbers.items() if not isinstance(x, Tensor)}
+    python_numbers: dict[str, Any] = {
+        name: _number(x) for name, x in numbers.items() if not isinstance(x, Tensor)
+    }
     if "betas" in group:
         beta1, beta2 = group["betas"]
-        found["betas"] = (_number(beta1), _number(beta2))
-    return found
+        python_numbers["betas"] = (_number(beta1), _number(beta2))
+    return python_numbers
 
 
 def _number(x: Any) -> int | float:

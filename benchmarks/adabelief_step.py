@@ -191,7 +191,7 @@ def compile_seconds() -> tuple[float, float]:
 
 def state_bytes() -> dict[str, float]:
     """Bytes of state per float32 parameter, and elements of the count of steps."""
-    found = {}
+    sizes = {}
     for amsgrad in (False, True):
         p = Parameter(torch.zeros(1000))
         p.grad = torch.ones(1000)
@@ -199,8 +199,8 @@ def state_bytes() -> dict[str, float]:
         optimizer.step()
         state = dict(optimizer.state[p])
         assert state.pop("step").dim() == 0
-        found["amsgrad" if amsgrad else "plain"] = sum(x.nbytes for x in state.values()) / p.numel()
-    return found
+        sizes["amsgrad" if amsgrad else "plain"] = sum(x.nbytes for x in state.values()) / p.numel()
+    return sizes
 
 
 @dataclass(frozen=True)
@@ -221,19 +221,19 @@ def targets(rows: Sequence[StepTime], bytes_per_second: float, cold: float, warm
     """What the project asks of its optimizer."""
     ratio = {(row.size, row.optimizer): row.ratio for row in rows}
     ms = {(row.size, row.optimizer): row.ms for row in rows}
-    found = []
+    checked = []
     for size in sorted({row.size for row in rows}, key=list(SIZES).index):
         small = size == "17k in 6"
-        found.append(Target(f"{FUSED} / {BASE}, {size}", 0.9 if small else 1.05, ratio[size, FUSED]))
+        checked.append(Target(f"{FUSED} / {BASE}, {size}", 0.9 if small else 1.05, ratio[size, FUSED]))
         best = min(ratio[size, name] for name in OTHERS)
-        found.append(Target(f"{NATIVE} / fastest other, {size}", 1.0, ratio[size, NATIVE] / best))
+        checked.append(Target(f"{NATIVE} / fastest other, {size}", 1.0, ratio[size, NATIVE] / best))
     large = "21M in 2"
     if (large, FUSED) in ms:
         reached = BYTES * 21e6 / (ms[large, FUSED] / 1e3) / bytes_per_second
-        found.append(Target("share of the in-place copy bandwidth", 0.8, reached, at_least=True))
-        found.append(Target(f"{NATIVE} / {BASE}, {large}", 2.2, ratio[large, NATIVE]))
+        checked.append(Target("share of the in-place copy bandwidth", 0.8, reached, at_least=True))
+        checked.append(Target(f"{NATIVE} / {BASE}, {large}", 2.2, ratio[large, NATIVE]))
     return [
-        *found,
+        *checked,
         Target("seconds of the first fused step, cold", 20, cold),
         Target("seconds of the first fused step, cached", 2, warm),
     ]
@@ -281,14 +281,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(aims)
     console.print(f"in-place copy: {bytes_per_second / 1e9:.1f} GB/s; state: {state_bytes()} bytes per param")
     if given.json:
-        found: dict[str, Any] = {
+        document: dict[str, Any] = {
             "rows": [asdict(row) for row in rows],
             "targets": [{**asdict(target), "holds": target.holds} for target in checked],
             "copy_bytes_per_second": bytes_per_second,
             "state_bytes_per_param": state_bytes(),
             "machine": {"torch": torch.__version__, "cpu": platform.processor(), "threads": 2},
         }
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
+        given.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

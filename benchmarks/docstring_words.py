@@ -37,8 +37,8 @@ def is_fragment(text: str) -> bool:
 def counts(package: str) -> tuple[int, float, float]:
     """Return the docstrings of a package, the share of fragments, and "where" per 1,000 words."""
     texts = [text for _, _, text in docstrings(package)]
-    found = [word.lower() for text in texts for word in words(text)]
-    return len(texts), sum(map(is_fragment, texts)) / len(texts), 1000 * found.count("where") / len(found)
+    spelled = [word.lower() for text in texts for word in words(text)]
+    return len(texts), sum(map(is_fragment, texts)) / len(texts), 1000 * spelled.count("where") / len(spelled)
 
 
 def main() -> None:

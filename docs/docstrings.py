@@ -1,4 +1,4 @@
-"""Shows the formulas of docstrings in the reference: an extension of griffe, which mkdocs.yml names."""
+"""Shows formulas and examples of docstrings in the reference: an extension of griffe, for mkdocs.yml."""
 
 from __future__ import annotations
 

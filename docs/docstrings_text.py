@@ -1,4 +1,4 @@
-"""Turns the formulas of docstrings, which are written for Sphinx, into Markdown."""
+"""Turns docstrings, whose formulas are written for Sphinx, into what mkdocstrings shows well."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from textwrap import dedent
 
 BLOCK = re.compile(r"^( *)\.\. math::\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 INLINE = re.compile(r":math:`([^`]+)`")
+EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 
 
 def markdown(text: str) -> str:
-    """Return a docstring with its formulas as code: nothing is loaded from elsewhere to draw them."""
+    """Return a docstring with its formulas as code: nothing is loaded from elsewhere to draw them.
+
+    Its example gets the heading by which mkdocstrings knows one, and shows it as code too.
+    """
     text = BLOCK.sub(_block, text + "\n")
-    return INLINE.sub(lambda found: f"`{' '.join(found[1].split())}`", text).rstrip()
+    text = INLINE.sub(lambda formula: f"`{' '.join(formula[1].split())}`", text).rstrip()
+    return EXAMPLE.sub("Examples:", text)
 
 
-def _block(found: re.Match[str]) -> str:
-    lines = ["```latex", *dedent(found[2]).strip().splitlines(), "```"]
-    return "".join(f"{found[1]}{line}\n" for line in lines) + "\n"
+def _block(formula: re.Match[str]) -> str:
+    lines = ["```latex", *dedent(formula[2]).strip().splitlines(), "```"]
+    return "".join(f"{formula[1]}{line}\n" for line in lines) + "\n"

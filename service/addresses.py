@@ -105,9 +105,9 @@ def _one_broker(text: str) -> str:
 
 
 def _scheme(text: str, those: str) -> str:
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://", text)
-    if found is None:
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://", text)
+    if match is None:
         raise ValueError(f"it does not begin with a scheme; allowed: {those}")
     if any(sign.isspace() for sign in text.partition("://")[2].partition("/")[0]):
         raise ValueError(f"it has a space before its path; allowed: {those}")
-    return found[1].lower()
+    return match[1].lower()

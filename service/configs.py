@@ -48,11 +48,11 @@ def room(space: Space, default: Mapping[str, Value]) -> int:
 
 def nth_config(space: Space, at: int) -> Config:
     """The config of that number, from 0 to `points(space) - 1`: all of them differ."""
-    found: Config = {}
+    config: Config = {}
     for name, dimension in space.items():
         at, own = divmod(at, _points(dimension))
-        found[name] = _nth(dimension, own)
-    return found
+        config[name] = _nth(dimension, own)
+    return config
 
 
 def each_once(of: str, dimension: Categorical, become: Sequence[Value], *, field: str) -> None:

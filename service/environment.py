@@ -55,9 +55,9 @@ class Environment(BaseModel):
     def _facts(self) -> dict[str, str]:
         """Number of cores aside: each process trains alone, with `threads` of its own."""
         threads = {} if self.threads is None else {"threads": str(self.threads)}
-        kept = {name: getattr(self, name) for name in ("python", "os", "machine", "cpu", "device")}
+        fields = {name: getattr(self, name) for name in ("python", "os", "machine", "cpu", "device")}
         kernels = {name: getattr(self, name) or "unknown" for name in ("blas", "instructions", "mkl_cbwr")}
-        return {**self.packages, **kept, **kernels, **threads}
+        return {**self.packages, **fields, **kernels, **threads}
 
 
 def here(

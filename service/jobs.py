@@ -91,10 +91,10 @@ def job_id_of(tx: Transaction, uid: str) -> int:
     Raises:
         NotFound: there is no such job.
     """
-    found = tx.jobs.id_of(uid)
-    if found is None:
+    job_id = tx.jobs.id_of(uid)
+    if job_id is None:
         raise no_job(uid)
-    return found
+    return job_id
 
 
 def _remember(

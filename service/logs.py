@@ -86,8 +86,8 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it: whoever logs goes on, whatever happens here."""
         try:
-            told = f"{self.format(_told_lost(self.lost))}\n" if self.lost else ""
-            self._write(f"{told}{self.format(record)}\n")
+            notice = f"{self.format(_told_lost(self.lost))}\n" if self.lost else ""
+            self._write(f"{notice}{self.format(record)}\n")
         except Exception:  # noqa: BLE001
             # There is nowhere left to tell of it but before the next line that can be written.
             self.lost += 1
@@ -146,12 +146,12 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     log.critical("uncaught", exc_info=(kind, error, trace))
 
 
-def _thread_ended(told: threading.ExceptHookArgs) -> None:
-    if told.exc_type is not SystemExit:
-        name = None if told.thread is None else told.thread.name
-        log.critical("thread_ended", thread=name, exc_info=told.exc_value)
+def _thread_ended(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_type is not SystemExit:
+        name = None if failure.thread is None else failure.thread.name
+        log.critical("thread_ended", thread=name, exc_info=failure.exc_value)
 
 
-def _unraisable(told: Any) -> None:
-    what = told.err_msg or "Exception ignored in"
-    log.error("unraisable", what=f"{what}: {told.object!r}", exc_info=told.exc_value)
+def _unraisable(failure: Any) -> None:
+    what = failure.err_msg or "Exception ignored in"
+    log.error("unraisable", what=f"{what}: {failure.object!r}", exc_info=failure.exc_value)

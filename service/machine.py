@@ -86,7 +86,7 @@ def cores(root: Path = ROOT) -> int:
 def memory_left(root: Path = ROOT) -> int | None:
     """Return the bytes that this process may still take by its groups; None if they set no limit."""
     left = [group.memory_left() for group in _groups(root, "memory")]
-    return min((found for found in left if found is not None), default=None)
+    return min((room for room in left if room is not None), default=None)
 
 
 def _cores_by_affinity() -> int:
@@ -117,12 +117,12 @@ def _groups(root: Path, controller: str) -> Iterator[Group]:
 
 def _paths(root: Path) -> dict[str, str]:
     """The group of this process, by controller of version 1; that of version 2 is under no name."""
-    found = {}
+    paths = {}
     for line in _lines(root / "proc/self/cgroup"):
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        found.update(dict.fromkeys(controllers.split(","), path))
-    return found
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    return paths
 
 
 def _mounts(root: Path, controller: str) -> Iterator[tuple[int, str, Path]]:
@@ -139,9 +139,9 @@ def _mounts(root: Path, controller: str) -> Iterator[tuple[int, str, Path]]:
         yield version, mounted, root / point.lstrip("/")
 
 
-def _octal(found: re.Match[str]) -> str:
+def _octal(match: re.Match[str]) -> str:
     """A character that would end a field, as the kernel writes it."""
-    return chr(int(found[1], 8))
+    return chr(int(match[1], 8))
 
 
 def _lines(path: Path) -> list[str]:

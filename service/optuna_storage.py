@@ -114,15 +114,15 @@ class StudyStorage(BaseStorage):
         with self._lock:
             finished = {id_: trial for id_, trial in read.items() if trial.state.is_finished()}
             self._finished.setdefault(study_id, {}).update(finished)
-        found = sorted({**known, **read}.values(), key=lambda trial: trial.number)
-        wanted = [trial for trial in found if states is None or trial.state in states]
+        trials = sorted({**known, **read}.values(), key=lambda trial: trial.number)
+        wanted = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(wanted) if deepcopy else wanted
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         with self.store.read() as tx:
             study_id = tx.studies.of_trial(trial_id)
-        found = [] if study_id is None else self.get_all_trials(study_id, deepcopy=False)
-        for trial in found:
+        trials = [] if study_id is None else self.get_all_trials(study_id, deepcopy=False)
+        for trial in trials:
             if trial._trial_id == trial_id:
                 return trial
         raise KeyError(f"no trial {trial_id}")

@@ -75,15 +75,15 @@ def find_or_make(store: Store, folder: Path, uid: str, form: Form, row: ReportRo
         ReportFailed: it cannot be made; says why.
         Unavailable: another request has been making it for too long to wait for.
     """
-    found = _kept(folder, row, form)
-    if found is not None:
-        return found
+    file = _kept(folder, row, form)
+    if file is not None:
+        return file
     with turn("report", uid):  # the others wait for the first one's
         with store.read() as tx:
             again = tx.reports.of_job(uid) or row
-        found = _kept(folder, again, form)
-        if found is not None:
-            return found
+        file = _kept(folder, again, form)
+        if file is not None:
+            return file
         given_up = again.is_current(renderer()) and again.attempts >= MAX_ATTEMPTS
         if form == "html" and given_up and again.error is not None:
             raise _failure(uid, again.error)

@@ -64,18 +64,18 @@ def allowed(info: FieldInfo) -> str:
 
 def complaints(error: ValidationError, settings: type[BaseSettings]) -> Iterator[str]:
     """Yield a line for each wrong setting."""
-    for found in error.errors(include_url=False):
-        field = str(found["loc"][0])
+    for complaint in error.errors(include_url=False):
+        field = str(complaint["loc"][0])
         by_alias = {info.validation_alias: name for name, info in settings.model_fields.items()}
         field = by_alias.get(field, field)
         info = settings.model_fields[field]
         name = variable(field, info)
-        if found["type"] == "value_error":
-            yield f"{name}: {found['ctx']['error']}"
+        if complaint["type"] == "value_error":
+            yield f"{name}: {complaint['ctx']['error']}"
         elif field in SECRETS:
             yield f"{name} cannot be read as text"
         else:
-            yield f"{name} is {str(found['input'])[:80]!r}; allowed: {allowed(info)}"
+            yield f"{name} is {str(complaint['input'])[:80]!r}; allowed: {allowed(info)}"
 
 
 def unknown(names: Iterable[str], settings: type[BaseSettings]) -> list[str]:

@@ -59,8 +59,8 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields
-        found = {name: self.get_field_value(fields[name], name)[0] for name in SECRETS}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {name: self.get_field_value(fields[name], name)[0] for name in SECRETS}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -284,12 +284,12 @@ def at_start(*, writes_blobs: bool = False) -> Settings:
     for line in unknown(os.environ, Settings):
         sys.stderr.write(f"whichopt: {line}\n")
     try:
-        found = Settings.from_environment()
+        settings = Settings.from_environment()
     except WrongSettings as error:
         _end(str(error))
-    if writes_blobs and (problem := found.write_blobs()) is not None:
+    if writes_blobs and (problem := settings.write_blobs()) is not None:
         _end(problem)
-    return found
+    return settings
 
 
 def _end(words: str) -> NoReturn:

@@ -43,15 +43,15 @@ class TrialSet:
     @cached_property
     def by_study(self) -> Mapping[tuple[str, int | None], tuple[Trial, ...]]:
         """The search trials by label and replicate."""
-        found: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
+        studies: dict[tuple[str, int | None], list[Trial]] = defaultdict(list)
         for trial in self.search:
-            found[trial.plan.label, trial.plan.replicate].append(trial)
-        return {study: tuple(own) for study, own in found.items()}
+            studies[trial.plan.label, trial.plan.replicate].append(trial)
+        return {study: tuple(trials) for study, trials in studies.items()}
 
     @cached_property
     def by_finalist(self) -> Mapping[Key, tuple[Trial, ...]]:
         """The confirm trials by label and config."""
-        found: dict[Key, list[Trial]] = defaultdict(list)
+        finalists: dict[Key, list[Trial]] = defaultdict(list)
         for trial in self.confirm:
-            found[finalist_key(trial.plan.label, trial.plan.config)].append(trial)
-        return {key: tuple(own) for key, own in found.items()}
+            finalists[finalist_key(trial.plan.label, trial.plan.config)].append(trial)
+        return {key: tuple(trials) for key, trials in finalists.items()}

@@ -21,6 +21,7 @@ from docs.generate import REFERENCE, pages
 from whichopt.service import errors
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.cli import app
+from whichopt.service.client import Client
 from whichopt.service.secret_files import SECRETS
 from whichopt.service.setting_words import OTHERS, variable
 from whichopt.service.settings import Settings
@@ -272,6 +273,17 @@ def test_the_defaults_that_are_stated_are_the_defaults() -> None:
 def test_the_reference_is_that_of_the_code() -> None:
     for name, text in pages().items():
         assert (REFERENCE / name).read_text() == text, f"{name}: if the change is meant, make reference"
+
+
+def test_the_reference_has_every_method_of_the_client() -> None:
+    shown = set(re.findall(r"^ +- (\w+)$", (REFERENCE / "python.md").read_text(), flags=re.MULTILINE))
+    assert shown == {name for name in dir(Client) if not name.startswith("_")}
+
+
+def test_examples_of_docstrings_get_the_heading_that_mkdocstrings_knows() -> None:
+    assert markdown("The sum.\n\nExample:\n    >>> 1 + 1\n    2") == (
+        "The sum.\n\nExamples:\n    >>> 1 + 1\n    2"
+    )
 
 
 def test_formulas_of_docstrings_become_code() -> None:

@@ -153,10 +153,12 @@ def _warm_up(**_: Any) -> None:
     numerics.repeat_to_the_bit()
     torch.optim.SGD([torch.zeros(1)])
     _tell_agreement()
-    own = identity()
-    if own is not None and not _agreement_told:
+    process = identity()
+    if process is not None and not _agreement_told:
         TellAgreement("tell-agreement", TELL_AGAIN_S).start()
-    if own is not None and own.queue == "cpu" and current_process().index == 0:  # one of them is enough
+    if (
+        process is not None and process.queue == "cpu" and current_process().index == 0
+    ):  # one of them is enough
         from whichopt.workers import kernels
 
         kernels.tell()
@@ -172,19 +174,21 @@ _agreement_told = False
 def _tell_agreement() -> None:
     """Write into the worker's row how far results agree in this process, if that has not been done yet."""
     global _agreement_told
-    own = identity()
-    if own is None or _agreement_told:  # a row without an answer counts as the worse one
+    process = identity()
+    if process is None or _agreement_told:  # a row without an answer counts as the worse one
         return
     import torch
 
     from whichopt.service.db import DatabaseError
     from whichopt.workers.engine.agree import agreement
 
-    trains = own.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
-    answer = agreement(own.queue) if trains else Agreement.CLOSE
+    trains = process.queue != "cuda" or torch.cuda.is_available()  # else it plans, and training would fail
+    answer = agreement(process.queue) if trains else Agreement.CLOSE
     try:
         with _own_store().transaction() as tx:
-            tx.workers.probed(own.name, queue=own.queue, processes=own.processes, agreement=answer)
+            tx.workers.probed(
+                process.name, queue=process.queue, processes=process.processes, agreement=answer
+            )
     except DatabaseError as error:
         # Away, full, or not migrated yet: it is tried again.
         log.info("agreement_not_told", agreement=answer, **failure(error))
@@ -206,9 +210,9 @@ def _take_place() -> None:
     from billiard import current_process
 
     number = current_process().index
-    own = gpus.take_place(number)
-    if own:
-        log.info("placed", process=os.getpid(), number=number, gpu=own)
+    gpu = gpus.take_place(number)
+    if gpu:
+        log.info("placed", process=os.getpid(), number=number, gpu=gpu)
 
 
 # -- the parent ----------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
     def ensure_connected(self, conn: Any) -> Any:
         """Return the connection once the broker answers, however long that takes; tells what it waits for."""
-        told = Told()
+        outages = Told()
         away = False
 
         def refused(error: Exception, _: float) -> None:
@@ -51,18 +51,18 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             if not away:
                 log.warning("broker_out_of_reach", **failure(error, expected=True), database=self.also())
             away = True
-            told.say(
+            outages.say(
                 f"the broker {conn.as_uri()} does not answer ({in_line(error)}); check that it is running "
                 "and that WHICHOPT_BROKER_URL is right"
             )
 
-        found = conn.ensure_connection(
+        connection = conn.ensure_connection(
             refused, self.app.conf.broker_connection_max_retries, callback=state.maybe_shutdown
         )
         self.first_connection_attempt = False
         if away:
             log.info("broker_answers_again")
-        return found
+        return connection
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         super().on_connection_error_before_connected(exc)
@@ -100,12 +100,12 @@ def log_in_our_lines(level: str) -> None:
     worker.safe_say = _say
 
 
-def _process_fails(*told: Any, **more: Any) -> bool:
+def _process_fails(*message: Any, **options: Any) -> bool:
     """Take the place of billiard's function, which does not return that it has logged: a process of the pool
     that ends by an exception then writes it to stderr as well."""
     from billiard.util import get_logger
 
-    get_logger().error(*told, **more)
+    get_logger().error(*message, **options)
     return True
 
 

@@ -59,14 +59,14 @@ def main() -> None:
         gpus.show([])  # what a worker plans, it may measure: not on the card that another trains on
         processes = how_many(options.processes, "--processes", _say)
 
-    own = Identity(f"{options.queue}-{new_uid()[-8:]}@{host()}", options.queue, processes)
-    own.hand_down()
+    command = Identity(f"{options.queue}-{new_uid()[-8:]}@{host()}", options.queue, processes)
+    command.hand_down()
 
     from whichopt.workers.app import app, exit_status
 
     # Not by `worker_main`, which goes through Celery's command line and throws the exit status away.
     worker = app.Worker(
-        hostname=own.name,
+        hostname=command.name,
         queues=f"{PLAN_QUEUE},{options.queue}",
         pool_cls="prefork",
         concurrency=processes,

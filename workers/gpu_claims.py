@@ -43,16 +43,16 @@ def claim(wanted: Wanted, folder: Path, waiting: Callable[[str], None]) -> Claim
     Raises:
         CannotUse: the folder cannot hold locks.
     """
-    told = False
+    is_announced = False
     while True:
         claims, taken = _try(wanted, folder)
         if len(claims.files) >= wanted.least:
             return claims
         for gpu in claims.gpus:
             claims.give_up(gpu)
-        if not told:
+        if not is_announced:
             waiting(f"waits for {wanted.least} of {len(wanted.gpus)} GPUs to be free: {'; '.join(taken)}")
-            told = True
+            is_announced = True
         time.sleep(RETRY_S)
 
 
@@ -92,8 +92,8 @@ def _lock(folder: Path, gpu: GPU) -> int:
         os.fchmod(file, 0o644)  # whatever the umask: workers of other users have to read it
     except FileExistsError:
         # To read is enough to lock. A file of another user cannot be written, nor opened to be created.
-        own = os.access(path, os.W_OK)
-        file = os.open(path, (os.O_RDWR if own else os.O_RDONLY) | os.O_NOFOLLOW)
+        is_writable = os.access(path, os.W_OK)
+        file = os.open(path, (os.O_RDWR if is_writable else os.O_RDONLY) | os.O_NOFOLLOW)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_RDWR:

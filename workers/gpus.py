@@ -225,12 +225,12 @@ def take_place(index: int) -> str:
     Returns:
         Which it is, by its id; nothing if it is none.
     """
-    own = ""
+    place = ""
     for variable in (HIP, CUDA):
         ids = [name for name in os.environ.get(variable, "").split(",") if name not in ("", "-1")]
         if ids:
-            own = os.environ[variable] = ids[index % len(ids)]
-    return own
+            place = os.environ[variable] = ids[index % len(ids)]
+    return place
 
 
 def failing(gpus: Sequence[GPU]) -> dict[GPU, str]:

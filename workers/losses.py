@@ -17,10 +17,10 @@ COUNTERS = Path("/proc/vmstat")
 def memory_kills() -> int | None:
     """Return how many processes the kernel has killed for lack of memory; None if it does not say."""
     try:
-        found = re.search(r"^oom_kill (\d+)$", COUNTERS.read_text(), re.MULTILINE)
+        match = re.search(r"^oom_kill (\d+)$", COUNTERS.read_text(), re.MULTILINE)
     except OSError:
         return None
-    return None if found is None else int(found[1])
+    return None if match is None else int(match[1])
 
 
 def cause(ended: str, *, settings: Settings, kills_before: int | None) -> str:

@@ -39,7 +39,7 @@ TRIES = 16
 def suggest(
     spec: ResolvedSpec,
     chosen: ResolvedOptimizer,
-    own: Sequence[Trial],
+    earlier: Sequence[Trial],
     replicate: int,
     numbers: range,
     *,
@@ -48,9 +48,13 @@ def suggest(
     """The study's next configs: the default first, then what the sampler asks for, none of them twice.
 
     Args:
-        own: the study's trials so far, by number. numbers: those of the trials to come: no more than the
-        space has configs (`whichopt.service.configs.room`). startup: trials before the sampler stops drawing
-        at random.
+        spec: the job.
+        chosen: the study's optimizer.
+        earlier: the study's trials so far, by number.
+        replicate: the number of the study among those of its optimizer.
+        numbers: those of the trials to come: no more than the space has configs
+            (`whichopt.service.configs.room`).
+        startup: the number of trials before the sampler stops drawing at random.
     """
     if not numbers:
         return []
@@ -64,18 +68,18 @@ def suggest(
             n_startup_trials=startup,
         ),
     )
-    study.add_trials([_remembered(trial, searched, space, goal) for trial in shown_to_sampler(own, goal)])
-    origin = Origin.RANDOM if len(own) < startup else Origin.TPE
-    trained = {config_key(trial.plan.config) for trial in own}
-    found: list[tuple[Config, Origin]] = []
+    study.add_trials([_remembered(trial, searched, space, goal) for trial in shown_to_sampler(earlier, goal)])
+    origin = Origin.RANDOM if len(earlier) < startup else Origin.TPE
+    trained = {config_key(trial.plan.config) for trial in earlier}
+    configs: list[tuple[Config, Origin]] = []
     for number in numbers:
         if number == 0:
             config, whence = chosen.default, Origin.DEFAULT
         else:
             config, whence = _another(spec, chosen, study, space, trained, (replicate, number)), origin
         trained.add(config_key(config))
-        found.append((config, whence))
-    return found
+        configs.append((config, whence))
+    return configs
 
 
 def _another(
@@ -113,20 +117,20 @@ def ask(study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, An
     }
 
 
-def shown_to_sampler(own: Sequence[Trial], goal: Goal) -> list[Trial]:
-    """The study's trials that the sampler sees, by number, as `own` are: all, or TPE_TRIALS of them.
+def shown_to_sampler(earlier: Sequence[Trial], goal: Goal) -> list[Trial]:
+    """The study's trials that the sampler sees, by number, as `earlier` are: all, or TPE_TRIALS of them.
 
     These are the TPE_BEST that TPE ranks best, and of the others every so-manieth. TPE takes a tenth of what
     it sees for the good ones, but never more than 25: of TPE_TRIALS it takes the same 25 as of all, and only
     what the others are like is read off a sample.
     """
-    if len(own) <= TPE_TRIALS:
-        return list(own)
-    ranked = sorted(range(len(own)), key=lambda i: _rank(own[i], goal))
+    if len(earlier) <= TPE_TRIALS:
+        return list(earlier)
+    ranked = sorted(range(len(earlier)), key=lambda i: _rank(earlier[i], goal))
     others = sorted(ranked[TPE_BEST:])
     count = TPE_TRIALS - TPE_BEST
     shown = {*ranked[:TPE_BEST], *(others[len(others) * i // count] for i in range(count))}
-    return [own[i] for i in sorted(shown)]
+    return [earlier[i] for i in sorted(shown)]
 
 
 def _rank(trial: Trial, goal: Goal) -> tuple[int, int, float]:
@@ -168,8 +172,8 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 def to_config(chosen: ResolvedOptimizer, params: Mapping[str, Value]) -> Config:
     """Return Optuna's suggestion as a config, with the fixed hyperparameters."""
     searched = chosen.searched
-    found = {name: _from_param(searched[name], value) for name, value in params.items()}
-    return {**chosen.default, **found}
+    values = {name: _from_param(searched[name], value) for name, value in params.items()}
+    return {**chosen.default, **values}
 
 
 def to_params(space: Space, config: Config) -> dict[str, Value]:

@@ -58,11 +58,11 @@ def database_is_current(store: Store, state: Any) -> bool:
     told, pause = Told(), MIGRATED_POLL_S
     while state.should_stop is None and state.should_terminate is None:
         try:
-            found = standing(store)
-            if found.tables is Tables.CURRENT:
+            database = standing(store)
+            if database.tables is Tables.CURRENT:
                 return True
-            waits_for = found.detail
-            if found.lasting:
+            waits_for = database.detail
+            if database.lasting:
                 log.error("cannot_work", reason=waits_for, ends_with=CONFIG)
                 state.should_stop = CONFIG
                 return False

@@ -33,13 +33,13 @@ def service(body: dict[str, Any], repeat: int) -> Outcome:
         posted = datetime.now(UTC)
         ended = _finish(client, body)
         searched = _end_of_search(Path(folder) / DATABASE, ended.id)
-        found = list(client.trials(ended.id))
-    search = [trial for trial in found if trial.phase is Phase.SEARCH]
+        trials = list(client.trials(ended.id))
+    search = [trial for trial in trials if trial.phase is Phase.SEARCH]
     values = {
         label: [trial.value for trial in search if trial.optimizer == label and trial.value is not None]
         for label in body["optimizers"]
     }
-    confirms = len(found) - len(search)
+    confirms = len(trials) - len(search)
     assert ended.finished_at is not None
     confirm_s = (ended.finished_at - searched).total_seconds()
     return Outcome(

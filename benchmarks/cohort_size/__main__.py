@@ -59,14 +59,14 @@ class Setting:
         first = next_round(spec, [], suggest)
         assert first is not None
         base = first.cohorts[0][0]
-        found = []
+        plans = []
         for number in range(count):
             chosen = spec.optimizers[number % len(spec.optimizers)]
             lr = float(chosen.default["lr"]) * 10 ** -(number * GOLDEN % 1)
             config = {**chosen.default, "lr": lr}
             changes = {"label": chosen.label, "optimizer": chosen.name, "config": config, "number": number}
-            found.append(base.model_copy(update=changes))
-        return found
+            plans.append(base.model_copy(update=changes))
+        return plans
 
     def workload(self) -> Workload:
         return workload.build(resolved(self.body).workload)
@@ -139,12 +139,12 @@ def by_size(setting: Setting, executor: str, sizes: Sequence[int], repeats: int)
         alone = cost(setting, SOLO, MIXED, MIXED)
         costs = [alone, *(cost(setting, executor, max(size, MIXED), size) for size in sizes)]
         turns.append([one.trial_steps_per_second for one in costs])
-    found = []
+    speeds = []
     for at, size in enumerate((1, *sizes)):
         speed = statistics.median(turn[at] for turn in turns)
         ratio = statistics.median(turn[at] / turn[0] for turn in turns)
-        found.append(Throughput(setting.model, executor if at else SOLO, size, speed, ratio, not at))
-    return found
+        speeds.append(Throughput(setting.model, executor if at else SOLO, size, speed, ratio, not at))
+    return speeds
 
 
 def by_trials(executor: str, counts: Sequence[int]) -> list[CohortCost]:
@@ -166,11 +166,11 @@ def growth(costs: Sequence[CohortCost], of: Callable[[CohortCost], int]) -> floa
     return math.log(last.seconds / middle.seconds) / math.log(of(last) / of(middle))
 
 
-def speed_table(found: Sequence[Throughput]) -> Table:
+def speed_table(speeds: Sequence[Throughput]) -> Table:
     table = Table("model", "executor", title="One thread: trial-steps a second by size of cohort")
     for heading in ("cohort", "trial-steps/s", "times solo"):
         table.add_column(heading, justify="right")
-    for one in found:
+    for one in speeds:
         cells = (str(one.cohort), f"{one.trial_steps_per_second:,.0f}", f"{one.ratio:.2f}")
         table.add_row(one.model, one.executor, *cells)
     return table
@@ -192,10 +192,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     about, threads = environment(), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        found = _measured(given)
+        measured = _measured(given)
     finally:
         torch.set_num_threads(threads)
-    sizes, trials, steps = found
+    sizes, trials, steps = measured
     exponents = {"trials": growth(trials, lambda c: c.trials), "steps": growth(steps, lambda c: c.steps)}
     console = Console(width=max(110, Console().width))
     console.print(speed_table(sizes))

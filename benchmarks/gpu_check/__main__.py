@@ -126,12 +126,12 @@ def _outcome(name: str, device: str, limit_s: float) -> Outcome:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if status is None:
-            found = {"state": "failed", "detail": f"took over {limit_s:.0f} s"}
+            fields = {"state": "failed", "detail": f"took over {limit_s:.0f} s"}
         elif status != 0 or not file.exists():
-            found = {"state": "failed", "detail": f"its process ended with status {status}"}
+            fields = {"state": "failed", "detail": f"its process ended with status {status}"}
         else:
-            found = json.loads(file.read_text())
-    return Outcome(check=name, seconds=time.monotonic() - started, **found)
+            fields = json.loads(file.read_text())
+    return Outcome(check=name, seconds=time.monotonic() - started, **fields)
 
 
 def _checked(name: str, device: str) -> dict[str, str]:
@@ -158,8 +158,8 @@ def _checked(name: str, device: str) -> dict[str, str]:
 def write(folder: Path, machine: dict[str, str], outcomes: list[Outcome]) -> None:
     """Writes gpu_check.json and gpu_check.md."""
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"machine": machine, "checks": [asdict(outcome) for outcome in outcomes]}
-    (folder / "gpu_check.json").write_text(json.dumps(found, indent=1) + "\n")
+    document: dict[str, Any] = {"machine": machine, "checks": [asdict(outcome) for outcome in outcomes]}
+    (folder / "gpu_check.json").write_text(json.dumps(document, indent=1) + "\n")
     lines = ["# Training on a GPU, checked", "", "`python -m benchmarks.gpu_check`", ""]
     lines += ["| machine | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in machine.items()), ""]
     lines += ["| check | | s | what was seen |", "|---|---|---|---|"]

@@ -116,10 +116,10 @@ def gradients(made: Workload, each: TrialPlan) -> list[Tensor]:
     return list(torch.autograd.grad(loss, [trial.model.get_parameter(name) for name in player.params]))
 
 
-def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+def error(tensors: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """The largest error, as a multiple of its bound."""
     worst = 0.0
-    for x, y in zip(found, expected, strict=True):
+    for x, y in zip(tensors, expected, strict=True):
         wide = y.double().cpu()
         bound = RELATIVE * wide.abs() + OF_LARGEST * wide.abs().max()
         apart = (x.double().cpu() - wide).abs()
@@ -159,8 +159,8 @@ def stacked_agrees_with_solo(device: str) -> str:
         batch = next(iter(feed.batches(0, 64)))
         stack.nets.gradients(learners.player, stack.params, {}, batch, {}, learners.grads, None)
         for row, each in enumerate(plans):
-            own = [grad[row] for grad in learners.grads.values()]
-            worst = max(worst, error(own, gradients(made, each)))
+            stacked = [grad[row] for grad in learners.grads.values()]
+            worst = max(worst, error(stacked, gradients(made, each)))
         together = StackedExecutor().run(made, plans, Unwatched())
         for each, result in zip(plans, together, strict=True):
             same(StackedExecutor().run(made, [each], Unwatched()), [result], f"{name}, alone and in company")

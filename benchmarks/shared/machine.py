@@ -15,7 +15,7 @@ BESIDE = ("ray",)
 
 def environment() -> dict[str, Any]:
     """Return where a worker would train here, the number of processes, and the load that others make."""
-    found = training_environment("cpu").model_dump(mode="json")
+    facts = training_environment("cpu").model_dump(mode="json")
     installed = {dist.name.lower() for dist in metadata.distributions() if dist.name}
-    found["packages"] |= {name: metadata.version(name) for name in BESIDE if name in installed}
-    return {**found, "processes": PROCESSES, "load": os.getloadavg()[0]}
+    facts["packages"] |= {name: metadata.version(name) for name in BESIDE if name in installed}
+    return {**facts, "processes": PROCESSES, "load": os.getloadavg()[0]}

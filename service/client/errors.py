@@ -11,7 +11,22 @@ from whichopt.service.views import Problem
 
 
 class ProblemError(WhichoptError):
-    """A refusal by the service: `problem` is its answer; the error has the fields of its first one."""
+    """The refusal of a call by the service, which says why.
+
+    Its `field`, `value`, `allowed` and `nearest` are those of the first problem that the answer lists.
+
+    Args:
+        problem: the answer, whose `code` is stable and whose `status` is that of HTTP.
+        retry_after: the answer's `Retry-After` header, in seconds or as a date; None if it has none.
+
+    Example:
+        >>> from whichopt.service.client import ProblemError
+        >>> try:
+        ...     client.submit({"workload": {"dataset": {"name": "whine"}, "model": {"name": "linear"}}})
+        ... except ProblemError as error:
+        ...     print(error.problem.code, error.problem.status, error.nearest)
+        unknown_name 422 wine
+    """
 
     def __init__(self, problem: Problem, retry_after: str | None = None) -> None:
         first = problem.errors[0].model_dump(exclude={"detail"}) if problem.errors else {}
@@ -28,7 +43,19 @@ class ProblemError(WhichoptError):
 
 
 class ServiceUnreachable(WhichoptError, httpx.TransportError):
-    """The error if no service answers at the address; its text has httpx's reason."""
+    """The error if no service answers at the address; its text has httpx's reason.
+
+    It is an `httpx.TransportError` as well.
+
+    Example:
+        >>> from whichopt.service.client import Client, ServiceUnreachable
+        >>> with Client("http://127.0.0.1:1", "a key") as nowhere:
+        ...     try:
+        ...         nowhere.ready()
+        ...     except ServiceUnreachable as error:
+        ...         print(error.code, error.status)
+        service_unreachable 503
+    """
 
     status, code, title = 503, "service_unreachable", "The service does not answer"
 

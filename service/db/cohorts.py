@@ -95,7 +95,7 @@ class Cohorts:
         ).one_or_none()
         if claimed is None:
             return None
-        found = self.connection.execute(
+        row = self.connection.execute(
             sa.select(job.c.spec, job.c.executor, job.c.queue).where(job.c.id == job_id)
         ).one()
         revision = self.jobs.bump(
@@ -106,7 +106,7 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id)
             .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
-        spec, plans = read_spec(found), Trials(self.connection).plans(cohort_id)
+        spec, plans = read_spec(row), Trials(self.connection).plans(cohort_id)
         limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
@@ -115,7 +115,7 @@ class Cohorts:
             attempt=claimed.attempt,
             spec=spec,
             executor=spec.executor_of(plans[0].label),
-            queue=found.queue,
+            queue=row.queue,
             plans=plans,
             checkpoint=claimed.checkpoint,
             seconds_left=None if limit_s is None else limit_s - self.jobs.running_s(job_id),
@@ -177,7 +177,7 @@ class Cohorts:
             return False
         # Who ends a round's last cohort plans the next: the reaper need not ring for that at once.
         revision = self.jobs.bump(claim.job_id, rung_at=now())
-        kept = [
+        rows = [
             {
                 "at": position,
                 "state": result.state,
@@ -190,12 +190,12 @@ class Cohorts:
             for position, result in enumerate(results)
             if result is not None
         ]
-        if kept:
+        if rows:
             self.connection.execute(
                 trial.update()
                 .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
                 .values(revision=revision, finished_at=now()),
-                kept,
+                rows,
             )
         if any(result is None or result.state is TrialState.CANCELLED for result in results):
             self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)

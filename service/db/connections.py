@@ -78,10 +78,10 @@ class Connections:
             # A connection that the server has closed meanwhile is noticed before it is used.
             sizes = {"pool_size": min(keep, most), "max_overflow": most - min(keep, most)}
             pool = {"poolclass": QueuePool, "pool_use_lifo": True, "pool_pre_ping": True, **sizes}
-        told = {name: value for name, value in TO_POSTGRESQL.items() if name not in url.query}
+        options_of_driver = {name: value for name, value in TO_POSTGRESQL.items() if name not in url.query}
         # Without prepared statements, which a pooler between us and the server may not know.
-        told["prepare_threshold"] = None
-        self.engine = sa.create_engine(url, connect_args=told, **pool, **options)
+        options_of_driver["prepare_threshold"] = None
+        self.engine = sa.create_engine(url, connect_args=options_of_driver, **pool, **options)
 
     @contextmanager
     def one(self) -> Iterator[sa.Connection]:

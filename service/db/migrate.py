@@ -121,10 +121,10 @@ def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> Non
     config.set_main_option("script_location", location().replace("%", "%%"))  # as configparser reads it
     config.set_main_option("path_separator", "os")
     with _alone(store, waits) as connection:
-        found = of_connection(connection, store.url)
-        if found.lasting:
-            raise CannotMigrate(found.detail, field="database")
-        _check_server(connection, store, found)
+        standing = of_connection(connection, store.url)
+        if standing.lasting:
+            raise CannotMigrate(standing.detail, field="database")
+        _check_server(connection, store, standing)
         config.attributes["connection"] = connection
         try:
             migration(config)
@@ -133,7 +133,7 @@ def _run(store: Store, migration: Callable[[Config], None], waits: Waits) -> Non
                 raise
             raise CannotMigrate(
                 f"{in_words(error, store.url)}: its tables do not match its revision "
-                f"({found.revision or 'none'}). Nothing was changed; {RESTORE}",
+                f"({standing.revision or 'none'}). Nothing was changed; {RESTORE}",
                 field="database",
             ) from error
 
@@ -206,7 +206,7 @@ def _broken(connection: sa.Connection) -> set[tuple[object, ...]]:
     return {tuple(row)[:3] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
-def _check_server(connection: sa.Connection, store: Store, found: Standing) -> None:
+def _check_server(connection: sa.Connection, store: Store, standing: Standing) -> None:
     """Refuse a PostgreSQL server or a new database of its that could not hold what we write."""
     if connection.dialect.name != "postgresql":
         return
@@ -218,7 +218,7 @@ def _check_server(connection: sa.Connection, store: Store, found: Standing) -> N
             field="database",
         )
     encoding = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
-    if found.tables is Tables.NONE and encoding not in ("UTF8", "SQL_ASCII"):
+    if standing.tables is Tables.NONE and encoding not in ("UTF8", "SQL_ASCII"):
         raise CannotMigrate(
             f"{place(store.url)}: the database's encoding is {encoding}, which lacks most characters; "
             "make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",

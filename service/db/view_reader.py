@@ -189,8 +189,8 @@ class ViewReader:
         ).one_or_none()
         if row is None:
             return None
-        found = None if row.recommendation is None else readable(row, recommendation_of)
-        return JobState(row.state), found
+        recommendation = None if row.recommendation is None else readable(row, recommendation_of)
+        return JobState(row.state), recommendation
 
     def recommendations(
         self,
@@ -283,10 +283,10 @@ def _job_view(
         executor=spec.trained_by,
         probe=row.probe,
         progress=Progress(
-            trials_done=sum(found.done for found in ledger.values()),
+            trials_done=sum(entry.done for entry in ledger.values()),
             trials_total=sum((asked if searching else planned).values()),
             cohorts_running=cohorts_running,
-            examples=examples_running + sum(found.examples for found in ledger.values()),
+            examples=examples_running + sum(entry.examples for entry in ledger.values()),
             confirm=_confirm_progress(spec, fresh) if fresh else None,
         ),
         ledger=[

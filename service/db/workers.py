@@ -40,8 +40,8 @@ class Workers:
             started_at=now,
             seen_at=now,
         )
-        kept = sa.case((worker.c.agreement == Agreement.CLOSE, Agreement.CLOSE), else_=agreement)
-        self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"agreement": kept}))
+        worse = sa.case((worker.c.agreement == Agreement.CLOSE, Agreement.CLOSE), else_=agreement)
+        self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"agreement": worse}))
 
     def answer_of(self, name: str) -> Agreement | None:
         """Return how far results agree on worker `name`, if one of its processes has said so."""

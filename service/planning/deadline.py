@@ -35,19 +35,19 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
     assert limit is not None
     ended = sum(trial.state.has_result for trial in trials)
     twice = "twice the " if budget.timed else ""
-    said = [
+    sentences = [
         f"{twice}budget.{name} {limit:g} was over after {ended} of {len(trials)} planned search trials, and "
         "the others were stopped: not every optimizer has a trial that counts, so nothing can be compared."
     ]
     unit = 60 if budget.timed else 1
     least = None
-    whole = whole_trial_seconds(spec, trials)
-    if whole is not None:
-        one = math.fsum(whole.values()) / len(whole)
-        first = budget.replicates * math.fsum(whole.values()) / processes
+    trial_seconds = whole_trial_seconds(spec, trials)
+    if trial_seconds is not None:
+        one = math.fsum(trial_seconds.values()) / len(trial_seconds)
+        first = budget.replicates * math.fsum(trial_seconds.values()) / processes
         least = math.ceil(first / unit * 10) / 10 if budget.timed else math.ceil(first)
-        confirm = seeds * (budget.replicates + 1) * math.fsum(whole.values()) / processes
-        said.append(
+        confirm = seeds * (budget.replicates + 1) * math.fsum(trial_seconds.values()) / processes
+        sentences.append(
             f"A trial of {budget.epochs} epochs takes about {_s(one)} here: the first one of each study, "
             f"which is a default, takes about {_s(first)} in all on {processes} "
             f"process{'es' if processes > 1 else ''}, the whole search {_s(first * budget.study_trials)}, "
@@ -55,15 +55,15 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         )
         evaluation = one / min(budget.epochs, max(len(trial.plan.evaluations) for trial in trials))
         if evaluation > unit * limit:
-            said.append(
+            sentences.append(
                 f"From one evaluation to the next it is {_s(evaluation)}, and trials stop only there."
             )
     more = f"{least:g} or more" if least is not None else "more"
-    said.append(
+    sentences.append(
         f"Set budget.{name} to {more} (the least value only compares defaults), or use fewer epochs, "
         "replicates or optimizers."
     )
-    raise BudgetTooShort(" ".join(said), field=f"budget.{name}", value=limit, allowed=more)
+    raise BudgetTooShort(" ".join(sentences), field=f"budget.{name}", value=limit, allowed=more)
 
 
 def _s(seconds: float) -> str:

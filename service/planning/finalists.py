@@ -61,15 +61,15 @@ def judged(spec: ResolvedSpec, trials: Iterable[Trial]) -> list[Trial]:
     that was: of each replicate all optimizers have as many, as if it had ended there. Minutes buy equal
     seconds and not equal numbers: with them, all that ended count.
     """
-    found = TrialSet(spec, tuple(trials)).search
+    searched = TrialSet(spec, tuple(trials)).search
     ends: dict[int | None, int] = {}
-    for trial in found:
+    for trial in searched:
         if trial.state is TrialState.CANCELLED and not spec.budget.timed:
             replicate, number = trial.plan.replicate, trial.plan.number
             ends[replicate] = min(number, ends.get(replicate, number))
     return [
         trial
-        for trial in found
+        for trial in searched
         if trial.state.has_result and trial.plan.number < ends.get(trial.plan.replicate, math.inf)
     ]
 

@@ -148,10 +148,10 @@ def more_trials(
         return {label: max(1, round(count)) for label, count in first.items()}
     rest = _rest(spec, searched, done, elapsed_s)
     lead = max(rest, key=lambda label: rest[label])
-    whole = done[lead] + rest[lead]
-    if rest[lead] < max(0.5, TAIL_SHARE * whole):
+    expected = done[lead] + rest[lead]
+    if rest[lead] < max(0.5, TAIL_SHARE * expected):
         return {}
-    most = max(1, min(math.ceil((whole - startup) / 3), max(8, math.ceil(whole / 16))))
+    most = max(1, min(math.ceil((expected - startup) / 3), max(8, math.ceil(expected / 16))))
     rounds = math.ceil(round(rest[lead]) / most)
     return {label: max(0, round(count / rounds)) for label, count in rest.items()}
 

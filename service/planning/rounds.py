@@ -46,7 +46,7 @@ class Suggest(Protocol):
         self,
         spec: ResolvedSpec,
         chosen: ResolvedOptimizer,
-        own: Sequence[Trial],
+        earlier: Sequence[Trial],
         replicate: int,
         numbers: range,
         *,
@@ -63,21 +63,37 @@ def next_round(
     out_of_time: bool = False,
     elapsed_s: float | None = None,
 ) -> Round | None:
-    """The round after `trials`, all of which have ended; None once the job can be concluded.
+    """Return the round after `trials`, all of which have ended; None once the job can be concluded.
 
     Search comes first, then confirm in the stages of `whichopt.service.planning.looks`, each a round, while
     the outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
     over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
+        spec: the job.
+        trials: the trials of all rounds before, in any order.
         suggest: what each study tries next.
+        executor: the name of the executor that will train the round: `solo` or `stacked`.
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
-        elapsed_s: from the job's first claim to the last of its results; read if it is given minutes.
+        out_of_time: True if no time is left to search.
+        elapsed_s: seconds from the job's first claim to the last of its results; read if it is given minutes.
 
     Raises:
         BudgetTooShort: time has stopped the search before there was anything to confirm.
+
+    Example:
+        >>> from whichopt.service.planning.rounds import next_round
+        >>> from whichopt.service.spec import JobSpec, resolve
+        >>> from whichopt.workers.sampler import suggest
+        >>> workload = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+        >>> budget = {"trials": 6, "replicates": 2, "epochs": 5, "confirm_seeds": 3}
+        >>> job = {"workload": workload, "optimizers": ["adabelief", "sgd"], "budget": budget}
+        >>> spec = resolve(JobSpec.model_validate(job))
+        >>> first = next_round(spec, [], suggest, executor="solo")
+        >>> [(plan.label, plan.origin.value) for plan in first.cohorts[0]]
+        [('adabelief', 'default'), ('sgd', 'default')]
     """
     if any(trial.plan.phase is Phase.CONFIRM for trial in trials):
         numbers, cut_short = _next_seeds(spec, trials, out_of_time, elapsed_s), False
@@ -183,10 +199,10 @@ def _search(
         seeds = trial_seeds(spec.seed, Phase.SEARCH, replicate)
         plans: list[TrialPlan] = []
         for chosen in spec.optimizers:
-            own = studies[chosen.label, replicate]
-            rungs = _rungs(spec, own)
+            earlier = studies[chosen.label, replicate]
+            rungs = _rungs(spec, earlier)
             startup = startup_trials((spec.budget.trials_of(chosen.label) or 0) // spec.budget.replicates)
-            asked = suggest(spec, chosen, own, replicate, numbers[chosen.label], startup=startup)
+            asked = suggest(spec, chosen, earlier, replicate, numbers[chosen.label], startup=startup)
             plans += [
                 TrialPlan(
                     **common,
@@ -206,7 +222,7 @@ def _search(
     return groups
 
 
-def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
+def _rungs(spec: ResolvedSpec, earlier: Sequence[Trial]) -> tuple[Rung, ...]:
     """Thresholds from this study's earlier trials: its worst share at each rung, if enough reached it."""
     import numpy as np
 
@@ -220,7 +236,7 @@ def _rungs(spec: ResolvedSpec, own: Sequence[Trial]) -> tuple[Rung, ...]:
         if index >= len(points) - 1:
             continue  # nothing is left to save at the last evaluation
         reached = []
-        for trial in own:
+        for trial in earlier:
             assert trial.result is not None
             curve = trial.result.curves.get(goal.curve, [])
             if index < len(curve):

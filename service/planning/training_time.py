@@ -49,11 +49,11 @@ def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str
     plan = spec.budget.settled
     known = {} if plan is None else dict(plan.trial_seconds)
     for label in spec.labels:
-        own = [trial for trial in trials if trial.plan.label == label]
+        of_label = [trial for trial in trials if trial.plan.label == label]
         for phase in (Phase.CONFIRM, Phase.SEARCH):
-            found = _whole([trial for trial in own if trial.plan.phase is phase])
-            if found is not None:
-                known[label] = found
+            seconds = _whole([trial for trial in of_label if trial.plan.phase is phase])
+            if seconds is not None:
+                known[label] = seconds
                 break
     if not known:
         return None
@@ -63,17 +63,21 @@ def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str
 
 def _whole(trials: Iterable[Trial]) -> float | None:
     ended = [(trial, trial.result) for trial in trials if trial.result is not None and trial.result.examples]
-    whole = [result.seconds for trial, result in ended if trial.state is TrialState.COMPLETE]
-    if whole:
-        return math.fsum(whole) / len(whole)
+    complete = [result.seconds for trial, result in ended if trial.state is TrialState.COMPLETE]
+    if complete:
+        return math.fsum(complete) / len(complete)
     each = [result.seconds / result.examples * trial.plan.length for trial, result in ended]
     return math.fsum(each) / len(each) if each else None
 
 
 def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> float | None:
     """Training seconds of one fresh seed of all finalists; None if nothing tells."""
-    whole = whole_trial_seconds(spec, trials)
-    return None if whole is None else math.fsum(whole[arm.label] for arm in finalists(spec, trials))
+    trial_seconds = whole_trial_seconds(spec, trials)
+    return (
+        None
+        if trial_seconds is None
+        else math.fsum(trial_seconds[arm.label] for arm in finalists(spec, trials))
+    )
 
 
 def seconds_left(
@@ -106,7 +110,7 @@ def seconds_left(
     if budget.minutes is not None:
         return max(0.0, 60 * budget.minutes - elapsed_s)
     for label in spec.labels:
-        own = used.get((label, Phase.SEARCH), Used(0, 0.0))
-        usual = own.seconds / own.results if own.results else whole[label]
-        left += usual * max(0, spec.trials_of(label) - own.results)
+        searched = used.get((label, Phase.SEARCH), Used(0, 0.0))
+        usual = searched.seconds / searched.results if searched.results else whole[label]
+        left += usual * max(0, spec.trials_of(label) - searched.results)
     return left * ratio

@@ -55,10 +55,10 @@ class Gate:
         except Unauthorized as error:
             return problems.response(error)
         except DatabaseError as error:
-            told = problems.unavailable(error)
-            if told is None:
+            refusal = problems.unavailable(error)
+            if refusal is None:
                 raise
-            return told
+            return refusal
         return None
 
     async def _key_id(self, key: str, request: Request) -> int:
@@ -66,10 +66,10 @@ class Gate:
             with self.store.read() as tx:
                 return tx.keys.find(key)
 
-        found = await run_in_threadpool(find) if key else None
-        if found is None:
+        key_id = await run_in_threadpool(find) if key else None
+        if key_id is None:
             raise Unauthorized(f"this API key is not known; {how(request)}")
-        return found
+        return key_id
 
 
 def _link_key(request: Request, asked: bytes) -> str | None:

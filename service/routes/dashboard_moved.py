@@ -53,16 +53,16 @@ def answer(name: str, request: Request) -> Response:
     Raises:
         Unavailable: this version of the dashboard names its paths in another way.
     """
-    found = _moved(name, request.scope["root_path"])
-    headers = {"ETag": f"W/{found.etag}", "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
-    if matches(found.etag, request.headers.get("if-none-match")):
+    asset = _moved(name, request.scope["root_path"])
+    headers = {"ETag": f"W/{asset.etag}", "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if matches(asset.etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     if name == PAGE:
         headers["Content-Security-Policy"] = POLICY
     packed = accepts_gzip(request.headers.get("accept-encoding"))
     if packed:
         headers["Content-Encoding"] = "gzip"
-    return Response(found.packed if packed else found.plain, media_type=KINDS[name], headers=headers)
+    return Response(asset.packed if packed else asset.plain, media_type=KINDS[name], headers=headers)
 
 
 @lru_cache(maxsize=4)

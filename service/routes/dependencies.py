@@ -14,23 +14,23 @@ from whichopt.service.settings import Settings
 
 
 async def _settings(request: Request) -> Settings:
-    found: Settings = request.app.state.settings
-    return found
+    settings: Settings = request.app.state.settings
+    return settings
 
 
 async def _store(request: Request) -> Store:
-    found: Store = request.app.state.store
-    return found
+    store: Store = request.app.state.store
+    return store
 
 
 async def _dispatcher(request: Request) -> Dispatcher:
-    found: Dispatcher = request.app.state.dispatcher
-    return found
+    dispatcher: Dispatcher = request.app.state.dispatcher
+    return dispatcher
 
 
 async def _api_key_id(request: Request) -> int:
-    found: int = request.state.api_key_id
-    return found
+    key_id: int = request.state.api_key_id
+    return key_id
 
 
 TheSettings = Annotated[Settings, Depends(_settings)]

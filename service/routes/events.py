@@ -100,10 +100,10 @@ def _news(
     It is read before its trials: what changes between the two is sent again with the next revision.
     """
     with store.read() as tx:
-        found = tx.jobs.revision(uid)
-        if found is None:
+        revision_and_state = tx.jobs.revision(uid)
+        if revision_and_state is None:
             return None
-        moved = found[0] != since or found[1].ended
+        moved = revision_and_state[0] != since or revision_and_state[1].ended
         if not moved and activity == tx.views.activity(uid, alive_s=settings.worker_alive_s):
             return None
         job = tx.views.job(uid, alive_s=settings.worker_alive_s)

@@ -41,9 +41,9 @@ def readyz(request: Request, store: TheStore, dispatcher: TheDispatcher, setting
     """
     from whichopt.service.db.standing import Tables, standing  # Alembic is asked for by nothing else here
 
-    found = standing(store)
-    if found.tables is not Tables.CURRENT:
-        raise Unavailable(found.detail, field="database")
+    database = standing(store)
+    if database.tables is not Tables.CURRENT:
+        raise Unavailable(database.detail, field="database")
     refusal = dispatcher.refusal()
     if refusal is not None:
         raise Unavailable(f"the broker cannot be reached, or takes no messages: {refusal}", field="broker")
@@ -61,12 +61,12 @@ def tell_standing(store: Store) -> None:
     from whichopt.service.db.standing import Tables, standing
 
     try:
-        found = standing(store)
+        database = standing(store)
     except DatabaseError as error:
         log.error("database_trouble", reason=in_words(error, store.url))
         return
-    if found.tables is not Tables.CURRENT:
-        (log.error if found.lasting else log.info)("database_not_current", reason=found.detail)
+    if database.tables is not Tables.CURRENT:
+        (log.error if database.lasting else log.info)("database_not_current", reason=database.detail)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

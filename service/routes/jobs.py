@@ -95,13 +95,13 @@ def job(
 ) -> JobView:
     """Return one job."""
     with store.read() as tx:
-        found = work.view(tx, uid, alive_s=settings.worker_alive_s)
+        view = work.view(tx, uid, alive_s=settings.worker_alive_s)
     # What a job waits for depends on other jobs and on workers, which move no revision of it.
-    etag = f'"{found.revision}{"" if found.activity is None else found.activity.tag}"'
+    etag = f'"{view.revision}{"" if view.activity is None else view.activity.tag}"'
     if matches(etag, if_none_match):
         raise HTTPException(304, headers={"ETag": etag})
     response.headers["ETag"] = etag
-    return found
+    return view
 
 
 @router.post("/{job_id}/cancel", status_code=202)

@@ -217,16 +217,16 @@ def _base(request: Request) -> str:
 
 
 async def _out_of_reach(_: Request, error: Exception) -> Response:
-    told = unavailable(error)
-    if told is None:
+    answer = unavailable(error)
+    if answer is None:
         raise error
-    return told
+    return answer
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """Answer errors that no other handler took, and those of middleware, which the others do not see."""
-    told = unavailable(error)
-    if told is not None:
-        return told
+    answer = unavailable(error)
+    if answer is not None:
+        return answer
     log.error("unexpected_error", path=request.scope["path"], exc_info=error)
     return response(WhichoptError("an unexpected error occurred; the service's log has the details"))

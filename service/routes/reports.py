@@ -67,11 +67,11 @@ def report(
     name = reporting.kept_name(row, form)
     if name is not None and matches(_etag(name, packed=packed), if_none_match):
         return _unchanged(name, packed=packed)
-    found = reporting.find_or_make(store, settings.blobs, uid, form, row)
-    etag = _etag(found.name, packed=packed)
+    file = reporting.find_or_make(store, settings.blobs, uid, form, row)
+    etag = _etag(file.name, packed=packed)
     if matches(etag, if_none_match):
-        return _unchanged(found.name, packed=packed)
-    body = found.content if packed else found.unpacked()
+        return _unchanged(file.name, packed=packed)
+    body = file.content if packed else file.unpacked()
     disposition = "attachment" if form == "json" else "inline"
     headers = {
         **HEADERS,

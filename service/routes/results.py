@@ -37,10 +37,10 @@ Name = Annotated[str | None, Query(max_length=64)]
 def recommendation(uid: JobUid, store: TheStore) -> Recommendation:
     """Return the job's recommendation; 409 with the job's state until there is one."""
     with store.read() as tx:
-        found = tx.views.recommendation(uid)
-    if found is None:
+        row = tx.views.recommendation(uid)
+    if row is None:
         raise no_job(uid)
-    state, concluded = found
+    state, concluded = row
     if concluded is None:
         raise NoRecommendation.of(uid, state)
     return concluded

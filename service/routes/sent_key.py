@@ -56,8 +56,8 @@ def sent_key(request: Request) -> str:
 
 def _bearers(request: Request) -> list[str]:
     """The bearer tokens; other schemes are another's, as of a proxy that asks for a password."""
-    found = (value.strip().partition(" ") for value in request.headers.getlist("Authorization"))
-    return [token.strip() for scheme, _, token in found if scheme.lower() == "bearer"]
+    headers = (value.strip().partition(" ") for value in request.headers.getlist("Authorization"))
+    return [token.strip() for scheme, _, token in headers if scheme.lower() == "bearer"]
 
 
 def _cookies(request: Request) -> list[str]:
@@ -66,7 +66,7 @@ def _cookies(request: Request) -> list[str]:
     Services under several paths of one host have a cookie each, and the one at / comes along to all.
     """
     parts = ";".join(request.headers.getlist("Cookie")).split(";")
-    return [found[COOKIE] for found in map(cookie_parser, parts) if COOKIE in found]
+    return [cookies[COOKIE] for cookies in map(cookie_parser, parts) if COOKIE in cookies]
 
 
 def _plain(key: str) -> str:

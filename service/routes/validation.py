@@ -72,17 +72,17 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
             allowed = re.findall(r"'([^']*)'", context["expected"])
             return _unknown(field, str(value), allowed, f"{what}{str(value)[:80]!r} is not allowed", value)
         case "missing":
-            said = "is required, but missing"
+            detail = "is required, but missing"
         case _:
-            said = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
+            detail = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
             allowed = _limit(context)
-            if said.startswith(INPUT):  # pydantic's own words, which leave out what was sent
+            if detail.startswith(INPUT):  # pydantic's own words, which leave out what was sent
                 shown = "" if isinstance(value, Mapping | list) else f"{_shown(value)} is not allowed; "
-                said = f"{shown}it {said.removeprefix(INPUT)}".replace(f"; or {INPUT}", ", or it ")
-    return FieldProblem(field=field, value=value, allowed=allowed, detail=what + said)
+                detail = f"{shown}it {detail.removeprefix(INPUT)}".replace(f"; or {INPUT}", ", or it ")
+    return FieldProblem(field=field, value=value, allowed=allowed, detail=what + detail)
 
 
-def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) -> FieldProblem:
+def _unknown(field: str | None, name: str, allowed: Any, detail: str, value: Any) -> FieldProblem:
     near = difflib.get_close_matches(name[:100].lower(), allowed or [], n=1, cutoff=0.6)
     guess = f"did you mean {near[0]!r}? " if near else ""
     return FieldProblem(
@@ -90,7 +90,7 @@ def _unknown(field: str | None, name: str, allowed: Any, said: str, value: Any) 
         value=value,
         allowed=allowed,
         nearest=near[0] if near else None,
-        detail=f"{said}; {guess}choose one of: {', '.join(allowed or [])}",
+        detail=f"{detail}; {guess}choose one of: {', '.join(allowed or [])}",
     )
 
 
@@ -140,10 +140,10 @@ def _below(schema: Mapping[str, Any], part: str | int) -> list[Mapping[str, Any]
     return [below] if isinstance(below, Mapping) else []
 
 
-def _spread(found: Iterable[Mapping[str, Any]], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _spread(schemas: Iterable[Mapping[str, Any]], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the schemas with references followed and unions spread out."""
     flat: list[Mapping[str, Any]] = []
-    for schema in found:
+    for schema in schemas:
         if "$ref" in schema:
             flat += _spread([definitions[schema["$ref"].rsplit("/", 1)[-1]]], definitions)
         else:

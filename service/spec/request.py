@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from whichopt.service.described import without_example
 from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Dimension, Value
 from whichopt.service.spec.budget import Budget
@@ -21,6 +22,14 @@ OPTIMIZER_FACTS = ("facts", "place")
 """Fields of a resolved optimizer that follow from its name."""
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """Pattern without control characters: PostgreSQL stores no NUL, and names go into headers and file names."""
+
+EXAMPLE = {
+    "name": "digits",
+    "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
+    "optimizers": ["adabelief", "adamw", "sgd"],
+    "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 5},
+}
+"""The job that the API's description shows."""
 
 
 class Strict(NumbersAreNumbers):
@@ -156,24 +165,27 @@ class Common(Strict):
     seed: int = Field(default=0, ge=0, lt=2**53)
 
 
-class JobSpec(Common):
-    """A job as a user sends it; only `workload` is required, and unknown keys are rejected."""
+def _described(schema: dict[str, Any]) -> None:
+    without_example(schema)
+    schema["examples"] = [EXAMPLE]
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "digits",
-                    "workload": {
-                        "dataset": {"name": "digits"},
-                        "model": {"name": "mlp", "hidden": [128, 64]},
-                    },
-                    "optimizers": ["adabelief", "adamw", "sgd"],
-                    "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 5},
-                }
-            ]
-        }
-    )
+
+class JobSpec(Common):
+    """A job as a user sends it; only `workload` is required, and unknown keys are rejected.
+
+    Raises:
+        ValidationError: a key is unknown, or a value is out of its bounds. What only a catalog can tell is
+            checked by `resolve`, and by the service.
+
+    Example:
+        >>> from whichopt import JobSpec
+        >>> job = {"workload": {"dataset": "wine", "model": "linear"}, "budget": {"trials": 12}}
+        >>> spec = JobSpec.model_validate(job)
+        >>> spec.budget.trials, spec.optimizers[0].name
+        (12, 'adabelief')
+    """
+
+    model_config = ConfigDict(json_schema_extra=_described)
 
     @model_validator(mode="before")
     @classmethod

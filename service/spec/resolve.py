@@ -27,9 +27,27 @@ ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
     """Return `spec` with every default written out.
 
+    Args:
+        spec: the job as its user wrote it.
+        catalog: the optimizers, models, datasets and tasks that it may name; None for the built-in ones.
+
+    Returns:
+        The complete spec. It holds all that planning and evidence need, and resolves to itself.
+
     Raises:
         InvalidSpec: something is unknown or out of bounds. The error names the field, its value, the allowed
             values and the nearest match.
+
+    Example:
+        >>> from whichopt.service.spec import JobSpec, resolve
+        >>> job = {"workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}}}
+        >>> spec = resolve(JobSpec.model_validate({**job, "optimizers": ["sgd"]}))
+        >>> spec.workload.task, spec.labels, spec.batch_size
+        ('classification', ('sgd',), 64)
+        >>> resolve(JobSpec.model_validate({**job, "optimizers": ["adamm"]}))
+        Traceback (most recent call last):
+            ...
+        whichopt.service.errors.UnknownName: there is no optimizer 'adamm'; did you mean 'adam'?
     """
     known = built_in() if catalog is None else catalog
     workload = _workload(spec, known)

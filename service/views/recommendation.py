@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from whichopt.service.described import without_example
 from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
 from whichopt.service.views.view import View
@@ -164,7 +165,17 @@ class Recommendation(View):
     With the verdict `nothing` there is no config to deploy: every finalist diverged on a fresh seed. Then
     `optimizer`, `config`, `value`, `probability_best` and `snippet` are null, `equivalent` is empty, and the
     statement says what happened and what to change.
+
+    Example:
+        >>> from whichopt import Recommendation
+        >>> recommendation = client.recommendation(job.id)
+        >>> Recommendation.model_validate_json(recommendation.model_dump_json()) == recommendation
+        True
+        >>> sorted(finalist.optimizer for finalist in recommendation.ranking)
+        ['adabelief', 'sgd']
     """
+
+    model_config = ConfigDict(json_schema_extra=without_example)
 
     job_id: str
     words: int = Field(default=1, ge=1, description="Version of the words of its sentences.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim, planning
 from whichopt.service.db import Store
+from whichopt.service.evidence.report.document import Report
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Point, Seeds, TrialPlan, TrialResult
@@ -96,6 +97,29 @@ def conclude(store: Store, job_id: int) -> None:
     assert planned is not None
     with store.transaction() as tx:
         assert tx.jobs.conclude(planned, make_recommendation(planned.uid, planned.spec))
+
+
+def recorded(store: Store, report: Report) -> str:
+    """The uid of a job with the trials and the conclusion of that report."""
+    job_id, uid = add_job(store, report.spec)
+    for phase in Phase:
+        own = [trial for trial in report.trials if trial.plan.phase is phase]
+        planned = planning(store, job_id)
+        assert planned is not None
+        with store.transaction() as tx:
+            ids = tx.jobs.add_round(
+                planned, [[trial.plan for trial in own]], spec=planned.spec, cut_short=False
+            )
+        assert ids is not None
+        claimed = must_claim(store, ids[0])
+        with store.transaction() as tx:
+            results = [trial.result for trial in own if trial.result is not None]
+            assert tx.cohorts.finish(claimed, results, report.environments[0])
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx:
+        assert tx.jobs.conclude(planned, report.recommendation.model_copy(update={"job_id": uid}))
+    return uid
 
 
 CURVE = [Point(1, 50, 0.9), Point(2, 100, 0.4)]

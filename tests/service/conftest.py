@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tests.builders.services import KEY, Recorder
+from tests.builders.serving import served
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import ensure_key, upgrade
@@ -65,13 +63,5 @@ def http(app: FastAPI) -> Iterator[TestClient]:
 @pytest.fixture
 def url(app: FastAPI) -> Iterator[str]:
     """Where the app answers, for clients that need a socket."""
-    config = uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=10)
+    with served(app) as address:
+        yield address

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from tests.builders.concluded_jobs import recorded
+from tests.builders.reports import trained_report
 from tests.builders.services import KEY, Recorder
 from tests.builders.waiting import DEADLINE_S
-from tests.service.routes.test_report_route import recorded
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
@@ -47,7 +48,7 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
 
 @pytest.fixture
 def uid(lite: Store) -> str:
-    return recorded(lite)
+    return recorded(lite, trained_report())
 
 
 def names(store: Store) -> dict[str, str]:

@@ -197,8 +197,8 @@ def _why_not_ours(folder: Path) -> str:
         return "has characters that an address cannot carry"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return "belongs to somebody else"
         folder.chmod(0o700)
     except OSError as error:

@@ -76,7 +76,7 @@ class Home:
         self.stop_asked = False
         self.announced = False
         self.interruptible = False
-        self.said: set[str] = set()
+        self.remarks: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -217,8 +217,8 @@ class Home:
         """Says once what the migration waits for, and gives up if the home is asked to stop."""
         if self.stop_asked:
             raise AskedToStop
-        if words not in self.said:
-            self.said.add(words)
+        if words not in self.remarks:
+            self.remarks.add(words)
             say(f"whichopt: {words}")
 
     def _keep_copy(self, store: Store) -> None:

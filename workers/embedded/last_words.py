@@ -16,5 +16,5 @@ def last_words(log: Path) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f", which ends in: {said}" if said else ""
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f", which ends in: {line}" if line else ""

@@ -28,11 +28,11 @@ def url_of(host: str, port: int) -> str:
 def why_not(host: str, port: int) -> str:
     """Why nothing can listen there, in words, and what to do; nothing if something can."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else str(error)
         return f"cannot listen on {host}: no address is known of it ({reason}); {_hosts()}"
-    for family, _, _, _, address in found:
+    for family, _, _, _, address in addresses:
         try:
             _bind(family, address)
         except OSError as error:

@@ -68,7 +68,17 @@ class Executor(Protocol):
         watch: Watch,
         resume: State | None = None,
     ) -> list[TrialResult]:
-        """Trains every plan to its end, from `resume` on if given.
+        """Train every plan to its end.
+
+        Args:
+            workload: what is trained, on its device.
+            plans: the trials, of one workload.
+            watch: the interface by which the outside follows the run and stops it.
+            resume: a state that `watch.checkpoint` was offered in an earlier run of the same plans. That run
+                is taken up there; None begins anew.
+
+        Returns:
+            One result a plan, in the order of the plans.
 
         Raises:
             Cancelled: `watch.cancelled()` became true; raised within one evaluation of that.

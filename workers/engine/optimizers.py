@@ -31,5 +31,5 @@ def build(
 def optimizer_class(target: str) -> type[Optimizer]:
     """The class at `target`, whose module is imported now and not before: some take seconds."""
     module, _, name = target.rpartition(".")
-    found: type[Optimizer] = getattr(import_module(module), name)
-    return found
+    kind: type[Optimizer] = getattr(import_module(module), name)
+    return kind

@@ -22,7 +22,26 @@ from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, s
 
 
 class SoloExecutor:
-    """Trains plans one after another; works for every workload."""
+    """The executor that trains plans one after another, each with the class of its optimizer.
+
+    It works for every workload, and the other executor is held against it.
+
+    Example:
+        >>> from whichopt.service.planning.rounds import next_round
+        >>> from whichopt.service.spec import JobSpec, resolve
+        >>> from whichopt.workers import workload
+        >>> from whichopt.workers.engine import Unwatched
+        >>> from whichopt.workers.engine.solo import SoloExecutor
+        >>> from whichopt.workers.sampler import suggest
+        >>> wine = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+        >>> budget = {"trials": 2, "replicates": 2, "epochs": 1, "confirm_seeds": 3}
+        >>> job = {"workload": wine, "optimizers": ["adabelief", "sgd"], "budget": budget}
+        >>> spec = resolve(JobSpec.model_validate(job))
+        >>> plans = next_round(spec, [], suggest, executor="solo").cohorts[0]
+        >>> results = SoloExecutor().run(workload.build(spec.workload), plans, Unwatched())
+        >>> len(results) == len(plans), {result.state.value for result in results}
+        (True, {'complete'})
+    """
 
     def run(
         self,
@@ -31,7 +50,19 @@ class SoloExecutor:
         watch: Watch,
         resume: State | None = None,
     ) -> list[TrialResult]:
-        """See `Executor.run`. What `resume` holds is told to the watch first, as if just evaluated."""
+        """Train every plan to its end; see `Executor.run`.
+
+        What `resume` holds is told to the watch first, as if just evaluated.
+
+        Args:
+            workload: what is trained, on its device.
+            plans: the trials, of one workload.
+            watch: the interface by which the outside follows the run and stops it.
+            resume: a state that `watch.checkpoint` was offered in an earlier run; None begins anew.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true.
+        """
         results: list[TrialResult] = []
         unfinished: State | None = None
         if resume is not None:

@@ -31,10 +31,20 @@ _LINK = re.compile(re.escape(EMBEDDED).encode() + rb"([A-Za-z0-9+/=]+)")
 
 
 def read_report(path: Path) -> Report:
-    """The report in the file.
+    """Return the report in the file.
+
+    Args:
+        path: a report as the service gives it: the page, or the JSON, plain or compressed by gzip.
 
     Raises:
-        InvalidReport: it has no report that can be read; the error says why.
+        InvalidReport: the file has no report that can be read; the error says why.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from whichopt import read_report
+        >>> report = read_report(Path("report.json"))
+        >>> report.spec.labels
+        ('adabelief', 'sgd')
     """
     return parse_report(read_content(path), name=str(path))
 

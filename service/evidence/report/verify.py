@@ -41,7 +41,26 @@ class Verification(BaseModel):
 
 
 def verify(report: Report) -> Verification:
-    """Check that everything that the report concludes follows from its raw results."""
+    """Check that everything that the report concludes follows from its raw results.
+
+    Args:
+        report: a report, such as `read_report` or `Client.report` returns it.
+
+    Returns:
+        The outcome, `confirmed` or `differs`, also in a sentence, with each conclusion that does not follow
+        and each contradiction among the raw results.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from whichopt import read_report, verify
+        >>> report = read_report(Path("report.json"))
+        >>> verify(report).outcome
+        'confirmed'
+        >>> claim = report.recommendation.model_copy(update={"statement": "Always take sgd."})
+        >>> verification = verify(report.model_copy(update={"recommendation": claim}))
+        >>> [difference.conclusion for difference in verification.differences]
+        ['the statement on configs']
+    """
     matches = report.is_as_written
     strange = _inconsistencies(report)
     changed = by_conclusion(report.spec.labels, [*_recommendation(report), *_analysis(report)])

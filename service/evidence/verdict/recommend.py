@@ -73,12 +73,27 @@ def recommend(
     `nothing`, and the statement says why and what to change (`whichopt.service.evidence.verdict.divergence`).
 
     Args:
-        trials: Trials of both phases, in any order.
+        job_id: the id that the recommendation bears; nothing else depends on it.
+        spec: the job.
+        trials: trials of both phases, in any order.
         cut_short: True if `max_seconds` ended the search.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
 
+    Returns:
+        The conclusion. Values are in the metric's units, costs in trials, steps, examples and seconds of
+        training.
+
     Raises:
         ValueError: there is no fresh seed on which every finalist was confirmed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from whichopt import read_report
+        >>> from whichopt.service.evidence.verdict.recommend import recommend
+        >>> report = read_report(Path("report.json"))
+        >>> again = recommend(report.job.id, report.spec, report.trials)
+        >>> again.statement == report.recommendation.statement
+        True
     """
     goal = spec.goal
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)

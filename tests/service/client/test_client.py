@@ -131,7 +131,7 @@ def test_a_broken_stream_is_resumed_where_it_broke(
         def close(self) -> None:
             self.stream.close()
 
-    monkeypatch.setattr("whichopt.service.client.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("whichopt.service.client.jobs.FIRST_PAUSE_S", 0.01)
     job_id, uid = add_job(lite)
     with Client(url, KEY, transport=Breaking()) as client:
         working = live(lite, job_id)
@@ -146,7 +146,7 @@ def test_a_broken_stream_is_resumed_where_it_broke(
 
 
 def test_a_service_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whichopt.service.client.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("whichopt.service.client.jobs.FIRST_PAUSE_S", 0.001)
     with Client("http://127.0.0.1:1", KEY) as client:
         with pytest.raises(ServiceUnreachable, match=r"the service at http://127.0.0.1:1 does not answer"):
             next(client.events("x"))

@@ -32,14 +32,14 @@ WITHIN = 0.15
 def suggest(
     spec: ResolvedSpec,
     chosen: ResolvedOptimizer,
-    own: Sequence[Trial],
+    earlier: Sequence[Trial],
     replicate: int,
     numbers: range,
     *,
     startup: int,
 ) -> list[tuple[Config, Origin]]:
     """Suggest configs at random: what a sampler would ask for is no matter here, and takes its time."""
-    del own, startup
+    del earlier, startup
     chance = [random.Random(f"{spec.seed} {chosen.label} {replicate} {number}") for number in numbers]
     return [({**chosen.default, "lr": 10 ** each.uniform(-4, 0)}, Origin.RANDOM) for each in chance]
 

@@ -68,11 +68,13 @@ def agrees(case: Case, device: str = "cpu") -> bool:
     x = torch.randn(networks, *case.inputs, generator=draw).to(device)
     y, _ = layer.forward(x, params, None)
     g = torch.randn(y.shape, generator=draw).to(device)
-    whole = _through(layer, params, x, g)
+    together = _through(layer, params, x, g)
     for rows in map(list, case.companies):
         for gap in GAPS:
             part = _through(layer, _spread([p[rows] for p in params], gap), x[rows], g[rows])
-            if not all(torch.equal(found, wanted[rows]) for found, wanted in zip(part, whole, strict=True)):
+            if not all(
+                torch.equal(alone, wanted[rows]) for alone, wanted in zip(part, together, strict=True)
+            ):
                 return False
     return True
 

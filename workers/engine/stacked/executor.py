@@ -25,14 +25,32 @@ Positions = Sequence[int]
 
 
 class StackedExecutor:
-    """Trains at once what agrees in batch size and evaluations and fits the memory.
+    """The executor that trains at once what agrees in batch size and evaluations and fits the memory.
 
     How much that is changes no result. A trial that ends leaves its stack, and the rest go on faster.
+
+    Args:
+        most: the most trials in a stack, whatever the memory; None for no limit.
+
+    Example:
+        >>> from whichopt.service.planning.rounds import next_round
+        >>> from whichopt.service.spec import JobSpec, resolve
+        >>> from whichopt.workers import workload
+        >>> from whichopt.workers.engine import Unwatched
+        >>> from whichopt.workers.engine.stacked import StackedExecutor
+        >>> from whichopt.workers.sampler import suggest
+        >>> wine = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+        >>> budget = {"trials": 2, "replicates": 2, "epochs": 1, "confirm_seeds": 3}
+        >>> job = {"workload": wine, "optimizers": ["adabelief", "sgd"], "budget": budget}
+        >>> spec = resolve(JobSpec.model_validate(job))
+        >>> plans = next_round(spec, [], suggest, executor="stacked").cohorts[0]
+        >>> results = StackedExecutor().run(workload.build(spec.workload), plans, Unwatched())
+        >>> len(results) == len(plans), {result.state.value for result in results}
+        (True, {'complete'})
     """
 
     def __init__(self, most: int | None = None) -> None:
         self.most = most
-        """The most trials in a stack, whatever the memory; None for no limit."""
 
     def run(
         self,
@@ -41,7 +59,20 @@ class StackedExecutor:
         watch: Watch,
         resume: State | None = None,
     ) -> list[TrialResult]:
-        """See `Executor.run`. What `resume` holds is told to the watch first, as if just evaluated."""
+        """Train every plan to its end; see `Executor.run`.
+
+        What `resume` holds is told to the watch first, as if just evaluated.
+
+        Args:
+            workload: what is trained, on its device.
+            plans: the trials, of one workload.
+            watch: the interface by which the outside follows the run and stops it.
+            resume: a state that `watch.checkpoint` was offered in an earlier run; None begins anew.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true.
+            RuntimeError: the memory holds not even one trial, or the device fails.
+        """
         if not plans:
             return []
         results: dict[int, TrialResult] = {}
@@ -102,12 +133,12 @@ def _train(
         for position, record in run.records.items():
             watch.progress(position, record.examples, record.selection)
     while run.records:
-        told = dict(run.records)
+        evaluated = dict(run.records)
         results |= run.advance()
         if watch.cancelled():
             under_way = {at: record.result(TrialState.CANCELLED) for at, record in run.records.items()}
             raise Cancelled([(results | under_way).get(at) for at in range(len(plans))])
-        for position, record in told.items():
+        for position, record in evaluated.items():
             watch.progress(position, record.examples, record.selection)
         watch.checkpoint(partial(_state, results, run))
 

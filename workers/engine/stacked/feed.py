@@ -63,7 +63,7 @@ class Feed:
 
 def _rows(tables: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
     """(rows, N, ...): of each table the rows that are wanted."""
-    found = tables[0].new_empty(len(tables), len(rows[0]), *tables[0].shape[1:])
-    for part, table, wanted in zip(found, tables, rows, strict=True):
+    batch = tables[0].new_empty(len(tables), len(rows[0]), *tables[0].shape[1:])
+    for part, table, wanted in zip(batch, tables, rows, strict=True):
         torch.index_select(table, 0, wanted, out=part)
-    return found
+    return batch

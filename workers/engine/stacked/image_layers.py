@@ -230,13 +230,13 @@ class Each:
         wanted = (further, True, len(params) == 2)
         below = torch.empty_like(kept) if further else None
         for i in range(g.shape[0]):
-            found = torch.ops.aten.convolution_backward(
+            gradients = torch.ops.aten.convolution_backward(
                 g[i], x[i], weight[i], weight.shape[1:2], *self._options, wanted
             )
             if below is not None:
-                below[i] = found[0]
-            for grad, own in zip(grads, found[1:], strict=False):
-                grad[i] = own
+                below[i] = gradients[0]
+            for grad, gradient in zip(grads, gradients[1:], strict=False):
+                grad[i] = gradient
         return below
 
     @property

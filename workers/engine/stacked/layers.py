@@ -118,8 +118,8 @@ def _gelu(module: nn.GELU) -> Activation:
         return F.gelu(x, approximate=module.approximate)
 
     def slope(g: Tensor, x: Tensor) -> Tensor:
-        found: Tensor = torch.ops.aten.gelu_backward(g, x, approximate=module.approximate)
-        return found
+        gradient: Tensor = torch.ops.aten.gelu_backward(g, x, approximate=module.approximate)
+        return gradient
 
     return Activation(
         function=lambda x: _in_memory_order(function, x),

@@ -114,21 +114,21 @@ class Mapped:
         leaves = {name: params[name].detach().requires_grad_() for name in player.params}
         others = {name: tensor for name, tensor in params.items() if name not in leaves}
 
-        def loss(own: Tensors, rest: Tensors, part: Batch, carried: Carry) -> tuple[Tensor, Carry]:
+        def loss(params: Tensors, rest: Tensors, part: Batch, carried: Carry) -> tuple[Tensor, Carry]:
             def net(*inputs: Tensor) -> Tensor:
-                return _call(self.model, {**own, **rest}, inputs)
+                return _call(self.model, {**params, **rest}, inputs)
 
             return player.loss(net, part, carried)
 
         self.model.train()
         losses, carry = vmap(loss)(leaves, {**others, **buffers}, batch, carry)
-        found = torch.autograd.grad(losses, list(leaves.values()), torch.ones_like(losses))
-        torch._foreach_copy_([grads[name] for name in leaves], list(found))
+        gradients = torch.autograd.grad(losses, list(leaves.values()), torch.ones_like(losses))
+        torch._foreach_copy_([grads[name] for name in leaves], list(gradients))
         return losses.detach(), {name: tensor.detach() for name, tensor in carry.items()}
 
     def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
-        def net(own: Tensors, x: Tensor) -> Tensor:
-            return _call(self.model, own, (x,))
+        def net(tensors: Tensors, x: Tensor) -> Tensor:
+            return _call(self.model, tensors, (x,))
 
         self.model.eval()
         return vmap(net)({**params, **buffers}, inputs)
@@ -160,5 +160,5 @@ def _chain(module: nn.Module, prefix: str) -> list[_Placed] | None:
 
 
 def _call(module: nn.Module, tensors: Tensors, inputs: tuple[Tensor, ...]) -> Tensor:
-    found: Tensor = functional_call(module, dict(tensors), inputs)
-    return found
+    outputs: Tensor = functional_call(module, dict(tensors), inputs)
+    return outputs

@@ -67,9 +67,9 @@ class Run:
             for row, (record, loss) in enumerate(zip(records, losses, strict=False))
         ]
         seconds = perf_counter() - started
-        own = [now - then for now, then in zip(self.stack.own_seconds(), own_before, strict=True)]
-        shared = max(0.0, seconds - sum(own)) / len(records)
-        for record, taken in zip(records, own, strict=True):
+        seconds_by_row = [now - then for now, then in zip(self.stack.own_seconds(), own_before, strict=True)]
+        shared = max(0.0, seconds - sum(seconds_by_row)) / len(records)
+        for record, taken in zip(records, seconds_by_row, strict=True):
             record.seconds += shared + taken
         ended = {}
         for (position, record), state in zip(list(self.records.items()), states, strict=True):
@@ -142,7 +142,7 @@ class Scores:
             for answered, of in zip(outputs, trials, strict=False):
                 metrics.append(self.workload.criteria.metrics(answered, of.targets, of.unit))
         names = list(metrics[0])
-        table = torch.stack([torch.stack(list(found.values())) for found in metrics]).tolist()
+        table = torch.stack([torch.stack(list(scores.values())) for scores in metrics]).tolist()
         return [dict(zip(names, values, strict=True)) for values in table]
 
     def _outputs(self, examples: Sequence[Examples], rows: slice) -> Tensor:

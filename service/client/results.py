@@ -1,0 +1,146 @@
+"""The methods of a client that read the results of jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from whichopt.service.client.calls import Calls
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.views import JobForecast, Page, Recommendation
+
+
+class Results(Calls):
+    """The part of a client that reads the results of jobs."""
+
+    def recommendation(self, job_id: str) -> Recommendation:
+        """Return the conclusion of a job: which config to deploy, how sure that is, and what it cost.
+
+        Args:
+            job_id: the job's whole id.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), or it has no recommendation, not yet or never
+                (`no_recommendation`).
+
+        Example:
+            >>> recommendation = client.recommendation(job.id)
+            >>> sorted(finalist.optimizer for finalist in recommendation.ranking)
+            ['adabelief', 'sgd']
+        """
+        return self._get(Recommendation, f"/v1/jobs/{job_id}/recommendation")
+
+    def forecast(self, job_id: str) -> JobForecast:
+        """Return the forecast of a job: its progress, and the changes to expect from more trials or seeds.
+
+        Args:
+            job_id: the job's whole id.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`).
+
+        Example:
+            >>> client.forecast(job.id).seconds_left is None  # as the job has ended
+            True
+        """
+        return self._get(JobForecast, f"/v1/jobs/{job_id}/forecast")
+
+    def recommendations(
+        self,
+        *,
+        task: str | None = None,
+        dataset: str | None = None,
+        model: str | None = None,
+        optimizer: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+    ) -> Page[Recommendation]:
+        """Return a page of the recommendations for workloads like this one, newest first.
+
+        Args:
+            task: the task's name; None for any, as for the other names.
+            dataset: the dataset's name.
+            model: the model's name.
+            optimizer: the name of an optimizer that is recommended.
+            cursor: the page before this one gave it; None for the first page.
+            limit: the most recommendations on the page, from 1 to 100.
+
+        Raises:
+            ProblemError: the catalog has no such name (`unknown_name`), or the limit is out of its range
+                (`invalid_query`).
+
+        Example:
+            >>> page = client.recommendations(dataset="wine")
+            >>> page.items[0].job_id == job.id
+            True
+        """
+        return self._get(
+            Page[Recommendation],
+            "/v1/recommendations",
+            task=task,
+            dataset=dataset,
+            model=model,
+            optimizer=optimizer,
+            cursor=cursor,
+            limit=limit,
+        )
+
+    def report(self, job_id: str) -> Report:
+        """Return the evidence behind a job's recommendation, with all raw results.
+
+        Args:
+            job_id: the job's whole id.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), or it has no recommendation, not yet or never
+                (`no_recommendation`).
+
+        Example:
+            >>> from whichopt import verify
+            >>> verify(client.report(job.id)).outcome
+            'confirmed'
+        """
+        return self._get(Report, f"/v1/jobs/{job_id}/report", format="json")
+
+    def save_report(self, job_id: str, to: Path, *, form: Literal["html", "json"] = "html") -> None:
+        """Save a job's report as a file; a file of that name is replaced as a whole.
+
+        Args:
+            job_id: the job's whole id.
+            to: the file, in a folder that exists.
+            form: `html` for a page, which holds the raw results as well; `json` for these alone.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), or it has no recommendation, not yet or never
+                (`no_recommendation`).
+            IsADirectoryError: `to` is a folder.
+            FileNotFoundError: there is no folder for the file.
+
+        Example:
+            >>> from pathlib import Path
+            >>> client.save_report(job.id, Path("report.json"), form="json")
+            >>> Path("report.json").exists()
+            True
+        """
+        self._save(f"/v1/jobs/{job_id}/report", to, format=form)
+
+    def studies(self, job_id: str, to: Path) -> None:
+        """Save a job's studies as Optuna studies in an SQLite file; one of that name is replaced as a whole.
+
+        Args:
+            job_id: the job's whole id.
+            to: the file, in a folder that exists.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`).
+            IsADirectoryError: `to` is a folder.
+            FileNotFoundError: there is no folder for the file.
+
+        Example:
+            >>> from pathlib import Path
+            >>> import optuna
+            >>> client.studies(job.id, Path("studies.db"))
+            >>> len(optuna.get_all_study_names("sqlite:///studies.db"))
+            4
+        """
+        self._save(f"/v1/jobs/{job_id}/studies.db", to)
