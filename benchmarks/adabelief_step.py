@@ -99,7 +99,7 @@ def made(make: Callable[[list[Parameter]], Optimizer], shapes: Shapes) -> Optimi
 
 
 @dataclass(frozen=True)
-class Row:
+class StepTime:
     """What one optimizer took at one size."""
 
     size: str
@@ -109,7 +109,7 @@ class Row:
     extra_mib: float | None
 
 
-def measure(size: str, rounds: int, steps: int) -> list[Row]:
+def measure(size: str, rounds: int, steps: int) -> list[StepTime]:
     """Time ``steps`` steps of each optimizer in turn, ``rounds`` times."""
     optimizers = {}
     for name, make in contenders().items():
@@ -129,7 +129,7 @@ def measure(size: str, rounds: int, steps: int) -> list[Row]:
         ratio = statistics.median(x / base for x, base in zip(seconds[name], seconds[BASE], strict=True))
         with compiler(name):
             extra = extra_memory(optimizer.step)
-        rows.append(Row(size, name, statistics.median(seconds[name]) * 1e3, ratio, extra))
+        rows.append(StepTime(size, name, statistics.median(seconds[name]) * 1e3, ratio, extra))
     return rows
 
 
@@ -217,7 +217,7 @@ class Target:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
-def targets(rows: Sequence[Row], bytes_per_second: float, cold: float, warm: float) -> list[Target]:
+def targets(rows: Sequence[StepTime], bytes_per_second: float, cold: float, warm: float) -> list[Target]:
     """What the project asks of its optimizer."""
     ratio = {(row.size, row.optimizer): row.ratio for row in rows}
     ms = {(row.size, row.optimizer): row.ms for row in rows}

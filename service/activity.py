@@ -34,7 +34,7 @@ class JobActivity(BaseModel):
 
 
 @dataclass(frozen=True)
-class Standing:
+class ActiveJob:
     """The records of an active job and of the workers that could work on it.
 
     `running` and `queued` count the job's cohorts; `ahead` counts cohorts of other jobs that were queued
@@ -58,7 +58,7 @@ class Standing:
     planners_busy: int
 
 
-def activity(job: Standing) -> JobActivity:
+def activity(job: ActiveJob) -> JobActivity:
     """Return what the job does or waits for."""
     if job.running:
         return JobActivity(what="training", since=job.training_since, detail=_training(job))
@@ -81,14 +81,14 @@ def activity(job: Standing) -> JobActivity:
     return JobActivity(what="planning", since=job.since, detail=f"Planning {what}.")
 
 
-def _training(job: Standing) -> str:
+def _training(job: ActiveJob) -> str:
     if job.cancel_requested:
         return f"Cancelling: {_count(job.running, 'cohort')} in training will stop within an epoch."
     more = f", and {job.queued} more in the queue" if job.queued else ""
     return f"Training {_count(job.running, 'cohort')} of round {job.round} ({job.phase}){more}."
 
 
-def _no_worker(job: Standing) -> str:
+def _no_worker(job: ActiveJob) -> str:
     others = ", ".join(f"{count} for {queue}" for queue, count in sorted(job.live.items()))
     running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
     return (
@@ -97,7 +97,7 @@ def _no_worker(job: Standing) -> str:
     )
 
 
-def _queued(job: Standing) -> str:
+def _queued(job: ActiveJob) -> str:
     if job.ahead or job.busy >= job.live.get(job.queue, 0):
         ahead = f"{_count(job.ahead, 'cohort')} of other jobs ahead" if job.ahead else "next in line"
         return (

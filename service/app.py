@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
+from whichopt.service.pages import docs, home
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
     catalog,
@@ -31,7 +32,6 @@ from whichopt.service.routes import (
     health,
     jobs,
     lint,
-    pages,
     problems,
     reports,
     results,
@@ -42,6 +42,7 @@ from whichopt.service.routes.body import BodyLimit
 from whichopt.service.routes.head import Head
 from whichopt.service.routes.negotiation import Compression
 from whichopt.service.settings import Settings, at_start
+from whichopt.service.templating import ASSETS
 from whichopt.service.views import Problem
 
 log = structlog.get_logger()
@@ -71,7 +72,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         version=health.VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; ours is in routes/pages.py
+        docs_url=None,  # FastAPI's page loads Swagger UI from a CDN; ours is in pages/docs.py
         redoc_url=None,
         responses={"default": {"model": Problem, "description": "Problem document (RFC 9457)."}},
     )
@@ -88,11 +89,11 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     Instrumentator(registry=app.state.metrics).instrument(app)
     app.add_middleware(BasePath, base=settings.base_path)
 
-    routers = [part.router for part in (jobs, lint, events, results, reports, catalog, health, pages)]
+    routers = [part.router for part in (jobs, lint, events, results, reports, catalog, health, home, docs)]
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.mount("/assets", StaticFiles(directory=pages.ASSETS))
+    app.mount("/assets", StaticFiles(directory=ASSETS))
     dashboard.mount(app, store)
 
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

@@ -30,7 +30,7 @@ def ahead_s(tx: Transaction) -> float:
 
 
 @dataclass(frozen=True)
-class Look:
+class ClockReading:
     """The time by the database's clock, and by one of this process that no clock that is set can move."""
 
     stored: datetime
@@ -38,21 +38,21 @@ class Look:
 
 
 class Clocks:
-    """The looks of one reaper at the clocks, one before each of its sweeps."""
+    """The clocks as one reaper reads them, before each of its sweeps."""
 
     def __init__(self, settings: Settings) -> None:
         self.lease_s = settings.lease_s
         self.expected_s = settings.reap_s
-        self._last: Look | None = None
+        self._last: ClockReading | None = None
         self._away_since_s: float | None = None
         self._given_at: datetime | None = None
         self._told = False
 
-    def look(self, store: Store) -> datetime:
+    def read(self, store: Store) -> datetime:
         """Return the time by the database's clock; give holders of leases time if they could not renew."""
         try:
             with store.read() as tx:
-                this = Look(tx.now(), time.monotonic())
+                this = ClockReading(tx.now(), time.monotonic())
                 skew_s = ahead_s(tx)
         except OUT_OF_REACH:
             self._away_since_s = self._away_since_s or time.monotonic()
@@ -66,7 +66,7 @@ class Clocks:
         self._tell(skew_s)
         return this.stored
 
-    def _stood_still(self, this: Look) -> bool:
+    def _stood_still(self, this: ClockReading) -> bool:
         """Tell if nobody could renew a lease for half of one: a holder renews it many times as often."""
         spare_s = self.lease_s / 2
         if self._last is None:  # a reaper that has just started

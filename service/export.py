@@ -66,7 +66,7 @@ def export(store: Store, job_uid: str, to: Path) -> None:
     theirs = RDBStorage(sqlite_url(to))
     try:
         try:
-            tables = Tables()
+            tables = OptunaTables()
         except UnknownModels as unknown:
             log.warning(
                 "slow_export",
@@ -89,7 +89,7 @@ def copy(ours: BaseStorage, theirs: RDBStorage) -> None:
         optuna.copy_study(from_study_name=study.study_name, from_storage=ours, to_storage=theirs)
 
 
-def write(ours: BaseStorage, theirs: RDBStorage, tables: Tables) -> None:
+def write(ours: BaseStorage, theirs: RDBStorage, tables: OptunaTables) -> None:
     """Write the studies in bulk, one after the other, so that only one of them is in memory."""
     for study_id, study in enumerate(ours.get_all_studies(), start=1):
         trials = ours.get_all_trials(study._study_id, deepcopy=False)
@@ -99,7 +99,7 @@ def write(ours: BaseStorage, theirs: RDBStorage, tables: Tables) -> None:
                     connection.execute(table.insert(), rows)
 
 
-class Tables:
+class OptunaTables:
     """Optuna's tables, and a study's rows in them.
 
     Raises:

@@ -30,7 +30,7 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Cloc
 
     `clocks` are those of a reaper that has swept before.
     """
-    now = (clocks or Clocks(settings)).look(store)
+    now = (clocks or Clocks(settings)).read(store)
     with store.read() as tx:
         expired = tx.lost.expired(now)
     for cohort_id, job_id in expired:

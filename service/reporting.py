@@ -143,9 +143,9 @@ def _make(
             if form == "json":
                 text = report.model_dump_json()
             else:
-                from whichopt.service.evidence.report.html import page  # draws with matplotlib
+                from whichopt.service.evidence.report.html import render_html  # draws with matplotlib
 
-                text = page(report)
+                text = render_html(report)
             content = gzip.compress(text.encode(), compresslevel=6, mtime=0)
             made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
             _keep(store, folder, uid, try_of, form, made[form])

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parent / "web"
 TEMPLATES = WEB / "templates"
+ASSETS = WEB / "assets"
+"""Files that are served as they are."""
 
 
 def templates() -> Environment:

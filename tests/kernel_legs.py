@@ -21,7 +21,7 @@ LEGS = (
     ("MKL_CBWR", "AVX2"),
     ("MKL_CBWR", "COMPATIBLE"),
 )
-FOLDERS = ("tests/adabelief", "tests/workers")
+FOLDERS = ("tests/adabelief", "tests/workers", "tests/service/translations")
 
 REFERENCE = """
 import hashlib, torch

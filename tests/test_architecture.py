@@ -109,6 +109,22 @@ def test_each_big_library_has_one_home(path: Path) -> None:
 
 WALLS = {
     "service/evidence/statistics/": ("whichopt.service.evidence.statistics",),
+    "service/views/": (
+        "whichopt.service.views",
+        "whichopt.service.activity",
+        "whichopt.service.catalog",
+        "whichopt.service.spec",
+        "whichopt.service.states",
+        "whichopt.service.trials",
+    ),
+    "service/pages/": (
+        "whichopt.service.pages",
+        "whichopt.service.jobs",
+        "whichopt.service.views",
+        "whichopt.service.db",
+        "whichopt.service.routes.dependencies",
+        "whichopt.service.templating",
+    ),
     "service/db/": (
         "whichopt.service",
         "!whichopt.service.evidence",
@@ -132,15 +148,40 @@ def test_the_walls_stand(folder: str) -> None:
             assert not name.startswith(barred) if barred else True, f"{path} imports {name}"
 
 
+DOORS = [path for folder in ("routes", "pages") for path in (ROOT / "service" / folder).glob("*.py")]
+"""The files that answer requests, and what several of them need."""
+
+
 def test_no_route_imports_a_route() -> None:
-    """What several need stands in a file without routes."""
-    routes = {
-        module_of(path)
-        for path in (ROOT / "service" / "routes").glob("*.py")
-        if "\nrouter = " in path.read_text()
-    }
-    for path in (ROOT / "service" / "routes").glob("*.py"):
+    """What several need stands in a file without routes; a page is a route, too."""
+    routes = {module_of(path) for path in DOORS if "\nrouter = " in path.read_text()}
+    assert {"whichopt.service.routes.jobs", "whichopt.service.pages.home"} <= routes
+    for path in DOORS:
         assert not routes & set(imports(path, at_start=False)), path
+
+
+def test_only_the_app_imports_pages() -> None:
+    for path in FILES:
+        if not path.is_relative_to(ROOT / "service" / "pages") and path != ROOT / "service" / "app.py":
+            pages = [
+                name for name in imports(path, at_start=False) if name.startswith("whichopt.service.pages")
+            ]
+            assert not pages, f"{path} imports {pages}"
+
+
+def test_the_tests_mirror_the_tree() -> None:
+    """A test stands in the folder of what it tests; at the top stands what concerns the whole."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert Path("service", "evidence", "verdict") in folders
+    strays = {str(folder) for folder in folders if not (ROOT / folder).is_dir()}
+    assert strays == {"rehearsal"}  # of compose file and image
+
+
+def test_what_tests_make_leans_on_no_test() -> None:
+    """Any test may use it, wherever that one stands."""
+    for path in (ROOT / "tests" / "builders").glob("*.py"):
+        for name in imports(path, at_start=False, types=True):
+            assert not name.startswith("tests") or name.startswith("tests.builders"), f"{path} imports {name}"
 
 
 STACKING = "whichopt.workers.engine.stacked"

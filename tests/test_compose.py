@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.compose_file import services
+from tests.builders.compose import services
 from whichopt.service.setting_words import unknown
 from whichopt.service.settings import Settings
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.homes import Embedded
-from tests.service.conftest import Recorder
+from tests.builders.homes import Embedded
+from tests.builders.services import Recorder
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import is_current, upgrade

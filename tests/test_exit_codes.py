@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.homes import free_port
+from tests.builders.homes import free_port
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.exit_codes import CANNOT, CONFIG, UNAVAILABLE, table

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.homes import SPEC, Embedded, free_port
-from tests.waiting import wait_until
+from tests.builders.homes import SPEC, Embedded, free_port
+from tests.builders.waiting import wait_until
 from whichopt.service.exit_codes import CANNOT
 from whichopt.service.states import CohortState, JobState
 

@@ -12,9 +12,9 @@ import httpx
 import optuna
 import pytest
 
-from tests.conftest import Postgres
-from tests.homes import SPEC, Embedded, Home, Production
-from tests.waiting import wait_until
+from tests.builders.databases import Postgres
+from tests.builders.homes import SPEC, Embedded, Home, Production
+from tests.builders.waiting import wait_until
 from whichopt.service.exit_codes import CANNOT
 from whichopt.service.states import CohortState, JobState, Phase
 from whichopt.workers import products

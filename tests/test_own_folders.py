@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.homes import SPEC, Embedded
+from tests.builders.homes import SPEC, Embedded
 
 OURS = ("service", "workers", "migrations")
 SMALL = {**SPEC, "budget": {**SPEC["budget"], "epochs": 2}}

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tests.builders.waiting import DEADLINE_S
 from tests.test_architecture import FILES, MODULES, TOP, imports
-from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parent.parent
 OURS = [

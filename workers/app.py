@@ -93,7 +93,7 @@ def make_report(task: Any, job_id: int) -> None:
     allocator.give_back()
 
 
-class Watched(Request):  # type: ignore[misc]
+class WatchedRequest(Request):  # type: ignore[misc]
     """A cohort's message in the parent, which sees how a process that trains it ends."""
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
@@ -103,7 +103,7 @@ class Watched(Request):  # type: ignore[misc]
         return super().on_failure(exc_info, *args, **options)
 
 
-@app.task(name=RUN_COHORT, bind=True, Request=Watched)  # type: ignore[untyped-decorator]
+@app.task(name=RUN_COHORT, bind=True, Request=WatchedRequest)  # type: ignore[untyped-decorator]
 def run_cohort(task: Any, cohort_id: int) -> None:
     from whichopt.service.db import OUT_OF_REACH
     from whichopt.workers import jobs

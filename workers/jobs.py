@@ -17,7 +17,7 @@ from whichopt.service.db.jobs import Planning
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.environment import Environment, here
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings

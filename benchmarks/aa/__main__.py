@@ -6,7 +6,7 @@ First the pool: for each of two workloads 120 real studies of one optimizer, and
 chose on 30 common fresh seeds (`pool`). That takes some minutes on two cores; `--pool` keeps it, goes on
 with what an interrupted run has left, and once it is whole only judges. Then thousands of jobs are drawn from
 the pool (`jobs`) and concluded by the product, and by the rules that people use (`rules`). The command
-fails where the optimizer verdict errs too often: its rate above 6.5 %, or its lower bound above 5 %.
+fails where the optimizer verdict errs too often: its rate above 6.5%, or its lower bound above 5%.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from benchmarks.aa.judge import (
     rates,
 )
 from benchmarks.aa.pool import QUICK, SETTINGS, Pool, Setting, build, described, load, save
-from benchmarks.aa.rows import LOWER, MOST, Row
+from benchmarks.aa.rows import LOWER, MOST, MethodRates
 from benchmarks.shared.machine import environment
 from benchmarks.shared.processes import PROCESSES
 from benchmarks.shared.trainers import trainers
@@ -56,9 +56,9 @@ CHECKED = 5
 def pools(settings: Sequence[Setting], file: Path) -> list[Pool]:
     """Those of `file`, or newly trained and saved there."""
     if file.exists():
-        found = load(file)
-        if [pool.setting for pool in found] == list(settings):
-            return found
+        stored = load(file)
+        if [pool.setting for pool in stored] == list(settings):
+            return stored
         raise SystemExit(f"{file} holds pools of other settings; name another file")
     part = file.with_name(f"{file.name}.part")
     made = []
@@ -71,15 +71,15 @@ def pools(settings: Sequence[Setting], file: Path) -> list[Pool]:
     return load(file)
 
 
-def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row]:
+def measure(pools_of_file: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[MethodRates]:
     cells = [
         Cell(number, names, replicates, SEEDS)
-        for number in range(len(found))
+        for number in range(len(pools_of_file))
         for replicates in REPLICATES
         for names in NAMES
-        if replicates < len(found[number].groups)
+        if replicates < len(pools_of_file[number].groups)
     ]
-    parts = [
+    chunks = [
         Part(cell, min(PART, of - start), seed=seed + start, checked=CHECKED if start == 0 else 0)
         for cell in cells
         for of in [jobs if cell.replicates == REPLICATES[0] else math.ceil(jobs / 3)]
@@ -87,9 +87,13 @@ def measure(found: Sequence[Pool], file: Path, jobs: int, seed: int) -> list[Row
     ]
     heard: dict[int, Judged] = {}
     with trainers(PROCESSES, judge, str(file)) as crew:
-        crew.map(parts, heard.__setitem__)
+        crew.map(chunks, heard.__setitem__)
     return [
-        _row(found[cell.pool], cell, _joined([heard[i] for i, part in enumerate(parts) if part.cell == cell]))
+        _row(
+            pools_of_file[cell.pool],
+            cell,
+            _joined([heard[i] for i, part in enumerate(chunks) if part.cell == cell]),
+        )
         for cell in cells
     ]
 
@@ -98,42 +102,42 @@ def _joined(parts: Sequence[Judged]) -> Judged:
     return Judged(*([one for part in of for one in part] for of in zip(*parts, strict=True)))
 
 
-def _row(pool: Pool, cell: Cell, found: Judged) -> Row:
-    return Row(
+def _row(pool: Pool, cell: Cell, judged: Judged) -> MethodRates:
+    return MethodRates(
         pool=pool.setting.name,
         names=cell.names,
         replicates=cell.replicates,
         seeds=cell.seeds,
-        jobs=len(found.named),
-        seeds_used=fmean(found.seeds),
-        rates=rates(found, len(pool.groups), pool.setting.fresh),
+        jobs=len(judged.named),
+        seeds_used=fmean(judged.seeds),
+        rates=rates(judged, len(pool.groups), pool.setting.fresh),
     )
 
 
-def table(rows: Sequence[Row], pool: Pool) -> Table:
+def rates_table(rows: Sequence[MethodRates], pool: Pool) -> Table:
     setting = pool.setting
-    drawn = Table(
+    table = Table(
         title=f"{setting.name}: {setting.optimizer} against itself, {len(pool.studies)} studies of "
         f"{setting.trials} trials; share of jobs in which a winner is named"
     )
-    drawn.add_column("rule", no_wrap=True)
-    own = [row for row in rows if row.pool == setting.name]
-    for row in own:
-        drawn.add_column(f"{row.names} names\nR = {row.replicates}", justify="right", no_wrap=True)
+    table.add_column("rule", no_wrap=True)
+    rows_of_pool = [row for row in rows if row.pool == setting.name]
+    for row in rows_of_pool:
+        table.add_column(f"{row.names} names\nR = {row.replicates}", justify="right", no_wrap=True)
     for method in METHODS:
-        drawn.add_row(method, *(_shown(row, method) for row in own))
-    drawn.add_row("fresh seeds that confirm took, of 10", *(f"{row.seeds_used:.1f}" for row in own))
-    return drawn
+        table.add_row(method, *(_shown(row, method) for row in rows_of_pool))
+    table.add_row("fresh seeds that confirm took, of 10", *(f"{row.seeds_used:.1f}" for row in rows_of_pool))
+    return table
 
 
-def _shown(row: Row, method: str) -> str:
-    found = row.rate(method)
+def _shown(row: MethodRates, method: str) -> str:
+    rate = row.rate(method)
     if row.replicates == 1 and method in (OPTIMIZER, OPTIMIZER_FIXED):
         return "none given"
-    words = f"{found.rate:.1%}\n{100 * found.low:.1f} to {100 * found.high:.1f}"
-    if found.pool_low is None or found.pool_high is None:
+    words = f"{rate.rate:.1%}\n{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    if rate.pool_low is None or rate.pool_high is None:
         return words
-    return f"{words}\n{100 * found.pool_low:.1f} to {100 * found.pool_high:.1f}"
+    return f"{words}\n{100 * rate.pool_low:.1f} to {100 * rate.pool_high:.1f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,15 +145,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = QUICK if given.quick else SETTINGS
     with TemporaryDirectory() as folder:
         file = given.pool or Path(folder) / "pool.json"
-        found = pools(settings, file)
+        trained = pools(settings, file)
         started = time.perf_counter()
-        rows = measure(found, file, given.jobs or (QUICK_JOBS if given.quick else JOBS), given.seed)
+        rows = measure(trained, file, given.jobs or (QUICK_JOBS if given.quick else JOBS), given.seed)
         judged_s = time.perf_counter() - started
     console = Console(width=max(160, Console().width))
-    for pool in found:
-        console.print(table(rows, pool))
+    for pool in trained:
+        console.print(rates_table(rows, pool))
     console.print(
-        "below each share its 95 % bounds over jobs (Clopper-Pearson); below these, those over pools: jobs "
+        "below each share its 95% bounds over jobs (Clopper-Pearson); below these, those over pools: jobs "
         "from one pool share its studies and seeds, and are no independent looks at the world\n"
         "config verdict: two configs of one optimizer may truly differ; worse: on the pool's "
         "other seeds, whose means have errors too"
@@ -166,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"the optimizer verdict errs in {most:.1%} of jobs at most; allowed are {MOST:.1%}")
     if given.json:
         document = {
-            "pools": [described(pool) for pool in found],
+            "pools": [described(pool) for pool in trained],
             "required": {"most": MOST, "lower_bound": LOWER, "met": not failed},
             "rows": [asdict(row) for row in rows],
             "judged_seconds": judged_s,

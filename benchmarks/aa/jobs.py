@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.aa.pool import Key, Pool, Study, label
+from benchmarks.aa.pool import Key, Pool, PoolStudy, label
 from whichopt.service.catalog.built_in import built_in
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, Ties
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 from whichopt.service.planning.finalists import Finalist
@@ -25,36 +25,38 @@ from whichopt.service.trials import Trial
 
 
 @dataclass(frozen=True)
-class Drawn:
+class JobSample:
     """`groups` by replicate, `members` (which study of its group) by name and replicate, `seeds` in order."""
 
     groups: tuple[int, ...]
     members: tuple[tuple[int, ...], ...]
     seeds: tuple[int, ...]
 
-    def studies(self, pool: Pool) -> list[list[Study]]:
+    def studies(self, pool: Pool) -> list[list[PoolStudy]]:
         """By name, then by replicate."""
         return [
-            [pool.groups[group][member] for group, member in zip(self.groups, own, strict=True)]
-            for own in self.members
+            [pool.groups[group][member] for group, member in zip(self.groups, members_of_name, strict=True)]
+            for members_of_name in self.members
         ]
 
 
-def draw(pool: Pool, names: int, replicates: int, seeds: int, jobs: int, seed: int) -> Iterator[Drawn]:
+def simulate_jobs(
+    pool: Pool, names: int, replicates: int, seeds: int, jobs: int, seed: int
+) -> Iterator[JobSample]:
     random = np.random.default_rng([seed, names, replicates, seeds])
     each = len(pool.groups[0])
     for _ in range(jobs):
         members = [random.permutation(each)[:names].tolist() for _ in range(replicates)]
-        yield Drawn(
+        yield JobSample(
             groups=tuple(random.permutation(len(pool.groups))[:replicates].tolist()),
             members=tuple(zip(*members, strict=True)),
             seeds=tuple(random.permutation(pool.setting.fresh)[:seeds].tolist()),
         )
 
 
-def job(pool: Pool, drawn: Drawn) -> ResolvedSpec:
+def spec_of(pool: Pool, sample: JobSample) -> ResolvedSpec:
     """The spec of a drawn job."""
-    return pool.setting.spec(len(drawn.members), len(drawn.groups), seed=0, confirm_seeds=len(drawn.seeds))
+    return pool.setting.spec(len(sample.members), len(sample.groups), seed=0, confirm_seeds=len(sample.seeds))
 
 
 @dataclass(frozen=True)
@@ -67,47 +69,49 @@ class Conclusion:
     seeds: int
 
 
-def conclude(pool: Pool, drawn: Drawn, *, staged: bool) -> Conclusion:
+def conclude(pool: Pool, sample: JobSample, *, staged: bool) -> Conclusion:
     """The product's two verdicts on the drawn job: at the look where confirm stops, or at all its seeds."""
-    most = len(drawn.seeds)
+    most = len(sample.seeds)
     planned = looks(most) if staged else (most,)
     for seeds in planned:
         look = Look(planned, seeds)
-        found = confirmed(pool, drawn, seeds)
-        if not look.further or settled_at(found, look, margin=None, risk=None, seed=0) is not None:
-            return _concluded(found, look, len(drawn.groups))
+        table = confirm_table(pool, sample, seeds)
+        if not look.further or settled_at(table, look, margin=None, risk=None, seed=0) is not None:
+            return _concluded(table, look, len(sample.groups))
     raise AssertionError("after the last look there is none")
 
 
-def _concluded(found: Confirmed, look: Look, replicates: int) -> Conclusion:
-    config = config_verdict(found, alpha=look.config_level)
-    study = study_verdict(found, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
-    best = found.arms[config.best]
+def _concluded(table: ConfirmTable, look: Look, replicates: int) -> Conclusion:
+    config = config_verdict(table, alpha=look.config_level)
+    study = study_verdict(table, replicates, alpha=lambda alpha: look.study_level(alpha, replicates))
+    best = table.arms[config.best]
     named = config.verdict == "winner"
     return Conclusion(
-        config=found.labels.index(best.label) if named else None,
+        config=table.labels.index(best.label) if named else None,
         arm=best.key[1] if named else None,
-        optimizer=found.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
+        optimizer=table.labels.index(study.best) if study is not None and study.verdict == "winner" else None,
         seeds=look.seeds,
     )
 
 
-def confirmed(pool: Pool, drawn: Drawn, seeds: int) -> Confirmed:
-    """What `read_confirmed` reads from `as_trials`, without the detour."""
+def confirm_table(pool: Pool, sample: JobSample, seeds: int) -> ConfirmTable:
+    """What `read_confirm_table` reads from `as_trials`, without the detour."""
     arms: list[Finalist] = []
-    for name, studies in enumerate(drawn.studies(pool)):
+    for name, studies in enumerate(sample.studies(pool)):
         chosen: dict[Key, list[int]] = {}
         for replicate, study in enumerate(studies):
             chosen.setdefault(study.key, []).append(replicate)
         chosen.setdefault(pool.default_key, [])
-        arms += [_arm(pool, label(name), config, own, studies) for config, own in chosen.items()]
-    kept = drawn.seeds[:seeds]
-    runs = [[pool.runs[arm.key[1]][seed] for seed in kept] for arm in arms]
+        arms += [
+            _arm(pool, label(name), config, replicates, studies) for config, replicates in chosen.items()
+        ]
+    fresh = sample.seeds[:seeds]
+    runs = [[pool.runs[arm.key[1]][seed] for seed in fresh] for arm in arms]
     metric = pool.goal.metric
-    return Confirmed(
+    return ConfirmTable(
         arms=tuple(arms),
         seeds=tuple(range(seeds)),
-        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in kept) for arm in arms),
+        values=tuple(tuple(pool.values[arm.key[1]][seed] for seed in fresh) for arm in arms),
         validation=tuple(
             None
             if any(run.value is None for run in row)
@@ -126,7 +130,7 @@ def _ties(name: str) -> Ties:
     return Ties(entry.state_bytes, catalog.optimizers.index(entry))
 
 
-def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[Study]) -> Finalist:
+def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[PoolStudy]) -> Finalist:
     first = studies[replicates[0]] if replicates else None
     is_default = config == pool.default_key
     return Finalist(
@@ -140,19 +144,19 @@ def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: lis
     )
 
 
-def as_trials(pool: Pool, drawn: Drawn) -> list[Trial]:
+def as_trials(pool: Pool, sample: JobSample) -> list[Trial]:
     """The drawn job as the database would have it: search and confirm trials, under its own names."""
-    found = []
-    for name, studies in enumerate(drawn.studies(pool)):
+    trials = []
+    for name, studies in enumerate(sample.studies(pool)):
         for replicate, study in enumerate(studies):
             for trial in study.trials:
-                told = {"label": label(name), "replicate": replicate}
-                found.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=told)}))
-    like = found[0].plan
-    for arm in confirmed(pool, drawn, 1).arms:
-        for number, seed in enumerate(drawn.seeds):
+                changes = {"label": label(name), "replicate": replicate}
+                trials.append(trial.model_copy(update={"plan": trial.plan.model_copy(update=changes)}))
+    like = trials[0].plan
+    for arm in confirm_table(pool, sample, 1).arms:
+        for number, seed in enumerate(sample.seeds):
             result = pool.runs[arm.key[1]][seed]
-            told = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
-            plan = like.model_copy(update={**told, "phase": Phase.CONFIRM, "replicate": arm.replicate})
-            found.append(Trial(plan=plan, state=result.state, result=result))
-    return found
+            changes = {"label": arm.label, "config": arm.config, "origin": arm.origin, "number": number}
+            plan = like.model_copy(update={**changes, "phase": Phase.CONFIRM, "replicate": arm.replicate})
+            trials.append(Trial(plan=plan, state=result.state, result=result))
+    return trials

@@ -25,7 +25,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.aa.jobs import Conclusion, Drawn, as_trials, conclude, confirmed, draw, job
+from benchmarks.aa.jobs import (
+    Conclusion,
+    JobSample,
+    as_trials,
+    conclude,
+    confirm_table,
+    simulate_jobs,
+    spec_of,
+)
 from benchmarks.aa.pool import Pool, load
 from benchmarks.aa.rules import RULES, Entrants
 from whichopt.service.evidence.statistics.estimates import ALPHA
@@ -73,56 +81,58 @@ def judge(file: str) -> Callable[[Part], Judged]:
 
 def judged(pool: Pool, part: Part) -> Judged:
     cell = part.cell
-    found = Judged([], [], [], [])
-    jobs = draw(pool, cell.names, cell.replicates, cell.seeds, part.jobs, part.seed)
-    for number, drawn in enumerate(jobs):
-        staged = conclude(pool, drawn, staged=True)
+    outcome = Judged([], [], [], [])
+    jobs = simulate_jobs(pool, cell.names, cell.replicates, cell.seeds, part.jobs, part.seed)
+    for number, sample in enumerate(jobs):
+        staged = conclude(pool, sample, staged=True)
         if number < part.checked:
-            check(pool, drawn, staged)
-        fixed = conclude(pool, drawn, staged=False)
-        job = Entrants(pool, drawn.studies(pool), drawn.seeds)
-        found.groups.append(drawn.groups)
-        found.drawn_seeds.append(drawn.seeds)
-        found.seeds.append(staged.seeds)
-        found.named.append(
+            check(pool, sample, staged)
+        fixed = conclude(pool, sample, staged=False)
+        entrants = Entrants(pool, sample.studies(pool), sample.seeds)
+        outcome.groups.append(sample.groups)
+        outcome.drawn_seeds.append(sample.seeds)
+        outcome.seeds.append(staged.seeds)
+        outcome.named.append(
             (
                 staged.optimizer is not None,
                 fixed.optimizer is not None,
-                *(rule(job) is not None for rule in RULES.values()),
+                *(rule(entrants) is not None for rule in RULES.values()),
                 staged.config is not None,
-                staged.config is not None and worse(pool, drawn, staged),
+                staged.config is not None and worse(pool, sample, staged),
             )
         )
-    return found
+    return outcome
 
 
-def check(pool: Pool, drawn: Drawn, found: Conclusion) -> None:
+def check(pool: Pool, sample: JobSample, conclusion: Conclusion) -> None:
     """`recommend`, from the job's trials as the database has them, must conclude the same."""
-    spec = job(pool, drawn)
-    trials = [trial for trial in as_trials(pool, drawn) if trial.plan.phase == "search"]
+    spec = spec_of(pool, sample)
+    trials = [trial for trial in as_trials(pool, sample) if trial.plan.phase == "search"]
     trials += [
         trial
-        for trial in as_trials(pool, drawn)
-        if trial.plan.phase == "confirm" and trial.plan.number < found.seeds
+        for trial in as_trials(pool, sample)
+        if trial.plan.phase == "confirm" and trial.plan.number < conclusion.seeds
     ]
-    told = recommend("a-against-a", spec, trials)
-    config = spec.labels.index(told.optimizer) if told.verdict == "winner" else None
-    named = told.optimizer_verdict.optimizer
+    recommendation = recommend("a-against-a", spec, trials)
+    config = spec.labels.index(recommendation.optimizer) if recommendation.verdict == "winner" else None
+    named = recommendation.optimizer_verdict.optimizer
     optimizer = None if named is None else spec.labels.index(named)
-    if (config, optimizer) != (found.config, found.optimizer):
-        raise AssertionError(f"recommend says {config}, {optimizer}; the drawn job {found}")
+    if (config, optimizer) != (conclusion.config, conclusion.optimizer):
+        raise AssertionError(f"recommend says {config}, {optimizer}; the drawn job {conclusion}")
 
 
-def worse(pool: Pool, drawn: Drawn, found: Conclusion) -> bool:
+def worse(pool: Pool, sample: JobSample, conclusion: Conclusion) -> bool:
     """Whether a config of another name is better on the pool's other seeds than the one that was named.
 
     Those means have errors of their own, so of equal configs half would count as worse.
     """
-    assert found.arm is not None
-    others = [seed for seed in range(pool.setting.fresh) if seed not in drawn.seeds]
-    arms = {arm.key[1] for arm in confirmed(pool, drawn, 1).arms} - {found.arm}
-    means = {config: fmean(pool.losses[config][seed] for seed in others) for config in (*arms, found.arm)}
-    return any(means[config] < means[found.arm] for config in arms)
+    assert conclusion.arm is not None
+    others = [seed for seed in range(pool.setting.fresh) if seed not in sample.seeds]
+    arms = {arm.key[1] for arm in confirm_table(pool, sample, 1).arms} - {conclusion.arm}
+    means = {
+        config: fmean(pool.losses[config][seed] for seed in others) for config in (*arms, conclusion.arm)
+    }
+    return any(means[config] < means[conclusion.arm] for config in arms)
 
 
 # -- rates ---------------------------------------------------------------------------------------------
@@ -130,7 +140,7 @@ def worse(pool: Pool, drawn: Drawn, found: Conclusion) -> bool:
 
 @dataclass(frozen=True)
 class Rate:
-    """Of the jobs in which a method named a winner; bounds at 95 %, over jobs and over pools.
+    """Of the jobs in which a method named a winner; bounds at 95%, over jobs and over pools.
 
     The bounds over pools are None where no job, or every job, named one: nothing tells their spread.
     """
@@ -143,17 +153,17 @@ class Rate:
     pool_high: float | None
 
 
-def rates(found: Judged, groups: int, fresh: int) -> list[Rate]:
-    named = np.asarray(found.named, dtype=np.float64)
-    units = [_membership(found.groups, groups), _membership(found.drawn_seeds, fresh)]
+def rates(judged_jobs: Judged, groups: int, fresh: int) -> list[Rate]:
+    named = np.asarray(judged_jobs.named, dtype=np.float64)
+    units = [_membership(judged_jobs.groups, groups), _membership(judged_jobs.drawn_seeds, fresh)]
     return [_rate(method, named[:, i], units) for i, method in enumerate(METHODS)]
 
 
-def _membership(drawn: Sequence[Iterable[int]], count: int) -> npt.NDArray[np.bool_]:
-    table = np.zeros((len(drawn), count), dtype=bool)
-    for row, units in enumerate(drawn):
-        table[row, list(units)] = True
-    return table
+def _membership(units_of_jobs: Sequence[Iterable[int]], count: int) -> npt.NDArray[np.bool_]:
+    membership = np.zeros((len(units_of_jobs), count), dtype=bool)
+    for row, units in enumerate(units_of_jobs):
+        membership[row, list(units)] = True
+    return membership
 
 
 def _rate(method: str, named: npt.NDArray[np.float64], units: Sequence[npt.NDArray[np.bool_]]) -> Rate:
@@ -162,27 +172,27 @@ def _rate(method: str, named: npt.NDArray[np.float64], units: Sequence[npt.NDArr
     over_jobs = rate * (1 - rate) / jobs
     if over_jobs == 0:
         return Rate(method, rate, low, high, None, None)
-    variance = over_jobs + sum(jackknife_variance(named, table) for table in units)
+    variance = over_jobs + sum(jackknife_variance(named, membership) for membership in units)
     independent = min(jobs, rate * (1 - rate) / variance)
     pool_low, pool_high = clopper_pearson(rate * independent, independent)
     return Rate(method, rate, low, high, pool_low, pool_high)
 
 
-def jackknife_variance(named: npt.NDArray[np.float64], drawn: npt.NDArray[np.bool_]) -> float:
+def jackknife_variance(named: npt.NDArray[np.float64], membership: npt.NDArray[np.bool_]) -> float:
     """Of the rate, over the units (columns) that a job (row) draws or not; at least 0."""
-    jobs, units = drawn.shape
-    without = ~drawn
+    jobs, units = membership.shape
+    without = ~membership
     if not without.any(axis=0).all():
         return float("inf")  # a unit that is in every job
     rates = (without * named[:, None]).sum(axis=0) / without.sum(axis=0)
     raw = (units - 1) / units * float(((rates - rates.mean()) ** 2).sum())
-    share = float(drawn.mean())
+    share = float(membership.mean())
     noise = (units - 1) * float(named.var()) / jobs * share / (1 - share)
     return float(max(0.0, raw - noise))
 
 
 def clopper_pearson(hits: float, trials: float) -> tuple[float, float]:
-    """At 95 %, both sides together; for numbers that are no integers too."""
+    """At 95%, both sides together; for numbers that are no integers too."""
     from scipy.special import betaincinv
 
     low = float(betaincinv(hits, trials - hits + 1, ALPHA / 2)) if hits > 0 else 0.0

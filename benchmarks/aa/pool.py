@@ -111,7 +111,7 @@ def key(config: Config) -> Key:
 
 
 @dataclass(frozen=True)
-class Study:
+class PoolStudy:
     """A study of the pool: its search trials as the product recorded them, and the config that it chose."""
 
     trials: tuple[Trial, ...]
@@ -134,7 +134,7 @@ class Pool:
 
     setting: Setting
     default: Config
-    groups: tuple[tuple[Study, ...], ...]
+    groups: tuple[tuple[PoolStudy, ...], ...]
     runs: Mapping[Key, tuple[TrialResult, ...]]
 
     @cached_property
@@ -151,7 +151,7 @@ class Pool:
         return self.goal.sign
 
     @property
-    def studies(self) -> list[Study]:
+    def studies(self) -> list[PoolStudy]:
         return [study for group in self.groups for study in group]
 
     @cached_property
@@ -197,21 +197,21 @@ class Record:
         names = [_name(spec, plan) for plan in plans]
         asked = {name: plan for name, plan in zip(names, plans, strict=True) if name not in self.known}
         left = list(asked)
-        parts = math.ceil(len(left) / (PROCESSES * COHORT_TRIALS["stacked"])) * PROCESSES
-        cohorts = [part for i in range(parts) if (part := left[i::parts])]
+        count = math.ceil(len(left) / (PROCESSES * COHORT_TRIALS["stacked"])) * PROCESSES
+        cohorts = [part for i in range(count) if (part := left[i::count])]
         done = 0
 
         def keep(number: int, results: list[TrialResult]) -> None:
             nonlocal done
-            found = [_slim(spec, result) for result in results]
-            self.known |= dict(zip(cohorts[number], found, strict=True))
+            slimmed = [_slim(spec, result) for result in results]
+            self.known |= dict(zip(cohorts[number], slimmed, strict=True))
             lines = [
                 json.dumps([name, result.model_dump(mode="json")]) + "\n"
-                for name, result in zip(cohorts[number], found, strict=True)
+                for name, result in zip(cohorts[number], slimmed, strict=True)
             ]
             with self.file.open("a") as file:
                 file.write("".join(lines))
-            done += len(found)
+            done += len(slimmed)
             print(f"  {done}/{len(left)} trials", end="\r", file=self.progress, flush=True)
 
         self.crew.map([[asked[name] for name in cohort] for cohort in cohorts], keep)
@@ -221,8 +221,8 @@ class Record:
 
 def _name(spec: ResolvedSpec, plan: TrialPlan) -> str:
     """What makes a run the same run: the workload and the plan, whatever it is called in its job."""
-    told = plan.model_dump(mode="json", exclude={"label", "origin", "replicate", "number"})
-    text = json.dumps([spec.workload.model_dump(mode="json"), told], sort_keys=True)
+    training = plan.model_dump(mode="json", exclude={"label", "origin", "replicate", "number"})
+    text = json.dumps([spec.workload.model_dump(mode="json"), training], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -238,7 +238,7 @@ def build(setting: Setting, file: Path, progress: TextIO) -> Pool:
     blocks = setting.blocks()
     with trainers(PROCESSES, stacked, blocks[0].model_dump_json()) as crew:
         record = Record(file, crew, progress)
-        groups: list[tuple[Study, ...]] = []
+        groups: list[tuple[PoolStudy, ...]] = []
         for number, spec in enumerate(blocks):
             trials: list[Trial] = []
             while (plans := _searching(spec, trials)) is not None:
@@ -256,7 +256,7 @@ def build(setting: Setting, file: Path, progress: TextIO) -> Pool:
     for trial in fresh:
         assert trial.result is not None
         runs[key(trial.plan.config)].append(trial.result)
-    return Pool(setting, default, tuple(groups), {config: tuple(own) for config, own in runs.items()})
+    return Pool(setting, default, tuple(groups), {config: tuple(results) for config, results in runs.items()})
 
 
 def _searching(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[TrialPlan] | None:
@@ -267,7 +267,7 @@ def _searching(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[TrialPlan] |
     return [plan for cohort in following.cohorts for plan in cohort]
 
 
-def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[Study, ...]]:
+def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[PoolStudy, ...]]:
     """The studies of each replicate; a study chooses as the product's finalists are chosen."""
     arms = finalists(spec, trials)
     of: dict[tuple[str, int | None], list[Trial]] = {}
@@ -277,10 +277,12 @@ def _groups(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[tuple[Study
         group = []
         for name in spec.labels:
             arm = next(arm for arm in arms if arm.label == name and replicate in arm.replicates)
-            own = of[name, replicate]
-            values = [t.result.value for t in own if t.result is not None and t.plan.config == arm.config]
-            found = next((value for value in values if value is not None), None)
-            group.append(Study(tuple(own), arm.config, found))
+            study_trials = of[name, replicate]
+            values = [
+                t.result.value for t in study_trials if t.result is not None and t.plan.config == arm.config
+            ]
+            searched_value = next((value for value in values if value is not None), None)
+            group.append(PoolStudy(tuple(study_trials), arm.config, searched_value))
         yield tuple(group)
 
 
@@ -336,8 +338,8 @@ def save(pools: Sequence[Pool], file: Path) -> None:
 
 
 def _dump(result: TrialResult) -> dict[str, Any]:
-    found: dict[str, Any] = result.model_copy(update={"curves": {}}).model_dump(mode="json")
-    return found
+    document: dict[str, Any] = result.model_copy(update={"curves": {}}).model_dump(mode="json")
+    return document
 
 
 def load(file: Path) -> list[Pool]:
@@ -353,7 +355,7 @@ def load(file: Path) -> list[Pool]:
             default=entry["default"],
             groups=tuple(
                 tuple(
-                    Study(
+                    PoolStudy(
                         trials=tuple(Trial.model_validate(trial) for trial in study["trials"]),
                         chosen=study["chosen"],
                         searched_value=study["searched_value"],

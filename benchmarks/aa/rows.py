@@ -11,7 +11,7 @@ MOST, LOWER = 0.065, 0.05
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRates:
     """A kind of job: what each method did, and how many fresh seeds the product took."""
 
     pool: str
@@ -28,5 +28,5 @@ class Row:
     @property
     def meets(self) -> bool:
         """With one replicate the product gives no optimizer verdict, and so no false one."""
-        found = self.rate(OPTIMIZER)
-        return found.rate <= MOST and found.low <= LOWER
+        optimizer_rate = self.rate(OPTIMIZER)
+        return optimizer_rate.rate <= MOST and optimizer_rate.low <= LOWER

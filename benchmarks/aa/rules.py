@@ -28,7 +28,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.aa.pool import Key, Pool, Study
+from benchmarks.aa.pool import Key, Pool, PoolStudy
 
 LEVEL = 0.05
 FEW_SEEDS = 3
@@ -39,24 +39,24 @@ class Entrants:
     """A drawn job as the rules see it: `studies` by name and replicate, and the fresh seeds."""
 
     pool: Pool
-    studies: Sequence[Sequence[Study]]
+    studies: Sequence[Sequence[PoolStudy]]
     seeds: Sequence[int]
 
     def losses(self, config: Key, seeds: int | None = None) -> list[float]:
         """On the first so many of the fresh seeds."""
         return [self.pool.losses[config][seed] for seed in self.seeds[:seeds]]
 
-    def searched(self, study: Study) -> float:
+    def searched(self, study: PoolStudy) -> float:
         """The loss of its best trial on the validation split."""
         return math.inf if study.searched_value is None else self.pool.sign * study.searched_value
 
 
 def best_trial(job: Entrants) -> int | None:
-    return least([min(job.searched(study) for study in own) for own in job.studies])
+    return least([min(job.searched(study) for study in studies) for studies in job.studies])
 
 
 def mean_of_few(job: Entrants) -> int | None:
-    best = [min(own, key=job.searched) for own in job.studies]
+    best = [min(studies, key=job.searched) for studies in job.studies]
     return least([statistics.fmean(job.losses(study.key, FEW_SEEDS)) for study in best])
 
 
@@ -69,11 +69,11 @@ def paired(job: Entrants) -> int | None:
 
 
 def deepobs_mean(job: Entrants) -> int | None:
-    return least([statistics.fmean(job.losses(own[0].key)) for own in job.studies])
+    return least([statistics.fmean(job.losses(studies[0].key)) for studies in job.studies])
 
 
 def deepobs_bands(job: Entrants) -> int | None:
-    rows = [job.losses(own[0].key) for own in job.studies]
+    rows = [job.losses(studies[0].key) for studies in job.studies]
     means, reach = [statistics.fmean(row) for row in rows], [statistics.stdev(row) for row in rows]
     best = least(means)
     if best is None:
@@ -84,7 +84,9 @@ def deepobs_bands(job: Entrants) -> int | None:
 
 def algoperf(job: Entrants) -> int | None:
     target = algoperf_target(job.pool)
-    return least([statistics.median(_reached(job, study, target) for study in own) for own in job.studies])
+    return least(
+        [statistics.median(_reached(job, study, target) for study in studies) for studies in job.studies]
+    )
 
 
 RULES: Mapping[str, Callable[[Entrants], int | None]] = {
@@ -111,7 +113,7 @@ def algoperf_target(pool: Pool) -> float:
     return pool.sign * statistics.median(ends) if ends else -math.inf
 
 
-def _reached(job: Entrants, study: Study, target: float) -> float:
+def _reached(job: Entrants, study: PoolStudy, target: float) -> float:
     """Examples until the first of its trials has reached the target."""
     curves = [
         trial.result.curves.get(job.pool.goal.curve, ()) for trial in study.trials if trial.result is not None
@@ -121,7 +123,7 @@ def _reached(job: Entrants, study: Study, target: float) -> float:
 
 
 def _tested(job: Entrants, differ: Callable[[Sequence[float], Sequence[float]], bool]) -> int | None:
-    rows = [job.losses(own[0].key) for own in job.studies]
+    rows = [job.losses(studies[0].key) for studies in job.studies]
     best = least([statistics.fmean(row) for row in rows])
     if best is None:
         return None
@@ -129,11 +131,11 @@ def _tested(job: Entrants, differ: Callable[[Sequence[float], Sequence[float]], 
 
 
 def _welch(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    parts = [statistics.variance(row) / len(row) for row in (ours, theirs)]
-    error = sum(parts)
+    variances = [statistics.variance(row) / len(row) for row in (ours, theirs)]
+    error = sum(variances)
     if error == 0:
         return ours[0] != theirs[0]
-    df = error**2 / sum(part**2 / (len(ours) - 1) for part in parts)
+    df = error**2 / sum(variance**2 / (len(ours) - 1) for variance in variances)
     return _significant(statistics.fmean(ours) - statistics.fmean(theirs), math.sqrt(error), df)
 
 

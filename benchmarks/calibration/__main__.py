@@ -112,11 +112,11 @@ def unmet(tallies: Sequence[Tally], stated: dict[str, Chances]) -> list[str]:
         ]
         if name in CLEAR and tally.seed_share > MOST_SEEDS:
             failures.append(f"{name}: staged used {tally.seed_share:.2f} of the seeds")
-    for question, found in stated.items():
-        if found.error > MOST_MISSTATED or found.brier >= found.constant_brier:
+    for question, stated_chances in stated.items():
+        if stated_chances.error > MOST_MISSTATED or stated_chances.brier >= stated_chances.constant_brier:
             failures.append(
-                f"probability of being best ({question}): off by {found.error:.3f}, Brier score "
-                f"{found.brier:.3f} (constant {found.constant_brier:.3f})"
+                f"probability of being best ({question}): off by {stated_chances.error:.3f}, Brier score "
+                f"{stated_chances.brier:.3f} (constant {stated_chances.constant_brier:.3f})"
             )
     return failures
 
@@ -153,14 +153,14 @@ def _row(tally: Tally) -> str:
 
 def chance_table(stated: dict[str, Chances]) -> str:
     lines = []
-    for question, found in stated.items():
+    for question, stated_chances in stated.items():
         lines.append(
-            f"probability of being best ({question}): Brier score {found.brier:.4f}, of a constant "
-            f"{found.constant_brier:.4f}; off by {found.error:.3f} on the average"
+            f"probability of being best ({question}): Brier score {stated_chances.brier:.4f}, of a constant "
+            f"{stated_chances.constant_brier:.4f}; off by {stated_chances.error:.3f} on the average"
         )
-        lines.append("  stated " + " ".join(f"{stated_:6.2f}" for stated_, _, _ in found.bins))
-        lines.append("  came   " + " ".join(f"{came:6.2f}" for _, came, _ in found.bins))
-        lines.append("  number " + " ".join(f"{count:6}" for _, _, count in found.bins))
+        lines.append("  stated " + " ".join(f"{stated_:6.2f}" for stated_, _, _ in stated_chances.bins))
+        lines.append("  came   " + " ".join(f"{came:6.2f}" for _, came, _ in stated_chances.bins))
+        lines.append("  number " + " ".join(f"{count:6}" for _, _, count in stated_chances.bins))
     return "\n".join(lines)
 
 
@@ -178,12 +178,12 @@ def record(tallies: Sequence[Tally], stated: dict[str, Chances], failures: list[
         ],
         "probability_best": {
             question: {
-                "brier": found.brier,
-                "constant_brier": found.constant_brier,
-                "error": found.error,
-                "bins": found.bins,
+                "brier": stated_chances.brier,
+                "constant_brier": stated_chances.constant_brier,
+                "error": stated_chances.error,
+                "bins": stated_chances.bins,
             }
-            for question, found in stated.items()
+            for question, stated_chances in stated.items()
         },
         "not_met": failures,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Floats, World, draw
+from benchmarks.calibration.worlds import Floats, World, simulate_jobs
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 
 BINS = 10
@@ -47,20 +47,20 @@ class Chances:
 
 def chances(world: World, jobs: int, seed: int) -> dict[str, Chances]:
     """By question."""
-    drawn = draw(world, jobs, seed)
+    simulated = simulate_jobs(world, jobs, seed)
     stated: dict[str, list[float]] = {"config": [], "optimizer": []}
     came: dict[str, list[bool]] = {"config": [], "optimizer": []}
     arms = world.replicates + 1
     for job in range(jobs):
-        table = drawn.confirmed(job, world.seeds)
+        table = simulated.confirm_table(job, world.seeds)
         optimizer = study_probabilities(table, world.replicates, seed=job)
         assert optimizer is not None
-        found = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
+        probabilities = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
         best = {
-            "config": int(drawn.truth[job].argmin()) // arms,
-            "optimizer": int(drawn.merits[job].argmin()),
+            "config": int(simulated.truth[job].argmin()) // arms,
+            "optimizer": int(simulated.merits[job].argmin()),
         }
-        for question, probability in found.items():
+        for question, probability in probabilities.items():
             for number, label in enumerate(table.labels):
                 stated[question].append(probability[label])
                 came[question].append(number == best[question])

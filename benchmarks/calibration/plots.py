@@ -32,8 +32,8 @@ def plot(tallies: Sequence[Tally], stated: dict[str, Chances], path: Path) -> No
     left.set_xlabel("jobs with a false winner, %")
     left.legend(fontsize=8)
     middle.plot([0, 1], [0, 1], color="black", linewidth=0.8)
-    for question, found in stated.items():
-        points = found.bins
+    for question, chances in stated.items():
+        points = chances.bins
         middle.plot([p for p, _, _ in points], [c for _, c, _ in points], "o-", label=question)
     middle.set_xlabel("stated probability of being best")
     middle.set_ylabel("how often it was")

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Floats, Jobs, World, draw, label_of
+from benchmarks.calibration.worlds import Floats, Jobs, World, label_of, simulate_jobs
 from whichopt.service.evidence.statistics.estimates import critical_t
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.stopping import settled_at
 from whichopt.service.evidence.verdict.warnings import looks_skewed
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
@@ -42,7 +42,7 @@ class Tally:
         return "optimizer" not in event or event.startswith("plain") or self.world.replicates > 1
 
     def lower_bound(self, event: str, tail: float = 0.05) -> float:
-        """Of its probability, one-sided, at 95 % (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
+        """Of its probability, one-sided, at 95% (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
         from scipy.special import betaincinv
 
         count = self.counts[event]
@@ -53,20 +53,20 @@ class Tally:
         return self.seeds / (self.jobs * self.world.seeds)
 
 
-def merged(parts: Sequence[Tally]) -> Tally:
+def merged(tallies: Sequence[Tally]) -> Tally:
     """The tally of all parts of one world's jobs."""
-    whole = Tally(parts[0].world, sum(part.jobs for part in parts))
-    for part in parts:
-        whole.counts.update(part.counts)
-        whole.seeds += part.seeds
-    return whole
+    total = Tally(tallies[0].world, sum(tally.jobs for tally in tallies))
+    for tally in tallies:
+        total.counts.update(tally.counts)
+        total.seeds += tally.seeds
+    return total
 
 
 def run(world: World, jobs: int, seed: int) -> Tally:
-    drawn = draw(world, jobs, seed)
+    simulated = simulate_jobs(world, jobs, seed)
     tally = Tally(world, jobs)
     for job in range(jobs):
-        tally.counts.update(_judge(drawn, job, tally))
+        tally.counts.update(_judge(simulated, job, tally))
     return tally
 
 
@@ -74,39 +74,39 @@ def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
     """What happened in one job: fixed (all seeds, one look) and staged."""
     world = jobs.world
     truth, merits = jobs.truth[job], jobs.merits[job]
-    whole = jobs.confirmed(job, world.seeds)
-    events = _look(whole, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
-    if looks_skewed(whole):
+    full = jobs.confirm_table(job, world.seeds)
+    events = _look(full, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
+    if looks_skewed(full):
         events.add("skew warned")
     planned = looks(world.seeds)
     stopped = False
     for seeds in planned:
         look = Look(planned, seeds)
-        table = whole if seeds == world.seeds else jobs.confirmed(job, seeds)
+        table = full if seeds == world.seeds else jobs.confirm_table(job, seeds)
         stops = not stopped and (
             seeds == world.seeds or settled_at(table, look, margin=None, risk=None, seed=job) is not None
         )
-        found = _look(table, look, truth, merits, "staged", intervals=stops)
-        events |= {event.replace("staged", "any look") for event in found if "false" in event}
+        events_at_look = _look(table, look, truth, merits, "staged", intervals=stops)
+        events |= {event.replace("staged", "any look") for event in events_at_look if "false" in event}
         if stops:
             stopped = True
-            events |= found
+            events |= events_at_look
             tally.seeds += seeds
     events |= _plain(jobs, job)
     return events
 
 
 def _look(
-    table: Confirmed, look: Look, truth: Floats, merits: Floats, kind: str, *, intervals: bool
+    table: ConfirmTable, look: Look, truth: Floats, merits: Floats, kind: str, *, intervals: bool
 ) -> set[str]:
     events: set[str] = set()
-    found = config_verdict(table, alpha=look.config_level)
+    verdict = config_verdict(table, alpha=look.config_level)
     labels = np.asarray([arm.label for arm in table.arms])
-    if found.verdict == "winner":
-        others = truth[labels != labels[found.best]].min()
-        is_true = truth[found.best] < others
+    if verdict.verdict == "winner":
+        others = truth[labels != labels[verdict.best]].min()
+        is_true = truth[verdict.best] < others
         events.add(f"{kind} config {'true' if is_true else 'false'}")
-        if found.lead is not None and found.lead > max(others - truth[found.best], 0) + SLACK:
+        if verdict.lead is not None and verdict.lead > max(others - truth[verdict.best], 0) + SLACK:
             events.add(f"{kind} config lead overstated")
 
     replicates = len({r for arm in table.arms for r in arm.replicates})
@@ -146,14 +146,14 @@ def _plain(jobs: Jobs, job: int) -> set[str]:
     others = np.delete(merits, first).min()
     events.add(f"naive {'true' if merits[first] < others else 'false'}")
     values = jobs.values[job].reshape(world.optimizers, -1, world.seeds)
-    own = values.mean(axis=2).argmin(axis=1)
-    rows = values[np.arange(world.optimizers), own]
+    best_arms = values.mean(axis=2).argmin(axis=1)
+    rows = values[np.arange(world.optimizers), best_arms]
     best = int(rows.mean(axis=1).argmin())
     differences = np.delete(rows, best, axis=0) - rows[best]
     errors = differences.std(axis=1, ddof=1) / np.sqrt(world.seeds)
     if (differences.mean(axis=1) > critical_t(world.seeds - 1, 0.025) * errors).all():
         arms = truth.reshape(world.optimizers, -1)
-        is_true = arms[best, own[best]] < np.delete(arms, best, axis=0).min()
+        is_true = arms[best, best_arms[best]] < np.delete(arms, best, axis=0).min()
         events.add(f"plain config {'true' if is_true else 'false'}")
         events.add(f"plain optimizer {'true' if merits[best] < np.delete(merits, best).min() else 'false'}")
     return events

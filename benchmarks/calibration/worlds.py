@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, Ties
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Origin
 
@@ -74,11 +74,11 @@ class Jobs:
     merits: Floats
     searched: Floats
 
-    def confirmed(self, job: int, seeds: int) -> Confirmed:
+    def confirm_table(self, job: int, seeds: int) -> ConfirmTable:
         """The table of one job after its first `seeds` fresh seeds."""
         rows = tuple(map(tuple, self.values[job, :, :seeds].tolist()))
         arms = finalists_of(self.world.optimizers, self.world.replicates)
-        return Confirmed(
+        return ConfirmTable(
             arms=arms,
             seeds=tuple(range(seeds)),
             values=rows,
@@ -117,7 +117,7 @@ def finalists_of(count: int, replicates: int) -> tuple[Finalist, ...]:
     )
 
 
-def draw(world: World, jobs: int, seed: int) -> Jobs:
+def simulate_jobs(world: World, jobs: int, seed: int) -> Jobs:
     """`jobs` jobs of the world: a pure function of its arguments."""
     random = np.random.default_rng([seed, *world.name.encode()])
     labels, studies, arms = world.optimizers, world.replicates, world.replicates + 1
@@ -130,16 +130,16 @@ def draw(world: World, jobs: int, seed: int) -> Jobs:
     luck = world.luck * random.standard_normal((jobs, labels, studies, SEARCHED))
     tried = luck + random.standard_normal((jobs, labels, studies, SEARCHED))
     chosen = tried.argmin(axis=3, keepdims=True)
-    found = np.take_along_axis(luck, chosen, axis=3)[..., 0]
+    chosen_luck = np.take_along_axis(luck, chosen, axis=3)[..., 0]
     default = world.luck * (1 + random.standard_normal((jobs, labels, 1)))
-    truth = merits[:, :, None] + np.concatenate([found, default], axis=2)
+    truth = merits[:, :, None] + np.concatenate([chosen_luck, default], axis=2)
     exponents = np.asarray([-1.0, 1.0, *np.linspace(-1, 1, labels)[1:-1]])
     scale = world.unequal**exponents
     run_share = 1 - world.pairing - world.own
     common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, world.seeds))
-    own = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, world.seeds))
+    by_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, world.seeds))
     noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, world.seeds))
-    values = truth[..., None] + common + scale[:, None, None] * (own + noise)
+    values = truth[..., None] + common + scale[:, None, None] * (by_label + noise)
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
     return Jobs(

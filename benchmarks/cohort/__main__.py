@@ -32,7 +32,7 @@ from benchmarks.shared.machine import environment
 
 
 @dataclass(frozen=True)
-class Row:
+class WayToSearch:
     """A way to run a job's search."""
 
     title: str
@@ -40,13 +40,13 @@ class Row:
 
 
 ROWS = {
-    "a": Row("Optuna + plain PyTorch", plain),
-    "a1": Row("Optuna + plain PyTorch, 1 thread", one_thread),
-    "b": Row("Optuna + fused PyTorch, 2 processes", fused),
-    "c1": Row("Ray Tune, actors reused", reused),
-    "c2": Row("Ray Tune, an actor a trial", fresh),
-    "d": Row("whichopt over HTTP, 2 workers", service),
-    "e": Row("bound: matrix products at peak", bound),
+    "a": WayToSearch("Optuna + plain PyTorch", plain),
+    "a1": WayToSearch("Optuna + plain PyTorch, 1 thread", one_thread),
+    "b": WayToSearch("Optuna + fused PyTorch, 2 processes", fused),
+    "c1": WayToSearch("Ray Tune, actors reused", reused),
+    "c2": WayToSearch("Ray Tune, an actor a trial", fresh),
+    "d": WayToSearch("whichopt over HTTP, 2 workers", service),
+    "e": WayToSearch("bound: matrix products at peak", bound),
 }
 
 
@@ -126,13 +126,13 @@ def agreement(outcomes: Sequence[Outcome]) -> float | None:
     return max(apart, default=None)
 
 
-def table(found: Sequence[Summary]) -> Table:
-    drawn = Table(title="The same trials: same spaces, splits, init, order, epochs and selection metric")
+def times_table(measured: Sequence[Summary]) -> Table:
+    table = Table(title="The same trials: same spaces, splits, init, order, epochs and selection metric")
     for heading in ("workload", "row", "trials", "seconds", "trials/min", *TIMES, "best nll", "note"):
         wordy = heading in ("workload", "row", "note")
-        drawn.add_column(heading, justify="left" if wordy else "right", no_wrap=True)
-    for one in found:
-        drawn.add_row(
+        table.add_column(heading, justify="left" if wordy else "right", no_wrap=True)
+    for one in measured:
+        table.add_row(
             one.workload,
             f"{one.row:2} {ROWS[one.row].title}",
             str(one.trials or "-"),
@@ -142,9 +142,9 @@ def table(found: Sequence[Summary]) -> Table:
             _number(one.times_b, ".2f"),
             _number(one.best_value, ".4f"),
             one.note,
-            end_section=one.row == found[-1].row,
+            end_section=one.row == measured[-1].row,
         )
-    return drawn
+    return table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     outcomes = measure(names, given.only, given)
     found = summaries(outcomes)
     console = Console(width=max(160, Console().width))  # a table that is cut says nothing
-    console.print(table(found))
+    console.print(times_table(found))
     apart = agreement(outcomes)
     if apart is not None:
         console.print(

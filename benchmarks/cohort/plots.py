@@ -16,12 +16,14 @@ def bars(seconds: Mapping[str, Mapping[str, float]], titles: Mapping[str, str], 
     for ax, (workload, rows) in zip(axes, seconds.items(), strict=True):
         names = list(rows)[::-1]
         colors = [{"d": OUR_COLOR, "e": BOUND_COLOR}.get(name, THEIR_COLOR) for name in names]
-        drawn = ax.barh([f"{name}  {titles[name]}" for name in names], [rows[n] for n in names], color=colors)
+        patches = ax.barh(
+            [f"{name}  {titles[name]}" for name in names], [rows[n] for n in names], color=colors
+        )
         words = [
             f"{rows[name]:.3g} s" + (f" ({rows['a'] / rows[name]:.3g}x)" if "a" in rows else "")
             for name in names
         ]
-        ax.bar_label(drawn, words, padding=3, fontsize=8)
+        ax.bar_label(patches, words, padding=3, fontsize=8)
         ax.set(xscale="log", title=workload, xlabel="seconds for the same trials")
         ax.set_xlim(min(rows.values()) / 2, max(rows.values()) * 12)
     for ax in axes[1:]:

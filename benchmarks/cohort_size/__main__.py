@@ -84,7 +84,7 @@ def tiny() -> Setting:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CohortCost:
     """What one executor took for `trials` trials in cohorts of at most `cohort`, `steps` steps each."""
 
     model: str
@@ -103,7 +103,7 @@ class Cost:
         return self.seconds / self.trials * 1e3
 
 
-def cost(setting: Setting, executor: str, trials: int, cohort: int) -> Cost:
+def cost(setting: Setting, executor: str, trials: int, cohort: int) -> CohortCost:
     """Runs `trials` trials, one cohort after another."""
     plans, built, run = setting.plans(trials), setting.workload(), EXECUTORS[executor]()
     built.splits(plans[0].seeds.split)
@@ -115,7 +115,7 @@ def cost(setting: Setting, executor: str, trials: int, cohort: int) -> Cost:
     ]
     seconds = time.perf_counter() - started
     assert {result.state for result in results} == {TrialState.COMPLETE}
-    return Cost(setting.model, executor, cohort, trials, results[0].steps, seconds)
+    return CohortCost(setting.model, executor, cohort, trials, results[0].steps, seconds)
 
 
 @dataclass(frozen=True)
@@ -147,20 +147,20 @@ def by_size(setting: Setting, executor: str, sizes: Sequence[int], repeats: int)
     return found
 
 
-def by_trials(executor: str, counts: Sequence[int]) -> list[Cost]:
+def by_trials(executor: str, counts: Sequence[int]) -> list[CohortCost]:
     """A tiny model, ever more trials, in cohorts as a job has them."""
     setting, cohort = tiny(), COHORT_TRIALS[executor]
     cost(setting, executor, cohort, cohort)
     return [cost(setting, executor, count, cohort) for count in counts]
 
 
-def by_steps(executor: str, epochs: Sequence[int], trials: int = 16) -> list[Cost]:
+def by_steps(executor: str, epochs: Sequence[int], trials: int = 16) -> list[CohortCost]:
     """One cohort, ever more steps."""
     cost(digits("mlp", 1), executor, trials, trials)
     return [cost(digits("mlp", count), executor, trials, trials) for count in epochs]
 
 
-def growth(costs: Sequence[Cost], of: Callable[[Cost], int]) -> float:
+def growth(costs: Sequence[CohortCost], of: Callable[[CohortCost], int]) -> float:
     """The exponent of the cost from the middle to the last: 1 where it grows in proportion."""
     middle, last = costs[(len(costs) - 1) // 2], costs[-1]
     return math.log(last.seconds / middle.seconds) / math.log(of(last) / of(middle))
@@ -176,7 +176,7 @@ def speed_table(found: Sequence[Throughput]) -> Table:
     return table
 
 
-def cost_table(title: str, costs: Sequence[Cost]) -> Table:
+def cost_table(title: str, costs: Sequence[CohortCost]) -> Table:
     table = Table("model", "executor", title=title)
     for heading in ("cohort", "trials", "steps", "seconds", "ms a trial", "trial-steps/s"):
         table.add_column(heading, justify="right")
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _plot(sizes, trials, steps, given)
 
 
-def _measured(given: argparse.Namespace) -> tuple[list[Throughput], list[Cost], list[Cost]]:
+def _measured(given: argparse.Namespace) -> tuple[list[Throughput], list[CohortCost], list[CohortCost]]:
     quick: bool = given.quick
     sizes = (1, 4) if quick else (1, 2, 4, 8, 16, 32, 64, 128)
     counts = (8, 32) if quick else (10, 30, 100, 300, 1_000, 3_000, 10_000)
@@ -225,7 +225,10 @@ def _measured(given: argparse.Namespace) -> tuple[list[Throughput], list[Cost], 
 
 
 def _plot(
-    sizes: Sequence[Throughput], trials: Sequence[Cost], steps: Sequence[Cost], given: argparse.Namespace
+    sizes: Sequence[Throughput],
+    trials: Sequence[CohortCost],
+    steps: Sequence[CohortCost],
+    given: argparse.Namespace,
 ) -> None:
     ratios = {
         model: [(one.cohort, one.ratio) for one in sizes if one.model == model and not one.base]

@@ -31,7 +31,7 @@ from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan, TrialResult
 from whichopt.workers import checkpoints
 from whichopt.workers.engine import Executor, State, Unwatched, numerics
-from whichopt.workers.engine.solo import SoloExecutor, Trial
+from whichopt.workers.engine.solo import SoloExecutor, TrialRun
 from whichopt.workers.engine.stacked.executor import StackedExecutor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import nets
@@ -110,7 +110,7 @@ def repeats(device: str) -> str:
 def gradients(made: Workload, each: TrialPlan) -> list[Tensor]:
     """Of the loss of a trial's first batch, by param, from the start."""
     (player,) = made.players
-    trial = Trial(made, each)
+    trial = TrialRun(made, each)
     batch = next(iter(Feed([each], [made.splits(each.seeds.split)]).batches(0, 64)))
     loss, _ = player.loss(trial.model, Batch(batch.inputs[0], batch.targets[0]), {})
     return list(torch.autograd.grad(loss, [trial.model.get_parameter(name) for name in player.params]))

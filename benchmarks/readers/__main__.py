@@ -50,7 +50,7 @@ START_S = 60.0
 
 
 @dataclass(frozen=True)
-class Cost:
+class RequestCost:
     """What one reader waits for and receives; `seconds` is None if it took longer than the limit.
 
     `ratio` is to the yardstick beside it, of the limit if it took longer.
@@ -118,10 +118,10 @@ def _wait(process: subprocess.Popen[bytes], client: httpx.Client, log: Path) -> 
             return
 
 
-def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> Cost:
+def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> RequestCost:
     """Read one answer to its end."""
     started = time.perf_counter()
-    over = Cost(reader.name, request, None, limit_s, None)
+    over = RequestCost(reader.name, request, None, limit_s, None)
     try:
         with client.stream("GET", reader.path, params=reader.params, timeout=limit_s) as answer:
             answer.raise_for_status()
@@ -131,10 +131,10 @@ def ask(client: httpx.Client, reader: Reader, request: str, limit_s: float) -> C
             received = answer.num_bytes_downloaded
     except httpx.TimeoutException:
         return over
-    return Cost(reader.name, request, time.perf_counter() - started, limit_s, received)
+    return RequestCost(reader.name, request, time.perf_counter() - started, limit_s, received)
 
 
-def all_pages(client: httpx.Client, reader: Reader, limit_s: float) -> Cost:
+def all_pages(client: httpx.Client, reader: Reader, limit_s: float) -> RequestCost:
     """Read every page, one after the other."""
     seconds, received = 0.0, 0
     cursor: str | None = ""
@@ -146,7 +146,7 @@ def all_pages(client: httpx.Client, reader: Reader, limit_s: float) -> Cost:
         answer.raise_for_status()
         received += answer.num_bytes_downloaded
         cursor = answer.json()["cursor"]
-    return Cost(reader.name, "first", seconds, limit_s, received)
+    return RequestCost(reader.name, "first", seconds, limit_s, received)
 
 
 class Yardstick:
@@ -165,7 +165,7 @@ class Yardstick:
         self.seconds.append(time.perf_counter() - started)
         return self.seconds[-1]
 
-    def beside(self, costs: Callable[[], list[Cost]]) -> list[Cost]:
+    def beside(self, costs: Callable[[], list[RequestCost]]) -> list[RequestCost]:
         """What `costs` measures, with the ratio to the mean of the yardstick before and after it."""
         before = self.lay()
         measured = costs()
@@ -191,7 +191,7 @@ class Reader:
     running: bool = False
 
 
-def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]]:
+def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[RequestCost]]:
     """The yardstick's median, and what each reader takes."""
     job = f"/v1/jobs/{made.uid}"
     everyone = [
@@ -206,7 +206,7 @@ def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]
         Reader("events, with curves", f"{job}/events", {"curves": "true"}, again=False),
         Reader("studies.db", f"{job}/studies.db", again=False),
     ]
-    rows, costs = Yardstick(made.ended), list[Cost]()
+    rows, costs = Yardstick(made.ended), list[RequestCost]()
     for running, database in ((True, made.running), (False, made.ended)):
         waiting = deque(reader for reader in everyone if reader.running is running)
         while waiting:
@@ -219,7 +219,7 @@ def readers(made: Made, folder: Path, limit_s: float) -> tuple[float, list[Cost]
     return statistics.median(rows.seconds), costs
 
 
-def _requests(client: httpx.Client, reader: Reader, limit_s: float) -> list[Cost]:
+def _requests(client: httpx.Client, reader: Reader, limit_s: float) -> list[RequestCost]:
     """The first request of a reader and the median of some later ones; none if the API has no such answer."""
     if "curves" in reader.params and not _has_curves(client):
         return []
@@ -239,7 +239,7 @@ def _has_curves(client: httpx.Client) -> bool:
     return any(parameter["name"] == "curves" for parameter in asked)
 
 
-def table(made: Made, rows_s: float, costs: Sequence[Cost]) -> Table:
+def table(made: Made, rows_s: float, costs: Sequence[RequestCost]) -> Table:
     shown = Table(
         *("reader", "request"),
         *("seconds", "times the yardstick", "bytes"),

@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.regret.policies import OTHERS
 from benchmarks.regret.problems import PROBLEMS, desk
 from benchmarks.regret.runs import BY_MEAN, POLICIES, Run, repetition
-from benchmarks.regret.standings import Standing, behind, met, own, standings, table_of_ranks
+from benchmarks.regret.standings import PolicyRank, behind, losses_of, met, standings, table_of_ranks
 from benchmarks.shared.machine import environment
 from benchmarks.shared.processes import PROCESSES
 from benchmarks.shared.trainers import trainers
@@ -41,40 +41,40 @@ TIMED_SHARE = 0.85
 JUDGED_SEEDS, QUICK_SEEDS = 20, 6
 
 
-def table(runs: Sequence[Run], found: Sequence[Standing]) -> Table:
+def ranks_table(runs: Sequence[Run], by_policy: Sequence[PolicyRank]) -> Table:
     problems = list(dict.fromkeys(run.problem for run in runs))
     repeats = len({run.repeat for run in runs})
     seconds = fmean(run.seconds for run in runs)
-    drawn = Table(
+    table = Table(
         title=f"Value on examples that no policy saw (nll or rmse, lower is better), mean of {repeats} "
         f"repetitions; {seconds:.1f} s each on {PROCESSES} processes"
     )
-    drawn.add_column("workload", no_wrap=True)
+    table.add_column("workload", no_wrap=True)
     for policy in POLICIES:
-        drawn.add_column(policy, justify="right", no_wrap=True)
-    drawn.add_column("whichopt against the\nbest of the others", justify="right", no_wrap=True)
+        table.add_column(policy, justify="right", no_wrap=True)
+    table.add_column("whichopt against the\nbest of the others", justify="right", no_wrap=True)
     by_problem = table_of_ranks(runs, POLICIES)
     for problem in problems:
         mean_ranks = np.mean(by_problem[problem], axis=0)
         cells = [
-            f"{fmean(own(runs, problem, policy)):.4f}  (rank {rank:.2f})"
+            f"{fmean(losses_of(runs, problem, policy)):.4f}  (rank {rank:.2f})"
             for policy, rank in zip(POLICIES, mean_ranks, strict=True)
         ]
         percent = behind(runs, problem)
-        said = "LOSS" if percent > 0 else "win" if percent < 0 else "equal"
-        drawn.add_row(problem, *cells, f"{said}, {abs(percent):.1f} %", end_section=problem == problems[-1])
-    drawn.add_row(
+        outcome = "LOSS" if percent > 0 else "win" if percent < 0 else "equal"
+        table.add_row(problem, *cells, f"{outcome}, {abs(percent):.1f}%", end_section=problem == problems[-1])
+    table.add_row(
         "mean rank",
-        *(f"{one.rank:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in found),
-        "met" if met(found) else "NOT MET",
+        *(f"{one.rank:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in by_policy),
+        "met" if met(by_policy) else "NOT MET",
     )
-    drawn.add_row("best of all in", *(f"{one.firsts:.0%}" for one in found), "")
-    drawn.add_row(
+    table.add_row("best of all in", *(f"{one.firsts:.0%}" for one in by_policy), "")
+    table.add_row(
         "trials",
         *(f"{fmean(run.trials for run in runs if run.policy == policy):.0f}" for policy in POLICIES),
         "",
     )
-    return drawn
+    return table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,18 +94,18 @@ def main(argv: Sequence[str] | None = None) -> int:
                     crew, problem, repeat, seconds, QUICK_SEEDS if given.quick else JUDGED_SEEDS
                 )
                 runs += made
-                told = ", ".join(f"{run.policy} {run.value:.4f} ({run.trials})" for run in made)
+                values = ", ".join(f"{run.policy} {run.value:.4f} ({run.trials})" for run in made)
                 print(
-                    f"{problem.name} {repeat}: {made[0].seconds:.1f} s; {told}", file=sys.stderr, flush=True
+                    f"{problem.name} {repeat}: {made[0].seconds:.1f} s; {values}", file=sys.stderr, flush=True
                 )
                 if given.runs:
                     with given.runs.open("a") as file:
                         file.writelines(json.dumps(asdict(run)) + "\n" for run in made)
     took = time.perf_counter() - started
-    found = standings(runs, POLICIES)
+    ranked = standings(runs, POLICIES)
     by_mean = standings(runs, (BY_MEAN, *OTHERS))
     console = Console(width=max(160, Console().width))
-    console.print(table(runs, found))
+    console.print(ranks_table(runs, ranked))
     console.print(
         "for the record, not a policy: if whichopt took the finalist with the best mean in a tie too, its "
         f"mean rank were {by_mean[0].rank:.2f} [{by_mean[0].low:.2f}, {by_mean[0].high:.2f}], the others' "
@@ -113,12 +113,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if given.json:
         document = {
-            "standings": [asdict(one) for one in found],
+            "standings": [asdict(one) for one in ranked],
             "standings_by_mean": [asdict(one) for one in by_mean],
             "percent_behind": {
                 name: behind(runs, name) for name in dict.fromkeys(run.problem for run in runs)
             },
-            "met": met(found),
+            "met": met(ranked),
             "seconds_asked": seconds,
             "took_seconds": took,
             "runs": [asdict(run) for run in runs],
@@ -129,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.plot:
         from benchmarks.regret.plots import picture
 
-        picture(runs, found, given.plot)
-    return 0 if met(found) else 1
+        picture(runs, ranked, given.plot)
+    return 0 if met(ranked) else 1
 
 
 def _kept(file: Path | None) -> list[Run]:

@@ -9,16 +9,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.regret.runs import Run
-from benchmarks.regret.standings import Standing
+from benchmarks.regret.standings import PolicyRank
 from benchmarks.shared.drawing import OUR_COLOR, THEIR_COLOR, THIRD_COLOR, plain, save
 
 COLORS = (OUR_COLOR, THEIR_COLOR, THIRD_COLOR, "#CC79A7")
 """By policy, ours first."""
 
 
-def picture(runs: Sequence[Run], found: Sequence[Standing], file: Path) -> None:
+def picture(runs: Sequence[Run], by_policy: Sequence[PolicyRank], file: Path) -> None:
     """Left: each repetition's loss beyond that of its best policy, in percent of it. Right: the ranks."""
-    colors = dict(zip([one.policy for one in found], COLORS, strict=True))
+    colors = dict(zip([one.policy for one in by_policy], COLORS, strict=True))
     problems = list(dict.fromkeys(run.problem for run in runs))
     figure = Figure((11, 4.2), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,12 +37,14 @@ def picture(runs: Sequence[Run], found: Sequence[Standing], file: Path) -> None:
     left.set_xticks(range(len(problems)), problems)
     left.set(ylabel="percent behind the best of the four", title="Value on unseen examples, at equal seconds")
     figure.legend(loc="outside lower center", ncols=len(colors), fontsize=8, frameon=False)
-    for place, one in enumerate(found[::-1]):
+    for place, one in enumerate(by_policy[::-1]):
         right.plot([one.low, one.high], [place, place], color=colors[one.policy], lw=2)
         right.plot(one.rank, place, "o", ms=8, color=colors[one.policy])
         right.text(one.rank, place + 0.16, f"{one.rank:.2f}", ha="center", fontsize=9)
-    right.set_yticks(range(len(found)), [one.policy for one in found[::-1]])
-    right.set(xlim=(0.9, len(found) + 0.1), ylim=(-0.5, len(found) - 0.4), title="Mean rank, 95 % bootstrap")
+    right.set_yticks(range(len(by_policy)), [one.policy for one in by_policy[::-1]])
+    right.set(
+        xlim=(0.9, len(by_policy) + 0.1), ylim=(-0.5, len(by_policy) - 0.4), title="Mean rank, 95% bootstrap"
+    )
     plain((left, right))
     save(figure, file)
 

@@ -23,7 +23,7 @@ import optuna
 from benchmarks.regret.problems import Cohort, Single, divided_workload, like
 from benchmarks.shared.spaces import default_params, suggested
 from benchmarks.shared.trainers import AnyTrainers
-from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.evidence.verdict.recommend import recommend, shown
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning import minutes
@@ -78,27 +78,30 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
                 Trial(plan=plan, state=result.state, result=result)
                 for plan, result in zip(cohort.plans, answers[number], strict=True)
             ]
-    told = recommend("regret", spec, trials)
+    recommendation = recommend("regret", spec, trials)
     seconds = time.perf_counter() - started
-    confirmed = read_confirmed(spec, trials)
-    look = look_of(spec, len(confirmed.seeds))
-    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
-    pick, best = confirmed.arms[verdict.pick], confirmed.arms[verdict.best]
-    if (told.optimizer, told.config) != (pick.label, shown(spec, pick.label, pick.config)):
-        raise AssertionError(f"the recommendation is not the verdict's pick: {told.config}, {pick.config}")
+    table = read_confirm_table(spec, trials)
+    look = look_of(spec, len(table.seeds))
+    verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
+    pick, best = table.arms[verdict.pick], table.arms[verdict.best]
+    picked = pick.label, shown(spec, pick.label, pick.config)
+    if (recommendation.optimizer, recommendation.config) != picked:
+        raise AssertionError(
+            f"the recommendation is not the verdict's pick: {recommendation.config}, {pick.config}"
+        )
     searched = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
     details = {
-        "verdict": told.verdict,
-        "equivalent": told.equivalent,
+        "verdict": recommendation.verdict,
+        "equivalent": recommendation.equivalent,
         "search_trials": len(searched),
         "confirm_trials": len(trials) - len(searched),
-        "fresh_seeds": len(confirmed.seeds),
+        "fresh_seeds": len(table.seeds),
         "search_seconds": math.fsum(trial.result.seconds for trial in searched if trial.result) / crew.count,
         "replicate": pick.replicate,
     }
 
     def made(arm: Finalist, index: int) -> Pick:
-        return Pick(arm.optimizer, arm.config, confirmed.means[index], len(trials), seconds, details)
+        return Pick(arm.optimizer, arm.config, table.means[index], len(trials), seconds, details)
 
     return made(pick, verdict.pick), made(best, verdict.best)
 
@@ -118,8 +121,8 @@ def _settled(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> ResolvedSpec:
 
 
 def _of(base: TrialPlan, chosen: ResolvedOptimizer) -> TrialPlan:
-    told = {"label": chosen.label, "optimizer": chosen.name, "config": chosen.default}
-    return base.model_copy(update=told)
+    changes = {"label": chosen.label, "optimizer": chosen.name, "config": chosen.default}
+    return base.model_copy(update=changes)
 
 
 # -- the others ------------------------------------------------------------------------------------------
@@ -152,8 +155,10 @@ class Tuned:
             self.study.enqueue_trial(default_params(chosen))
         else:
             space = distributions(chosen.searched)
-            told = optuna.trial.create_trial(params=default_params(chosen), distributions=space, value=known)
-            self.study.add_trial(told)
+            known_trial = optuna.trial.create_trial(
+                params=default_params(chosen), distributions=space, value=known
+            )
+            self.study.add_trial(known_trial)
 
     def ask(self) -> Asked:
         trial = self.study.ask()
@@ -170,22 +175,22 @@ class DefaultsFirst:
     def __init__(self, spec: ResolvedSpec) -> None:
         self.spec = spec
         self.left = list(spec.optimizers)
-        self.found: dict[str, float] = {}
+        self.defaults: dict[str, float] = {}
         self.tuned: Tuned | None = None
 
     def ask(self) -> Asked | None:
         if self.left:
             chosen = self.left.pop(0)
             return Asked(chosen.name, chosen.default)
-        if self.tuned is None and len(self.found) == len(self.spec.optimizers):
-            best = min(self.found, key=lambda name: self.found[name])
+        if self.tuned is None and len(self.defaults) == len(self.spec.optimizers):
+            best = min(self.defaults, key=lambda name: self.defaults[name])
             chosen = next(chosen for chosen in self.spec.optimizers if chosen.name == best)
-            self.tuned = Tuned(chosen, self.spec.seed, known=self.found[best])
+            self.tuned = Tuned(chosen, self.spec.seed, known=self.defaults[best])
         return None if self.tuned is None else self.tuned.ask()
 
     def tell(self, asked: Asked, value: float) -> None:
         if asked.token is None:
-            self.found[asked.optimizer] = value
+            self.defaults[asked.optimizer] = value
         else:
             assert self.tuned is not None
             self.tuned.tell(asked, value)
@@ -226,7 +231,7 @@ def other(crew: AnyTrainers, policy: Policy, spec: ResolvedSpec, aside: int, sec
     started = time.perf_counter()
     name, base = spec.workload.model_dump_json(), like(spec, trial_seeds(spec.seed, Phase.SEARCH, 0))
     asked: dict[int, Asked] = {}
-    told: list[tuple[float, Asked]] = []
+    results: list[tuple[float, Asked]] = []
 
     def source() -> Single | None:
         thing = policy.ask() if time.perf_counter() - started < seconds else None
@@ -240,13 +245,13 @@ def other(crew: AnyTrainers, policy: Policy, spec: ResolvedSpec, aside: int, sec
         if time.perf_counter() - started <= seconds:
             thing = asked.pop(id(single))
             policy.tell(thing, value)
-            told.append((value, thing))
+            results.append((value, thing))
 
     crew.feed(source, sink)
-    if not told:
+    if not results:
         raise RuntimeError(f"not one trial of {spec.name} ended within {seconds:.3g} s")
-    value, best = min(told, key=lambda pair: pair[0])
-    return Pick(best.optimizer, best.config, value, len(told), seconds)
+    value, best = min(results, key=lambda pair: pair[0])
+    return Pick(best.optimizer, best.config, value, len(results), seconds)
 
 
 def _study(seed: int) -> optuna.Study:

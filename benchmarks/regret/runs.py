@@ -83,20 +83,25 @@ def _judged(
     for number in range(seeds):
         base = like(spec, trial_seeds(spec.seed, "judge", number))
         for name, pick in picks.items():
-            told = {"label": name, "optimizer": pick.optimizer, "config": pick.config, "phase": Phase.CONFIRM}
-            plans.append(base.model_copy(update={**told, "number": number}))
+            changes = {
+                "label": name,
+                "optimizer": pick.optimizer,
+                "config": pick.config,
+                "phase": Phase.CONFIRM,
+            }
+            plans.append(base.model_copy(update={**changes, "number": number}))
     name = spec.workload.model_dump_json()
-    parts = [Cohort(name, aside, "judge", plans[i::PROCESSES]) for i in range(PROCESSES)]
+    cohorts = [Cohort(name, aside, "judge", plans[i::PROCESSES]) for i in range(PROCESSES)]
     values: dict[str, list[float]] = {policy: [] for policy in picks}
     diverged = dict.fromkeys(picks, 0)
 
     def keep(number: int, results: list[Any]) -> None:
-        for plan, result in zip(parts[number].plans, results, strict=True):
+        for plan, result in zip(cohorts[number].plans, results, strict=True):
             diverged[plan.label] += result.value is None
-            found = result.reference[spec.goal.metric] if result.value is None else result.value
-            values[plan.label].append(found)
+            score = result.reference[spec.goal.metric] if result.value is None else result.value
+            values[plan.label].append(score)
 
-    crew.map(parts, keep)
+    crew.map(cohorts, keep)
     for policy, pick in picks.items():
         value = math.fsum(values[policy]) / seeds
         yield Run(

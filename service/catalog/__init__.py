@@ -8,12 +8,12 @@ from typing import Protocol, TypeVar
 from whichopt.service.errors import UnknownName
 
 
-class Named(Protocol):
+class HasName(Protocol):
     @property
     def name(self) -> str: ...
 
 
-Entry = TypeVar("Entry", bound=Named)
+Entry = TypeVar("Entry", bound=HasName)
 
 
 def find(kind: str, name: str, entries: Sequence[Entry], *, field: str | None = None) -> Entry:

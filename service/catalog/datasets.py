@@ -15,13 +15,13 @@ VALIDATION_SHARE = 0.25
 """Share of validation examples among those that the test split leaves."""
 
 
-class Options(NumbersAreNumbers):
+class DatasetOptions(NumbersAreNumbers):
     """The options of a dataset; none, unless its entry has a subclass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Friedman1Options(Options):
+class Friedman1Options(DatasetOptions):
     examples: int = Field(default=1000, ge=100, le=100_000)
     features: int = Field(default=10, ge=5, le=1000)
     noise: float = Field(default=1.0, ge=0, le=100, allow_inf_nan=False)
@@ -56,12 +56,12 @@ class DatasetEntry:
     name: str
     title: str
     task: str
-    shape: Callable[[Options], Shape]
+    shape: Callable[[DatasetOptions], Shape]
     source: str
-    options: type[Options] = Options
+    options: type[DatasetOptions] = DatasetOptions
     loader: str | None = None
 
-    def sizes(self, options: Options) -> Sizes:
+    def sizes(self, options: DatasetOptions) -> Sizes:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
         examples = self.shape(options).examples
         test = round(examples * TEST_SHARE)
@@ -69,11 +69,11 @@ class DatasetEntry:
         return Sizes(examples - test - validation, validation, test)
 
 
-def _fixed(shape: Shape) -> Callable[[Options], Shape]:
+def _fixed(shape: Shape) -> Callable[[DatasetOptions], Shape]:
     return lambda _: shape
 
 
-def _friedman1(options: Options) -> Shape:
+def _friedman1(options: DatasetOptions) -> Shape:
     assert isinstance(options, Friedman1Options)
     return Shape(options.examples, options.features, 1)
 

@@ -17,18 +17,18 @@ Width = Annotated[int, Field(ge=1, le=8192), WHOLE]
 Activation = Literal["relu", "gelu", "tanh"]
 
 
-class Options(NumbersAreNumbers):
+class ModelOptions(NumbersAreNumbers):
     """The options of a model; none, unless its entry has a subclass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class MLPOptions(Options):
+class MLPOptions(ModelOptions):
     hidden: tuple[Width, ...] = Field(default=(128, 64), min_length=1, max_length=16)
     activation: Activation = "relu"
 
 
-class CNNOptions(Options):
+class CNNOptions(ModelOptions):
     channels: tuple[Annotated[int, Field(ge=1, le=1024), WHOLE], ...] = Field(
         default=(16, 32), min_length=1, max_length=8
     )
@@ -45,24 +45,24 @@ class ModelEntry:
 
     name: str
     title: str
-    params: Callable[[Options, Shape], int]
+    params: Callable[[ModelOptions, Shape], int]
     about: str
-    options: type[Options] = Options
+    options: type[ModelOptions] = ModelOptions
     needs_image: bool = False
     builder: str | None = None
 
 
-def _linear(_: Options, shape: Shape) -> int:
+def _linear(_: ModelOptions, shape: Shape) -> int:
     return (shape.features + 1) * shape.outputs
 
 
-def _mlp(options: Options, shape: Shape) -> int:
+def _mlp(options: ModelOptions, shape: Shape) -> int:
     assert isinstance(options, MLPOptions)
     widths = (shape.features, *options.hidden, shape.outputs)
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
 
 
-def _cnn(options: Options, shape: Shape) -> int:
+def _cnn(options: ModelOptions, shape: Shape) -> int:
     """3x3 convolutions with bias, then a linear layer over the mean of each channel."""
     assert isinstance(options, CNNOptions)
     assert shape.image is not None

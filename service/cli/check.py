@@ -75,14 +75,14 @@ def translate(
     from whichopt.service.cli import tables
     from whichopt.service.errors import InvalidSpec
     from whichopt.service.lint import lint_setting
-    from whichopt.service.translations import translate as translated
+    from whichopt.service.translations import translate as translated_setting
     from whichopt.service.translations.denominators import Assumed
     from whichopt.service.views import Translation
 
     assumed = Assumed(gradient=gradient, floor=floor, steps=steps)
     try:
         config = _setting(source, dict(_pair(text) for text in setting or []))
-        found = translated(source, target, config, assumed)
+        translation = translated_setting(source, target, config, assumed)
     except InvalidSpec as error:
         raise complaint(error.detail) from None
     # Findings about the given setting. The target's own are left out: its eps was asked to make it SGD.
@@ -91,11 +91,11 @@ def translate(
         source=source,
         target=target,
         given=optimizers.optimizer(source).arguments(config),
-        config=optimizers.optimizer(target).arguments(found.config),
-        exactness=found.exactness,
-        why=list(found.why) or ["both are the same optimizer"],
-        warnings=[*given, *found.warnings],
-        path=list(found.path),
+        config=optimizers.optimizer(target).arguments(translation.config),
+        exactness=translation.exactness,
+        why=list(translation.why) or ["both are the same optimizer"],
+        warnings=[*given, *translation.warnings],
+        path=list(translation.path),
     )
     show(shown, as_json, tables.translation(shown))
 

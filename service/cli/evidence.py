@@ -54,11 +54,11 @@ def report(
         if json_file is not None:
             client.save_report(job, json_file, form="json")
         if as_json:
-            found = client.report(job)
-            show(found, as_json, "")
+            saved_report = client.report(job)
+            show(saved_report, as_json, "")
         elif html is None and json_file is None:
-            shown = client.report(job).recommendation
-            show(shown, as_json, verdict_tables.recommendation_panel(shown))
+            recommendation = client.report(job).recommendation
+            show(recommendation, as_json, verdict_tables.recommendation_panel(recommendation))
             typer.echo("\nSave the evidence with --html FILE, or with -o FILE for verify and rerun.")
     if not as_json:
         for saved in filter(None, (html, json_file)):
@@ -79,29 +79,33 @@ def verify(file: File, as_json: AsJson = False) -> None:
 
     try:
         content = read_content(file)
-        found = verified(parse_report(content, name=str(file)))
+        verification = verified(parse_report(content, name=str(file)))
     except InvalidReport as error:
         raise complaint(error.detail) from None
     if is_page(content):
-        found = found.model_copy(update={"notes": [*found.notes, OF_A_PAGE]})
-    show(found, as_json, _verification(found))
-    raise typer.Exit(0 if found.outcome == "confirmed" else NO)
+        verification = verification.model_copy(update={"notes": [*verification.notes, OF_A_PAGE]})
+    show(verification, as_json, _verification(verification))
+    raise typer.Exit(0 if verification.outcome == "confirmed" else NO)
 
 
-def _verification(found: Verification) -> RenderableType:
+def _verification(verification: Verification) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    lines = [Text(found.statement, style="bold green" if found.outcome == "confirmed" else "bold red")]
-    if not found.checksum_matches:
+    lines = [
+        Text(
+            verification.statement, style="bold green" if verification.outcome == "confirmed" else "bold red"
+        )
+    ]
+    if not verification.checksum_matches:
         lines.append(
             Text(
                 "The raw results or the spec were changed after the report was written: the SHA-256 differs."
             )
         )
-    lines += [Text(f"- {difference}") for difference in found.differences]
-    lines += [Text(f"- raw results: {said}") for said in found.inconsistencies]
-    lines += [Text(f"Note: {note}", style="yellow") for note in found.notes]
+    lines += [Text(f"- {difference}") for difference in verification.differences]
+    lines += [Text(f"- raw results: {contradiction}") for contradiction in verification.inconsistencies]
+    lines += [Text(f"Note: {note}", style="yellow") for note in verification.notes]
     return Group(*lines)
 
 

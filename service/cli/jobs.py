@@ -81,8 +81,8 @@ def show(
             for row in jobs.unreadable:
                 _remark(f"whichopt: {row.problem}", "yellow")
         elif trials:
-            found = list(client.trials(client.find_job(job)))
-            _show(found, as_json, tables.trial_table(found))
+            job_trials = list(client.trials(client.find_job(job)))
+            _show(job_trials, as_json, tables.trial_table(job_trials))
         else:
             one = client.job(client.find_job(job))
             _show(one, as_json, tables.job_summary(one))
@@ -110,15 +110,17 @@ def recommend(
         if job is not None:
             _show_recommendation(_recommendation(client, client.find_job(job)), as_json)
             return
-        found = client.recommendations(task=task, dataset=dataset, model=model, optimizer=optimizer).items
-        if found or as_json:
-            _show(found, as_json, verdict_tables.recommendation_table(found))
+        recommendations = client.recommendations(
+            task=task, dataset=dataset, model=model, optimizer=optimizer
+        ).items
+        if recommendations or as_json:
+            _show(recommendations, as_json, verdict_tables.recommendation_table(recommendations))
             return
         asked = {"task": task, "dataset": dataset, "model": model, "optimizer": optimizer}
-        said = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+        filters = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
         typer.echo(
-            f"There is no recommendation yet{f' for {said}' if said else ''}. Use fewer options ('whichopt "
-            "catalog' lists the names), or submit a job: whichopt submit job.json --wait"
+            f"There is no recommendation yet{f' for {filters}' if filters else ''}. Use fewer options "
+            "('whichopt catalog' lists the names), or submit a job: whichopt submit job.json --wait"
         )
 
 
@@ -143,16 +145,16 @@ def forecast(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_j
     from whichopt.service.cli import verdict_tables
 
     with _client(url, key, data) as client:
-        found = client.forecast(client.find_job(job))
-        _show(found, as_json, verdict_tables.forecast_tables(found))
+        job_forecast = client.forecast(client.find_job(job))
+        _show(job_forecast, as_json, verdict_tables.forecast_tables(job_forecast))
 
 
 @app.command()
 def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Cancel a job; its training stops within an epoch."""
     with _client(url, key, data) as client:
-        found = client.cancel(client.find_job(job))
-        _show(found, as_json, f"Cancel requested for job {found.id}.")
+        view = client.cancel(client.find_job(job))
+        _show(view, as_json, f"Cancel requested for job {view.id}.")
 
 
 @app.command()
@@ -238,12 +240,12 @@ def follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = Fal
     _show_recommendation(client.recommendation(job_id), as_json)
 
 
-def _show_recommendation(found: Recommendation, as_json: bool) -> None:
+def _show_recommendation(recommendation: Recommendation, as_json: bool) -> None:
     from whichopt.service.cli import verdict_tables
 
-    _show(found, as_json, verdict_tables.recommendation_panel(found))
-    if found.verdict == "nothing":
+    _show(recommendation, as_json, verdict_tables.recommendation_panel(recommendation))
+    if recommendation.verdict == "nothing":
         raise typer.Exit(NOTHING_TO_DEPLOY)
     if not as_json:
         # Plain, as a wrapped or cropped line would not run when pasted.
-        typer.echo(f"\nPaste and run:\n\n{found.snippet}")
+        typer.echo(f"\nPaste and run:\n\n{recommendation.snippet}")

@@ -48,7 +48,7 @@ class Heading:
     ids: bool = False
 
 
-class Bounds(Protocol):
+class HasBounds(Protocol):
     """Anything with the ends of an interval."""
 
     @property
@@ -200,7 +200,7 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def interval_text(value: Bounds) -> str:
+def interval_text(value: HasBounds) -> str:
     """Return the interval's ends, or nothing if there are too few runs for one."""
     return "" if value.low is None or value.high is None else f"[{value.low:.3g}, {value.high:.3g}]"
 

@@ -56,10 +56,10 @@ def read_object(path: str, what: str) -> dict[str, Any]:
     return body
 
 
-def show(value: BaseModel | Sequence[BaseModel], as_json: bool, drawn: RenderableType) -> None:
-    """Print `value`: as JSON, or as the table that was drawn of it."""
+def show(value: BaseModel | Sequence[BaseModel], as_json: bool, table: RenderableType) -> None:
+    """Print `value` as JSON, or as `table` in a terminal."""
     if not as_json:
-        console().print(drawn)
+        console().print(table)
         return
     data = (
         [one.model_dump(mode="json") for one in value]
@@ -102,10 +102,12 @@ def tell_unknown() -> None:
 
 
 @contextmanager
-def connected(url: str | None, key: str | None, data: Path, *, told: bool = False) -> Iterator[Client]:
+def connected(
+    url: str | None, key: str | None, data: Path, *, names_are_checked: bool = False
+) -> Iterator[Client]:
     """Yield a client for the service at `url`, or for the one that runs on the data folder.
 
-    Wrong names of variables are reported here, unless the caller has `told` them already.
+    Wrong names of variables are reported here, unless the caller says that `names_are_checked` already.
     """
     import httpx
 
@@ -113,7 +115,7 @@ def connected(url: str | None, key: str | None, data: Path, *, told: bool = Fals
     from whichopt.service.errors import WhichoptError
     from whichopt.service.secret_files import UnreadableSecret, secret
 
-    if not told:
+    if not names_are_checked:
         tell_unknown()
     try:
         # A key given as an option has priority over a file's; two in the environment are an error.

@@ -68,7 +68,7 @@ def demo(
         folder = data or Path(temporary)
         with (
             _service(folder, workers, removed=data is None, quiet=as_json),
-            connected(None, None, folder, told=True) as client,
+            connected(None, None, folder, names_are_checked=True) as client,
         ):
             job = client.submit(DEMO)
             show_lint(job, as_json)
@@ -105,13 +105,13 @@ def migrate() -> None:
     except WeakKey as error:
         raise complaint(f"WHICHOPT_API_KEY: {error}") from None
     except (CannotMigrate, DatabaseError) as error:
-        found = complaint(in_words(error, store.url))
+        refusal = complaint(in_words(error, store.url))
         if wanted is not None:  # both at once; only the database could say that it knows the key already
             try:
                 check(wanted)
             except WeakKey as weak:
                 raise complaint(f"WHICHOPT_API_KEY: {weak}") from None
-        raise found from None
+        raise refusal from None
     typer.echo(f"the database is up to date: {place(store.url)}")
     if made is not None:
         typer.echo(f"Created the first API key. Copy it now, it will not be shown again: {made}")

@@ -171,13 +171,13 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
     return Group(*lines)
 
 
-def findings(found: Sequence[LintFinding]) -> RenderableType:
+def findings(job_findings: Sequence[LintFinding]) -> RenderableType:
     """Return the linter's findings: what is wrong, why, and what to do instead."""
-    if not found:
+    if not job_findings:
         return Text("No problems found.", style="green")
     colors = {"error": "bold red", "warning": "yellow", "note": "cyan"}
     lines: list[RenderableType] = []
-    for finding in found:
+    for finding in job_findings:
         head = Text.assemble((finding.severity, colors[finding.severity]), f" {finding.code}")
         lines.append(head.append(f"  {finding.field}" if finding.field else "", style="dim"))
         lines += [Text(f"    {text}") for text in (finding.what, f"why: {finding.why}")]
@@ -185,16 +185,24 @@ def findings(found: Sequence[LintFinding]) -> RenderableType:
     return Group(*lines)
 
 
-def translation(found: Translation) -> RenderableType:
+def translation(translated: Translation) -> RenderableType:
     """Return both settings side by side, how near they are, and warnings."""
     rows = [
-        (name, *(value_text(side[name]) if name in side else "" for side in (found.given, found.config)))
-        for name in dict.fromkeys((*found.given, *found.config))
+        (
+            name,
+            *(
+                value_text(side[name]) if name in side else ""
+                for side in (translated.given, translated.config)
+            ),
+        )
+        for name in dict.fromkeys((*translated.given, *translated.config))
     ]
-    table = Listing([Heading(title) for title in ("hyperparameter", found.source, found.target)], rows)
-    lines: list[RenderableType] = [table, Text(), Text(MEANING[found.exactness], style="bold")]
-    lines += [Text(f"  {why}") for why in found.why]
-    lines += [Text.assemble(("warning: ", "yellow"), warning) for warning in found.warnings]
+    table = Listing(
+        [Heading(title) for title in ("hyperparameter", translated.source, translated.target)], rows
+    )
+    lines: list[RenderableType] = [table, Text(), Text(MEANING[translated.exactness], style="bold")]
+    lines += [Text(f"  {why}") for why in translated.why]
+    lines += [Text.assemble(("warning: ", "yellow"), warning) for warning in translated.warnings]
     return Group(*lines)
 
 

@@ -18,58 +18,59 @@ from whichopt.service.cli.listings import (
     stacked,
 )
 from whichopt.service.evidence.forecast.durations import duration_text
-from whichopt.service.views import Finalist, JobForecast, JobWarning, Recommendation
+from whichopt.service.views import JobForecast, JobWarning, RankedOptimizer, Recommendation
 
 INTERVAL = 32
 """Most characters of a value with its interval; it is folded only if nothing else makes room."""
 
 
-def recommendation_panel(found: Recommendation) -> RenderableType:
+def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     """Return the ranking, the comparison of the optimizers, and the two verdicts."""
-    cost = (
-        f"{found.cost.trials} trials, {found.cost.steps:,} steps, {found.cost.examples:,} examples, "
-        f"{found.cost.seconds:.1f} s of training"
+    cost = recommendation.cost
+    spent = (
+        f"{cost.trials} trials, {cost.steps:,} steps, {cost.examples:,} examples, "
+        f"{cost.seconds:.1f} s of training"
     )
-    optimizers = found.optimizer_verdict
+    optimizers = recommendation.optimizer_verdict
     facts: list[tuple[str, str | Cell]] = [
-        ("config", f"{found.verdict}: {found.statement}"),
+        ("config", f"{recommendation.verdict}: {recommendation.statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
-        *_deploy(found),
-        ("cost", cost),
-        *(("warning", _of(warning)) for warning in found.warnings),
+        *_deploy(recommendation),
+        ("cost", spent),
+        *(("warning", _of(warning)) for warning in recommendation.warnings),
     ]
-    tables = [_ranking(found), *([_optimizers(found)] if optimizers.differences else [])]
+    tables = [_ranking(recommendation), *([_optimizers(recommendation)] if optimizers.differences else [])]
     return stacked(*tables, Facts(facts, title="Recommendation"))
 
 
-def _deploy(found: Recommendation) -> list[tuple[str, str | Cell]]:
+def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
     """Return the config to deploy, and its value."""
-    if found.config is None or found.value is None:
+    if recommendation.config is None or recommendation.value is None:
         return [("deploy", Cell("nothing", "bold red"))]
-    value = f"{found.metric} {found.value.mean:.5g} {interval_text(found.value)}"
+    value = f"{recommendation.metric} {recommendation.value.mean:.5g} {interval_text(recommendation.value)}"
     return [
-        ("deploy", Cell(f"{found.optimizer} {config_text(found.config)}", "bold green")),
-        ("value", f"{value}, P(best) {number_text(found.probability_best, '.2f')}"),
+        ("deploy", Cell(f"{recommendation.optimizer} {config_text(recommendation.config)}", "bold green")),
+        ("value", f"{value}, P(best) {number_text(recommendation.probability_best, '.2f')}"),
     ]
 
 
-def _value(row: Finalist, seeds: int) -> str:
+def _value(row: RankedOptimizer, seeds: int) -> str:
     if row.value is None:
         return f"diverged on {row.diverged_seeds} of {seeds} seeds"
     return f"{row.value.mean:.4g} {interval_text(row.value)}"
 
 
-def _behind(row: Finalist) -> str:
+def _behind(row: RankedOptimizer) -> str:
     if row.difference is None or row.difference.mean == 0:
         return ""
     return f"{row.difference.mean:.3g} {interval_text(row.difference)}"
 
 
-def _ranking(found: Recommendation) -> RenderableType:
+def _ranking(recommendation: Recommendation) -> RenderableType:
     """Return each optimizer's best finalist, with its cost if the terminal is wide enough."""
     headings = (
         Heading("optimizer", folds=True),
-        Heading(f"test {found.metric}", folds=True, least=INTERVAL),
+        Heading(f"test {recommendation.metric}", folds=True, least=INTERVAL),
         Heading("behind the best", folds=True, least=INTERVAL),
         Heading("P(best)", right=True),
         Heading("default", right=True),
@@ -81,8 +82,8 @@ def _ranking(found: Recommendation) -> RenderableType:
         headings,
         [
             (
-                Cell(row.optimizer, "bold" if row.optimizer == found.optimizer else ""),
-                _value(row, found.seeds),
+                Cell(row.optimizer, "bold" if row.optimizer == recommendation.optimizer else ""),
+                _value(row, recommendation.seeds),
                 _behind(row),
                 number_text(row.probability_best, ".2f"),
                 "diverged" if row.default_value is None else f"{row.default_value.mean:.4g}",
@@ -90,18 +91,19 @@ def _ranking(found: Recommendation) -> RenderableType:
                 f"{row.steps:,}",
                 f"{row.seconds:.1f}",
             )
-            for row in found.ranking
+            for row in recommendation.ranking
         ],
-        title=f"{found.dataset}/{found.model}: {found.metric}, {found.direction.value}; "
-        f"{found.seeds} fresh seeds, {found.level:.0%} simultaneous intervals",
+        title=f"{recommendation.dataset}/{recommendation.model}: "
+        f"{recommendation.metric}, {recommendation.direction.value}; "
+        f"{recommendation.seeds} fresh seeds, {recommendation.level:.0%} simultaneous intervals",
     )
 
 
-def _optimizers(found: Recommendation) -> RenderableType:
+def _optimizers(recommendation: Recommendation) -> RenderableType:
     """Return how far each optimizer is behind the best one by its studies, and if that is shown."""
-    verdict = found.optimizer_verdict
+    verdict = recommendation.optimizer_verdict
     behind = {row.optimizer for row in verdict.differences}
-    best = [row.optimizer for row in found.ranking if row.optimizer not in behind]
+    best = [row.optimizer for row in recommendation.ranking if row.optimizer not in behind]
     chances = verdict.probability_best or {}
     within = verdict.practically_equivalent
     headings = [
@@ -112,8 +114,8 @@ def _optimizers(found: Recommendation) -> RenderableType:
         Heading("in percent", right=True, rank=1),
         *([] if within is None else [Heading("within the margin", rank=2)]),
     ]
-    told = [(label, "", "the best", "") for label in best]
-    told += [
+    comparisons = [(label, "", "the best", "") for label in best]
+    comparisons += [
         (
             row.optimizer,
             "diverged" if row.mean is None else f"{row.mean:.3g} {interval_text(row)}",
@@ -131,17 +133,17 @@ def _optimizers(found: Recommendation) -> RenderableType:
             percent,
             *([] if within is None else ["yes" if label in within else "no"]),
         ]
-        for label, gap, worse, percent in told
+        for label, gap, worse, percent in comparisons
     ]
     return Listing(
         headings,
         rows,
         title=f"Optimizers: how far behind the best, by the means over {verdict.replicates} studies of each; "
-        f"{found.metric}, {found.level:.0%} simultaneous intervals",
+        f"{recommendation.metric}, {recommendation.level:.0%} simultaneous intervals",
     )
 
 
-def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
+def recommendation_table(recommendations: Sequence[Recommendation]) -> RenderableType:
     """Return a table of recommendations, with a row for each job."""
     headings = (
         Heading("job", ids=True),
@@ -162,16 +164,16 @@ def recommendation_table(found: Sequence[Recommendation]) -> RenderableType:
                 f"{one.dataset}/{one.model}",
                 config_text(one.config or {}),
             )
-            for one in found
+            for one in recommendations
         ],
     )
 
 
-def forecast_tables(found: JobForecast) -> RenderableType:
+def forecast_tables(forecast: JobForecast) -> RenderableType:
     """Return the rest of each search or, in confirm, the probability of each optimizer to be the best."""
     lines: list[RenderableType] = []
     table: RenderableType
-    if found.confirm is None:
+    if forecast.confirm is None:
         table = Listing(
             (
                 Heading("optimizer", folds=True),
@@ -190,11 +192,11 @@ def forecast_tables(found: JobForecast) -> RenderableType:
                     number_text(row.probability_better, ".2f"),
                     number_text(row.expected_best),
                 )
-                for row in found.search
+                for row in forecast.search
             ],
         )
     else:
-        confirm = found.confirm
+        confirm = forecast.confirm
         ranked = sorted(confirm.probability_best.items(), key=lambda item: -item[1])
         table = Listing(
             (Heading("optimizer", folds=True), Heading("P(best) now", right=True)),
@@ -213,7 +215,7 @@ def forecast_tables(found: JobForecast) -> RenderableType:
                     f"pick) {changes}, expected P(best) of the pick {expected}."
                 )
             )
-    return Group(table, Text(), *lines, Text(found.statement))
+    return Group(table, Text(), *lines, Text(forecast.statement))
 
 
 def _of(warning: JobWarning) -> str:

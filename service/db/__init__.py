@@ -34,7 +34,7 @@ from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
 from whichopt.service.db.troubles import lasts
-from whichopt.service.db.views import Views
+from whichopt.service.db.view_reader import ViewReader
 from whichopt.service.db.workers import Workers
 from whichopt.service.errors import StorageFull
 from whichopt.service.storage import storage_trouble
@@ -92,8 +92,8 @@ class Transaction:
         return Lost(self.connection)
 
     @cached_property
-    def views(self) -> Views:
-        return Views(self.connection)
+    def views(self) -> ViewReader:
+        return ViewReader(self.connection)
 
     @cached_property
     def forecasts(self) -> Forecasts:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whichopt.service.activity import JobActivity, Standing, activity
+from whichopt.service.activity import ActiveJob, JobActivity, activity
 from whichopt.service.db.jobs import ACTIVE, UNFINISHED
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.workers import Workers
@@ -42,7 +42,7 @@ class Activities:
             queued, first = own.get((row.id, CohortState.QUEUED), (0, 0))
             last_result, training_since = times.get(row.id, (None, None))
             activities[row.id] = activity(
-                Standing(
+                ActiveJob(
                     queue=row.queue,
                     round=row.round,
                     phase=None if row.phase is None else Phase(row.phase),

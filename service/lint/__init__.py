@@ -24,7 +24,7 @@ SETTING_RULES = (eps_rules, decay_rules, lr_rules, average_rules, rectification_
 
 def lint(spec: ResolvedSpec) -> list[LintFinding]:
     """Return the findings on a job: its budget, its schedule, and each of its optimizers."""
-    found = [finding for rule in JOB_RULES for finding in rule(spec)]
+    findings = [finding for rule in JOB_RULES for finding in rule(spec)]
     for i, chosen in enumerate(spec.optimizers):
         setting = Setting(
             name=chosen.name,
@@ -35,8 +35,8 @@ def lint(spec: ResolvedSpec) -> list[LintFinding]:
             steps=spec.steps,
             schedule=spec.schedule,
         )
-        found += [finding for rule in SETTING_RULES for finding in rule(setting)]
-    return found
+        findings += [finding for rule in SETTING_RULES for finding in rule(setting)]
+    return findings
 
 
 def lint_job(spec: JobSpec) -> list[LintFinding]:

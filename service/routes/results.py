@@ -17,7 +17,7 @@ from whichopt.service.db import DatabaseError, Store
 from whichopt.service.db.forecasts import Asked
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.evidence.forecast.job import forecast_of
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.jobs import job_id_of, no_job
 from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore

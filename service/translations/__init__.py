@@ -29,13 +29,13 @@ def translate(source: str, target: str, config: Mapping[str, Value], assumed: As
         InvalidSpec: no rule leads from one to the other.
     """
     first, last = optimizers.optimizer(source), optimizers.optimizer(target)
-    found = nearest(first.name, last.name, config, assumed)
+    translated = nearest(first.name, last.name, config, assumed)
     beyond = tuple(
         f"{name} {_shown(value)} is not what {last.name} may have: {last.limits(name).allowed()}"
-        for name, value in found.config.items()
+        for name, value in translated.config.items()
         if not last.limits(name).contains(value)
     )
-    return replace(found, warnings=(*found.warnings, *beyond))
+    return replace(translated, warnings=(*translated.warnings, *beyond))
 
 
 def nearest(source: str, target: str, config: Mapping[str, Value], assumed: Assumed) -> Translated:
@@ -48,19 +48,19 @@ def nearest(source: str, target: str, config: Mapping[str, Value], assumed: Assu
         InvalidSpec: no rule leads from one to the other.
     """
     path = _path(source, target)
-    found = Translated(dict(config), "exact", ())
+    translated = Translated(dict(config), "exact", ())
     degrees = list(MEANING)
     for here, there in pairwise(path):
-        step = RULES[here, there](found.config, assumed)
-        found = Translated(
+        step = RULES[here, there](translated.config, assumed)
+        translated = Translated(
             config=step.config,
-            exactness=max(found.exactness, step.exactness, key=degrees.index),
-            why=(*found.why, *step.why),
-            warnings=(*found.warnings, *step.warnings),
-            free=found.free | step.free,
+            exactness=max(translated.exactness, step.exactness, key=degrees.index),
+            why=(*translated.why, *step.why),
+            warnings=(*translated.warnings, *step.warnings),
+            free=translated.free | step.free,
         )
-    why, warnings = (tuple(dict.fromkeys(said)) for said in (found.why, found.warnings))
-    return replace(found, path=path, why=why, warnings=warnings)
+    why, warnings = (tuple(dict.fromkeys(reasons)) for reasons in (translated.why, translated.warnings))
+    return replace(translated, path=path, why=why, warnings=warnings)
 
 
 def _shown(value: Value) -> str:

@@ -79,16 +79,16 @@ def _adam_to_qhadam(config: Config, _: Assumed) -> Translated:
 
 
 def _qhadam_to_adam(config: Config, _: Assumed) -> Translated:
-    kept = {name: value for name, value in config.items() if name not in ("nu1", "nu2")}
+    shared = {name: value for name, value in config.items() if name not in ("nu1", "nu2")}
     nu1, nu2 = number(config, "nu1"), number(config, "nu2")
     if nu1 in (0.0, 1.0) and nu2 in (0.0, 1.0):
         betas = {"beta1": nu1 * number(config, "beta1"), "beta2": nu2 * number(config, "beta2")}
         return Translated(
-            {**kept, **betas}, "rounding", ("a nu of 1 uses only the average, a nu of 0 does not use it",)
+            {**shared, **betas}, "rounding", ("a nu of 1 uses only the average, a nu of 0 does not use it",)
         )
     betas = {f"beta{i}": _same_age(number(config, f"beta{i}"), nu) for i, nu in ((1, nu1), (2, nu2))}
     return Translated(
-        {**kept, **betas},
+        {**shared, **betas},
         "approximate",
         ("QHAdam mixes average and last gradient; these betas give the gradients the same mean age",),
     )
@@ -185,12 +185,12 @@ _CONSTANT = (
 
 
 def _sgd_to_adam(config: Config, assumed: Assumed) -> Translated:
-    found = _sgd_to_qhadam({**config, "nesterov": False}, assumed)
-    kept = {name: value for name, value in found.config.items() if name not in ("nu1", "nu2")}
+    averaged = _sgd_to_qhadam({**config, "nesterov": False}, assumed)
+    config_of_adam = {name: value for name, value in averaged.config.items() if name not in ("nu1", "nu2")}
     if config["nesterov"] is True:
         ahead = "Adam's momentum does not look ahead as Nesterov's does; qhadam has that"
-        return replace(found, config=kept, exactness="approximate", why=(*found.why, ahead))
-    return replace(found, config=kept)
+        return replace(averaged, config=config_of_adam, exactness="approximate", why=(*averaged.why, ahead))
+    return replace(averaged, config=config_of_adam)
 
 
 def _sgd_to_qhadam(config: Config, assumed: Assumed) -> Translated:
@@ -254,23 +254,25 @@ def _to_adabelief(source: str) -> Callable[[Config, Assumed], Translated]:
         moved["lr"] = number(config, "lr") * theirs / ours
         copied = floor(target, {**moved, "eps": config["eps"]})
         squared = floor(target, {**moved, "eps": number(config, "eps") ** 2})
-        said = (
+        warning = (
             f"{_EPS}: AdaBelief adds it under the root at every step, so it accumulates. "
             f"{eps:.3g} gives Adam's floor; {number(config, 'eps'):.3g} would give {copied:.3g}, and "
             f"the rule of thumb, the square of Adam's eps, would give {squared:.3g}"
         )
-        return _believes(meaning, config, target, moved, number(config, "eps"), said, assumed)
+        return _believes(meaning, config, target, moved, number(config, "eps"), warning, assumed)
 
     return rule
 
 
 def _sgd_to_adabelief(config: Config, assumed: Assumed) -> Translated:
     adam = _sgd_to_adam(config, assumed)
-    found = _to_adabelief("adam")(adam.config, assumed)
-    worst: Exactness = "approximate" if "approximate" in (adam.exactness, found.exactness) else "limit"
+    believing = _to_adabelief("adam")(adam.config, assumed)
+    worst: Exactness = "approximate" if "approximate" in (adam.exactness, believing.exactness) else "limit"
     # SGD has no eps that could have been copied.
-    warnings = tuple(text for text in found.warnings if not text.startswith(_EPS))
-    return replace(found, exactness=worst, why=(*adam.why, *found.why), warnings=warnings, free=adam.free)
+    warnings = tuple(text for text in believing.warnings if not text.startswith(_EPS))
+    return replace(
+        believing, exactness=worst, why=(*adam.why, *believing.why), warnings=warnings, free=adam.free
+    )
 
 
 def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]:
@@ -280,12 +282,12 @@ def _from_adabelief(target_name: str) -> Callable[[Config, Assumed], Translated]
         moved: Config = {name: value for name, value in config.items() if name != "rectify"} | {"eps": eps}
         ours, theirs = (denominator(m, c, assumed.gradient) for m, c in ((meaning, config), (target, moved)))
         moved["lr"] = number(config, "lr") * theirs / ours
-        said = f"{_EPS}: {eps:.3g} is the floor that AdaBelief's {number(config, 'eps'):.3g} makes"
-        found = _believes(meaning, config, target, moved, eps, said, assumed)
+        warning = f"{_EPS}: {eps:.3g} is the floor that AdaBelief's {number(config, 'eps'):.3g} makes"
+        translated = _believes(meaning, config, target, moved, eps, warning, assumed)
         if config["rectify"] is True:
             dropped = "rectify has no counterpart: use a warm-up, or radam"
-            return replace(found, exactness="approximate", warnings=(*found.warnings, dropped))
-        return found
+            return replace(translated, exactness="approximate", warnings=(*translated.warnings, dropped))
+        return translated
 
     return rule
 
@@ -296,7 +298,7 @@ def _believes(
     target: Meaning,
     moved: Config,
     eps: float,
-    said: str,
+    warning: str,
     assumed: Assumed,
 ) -> Translated:
     """`moved`, whose denominator is in place, with a decay that shrinks as much per step."""
@@ -307,12 +309,12 @@ def _believes(
     why = (_CONSTANT if limit == "limit" else _BELIEF,)
     decays = _decays(moved, shrinkage(meaning, config, assumed), assumed)
     if meaning.decay == target.decay or decays.exactness == "exact":
-        return Translated(moved, limit, why, (said,))
+        return Translated(moved, limit, why, (warning,))
     return Translated(
         moved,
         "approximate" if decays.exactness == "approximate" else limit,
         (*why, *decays.why),
-        (said, *decays.warnings),
+        (warning, *decays.warnings),
     )
 
 

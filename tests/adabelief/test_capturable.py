@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     DEVICES,
     FOREACH,
     LOOP,

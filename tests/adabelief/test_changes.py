@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adabelief import AdaBelief
 from adabelief.steps.compiled_kernel import kernel
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     PATHS,
     SETTINGS,
     Setting,

@@ -81,7 +81,7 @@ def test_stationary_noise(beta1: float, mean: float, sigma: float) -> None:
     for t in range(1, 501):
         g = mean + sigma * torch.randn(4000, generator=generator, dtype=torch.float64)
         update_(theta, g, m, s, t=t, lr=0.0, beta1=beta1, beta2=0.98, eps=1e-16)
-    # One entry's s varies by 14 %, the mean of 4000 by some 0.2 %: 1 % is more than four standard errors.
+    # One entry's s varies by 14%, the mean of 4000 by some 0.2%: 1% is more than four standard errors.
     assert s.mean().item() == pytest.approx(sigma**2 * 2 * beta1**2 / (1 + beta1), rel=1e-2)
 
 
@@ -95,7 +95,7 @@ def test_large_eps_is_sgd_with_an_averaged_gradient() -> None:
         update_(theta, g, m, s, t=t, lr=lr, beta1=b1, beta2=b2, eps=eps)
         mean = b1 * mean + (1 - b1) * g
         expected -= lr / (sqrt(eps / (1 - b2)) + eps) * mean / (1 - b1**t)
-    # The variance of g, about 1, is 1e-11 of eps / (1 - b2), and the root of that 0.3 % of the denominator.
+    # The variance of g, about 1, is 1e-11 of eps / (1 - b2), and the root of that 0.3% of the denominator.
     assert theta.tolist() == pytest.approx(expected.tolist(), rel=1e-11)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, StepLR
 
 from adabelief import AdaBelief
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     DEVICES,
     FUSED,
     LOOP,

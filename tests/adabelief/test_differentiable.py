@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     LOOP,
     PLAIN_SETTINGS,
     Setting,

@@ -24,7 +24,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 from adabelief import AdaBelief
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     FOREACH,
     FUSED,
     LOOP,

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR
 import adabelief
 from adabelief.steps import cache
 from adabelief.steps.compiled_kernel import kernel
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     FOREACH,
     FUSED,
     LOOP,

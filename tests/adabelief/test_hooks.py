@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.profiler import ProfilerActivity, profile
 
 from adabelief import AdaBelief
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     FOREACH,
     FUSED,
     LOOP,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from adabelief import AdaBelief
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     DEVICES,
     FOREACH,
     LOOP,

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import SWALR, AveragedModel
 
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     DEVICES,
     FOREACH,
     FUSED,

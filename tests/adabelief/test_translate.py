@@ -81,7 +81,7 @@ def test_noise_steps_match_those_of_adam_at_the_translated_learning_rate(beta1: 
     for t in range(400):
         g = mean + noise(n, t)
         ours[t % 100], theirs[t % 100] = step(optimizer, g), step(adam, g)
-    # Both denominators are means of some 50 squares, which vary by 14 and 20 %, and do not vary as one.
+    # Both denominators are means of some 50 squares, which vary by 14 and 20%, and do not vary as one.
     assert (ours.norm() / theirs.norm()).item() == pytest.approx(1, rel=2e-2)
     assert (ours * theirs).sum() > 0.99 * ours.norm() * theirs.norm()
 

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.aa import __main__ as command
 from benchmarks.aa import pool as pools
 from benchmarks.aa import rows
-from benchmarks.aa.jobs import Drawn, as_trials, conclude, confirmed, draw, job
+from benchmarks.aa.jobs import JobSample, as_trials, conclude, confirm_table, simulate_jobs, spec_of
 from benchmarks.aa.judge import (
     METHODS,
     OPTIMIZER,
@@ -28,9 +28,9 @@ from benchmarks.aa.judge import (
     judged,
     rates,
 )
-from benchmarks.aa.pool import DIGITS, Pool, Setting, Study, key, load, save
+from benchmarks.aa.pool import DIGITS, Pool, PoolStudy, Setting, key, load, save
 from benchmarks.aa.rules import RULES, Entrants, least
-from whichopt.service.evidence.verdict.confirm_table import read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive, trial_seeds
 from whichopt.service.space import Config
@@ -123,7 +123,7 @@ def made_up(seed: int, luck: float = 0.05) -> Pool:
                 on_fresh_seeds(configs[3], 1.0 + float(random.normal(0, luck)))
             found = trials[best].result
             assert found is not None
-            studies.append(Study(tuple(trials), configs[best], found.value))
+            studies.append(PoolStudy(tuple(trials), configs[best], found.value))
         groups.append(tuple(studies))
     return Pool(SETTING, default, tuple(groups), runs)
 
@@ -135,9 +135,9 @@ def pool() -> Pool:
 
 def test_a_drawn_job_is_what_the_product_reads_from_its_trials(pool: Pool) -> None:
     for names, replicates in ((2, 3), (6, 3), (2, 1), (6, 5)):
-        for drawn in draw(pool, names, replicates, 10, jobs=2, seed=7):
-            spec = job(pool, drawn)
-            assert read_confirmed(spec, as_trials(pool, drawn)) == confirmed(pool, drawn, 10)
+        for drawn in simulate_jobs(pool, names, replicates, 10, jobs=2, seed=7):
+            spec = spec_of(pool, drawn)
+            assert read_confirm_table(spec, as_trials(pool, drawn)) == confirm_table(pool, drawn, 10)
             check(pool, drawn, conclude(pool, drawn, staged=True))  # and so is its recommendation
 
 
@@ -147,16 +147,16 @@ def test_a_diverged_finalist_is_scored_as_the_product_scores_it(pool: Pool) -> N
     gone = runs[worst][0].model_copy(update={"state": TrialState.DIVERGED, "value": None})
     runs[worst] = (gone, *runs[worst][1:])
     hurt = replace(pool, runs=runs)
-    drawn = Drawn(groups=(0, 1), members=((0, 0), (1, 1)), seeds=tuple(range(6)))
-    table = confirmed(hurt, drawn, 6)
-    assert table == read_confirmed(job(hurt, drawn), as_trials(hurt, drawn))
+    drawn = JobSample(groups=(0, 1), members=((0, 0), (1, 1)), seeds=tuple(range(6)))
+    table = confirm_table(hurt, drawn, 6)
+    assert table == read_confirm_table(spec_of(hurt, drawn), as_trials(hurt, drawn))
     assert table.values[0][0] == 2.3
     assert table.barred == {"name-a"}
     assert conclude(hurt, drawn, staged=False).optimizer != 0
 
 
 def test_names_of_a_job_share_their_search_seeds_by_replicate_and_no_study_comes_twice(pool: Pool) -> None:
-    for drawn in draw(pool, 6, 3, 10, jobs=20, seed=1):
+    for drawn in simulate_jobs(pool, 6, 3, 10, jobs=20, seed=1):
         assert len(set(drawn.groups)) == 3
         assert len(set(drawn.seeds)) == 10
         studies = [study for own in drawn.studies(pool) for study in own]
@@ -179,7 +179,7 @@ def test_equal_names_rarely_win_by_the_verdict_and_often_by_the_rules(pool: Pool
 
 
 def test_rules_on_a_job_that_can_be_checked_by_hand(pool: Pool) -> None:
-    def study(lr: float, searched: float, at: int) -> Study:
+    def study(lr: float, searched: float, at: int) -> PoolStudy:
         curve = [Point(1, 1000, 9.0 if at > 1 else 0.1), Point(2, 2000, searched)]
         like = pool.groups[0][0].trials[0]
         assert like.result is not None
@@ -192,7 +192,7 @@ def test_rules_on_a_job_that_can_be_checked_by_hand(pool: Pool) -> None:
                 ),
             }
         )
-        return Study((trial,), config, searched)
+        return PoolStudy((trial,), config, searched)
 
     like = next(iter(pool.runs.values()))[0]
     own, other = study(0.5, 0.3, 2), study(0.25, 0.2, 1)
@@ -244,8 +244,8 @@ def test_a_pool_survives_its_file(pool: Pool, tmp_path: Path) -> None:
     save([pool], tmp_path / "pool.json")
     (found,) = load(tmp_path / "pool.json")
     assert found.setting == pool.setting
-    drawn = next(draw(pool, 6, 3, 10, jobs=1, seed=0))
-    assert confirmed(found, drawn, 10) == confirmed(pool, drawn, 10)
+    drawn = next(simulate_jobs(pool, 6, 3, 10, jobs=1, seed=0))
+    assert confirm_table(found, drawn, 10) == confirm_table(pool, drawn, 10)
 
 
 def test_the_command_judges_a_kept_pool_and_fails_where_winners_are_false(

@@ -9,13 +9,13 @@ from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import LEADS, PRIOR, TIES
-from benchmarks.calibration.worlds import Noise, World, draw
+from benchmarks.calibration.worlds import Noise, World, simulate_jobs
 from whichopt.service.evidence.verdict.winners import config_verdict
 
 
 def test_a_drawn_job_has_its_truth_and_its_noise() -> None:
     """The variance of a run around its truth is 1; the share that its seed explains is the pairing."""
-    jobs = draw(World("made up", optimizers=4, seeds=6, pairing=0.6, own=0.1, lead=1.0), 400, 0)
+    jobs = simulate_jobs(World("made up", optimizers=4, seeds=6, pairing=0.6, own=0.1, lead=1.0), 400, 0)
     noise = jobs.values - jobs.truth[:, :, None]
     assert noise.var() == pytest.approx(1, rel=0.05)
     assert noise.mean(axis=1).var() == pytest.approx(0.6 + 0.1 / 4 + 0.3 / 16, rel=0.1)
@@ -26,7 +26,7 @@ def test_a_drawn_job_has_its_truth_and_its_noise() -> None:
 
 @pytest.mark.parametrize("noise", ["normal", "t3", "skewed"])
 def test_noise_is_in_units_of_its_standard_deviation(noise: Noise) -> None:
-    jobs = draw(World("made up", noise=noise, pairing=0.0, own=0.0, luck=0.0), 300, 0)
+    jobs = simulate_jobs(World("made up", noise=noise, pairing=0.0, own=0.0, luck=0.0), 300, 0)
     assert jobs.values.mean() == pytest.approx(0, abs=0.02)
     assert jobs.values.var() == pytest.approx(1, rel=0.15)
     skewness = float((jobs.values**3).mean())
@@ -35,8 +35,8 @@ def test_noise_is_in_units_of_its_standard_deviation(noise: Noise) -> None:
 
 def test_a_tally_counts_what_the_verdicts_say() -> None:
     world = World("made up", optimizers=3, seeds=6, pairing=0.95, own=0.01, lead=1.5)
-    jobs, tally = draw(world, 12, 3), run(world, 12, 3)
-    winners = [config_verdict(jobs.confirmed(job, 6)) for job in range(12)]
+    jobs, tally = simulate_jobs(world, 12, 3), run(world, 12, 3)
+    winners = [config_verdict(jobs.confirm_table(job, 6)) for job in range(12)]
     named = sum(found.verdict == "winner" for found in winners)
     assert named > 0
     assert tally.counts["fixed config true"] + tally.counts["fixed config false"] == named

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readers.__main__ import Cost, main
+from benchmarks.readers.__main__ import RequestCost, main
 from benchmarks.readers.job import make, spec_of, train
-from tests.workers.studies import run
+from tests.builders.studies import run
 from whichopt.service.db import Store
 from whichopt.service.states import JobState, TrialState
 
@@ -68,7 +68,7 @@ def test_the_command_measures_every_reader(
     main(["--trials", "1", "--limit", "280", "--json", str(tmp_path / "found.json")])
     figures = json.loads((tmp_path / "found.json").read_text())
     assert figures["yardstick_s"] > 0
-    costs = [Cost(**cost) for cost in figures["costs"]]
+    costs = [RequestCost(**cost) for cost in figures["costs"]]
     assert {cost.reader for cost in costs} >= READERS
     shown = capsys.readouterr().out
     for cost in costs:

@@ -234,7 +234,7 @@ def test_the_command_goes_on_from_what_is_kept_and_shows_losses(
     files = [f"--{name}={tmp_path / file}" for name, file in (("json", "r.json"), ("plot", "r.png"))]
     assert command.main(["--repeats", "2", "--runs", str(kept), *files]) == 0
     shown = capsys.readouterr().out
-    assert "win, 9.1 %" in shown
+    assert "win, 9.1%" in shown
     document = json.loads((tmp_path / "r.json").read_text())
     assert document["met"]
     assert len(document["runs"]) == 20

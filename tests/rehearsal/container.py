@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.compose_file import ROOT
+from tests.builders.compose import ROOT
 
 USER = 10001
 """As the Dockerfile's USER."""

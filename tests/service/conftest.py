@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,36 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import ensure_key, upgrade
 from whichopt.service.settings import Settings
-
-KEY = "wo_the-key-of-these-tests"
-
-
-class Recorder:
-    """A dispatcher that rings nowhere."""
-
-    def __init__(self) -> None:
-        self.planned: list[int] = []
-        self.reports: list[int] = []
-        self.refuses: str | None = None
-
-    def plan(self, job_id: int) -> None:
-        self.planned.append(job_id)
-
-    def cohorts(self, ids: Iterable[int], queue: str) -> None:
-        raise AssertionError(f"a door rings for no cohorts: {list(ids)}, {queue}")
-
-    def report(self, job_id: int) -> None:
-        self.reports.append(job_id)
-
-    def waiting(self, _queue: str) -> int | None:
-        return 0
-
-    def refusal(self) -> str | None:
-        return self.refuses
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from rich.console import Console
 
-from tests.service.concluded import conclude
-from tests.service.conftest import KEY
-from tests.service.made_up import add_job, add_round, finish, must_claim, planning
-from tests.waiting import DEADLINE_S
+from tests.builders.concluded_jobs import conclude
+from tests.builders.jobs import add_job, add_round, finish, must_claim, planning
+from tests.builders.services import KEY
+from tests.builders.waiting import DEADLINE_S
 from whichopt.service.activity import JobActivity
 from whichopt.service.cli.progress import Bars
 from whichopt.service.client import Client

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.service.concluded import concluded_job, motley_job
-from tests.service.conftest import KEY, Recorder
-from tests.service.made_up import add_job, make_spec
-from tests.waiting import wait_until
+from tests.builders.concluded_jobs import concluded_job, motley_job
+from tests.builders.jobs import add_job, make_spec
+from tests.builders.services import KEY, Recorder
+from tests.builders.waiting import wait_until
 from whichopt.service.app import create_app, from_environment
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import downgrade

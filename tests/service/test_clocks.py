@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from tests.service.made_up import (
+from tests.builders.jobs import (
     LEASE_S,
     add_job,
     add_round,
@@ -141,7 +141,7 @@ def test_what_was_rung_for_before_the_clock_was_set_back_is_rung_for_again(store
 
 
 class Timeline:
-    """What a reaper's looks at the clocks find, one after the other."""
+    """What a reaper finds when it reads the clocks, one after the other."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.began = datetime.now(UTC)
@@ -171,12 +171,12 @@ def test_a_machine_that_stood_still_costs_no_attempt(
     live(store)
     job_id, _ = add_job(store)
     held = must_claim(store, add_round(store, job_id)[0], lease_s=-60)
-    looks = Clocks(SETTINGS)
+    host = Clocks(SETTINGS)
     timeline.passes(-stored_s, -here_s)
-    looks.look(store)
+    host.read(store)
     timeline.passes(stored_s, here_s)
     with capture_logs() as logs:
-        reaper.sweep(store, Bell(), SETTINGS, looks)
+        reaper.sweep(store, Bell(), SETTINGS, host)
     assert [entry["leases_renewed"] for entry in logs if entry["event"] == "stood_still"] == [1]
     assert beat(store, held) is Beat.GO_ON
     with store.read() as tx:
@@ -193,17 +193,17 @@ def test_a_worker_that_does_not_wake_with_the_machine_is_taken_for_dead(
     live(store)
     job_id, _ = add_job(store)
     held = must_claim(store, add_round(store, job_id)[0], lease_s=-60)
-    looks = Clocks(SETTINGS)
+    host = Clocks(SETTINGS)
     timeline.passes(-HOUR_S, -3)
-    looks.look(store)
+    host.read(store)
     timeline.passes(HOUR_S, 3)
-    reaper.sweep(store, Bell(), SETTINGS, looks)
+    reaper.sweep(store, Bell(), SETTINGS, host)
     timeline.passes(SETTINGS.reap_s)
-    reaper.sweep(store, Bell(), SETTINGS, looks)
+    reaper.sweep(store, Bell(), SETTINGS, host)
     assert expired(store) == []
     for _ in range(10):
         timeline.passes(SETTINGS.reap_s + 10)
-        reaper.sweep(store, Bell(), SETTINGS, looks)
+        reaper.sweep(store, Bell(), SETTINGS, host)
     assert beat(store, held) is Beat.LOST
 
 
@@ -213,11 +213,11 @@ def test_a_reaper_whose_every_sweep_is_slow_takes_dead_workers_for_dead(
     live(store)
     job_id, _ = add_job(store)
     held = must_claim(store, add_round(store, job_id)[0], lease_s=-60)
-    looks = Clocks(SETTINGS)
-    looks.look(store)
+    host = Clocks(SETTINGS)
+    host.read(store)
     for _ in range(4):
         timeline.passes(0.7 * SETTINGS.lease_s)
-        reaper.sweep(store, Bell(), SETTINGS, looks)
+        reaper.sweep(store, Bell(), SETTINGS, host)
     assert beat(store, held) is Beat.LOST
 
 
@@ -226,21 +226,21 @@ def test_a_database_that_was_away_when_the_reaper_began_costs_no_attempt(
 ) -> None:
     job_id, _ = add_job(store)
     held = must_claim(store, add_round(store, job_id)[0], lease_s=-60)
-    looks, away = Clocks(SETTINGS), Store("sqlite:////nowhere/at/all.db")
+    host, away = Clocks(SETTINGS), Store("sqlite:////nowhere/at/all.db")
     timeline.passes(-2 * SETTINGS.lease_s)
     for _ in range(2):
         with pytest.raises(OUT_OF_REACH):
-            looks.look(away)
+            host.read(away)
         timeline.passes(SETTINGS.lease_s)
-    reaper.sweep(store, Bell(), SETTINGS, looks)
+    reaper.sweep(store, Bell(), SETTINGS, host)
     assert beat(store, held) is Beat.GO_ON
 
 
 @pytest.mark.parametrize("ahead_s", [45.0, -45.0, 1.0])
 def test_a_host_with_a_wrong_clock_is_told_once(store: Store, on_host: OnHost, ahead_s: float) -> None:
-    looks = Clocks(SETTINGS)
+    host = Clocks(SETTINGS)
     with on_host(ahead_s), capture_logs() as logs:
         for _ in range(3):
-            looks.look(store)
+            host.read(store)
     told = [entry["ahead_s"] for entry in logs if entry["event"] == "clock_skew"]
     assert told == ([pytest.approx(ahead_s, abs=4)] if abs(ahead_s) > clocks.SKEW_S else [])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service.made_up import add_job, make_spec
+from tests.builders.jobs import add_job, make_spec
 from whichopt.service.configs import config_key, nth_config, points, room
 from whichopt.service.db import Store
 from whichopt.service.errors import InvalidSpec

@@ -20,11 +20,11 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from structlog.testing import capture_logs
 
-from tests.service.concluded import motley_job
-from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim
+from tests.builders.concluded_jobs import motley_job
+from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim
 from whichopt.service import export as exporting
 from whichopt.service.db import Store
-from whichopt.service.export import Tables, copy, export, write
+from whichopt.service.export import OptunaTables, copy, export, write
 from whichopt.service.optuna_storage import StudyStorage
 
 SPACE = {
@@ -152,7 +152,7 @@ def test_a_jobs_studies_are_those_of_optunas_own_copy(
 def test_whatever_a_trial_may_have_is_written_as_optuna_writes_it(tmp_path: Path) -> None:
     ours, fast, slow = theirs(), tmp_path / "fast.db", tmp_path / "slow.db"
     with opened(fast) as storage:
-        write(ours, storage, Tables())
+        write(ours, storage, OptunaTables())
     slowly(ours, slow)
     assert studies(fast) == studies(slow)
     assert contents(fast) == contents(slow)
@@ -195,7 +195,7 @@ def test_with_models_that_we_do_not_know_studies_are_copied_the_public_way(
     export(lite, uid, tmp_path / "fast.db")
     change(monkeypatch)
     with pytest.raises(exporting.UnknownModels):
-        Tables()
+        OptunaTables()
     # A new logger, as one that was used before may be bound to what logging was then.
     monkeypatch.setattr(exporting, "log", structlog.get_logger())
     with capture_logs() as logs:

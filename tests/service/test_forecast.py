@@ -10,14 +10,14 @@ from fastapi.testclient import TestClient
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.service.concluded import conclude
-from tests.service.conftest import KEY
-from tests.service.evidence.synthetic import confirm, flat
-from tests.service.made_up import add_job, add_round, finish, make_spec, must_claim, planning
+from tests.builders.concluded_jobs import conclude
+from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim, planning
+from tests.builders.services import KEY
+from tests.builders.trials import confirm, flat
 from whichopt.service.cli import app
 from whichopt.service.cli.progress import Bars
 from whichopt.service.db import Store
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.forecasts import Used
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.training_time import seconds_left

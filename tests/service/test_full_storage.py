@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from tests.service.concluded import BODY, concluded_job
-from tests.service.conftest import KEY
+from tests.builders.concluded_jobs import BODY, concluded_job
+from tests.builders.services import KEY
 from whichopt.service import blobs, logs
 from whichopt.service.db import DatabaseError, Store, passes
 from whichopt.service.errors import StorageBroken, StorageFull, StorageReadOnly
@@ -125,8 +125,8 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
     client = TestClient(http.app, headers={"X-API-Key": KEY}, raise_server_exceptions=False)
     for place, path in [
         ("whichopt.service.routes.results.tempfile.mkdtemp", f"/v1/jobs/{uid}/studies.db"),
-        ("whichopt.service.evidence.report.html.page", f"/v1/jobs/{uid}/report"),
-        ("whichopt.service.db.views.Views.jobs", "/v1/jobs"),
+        ("whichopt.service.evidence.report.html.render_html", f"/v1/jobs/{uid}/report"),
+        ("whichopt.service.db.view_reader.ViewReader.jobs", "/v1/jobs"),
         ("whichopt.service.routes.negotiation.accepts_gzip", "/v1/jobs"),  # in the middleware that compresses
         ("whichopt.service.routes.access.sent_key", "/v1/jobs"),  # in the gate
     ]:
@@ -140,7 +140,7 @@ def test_what_the_system_says_of_a_disk_is_told_on_a_route_and_in_middleware(
 @pytest.mark.parametrize(
     "place",
     [
-        "whichopt.service.db.views.Views.jobs",
+        "whichopt.service.db.view_reader.ViewReader.jobs",
         "whichopt.service.routes.negotiation.accepts_gzip",
         "whichopt.service.routes.access.sent_key",
         "whichopt.service.routes.body.Headers.get",

@@ -7,10 +7,10 @@ import json
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from tests.service.concluded import concluded_job
-from tests.service.conftest import KEY
-from tests.service.evidence.synthetic import confirm, search, spec_of
-from tests.service.made_up import add_job, add_round, finish, must_claim, planning, state_of
+from tests.builders.concluded_jobs import concluded_job
+from tests.builders.jobs import add_job, add_round, finish, must_claim, planning, state_of
+from tests.builders.services import KEY
+from tests.builders.trials import confirm, search, spec_of
 from whichopt.service.cli import app
 from whichopt.service.db import Store
 from whichopt.service.evidence.verdict.recommend import recommend

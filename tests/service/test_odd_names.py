@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.service.concluded import concluded_job
-from tests.service.conftest import KEY
+from tests.builders.concluded_jobs import concluded_job
+from tests.builders.services import KEY
 from whichopt.service.cli import app
 from whichopt.service.cli.listings import Heading, Listing
 from whichopt.service.db import Store

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.service.concluded import BODY, concluded_job, motley_job
-from tests.service.conftest import KEY, Recorder
+from tests.builders.concluded_jobs import BODY, concluded_job, motley_job
+from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app, openapi_json
 from whichopt.service.db import Store
 from whichopt.service.routes.problems import MEDIA_TYPE
@@ -66,7 +66,7 @@ def described(lite: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     The made-up jobs have no confirm trials, so that no page can be drawn of them.
     """
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", lambda _: "<!doctype html>")
+    monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", lambda _: "<!doctype html>")
     uids = [concluded_job(lite)[1], motley_job(lite)[1]]
     app = create_app(Settings(events_s=0.02, reap_s=600), lite, Recorder())
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=AUTHORIZED)

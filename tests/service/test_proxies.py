@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.service.conftest import KEY
+from tests.builders.services import KEY
 from whichopt.service.cli import app
 from whichopt.service.client import Client, ProblemError
 from whichopt.service.proxies import WrongProxy, WrongUrl, is_here, opener, proxy_for, through

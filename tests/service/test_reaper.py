@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.concluded import concluded_job
-from tests.service.made_up import LAPSED_S, add_job, add_round, must_claim
-from tests.waiting import DEADLINE_S
+from tests.builders.concluded_jobs import concluded_job
+from tests.builders.jobs import LAPSED_S, add_job, add_round, must_claim
+from tests.builders.waiting import DEADLINE_S
 from whichopt.service import reaper
 from whichopt.service.db import Store
 from whichopt.service.db.tables import report

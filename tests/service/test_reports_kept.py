@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from tests.service.conftest import KEY, Recorder
-from tests.service.test_report_route import recorded
-from tests.waiting import DEADLINE_S
+from tests.builders.services import KEY, Recorder
+from tests.builders.waiting import DEADLINE_S
+from tests.service.routes.test_report_route import recorded
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
@@ -41,7 +41,7 @@ class Drawing:
 @pytest.fixture
 def drawing(monkeypatch: pytest.MonkeyPatch) -> Drawing:
     drawing = Drawing()
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", drawing)
+    monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", drawing)
     return drawing
 
 
@@ -175,7 +175,9 @@ def test_a_new_renderer_makes_it_anew(
     get(http, uid, "json")
     before = names(lite)
     monkeypatch.setattr(reporting, "renderer", lambda: "of tomorrow")
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", lambda made: f"{made.job.id} in blue")
+    monkeypatch.setattr(
+        "whichopt.service.evidence.report.html.render_html", lambda made: f"{made.job.id} in blue"
+    )
     assert get(http, uid).text == f"{uid} in blue"
     get(http, uid, "json")
     after = names(lite)
@@ -275,7 +277,7 @@ def test_two_makers_at_once_do_no_harm(
         both.wait()
         return made.job.id
 
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", page)
+    monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", page)
     job_id = job_id_of(lite, uid)
     threads = [
         threading.Thread(target=reporting.make_missing, args=(lite, settings.blobs, job_id)) for _ in range(2)

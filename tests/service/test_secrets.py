@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.service.conftest import KEY
+from tests.builders.services import KEY
 from whichopt.service import api_keys
 from whichopt.service.cli import app as commands
 from whichopt.service.db import Store

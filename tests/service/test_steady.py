@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from tests.waiting import wait_until
+from tests.builders.waiting import wait_until
 from whichopt.service import reaper, steady
 from whichopt.service.steady import Steady
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from tests.builders.watches import Onlooker
 from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import Origin, Phase
-from whichopt.service.trials import Point, Schedule, Seeds, Training, TrialPlan
-from whichopt.workers.engine import State
+from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan
 from whichopt.workers.workload import Workload, build
 
 
@@ -67,34 +66,6 @@ def make_workload() -> Callable[..., Workload]:
 @pytest.fixture
 def make_plan() -> Callable[..., TrialPlan]:
     return _plan
-
-
-class Onlooker:
-    """A watch that remembers what it is told, and cancels or keeps states when it is told to.
-
-    `states` are as a file would give them back; `cancel_at` is the evaluation at which it says stop.
-    """
-
-    def __init__(self, cancel_at: int | None = None, keeping: bool = False) -> None:
-        self.cancel_at = cancel_at
-        self.keeping = keeping
-        self.asked = 0
-        self.seen: list[tuple[int, int, list[Point]]] = []
-        self.states: list[State] = []
-
-    def cancelled(self) -> bool:
-        self.asked += 1
-        return self.asked == self.cancel_at
-
-    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
-        self.seen.append((position, examples, list(curve)))
-
-    def checkpoint(self, state: Callable[[], State]) -> None:
-        if self.keeping:
-            file = io.BytesIO()
-            torch.save(state(), file)
-            file.seek(0)
-            self.states.append(torch.load(file, weights_only=True))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.waiting import DEADLINE_S
+from tests.builders.waiting import DEADLINE_S
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.workers import app

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from tests.service.concluded import concluded_job
-from tests.service.made_up import add_job, add_round, must_claim
-from tests.waiting import wait_until
-from tests.workers.messages import Bell, answer, answer_all, bell, submit, view
+from tests.builders.concluded_jobs import concluded_job
+from tests.builders.jobs import add_job, add_round, must_claim
+from tests.builders.messages import Bell, answer, answer_all, bell, submit, view
+from tests.builders.waiting import wait_until
 from whichopt.service import blobs, reaper, reporting
 from whichopt.service.db import Store
 from whichopt.service.db.cohorts import Beat, Claim, Cohorts
@@ -217,7 +217,8 @@ def row(store: Store, uid: str) -> ReportRow:
 
 
 @pytest.mark.parametrize(
-    "place", ["tempfile.mkstemp", "whichopt.service.blobs.save", "whichopt.service.evidence.report.html.page"]
+    "place",
+    ["tempfile.mkstemp", "whichopt.service.blobs.save", "whichopt.service.evidence.report.html.render_html"],
 )
 def test_a_report_that_finds_no_space_is_tried_until_it_does(
     worker: jobs.Context, place: str, monkeypatch: pytest.MonkeyPatch
@@ -226,7 +227,7 @@ def test_a_report_that_finds_no_space_is_tried_until_it_does(
     with worker.store.transaction() as tx:
         tx.workers.seen("w1", queue="cpu")
     monkeypatch.setattr(reaper, "REPORT_PATIENCE", 1)
-    monkeypatch.setattr("whichopt.service.evidence.report.html.page", lambda _: "<p>drawn</p>")
+    monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", lambda _: "<p>drawn</p>")
     with monkeypatch.context() as patch:
         if place == "whichopt.service.blobs.save":
             patch.setattr("whichopt.service.blobs.check", lambda _: None)  # there was space when it was begun

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.homes import FAST, Embedded, free_port
-from tests.waiting import DEADLINE_S, wait_until
+from tests.builders.homes import FAST, Embedded, free_port
+from tests.builders.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.exit_codes import CANNOT

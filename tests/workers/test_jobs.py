@@ -13,9 +13,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from tests.adabelief.inputs import needs_compiler
-from tests.present import present
-from tests.workers.messages import (
+from tests.builders.messages import (
     SPEC,
     Bell,
     answer,
@@ -27,6 +25,8 @@ from tests.workers.messages import (
     timeless,
     view,
 )
+from tests.builders.params import needs_compiler
+from tests.builders.present import present
 from whichopt.service.db import Store
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.evidence.report.document import evidence

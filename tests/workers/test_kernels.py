@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from adabelief.steps import compiled_kernel
-from tests.adabelief.inputs import needs_compiler
+from tests.builders.params import needs_compiler
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.workers import kernels

@@ -14,7 +14,7 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Reject
 from celery.worker.request import Request
 
-from tests.service.made_up import add_job, add_round, must_claim
+from tests.builders.jobs import add_job, add_round, must_claim
 from whichopt.service.db import OUT_OF_REACH, Store
 from whichopt.service.db.cohorts import Beat, Claim, Cohorts
 from whichopt.service.db.tables import cohort
@@ -76,7 +76,7 @@ def test_the_parent_notes_what_it_saw_of_a_process(store: Store, monkeypatch: py
         threading, "Thread", lambda target, args, **_: SimpleNamespace(start=lambda: target(*args))
     )
     monkeypatch.setattr(app, "_parent", parent)
-    request = app.Watched.__new__(app.Watched)
+    request = app.WatchedRequest.__new__(app.WatchedRequest)
     request._args = [cohort_id]
     found = []
     for error in (ValueError("its own"), WorkerLostError("signal 11 (SIGSEGV)")):

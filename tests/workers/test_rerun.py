@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from tests.present import present
-from tests.trained import trained_report, with_trials
+from tests.builders.present import present
+from tests.builders.reports import trained_report, with_trials
 from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from celery.worker import state
 
-from tests.waiting import DEADLINE_S
+from tests.builders.waiting import DEADLINE_S
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.standing import Standing, standing

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.messages import SPEC, Bell
+from tests.builders.messages import SPEC, Bell
 from whichopt.service.db import Store
-from whichopt.service.evidence.forecast.phases import of_round
+from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import JobState

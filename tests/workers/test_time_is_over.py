@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.workers.conftest import Onlooker
-from tests.workers.messages import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
-from tests.workers.studies import flat, spec_of, train
+from tests.builders.messages import Bell, answer, answer_all, bell, conclusion, results_of, submit, view
+from tests.builders.studies import flat, spec_of, train
+from tests.builders.watches import Onlooker
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.db.tables import job
@@ -30,7 +30,7 @@ from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers import jobs, prepare
 from whichopt.workers.engine import Cancelled, State
 from whichopt.workers.engine.executors import EXECUTORS
-from whichopt.workers.engine.probe import Cost
+from whichopt.workers.engine.probe import TrainingCost
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.lease import Lease
 from whichopt.workers.sampler import suggest
@@ -212,7 +212,7 @@ def test_with_minutes_a_search_that_overruns_them_all_is_stopped_too(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a machine that has become slow since the probe."""
-    cost = Cost(step=5e-5, validation=1e-5, train=1e-5)
+    cost = TrainingCost(step=5e-5, validation=1e-5, train=1e-5)
     monkeypatch.setattr(prepare, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
     job_id, uid = submit(context, budget={"minutes": 10, "replicates": 2, "epochs": 60, "confirm_seeds": 6})
     jobs.plan_round(context, job_id)
@@ -311,7 +311,7 @@ def test_minutes_are_settled_once_and_recorded(
 
     So does the measured time of a step, which is made up here.
     """
-    cost = Cost(step=5e-5, validation=1e-5, train=1e-5)
+    cost = TrainingCost(step=5e-5, validation=1e-5, train=1e-5)
     monkeypatch.setattr(prepare, "costs", lambda *_: {"adabelief": cost, "sgd": cost})
     monkeypatch.setattr(Budget, "limit_s", None)
     budget = {"minutes": 0.05, "replicates": 2, "epochs": 60, "confirm_seeds": 6}

@@ -13,7 +13,7 @@ from torch import Tensor
 from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
-from whichopt.workers.engine.solo import Trial
+from whichopt.workers.engine.solo import TrialRun
 from whichopt.workers.workload import Workload
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
     if STACKING is None or any(optimizer(plan.optimizer).modes for plan in plans):
         return Choice("solo", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
-    solo = fmean(_seconds(Trial(workload, plan).train, plan) for plan in kinds)
+    solo = fmean(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds)
     try:
         most = STACKING.footprint(workload, plans).most(workload.device)
         size = min(STACKED if solo < LONG_S else max(FEW, len(kinds)), most)
@@ -66,7 +66,7 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingCost:
     """Seconds that a trial keeps a worker: in a step, in an evaluation on a validation split, and in the one
     on the training split at its end. In a stack, its share of them."""
 
@@ -80,16 +80,16 @@ class Cost:
         return steps * self.step + len(plan.evaluations) * self.validation + self.train
 
 
-def costs(workload: Workload, plans: Sequence[TrialPlan], executor: str) -> dict[str, Cost]:
+def costs(workload: Workload, plans: Sequence[TrialPlan], executor: str) -> dict[str, TrainingCost]:
     """Return the cost of trials like `plans`, by optimizer: each alone, or a stack of that optimizer only."""
     kinds = {plan.optimizer: plan for plan in plans}
     return {name: _cost(workload, plan, executor) for name, plan in kinds.items()}
 
 
-def _cost(workload: Workload, plan: TrialPlan, executor: str) -> Cost:
+def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:
     if executor == "solo":
-        trial = Trial(workload, plan)
-        return Cost(
+        trial = TrialRun(workload, plan)
+        return TrainingCost(
             step=_seconds(trial.train, plan, steps=PACED_STEPS, of=median),
             validation=_timed(lambda: trial.scores("validation")),
             train=_timed(lambda: trial.scores("train")),
@@ -99,7 +99,7 @@ def _cost(workload: Workload, plan: TrialPlan, executor: str) -> Cost:
     fits = STACKING.footprint(workload, [plan])
     size = min(STACKED, fits.most(workload.device))
     stack = STACKING.rehearsal(workload, [plan] * size, block=fits.block)
-    return Cost(
+    return TrainingCost(
         step=_seconds(stack.train, plan, steps=PACED_STEPS, of=median) / size,
         validation=_timed(lambda: stack.scores()(0, "validation")) / size,
         train=_timed(lambda: stack.scores()(0, "train")) / size,

@@ -40,7 +40,7 @@ class SoloExecutor:
         for position, done in enumerate(results):
             watch.progress(position, done.examples, done.curves.get(selection(workload), ()))
         for position in range(len(results), len(plans)):
-            trial = Trial(workload, plans[position])
+            trial = TrialRun(workload, plans[position])
             if unfinished is not None:
                 trial.load(unfinished)
                 watch.progress(position, trial.record.examples, trial.record.selection)
@@ -59,14 +59,14 @@ class SoloExecutor:
         return results
 
 
-def _cohort_state(results: Sequence[TrialResult], unfinished: Trial | None) -> State:
+def _cohort_state(results: Sequence[TrialResult], unfinished: TrialRun | None) -> State:
     return {
         "results": [result.model_dump(mode="json") for result in results],
         "trial": None if unfinished is None else unfinished.state(),
     }
 
 
-class Trial:
+class TrialRun:
     """One training run. It stands still at its evaluations, where it can be saved and loaded."""
 
     def __init__(self, workload: Workload, plan: TrialPlan) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from whichopt.service.catalog.datasets import Friedman1Options, Options, Sizes
+from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options, Sizes
 from whichopt.workers.workload.tasks import Criteria, Labels
 
 Features = npt.NDArray[np.float64]
@@ -71,10 +71,10 @@ class Splits:
         return examples
 
 
-def _scikit(name: str) -> Callable[[Options], Table]:
+def _scikit(name: str) -> Callable[[DatasetOptions], Table]:
     """A loader that scikit-learn ships, which is imported on first use: that takes over a second."""
 
-    def load(_: Options) -> Table:
+    def load(_: DatasetOptions) -> Table:
         from sklearn import datasets
 
         return Table(*getattr(datasets, name)(return_X_y=True))
@@ -82,14 +82,14 @@ def _scikit(name: str) -> Callable[[Options], Table]:
     return load
 
 
-def _scikit_file(name: str, file: str, *, header: int) -> Callable[[Options], Table]:
+def _scikit_file(name: str, file: str, *, header: int) -> Callable[[DatasetOptions], Table]:
     """A loader of a table that scikit-learn ships as a file, bit for bit as its loader `name` reads it.
 
     The file is read without importing scikit-learn, as a first job would wait for that. `header` is the
     number of lines before the table, whose last column are the labels.
     """
 
-    def load(options: Options) -> Table:
+    def load(options: DatasetOptions) -> Table:
         package = find_spec("sklearn")
         places = [] if package is None else package.submodule_search_locations or []
         path = next((at for place in places if (at := Path(place, "datasets", "data", file)).exists()), None)
@@ -102,7 +102,7 @@ def _scikit_file(name: str, file: str, *, header: int) -> Callable[[Options], Ta
     return load
 
 
-def _friedman1(options: Options) -> Table:
+def _friedman1(options: DatasetOptions) -> Table:
     from sklearn.datasets import make_friedman1
 
     assert isinstance(options, Friedman1Options)
@@ -111,7 +111,7 @@ def _friedman1(options: Options) -> Table:
     )
 
 
-LOADERS: Mapping[str, Callable[[Options], Table]] = {
+LOADERS: Mapping[str, Callable[[DatasetOptions], Table]] = {
     "digits": _scikit_file("load_digits", "digits.csv.gz", header=0),
     "breast_cancer": _scikit_file("load_breast_cancer", "breast_cancer.csv", header=1),
     "wine": _scikit_file("load_wine", "wine_data.csv", header=1),

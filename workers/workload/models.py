@@ -11,19 +11,19 @@ import torch
 from torch import nn
 
 from whichopt.service.catalog.datasets import Shape
-from whichopt.service.catalog.models import CNNOptions, MLPOptions, Options
+from whichopt.service.catalog.models import CNNOptions, MLPOptions, ModelOptions
 
-Builder = Callable[[Options, Shape], nn.Module]
+Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
-def _linear(_: Options, shape: Shape) -> nn.Module:
+def _linear(_: ModelOptions, shape: Shape) -> nn.Module:
     return nn.Linear(shape.features, shape.outputs)
 
 
-def _mlp(options: Options, shape: Shape) -> nn.Module:
+def _mlp(options: ModelOptions, shape: Shape) -> nn.Module:
     assert isinstance(options, MLPOptions)
     activation = ACTIVATIONS[options.activation]
     layers: list[nn.Module] = []
@@ -32,7 +32,7 @@ def _mlp(options: Options, shape: Shape) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(options.hidden[-1], shape.outputs))
 
 
-def _cnn(options: Options, shape: Shape) -> nn.Module:
+def _cnn(options: ModelOptions, shape: Shape) -> nn.Module:
     assert isinstance(options, CNNOptions)
     assert shape.image is not None
     activation = ACTIVATIONS[options.activation]

@@ -1,10 +1,10 @@
 """Analyzes the trials of a job beyond its verdict: a pure function of the spec and the trials.
 
-records      what all others read                    advice       which optimizer for how many trials
+job_data     what all others read                    advice       which optimizer for how many trials
 anytime      best so far, by trials and by seconds   tunability   tuned against default, and against searched
 expected     the best of k random trials             sensitivity  near configs, their width in lr
 incumbents   of a study, over its possible orders    targets      steps and seconds to a value
-costs        of a step and in all; train to test     views        the shapes of it all
+costs        of a step and in all; train to test     shapes       the shapes of it all
 """
 
 from __future__ import annotations
@@ -53,26 +53,26 @@ def analyze(
         trials: those of both phases, in any order, whatever became of them.
         target: what to measure the time to, on the validation split; by default the second-best
             optimizer's median.
-        shows_stand_ins: as version 0.1 did, whose reports are verified by that (see `Confirmed`).
+        shows_stand_ins: as version 0.1 did, whose reports are verified by that (see `ConfirmTable`).
 
     Raises:
         InvalidSpec: `target` is not finite.
     """
-    records = read(spec, trials, shows_stand_ins=shows_stand_ins)
+    data = read(spec, trials, shows_stand_ins=shows_stand_ins)
     methods = {**METHODS, "tunability": tunability.STAND_INS_METHOD} if shows_stand_ins else METHODS
-    gaps = [costs.generalization(records, label) for label in spec.labels]
+    gaps = [costs.generalization(data, label) for label in spec.labels]
     return Analysis(
-        metric=records.metric,
+        metric=data.metric,
         direction=spec.goal.direction,
         optimizers=list(spec.labels),
-        anytime=[anytime.anytime(records, label) for label in spec.labels],
-        expected_best=[expected.expected_best(records, label) for label in spec.labels],
-        tunability=[tunability.tunability(records, label) for label in spec.labels],
-        advice=advice.budget_advice(records),
-        sensitivity=[sensitivity.sensitivity(records, label) for label in spec.labels],
-        time_to_target=targets.time_to_target(records, target),
-        step_cost=[costs.step_cost(records, label) for label in spec.labels],
-        ledger=[costs.ledger(records, label, phase) for phase in Phase for label in spec.labels],
+        anytime=[anytime.anytime(data, label) for label in spec.labels],
+        expected_best=[expected.expected_best(data, label) for label in spec.labels],
+        tunability=[tunability.tunability(data, label) for label in spec.labels],
+        advice=advice.budget_advice(data),
+        sensitivity=[sensitivity.sensitivity(data, label) for label in spec.labels],
+        time_to_target=targets.time_to_target(data, target),
+        step_cost=[costs.step_cost(data, label) for label in spec.labels],
+        ledger=[costs.ledger(data, label, phase) for phase in Phase for label in spec.labels],
         generalization=[gap for gap in gaps if gap is not None],
         methods=methods,
     )

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from whichopt.service.evidence.analysis.anytime import thinned
 from whichopt.service.evidence.analysis.incumbents import Incumbent, expectation, incumbents, shares_best
-from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import AdviceRange, AdviceRow, AdviceStep, BudgetAdvice
 from whichopt.service.evidence.statistics.estimates import mean
 
@@ -31,28 +31,28 @@ STEPS = 60
 """Most numbers of trials for which there is advice; a longer study is thinned evenly."""
 
 
-def budget_advice(records: Records) -> BudgetAdvice:
+def budget_advice(data: JobData) -> BudgetAdvice:
     """Return the advice for each number of trials.
 
     Labels without an ended trial are left out, and so are replicates that one of the others has not begun.
     """
-    labels = [label for label, studies in records.studies.items() if studies]
-    begun = [{study.replicate for study in records.studies[label]} for label in labels]
+    labels = [label for label, studies in data.studies.items() if studies]
+    begun = [{study.replicate for study in data.studies[label]} for label in labels]
     replicates = sorted(set.intersection(*begun)) if begun else []
-    found: dict[str, list[list[Incumbent]]] = {
-        label: [incumbents(study) for study in records.studies[label] if study.replicate in replicates]
+    incumbents_of: dict[str, list[list[Incumbent]]] = {
+        label: [incumbents(study) for study in data.studies[label] if study.replicate in replicates]
         for label in labels
     }
-    last = min((len(study) for studies in found.values() for study in studies), default=0)
-    steps = [_step(records, found, int(trials)) for trials in thinned(range(1, last + 1), STEPS)]
+    last = min((len(study) for studies in incumbents_of.values() for study in studies), default=0)
+    steps = [_step(data, incumbents_of, int(trials)) for trials in thinned(range(1, last + 1), STEPS)]
     ranges = _ranges(steps)
     return BudgetAdvice(
         replicates=len(replicates), steps=steps, ranges=ranges, statement=_statement(ranges, last)
     )
 
 
-def _step(records: Records, found: dict[str, list[list[Incumbent]]], trials: int) -> AdviceStep:
-    after = {label: [study[trials - 1] for study in studies] for label, studies in found.items()}
+def _step(data: JobData, incumbents_of: dict[str, list[list[Incumbent]]], trials: int) -> AdviceStep:
+    after = {label: [study[trials - 1] for study in studies] for label, studies in incumbents_of.items()}
     expected = {label: _expected(studies) for label, studies in after.items()}
     shares = [shares_best(replicate) for replicate in zip(*after.values(), strict=True)]
     rows = []
@@ -61,7 +61,7 @@ def _step(records: Records, found: dict[str, list[list[Incumbent]]], trials: int
         rows.append(
             AdviceRow(
                 optimizer=label,
-                expected=records.value(expected[label]),
+                expected=data.value(expected[label]),
                 probability_best=won / (len(shares) + 1),
             )
         )
@@ -85,19 +85,19 @@ def _expected(studies: list[Incumbent]) -> float | None:
 def _ranges(steps: list[AdviceStep]) -> list[AdviceRange]:
     ranges = []
     for label, group in groupby(steps, key=lambda step: step.optimizer):
-        own = list(group)
+        neighbors = list(group)
         if label is None:
             continue
-        chances = [_chance(step, label) for step in own]
+        chances = [_chance(step, label) for step in neighbors]
         ranges.append(
             AdviceRange(
-                first=own[0].trials,
-                last=own[-1].trials,
+                first=neighbors[0].trials,
+                last=neighbors[-1].trials,
                 optimizer=label,
                 probability_low=min(chances),
                 probability_high=max(chances),
-                likelier=_at_least(own, label, 1 + ROUNDING),
-                close=_at_least(own, label, CLOSE),
+                likelier=_at_least(neighbors, label, 1 + ROUNDING),
+                close=_at_least(neighbors, label, CLOSE),
             )
         )
     return ranges
@@ -116,29 +116,29 @@ def _at_least(steps: list[AdviceStep], label: str, times: float) -> list[str]:
 def _statement(ranges: list[AdviceRange], last: int) -> str:
     if not ranges:
         return "No advice: there is no number of trials after which any optimizer is sure to have a value."
-    said = "; ".join(f"with {_trials(r)}, take {r.optimizer} ({_chances(r)})" for r in ranges)
+    advice = "; ".join(f"with {_trials(r)}, take {r.optimizer} ({_chances(r)})" for r in ranges)
     return (
-        f"{said[0].upper()}{said[1:]}. The number in brackets is the probability that a search of that many "
-        f"trials ends better with this optimizer than with any other. There is no advice beyond {last} "
-        f"trial{'' if last == 1 else 's'}, because no more were run in every study."
+        f"{advice[0].upper()}{advice[1:]}. The number in brackets is the probability that a search of "
+        f"that many trials ends better with this optimizer than with any other. There is no advice beyond "
+        f"{last} trial{'' if last == 1 else 's'}, because no more were run in every study."
     )
 
 
-def _trials(found: AdviceRange) -> str:
-    if found.first == found.last:
-        return f"{found.first} trial{'s' if found.first > 1 else ''}"
-    return f"{found.first} to {found.last} trials"
+def _trials(advised: AdviceRange) -> str:
+    if advised.first == advised.last:
+        return f"{advised.first} trial{'s' if advised.first > 1 else ''}"
+    return f"{advised.first} to {advised.last} trials"
 
 
 def _chance(step: AdviceStep, label: str) -> float:
     return next(row.probability_best for row in step.rows if row.optimizer == label)
 
 
-def _chances(found: AdviceRange) -> str:
-    low, high = f"{found.probability_low:.2f}", f"{found.probability_high:.2f}"
-    said = [low if low == high else f"{low} to {high}"]
-    if found.likelier:
-        said.append(f"more often the best: {', '.join(found.likelier)}")
-    if close := [label for label in found.close if label not in found.likelier]:
-        said.append(f"close: {', '.join(close)}")
-    return "; ".join(said)
+def _chances(advised: AdviceRange) -> str:
+    low, high = f"{advised.probability_low:.2f}", f"{advised.probability_high:.2f}"
+    chances = [low if low == high else f"{low} to {high}"]
+    if advised.likelier:
+        chances.append(f"more often the best: {', '.join(advised.likelier)}")
+    if close := [label for label in advised.close if label not in advised.likelier]:
+        chances.append(f"close: {', '.join(close)}")
+    return "; ".join(chances)

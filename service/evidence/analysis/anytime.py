@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from whichopt.service.evidence.analysis.job_data import Records, Study
+from whichopt.service.evidence.analysis.job_data import JobData, Study
 from whichopt.service.evidence.analysis.shapes import Anytime, CurvePoint, StudyTrace
 from whichopt.service.evidence.statistics.estimates import mean
 
@@ -54,8 +54,8 @@ def trace(study: Study) -> Trace:
     return Trace(losses, tuple(accumulate(attempt.seconds for attempt in study.attempts)))
 
 
-def anytime(records: Records, label: str) -> Anytime:
-    studies = records.studies[label]
+def anytime(data: JobData, label: str) -> Anytime:
+    studies = data.studies[label]
     traces = [trace(study) for study in studies]
     shortest = min((len(t.losses) for t in traces), default=0)
     end = min((t.seconds[-1] for t in traces), default=0.0)
@@ -65,10 +65,10 @@ def anytime(records: Records, label: str) -> Anytime:
         optimizer=label,
         band=band,
         level=level,
-        by_trials=_curve(records, thinned(range(1, shortest + 1)), [t.after for t in traces], band),
-        by_seconds=_curve(records, thinned(moments), [t.at for t in traces], band),
+        by_trials=_curve(data, thinned(range(1, shortest + 1)), [t.after for t in traces], band),
+        by_seconds=_curve(data, thinned(moments), [t.at for t in traces], band),
         studies=[
-            _shown(records, study.replicate, found) for study, found in zip(studies, traces, strict=True)
+            _shown(data, study.replicate, trace_of) for study, trace_of in zip(studies, traces, strict=True)
         ],
     )
 
@@ -87,24 +87,26 @@ def _band(studies: int) -> tuple[Band, float | None]:
 
 
 def _curve(
-    records: Records,
+    data: JobData,
     places: Sequence[float],
     incumbents: Sequence[Callable[[float], float | None]],
     band: Band,
 ) -> list[CurvePoint]:
-    found = [[incumbent(place) for incumbent in incumbents] for place in places]
-    rows = [[loss for loss in row if loss is not None] for row in found]
+    losses = [[incumbent(place) for incumbent in incumbents] for place in places]
+    rows = [[loss for loss in row if loss is not None] for row in losses]
     complete = [len(row) == len(incumbents) for row in rows]
-    ends = iter(_ends([row for row, whole in zip(rows, complete, strict=True) if whole], band, records))
+    ends = iter(
+        _ends([row for row, is_complete in zip(rows, complete, strict=True) if is_complete], band, data)
+    )
     points = []
-    for place, row, whole in zip(places, rows, complete, strict=True):
-        low, high = records.band(*next(ends)) if whole else (None, None)
-        value = records.value(mean(row)) if whole else None
+    for place, row, is_complete in zip(places, rows, complete, strict=True):
+        low, high = data.band(*next(ends)) if is_complete else (None, None)
+        value = data.value(mean(row)) if is_complete else None
         points.append(CurvePoint(at=place, value=value, low=low, high=high))
     return points
 
 
-def _ends(rows: Sequence[Sequence[float]], band: Band, records: Records) -> Sequence[Ends]:
+def _ends(rows: Sequence[Sequence[float]], band: Band, data: JobData) -> Sequence[Ends]:
     """The band at each row, which has a loss for every study."""
     if band == "none" or not rows:
         return [(None, None)] * len(rows)
@@ -114,18 +116,18 @@ def _ends(rows: Sequence[Sequence[float]], band: Band, records: Records) -> Sequ
 
     losses = np.asarray(rows).T
     studies = len(losses)
-    random = np.random.default_rng([_STREAM, records.spec.seed])
+    random = np.random.default_rng([_STREAM, data.spec.seed])
     means = losses[random.integers(studies, size=(DRAWS, studies))].mean(axis=1)
     lows, highs = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
-def _shown(records: Records, replicate: int, found: Trace) -> StudyTrace:
-    last = len(found.losses) - 1
-    kept = [i for i in range(last + 1) if i in (0, last) or found.losses[i] != found.losses[i - 1]]
+def _shown(data: JobData, replicate: int, incumbent: Trace) -> StudyTrace:
+    last = len(incumbent.losses) - 1
+    changes = [i for i in range(last + 1) if i in (0, last) or incumbent.losses[i] != incumbent.losses[i - 1]]
     return StudyTrace(
         replicate=replicate,
-        trials=[i + 1 for i in kept],
-        seconds=[found.seconds[i] for i in kept],
-        values=[records.value(found.losses[i]) for i in kept],
+        trials=[i + 1 for i in changes],
+        seconds=[incumbent.seconds[i] for i in changes],
+        values=[data.value(incumbent.losses[i]) for i in changes],
     )

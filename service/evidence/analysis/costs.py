@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median, quantiles
 
-from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import GeneralizationGap, LedgerRow, StepCost
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, paired_difference
 from whichopt.service.states import Phase, TrialState
@@ -26,9 +26,9 @@ GENERALIZATION = (
 )
 
 
-def step_cost(records: Records, label: str) -> StepCost:
-    results = [result for result in _results(records, label, None) if result.steps]
-    others = {r.seconds for of in records.spec.labels if of != label for r in _results(records, of, None)}
+def step_cost(data: JobData, label: str) -> StepCost:
+    results = [result for result in _results(data, label, None) if result.steps]
+    others = {r.seconds for of in data.spec.labels if of != label for r in _results(data, of, None)}
     times = [1000 * (result.seconds / result.steps) for result in results]
     low, high = (times[0], times[0]) if len(times) == 1 else (None, None)
     if len(times) > 1:
@@ -40,35 +40,35 @@ def step_cost(records: Records, label: str) -> StepCost:
         ms_low=low,
         ms_high=high,
         shared=sum(r.seconds in others for r in results) / len(results) if results else None,
-        state_bytes=records.spec.optimizer(label).facts.state_bytes,
+        state_bytes=data.spec.optimizer(label).facts.state_bytes,
     )
 
 
-def ledger(records: Records, label: str, phase: Phase) -> LedgerRow:
-    own = [t for t in records.trials if t.plan.label == label and t.plan.phase is phase]
-    results = _results(records, label, phase)
+def ledger(data: JobData, label: str, phase: Phase) -> LedgerRow:
+    trials = [t for t in data.trials if t.plan.label == label and t.plan.phase is phase]
+    results = _results(data, label, phase)
     ended = [result.state for result in results]
     return LedgerRow(
         optimizer=label,
         phase=phase,
-        trials=len(own),
+        trials=len(trials),
         complete=ended.count(TrialState.COMPLETE),
         pruned=ended.count(TrialState.PRUNED),
         diverged=ended.count(TrialState.DIVERGED),
-        without_result=sum(not trial.state.has_result for trial in own),
+        without_result=sum(not trial.state.has_result for trial in trials),
         steps=sum(result.steps for result in results),
         examples=sum(result.examples for result in results),
         seconds=len(results) * mean([result.seconds for result in results]) if results else 0.0,
     )
 
 
-def generalization(records: Records, label: str) -> GeneralizationGap | None:
+def generalization(data: JobData, label: str) -> GeneralizationGap | None:
     """None if no run of the best finalist is complete."""
     losses = [
         (train, test)
-        for run in records.best_runs(label)
-        if (train := records.loss_on("train", run)) is not None
-        and (test := records.loss_on("test", run)) is not None
+        for run in data.best_runs(label)
+        if (train := data.loss_on("train", run)) is not None
+        and (test := data.loss_on("test", run)) is not None
     ]
     if not losses:
         return None
@@ -78,8 +78,8 @@ def generalization(records: Records, label: str) -> GeneralizationGap | None:
     return GeneralizationGap(
         optimizer=label,
         runs=len(losses),
-        train=records.sign * mean(trained),
-        test=records.sign * mean(tested),
+        train=data.sign * mean(trained),
+        test=data.sign * mean(tested),
         gap=gap.mean,
         low=low,
         high=high,
@@ -88,10 +88,10 @@ def generalization(records: Records, label: str) -> GeneralizationGap | None:
     )
 
 
-def _results(records: Records, label: str, phase: Phase | None) -> list[TrialResult]:
+def _results(data: JobData, label: str, phase: Phase | None) -> list[TrialResult]:
     """Return the results of `phase`, or of both phases."""
     return [
         trial.result
-        for trial in records.trials
+        for trial in data.trials
         if trial.result is not None and trial.plan.label == label and phase in (None, trial.plan.phase)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import ExpectedBest, ExpectedBestPoint
 
 METHOD = (
@@ -35,22 +35,22 @@ def with_replacement(n: int, k: int) -> list[float]:
 
 def expected(ranks: Sequence[float], weights: Sequence[float]) -> float | None:
     """The mean of the finite ones of `ranks` by their weights; None if these have no weight."""
-    kept = [(rank, weight) for rank, weight in zip(ranks, weights, strict=True) if math.isfinite(rank)]
-    total = math.fsum(weight for _, weight in kept)
-    return math.fsum(rank * (weight / total) for rank, weight in kept) if total > 0 else None
+    finite = [(rank, weight) for rank, weight in zip(ranks, weights, strict=True) if math.isfinite(rank)]
+    total = math.fsum(weight for _, weight in finite)
+    return math.fsum(rank * (weight / total) for rank, weight in finite) if total > 0 else None
 
 
-def expected_best(records: Records, label: str) -> ExpectedBest:
-    ranks = sorted(a.rank for study in records.studies[label] for a in study.random)
+def expected_best(data: JobData, label: str) -> ExpectedBest:
+    ranks = sorted(a.rank for study in data.studies[label] for a in study.random)
     n, missing = len(ranks), sum(map(math.isinf, ranks))
     points = []
-    for k, (low, high) in enumerate(_bands(ranks, records.spec.seed), start=1):
-        shown = records.band(low, high)
+    for k, (low, high) in enumerate(_bands(ranks, data.spec.seed), start=1):
+        shown = data.band(low, high)
         points.append(
             ExpectedBestPoint(
                 trials=k,
-                unbiased=records.value(expected(ranks, without_replacement(n, k))),
-                plug_in=records.value(expected(ranks, with_replacement(n, k))),
+                unbiased=data.value(expected(ranks, without_replacement(n, k))),
+                plug_in=data.value(expected(ranks, with_replacement(n, k))),
                 low=shown[0],
                 high=shown[1],
                 missing=math.comb(missing, k) / math.comb(n, k),
@@ -66,8 +66,8 @@ def _bands(ranks: Sequence[float], seed: int) -> list[tuple[float | None, float 
     n = len(ranks)
     if not any(map(math.isfinite, ranks)):
         return [(None, None)] * (n // 2)
-    drawn = np.random.default_rng([_STREAM, seed]).integers(n, size=(DRAWS, n))
-    samples = np.sort(np.asarray(ranks)[drawn], axis=1)
+    resampled = np.random.default_rng([_STREAM, seed]).integers(n, size=(DRAWS, n))
+    samples = np.sort(np.asarray(ranks)[resampled], axis=1)
     complete = np.isfinite(samples)
     losses = np.where(complete, samples, 0.0)
     bands: list[tuple[float | None, float | None]] = []
@@ -75,7 +75,7 @@ def _bands(ranks: Sequence[float], seed: int) -> list[tuple[float | None, float 
         weights = complete * np.asarray(without_replacement(n, k))
         totals = weights.sum(axis=1)
         some = totals > 0
-        found = (losses[some] * (weights[some] / totals[some, None])).sum(axis=1)
-        low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        expectations = (losses[some] * (weights[some] / totals[some, None])).sum(axis=1)
+        low, high = np.quantile(expectations, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         bands.append((float(low), float(high)))
     return bands

@@ -22,16 +22,16 @@ Incumbent = Mapping[float, float]
 
 def incumbents(study: Study) -> list[Incumbent]:
     """The incumbent after 1, 2, ... trials of the study."""
-    drawn = sorted(attempt.rank for attempt in study.random)
+    ranks = sorted(attempt.rank for attempt in study.random)
     others, count = math.inf, 0
-    found = []
+    after = []
     for attempt in study.attempts:
         if attempt.origin is Origin.RANDOM:
             count += 1
         else:
             others = min(others, attempt.rank)
-        found.append(_incumbent(others, drawn, count))
-    return found
+        after.append(_incumbent(others, ranks, count))
+    return after
 
 
 def expectation(incumbent: Incumbent) -> float | None:
@@ -49,9 +49,9 @@ def shares_best(incumbents_of: Sequence[Incumbent]) -> list[float]:
     of (P(worse) + P(equal) x), and j ties leave it 1 / (j + 1).
     """
     shares = []
-    for i, own in enumerate(incumbents_of):
+    for i, incumbent in enumerate(incumbents_of):
         rest = [*incumbents_of[:i], *incumbents_of[i + 1 :]]
-        parts = [chance * _won(loss, rest) for loss, chance in own.items()]
+        parts = [chance * _won(loss, rest) for loss, chance in incumbent.items()]
         shares.append(math.fsum(parts))
     return shares
 
@@ -65,11 +65,11 @@ def _won(loss: float, rest: Sequence[Incumbent]) -> float:
     return math.fsum(chance / (j + 1) for j, chance in enumerate(ties))
 
 
-def _incumbent(others: float, drawn: Sequence[float], count: int) -> Incumbent:
+def _incumbent(others: float, ranks: Sequence[float], count: int) -> Incumbent:
     if count == 0:
         return {others: 1.0}
     chances: dict[float, float] = {}
-    for rank, weight in zip(drawn, without_replacement(len(drawn), count), strict=True):
+    for rank, weight in zip(ranks, without_replacement(len(ranks), count), strict=True):
         if weight > 0:
             best = min(others, rank)
             chances[best] = chances.get(best, 0.0) + weight

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Origin, TrialState
@@ -52,10 +52,10 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Records:
+class JobData:
     """A job's trials. `studies` has each label's, by replicate, without those that have no ended trial.
 
-    `confirmed` and `runs` are of the confirm phase: its table, and the results behind it on the seeds that
+    `table` and `runs` are of the confirm phase: its table, and the results behind it on the seeds that
     all finalists share. None and empty if there is no such seed yet. `sign` turns a value into a loss and
     a loss into a value.
     """
@@ -65,7 +65,7 @@ class Records:
     sign: float
     trials: tuple[Trial, ...]
     studies: dict[str, tuple[Study, ...]]
-    confirmed: Confirmed | None
+    table: ConfirmTable | None
     runs: dict[Key, tuple[TrialResult, ...]]
 
     def value(self, loss: float | None) -> float | None:
@@ -78,9 +78,9 @@ class Records:
 
     def best_runs(self, label: str) -> tuple[TrialResult, ...]:
         """The runs of the label's best finalist, the one that the ranking shows, by seed."""
-        if self.confirmed is None:
+        if self.table is None:
             return ()
-        return self.runs[self.confirmed.arms[self.confirmed.best(label)].key]
+        return self.runs[self.table.arms[self.table.best(label)].key]
 
     def loss_on(self, split: str, result: TrialResult) -> float | None:
         """The run's loss on `split` at its last step; None unless it is complete."""
@@ -90,18 +90,18 @@ class Records:
         return self.sign * value
 
 
-def read(spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False) -> Records:
+def read(spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False) -> JobData:
     sign = spec.goal.sign
     ordered = tuple(sorted(trials, key=_place))
     of_job = TrialSet(spec, ordered)
-    confirmed, runs = _confirm(spec, ordered, shows_stand_ins=shows_stand_ins)
-    return Records(
+    table, runs = _confirm(spec, ordered, shows_stand_ins=shows_stand_ins)
+    return JobData(
         spec=spec,
         metric=spec.goal.metric,
         sign=sign,
         trials=ordered,
         studies={label: _studies(label, of_job, sign) for label in spec.labels},
-        confirmed=confirmed,
+        table=table,
         runs=runs,
     )
 
@@ -139,7 +139,7 @@ def _attempt(trial: Trial, result: TrialResult, sign: float) -> Attempt:
 
 def _confirm(
     spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool
-) -> tuple[Confirmed | None, dict[Key, tuple[TrialResult, ...]]]:
+) -> tuple[ConfirmTable | None, dict[Key, tuple[TrialResult, ...]]]:
     arms = finalists(spec, trials)
     confirm = TrialSet(spec, trials).by_finalist
     runs: dict[Key, dict[int, TrialResult]] = {
@@ -150,5 +150,5 @@ def _confirm(
     }
     if not set.intersection(*(set(runs[arm.key]) for arm in arms)):
         return None, {}
-    confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
-    return confirmed, {arm.key: tuple(runs[arm.key][seed] for seed in confirmed.seeds) for arm in arms}
+    table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
+    return table, {arm.key: tuple(runs[arm.key][seed] for seed in table.seeds) for arm in arms}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from whichopt.service.evidence.analysis.job_data import Attempt, Records
+from whichopt.service.evidence.analysis.job_data import Attempt, JobData
 from whichopt.service.evidence.analysis.shapes import Sensitivity, SensitivityPoint
 from whichopt.service.space import Float
 from whichopt.service.states import Origin, TrialState
@@ -21,10 +21,10 @@ METHOD = (
 )
 
 
-def sensitivity(records: Records, label: str) -> Sensitivity:
-    best = {study.replicate: study.best for study in records.studies[label]}
-    overall = _overall(records)
-    tried = [(study.replicate, a) for study in records.studies[label] for a in study.attempts]
+def sensitivity(data: JobData, label: str) -> Sensitivity:
+    best = {study.replicate: study.best for study in data.studies[label]}
+    overall = _overall(data)
+    tried = [(study.replicate, a) for study in data.studies[label] for a in study.attempts]
     near = [attempt for replicate, attempt in tried if _near(attempt, best[replicate])]
     random = [attempt for _, attempt in tried if attempt.origin is Origin.RANDOM]
     ended = [attempt.ending for _, attempt in tried]
@@ -46,11 +46,11 @@ def sensitivity(records: Records, label: str) -> Sensitivity:
         lr_decades=math.log10(rates[-1] / rates[0]) if rates else None,
         lr_low=rates[0] if rates else None,
         lr_high=rates[-1] if rates else None,
-        range_decades=_range(records, label),
+        range_decades=_range(data, label),
         points=[
             SensitivityPoint(
                 lr=attempt.lr,
-                value=records.value(attempt.loss),
+                value=data.value(attempt.loss),
                 excess=_excess(attempt, best[replicate]),
                 replicate=replicate,
                 state=attempt.ending,
@@ -60,10 +60,10 @@ def sensitivity(records: Records, label: str) -> Sensitivity:
     )
 
 
-def _overall(records: Records) -> dict[int, float | None]:
+def _overall(data: JobData) -> dict[int, float | None]:
     """The lowest loss of each replicate, over all optimizers."""
     lowest: dict[int, float | None] = {}
-    for studies in records.studies.values():
+    for studies in data.studies.values():
         for study in studies:
             known = [loss for loss in (study.best, lowest.get(study.replicate)) if loss is not None]
             lowest[study.replicate] = min(known, default=None)
@@ -81,8 +81,8 @@ def _excess(attempt: Attempt, best: float | None) -> float | None:
     return excess if math.isfinite(excess) else None
 
 
-def _range(records: Records, label: str) -> float | None:
-    dimension = records.spec.optimizer(label).searched.get("lr")
+def _range(data: JobData, label: str) -> float | None:
+    dimension = data.spec.optimizer(label).searched.get("lr")
     if not isinstance(dimension, Float) or dimension.low <= 0:
         return None
     return math.log10(dimension.high / dimension.low)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Literal, TypeVar
 
 from whichopt.service.errors import InvalidSpec
-from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import TargetTimes, TimeToTarget
 from whichopt.service.evidence.statistics.estimates import mean
 from whichopt.service.evidence.verdict.winners import ranked
@@ -30,7 +30,7 @@ Number = TypeVar("Number", int, float)
 Source = Literal["second best", "only optimizer", "given"]
 
 
-def time_to_target(records: Records, target: float | None) -> TimeToTarget | None:
+def time_to_target(data: JobData, target: float | None) -> TimeToTarget | None:
     """None without a complete confirm run.
 
     Raises:
@@ -43,33 +43,34 @@ def time_to_target(records: Records, target: float | None) -> TimeToTarget | Non
             value=str(target),
             allowed="any number",
         )
-    runs = {label: records.best_runs(label) for label in records.spec.labels}
-    settled: tuple[float, Source, str | None] | None = (
-        _target(records, runs) if target is None else (records.sign * target, "given", None)
+    runs = {label: data.best_runs(label) for label in data.spec.labels}
+    chosen: tuple[float, Source, str | None] | None = (
+        _target(data, runs) if target is None else (data.sign * target, "given", None)
     )
-    full = max((run.steps for own in runs.values() for run in own if run.value is not None), default=0)
-    if settled is None or not full:
+    finals = [run for finished in runs.values() for run in finished if run.value is not None]
+    full = max((run.steps for run in finals), default=0)
+    if chosen is None or not full:
         return None
-    loss, source, of = settled  # `full`: the steps of the whole budget
-    times = {label: [_reached(records, run, loss) for run in own] for label, own in runs.items()}
+    loss, source, of = chosen  # `full`: the steps of the whole budget
+    times = {label: [_reached(data, run, loss) for run in finished] for label, finished in runs.items()}
     return TimeToTarget(
-        target=records.sign * loss,
+        target=data.sign * loss,
         source=source,
         of=of,
-        metric=records.metric,
-        rows=_with_ratios([_row(label, runs[label], found, full) for label, found in times.items()]),
+        metric=data.metric,
+        rows=_with_ratios([_row(label, runs[label], points, full) for label, points in times.items()]),
     )
 
 
 def _target(
-    records: Records, runs: Mapping[str, Sequence[TrialResult]]
+    data: JobData, runs: Mapping[str, Sequence[TrialResult]]
 ) -> tuple[float, Source, str | None] | None:
     """The second-best optimizer's median final loss; the best one's, if no other has a complete run."""
-    if records.confirmed is None:
+    if data.table is None:
         return None
     finals = {
-        label: [loss for run in runs[label] if (loss := records.loss_on("validation", run)) is not None]
-        for label in ranked(records.confirmed)
+        label: [loss for run in runs[label] if (loss := data.loss_on("validation", run)) is not None]
+        for label in ranked(data.table)
     }
     known = [label for label, losses in finals.items() if losses]
     if not known:
@@ -78,27 +79,29 @@ def _target(
     return median(finals[of]), "second best" if len(known) > 1 else "only optimizer", of
 
 
-def _reached(records: Records, run: TrialResult, loss: float) -> Point | None:
+def _reached(data: JobData, run: TrialResult, loss: float) -> Point | None:
     """Return the point at which the run first reached `loss`; None if it never did, or diverged."""
     if run.state is not TrialState.COMPLETE:
         return None
-    final = records.loss_on("validation", run)
-    curve = run.curves.get(records.spec.goal.curve, [])
+    final = data.loss_on("validation", run)
+    curve = run.curves.get(data.spec.goal.curve, [])
     if not curve and final is not None:
-        curve = [Point(run.steps, run.examples, records.sign * final)]
-    return next((point for point in curve if records.sign * point.value <= loss), None)
+        curve = [Point(run.steps, run.examples, data.sign * final)]
+    return next((point for point in curve if data.sign * point.value <= loss), None)
 
 
-def _row(label: str, runs: Sequence[TrialResult], found: Sequence[Point | None], full: int) -> TargetTimes:
+def _row(label: str, runs: Sequence[TrialResult], points: Sequence[Point | None], full: int) -> TargetTimes:
     paces = [run.seconds / run.steps if run.steps else 0.0 for run in runs]
-    steps = [None if point is None else point.step for point in found]
-    seconds = [None if point is None else pace * point.step for point, pace in zip(found, paces, strict=True)]
+    steps = [None if point is None else point.step for point in points]
+    seconds = [
+        None if point is None else pace * point.step for point, pace in zip(points, paces, strict=True)
+    ]
     return TargetTimes(
         optimizer=label,
         runs=len(runs),
-        reached=sum(point is not None for point in found),
+        reached=sum(point is not None for point in points),
         median_steps=_median(steps),
-        median_examples=_median([None if point is None else point.examples for point in found]),
+        median_examples=_median([None if point is None else point.examples for point in points]),
         median_seconds=_median(seconds),
         restricted_steps=mean([full if step is None else step for step in steps]),
         restricted_seconds=mean(

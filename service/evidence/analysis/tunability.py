@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whichopt.service.evidence.analysis.incumbents import expectation, incumbents
-from whichopt.service.evidence.analysis.job_data import Records
+from whichopt.service.evidence.analysis.job_data import JobData
 from whichopt.service.evidence.analysis.shapes import Change, Tunability
 from whichopt.service.evidence.statistics.estimates import (
     ALPHA,
@@ -32,28 +32,28 @@ STAND_INS_METHOD = METHOD.replace(
 )
 
 
-def tunability(records: Records, label: str) -> Tunability:
-    uniform, early = _areas(records, label)
-    default, tuned = _test(records, label)
-    searched, confirmed = _validation(records, label)
+def tunability(data: JobData, label: str) -> Tunability:
+    uniform, early = _areas(data, label)
+    default, tuned = _test(data, label)
+    searched, confirmed = _validation(data, label)
     gain = _gain(default, tuned) if default and tuned else None
     return Tunability(
         optimizer=label,
-        area_uniform=records.value(uniform),
-        area_early=records.value(early),
-        default_value=records.value(mean(default)) if default else None,
-        tuned_value=records.value(mean([mean(row) for row in tuned])) if tuned else None,
+        area_uniform=data.value(uniform),
+        area_early=data.value(early),
+        default_value=data.value(mean(default)) if default else None,
+        tuned_value=data.value(mean([mean(row) for row in tuned])) if tuned else None,
         gain=gain,
         gain_over=None if gain is None else "studies and seeds" if len(tuned) > 1 else "seeds",
-        seeds=0 if records.confirmed is None else len(records.confirmed.seeds),
-        searched_value=records.value(mean(searched)) if searched else None,
-        confirmed_value=records.value(mean(confirmed)) if confirmed else None,
+        seeds=0 if data.table is None else len(data.table.seeds),
+        searched_value=data.value(mean(searched)) if searched else None,
+        confirmed_value=data.value(mean(confirmed)) if confirmed else None,
         search_optimism=mean(confirmed) - mean(searched) if searched else None,
     )
 
 
-def _areas(records: Records, label: str) -> tuple[float | None, float | None]:
-    studies = [[expectation(found) for found in incumbents(s)] for s in records.studies[label]]
+def _areas(data: JobData, label: str) -> tuple[float | None, float | None]:
+    studies = [[expectation(incumbent) for incumbent in incumbents(s)] for s in data.studies[label]]
     losses = []
     for after in zip(*studies, strict=False):  # up to where the shortest study ends
         known = [loss for loss in after if loss is not None]
@@ -68,47 +68,47 @@ def _areas(records: Records, label: str) -> tuple[float | None, float | None]:
     return mean(losses), early
 
 
-def _test(records: Records, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
+def _test(data: JobData, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
     """Losses on the test split by seed, of the default and of each study's choice; none if a run diverged."""
-    confirmed = records.confirmed
-    if confirmed is None:
+    table = data.table
+    if table is None:
         return (), []
-    default = confirmed.default(label)
-    chosen = [confirmed.study(label, r) for r in range(records.spec.budget.replicates)]
-    tuned = [confirmed.losses[i] for i in chosen] if all(map(confirmed.shown, chosen)) else []
-    return confirmed.losses[default] if confirmed.shown(default) else (), tuned
+    default = table.default(label)
+    chosen = [table.study(label, r) for r in range(data.spec.budget.replicates)]
+    tuned = [table.losses[i] for i in chosen] if all(map(table.shown, chosen)) else []
+    return table.losses[default] if table.shown(default) else (), tuned
 
 
 def _gain(default: Sequence[float], tuned: Sequence[Sequence[float]]) -> Change:
-    found: Estimate
+    gain: Estimate
     if len(tuned) > 1:
-        found = crossed_difference([default] * len(tuned), tuned)
+        gain = crossed_difference([default] * len(tuned), tuned)
     else:
-        found = paired_difference(default, tuned[0])
-    low, high = found.bounds(ALPHA / 2)
+        gain = paired_difference(default, tuned[0])
+    low, high = gain.bounds(ALPHA / 2)
     base = abs(mean(default))
     return Change(
-        mean=found.mean,
+        mean=gain.mean,
         low=low,
         high=high,
         level=1 - ALPHA,
-        percent=100 * (found.mean / base) if base > 0 else None,
+        percent=100 * (gain.mean / base) if base > 0 else None,
     )
 
 
-def _validation(records: Records, label: str) -> tuple[list[float], list[float]]:
+def _validation(data: JobData, label: str) -> tuple[list[float], list[float]]:
     """Validation losses of the configs that the studies chose: in search, and over the fresh seeds.
 
     Studies without a complete trial are left out, and those whose choice diverged on a fresh seed.
     """
     searched: list[float] = []
     confirmed: list[float] = []
-    table = records.confirmed
+    table = data.table
     if table is None:
         return searched, confirmed
-    for (of, replicate), trial in sorted(study_bests(records.spec, records.trials).items()):
+    for (of, replicate), trial in sorted(study_bests(data.spec, data.trials).items()):
         row = table.validation[table.study(of, replicate)] if of == label else None
         if row is not None and trial.result is not None and trial.result.value is not None:
-            searched.append(records.sign * trial.result.value)
-            confirmed.append(records.sign * mean(row))
+            searched.append(data.sign * trial.result.value)
+            confirmed.append(data.sign * mean(row))
     return searched, confirmed

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from whichopt.service.evidence.forecast.durations import duration_text
-from whichopt.service.evidence.forecast.phases import timed
+from whichopt.service.evidence.forecast.round import timed
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.planning.training_time import clock_of, seconds_left
 from whichopt.service.spec import ResolvedSpec

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whichopt.service.evidence.statistics.estimates import ALPHA
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.spec import Margin
 
@@ -33,14 +33,14 @@ _STREAM = 20_260_202
 """First word of the seed of those draws."""
 
 
-def drawn(confirmed: Confirmed, seeds: int, *, seed: int, draws: int = DRAWS) -> Draws:
+def simulate(table: ConfirmTable, seeds: int, *, seed: int, draws: int = DRAWS) -> Draws:
     """Return the losses of the finite arms on `seeds` fresh seeds (draws x arms x seeds): the observed ones,
     and simulated ones for the rest."""
     import numpy as np
 
-    observed = np.asarray([confirmed.losses[i] for i in confirmed.finite], dtype=np.float64)
+    observed = np.asarray([table.losses[i] for i in table.finite], dtype=np.float64)
     arms, count = observed.shape
-    centers = np.asarray([[confirmed.means[i]] for i in confirmed.finite])
+    centers = np.asarray([[table.means[i]] for i in table.finite])
     residuals = observed - centers
     random = np.random.default_rng([_STREAM, seed, count, seeds])
     spread = 1 / np.sqrt(random.chisquare(count - 1, size=(draws, 1, 1)))
@@ -50,23 +50,23 @@ def drawn(confirmed: Confirmed, seeds: int, *, seed: int, draws: int = DRAWS) ->
     return np.concatenate([np.broadcast_to(observed, (draws, arms, count)), new], axis=2)
 
 
-def with_losses(confirmed: Confirmed, table: Sequence[Sequence[float]]) -> Confirmed:
-    """Return `confirmed` on as many fresh seeds as `table` has columns; its rows are the finite arms' losses.
+def with_losses(table: ConfirmTable, losses: Sequence[Sequence[float]]) -> ConfirmTable:
+    """Return `table` on as many fresh seeds as `losses` has columns; its rows are those of the finite arms.
 
     An arm that did not stay finite stays where it was: its last value is repeated.
     """
-    rows = iter(table)
-    seeds = len(table[0])
+    rows = iter(losses)
+    seeds = len(losses[0])
     values = tuple(
-        tuple(confirmed.sign * loss for loss in next(rows))
-        if i in confirmed.finite
+        tuple(table.sign * loss for loss in next(rows))
+        if i in table.finite
         else (*row, *[row[-1]] * (seeds - len(row)))
-        for i, row in enumerate(confirmed.values)
+        for i, row in enumerate(table.values)
     )
-    return replace(confirmed, seeds=tuple(range(seeds)), values=values)
+    return replace(table, seeds=tuple(range(seeds)), values=values)
 
 
-def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | None) -> NDArray[np.bool_]:
+def named(table: ConfirmTable, losses: Draws, alpha: float, margin: Margin | None) -> NDArray[np.bool_]:
     """Return on which draws the config verdict names a winner, when it may err with `alpha` in all."""
     import numpy as np
 
@@ -74,36 +74,36 @@ def named(confirmed: Confirmed, losses: Draws, alpha: float, margin: Margin | No
         return level * (alpha / ALPHA)
 
     verdicts = (
-        config_verdict(with_losses(confirmed, table), alpha=spent, margin=margin) for table in losses.tolist()
+        config_verdict(with_losses(table, draw), alpha=spent, margin=margin) for draw in losses.tolist()
     )
     return np.asarray([verdict.verdict == "winner" for verdict in verdicts], dtype=bool)
 
 
 def winner_chances(
-    confirmed: Confirmed, levels: Sequence[tuple[int, float]], margin: Margin | None, *, seed: int
+    table: ConfirmTable, levels: Sequence[tuple[int, float]], margin: Margin | None, *, seed: int
 ) -> list[float]:
     """Return, for each coming look, the probability that a winner is named at it or before it.
 
     Each look in `levels` is its number of seeds and the level that its config verdict may spend. The list is
     empty if there are too few runs to tell.
     """
-    if not levels or len(confirmed.seeds) < 2:
+    if not levels or len(table.seeds) < 2:
         return []
-    confirmed, margin = scaled(confirmed, margin)
-    losses = drawn(confirmed, levels[-1][0], seed=seed)
+    table, margin = scaled(table, margin)
+    losses = simulate(table, levels[-1][0], seed=seed)
     draws, chances = len(losses), []
     for seeds, alpha in levels:
         # Only draws on which no earlier look has named a winner are judged again.
-        losses = losses[~named(confirmed, losses[:, :, :seeds], alpha, margin)]
+        losses = losses[~named(table, losses[:, :, :seeds], alpha, margin)]
         chances.append(1 - len(losses) / draws)
     return chances
 
 
-def scaled(confirmed: Confirmed, margin: Margin | None) -> tuple[Confirmed, Margin | None]:
+def scaled(table: ConfirmTable, margin: Margin | None) -> tuple[ConfirmTable, Margin | None]:
     """Return the table in units of a power of two, so that no square overflows; this changes no digit."""
-    largest = max(abs(value) for row in confirmed.values for value in row)
+    largest = max(abs(value) for row in table.values for value in row)
     scale = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
-    values = tuple(tuple(value / scale for value in row) for row in confirmed.values)
+    values = tuple(tuple(value / scale for value in row) for row in table.values)
     if margin is not None and margin.absolute is not None:
         margin = Margin(absolute=max(margin.absolute / scale, math.ulp(0.0)))
-    return replace(confirmed, values=values), margin
+    return replace(table, values=values), margin

@@ -32,11 +32,15 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
             for trial in trials
             if trial.plan.label not in spec.labels
         ),
-        *(f"{named(trial.plan)}: {said}" for trial in known for said in _plan(spec, trial.plan)),
         *(
-            f"{named(trial.plan)}: {said}"
+            f"{named(trial.plan)}: {contradiction}"
             for trial in known
-            for said in _result(spec, trial, cut_short=cut_short)
+            for contradiction in _plan(spec, trial.plan)
+        ),
+        *(
+            f"{named(trial.plan)}: {contradiction}"
+            for trial in known
+            for contradiction in _result(spec, trial, cut_short=cut_short)
         ),
         *_search(spec, known, cut_short=cut_short),
         *_confirm(spec, known),
@@ -106,7 +110,7 @@ def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[st
         yield f"it is {result.state}, but has a value"
     if result.state is TrialState.DIVERGED and plan.phase is Phase.CONFIRM and result.reference is None:
         yield "it diverged, but the score of a constant predictor is missing"
-    numbers = [*(v for found in result.metrics.values() for v in found.values()), result.seconds]
+    numbers = [*(v for scores in result.metrics.values() for v in scores.values()), result.seconds]
     if not all(map(math.isfinite, numbers)) or result.seconds < 0:
         yield "a metric or its time is not a finite number"
     yield from _curves(result)
@@ -187,9 +191,9 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
     confirm = TrialSet(spec, trials).by_finalist
     runs = {key: Counter(trial.plan.number for trial in confirm.get(key, ())) for key in arms}
     strange: Counter[str] = Counter()
-    for key, own in confirm.items():
+    for key, stray in confirm.items():
         if key not in arms:
-            strange[key[0]] += len(own)
+            strange[key[0]] += len(stray)
     for label, count in strange.items():
         yield (
             f"{count} confirm runs of {label} are of a config that no study chose and that is not its "

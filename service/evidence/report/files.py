@@ -67,12 +67,12 @@ def parse_report(content: bytes, *, name: str) -> Report:
         data = json.loads(text)
     except ValueError as error:
         raise InvalidReport(f"{name} has no report: it is not JSON ({error})") from None
-    found = data.get("format") if isinstance(data, dict) else None
-    if found != FORMAT:
+    form = data.get("format") if isinstance(data, dict) else None
+    if form != FORMAT:
         raise InvalidReport(
-            f"{name} is no report that this version reads: its format is {found!r}, not {FORMAT!r}",
+            f"{name} is no report that this version reads: its format is {form!r}, not {FORMAT!r}",
             field="format",
-            value=found,
+            value=form,
             allowed=[FORMAT],
         )
     try:

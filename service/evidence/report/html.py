@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.forecast.durations import chance_text
-from whichopt.service.evidence.report import finalist_figures, search_figures
+from whichopt.service.evidence.report import (
+    finalist_figures,
+    search_figures,
+    space_figures,
+    training_figures,
+)
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
-from whichopt.service.evidence.report.svg import Figure, styles
+from whichopt.service.evidence.report.svg import Figure, line_styles
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
 
@@ -27,23 +32,23 @@ MOST_EMBEDDED_BYTES = 24 * 2**20
 """Compressed raw results that the page still carries; browsers refuse much larger links."""
 
 
-def page(report: Report) -> str:
+def render_html(report: Report) -> str:
     """The report's HTML. Every text in it is escaped but our own drawings."""
-    look = styles(report.spec.labels)
-    found = report.recommendation
+    styles = line_styles(report.spec.labels)
+    recommendation = report.recommendation
     return (
         _templates()
         .get_template("report.html")
         .render(
             report=report,
             spec=report.spec,
-            found=found,
+            recommendation=recommendation,
             analysis=report.analysis,
             style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
-            look=look,
+            styles=styles,
             figures=_figures(report),
-            lr=search_figures.lr_sensitivity(report, look),
-            spaces=search_figures.parallel_coordinates(report, look),
+            lr=space_figures.lr_sensitivity(report, styles),
+            spaces=space_figures.parallel_coordinates(report, styles),
             headline=_headline(report),
             surely=_surely(report),
             totals=_totals(report),
@@ -56,33 +61,33 @@ def page(report: Report) -> str:
 
 def _figures(report: Report) -> dict[str, Figure]:
     """By name; without those that the job has nothing for."""
-    look = styles(report.spec.labels)
-    drawn: Sequence[Figure | None] = (
-        finalist_figures.config_intervals(report, look),
-        finalist_figures.study_intervals(report, look),
-        finalist_figures.seed_values(report, look),
-        finalist_figures.curves(report, look),
-        finalist_figures.default_and_tuned(report, look),
-        finalist_figures.seconds_used(report, look),
-        finalist_figures.steps_to_target(report, look),
-        search_figures.best_so_far(report, look, "trials"),
-        search_figures.best_so_far(report, look, "seconds"),
-        search_figures.expected_best(report, look),
-        search_figures.probability_by_trials(report, look),
+    styles = line_styles(report.spec.labels)
+    figures: Sequence[Figure | None] = (
+        finalist_figures.config_intervals(report, styles),
+        finalist_figures.study_intervals(report, styles),
+        finalist_figures.seed_values(report, styles),
+        training_figures.curves(report, styles),
+        training_figures.default_and_tuned(report, styles),
+        training_figures.seconds_used(report, styles),
+        training_figures.steps_to_target(report, styles),
+        search_figures.best_so_far(report, styles, "trials"),
+        search_figures.best_so_far(report, styles, "seconds"),
+        search_figures.expected_best(report, styles),
+        search_figures.probability_by_trials(report, styles),
     )
-    return {figure.name: figure for figure in drawn if figure is not None}
+    return {figure.name: figure for figure in figures if figure is not None}
 
 
 def _headline(report: Report) -> str:
-    found = report.recommendation
-    pick, best = found.optimizer, found.ranking[0].optimizer
+    recommendation = report.recommendation
+    pick, best = recommendation.optimizer, recommendation.ranking[0].optimizer
     if pick is None:
         return "Nothing to deploy: no config trained on every fresh seed."
-    if found.verdict == "winner":
+    if recommendation.verdict == "winner":
         return f"Use {pick} with the config below: it is the clear winner."
     if len(report.spec.labels) == 1:
         return f"Use {pick} with the config below: the best that was found for it."
-    others = [label for label in found.equivalent if label != best]
+    others = [label for label in recommendation.equivalent if label != best]
     if best != pick:
         return (
             f"No clear winner: {best} did best here, and {_listed(others)} may be as good. "
@@ -94,22 +99,24 @@ def _headline(report: Report) -> str:
 
 def _surely(report: Report) -> str:
     """Say how probable it is that the pick is the best, and that the best performer is, if it is another."""
-    found = report.recommendation
-    if len(report.spec.labels) == 1 or found.optimizer is None:
+    recommendation = report.recommendation
+    if len(report.spec.labels) == 1 or recommendation.optimizer is None:
         return ""
-    rows = {row.optimizer: row.probability_best or 0.0 for row in found.ranking}
-    asked = dict.fromkeys((found.ranking[0].optimizer, found.optimizer))
-    told = _listed([f"{label} {chance_text(rows[label])}" for label in asked])
-    return f"Probability of having the best expected {found.metric} of all finalists here: {told}."
+    rows = {row.optimizer: row.probability_best or 0.0 for row in recommendation.ranking}
+    asked = dict.fromkeys((recommendation.ranking[0].optimizer, recommendation.optimizer))
+    chances = _listed([f"{label} {chance_text(rows[label])}" for label in asked])
+    return (
+        f"Probability of having the best expected {recommendation.metric} of all finalists here: {chances}."
+    )
 
 
 def _totals(report: Report) -> dict[str, dict[str, float]]:
     """The ledger of both phases, by label."""
     totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.labels}
     for row in report.analysis.ledger:
-        own = totals[row.optimizer]
+        total = totals[row.optimizer]
         for name in ("trials", "complete", "pruned", "diverged", "steps", "examples", "seconds"):
-            own[name] = own.get(name, 0) + getattr(row, name)
+            total[name] = total.get(name, 0) + getattr(row, name)
     return totals
 
 
@@ -133,8 +140,8 @@ def _data(report: Report) -> str | None:
 def _templates() -> Templates:
     from markupsafe import Markup
 
-    own = templates()
-    own.filters |= {
+    environment = templates()
+    environment.filters |= {
         "number": _number,
         "interval": _interval,
         "count": lambda value: f"{value:,}",
@@ -142,10 +149,10 @@ def _templates() -> Templates:
         "listed": _listed,
         "setting": _setting,
         "pretty": lambda value: json.dumps(value, indent=1),
-        "drawing": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
+        "svg": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
         "css": Markup,
     }
-    return own
+    return environment
 
 
 def _number(value: float | None, digits: int = 4) -> str:

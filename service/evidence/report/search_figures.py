@@ -1,43 +1,32 @@
-"""The figures of a report that are about its search: how soon it found something, and where."""
+"""The figures of a report that tell how soon its search found something good."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from whichopt.service.evidence.analysis.shapes import CurvePoint
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.svg import (
-    FAINT,
-    INK,
     Figure,
-    Style,
-    drawn,
+    LineStyle,
     plain_log,
+    render,
     short,
     spread_over_decades,
 )
-from whichopt.service.space import Categorical, Float, Int, Value
-from whichopt.service.spec import ResolvedOptimizer
-from whichopt.service.states import Phase
-from whichopt.service.trials import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SMALL = 3.0, 2.1
-"""Inches of a figure that there is one of for each optimizer."""
 
-BEST_SHARE = 0.2
-"""Share of a search's trials that parallel coordinates highlight."""
-
-
-def best_so_far(report: Report, look: dict[str, Style], by: Literal["trials", "seconds"]) -> Figure | None:
+def best_so_far(
+    report: Report, styles: dict[str, LineStyle], by: Literal["trials", "seconds"]
+) -> Figure | None:
     """The best validation value so far of a study, with its band, by what the study has cost."""
     lines: dict[str, list[CurvePoint]] = {}
-    for found in report.analysis.anytime:
-        points = found.by_trials if by == "trials" else found.by_seconds
-        lines[found.optimizer] = [point for point in points if point.value is not None]
+    for anytime in report.analysis.anytime:
+        points = anytime.by_trials if by == "trials" else anytime.by_seconds
+        lines[anytime.optimizer] = [point for point in points if point.value is not None]
     lines = {label: points for label, points in lines.items() if points}
     if not lines:
         return None
@@ -50,16 +39,16 @@ def best_so_far(report: Report, look: dict[str, Style], by: Literal["trials", "s
             axes.plot(
                 at,
                 [point.value for point in points if point.value is not None],
-                **look[label].line,
+                **styles[label].line,
                 drawstyle="steps-post",
-                marker=look[label].marker if len(at) <= 12 and by == "trials" else None,
+                marker=styles[label].marker if len(at) <= 12 and by == "trials" else None,
                 label=short(label),
             )
             band = [(p.at, p.low, p.high) for p in points if p.low is not None and p.high is not None]
             if band:
                 xs, lows, highs = zip(*band, strict=True)
                 axes.fill_between(
-                    xs, lows, highs, step="post", color=look[label].color, alpha=0.12, linewidth=0
+                    xs, lows, highs, step="post", color=styles[label].color, alpha=0.12, linewidth=0
                 )
         if spread_over_decades(centers):
             axes.set_yscale("log")
@@ -68,19 +57,19 @@ def best_so_far(report: Report, look: dict[str, Style], by: Literal["trials", "s
         axes.set_ylabel(f"best validation {metric} so far")
 
     ends = {label: points[-1] for label, points in lines.items()}
-    told = "; ".join(f"{label} {end.value:.4g} after {end.at:.3g}" for label, end in ends.items())
-    return drawn(
+    in_words = "; ".join(f"{label} {end.value:.4g} after {end.at:.3g}" for label, end in ends.items())
+    return render(
         f"best-by-{by}",
         draw,
         title=f"Best so far, by {by}",
         caption=f"Mean over the studies of each optimizer of the best value found so far. {_band(report)}",
-        alt=f"Best validation {metric} so far by {by}: {told}.",
+        alt=f"Best validation {metric} so far by {by}: {in_words}.",
     )
 
 
 def _band(report: Report) -> str:
-    kinds: set[str] = {found.band for found in report.analysis.anytime}
-    level = next((found.level for found in report.analysis.anytime if found.level is not None), None)
+    kinds: set[str] = {anytime.band for anytime in report.analysis.anytime}
+    level = next((anytime.level for anytime in report.analysis.anytime if anytime.level is not None), None)
     if kinds == {"range"}:
         return f"The band runs from the lowest study to the highest ({level:.0%} for the median study)."
     if kinds == {"bootstrap"}:
@@ -88,13 +77,13 @@ def _band(report: Report) -> str:
     return "One study has no band."
 
 
-def expected_best(report: Report, look: dict[str, Style]) -> Figure | None:
+def expected_best(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
     """Draw the random part of the search, if it has more than a point or two."""
     lines = {
-        found.optimizer: [
-            (p.trials, p.unbiased, p.low, p.high) for p in found.points if p.unbiased is not None
+        expected.optimizer: [
+            (p.trials, p.unbiased, p.low, p.high) for p in expected.points if p.unbiased is not None
         ]
-        for found in report.analysis.expected_best
+        for expected in report.analysis.expected_best
     }
     lines = {label: points for label, points in lines.items() if len(points) > 2}
     if not lines:
@@ -105,30 +94,33 @@ def expected_best(report: Report, look: dict[str, Style]) -> Figure | None:
     def draw(axes: Axes) -> None:
         for label, points in lines.items():
             axes.plot(
-                [p[0] for p in points], [p[1] or 0.0 for p in points], **look[label].line, label=short(label)
+                [p[0] for p in points],
+                [p[1] or 0.0 for p in points],
+                **styles[label].line,
+                label=short(label),
             )
             band = [(at, low, high) for at, _, low, high in points if low is not None and high is not None]
             if band:
                 xs, lows, highs = zip(*band, strict=True)
-                axes.fill_between(xs, lows, highs, color=look[label].color, alpha=0.12, linewidth=0)
+                axes.fill_between(xs, lows, highs, color=styles[label].color, alpha=0.12, linewidth=0)
         if spread_over_decades(values):
             axes.set_yscale("log")
             plain_log(axes.yaxis)
         axes.set_xlabel("random trials")
         axes.set_ylabel(f"expected best validation {metric}")
 
-    told = "; ".join(f"{label} {p[-1][1]:.4g} of {p[-1][0]}" for label, p in lines.items())
-    return drawn(
+    in_words = "; ".join(f"{label} {p[-1][1]:.4g} of {p[-1][0]}" for label, p in lines.items())
+    return render(
         "expected-best",
         draw,
         title="Expected best of random trials",
         caption="What so many configs drawn at random from the space would give at best, on average "
         "(unbiased estimate); shown up to half of the random trials, beyond which the estimate says little.",
-        alt=f"Expected best validation {metric} of random trials: {told}.",
+        alt=f"Expected best validation {metric} of random trials: {in_words}.",
     )
 
 
-def probability_by_trials(report: Report, look: dict[str, Style]) -> Figure | None:
+def probability_by_trials(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
     """The probability that an optimizer is the best one after so many trials of a study."""
     steps = report.analysis.advice.steps
     if len(steps) < 2 or len(report.spec.labels) < 2:
@@ -140,8 +132,8 @@ def probability_by_trials(report: Report, look: dict[str, Style]) -> Figure | No
             axes.plot(
                 [step.trials for step in steps],
                 [row.probability_best for row in rows],
-                **look[label].line,
-                marker=look[label].marker if len(steps) <= 16 else None,
+                **styles[label].line,
+                marker=styles[label].marker if len(steps) <= 16 else None,
                 label=short(label),
             )
         axes.set_ylim(-0.02, 1.02)
@@ -149,7 +141,7 @@ def probability_by_trials(report: Report, look: dict[str, Style]) -> Figure | No
         axes.set_ylabel("probability of being best")
 
     last = ", ".join(f"{row.optimizer} {row.probability_best:.2f}" for row in steps[-1].rows)
-    return drawn(
+    return render(
         "advice",
         draw,
         title="Best optimizer by budget",
@@ -157,143 +149,3 @@ def probability_by_trials(report: Report, look: dict[str, Style]) -> Figure | No
         "with any other; with few studies this stays vague. Nothing is said beyond the trials that were run.",
         alt=f"Probability of being best by trials; at the end: {last}.",
     )
-
-
-def lr_sensitivity(report: Report, look: dict[str, Style]) -> list[Figure]:
-    """One small figure an optimizer, all on the same axes."""
-    shown = [
-        (found, [p for p in found.points if p.lr is not None])
-        for found in report.analysis.sensitivity
-        if found.range_decades is not None and found.complete
-    ]
-    rates = [p.lr for _, points in shown for p in points if p.lr is not None and p.lr > 0]
-    values = [p.value for _, points in shown for p in points if p.value is not None]
-    if not rates or not values:
-        return []
-    log = spread_over_decades(values)
-    low, high = min(values), max(values)
-    room = high - low
-    lowest, missing = (0.8 * low, 1.5 * high) if log else (low - 0.05 * room, high + 0.1 * room)
-    metric = report.analysis.metric
-    figures = []
-    for found, points in shown:
-        style = look[found.optimizer]
-
-        def draw(axes: Axes, found=found, points=points, style=style) -> None:  # type: ignore[no-untyped-def]
-            if found.lr_low is not None and found.lr_high is not None:
-                axes.axvspan(found.lr_low, found.lr_high, color=style.color, alpha=0.15, linewidth=0)
-            complete = [(point.lr, point.value) for point in points if point.value is not None]
-            others = [point.lr for point in points if point.value is None]
-            axes.plot(*zip(*complete, strict=True), style.marker, color=style.color, alpha=0.75)
-            axes.plot(others, [missing] * len(others), "x", color=FAINT)
-            axes.set_xscale("log")
-            axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
-            plain_log(axes.xaxis)
-            if log:
-                axes.set_yscale("log")
-            axes.set_ylim(lowest, missing * 1.25 if log else missing + 0.05 * room)
-            if log:
-                plain_log(axes.yaxis)
-            axes.set_xlabel("lr")
-            axes.set_ylabel(f"validation {metric}")
-
-        width = "" if found.lr_decades is None else f", {found.lr_decades:.2g} decades of lr"
-        share = "no" if found.share_near is None else f"{found.share_near:.0%} of its"
-        figures.append(
-            drawn(
-                f"lr-{report.spec.labels.index(found.optimizer)}",
-                draw,
-                title=found.optimizer,
-                caption=f"{found.near} configs within {found.tolerance:.0%} of their study's best{width}.",
-                alt=f"{found.optimizer}: validation {metric} against lr; {share} complete configs are within "
-                f"{found.tolerance:.0%} of the best{width}.",
-                width=SMALL[0],
-                height=SMALL[1],
-            )
-        )
-    return figures
-
-
-def parallel_coordinates(report: Report, look: dict[str, Style]) -> list[Figure]:
-    """One small figure an optimizer: each search trial a line over its hyperparameters."""
-    sign = report.spec.goal.sign
-    figures = []
-    for chosen in report.spec.optimizers:
-        own = [
-            trial
-            for trial in report.trials
-            if trial.plan.label == chosen.label
-            and trial.plan.phase is Phase.SEARCH
-            and trial.result is not None
-            and trial.result.value is not None
-        ]
-        if len(own) >= 2 and chosen.searched:
-            own.sort(key=lambda trial: sign * _value(trial), reverse=True)  # the best ones on top
-            figures.append(_coordinates(report, chosen, own, look[chosen.label]))
-    return figures
-
-
-def _coordinates(report: Report, chosen: ResolvedOptimizer, own: Sequence[Trial], style: Style) -> Figure:
-    names = list(chosen.searched)
-    few = max(1, round(BEST_SHARE * len(own)))
-
-    def draw(axes: Axes) -> None:
-        for rank, trial in enumerate(own):
-            heights = [_height(chosen, name, trial.plan.config[name]) for name in names]
-            best = rank >= len(own) - few
-            axes.plot(
-                range(len(names)),
-                heights,
-                color=style.color if best else FAINT,
-                linewidth=1.5 if best else 0.6,
-                alpha=0.9 if best else 0.45,
-            )
-        for at, name in enumerate(names):
-            axes.plot((at, at), (0, 1), color=INK, linewidth=0.7, alpha=0.6)
-            low, high = _ends(chosen, name)
-            axes.text(at, 1.04, high, ha="center", va="bottom", fontsize=7)
-            axes.text(at, -0.04, low, ha="center", va="top", fontsize=7)
-            axes.text(at, -0.17, name, ha="right", va="top", fontsize=8, rotation=20)
-        axes.set_xlim(-0.3, len(names) - 0.7)
-        axes.set_ylim(-0.35, 1.12)
-        axes.axis("off")
-
-    best = own[-1]
-    told = ", ".join(f"{name} {_number(best.plan.config[name])}" for name in names)
-    return drawn(
-        f"space-{report.spec.labels.index(chosen.label)}",
-        draw,
-        title=chosen.label,
-        caption=f"{len(own)} complete trials; the best {few} in color.",
-        alt=f"{chosen.label}: parallel coordinates of {len(own)} configs; the best searched one has {told}.",
-        width=SMALL[0] * 1.15,
-        height=SMALL[1],
-    )
-
-
-def _value(trial: Trial) -> float:
-    assert trial.result is not None
-    assert trial.result.value is not None
-    return trial.result.value
-
-
-def _height(chosen: ResolvedOptimizer, name: str, value: Value) -> float:
-    """Return the position of a value on its axis, from 0 to 1; values beyond the range lie at its end."""
-    allowed = chosen.searched[name]
-    if isinstance(allowed, Categorical):
-        places = [i for i, choice in enumerate(allowed.choices) if choice == value]
-        return places[0] / (len(allowed.choices) - 1) if places else 0.0
-    within = allowed.nearest(value)
-    return allowed.position(float(within))
-
-
-def _ends(chosen: ResolvedOptimizer, name: str) -> tuple[str, str]:
-    allowed = chosen.searched[name]
-    if isinstance(allowed, Categorical):
-        return _number(allowed.choices[0]), _number(allowed.choices[-1])
-    assert isinstance(allowed, Float | Int)
-    return _number(allowed.low), _number(allowed.high)
-
-
-def _number(value: Value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -40,6 +40,9 @@ SHAPES = {
 WIDTH = 4.0
 """Inches: about a phone's width at the size of its text, so that it is read there without zooming."""
 
+ROW = 0.29
+"""Inches that a row of a horizontal figure takes."""
+
 INK = "#0a0b0c"
 """Stands for the page's own text color, which takes its place in the end."""
 
@@ -82,7 +85,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Style:
+class LineStyle:
     """The style of an optimizer in every figure."""
 
     color: str
@@ -104,10 +107,10 @@ class Style:
         return {"color": self.color, "linestyle": self.dash}
 
 
-def styles(labels: Sequence[str]) -> dict[str, Style]:
+def line_styles(labels: Sequence[str]) -> dict[str, LineStyle]:
     """By the order of the spec: colors come round after 8, and dashes tell those of one color apart."""
     return {
-        label: Style(
+        label: LineStyle(
             color=COLORS[i % len(COLORS)],
             dash=DASHES[i // len(COLORS) % len(DASHES)],
             marker=MARKERS[i % len(MARKERS)],
@@ -116,7 +119,7 @@ def styles(labels: Sequence[str]) -> dict[str, Style]:
     }
 
 
-def drawn(
+def render(
     name: str,
     draw: Callable[[Axes], None],
     *,
@@ -139,6 +142,18 @@ def drawn(
         backend: Any = FigureCanvasSVG(canvas)
         backend.print_svg(file, metadata={"Date": None, "Creator": None})
     return Figure(name=name, title=title, caption=caption, alt=alt, svg=_inline(file.getvalue(), name, alt))
+
+
+def label_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Give each row of a horizontal figure its optimizer's label, the first one on top."""
+    axes.set_yticks(range(len(labels)), [short(label) for label in labels])
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+def rows_height(rows: int) -> float:
+    """Return the height of a figure with that many rows, in inches."""
+    return 0.75 + ROW * rows
 
 
 def short(label: str, most: int = 16) -> str:

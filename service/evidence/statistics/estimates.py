@@ -22,7 +22,7 @@ Spend = Callable[[float], float]
 """The level at which a test is made now, of the level that it may err with in all (`staging.Look`)."""
 
 
-def whole(alpha: float) -> float:
+def unspent(alpha: float) -> float:
     """Return `alpha` itself: the level of a test that is made once."""
     return alpha
 
@@ -134,8 +134,8 @@ def crossed_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequenc
     over_studies = _estimate([math.fsum(row) / seeds for row in rows], 1.0)
     over_seeds = _estimate([math.fsum(column) / studies for column in zip(*rows, strict=True)], 1.0)
     error = math.hypot(over_studies.error, over_seeds.error)
-    found = Estimate(over_studies.mean, error, min(over_studies.df, over_seeds.df))
-    return _without_rounding(found, unit, largest)
+    difference = Estimate(over_studies.mean, error, min(over_studies.df, over_seeds.df))
+    return _without_rounding(difference, unit, largest)
 
 
 def probability_best(
@@ -165,9 +165,9 @@ def probability_best(
     scale = max(map(_largest, losses)) or 1.0
     values = np.asarray(losses, dtype=np.float64) / scale
     centers = np.asarray([[mean(row) / scale] for row in losses])
-    drawn = centers + ((values - centers) @ normal) * spread
-    own = np.asarray(labels)
-    lowest = np.stack([drawn[own == name].min(axis=0) for name in names])
+    simulated = centers + ((values - centers) @ normal) * spread
+    owner = np.asarray(labels)
+    lowest = np.stack([simulated[owner == name].min(axis=0) for name in names])
     return _shares(lowest, names)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, Spend, critical_t
-from whichopt.service.evidence.statistics.pairwise import Pairs
+from whichopt.service.evidence.statistics.pairwise import PairwiseDifferences
 
 
 class Bounds(NamedTuple):
@@ -37,24 +37,24 @@ class Gaps(NamedTuple):
     tail: float
 
 
-def gaps_to_best(pairs: Pairs, candidates: Sequence[int], alpha: Spend) -> Gaps:
+def gaps_to_best(differences: PairwiseDifferences, candidates: Sequence[int], alpha: Spend) -> Gaps:
     """Bound how much worse each item is than the best of the `candidates` among them.
 
     Items that are no candidates get bounds too, which may be negative.
     """
     import numpy as np
 
-    count = len(pairs.means)
+    count = len(differences.means)
     tail = alpha(ALPHA / (2 * max(count - 1, 1)))
-    if pairs.df < 1:
+    if differences.df < 1:
         return Gaps(tuple(candidates), (Bounds(None, None),) * count, tail)
-    reach = critical_t(pairs.df, tail) * pairs.errors
-    own = list(candidates)
-    high = pairs.means + reach
-    possible = [k for k in own if (high[own, k] >= 0).all()]
-    lows = (pairs.means - reach)[:, possible].min(axis=1)
+    reach = critical_t(differences.df, tail) * differences.errors
+    rivals = list(candidates)
+    high = differences.means + reach
+    possible = [k for k in rivals if (high[rivals, k] >= 0).all()]
+    lows = (differences.means - reach)[:, possible].min(axis=1)
     highs = high[:, possible].max(axis=1)
-    lows[own] = np.maximum(lows[own], 0.0)
+    lows[rivals] = np.maximum(lows[rivals], 0.0)
     finite = np.isfinite(lows) & np.isfinite(highs)
     bounds = [
         Bounds(low, high) if known else Bounds(None, None)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 
-class Pairs(NamedTuple):
+class PairwiseDifferences(NamedTuple):
     """[i, k] has the estimate of mu_i - mu_k and its standard error, on `df` degrees of freedom."""
 
     means: Matrix
@@ -23,16 +23,16 @@ class Pairs(NamedTuple):
     df: int
 
 
-def all_paired(losses: Sequence[Sequence[float]]) -> Pairs:
+def all_paired(losses: Sequence[Sequence[float]]) -> PairwiseDifferences:
     """Compare rows of runs that share their seeds, with one column per seed."""
     import numpy as np
 
     table, unit, least = _scaled(losses)
     means, squares = _moments(table[:, None, :] - table[None, :, :])
-    return _pairs(means, np.sqrt(squares), len(losses[0]) - 1, unit, least)
+    return _differences(means, np.sqrt(squares), len(losses[0]) - 1, unit, least)
 
 
-def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> Pairs:
+def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> PairwiseDifferences:
     """Compare tables of runs, with one row per study and one column per seed, both taken as random."""
     import numpy as np
 
@@ -41,7 +41,7 @@ def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> Pairs:
     means, over_studies = _moments(differences.mean(axis=3))
     _, over_seeds = _moments(differences.mean(axis=2))
     df = min(table.shape[1], table.shape[2]) - 1
-    return _pairs(means, np.sqrt(over_studies + over_seeds), df, unit, least)
+    return _differences(means, np.sqrt(over_studies + over_seeds), df, unit, least)
 
 
 def _scaled(
@@ -64,8 +64,10 @@ def _moments(samples: Matrix) -> tuple[Matrix, Matrix]:
     return means, squares / (max(count - 1, 1) * count)
 
 
-def _pairs(means: Matrix, errors: Matrix, df: int, unit: float, least: float) -> Pairs:
+def _differences(means: Matrix, errors: Matrix, df: int, unit: float, least: float) -> PairwiseDifferences:
     import numpy as np
 
     means, errors = means * unit, errors * unit
-    return Pairs(np.where(np.abs(means) <= least, 0.0, means), np.where(errors <= least, 0.0, errors), df)
+    return PairwiseDifferences(
+        np.where(np.abs(means) <= least, 0.0, means), np.where(errors <= least, 0.0, errors), df
+    )

@@ -23,7 +23,7 @@ class Ties(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class ConfirmTable:
     """The results of the finalists' runs on the fresh seeds that every finalist has run with.
 
     `values` has the task's metric on the test split, and what a constant predictor scores there if a run
@@ -91,8 +91,8 @@ class Confirmed:
 
     def best(self, label: str) -> int:
         """The label's arm with the best mean, among those that can be deployed if any can."""
-        own = self.of(label)
-        return min([i for i in own if i in self.finite] or own, key=lambda i: self.means[i])
+        arms = self.of(label)
+        return min([i for i in arms if i in self.finite] or arms, key=lambda i: self.means[i])
 
     def representative(self, label: str) -> int:
         """The label's arm that is shown: the best, or if none can be deployed the one that diverged least."""
@@ -109,9 +109,9 @@ class Confirmed:
         return next(i for i in self.of(label) if replicate in self.arms[i].replicates)
 
 
-def read_confirmed(
+def read_confirm_table(
     spec: ResolvedSpec, trials: Sequence[Trial], *, shows_stand_ins: bool = False
-) -> Confirmed:
+) -> ConfirmTable:
     """The table of the confirm runs among `trials`; finalists come from the search trials among them.
 
     Raises:
@@ -132,7 +132,7 @@ def read_confirmed(
     if not seeds:
         raise ValueError("there is no fresh seed on which every finalist was confirmed")
     rows = [[runs[arm.key][seed] for seed in seeds] for arm in arms]
-    return Confirmed(
+    return ConfirmTable(
         arms=tuple(arms),
         seeds=seeds,
         values=tuple(tuple(_value(result, metric) for result in row) for row in rows),
@@ -153,6 +153,6 @@ def _value(result: TrialResult, metric: str) -> float:
 
 
 def _validation(row: Sequence[TrialResult], metric: str) -> tuple[float, ...] | None:
-    found = [r.metrics.get("validation", {}).get(metric) for r in row if r.value is not None]
-    values = tuple(value for value in found if value is not None)
+    scores = [r.metrics.get("validation", {}).get(metric) for r in row if r.value is not None]
+    values = tuple(value for value in scores if value is not None)
     return values if len(values) == len(row) else None

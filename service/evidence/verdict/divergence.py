@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.looks import Look
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
@@ -17,24 +17,24 @@ EARLY_SHARE = 0.5
 """If a larger share of the diverged runs had no finite evaluation, checking the data is the first advice."""
 
 
-def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look) -> str:
+def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], table: ConfirmTable, look: Look) -> str:
     """Say why no config is recommended, what the trials show, and what to change."""
-    steady = min(range(len(confirmed.arms)), key=lambda i: (confirmed.diverged[i], confirmed.means[i]))
-    least = confirmed.diverged[steady]
+    steady = min(range(len(table.arms)), key=lambda i: (table.diverged[i], table.means[i]))
+    least = table.diverged[steady]
     if least >= look.seeds:
         why = f"every run of every finalist diverged ({look.seeds} fresh seeds)"
     else:
-        arm = confirmed.arms[steady]
+        arm = table.arms[steady]
         which = "its default" if arm.is_default else "a config that its search found"
         why = (
             f"every finalist diverged on at least one fresh seed; the steadiest, {arm.label} with {which}, "
             f"diverged on {least} of {look.seeds}"
         )
-    said = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
-    said += _search(spec, trials)
-    said += _when(spec, trials)
-    said += _rates(spec, trials)
-    return " ".join((*said, f"What to change: {what_to_change(spec, trials, spec.labels)}."))
+    sentences = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
+    sentences += _search(spec, trials)
+    sentences += _when(spec, trials)
+    sentences += _rates(spec, trials)
+    return " ".join((*sentences, f"What to change: {what_to_change(spec, trials, spec.labels)}."))
 
 
 def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence[str]) -> str:
@@ -55,8 +55,8 @@ def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence
     if not spec.schedule.warmup:
         changes.append("warm up the learning rate (schedule.warmup)")
     data = "look for huge or non-finite inputs and targets, and normalize them"
-    own = [trial for trial in trials if trial.plan.label in labels]
-    diverged, early = _diverged(own), _early(spec, own)
+    theirs = [trial for trial in trials if trial.plan.label in labels]
+    diverged, early = _diverged(theirs), _early(spec, theirs)
     if diverged and len(early) > EARLY_SHARE * len(diverged):
         return "; ".join((data, *changes))
     return "; ".join((*changes, data))
@@ -93,18 +93,18 @@ def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
 
 def _rates(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
     """Say for each label which learning rates diverged, and the largest that trained."""
-    said = []
+    sentences = []
     for label in spec.labels:
-        own = [trial for trial in trials if trial.plan.label == label]
-        rates = [float(trial.plan.config["lr"]) for trial in _diverged(own)]
-        trained = [float(trial.plan.config["lr"]) for trial in own if trial.state is TrialState.COMPLETE]
+        theirs = [trial for trial in trials if trial.plan.label == label]
+        rates = [float(trial.plan.config["lr"]) for trial in _diverged(theirs)]
+        trained = [float(trial.plan.config["lr"]) for trial in theirs if trial.state is TrialState.COMPLETE]
         if not rates:
             continue
         low, high = f"{min(rates):.4g}", f"{max(rates):.4g}"
         ends = f"at lr {low}" if low == high else f"at lr {low} to {high}"
         up_to = f"; the largest lr that trained was {max(trained):.4g}" if trained else ""
-        said.append(f"{label} diverged {ends}{up_to}.")
-    return said
+        sentences.append(f"{label} diverged {ends}{up_to}.")
+    return sentences
 
 
 def _diverged(trials: Sequence[Trial]) -> list[Trial]:

@@ -18,10 +18,10 @@ def exhausted(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, int]:
     Earlier versions spent the rest on configs that had been trained; the labels of such a job are left out.
     """
     ran = Counter(trial.plan.label for trial in trials if trial.plan.phase is Phase.SEARCH)
-    found = {}
+    room_of = {}
     for chosen in spec.optimizers:
         configs = room(chosen.searched, chosen.default)
         more = spec.budget.timed or configs < spec.budget.study_trials
         if more and ran[chosen.label] == spec.budget.replicates * configs:
-            found[chosen.label] = configs
-    return found
+            room_of[chosen.label] = configs
+    return room_of

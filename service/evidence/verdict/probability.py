@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from whichopt.service.evidence.statistics.estimates import DRAWS, probability_best, study_probability_best
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.winners import study_losses
 
 
-def config_probabilities(confirmed: Confirmed, *, seed: int, draws: int = DRAWS) -> dict[str, float]:
+def config_probabilities(table: ConfirmTable, *, seed: int, draws: int = DRAWS) -> dict[str, float]:
     """For each label, the probability that one of its finalists has the best expected value of all.
 
     Of those that can be deployed; a label with none has probability 0.
     """
-    finite = confirmed.finite
-    found = probability_best(
-        [confirmed.losses[i] for i in finite],
-        [confirmed.arms[i].label for i in finite],
+    finite = table.finite
+    probability = probability_best(
+        [table.losses[i] for i in finite],
+        [table.arms[i].label for i in finite],
         seed=seed,
         draws=draws,
     )
-    return {label: found.get(label, 0.0) for label in confirmed.labels}
+    return {label: probability.get(label, 0.0) for label in table.labels}
 
 
-def study_probabilities(confirmed: Confirmed, replicates: int, *, seed: int) -> dict[str, float] | None:
+def study_probabilities(table: ConfirmTable, replicates: int, *, seed: int) -> dict[str, float] | None:
     """For each label, the probability that it is the best optimizer here when tuned with this budget.
 
     Of those that can win; None if there is no verdict on optimizers.
     """
-    labels = confirmed.labels
+    labels = table.labels
     if replicates < 2 or len(labels) < 2:
         return None
-    losses = study_losses(confirmed, replicates)
-    able = [label for label in labels if label not in confirmed.barred] or list(labels)
-    found = study_probability_best([losses[label] for label in able], able, seed=seed)
-    return {label: found.get(label, 0.0) for label in labels}
+    losses = study_losses(table, replicates)
+    able = [label for label in labels if label not in table.barred] or list(labels)
+    probability = study_probability_best([losses[label] for label in able], able, seed=seed)
+    return {label: probability.get(label, 0.0) for label in labels}

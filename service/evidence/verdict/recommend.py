@@ -9,7 +9,7 @@ from typing import Any
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate, paired_difference
 from whichopt.service.evidence.statistics.intervals import Bounds
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
@@ -40,10 +40,10 @@ from whichopt.service.versions import WORDS
 from whichopt.service.views import (
     Cost,
     Difference,
-    Finalist,
     Interval,
     OptimizerDifference,
     OptimizerVerdict,
+    RankedOptimizer,
     Recommendation,
     Stage,
 )
@@ -81,12 +81,12 @@ def recommend(
         ValueError: there is no fresh seed on which every finalist was confirmed.
     """
     goal = spec.goal
-    confirmed = read_confirmed(spec, trials, shows_stand_ins=shows_stand_ins)
-    look = look_of(spec, len(confirmed.seeds))
-    verdict = config_verdict(confirmed, alpha=look.config_level, margin=spec.margin)
-    gaps = config_gaps(confirmed, alpha=look.config_level, margin=spec.margin)
-    pick = None if confirmed.has_nothing else confirmed.arms[verdict.pick]
-    ranking = _ranking(spec, trials, confirmed, verdict.best, gaps, look)
+    table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
+    look = look_of(spec, len(table.seeds))
+    verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
+    gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
+    pick = None if table.has_nothing else table.arms[verdict.pick]
+    ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
         words=WORDS,
@@ -96,13 +96,13 @@ def recommend(
         verdict="nothing" if pick is None else verdict.verdict,
         optimizer=None if pick is None else pick.label,
         config=None if pick is None else shown(spec, pick.label, pick.config),
-        statement=nothing_statement(spec, trials, confirmed, look)
+        statement=nothing_statement(spec, trials, table, look)
         if pick is None
-        else config_statement(spec, confirmed, verdict, gaps, look),
-        optimizer_verdict=_optimizer_verdict(spec, trials, confirmed, look),
+        else config_statement(spec, table, verdict, gaps, look),
+        optimizer_verdict=_optimizer_verdict(spec, trials, table, look),
         metric=goal.metric,
         direction=goal.direction,
-        value=None if pick is None else _interval(confirmed, verdict.pick, look),
+        value=None if pick is None else _interval(table, verdict.pick, look),
         probability_best=next(
             (row.probability_best for row in ranking if pick is not None and row.optimizer == pick.label),
             None,
@@ -110,7 +110,7 @@ def recommend(
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
         cost=_cost(trials),
-        warnings=job_warnings(spec, trials, confirmed, cut_short=cut_short, level=look.config_level(ALPHA)),
+        warnings=job_warnings(spec, trials, table, cut_short=cut_short, level=look.config_level(ALPHA)),
         snippet=None if pick is None else snippet(spec, pick.label, pick.config),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
@@ -120,7 +120,7 @@ def recommend(
             looks=list(look.planned),
             look=look.index + 1,
             alpha=look.config_level(ALPHA),
-            stopped=_stopped(spec, confirmed, look, cut_short),
+            stopped=_stopped(spec, table, look, cut_short),
         ),
     )
 
@@ -131,49 +131,49 @@ def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
-def _stopped(spec: ResolvedSpec, confirmed: Confirmed, look: Look, cut_short: bool) -> str:
+def _stopped(spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool) -> str:
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
     if cut_short:
         return "time ran out"
-    reason = settled_at(confirmed, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
+    reason = settled_at(table, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
     return reason or "the job was concluded before its next look"
 
 
 def _ranking(
     spec: ResolvedSpec,
     trials: Sequence[Trial],
-    confirmed: Confirmed,
+    table: ConfirmTable,
     best: int,
     gaps: ConfigGaps,
     look: Look,
-) -> list[Finalist]:
+) -> list[RankedOptimizer]:
     """One entry a label, by its best arm's mean; differences are to the arm `best`. Labels with nothing to
     deploy come last."""
-    probability = config_probabilities(confirmed, seed=spec.seed)
-    told = not confirmed.shows_stand_ins
+    probability = config_probabilities(table, seed=spec.seed)
+    counts_diverged = not table.shows_stand_ins
     ranking = []
-    for label in sorted(ranked(confirmed), key=lambda label: not confirmed.shown(confirmed.best(label))):
-        arm, default = confirmed.representative(label), confirmed.default(label)
-        finalist, validation = confirmed.arms[arm], confirmed.validation[arm]
+    for label in sorted(ranked(table), key=lambda label: not table.shown(table.best(label))):
+        arm, default = table.representative(label), table.default(label)
+        finalist, validation = table.arms[arm], table.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
         ranking.append(
-            Finalist(
+            RankedOptimizer(
                 optimizer=label,
                 config=shown(spec, finalist.label, finalist.config),
                 replicate=finalist.replicate,
-                value=_interval(confirmed, arm, look),
-                default_value=_interval(confirmed, default, look),
-                diverged_seeds=confirmed.diverged[arm] if told else None,
-                default_diverged_seeds=confirmed.diverged[default] if told else None,
+                value=_interval(table, arm, look),
+                default_value=_interval(table, default, look),
+                diverged_seeds=table.diverged[arm] if counts_diverged else None,
+                default_diverged_seeds=table.diverged[default] if counts_diverged else None,
                 searched_value=finalist.searched_value,
                 confirmed_validation=None if validation is None else mean(validation),
-                probability_best=None if confirmed.has_nothing else probability[label],
-                difference=_difference(confirmed, arm, best, gaps.bounds[arm]),
+                probability_best=None if table.has_nothing else probability[label],
+                difference=_difference(table, arm, best, gaps.bounds[arm]),
                 practically_equivalent=None
                 if spec.margin is None
-                else label in gaps.within and not confirmed.has_nothing,
-                diverged=sum(confirmed.diverged[i] for i in confirmed.of(label)),
+                else label in gaps.within and not table.has_nothing,
+                diverged=sum(table.diverged[i] for i in table.of(label)),
                 trials=cost.trials,
                 steps=cost.steps,
                 examples=cost.examples,
@@ -183,29 +183,29 @@ def _ranking(
     return ranking
 
 
-def _interval(confirmed: Confirmed, arm: int, look: Look) -> Interval | None:
+def _interval(table: ConfirmTable, arm: int, look: Look) -> Interval | None:
     """None of an arm with a diverged run."""
-    if not confirmed.shown(arm):
+    if not table.shown(arm):
         return None
-    found = mean_estimate(confirmed.values[arm])
-    low, high = found.bounds(look.config_level(ALPHA / (2 * len(confirmed.arms))))
-    return Interval(mean=found.mean, low=low, high=high, level=1 - ALPHA, seeds=len(confirmed.seeds))
+    estimate = mean_estimate(table.values[arm])
+    low, high = estimate.bounds(look.config_level(ALPHA / (2 * len(table.arms))))
+    return Interval(mean=estimate.mean, low=low, high=high, level=1 - ALPHA, seeds=len(table.seeds))
 
 
-def _difference(confirmed: Confirmed, arm: int, best: int, gap: Bounds) -> Difference | None:
+def _difference(table: ConfirmTable, arm: int, best: int, gap: Bounds) -> Difference | None:
     """None of an arm with a diverged run."""
-    if not confirmed.shown(arm):
+    if not table.shown(arm):
         return None
-    ours, theirs = confirmed.losses[arm], confirmed.losses[best]
-    found = paired_difference(ours, theirs)
-    spread = found.error * math.sqrt(len(ours))
+    ours, theirs = table.losses[arm], table.losses[best]
+    difference = paired_difference(ours, theirs)
+    spread = difference.error * math.sqrt(len(ours))
     worse = [(a > b) + (a == b) / 2 for a, b in zip(ours, theirs, strict=True)]
     return Difference(
-        mean=found.mean,
+        mean=difference.mean,
         low=gap.low,
         high=gap.high,
-        percent=_percent(found.mean, confirmed.means[best]),
-        effect=found.mean / spread if spread else None,
+        percent=_percent(difference.mean, table.means[best]),
+        effect=difference.mean / spread if spread else None,
         worse_share=mean(worse),
     )
 
@@ -226,16 +226,16 @@ def stopped(spec: ResolvedSpec, trials: Sequence[Trial]) -> Stopped | None:
 
 
 def _optimizer_verdict(
-    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, look: Look
+    spec: ResolvedSpec, trials: Sequence[Trial], table: ConfirmTable, look: Look
 ) -> OptimizerVerdict:
     replicates = spec.budget.replicates
-    found = study_verdict(
-        confirmed, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
+    verdict = study_verdict(
+        table, replicates, alpha=lambda alpha: look.study_level(alpha, replicates), margin=spec.margin
     )
     few = exhausted(spec, trials)
-    statement = study_statement(spec, confirmed, found, look, few, stopped(spec, trials))
-    none_can_win = found is not None and none_can_be_told(confirmed)
-    if found is None or none_can_win:
+    statement = study_statement(spec, table, verdict, look, few, stopped(spec, trials))
+    none_can_win = verdict is not None and none_can_be_told(table)
+    if verdict is None or none_can_win:
         return OptimizerVerdict(
             verdict="nothing" if none_can_win else None,
             optimizer=None,
@@ -244,15 +244,15 @@ def _optimizer_verdict(
             replicates=replicates,
             statement=statement,
         )
-    losses = study_losses(confirmed, replicates)
-    level = mean([mean(row) for row in losses[found.best]])
+    losses = study_losses(table, replicates)
+    level = mean([mean(row) for row in losses[verdict.best]])
     return OptimizerVerdict(
-        verdict=found.verdict,
-        optimizer=found.best if found.verdict == "winner" else None,
-        equivalent=list(found.equivalent),
+        verdict=verdict.verdict,
+        optimizer=verdict.best if verdict.verdict == "winner" else None,
+        equivalent=list(verdict.equivalent),
         differences=[
             OptimizerDifference(optimizer=row.label, mean=None, low=None, high=None)
-            if row.label in confirmed.barred and not confirmed.shows_stand_ins
+            if row.label in table.barred and not table.shows_stand_ins
             else OptimizerDifference(
                 optimizer=row.label,
                 mean=row.estimate.mean,
@@ -260,12 +260,12 @@ def _optimizer_verdict(
                 high=row.gap.high,
                 percent=_percent(row.estimate.mean, level),
             )
-            for row in found.differences
+            for row in verdict.differences
         ],
         replicates=replicates,
         statement=statement,
-        probability_best=study_probabilities(confirmed, replicates, seed=spec.seed),
-        practically_equivalent=None if spec.margin is None else list(found.within),
+        probability_best=study_probabilities(table, replicates, seed=spec.seed),
+        practically_equivalent=None if spec.margin is None else list(verdict.within),
     )
 
 

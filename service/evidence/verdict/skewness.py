@@ -28,7 +28,7 @@ import math
 from dataclasses import dataclass
 
 from whichopt.service.evidence.statistics.estimates import ROUNDING
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 
 AGREEMENT = 2.0
 """The arms agree on the sign of the skewness if its sum is more than so many times its own error. Fewer than
@@ -38,7 +38,7 @@ FEWEST_SEEDS = 4
 
 
 @dataclass(frozen=True)
-class Shape:
+class Skewness:
     """`kappa` is the skewness common to the arms' losses, 0 if there is none to be seen; `spreads` has
     each arm's standard deviation, 0 for one that did not stay finite."""
 
@@ -55,25 +55,25 @@ class Shape:
         return float(self.kappa * (a**3 - b**3) / (a * a + b * b) ** 1.5)
 
 
-def shape_of(confirmed: Confirmed) -> Shape:
-    """Return the shape of the arms that stayed finite."""
+def skewness_of(table: ConfirmTable) -> Skewness:
+    """Return the skewness of the arms that stayed finite."""
     import numpy as np
 
-    arms, seeds = list(confirmed.finite), len(confirmed.seeds)
-    spreads = [0.0] * len(confirmed.arms)
+    arms, seeds = list(table.finite), len(table.seeds)
+    spreads = [0.0] * len(table.arms)
     if seeds < FEWEST_SEEDS:
-        return Shape(0.0, tuple(spreads))
-    table = np.asarray([confirmed.losses[i] for i in arms])
-    largest = float(np.abs(table).max()) or 1.0
-    table = table / largest
-    centered = table - table.mean(axis=1, keepdims=True)
+        return Skewness(0.0, tuple(spreads))
+    losses = np.asarray([table.losses[i] for i in arms])
+    largest = float(np.abs(losses).max()) or 1.0
+    losses = losses / largest
+    centered = losses - losses.mean(axis=1, keepdims=True)
     residuals = centered - centered.mean(axis=0)
-    found = np.sqrt((residuals**2).mean(axis=1))
-    for i, spread in zip(arms, found.tolist(), strict=True):
+    deviations = np.sqrt((residuals**2).mean(axis=1))
+    for i, spread in zip(arms, deviations.tolist(), strict=True):
         spreads[i] = largest * spread
-    kept = found > ROUNDING
-    skewness = ((residuals[kept] / found[kept, None]) ** 3).mean(axis=1)
+    varies = deviations > ROUNDING
+    skewness = ((residuals[varies] / deviations[varies, None]) ** 3).mean(axis=1)
     if abs(skewness.sum()) <= AGREEMENT * np.sqrt((skewness**2).sum()):
-        return Shape(0.0, tuple(spreads))
+        return Skewness(0.0, tuple(spreads))
     kappa = float(skewness.mean()) * math.sqrt(seeds * (seeds - 1)) / (seeds - 2)
-    return Shape(kappa, tuple(spreads))
+    return Skewness(kappa, tuple(spreads))

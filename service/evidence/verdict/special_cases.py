@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, paired_difference
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.space import Categorical, Config, Float, Int
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
@@ -53,30 +53,30 @@ class _Claim:
     bound: float
 
 
-def inclusion_warnings(spec: ResolvedSpec, confirmed: Confirmed, *, level: float = ALPHA) -> list[JobWarning]:
+def inclusion_warnings(spec: ResolvedSpec, table: ConfirmTable, *, level: float = ALPHA) -> list[JobWarning]:
     """Warn of every special case that is significantly better than the optimizer that includes it.
 
     The code is `under_tuned` if the searched space contains the special case, and `inclusion_excluded` if a
     range keeps it out.
     """
-    found = inclusions(spec, confirmed)
+    included = inclusions(spec, table)
     shown: dict[tuple[str, str], _Claim] = {}
-    for claim in _claims(confirmed, found, level):
-        pair = claim.inclusion.general, confirmed.arms[claim.inclusion.arm].label
+    for claim in _claims(table, included, level):
+        pair = claim.inclusion.general, table.arms[claim.inclusion.arm].label
         best = shown.get(pair)
         if best is None or _order(claim) > _order(best):
             shown[pair] = claim
-    return [_warning(confirmed, claim) for claim in shown.values()]
+    return [_warning(table, claim) for claim in shown.values()]
 
 
-def inclusions(spec: ResolvedSpec, confirmed: Confirmed) -> list[Inclusion]:
+def inclusions(spec: ResolvedSpec, table: ConfirmTable) -> list[Inclusion]:
     """Return each finalist that can be deployed, as a setting of each other optimizer that includes it."""
     return [
-        found
+        inclusion
         for general in spec.optimizers
-        for arm in confirmed.finite
-        if confirmed.arms[arm].label != general.label
-        if (found := _inclusion(spec, general, arm, confirmed.arms[arm])) is not None
+        for arm in table.finite
+        if table.arms[arm].label != general.label
+        if (inclusion := _inclusion(spec, general, arm, table.arms[arm])) is not None
     ]
 
 
@@ -120,16 +120,16 @@ def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Ass
     return shrinkage(general.facts.meaning, {**config, name: apart}, assumed) < 10 * NEGLIGIBLE
 
 
-def _claims(confirmed: Confirmed, found: list[Inclusion], level: float) -> Iterator[_Claim]:
+def _claims(table: ConfirmTable, included: list[Inclusion], level: float) -> Iterator[_Claim]:
     """Yield the claims that their tests confirm."""
     tested = [
         (inclusion, rivals)
-        for inclusion in found
-        if (rivals := [i for i in confirmed.of(inclusion.general) if not confirmed.diverged[i]])
+        for inclusion in included
+        if (rivals := [i for i in table.of(inclusion.general) if not table.diverged[i]])
     ]
     for inclusion, rivals in tested:
         tail = level / len(tested)
-        leads = [paired_difference(confirmed.losses[i], confirmed.losses[inclusion.arm]) for i in rivals]
+        leads = [paired_difference(table.losses[i], table.losses[inclusion.arm]) for i in rivals]
         closest = min(leads, key=lambda lead: lead.low(tail))
         if closest.above_zero(tail):
             yield _Claim(inclusion, closest, closest.low(tail))
@@ -139,8 +139,8 @@ def _order(claim: _Claim) -> tuple[bool, float]:
     return not claim.inclusion.outside, claim.bound
 
 
-def _warning(confirmed: Confirmed, claim: _Claim) -> JobWarning:
-    inclusion, special = claim.inclusion, confirmed.arms[claim.inclusion.arm]
+def _warning(table: ConfirmTable, claim: _Claim) -> JobWarning:
+    inclusion, special = claim.inclusion, table.arms[claim.inclusion.arm]
     setting = ", ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in inclusion.config.items()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, paired_difference
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.winners import ConfigGaps, ConfigVerdict, StudyVerdict
 from whichopt.service.planning.looks import Look
 from whichopt.service.spec import ResolvedSpec
@@ -24,50 +24,50 @@ _OPTIMIZERS = "This is about optimizers tuned with this budget, not about one co
 
 
 def config_statement(
-    spec: ResolvedSpec, confirmed: Confirmed, verdict: ConfigVerdict, gaps: ConfigGaps, look: Look
+    spec: ResolvedSpec, table: ConfirmTable, verdict: ConfigVerdict, gaps: ConfigGaps, look: Look
 ) -> str:
     """Say which config to deploy."""
-    arms, label = confirmed.arms, confirmed.arms[verdict.best].label
+    arms, label = table.arms, table.arms[verdict.best].label
     metric = spec.goal.metric
     ground = f"on this test split, over {_seeds(look)}"
-    kept = " that stayed finite" if any(confirmed.diverged) else ""
-    said = [_TO_DEPLOY]
-    if len(confirmed.labels) == 1:
-        said.append(f"{label} is the only optimizer of this job, so there is no other to beat.")
-        said.append(_against_default(confirmed, verdict.best, metric, ground, look))
+    among = " that stayed finite" if any(table.diverged) else ""
+    sentences = [_TO_DEPLOY]
+    if len(table.labels) == 1:
+        sentences.append(f"{label} is the only optimizer of this job, so there is no other to beat.")
+        sentences.append(_against_default(table, verdict.best, metric, ground, look))
     elif verdict.verdict == "winner":
-        said.append(
+        sentences.append(
             f"{label} wins with this config: {ground}, its expected {metric} is better than that of every "
-            f"finalist of the other optimizers{kept}{_by_margin(spec)}. It leads by at least "
+            f"finalist of the other optimizers{among}{_by_margin(spec)}. It leads by at least "
             f"{verdict.lead:.3g} ({_test(look)})."
         )
     else:
-        said.append(
-            f"No clear winner: {ground}, {label} has the best mean {metric}{_of_whom(confirmed)}"
+        sentences.append(
+            f"No clear winner: {ground}, {label} has the best mean {metric}{_of_whom(table)}"
             f"{_untold(verdict.equivalent[1:], spec, _test(look))}."
         )
-        said += _equivalent(spec, verdict.equivalent, gaps.within)
+        sentences += _equivalent(spec, verdict.equivalent, gaps.within)
     if verdict.verdict == "tie" and verdict.reason:
-        said.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
-    said += _barred(confirmed)
-    return " ".join((*said, _CONFIGS))
+        sentences.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
+    sentences += _barred(table)
+    return " ".join((*sentences, _CONFIGS))
 
 
-def none_can_be_told(confirmed: Confirmed) -> bool:
+def none_can_be_told(table: ConfirmTable) -> bool:
     """Tell if a finalist of every optimizer diverged, so that no mean over studies is complete."""
-    return len(confirmed.barred) == len(confirmed.labels) and not confirmed.shows_stand_ins
+    return len(table.barred) == len(table.labels) and not table.shows_stand_ins
 
 
-def _against_default(confirmed: Confirmed, best: int, metric: str, ground: str, look: Look) -> str:
+def _against_default(table: ConfirmTable, best: int, metric: str, ground: str, look: Look) -> str:
     """Say if the best config of the only label beats its default; Bonferroni over the choices of the best."""
-    arm = confirmed.arms[best]
+    arm = table.arms[best]
     if arm.is_default:
         return f"Its default has the best mean {metric} of all its finalists ({ground})."
-    default = confirmed.default(arm.label)
-    if confirmed.diverged[default]:
+    default = table.default(arm.label)
+    if table.diverged[default]:
         return "Its default diverged on a fresh seed, so it is not compared."
-    lead = paired_difference(confirmed.losses[default], confirmed.losses[best])
-    if lead.above_zero(look.config_level(ALPHA / len(confirmed.arms))):
+    lead = paired_difference(table.losses[default], table.losses[best])
+    if lead.above_zero(look.config_level(ALPHA / len(table.arms))):
         return f"Its tuned config has a better expected {metric} than its default {ground} ({_test(look)})."
     return f"Its tuned config cannot be distinguished from its default {ground} ({_test(look)})."
 
@@ -81,7 +81,7 @@ class Stopped(NamedTuple):
 
 def study_statement(
     spec: ResolvedSpec,
-    confirmed: Confirmed,
+    table: ConfirmTable,
     verdict: StudyVerdict | None,
     look: Look,
     few: Mapping[str, int],
@@ -93,31 +93,31 @@ def study_statement(
     is the part that counts of a search that max_seconds stopped.
     """
     budget, metric = spec.budget, spec.goal.metric
-    if len(confirmed.labels) == 1:
+    if len(table.labels) == 1:
         return f"{_TO_TUNE} No verdict on optimizers: the job has only one."
     if verdict is None:
         return (
             f"{_TO_TUNE} No verdict on optimizers: with one study each, a lucky search cannot be "
             "distinguished from a better optimizer. Set replicates to 2 or more."
         )
-    if none_can_be_told(confirmed):
+    if none_can_be_told(table):
         return f"{_TO_TUNE} None can win: every optimizer has a finalist that diverged on a fresh seed."
     ground = f"tuned {_effort(budget, stopped)}{_but(few)}, on this test split, over {_seeds(look)}"
     if verdict.verdict == "winner":
-        kept = " whose finalists stayed finite" if confirmed.barred else ""
-        said = [
+        among = " whose finalists stayed finite" if table.barred else ""
+        sentences = [
             f"{verdict.best} is the better optimizer here: {ground}, its studies find configs with a better "
-            f"expected {metric} than those of every other optimizer{kept}{_by_margin(spec)}. It leads by at "
+            f"expected {metric} than those of every other optimizer{among}{_by_margin(spec)}. It leads by at "
             f"least {verdict.lead:.3g} ({_test(look, _CROSSED)})."
         ]
     else:
-        said = [
+        sentences = [
             f"No clear winner among the optimizers: {ground}, {verdict.best} has the best mean {metric} over "
-            f"its studies{_of_whom(confirmed)}"
+            f"its studies{_of_whom(table)}"
             f"{_untold(verdict.equivalent[1:], spec, _test(look, _CROSSED))}.",
             *_equivalent(spec, verdict.equivalent, verdict.within),
         ]
-    return " ".join((_TO_TUNE, *said, *_barred(confirmed), _OPTIMIZERS))
+    return " ".join((_TO_TUNE, *sentences, *_barred(table), _OPTIMIZERS))
 
 
 def _effort(budget: Budget, stopped: Stopped | None) -> str:
@@ -129,15 +129,15 @@ def _effort(budget: Budget, stopped: Stopped | None) -> str:
 
 
 def _but(few: Mapping[str, int]) -> str:
-    said = [
+    spaces = [
         f"{label} with {f'all {n} configs' if n > 1 else 'the only config'} of its space"
         for label, n in few.items()
     ]
-    return f" ({_listed(said)})" if said else ""
+    return f" ({_listed(spaces)})" if spaces else ""
 
 
-def _of_whom(confirmed: Confirmed) -> str:
-    some = 0 < len(confirmed.barred) < len(confirmed.labels)
+def _of_whom(table: ConfirmTable) -> str:
+    some = 0 < len(table.barred) < len(table.labels)
     return " among those that can win" if some else ""
 
 
@@ -163,8 +163,8 @@ def _equivalent(spec: ResolvedSpec, equivalent: Sequence[str], within: Sequence[
     return [f"Shown to be within the margin ({spec.margin}) of the best: {_listed(shown)}."]
 
 
-def _barred(confirmed: Confirmed) -> list[str]:
-    barred = [label for label in confirmed.labels if label in confirmed.barred]
+def _barred(table: ConfirmTable) -> list[str]:
+    barred = [label for label in table.labels if label in table.barred]
     if not barred:
         return []
     whose = "one of its finalists" if len(barred) == 1 else "each has a finalist that"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whichopt.service.evidence.verdict.confirm_table import Confirmed, read_confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict
 from whichopt.service.planning.looks import Look, look_of
@@ -23,30 +23,28 @@ def settled(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | None = No
     Args:
         risk: enough, once the pick is not the best one with at most this probability.
     """
-    confirmed = read_confirmed(spec, trials)
-    return settled_at(
-        confirmed, look_of(spec, len(confirmed.seeds)), margin=spec.margin, risk=risk, seed=spec.seed
-    )
+    table = read_confirm_table(spec, trials)
+    return settled_at(table, look_of(spec, len(table.seeds)), margin=spec.margin, risk=risk, seed=spec.seed)
 
 
 def settled_at(
-    confirmed: Confirmed, look: Look, *, margin: Margin | None, risk: float | None, seed: int
+    table: ConfirmTable, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
     """Return the same as `settled`, for a table of results."""
-    if confirmed.has_nothing:
+    if table.has_nothing:
         return "every finalist has diverged on a fresh seed"
-    verdict = config_verdict(confirmed, alpha=look.config_level, margin=margin)
-    pick = confirmed.arms[verdict.pick].label
+    verdict = config_verdict(table, alpha=look.config_level, margin=margin)
+    pick = table.arms[verdict.pick].label
     if verdict.verdict == "winner":
         return f"{pick} is the clear winner"
-    if len(confirmed.labels) == 1:
+    if len(table.labels) == 1:
         return None
     if margin is not None and set(verdict.equivalent) <= set(
-        config_gaps(confirmed, alpha=look.config_level, margin=margin).within
+        config_gaps(table, alpha=look.config_level, margin=margin).within
     ):
         return f"every optimizer that is not beaten is shown to be within the margin ({margin}) of the best"
     if risk is not None:
-        probability = config_probabilities(confirmed, seed=seed)[pick]
+        probability = config_probabilities(table, seed=seed)[pick]
         reached = f"{pick} is the best with probability {probability:.3g}, and the job accepts a risk of"
         return f"{reached} {risk:g}" if 1 - probability <= risk else None
     return None

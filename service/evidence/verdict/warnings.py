@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.divergence import what_to_change
 from whichopt.service.evidence.verdict.exhausted import exhausted
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.special_cases import inclusion_warnings
 from whichopt.service.planning.finalists import judged, study_bests
 from whichopt.service.space import Categorical
@@ -45,7 +45,7 @@ FAMILIES = {
 def job_warnings(
     spec: ResolvedSpec,
     trials: Sequence[Trial],
-    confirmed: Confirmed,
+    table: ConfirmTable,
     *,
     cut_short: bool,
     level: float = ALPHA,
@@ -53,17 +53,17 @@ def job_warnings(
     """Return all warnings of a job, in the order in which they are shown."""
     searched = TrialSet(spec, trials).searched
     return [
-        *_budget(spec, trials, confirmed, cut_short),
+        *_budget(spec, trials, table, cut_short),
         *_agreement(spec),
-        *_diverged(confirmed),
-        *_untrained(spec, trials, confirmed),
-        *_shape(confirmed),
+        *_diverged(table),
+        *_untrained(spec, trials, table),
+        *_skewed(table),
         *_searches(spec, trials, searched),
         *_exhausted(spec, searched),
         *_edges(spec, trials),
-        *_tuning(spec, searched, confirmed),
+        *_tuning(spec, searched, table),
         *unequal_spaces(spec),
-        *([] if confirmed.has_nothing else inclusion_warnings(spec, confirmed, level=level)),
+        *([] if table.has_nothing else inclusion_warnings(spec, table, level=level)),
         JobWarning(
             code="fixed_test_split",
             detail=f"All runs were scored on the same {spec.sizes.test} test examples, so the intervals do "
@@ -73,9 +73,9 @@ def job_warnings(
 
 
 def _budget(
-    spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed, cut_short: bool
+    spec: ResolvedSpec, trials: Sequence[Trial], table: ConfirmTable, cut_short: bool
 ) -> Iterator[JobWarning]:
-    seeds, replicates = len(confirmed.seeds), spec.budget.replicates
+    seeds, replicates = len(table.seeds), spec.budget.replicates
     ended = len(TrialSet(spec, trials).searched)
     if cut_short and ended < spec.asked_trials:
         limit = "twice its minutes" if spec.budget.timed else "max_seconds"
@@ -109,13 +109,13 @@ def _stopped(spec: ResolvedSpec, trials: Sequence[Trial], ended: int) -> str:
     """Say what became of the trials that had no time to reach their end."""
     stopped = sum(trial.plan.phase is Phase.SEARCH and not trial.state.has_result for trial in trials)
     unused = ended - len(judged(spec, trials))
-    said = ""
+    text = ""
     if stopped:
-        said = f" {stopped} more had started or were waiting, and {_have(stopped)} no value."
+        text = f" {stopped} more had started or were waiting, and {_have(stopped)} no value."
     if unused:
-        said += f" {unused} of those that ended came after one that did not, and {_do(unused)} not count"
-        said += ", so that all optimizers have equally many." if len(spec.labels) > 1 else "."
-    return said
+        text += f" {unused} of those that ended came after one that did not, and {_do(unused)} not count"
+        text += ", so that all optimizers have equally many." if len(spec.labels) > 1 else "."
+    return text
 
 
 def _have(number: int) -> str:
@@ -136,21 +136,21 @@ def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
         )
 
 
-def _diverged(confirmed: Confirmed) -> Iterator[JobWarning]:
-    for label in confirmed.labels:
-        own, default = confirmed.of(label), confirmed.default(label)
-        if label in confirmed.barred:
-            count = sum(confirmed.diverged[i] for i in own)
+def _diverged(table: ConfirmTable) -> Iterator[JobWarning]:
+    for label in table.labels:
+        arms, default = table.of(label), table.default(label)
+        if label in table.barred:
+            count = sum(table.diverged[i] for i in arms)
             yield JobWarning(
                 code="finalist_diverged",
                 detail=f"{_runs(count)} of its finalists diverged (a diverged run scores what a constant "
-                f"predictor scores){', so it cannot win' if len(confirmed.labels) > 1 else ''}.",
+                f"predictor scores){', so it cannot win' if len(table.labels) > 1 else ''}.",
                 optimizer=label,
             )
-        elif confirmed.diverged[default]:
+        elif table.diverged[default]:
             yield JobWarning(
                 code="default_diverged",
-                detail=f"{_runs(confirmed.diverged[default])} of its default diverged (a diverged run scores "
+                detail=f"{_runs(table.diverged[default])} of its default diverged (a diverged run scores "
                 "what a constant predictor scores). Its tuned configs did not diverge.",
                 optimizer=label,
             )
@@ -160,9 +160,9 @@ def _runs(number: int) -> str:
     return f"{number} confirm run{'' if number == 1 else 's'}"
 
 
-def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
-    for label in confirmed.labels:
-        if confirmed.shows_stand_ins or not confirmed.diverged[confirmed.best(label)]:
+def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], table: ConfirmTable) -> Iterator[JobWarning]:
+    for label in table.labels:
+        if table.shows_stand_ins or not table.diverged[table.best(label)]:
             continue
         yield JobWarning(
             code="untrained",
@@ -172,14 +172,14 @@ def _untrained(spec: ResolvedSpec, trials: Sequence[Trial], confirmed: Confirmed
         )
 
 
-def looks_skewed(confirmed: Confirmed) -> bool:
+def looks_skewed(table: ConfirmTable) -> bool:
     """Tell if the finalists' runs, taken together, have a long tail to one side."""
-    return shape_of(confirmed).kappa != 0
+    return skewness_of(table).kappa != 0
 
 
-def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
-    if looks_skewed(confirmed):
-        kappa = shape_of(confirmed).kappa
+def _skewed(table: ConfirmTable) -> Iterator[JobWarning]:
+    if looks_skewed(table):
+        kappa = skewness_of(table).kappa
         side = "worse" if kappa > 0 else "better"
         yield JobWarning(
             code="skewed",
@@ -192,12 +192,12 @@ def _shape(confirmed: Confirmed) -> Iterator[JobWarning]:
 def _searches(spec: ResolvedSpec, trials: Sequence[Trial], searched: Sequence[Trial]) -> Iterator[JobWarning]:
     best = study_bests(spec, trials)
     for label in spec.labels:
-        own = [trial for trial in searched if trial.plan.label == label]
-        diverged = sum(trial.state is TrialState.DIVERGED for trial in own)
-        if own and diverged / len(own) > DIVERGED_SHARE:
+        theirs = [trial for trial in searched if trial.plan.label == label]
+        diverged = sum(trial.state is TrialState.DIVERGED for trial in theirs)
+        if theirs and diverged / len(theirs) > DIVERGED_SHARE:
             yield JobWarning(
                 code="search_diverged",
-                detail=f"{diverged} of its {len(own)} search trials diverged.",
+                detail=f"{diverged} of its {len(theirs)} search trials diverged.",
                 optimizer=label,
             )
         empty = sum((label, r) not in best for r in range(spec.budget.replicates))
@@ -224,40 +224,42 @@ def _exhausted(spec: ResolvedSpec, searched: Sequence[Trial]) -> Iterator[JobWar
 def _edges(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[JobWarning]:
     best = study_bests(spec, trials)
     for optimizer in spec.optimizers:
-        own = [trial.plan.config for (label, _), trial in sorted(best.items()) if label == optimizer.label]
+        configs = [
+            trial.plan.config for (label, _), trial in sorted(best.items()) if label == optimizer.label
+        ]
         for name in optimizer.facts.edges:
             dimension = optimizer.searched.get(name)
             if dimension is None or isinstance(dimension, Categorical):
                 continue
-            found = [
+            at_edge = [
                 (value, end)
-                for value in (config[name] for config in own)
+                for value in (config[name] for config in configs)
                 # A default may lie outside its range, where it has no position on the range's scale.
                 if dimension.contains(value)
                 and not isinstance(value, str)
                 and (end := dimension.edge(value)) is not None
             ]
-            if found:
-                values = ", ".join(f"{value:.3g} ({end})" for value, end in found)
+            if at_edge:
+                values = ", ".join(f"{value:.3g} ({end})" for value, end in at_edge)
                 yield JobWarning(
                     code="edge",
-                    detail=f"In {len(found)} of its {spec.budget.replicates} studies, the best {name} lies "
+                    detail=f"In {len(at_edge)} of its {spec.budget.replicates} studies, the best {name} lies "
                     f"at an end of its range ({dimension.allowed()}): {values}. A wider range may do better.",
                     optimizer=optimizer.label,
                 )
 
 
-def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed) -> Iterator[JobWarning]:
+def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], table: ConfirmTable) -> Iterator[JobWarning]:
     fixed = {label for label, configs in exhausted(spec, searched).items() if configs == 1}
-    for label in confirmed.labels:
-        best = confirmed.best(label)
-        arm, validation = confirmed.arms[best], confirmed.validation[best]
-        tuned = [i for i in confirmed.of(label) if not confirmed.arms[i].is_default]
-        default = confirmed.default(label)
+    for label in table.labels:
+        best = table.best(label)
+        arm, validation = table.arms[best], table.validation[best]
+        tuned = [i for i in table.of(label) if not table.arms[i].is_default]
+        default = table.default(label)
         if spec.budget.study_trials == 1 or label in fixed:
             continue  # nothing was tuned
-        compared = all(confirmed.shown(i) for i in (default, *tuned))
-        if compared and all(confirmed.means[default] < confirmed.means[i] for i in tuned):
+        compared = all(table.shown(i) for i in (default, *tuned))
+        if compared and all(table.means[default] < table.means[i] for i in tuned):
             yield JobWarning(
                 code="default_best",
                 detail="Its default has a better mean than every config that its studies found."
@@ -267,14 +269,14 @@ def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], confirmed: Confirmed)
             )
         if arm.searched_value is None or validation is None:
             continue
-        confirm = mean_estimate([confirmed.sign * value for value in validation])
+        confirm = mean_estimate([table.sign * value for value in validation])
         low, high = confirm.bounds(ALPHA / 2)
-        if low is not None and high is not None and confirmed.sign * arm.searched_value < low:
-            ends = sorted((confirmed.sign * low, confirmed.sign * high))
+        if low is not None and high is not None and table.sign * arm.searched_value < low:
+            ends = sorted((table.sign * low, table.sign * high))
             yield JobWarning(
                 code="winners_curse",
                 detail=f"The validation value of its best config was {arm.searched_value:.4g} in search and "
-                f"{confirmed.sign * confirm.mean:.4g} on fresh seeds (95% interval {ends[0]:.4g} to "
+                f"{table.sign * confirm.mean:.4g} on fresh seeds (95% interval {ends[0]:.4g} to "
                 f"{ends[1]:.4g}), because search picks the luckier runs.",
                 optimizer=label,
             )

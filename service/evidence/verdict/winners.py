@@ -44,13 +44,13 @@ from whichopt.service.evidence.statistics.estimates import (
     crossed_difference,
     mean,
     paired_difference,
-    whole,
+    unspent,
 )
 from whichopt.service.evidence.statistics.intervals import Bounds, Gaps, gaps_to_best
 from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
-from whichopt.service.evidence.verdict.confirm_table import Confirmed
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.margin import worsened, worsened_rows
-from whichopt.service.evidence.verdict.skewness import shape_of
+from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
@@ -106,7 +106,7 @@ class StudyVerdict:
 
 
 def config_verdict(
-    confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None
+    table: ConfirmTable, *, alpha: Spend = unspent, margin: Margin | None = None
 ) -> ConfigVerdict:
     """Decide which finalist to deploy; a candidate's rivals are the arms of the other labels.
 
@@ -116,38 +116,39 @@ def config_verdict(
         alpha: The level of a test at this look.
         margin: A rival is beaten if it is worse by more than this.
     """
-    arms, means, losses = confirmed.arms, confirmed.means, confirmed.losses
-    unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
-    best = min(unbarred or confirmed.finite, key=lambda i: means[i])
-    rivals = [i for i in confirmed.finite if arms[i].label != arms[best].label]
+    arms, means, losses = table.arms, table.means, table.losses
+    unbarred = [i for i in table.finite if arms[i].label not in table.barred]
+    best = min(unbarred or table.finite, key=lambda i: means[i])
+    rivals = [i for i in table.finite if arms[i].label != arms[best].label]
     tail = alpha(ALPHA / len(arms))
     bar = worsened(losses[best], margin)
-    shape = shape_of(confirmed)
+    skewness = skewness_of(table)
     unbeaten = {
         i
         for i in rivals
-        if not paired_difference(losses[i], bar).above_zero(tail, shape.of_difference(i, best))
+        if not paired_difference(losses[i], bar).above_zero(tail, skewness.of_difference(i, best))
     }
     others = {arms[i].label for i in unbeaten}
-    equivalent = (arms[best].label, *(label for label in ranked(confirmed) if label in others))
+    equivalent = (arms[best].label, *(label for label in ranked(table) if label in others))
     if rivals and not unbeaten and unbarred:
         lead = min(
-            paired_difference(losses[i], losses[best]).low(tail, shape.of_difference(i, best)) for i in rivals
+            paired_difference(losses[i], losses[best]).low(tail, skewness.of_difference(i, best))
+            for i in rivals
         )
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
-    equals = [i for i in map(confirmed.best, equivalent) if i == best or i in unbeaten]
-    pick, reason = _pick(confirmed, _near(losses, best, bar, equals), bool(unbarred))
+    equals = [i for i in map(table.best, equivalent) if i == best or i in unbeaten]
+    pick, reason = _pick(table, _near(losses, best, bar, equals), bool(unbarred))
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
 
 
-def config_gaps(confirmed: Confirmed, *, alpha: Spend = whole, margin: Margin | None = None) -> ConfigGaps:
+def config_gaps(table: ConfirmTable, *, alpha: Spend = unspent, margin: Margin | None = None) -> ConfigGaps:
     """Bound how much worse each arm is than the best that may win (or the best finite one, if none may)."""
-    arms, losses = confirmed.arms, confirmed.losses
-    unbarred = [i for i in confirmed.finite if arms[i].label not in confirmed.barred]
-    candidates = sorted(unbarred or confirmed.finite, key=lambda i: confirmed.means[i])
+    arms, losses = table.arms, table.losses
+    unbarred = [i for i in table.finite if arms[i].label not in table.barred]
+    candidates = sorted(unbarred or table.finite, key=lambda i: table.means[i])
     gaps = gaps_to_best(all_paired(losses), candidates, alpha)
-    chosen = {label: confirmed.best(label) for label in confirmed.labels}
+    chosen = {label: table.best(label) for label in table.labels}
     within = _within(
         {label: i for label, i in chosen.items() if i in candidates},
         gaps,
@@ -171,11 +172,11 @@ def _within(
     )
 
 
-def ranked(confirmed: Confirmed) -> list[str]:
+def ranked(table: ConfirmTable) -> list[str]:
     """The labels by the mean of their best arm; those that cannot win come last."""
     return sorted(
-        confirmed.labels,
-        key=lambda label: (label in confirmed.barred, confirmed.means[confirmed.best(label)]),
+        table.labels,
+        key=lambda label: (label in table.barred, table.means[table.best(label)]),
     )
 
 
@@ -187,41 +188,38 @@ def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> 
     best; they are not to be picked for their size.
     """
     differences = {i: paired_difference(losses[i], bar) for i in candidates}
-    return [i for i, found in differences.items() if i == best or found.mean <= found.error]
+    return [i for i, difference in differences.items() if i == best or difference.mean <= difference.error]
 
 
-def _pick(confirmed: Confirmed, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
+def _pick(table: ConfirmTable, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
     """Break a tie of those candidates, and say which rule decided. Nothing here depends on timing.
 
     The rules are: fewest bytes of state, then the best default, then the order of the catalog.
     """
-    ties = [confirmed.ties[arm.label] for arm in confirmed.arms]
-    left = [i for i in candidates if not unbarred or confirmed.arms[i].label not in confirmed.barred]
+    ties = [table.ties[arm.label] for arm in table.arms]
+    left = [i for i in candidates if not unbarred or table.arms[i].label not in table.barred]
     decided = []
     for rule, rank in (
         ("has the fewest bytes of state", lambda i: ties[i].state_bytes),
-        ("has the best default", lambda i: confirmed.means[confirmed.default(confirmed.arms[i].label)]),
+        ("has the best default", lambda i: table.means[table.default(table.arms[i].label)]),
         ("comes first in the catalog", lambda i: ties[i].place),
         ("comes first in the job", lambda i: i),
     ):
         least = min(rank(i) for i in left)
-        kept = [i for i in left if rank(i) == least]
-        if len(kept) < len(left):
+        leaders = [i for i in left if rank(i) == least]
+        if len(leaders) < len(left):
             decided.append(rule)
-        left = kept
+        left = leaders
     return left[0], " and, of those left, ".join(decided) or None
 
 
-def study_losses(confirmed: Confirmed, replicates: int) -> dict[str, list[tuple[float, ...]]]:
+def study_losses(table: ConfirmTable, replicates: int) -> dict[str, list[tuple[float, ...]]]:
     """By label: one row a study, the losses of the arm that it chose on the fresh seeds."""
-    return {
-        label: [confirmed.losses[confirmed.study(label, r)] for r in range(replicates)]
-        for label in confirmed.labels
-    }
+    return {label: [table.losses[table.study(label, r)] for r in range(replicates)] for label in table.labels}
 
 
 def study_verdict(
-    confirmed: Confirmed, replicates: int, *, alpha: Spend = whole, margin: Margin | None = None
+    table: ConfirmTable, replicates: int, *, alpha: Spend = unspent, margin: Margin | None = None
 ) -> StudyVerdict | None:
     """Decide which optimizer is better when tuned with this budget; labels are candidates.
 
@@ -233,13 +231,13 @@ def study_verdict(
         alpha: The level of a test at this look.
         margin: A rival is beaten if it is worse by more than this.
     """
-    labels = confirmed.labels
+    labels = table.labels
     if replicates < 2 or len(labels) < 2:
         return None
-    losses = study_losses(confirmed, replicates)
+    losses = study_losses(table, replicates)
     means = {label: mean([mean(row) for row in losses[label]]) for label in labels}
-    unbarred = [label for label in labels if label not in confirmed.barred]
-    order = sorted(labels, key=lambda label: (label in confirmed.barred, means[label]))
+    unbarred = [label for label in labels if label not in table.barred]
+    order = sorted(labels, key=lambda label: (label in table.barred, means[label]))
     best = order[0]
     candidates = [labels.index(label) for label in order if label in unbarred or not unbarred]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from adabelief import AdaBelief
 from adabelief.functional import apply_
 from adabelief.steps import overlaps
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     FOREACH,
     LOOP,
     PATHS,

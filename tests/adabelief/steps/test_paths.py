@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from adabelief import AdaBelief
-from tests.adabelief.inputs import (
+from tests.builders.params import (
     DEVICES,
     FOREACH,
     FUSED,

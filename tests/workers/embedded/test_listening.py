@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.homes import free_port
+from tests.builders.homes import free_port
 from whichopt.workers.embedded.command import _announce
 from whichopt.workers.embedded.home import Home
 from whichopt.workers.embedded.listening import is_everywhere, url_of, why_not

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.workers.messages import Bell, submit
+from tests.builders.messages import Bell, submit
 from whichopt.service.db import Store
 from whichopt.service.planning.cohorts import COHORT_ALIKE
 from whichopt.service.planning.rounds import next_round

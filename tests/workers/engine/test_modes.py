@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.invented import TWO_FACED, add_to_catalog
+from tests.builders.optimizers import TWO_FACED, add_to_catalog
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.messages import Bell, answer_all, bell, submit, view
+from tests.builders.messages import Bell, answer_all, bell, submit, view
 from whichopt.service.db import Store
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState

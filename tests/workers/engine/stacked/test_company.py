@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.builders.messages import Bell, answer_all, bell, conclusion, submit
 from tests.workers.engine.test_agree import live, run
-from tests.workers.messages import Bell, answer_all, bell, conclusion, submit
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, trial
 from whichopt.service.settings import Settings

@@ -18,7 +18,7 @@ from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Rung, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.engine.probe import choose
-from whichopt.workers.engine.solo import SoloExecutor, Trial
+from whichopt.workers.engine.solo import SoloExecutor, TrialRun
 from whichopt.workers.engine.stacked.executor import StackedExecutor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import Layered, Mapped, nets
@@ -94,7 +94,7 @@ def test_gradients_are_those_of_each_network_alone(
     for kind in (nets(workload), Mapped(workload.model(0))):
         grads, _ = _gradients(workload, plans, kind)
         for row, plan in enumerate(plans):
-            trial = Trial(workload, plan)
+            trial = TrialRun(workload, plan)
             feed = Feed([plan], [workload.splits(plan.seeds.split)])
             batch = next(iter(feed.batches(0, 48)))
             loss, _ = player.loss(trial.model, Batch(batch.inputs[0], batch.targets[0]), {})

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adabelief.steps.compiled_kernel import kernel
-from tests.adabelief.inputs import needs_compiler
+from tests.builders.params import needs_compiler
 from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry, optimizer
 from whichopt.service.space import Categorical, Config, Float, Int
 from whichopt.workers.engine import optimizers

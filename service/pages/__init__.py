@@ -1,0 +1,6 @@
+"""The pages that a browser shows; their templates and styles lie in `web`.
+
+- `home`: the page at `/`: the jobs, and where to read more.
+- `docs`: the API's description, to read and to try.
+- `headers`: the headers with which every page is sent.
+"""

@@ -1,0 +1,65 @@
+"""The shapes of all answers, which API, pages, commands and client share.
+
+- `jobs`: a job and its trials: state, progress, what was used.
+- `recommendation`: the conclusion of a job.
+- `forecast`: what a running job may still tell.
+- `catalog`: the names that a job can use.
+- `checks`: mistakes in a spec, and a setting translated to another optimizer.
+- `problems`: the answer to every failure.
+- `health`: whether the service can work.
+- `view`: the base of them all, and a part of a list.
+"""
+
+from __future__ import annotations
+
+from whichopt.service.views.catalog import CatalogEntry, HyperparameterView
+from whichopt.service.views.checks import LintFinding, LintReport, Translation
+from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForecast, SearchForecast
+from whichopt.service.views.health import Health, Readiness
+from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
+from whichopt.service.views.problems import FieldProblem, Problem
+from whichopt.service.views.recommendation import (
+    Cost,
+    Difference,
+    Interval,
+    JobWarning,
+    OptimizerDifference,
+    OptimizerVerdict,
+    RankedOptimizer,
+    Recommendation,
+    Stage,
+)
+from whichopt.service.views.view import Page, Unreadable
+
+__all__ = [
+    "CatalogEntry",
+    "ConfirmForecast",
+    "ConfirmProgress",
+    "Cost",
+    "Difference",
+    "FieldProblem",
+    "Forecast",
+    "Health",
+    "HyperparameterView",
+    "Interval",
+    "JobError",
+    "JobForecast",
+    "JobView",
+    "JobWarning",
+    "LedgerEntry",
+    "LintFinding",
+    "LintReport",
+    "OptimizerDifference",
+    "OptimizerVerdict",
+    "Page",
+    "Problem",
+    "Progress",
+    "RankedOptimizer",
+    "Readiness",
+    "Recommendation",
+    "SearchForecast",
+    "Stage",
+    "Translation",
+    "TrialView",
+    "Unreadable",
+]

@@ -1,0 +1,107 @@
+"""The views of a job and of its trials: their state, their progress, and what was used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from whichopt.service.activity import JobActivity
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Origin, Phase, TrialState
+from whichopt.service.trials import Point
+from whichopt.service.views.checks import LintFinding
+from whichopt.service.views.view import View
+
+
+class ConfirmProgress(View):
+    """The progress of confirm, which adds fresh seeds in stages while the outcome is open."""
+
+    seeds_done: int = Field(description="Number of fresh seeds that every finalist has run with.")
+    seeds_planned: int = Field(description="Number of seeds finished or planned in the current stage.")
+    seeds_most: int = Field(description="Most fresh seeds (`budget.confirm_seeds`).")
+    looks: list[int] = Field(description="Number of fresh seeds after each stage.")
+
+
+class Progress(View):
+    """The progress of a job.
+
+    `trials_total` counts the trials that are known to be needed: it grows with each planned stage of confirm,
+    and during a search that is given minutes. `confirm` is null while the job searches.
+    """
+
+    trials_done: int
+    trials_total: int
+    cohorts_running: int
+    examples: int = Field(description="Number of examples seen so far, running trials included.")
+    confirm: ConfirmProgress | None = None
+
+
+class LedgerEntry(View):
+    """The resources that one optimizer has used so far; they show that the budgets are equal."""
+
+    optimizer: str
+    trials: int
+    trials_total: int
+    pruned: int
+    diverged: int
+    steps: int
+    examples: int
+    seconds: float
+    best_value: float | None = Field(description="Best search value so far, on the validation split.")
+
+
+class JobError(View):
+    code: str
+    detail: str
+
+
+class JobView(View):
+    id: str
+    name: str | None
+    state: JobState
+    phase: Phase | None
+    spec: ResolvedSpec
+    queue: str = Field(description="Kind of worker that trains the job: cpu or cuda.")
+    executor: str | None = Field(description="Executor of the job; null until its first round is planned.")
+    probe: dict[str, float] | None = Field(
+        description="Seconds that a step of one trial took, by executor; null unless a probe decided it."
+    )
+    progress: Progress
+    ledger: list[LedgerEntry]
+    activity: JobActivity | None = Field(
+        default=None,
+        description="Current activity of the job, or the reason for its wait; null once it has ended.",
+    )
+    waiting_for: str | None = Field(
+        description="Copy of `activity.detail` while no worker can take the job; otherwise null."
+    )
+    error: JobError | None
+    lint: list[LintFinding] = Field(default=[], description="Common mistakes found in the spec.")
+    revision: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class TrialView(View):
+    """A trial; `config` has torch's own form (`betas`)."""
+
+    id: str
+    optimizer: str = Field(description="Label of the optimizer.")
+    phase: Phase
+    origin: Origin
+    replicate: int | None
+    number: int
+    state: TrialState
+    config: dict[str, Any]
+    value: float | None
+    metrics: dict[str, dict[str, float]]
+    curve: list[Point] | None = Field(
+        description="Curve of the selection metric on the validation split; null in events without `curves`."
+    )
+    steps: int
+    examples: int
+    seconds: float
+    revision: int

@@ -1,0 +1,215 @@
+"""The shape of a job's conclusion: which config to deploy, how sure, against whom, at what cost.
+
+A run that diverged has no value. Means and intervals are shown only for configs that have a value for every
+run; for the others, the number of fresh seeds on which they diverged is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from whichopt.service.spec import Margin
+from whichopt.service.states import Direction
+from whichopt.service.views.view import View
+
+
+class Interval(View):
+    """A mean with its interval at `level`; `low` and `high` are null if there are too few runs."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    level: float
+    seeds: int = Field(description="Number of independent runs behind it.")
+
+
+class Difference(View):
+    """The difference of a finalist to the one with the best mean, in the metric's units; positive is worse.
+
+    `low` and `high` bound how much worse its expected value is than that of the best finalist, whichever
+    that is, simultaneously over all finalists (Edwards and Hsu 1983). `mean` is negative if a config that may
+    not win (because a finalist of its optimizer diverged) has the better mean.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    percent: float | None = Field(
+        default=None, description="Difference `mean` in percent of the best one's value; null if that is 0."
+    )
+    effect: float | None = Field(
+        default=None,
+        description="Difference `mean` in standard deviations of the paired "
+        "differences (Cohen's d_z); null if "
+        "they do not vary.",
+    )
+    worse_share: float | None = Field(
+        default=None, description="Share of the fresh seeds on which it is worse; an equal value counts half."
+    )
+
+
+class RankedOptimizer(View):
+    """One optimizer in the ranking: its best finalist, and the cost of finding it.
+
+    `value` and `difference` are null if that config diverged on a fresh seed, `default_value` if the default
+    did. (Recommendations of version 0.1 have no `diverged_seeds`; in their means, a diverged run counts with
+    the score of a constant predictor.)
+    """
+
+    optimizer: str
+    config: dict[str, Any]
+    replicate: int | None = Field(
+        description="Number of the study that found the config; null for the default setting."
+    )
+    value: Interval | None = Field(description="Mean on the test split, over the fresh seeds.")
+    default_value: Interval | None
+    diverged_seeds: int | None = Field(
+        default=None,
+        description="Number of fresh seeds on which this config diverged; if above 0, it is not recommended.",
+    )
+    default_diverged_seeds: int | None = Field(
+        default=None, description="Number of fresh seeds on which the default setting diverged."
+    )
+    searched_value: float | None = Field(
+        description="Validation value of the config in search, where the lucky runs are chosen."
+    )
+    confirmed_validation: float | None = Field(
+        description="Mean validation value of the same config over the fresh seeds."
+    )
+    probability_best: float | None = Field(
+        description="Probability that this optimizer has the best config; 0 if none of its finalists can be "
+        "deployed, null if no optimizer's can."
+    )
+    difference: Difference | None
+    practically_equivalent: bool | None = Field(
+        default=None,
+        description="True if it is shown to be within the margin of the best; null if no margin was set.",
+    )
+    diverged: int = Field(description="Number of confirm runs of this optimizer's finalists that diverged.")
+    trials: int
+    steps: int
+    examples: int
+    seconds: float
+
+
+class OptimizerDifference(View):
+    """The difference between an optimizer's mean over studies and that of the best one; positive is worse.
+
+    The interval is for the difference to the best optimizer, whichever that is, simultaneously over all.
+    """
+
+    optimizer: str
+    mean: float | None = Field(
+        description="Mean difference; null if a config that its studies chose diverged on a fresh seed."
+    )
+    low: float | None
+    high: float | None
+    percent: float | None = None
+
+
+class OptimizerVerdict(View):
+    """The verdict on optimizers tuned with this budget; the unit is a study.
+
+    `verdict` is null with one replicate or one optimizer, and `nothing` if no optimizer can win because a
+    finalist of each diverged.
+    """
+
+    verdict: Literal["winner", "tie", "nothing"] | None
+    optimizer: str | None
+    equivalent: list[str]
+    differences: list[OptimizerDifference]
+    replicates: int
+    statement: str
+    probability_best: dict[str, float] | None = Field(
+        default=None,
+        description="Probability of being the best optimizer here when tuned with this budget, by label.",
+    )
+    practically_equivalent: list[str] | None = Field(
+        default=None,
+        description="Optimizers shown to be within the margin of the best one; null without a margin.",
+    )
+
+
+class Stage(View):
+    """The progress of confirm. All tests and intervals use the level of this look."""
+
+    seeds: int = Field(description="Number of fresh seeds that every finalist has run with.")
+    most: int = Field(description="Most fresh seeds (`budget.confirm_seeds`).")
+    looks: list[int] = Field(description="Number of fresh seeds at each planned look at the results.")
+    look: int = Field(description="Number of this look, from 1.")
+    alpha: float = Field(
+        description="Part of the config verdict's family-wise level of 0.05 that this look may spend."
+    )
+    stopped: str = Field(description="Reason why there are no more seeds.")
+
+
+class Cost(View):
+    trials: int
+    steps: int
+    examples: int
+    seconds: float
+
+
+class JobWarning(View):
+    code: str
+    detail: str
+    optimizer: str | None = None
+
+
+class Recommendation(View):
+    """The conclusion of a job: which config to deploy, how sure, against whom, at what cost.
+
+    With the verdict `nothing` there is no config to deploy: every finalist diverged on a fresh seed. Then
+    `optimizer`, `config`, `value`, `probability_best` and `snippet` are null, `equivalent` is empty, and the
+    statement says what happened and what to change.
+    """
+
+    job_id: str
+    words: int = Field(default=1, ge=1, description="Version of the words of its sentences.")
+    task: str
+    dataset: str
+    model: str
+    verdict: Literal["winner", "tie", "nothing"]
+    optimizer: str | None
+    config: dict[str, Any] | None
+    question: Literal["config"] = "config"
+    statement: str = Field(description="Verdict in a sentence.")
+    optimizer_verdict: OptimizerVerdict
+    metric: str
+    direction: Direction
+    value: Interval | None
+    probability_best: float | None
+    equivalent: list[str] = Field(
+        description="Optimizers that cannot be distinguished from the best one, itself included."
+    )
+    ranking: list[RankedOptimizer]
+    cost: Cost
+    warnings: list[JobWarning]
+    snippet: str | None
+    margin: Margin | None = Field(default=None, description="Margin of the spec; null if it has none.")
+    practically_equivalent: list[str] | None = Field(
+        default=None,
+        description="Optimizers whose best finalist is shown to be within the "
+        "margin of the best finalist; null "
+        "if no margin was set.",
+    )
+    stage: Stage | None = None
+
+    @property
+    def seeds(self) -> int:
+        """The number of fresh seeds that every finalist has run with."""
+        if self.stage is not None:
+            return self.stage.seeds
+        return 0 if self.value is None else self.value.seeds
+
+    @property
+    def shows_stand_ins(self) -> bool:
+        """Tell if version 0.1 made it, whose means count a constant predictor's score for diverged runs."""
+        return all(row.diverged_seeds is None for row in self.ranking)
+
+    @property
+    def level(self) -> float:
+        """The level of its intervals."""
+        return 0.95 if self.value is None else self.value.level

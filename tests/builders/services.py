@@ -1,0 +1,31 @@
+"""The key of the app under test, and a dispatcher for it that only notes what it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+KEY = "wo_the-key-of-these-tests"
+
+
+class Recorder:
+    """A dispatcher that rings nowhere."""
+
+    def __init__(self) -> None:
+        self.planned: list[int] = []
+        self.reports: list[int] = []
+        self.refuses: str | None = None
+
+    def plan(self, job_id: int) -> None:
+        self.planned.append(job_id)
+
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:
+        raise AssertionError(f"a door rings for no cohorts: {list(ids)}, {queue}")
+
+    def report(self, job_id: int) -> None:
+        self.reports.append(job_id)
+
+    def waiting(self, _queue: str) -> int | None:
+        return 0
+
+    def refusal(self) -> str | None:
+        return self.refuses

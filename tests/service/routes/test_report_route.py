@@ -1,0 +1,139 @@
+"""The report over HTTP and the command line: of a job whose trials were really trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from tests.builders.jobs import add_job, must_claim, planning
+from tests.builders.reports import trained_report
+from tests.builders.services import KEY
+from whichopt.service.cli import app as commands
+from whichopt.service.client import Client
+from whichopt.service.db import Store
+from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.states import Phase
+
+RUN = CliRunner()
+
+
+def recorded(store: Store) -> str:
+    """The uid of a job with the trials and the conclusion of the trained report."""
+    report = trained_report()
+    job_id, uid = add_job(store, report.spec)
+    for phase in Phase:
+        own = [trial for trial in report.trials if trial.plan.phase is phase]
+        planned = planning(store, job_id)
+        assert planned is not None
+        with store.transaction() as tx:
+            ids = tx.jobs.add_round(
+                planned, [[trial.plan for trial in own]], executor=report.job.executor, cut_short=False
+            )
+        assert ids is not None
+        claimed = must_claim(store, ids[0])
+        with store.transaction() as tx:
+            results = [trial.result for trial in own if trial.result is not None]
+            assert tx.cohorts.finish(claimed, results, report.environments[0])
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx:
+        assert tx.jobs.conclude(planned, report.recommendation)
+    return uid
+
+
+@pytest.fixture
+def uid(lite: Store) -> str:
+    return recorded(lite)
+
+
+def test_the_report_is_there_once_the_job_has_concluded(http: TestClient, lite: Store) -> None:
+    job_id, uid = add_job(lite)
+    found = http.get(f"/v1/jobs/{uid}/report")
+    assert (found.status_code, found.json()["code"]) == (409, "no_recommendation")
+    with lite.transaction() as tx:
+        tx.jobs.cancel(job_id)
+    assert "it will have no recommendation" in http.get(f"/v1/jobs/{uid}/report").json()["detail"]
+    assert http.get("/v1/jobs/00000000-0000-0000-0000-000000000000/report").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "kind"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "", "text/html"),
+        ("*/*", "", "text/html"),
+        ("application/json", "", "application/json"),
+        ("text/html;q=0.5, application/*", "", "application/json"),
+        ("text/html", "?format=json", "application/json"),
+    ],
+)
+def test_the_form_is_what_was_asked_for(
+    http: TestClient, uid: str, monkeypatch: pytest.MonkeyPatch, accept: str, query: str, kind: str
+) -> None:
+    monkeypatch.setattr(
+        "whichopt.service.evidence.report.html.render_html", lambda made: made.job.id
+    )  # drawn in another test
+    found = http.get(f"/v1/jobs/{uid}/report{query}", headers={"Accept": accept})
+    assert found.status_code == 200
+    assert found.headers["content-type"].split(";")[0] == kind
+    ending = "html" if kind == "text/html" else "json"
+    assert f'filename="whichopt-{uid}.{ending}"' in found.headers["content-disposition"]
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+
+
+def test_a_form_that_there_is_not_is_refused(http: TestClient, uid: str) -> None:
+    found = http.get(f"/v1/jobs/{uid}/report?format=pdf")
+    assert (found.status_code, found.json()["code"]) == (422, "invalid_query")
+
+
+def test_what_is_sent_is_the_whole_evidence_and_is_confirmed(http: TestClient, uid: str) -> None:
+    found = Report.model_validate_json(http.get(f"/v1/jobs/{uid}/report?format=json").content)
+    trained = trained_report()
+    assert [trial.plan for trial in found.trials] == [trial.plan for trial in trained.trials]
+    assert [trial.result for trial in found.trials] == [trial.result for trial in trained.trials]
+    assert found.environments == trained.environments
+    assert {trial.environment for trial in found.trials} == {0}
+    assert found.job.id == uid
+    # The job's id is another one than the conclusion was drawn under; nothing else differs.
+    assert [difference.path for difference in verify(found).differences] == ["recommendation.job_id"]
+
+
+def test_the_command_line_saves_and_verifies(url: str, uid: str, tmp_path: Path) -> None:
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    reached = ["--url", url, "--key", KEY]
+    found = RUN.invoke(commands, ["report", uid, "--html", str(page), "-o", str(data), *reached])
+    assert found.exit_code == 0, found.output
+    assert page.read_text().startswith("<!doctype html>")
+    with Client(url, KEY) as client:
+        report = client.report(uid)
+    assert Report.model_validate_json(data.read_bytes()) == report
+    checked, of_data = (RUN.invoke(commands, ["verify", str(file)]) for file in (page, data))
+    assert "Note: this checked the report that is embedded in the page" in checked.output
+    assert "inside of the page" not in of_data.output
+    told = RUN.invoke(commands, ["verify", str(page), "--json"])
+    assert "were not compared with it" in json.loads(told.output)["notes"][-1]
+    shown = RUN.invoke(commands, ["report", uid, "--json", *reached])
+    assert json.loads(shown.output)["raw_sha256"] == report.raw_sha256
+    assert "Save the evidence" in RUN.invoke(commands, ["report", uid, *reached]).output
+
+
+def test_verify_tells_by_its_exit_code(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(trained_report().model_dump_json())
+    found = RUN.invoke(commands, ["verify", str(path)])
+    assert found.exit_code == 0, found.output
+    assert "Confirmed" in found.output
+    value = next(
+        trial.result.value
+        for trial in reversed(trained_report().trials)
+        if trial.result is not None and trial.result.value is not None
+    )
+    path.write_text(path.read_text().replace(repr(value), repr(value / 2)))
+    found = RUN.invoke(commands, ["verify", str(path), "--json"])
+    assert found.exit_code == 1
+    assert json.loads(found.output)["outcome"] == "differs"
+    assert RUN.invoke(commands, ["verify", str(tmp_path / "none.json")]).exit_code == 2
