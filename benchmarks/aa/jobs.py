@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.aa.pool import Key, Pool, PoolStudy, label
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
@@ -21,9 +22,6 @@ from whichopt.service.planning.looks import Look, looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Trial
-
-TIES = Ties(state_bytes=0, place=0)
-"""What breaks a tie of names that stand for one optimizer: nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,14 @@ def confirm_table(pool: Pool, sample: JobSample, seeds: int) -> ConfirmTable:
         ),
         diverged=tuple(sum(run.value is None for run in row) for row in runs),
         sign=pool.sign,
-        ties={arm.label: TIES for arm in arms},
+        ties={arm.label: _ties(arm.optimizer) for arm in arms},
     )
+
+
+def _ties(name: str) -> Ties:
+    catalog = built_in()
+    entry = catalog.optimizer(name)
+    return Ties(entry.state_bytes, catalog.optimizers.index(entry))
 
 
 def _arm(pool: Pool, name: str, config: Key, replicates: list[int], studies: list[PoolStudy]) -> Finalist:

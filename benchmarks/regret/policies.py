@@ -82,10 +82,8 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     look = look_of(spec, len(table.seeds))
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     pick, best = table.arms[verdict.pick], table.arms[verdict.best]
-    if (recommendation.optimizer, recommendation.config) != (
-        pick.label,
-        shown(spec, pick.label, pick.config),
-    ):
+    picked = pick.label, shown(spec, pick.label, pick.config)
+    if (recommendation.optimizer, recommendation.config) != picked:
         raise AssertionError(
             f"the recommendation is not the verdict's pick: {recommendation.config}, {pick.config}"
         )

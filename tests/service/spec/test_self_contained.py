@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.builders.messages import Bell, answer_all, submit
 from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
 from tests.builders.reports import concluded_report
-from tests.service.catalog.test_new_optimizer import Bell
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
@@ -113,13 +113,10 @@ def test_every_door_shows_a_job_whose_optimizer_the_catalog_lacks(
 ) -> None:
     with monkeypatch.context() as then:
         add_to_catalog(then, SIGN_DESCENT)
-        with lite.transaction() as tx:
-            job_id, uid = tx.jobs.add(resolve(JobSpec.model_validate(SPEC)), queue="cpu")
-        bell = Bell()
-        context = jobs.Context(lite, bell, Settings(blobs=tmp_path / "blobs"), worker_name="w1")
+        context = jobs.Context(lite, Bell(), Settings(blobs=tmp_path / "blobs"), worker_name="w1")
+        job_id, uid = submit(context, **SPEC)
         jobs.plan_round(context, job_id)
-        while bell.rung:
-            jobs.run_cohort(context, bell.rung.pop(0))
+        answer_all(context)
     for path in ("", "/trials", "/recommendation", "/forecast", "/report", "/studies.db"):
         assert http.get(f"/v1/jobs/{uid}{path}").status_code == 200, path
     assert [job["id"] for job in http.get("/v1/jobs").json()["items"]] == [uid]
