@@ -113,6 +113,7 @@ WALLS = {
         "whichopt.service.views",
         "whichopt.service.activity",
         "whichopt.service.catalog",
+        "whichopt.service.described",
         "whichopt.service.spec",
         "whichopt.service.states",
         "whichopt.service.trials",

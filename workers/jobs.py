@@ -91,7 +91,7 @@ def _plan(context: Context, planned: Planning) -> None:
             elapsed_s=planned.elapsed_s,
         )
         cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
-        found = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
+        outcome = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
     except BudgetTooShort as error:
         log.info("too_short", job=planned.uid, detail=error.detail)
         with context.store.transaction() as tx:
@@ -105,10 +105,12 @@ def _plan(context: Context, planned: Planning) -> None:
             detail = f"{type(error).__name__}: {in_line(error)}"
             tx.jobs.fail(job_id, code="planning_failed", detail=detail, round_=planned.round)
         return
-    if isinstance(found, Recommendation):
+    if isinstance(outcome, Recommendation):
         with context.store.transaction() as tx:
-            first = tx.jobs.conclude(planned, found, cut_short=cut_short)
-        log.info("concluded", job=planned.uid, verdict=found.verdict, optimizer=found.optimizer, first=first)
+            first = tx.jobs.conclude(planned, outcome, cut_short=cut_short)
+        log.info(
+            "concluded", job=planned.uid, verdict=outcome.verdict, optimizer=outcome.optimizer, first=first
+        )
         if first:
             context.dispatcher.report(job_id)
             _store_forecast(context, planned, prepared.spec)
@@ -116,10 +118,10 @@ def _plan(context: Context, planned: Planning) -> None:
     with context.store.transaction() as tx:
         ids = tx.jobs.add_round(
             planned,
-            found.cohorts,
+            outcome.cohorts,
             spec=prepared.spec,
             probe=prepared.probe,
-            cut_short=planned.cut_short or found.cut_short,
+            cut_short=planned.cut_short or outcome.cut_short,
         )
     if ids is not None:
         log.info("planned", job=planned.uid, round=planned.round, cohorts=len(ids))
@@ -204,9 +206,9 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
         lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
         return False
     made_with = training_environment(claim.queue)
-    kept = lease.keep(lambda tx: tx.cohorts.finish(claim, results, made_with))
-    log.info("finished", cohort=cohort_id, job=claim.job_id, kept=kept)
-    return kept
+    is_kept = lease.keep(lambda tx: tx.cohorts.finish(claim, results, made_with))
+    log.info("finished", cohort=cohort_id, job=claim.job_id, kept=is_kept)
+    return is_kept
 
 
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:

@@ -90,8 +90,8 @@ def choose_kernels(
     """
     if spec.kernels == "torch":
         return spec
-    found = {optimizer(chosen.name).build.target for chosen in profiting(spec)}
-    kernels = [COMPILED[target] for target in sorted(found)]
+    targets = {optimizer(chosen.name).build.target for chosen in profiting(spec)}
+    kernels = [COMPILED[target] for target in sorted(targets)]
     use = on_cpu and bool(kernels)
     if use and not all(kernel.is_kept() for kernel in kernels):
         use = spec.kernels != "auto" or _pays(spec, len(kernels) * COMPILE_S, workers, step_seconds)

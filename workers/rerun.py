@@ -108,23 +108,24 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
 
 def _confirmed(report: Report) -> list[RecordedTrial]:
     """The confirm runs of what is recommended, by seed."""
-    found = report.recommendation
-    if found.config is None:
+    recommendation = report.recommendation
+    if recommendation.config is None:
         raise InvalidReport(
             "the report recommends nothing, as every finalist diverged: there is no config to train again",
             field="recommendation.config",
         )
-    own = [
+    runs = [
         trial
         for trial in report.trials
         if trial.plan.phase is Phase.CONFIRM
-        and trial.plan.label == found.optimizer
+        and trial.plan.label == recommendation.optimizer
         and trial.result is not None
-        and shown(report.spec, trial.plan.label, trial.plan.config) == found.config
+        and shown(report.spec, trial.plan.label, trial.plan.config) == recommendation.config
     ]
-    if not own:
+    if not runs:
         raise InvalidReport(
-            f"the report has no confirm runs of what it recommends ({found.optimizer}); see whichopt verify",
+            f"the report has no confirm runs of what it recommends ({recommendation.optimizer}); "
+            "see whichopt verify",
             field="recommendation.config",
         )
     if _executor(report) not in EXECUTORS:
@@ -134,7 +135,7 @@ def _confirmed(report: Report) -> list[RecordedTrial]:
             value=_executor(report),
             allowed=list(EXECUTORS),
         )
-    return sorted(own, key=lambda trial: trial.plan.number)
+    return sorted(runs, key=lambda trial: trial.plan.number)
 
 
 def _executor(report: Report) -> str:
@@ -179,7 +180,9 @@ def _judged(
     ]
     holds = all(one.outcome != "differs" for one in repeated) and all(one.inside for one in judged)
     places = {trial.environment for trial in trials if trial.environment is not None}
-    unlike = [said for place in sorted(places) for said in report.environments[place].unlike(here)]
+    unlike = [
+        difference for place in sorted(places) for difference in report.environments[place].unlike(here)
+    ]
     return Rerun(
         job_id=report.job.id,
         optimizer=trials[0].plan.label,
@@ -235,15 +238,15 @@ def _statement(
 ) -> str:
     same = sum(one.outcome == "same bits" for one in repeated)
     near = sum(one.outcome == "within tolerance" for one in repeated)
-    said = f"Of {len(repeated)} confirm runs trained again {same} gave the same bits"
-    said += f" and {near} the same within the tolerance" if near else ""
+    statement = f"Of {len(repeated)} confirm runs trained again {same} gave the same bits"
+    statement += f" and {near} the same within the tolerance" if near else ""
     if new and interval is not None:
         inside = sum(one.inside for one in new)
-        said += (
+        statement += (
             f"; of {len(new)} new seeds {inside} lie within the interval {interval[0]:.4g} to "
             f"{interval[1]:.4g} that the reported runs predict for all of them"
         )
-    return f"{'It holds' if holds else 'It does not hold'}: {said[0].lower()}{said[1:]}."
+    return f"{'It holds' if holds else 'It does not hold'}: {statement[0].lower()}{statement[1:]}."
 
 
 # -- the command ---------------------------------------------------------------------------------------
@@ -264,29 +267,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     try:
-        found = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
+        result = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
     except InvalidReport as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
-    sys.stdout.write(f"{found.model_dump_json(indent=2)}\n" if options.json else _table(found))
-    return 0 if found.holds else NO
+    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else _table(result))
+    return 0 if result.holds else NO
 
 
-def _table(found: Rerun) -> str:
-    lines = [f"{found.optimizer}, test {found.metric}, executor {found.executor}", ""]
+def _table(result: Rerun) -> str:
+    lines = [f"{result.optimizer}, test {result.metric}, executor {result.executor}", ""]
     lines.append(f"{'seed':>8}  {'reported':>12}  {'again':>12}")
     lines += [
         f"{one.seed:>8}  {_number(one.reported):>12}  {_number(one.again):>12}  {one.outcome}"
-        for one in found.repeated
+        for one in result.repeated
     ]
     lines += [
         f"{f'new {one.seed}':>8}  {'':>12}  {_number(one.value):>12}  {'inside' if one.inside else 'outside'}"
-        for one in found.new
+        for one in result.new
     ]
-    lines += ["", found.statement]
-    if found.unlike and any(one.outcome != "same bits" for one in found.repeated):
+    lines += ["", result.statement]
+    if result.unlike and any(one.outcome != "same bits" for one in result.repeated):
         lines.append("This is not the machine that trained the report:")
-        lines += [f"  {said}" for said in found.unlike]
+        lines += [f"  {difference}" for difference in result.unlike]
     return "\n".join(lines) + "\n"
 
 

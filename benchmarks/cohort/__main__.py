@@ -75,32 +75,32 @@ def measure(names: Sequence[str], rows: Sequence[str], given: argparse.Namespace
         for name in names:
             body = job(name, trials=given.trials, seed=given.seed + repeat, executor=given.executor)
             for row in rows:
-                found = ROWS[row].run(body, repeat)
-                outcomes.append(found)
-                took = found.note if found.seconds is None else f"{found.seconds:.2f} s, {found.note}"
+                outcome = ROWS[row].run(body, repeat)
+                outcomes.append(outcome)
+                took = outcome.note if outcome.seconds is None else f"{outcome.seconds:.2f} s, {outcome.note}"
                 print(f"{name} {row}: {took}", flush=True)
     return outcomes
 
 
 def summaries(outcomes: Sequence[Outcome]) -> list[Summary]:
-    found = []
+    rows = []
     for workload, row in dict.fromkeys((one.workload, one.row) for one in outcomes):
-        own = [one for one in outcomes if (one.workload, one.row) == (workload, row)]
-        seconds = _median(one.seconds for one in own)
-        found.append(
+        of_row = [one for one in outcomes if (one.workload, one.row) == (workload, row)]
+        seconds = _median(one.seconds for one in of_row)
+        rows.append(
             Summary(
                 workload=workload,
                 row=row,
-                trials=own[0].trials,
+                trials=of_row[0].trials,
                 seconds=seconds,
-                trials_per_minute=own[0].trials * 60 / seconds if seconds else None,
-                times_a=_median(_times("a", one, outcomes) for one in own),
-                times_b=_median(_times("b", one, outcomes) for one in own),
-                best_value=_median(one.best_value for one in own),
-                note=own[-1].note,
+                trials_per_minute=of_row[0].trials * 60 / seconds if seconds else None,
+                times_a=_median(_times("a", one, outcomes) for one in of_row),
+                times_b=_median(_times("b", one, outcomes) for one in of_row),
+                best_value=_median(one.best_value for one in of_row),
+                note=of_row[-1].note,
             )
         )
-    return found
+    return rows
 
 
 def _times(base: str, one: Outcome, outcomes: Sequence[Outcome]) -> float | None:
@@ -152,9 +152,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = list(SIZES) if given.workload == "all" else [given.workload]
     about = environment()  # the load is that of others
     outcomes = measure(names, given.only, given)
-    found = summaries(outcomes)
+    rows = summaries(outcomes)
     console = Console(width=max(160, Console().width))  # a table that is cut says nothing
-    console.print(times_table(found))
+    console.print(times_table(rows))
     apart = agreement(outcomes)
     if apart is not None:
         console.print(
@@ -174,14 +174,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             },
             "environment": about,
             "titles": {name: row.title for name, row in ROWS.items()},
-            "summaries": [asdict(one) for one in found],
+            "summaries": [asdict(one) for one in rows],
             "outcomes": [asdict(one) for one in outcomes],
             "agreement": apart,
         }
         given.json.write_text(json.dumps(document, indent=1) + "\n")
     if given.plot:
         seconds: dict[str, dict[str, float]] = {name: {} for name in names}
-        for one in found:
+        for one in rows:
             if one.seconds is not None:
                 seconds[one.workload][one.row] = one.seconds
         bars(seconds, {name: row.title for name, row in ROWS.items()}, given.plot)
@@ -219,10 +219,10 @@ def _rows(text: str) -> list[str]:
 
 
 def _beginning(letter: str) -> list[str]:
-    found = [row for row in ROWS if letter and row.startswith(letter)]
-    if not found:
+    rows = [row for row in ROWS if letter and row.startswith(letter)]
+    if not rows:
         raise argparse.ArgumentTypeError(f"no row {letter!r}; there are: {', '.join(ROWS)}")
-    return found
+    return rows
 
 
 def _median(values: Any) -> float | None:

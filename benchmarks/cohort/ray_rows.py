@@ -144,7 +144,7 @@ def _turns(spec: ResolvedSpec) -> Any:
                 for chosen in spec.optimizers
             }
             self.running: dict[str, tuple[str, dict[str, Value]]] = {}
-            self.found: dict[str, list[tuple[dict[str, Value], float]]] = {x: [] for x in spec.labels}
+            self.results: dict[str, list[tuple[dict[str, Value], float]]] = {x: [] for x in spec.labels}
             self.dealt = 0
             self.first = self.last = 0.0
 
@@ -166,7 +166,7 @@ def _turns(spec: ResolvedSpec) -> Any:
             if trial_id in self.running and result is not None:
                 label, params = self.running.pop(trial_id)
                 self.searches[label].on_trial_complete(trial_id, result, error)
-                self.found[label].append((params, float(result["nll"])))
+                self.results[label].append((params, float(result["nll"])))
                 self.last = time.perf_counter()
 
         def save(self, checkpoint_path: str) -> None:

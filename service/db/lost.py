@@ -118,21 +118,23 @@ class Lost:
             ~waiting,
             sa.or_(job.c.rung_at.is_(None), stale(job.c.rung_at, not_rung_for_s)),
         )
-        found = self.connection.execute(
+        unrung_jobs = self.connection.execute(
             job.update().where(unrung).values(rung_at=now()).returning(job.c.id, job.c.plan_rings)
         ).all()
-        for row in found:
+        for row in unrung_jobs:
             if row.plan_rings >= MAX_PLANNERS:
                 detail = (
                     f"{MAX_PLANNERS} planners began the job's next round, and none finished it or reported "
                     "why; the workers' logs say how their processes ended"
                 )
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
-        return [row.id for row in found if row.plan_rings < MAX_PLANNERS]
+        return [row.id for row in unrung_jobs if row.plan_rings < MAX_PLANNERS]
 
     def _detail(self, row: sa.Row[Any], alive_s: float) -> str:
-        kept = row.kept_examples
-        progress = f"without training past {kept:,} examples" if kept else "before its first checkpoint"
+        examples = row.kept_examples
+        progress = (
+            f"without training past {examples:,} examples" if examples else "before its first checkpoint"
+        )
         times = "once" if row.attempt == 1 else f"{row.attempt} times"
         return (
             f"the job was given up, as cohort {row.id} lost its worker {times} {progress} "

@@ -67,39 +67,39 @@ def of_connection(connection: sa.Connection, url: URL) -> Standing:
             return Standing(
                 Tables.NONE, None, f"{where}: the database has no tables yet; run 'whichopt migrate'"
             )
-        said = f"has a table {ours[0]!r}, but does not say which version it belongs to (in alembic_version)"
+        what = f"has a table {ours[0]!r}, but does not say which version it belongs to (in alembic_version)"
         return Standing(
-            Tables.OTHERS, None, f"{where}: the database {said}; {RESTORE}, or name another database"
+            Tables.OTHERS, None, f"{where}: the database {what}; {RESTORE}, or name another database"
         )
     at = ", ".join(heads)
     if set(heads) <= set(known):
-        said = (
+        what = (
             f"has the tables of an earlier version ({at}; this one needs {known[-1]}); run 'whichopt migrate'"
         )
-        return Standing(Tables.OLDER, at, f"{where}: the database {said}")
+        return Standing(Tables.OLDER, at, f"{where}: the database {what}")
     if all(_number(head) > _number(known[-1]) for head in heads):
-        said = (
+        what = (
             f"is newer than this whichopt ({at}; version {program()} knows revisions up to {known[-1]}): "
             "upgrade the program, or restore the backup from before the database was upgraded"
         )
-        return Standing(Tables.NEWER, at, f"{where}: the database {said}")
-    said = (
+        return Standing(Tables.NEWER, at, f"{where}: the database {what}")
+    what = (
         f"is at revision {at!r}, which is none of whichopt's: it is another program's, or was changed by hand"
     )
-    return Standing(Tables.OTHERS, at, f"{where}: the database {said}; {RESTORE}, or name another database")
+    return Standing(Tables.OTHERS, at, f"{where}: the database {what}; {RESTORE}, or name another database")
 
 
 def _number(revision: str) -> int:
     """The number that our revisions begin with; 0 for what is none of ours."""
-    found = re.match(r"\d{4}(?=_|$)", revision)
-    return int(found.group()) if found else 0
+    match = re.match(r"\d{4}(?=_|$)", revision)
+    return int(match.group()) if match else 0
 
 
 @cache
 def _revisions(folder: str) -> tuple[str, ...]:
     """The revisions that this program knows, first to last."""
-    found = ScriptDirectory(folder).walk_revisions()
-    return tuple(reversed([script.revision for script in found]))
+    scripts = ScriptDirectory(folder).walk_revisions()
+    return tuple(reversed([script.revision for script in scripts]))
 
 
 def location() -> str:

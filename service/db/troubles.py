@@ -207,12 +207,12 @@ def in_words(error: BaseException, url: URL) -> str:
         return error.detail
     kind = trouble(error)
     if kind is CANNOT_OPEN or kind is READ_ONLY:
-        found = _file_trouble(Path(url.database or ""))
-        return f"the database {place(url)}: {found}" if found else f"{place(url)}: {kind.words}"
-    said = sentence(error)
+        problem = _file_trouble(Path(url.database or ""))
+        return f"the database {place(url)}: {problem}" if problem else f"{place(url)}: {kind.words}"
+    words = sentence(error)
     if kind is None:
-        return f"the database {place(url)} failed: {said}"
-    return f"{place(url)}: {_explained(kind, said)}"
+        return f"the database {place(url)} failed: {words}"
+    return f"{place(url)}: {_explained(kind, words)}"
 
 
 def in_short(error: BaseException) -> str | None:
@@ -221,17 +221,19 @@ def in_short(error: BaseException) -> str | None:
     return None if kind is None else _explained(kind, sentence(error))
 
 
-def _explained(kind: Trouble, said: str) -> str:
+def _explained(kind: Trouble, server_words: str) -> str:
     """What happened, the server's own words, and what to do; the words are left out if we know no others."""
-    return kind.words if said.startswith(kind.what) else f"{kind.what} ({said}); {kind.instead}"
+    return (
+        kind.words if server_words.startswith(kind.what) else f"{kind.what} ({server_words}); {kind.instead}"
+    )
 
 
 def place(url: URL) -> str:
     """Return where a database is, without its password."""
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
-    kept = {name: value for name, value in url.query.items() if name in ("host", "port", "service")}
-    return url.set(query=kept).render_as_string(hide_password=True)
+    options = {name: value for name, value in url.query.items() if name in ("host", "port", "service")}
+    return url.set(query=options).render_as_string(hide_password=True)
 
 
 def sentence(error: BaseException) -> str:

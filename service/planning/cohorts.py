@@ -46,8 +46,8 @@ def cut(
     """
     cohorts = []
     for executor in dict.fromkeys(executors.values()):
-        own = [[plan for plan in group if executors[plan.label] == executor] for group in groups]
-        cohorts += _cut([group for group in own if group], executor, workers)
+        of_executor = [[plan for plan in group if executors[plan.label] == executor] for group in groups]
+        cohorts += _cut([group for group in of_executor if group], executor, workers)
     return cohorts
 
 

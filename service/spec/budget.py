@@ -201,12 +201,12 @@ def _minutes(budget: Budget, labels: Sequence[str]) -> None:
     if plan is None:
         return
     for name in ("trials", "step_ms", "trial_seconds"):
-        found: dict[str, float] = getattr(plan, name)
-        if sorted(found) != sorted(labels) or min(found.values()) <= 0:
+        by_label: dict[str, float] = getattr(plan, name)
+        if sorted(by_label) != sorted(labels) or min(by_label.values()) <= 0:
             raise InvalidSpec(
                 f"budget.settled.{name} must have a number above 0 for each label of the job",
                 field=f"budget.settled.{name}",
-                value=found,
+                value=by_label,
                 allowed=list(labels),
             )
     if any(count % budget.replicates for count in plan.trials.values()):

@@ -34,14 +34,14 @@ def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
     If the catalog lacks the optimizer, there are no names to give.
     """
     here = {entry.name: entry for entry in built_in().optimizers}
-    found = {}
+    unlike = {}
     for chosen in spec.optimizers:
         entry = here.get(chosen.name)
         names = [] if entry is None else [one.name for one in fields(OptimizerFacts)]
         other = [name for name in names if getattr(entry, name) != getattr(chosen.facts, name)]
         if entry is None or other:
-            found[chosen.name] = other
-    return found
+            unlike[chosen.name] = other
+    return unlike
 
 
 def _entry(chosen: ResolvedOptimizer) -> OptimizerEntry:

@@ -89,8 +89,8 @@ def costs(
     In a stack it is that of a stack of this optimizer only.
     """
     kinds = {(plan.optimizer, executors[plan.label]): plan for plan in plans}
-    found = {kind: _cost(workload, plan, executor=kind[1]) for kind, plan in kinds.items()}
-    return {plan.label: found[plan.optimizer, executors[plan.label]] for plan in plans}
+    cost_of = {kind: _cost(workload, plan, executor=kind[1]) for kind, plan in kinds.items()}
+    return {plan.label: cost_of[plan.optimizer, executors[plan.label]] for plan in plans}
 
 
 def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:

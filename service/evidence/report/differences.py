@@ -81,6 +81,6 @@ def _same(path: Path, stored: Any, recomputed: Any, scale: float) -> bool:
     numbers = [x for x in (stored, recomputed) if isinstance(x, int | float) and not isinstance(x, bool)]
     if len(numbers) < 2:
         return bool(stored == recomputed)
-    if path[-1].startswith("probability"):
+    if any(part.startswith("probability") for part in path[-2:]):  # one, or one of each label
         return math.isclose(stored, recomputed, rel_tol=0.0, abs_tol=PROBABILITY)
     return math.isclose(stored, recomputed, rel_tol=RELATIVE, abs_tol=RELATIVE * 1e-3 * scale)

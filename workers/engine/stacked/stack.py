@@ -157,18 +157,18 @@ class _Learners:
     def _grouped(self, states: Sequence[State]) -> list[tuple[int, int, Steps]]:
         """The optimizers of consecutive rows: the first row, the row after the last, how they step."""
         groups = []
-        for (name, compiled), found in groupby(range(len(self.plans)), key=self._way):
-            own = list(found)
+        for (name, compiled), members in groupby(range(len(self.plans)), key=self._way):
+            rows = list(members)
             group = RowGroup(
                 entry=optimizer(name),
-                configs=[self.plans[row].config for row in own],
-                rows=[self._row(row) for row in own],
-                states=[states[row] for row in own] if states else [],
+                configs=[self.plans[row].config for row in rows],
+                rows=[self._row(row) for row in rows],
+                states=[states[row] for row in rows] if states else [],
                 compiled=compiled,
             )
             if not group.entry.stackable:
                 raise ValueError(f"{name} cannot be stacked: its entry says so")
-            groups.append((own[0], own[-1] + 1, STEPS[group.entry.stepping.rows](group)))
+            groups.append((rows[0], rows[-1] + 1, STEPS[group.entry.stepping.rows](group)))
         return groups
 
     def _way(self, row: int) -> tuple[str, bool]:
