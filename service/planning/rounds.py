@@ -70,10 +70,10 @@ def next_round(
     over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
-        spec: the job.
+        spec: the job. Labels with different `executors` share no cohort; before those are chosen, trials are
+            cut as for solo.
         trials: the trials of all rounds before, in any order.
         suggest: what each study tries next.
-        executor: the name of the executor that will train the round: `solo` or `stacked`.
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on
             nothing else: a trial's result is a pure function of its plan, whatever shares its cohort. If it
             is so only closely (`spec.agreement`), they bear on nothing.
@@ -91,7 +91,7 @@ def next_round(
         >>> budget = {"trials": 6, "replicates": 2, "epochs": 5, "confirm_seeds": 3}
         >>> job = {"workload": workload, "optimizers": ["adabelief", "sgd"], "budget": budget}
         >>> spec = resolve(JobSpec.model_validate(job))
-        >>> first = next_round(spec, [], suggest, executor="solo")
+        >>> first = next_round(spec, [], suggest)
         >>> [(plan.label, plan.origin.value) for plan in first.cohorts[0]]
         [('adabelief', 'default'), ('sgd', 'default')]
     """
