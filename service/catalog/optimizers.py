@@ -154,7 +154,7 @@ class OptimizerEntry(OptimizerFacts):
 
     @property
     def stackable(self) -> bool:
-        """Whether many trials can be trained at once: a stack evaluates the params that it trains."""
+        """Tell if a stack can train it; one with modes evaluates other params than it trains."""
         return self.stepping.stackable and not self.modes
 
     @property
