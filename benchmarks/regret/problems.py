@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from whichopt.service.catalog import datasets
-from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE, Sizes
+from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE
+from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.planning.rounds import evaluations
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, Field
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
+from whichopt.service.uploads import File, Table, Upload
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.25
@@ -28,29 +30,11 @@ class Friedman1Options(DatasetOptions):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """`outputs` is the number of classes, or of regression targets; `image` is (channels, height, width)."""
-
-    examples: int
-    features: int
-    outputs: int
-    image: tuple[int, int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Examples in each split."""
-
-    train: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
 class DatasetEntry:
     """A dataset as jobs name it, with the `shape` of the data that `options` ask for.
 
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
+    A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
     """
 
     name: str
@@ -60,9 +44,14 @@ class DatasetEntry:
     source: str
     options: type[DatasetOptions] = DatasetOptions
     loader: str | None = None
+    upload: Upload | None = None
+    content: str | None = None
+    own_sizes: Sizes | None = None
 
     def sizes(self, options: DatasetOptions) -> Sizes:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
+        if self.own_sizes is not None:
+            return self.own_sizes
         examples = self.shape(options).examples
         test = round(examples * TEST_SHARE)
         validation = round((examples - test) * VALIDATION_SHARE)
@@ -116,6 +105,27 @@ DATASETS = (
         options=Friedman1Options,
     ),
 )
+
+
+def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
+    """Return the entry of a person's own dataset.
+
+    Args:
+        name: the name that jobs give.
+        table: what the reader found in the file.
+        file: the file that was sent.
+        content: the hash of the columns that are kept of it.
+    """
+    return DatasetEntry(
+        name=name,
+        title=name,
+        task=table.task,
+        shape=_fixed(table.shape),
+        source=f"uploaded as {file.name}" if file.name else "uploaded",
+        upload=table.upload(file),
+        content=content,
+        own_sizes=table.sizes,
+    )
 
 
 def dataset(name: str, *, field: str | None = None) -> DatasetEntry:

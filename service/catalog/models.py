@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from whichopt.service.catalog import find
-from whichopt.service.catalog.datasets import Shape
+from whichopt.service.catalog.shapes import Shape
 from whichopt.service.numeric import WHOLE, NumbersAreNumbers
 
 Width = Annotated[int, Field(ge=1, le=8192), WHOLE]

@@ -16,7 +16,7 @@ from whichopt.service.trials import Schedule
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ExecutorName = Literal["solo", "stacked"]
-FACTS = ("goal", "shape", "sizes", "length_unit", "content")
+FACTS = ("goal", "shape", "sizes", "length_unit", "content", "upload")
 """Fields of a resolved workload that follow from its names."""
 OPTIMIZER_FACTS = ("facts", "place")
 """Fields of a resolved optimizer that follow from its name."""

@@ -132,6 +132,8 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
         goal=catalog.task(name).goal,
         shape=shape,
         sizes=data.sizes(data_options),
+        content=data.content,
+        upload=data.upload,
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
         model=Named(name=model.name, **model_options.model_dump(mode="json")),
     )

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from whichopt.service.catalog.datasets import Shape, Sizes
 from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.configs import room
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
@@ -16,6 +16,7 @@ from whichopt.service.spec.budget import TimedPlan
 from whichopt.service.spec.request import Common, ExecutorName, Named, SpaceEntry, Strict
 from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.trials import Training
+from whichopt.service.uploads import Upload
 
 
 class ResolvedWorkload(Strict):
@@ -32,6 +33,10 @@ class ResolvedWorkload(Strict):
     sizes: Sizes
     length_unit: Literal["examples"] = Field(default="examples", description="Unit of a trial's length.")
     content: str | None = Field(default=None, description="SHA-256 of the data; null for a built-in dataset.")
+    upload: Upload | None = Field(
+        default=None,
+        description="File, columns and split of a person's own data; null for a built-in dataset.",
+    )
 
 
 class ResolvedOptimizer(Strict):

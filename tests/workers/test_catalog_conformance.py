@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
-from whichopt.service.catalog.datasets import DATASETS, DatasetEntry, Sizes
+from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
 from whichopt.service.catalog.models import MODELS, ModelEntry
 from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.catalog.tasks import TASKS
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.space import Categorical, Config, Dimension, Value

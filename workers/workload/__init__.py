@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from whichopt.service.catalog.built_in import Catalog, built_in
-from whichopt.service.catalog.datasets import DatasetEntry, Shape
+from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.shapes import Shape
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches

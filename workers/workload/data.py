@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options, Sizes
+from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
+from whichopt.service.catalog.shapes import Sizes
 from whichopt.workers.workload.tasks import Criteria, Labels
 
 Features = npt.NDArray[np.float64]

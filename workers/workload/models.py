@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from whichopt.service.catalog.datasets import Shape
 from whichopt.service.catalog.models import CNNOptions, MLPOptions, ModelOptions
+from whichopt.service.catalog.shapes import Shape
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""

@@ -12,7 +12,8 @@ import pytest
 import torch
 from sklearn import datasets
 
-from whichopt.service.catalog.datasets import DatasetOptions, Sizes, dataset
+from whichopt.service.catalog.datasets import DatasetOptions, dataset
+from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.trials import Schedule, Training
 from whichopt.workers.workload import Workload, batches, data
 from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized

@@ -1,0 +1,190 @@
+"""The shapes of a person's own data: a file that was sent, the table that it holds, and its columns.
+
+The reader (`whichopt.workers.intake`) writes a Table, the database keeps it, and planning, evidence and the
+doors read it. Nothing in it needs the data themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+
+from whichopt.service.catalog.shapes import Shape, Sizes
+
+CATEGORIES = 32
+"""Most categories of a column that become features of their own; the rest are `other`."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kind(StrEnum):
+    """The kind of values that a column holds."""
+
+    NUMERIC = "numeric"
+    CATEGORY = "category"
+    BOOL = "bool"
+    DATE = "date"
+    TEXT = "text"
+    ID = "id"
+
+
+class Role(StrEnum):
+    """The use that is made of a column."""
+
+    FEATURE = "feature"
+    TARGET = "target"
+    SPLIT = "split"
+    LEFT_OUT = "left_out"
+
+
+class Split(_Frozen):
+    """The rule by which rows become training, validation and test examples.
+
+    `random` keeps the shares of the classes, `column` takes the parts that a column gives, `group` puts no
+    group on both sides, and `time` tests on the latest rows. It is written `random`, `column:c`, `group:c`
+    or `time:c`, with c the name of the column.
+    """
+
+    kind: Literal["random", "column", "group", "time"] = "random"
+    column: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        if not isinstance(data, str):
+            return data
+        kind, colon, column = data.partition(":")
+        return {"kind": kind, "column": column if colon else None}
+
+    @model_validator(mode="after")
+    def _needs_a_column(self) -> Self:
+        if (self.kind == "random") != (self.column is None) or self.column == "":
+            raise ValueError("write 'random', 'column:NAME', 'group:NAME' or 'time:NAME'")
+        return self
+
+    @model_serializer
+    def _as_text(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return self.kind if self.column is None else f"{self.kind}:{self.column}"
+
+
+class Column(_Frozen):
+    """A column of a table, and the features that it becomes."""
+
+    name: str
+    kind: Kind
+    role: Role
+    missing: int = Field(ge=0, description="Number of rows without a value.")
+    distinct: int = Field(ge=0, description="Number of distinct values.")
+    low: float | str | None = Field(description="Least value: a number, or a date as ISO 8601 writes it.")
+    high: float | str | None = Field(description="Greatest value, likewise.")
+    categories: tuple[str, ...] = Field(
+        default=(),
+        max_length=CATEGORIES,
+        description="Categories with a feature of their own, the most frequent first.",
+    )
+    other: int = Field(default=0, ge=0, description="Number of rows whose category is none of them.")
+    width: int = Field(ge=0, description="Number of features that it becomes.")
+    becomes: str = Field(description="What becomes of the column, in words.")
+
+
+class Remark(_Frozen):
+    """A common mistake that the data show, with its reason and advice."""
+
+    code: str
+    column: str | None = None
+    what: str
+    why: str
+    instead: str
+
+
+class File(_Frozen):
+    """A file as it was sent."""
+
+    name: str | None = Field(default=None, description="Name of the file, if one was given.")
+    bytes: int = Field(ge=0)
+    sha256: str
+
+
+class NamedColumn(_Frozen):
+    """A column that becomes features."""
+
+    name: str
+    kind: Kind
+
+
+class Upload(_Frozen):
+    """A person's dataset as a resolved spec records it: what readers need to know without the data.
+
+    The hash of the data stands beside it (`ResolvedWorkload.content`).
+    """
+
+    file: File
+    rows: int = Field(ge=1)
+    target: str
+    classes: tuple[str, ...] | None
+    split: Split
+    columns: tuple[NamedColumn, ...] = Field(description="Columns that become features, in their order.")
+
+
+class Table(_Frozen):
+    """What the reader found in a file; it also stands in the metadata of the kept columns."""
+
+    rows: int = Field(ge=1)
+    columns: tuple[Column, ...]
+    target: str
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="Classes in the order of their codes; null for regression."
+    )
+    split: Split
+    shape: Shape
+    sizes: Sizes
+    notes: tuple[str, ...] = Field(
+        default=(), description="How target, task, split, header and encoding were decided."
+    )
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that become features, in the order of the file."""
+        return tuple(column for column in self.columns if column.role is Role.FEATURE)
+
+    def canonical(self) -> str:
+        """Return the table as JSON: the same text for the same table."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def upload(self, file: File) -> Upload:
+        """Return what a resolved spec records of the table, which came in that file."""
+        return Upload(
+            file=file,
+            rows=self.rows,
+            target=self.target,
+            classes=self.classes,
+            split=self.split,
+            columns=tuple(NamedColumn(name=column.name, kind=column.kind) for column in self.features),
+        )
+
+
+class Choices(_Frozen):
+    """What a person may say about a file; what is not said is inferred from it."""
+
+    target: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    split: Split = Split()
+    header: bool | None = Field(default=None, description="Whether the first row names the columns.")
+    columns: dict[str, Kind | Literal["leave_out"]] = Field(
+        default_factory=dict, description="Kinds of columns that are not to be inferred."
+    )
+
+
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+"""Names of uploaded datasets: they go into paths of the API."""
