@@ -70,7 +70,8 @@ def next_round(
     over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
-        spec: the job.
+        spec: the job. Labels with different `executors` share no cohort; before those are chosen, trials are
+            cut as for solo.
         trials: the trials of all rounds before, in any order.
         suggest: what each study tries next.
         workers: the processes that wait for it. They bear on how its trials are cut into cohorts and on

@@ -43,7 +43,7 @@ class StackedExecutor:
         >>> budget = {"trials": 2, "replicates": 2, "epochs": 1, "confirm_seeds": 3}
         >>> job = {"workload": wine, "optimizers": ["adabelief", "sgd"], "budget": budget}
         >>> spec = resolve(JobSpec.model_validate(job))
-        >>> plans = next_round(spec, [], suggest).cohorts[0]
+        >>> plans = next_round(spec.with_executor("stacked"), [], suggest).cohorts[0]
         >>> results = StackedExecutor().run(workload.build(spec.workload), plans, Unwatched())
         >>> len(results) == len(plans), {result.state.value for result in results}
         (True, {'complete'})

@@ -167,7 +167,7 @@ class _Learners:
                 compiled=compiled,
             )
             if not group.entry.stackable:
-                raise ValueError(f"{name} cannot be stacked: its entry says so")
+                raise ValueError(f"{name} cannot be stacked: only the solo executor can train it")
             groups.append((rows[0], rows[-1] + 1, STEPS[group.entry.stepping.rows](group)))
         return groups
 
