@@ -23,7 +23,7 @@ from whichopt.workers.workload import Workload
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """What is decided before a job's first round, and stays.
+    """The decisions that are made before a job's first round, and stay.
 
     `spec` is the job's own with the executors, the agreement of its results, the kernels, and the plan for
     its minutes. `probe` has the seconds of a step of one trial, by executor, if they decided the executors.

@@ -35,7 +35,7 @@ BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 
 @dataclass(frozen=True)
 class Build:
-    """How the optimizer is made: for workers, and for a snippet.
+    """The way in which the optimizer is made, for workers and for a snippet.
 
     `target` is the place that its class is imported from; `fixed` are arguments that are not searched.
     """
@@ -46,7 +46,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Stepping:
-    """How workers step the optimizer; nobody else has to know.
+    """The way in which workers step the optimizer; nobody else has to know.
 
     `faster` are arguments that make the same step take less time; `compiled` are arguments used in place of
     those to select a kernel that must be compiled first, empty if there is none.
@@ -65,7 +65,7 @@ class Stepping:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the hyperparameters mean: for lint and translations.
+    """The meaning of the hyperparameters, for lint and translations.
 
     `step` says what the length of a step goes by: `normalized` (lr is about its length), `raw` (lr times the
     gradient) or `summed` (it falls with the sum of the squares so far). `decay` says if weight decay is added
@@ -84,7 +84,7 @@ class Meaning:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerFacts:
-    """What a resolved spec records of an optimizer's entry.
+    """The part of an optimizer's entry that a resolved spec records.
 
     With it a job is planned, judged, shown and verified even if the catalog has no such entry any more.
 
@@ -154,7 +154,7 @@ class OptimizerEntry(OptimizerFacts):
 
     @property
     def stackable(self) -> bool:
-        """Tell if a stack can train it; one with modes evaluates other params than it trains."""
+        """Tell if many trials can be trained at once: a stack evaluates the params that it trains."""
         return self.stepping.stackable and not self.modes
 
     @property

@@ -1,4 +1,4 @@
-"""How a client calls a service: what it repeats, what it raises, and how it reads a stream of events."""
+"""Calls a service for a client: repeats what may be repeated, raises its errors, reads streams of events."""
 
 from __future__ import annotations
 

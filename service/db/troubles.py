@@ -222,7 +222,7 @@ def in_short(error: BaseException) -> str | None:
 
 
 def _explained(kind: Trouble, server_words: str) -> str:
-    """What happened, the server's own words, and what to do; the words are left out if we know no others."""
+    """Return what happened, the server's words unless they say the same, and what to do."""
     return (
         kind.words if server_words.startswith(kind.what) else f"{kind.what} ({server_words}); {kind.instead}"
     )

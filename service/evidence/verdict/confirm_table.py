@@ -16,7 +16,7 @@ from whichopt.service.trials import Trial, TrialResult
 
 
 class Ties(NamedTuple):
-    """What breaks a tie of an optimizer with others: its bytes of state, and its place in the catalog."""
+    """The facts that break a tie of optimizers: the bytes of state, and the place in the catalog."""
 
     state_bytes: int
     place: int

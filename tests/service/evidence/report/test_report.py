@@ -359,6 +359,18 @@ def test_a_changed_conclusion_is_found(report: Report, update: dict[str, object]
     assert found.checksum_matches
 
 
+@pytest.mark.parametrize(("apart", "outcome"), [(1e-8, "confirmed"), (0.1, "differs")])
+def test_probabilities_of_labels_are_compared_as_probabilities(
+    report: Report, apart: float, outcome: str
+) -> None:
+    stored = report.recommendation.optimizer_verdict
+    assert stored.probability_best is not None
+    moved = {label: value + apart for label, value in stored.probability_best.items()}
+    verdict = stored.model_copy(update={"probability_best": moved})
+    recommendation = report.recommendation.model_copy(update={"optimizer_verdict": verdict})
+    assert verify(report.model_copy(update={"recommendation": recommendation})).outcome == outcome
+
+
 def test_a_changed_figure_of_the_analysis_is_found(report: Report) -> None:
     first = report.analysis.step_cost[0]
     costs = [first.model_copy(update={"ms_per_step": 1e9}), *report.analysis.step_cost[1:]]
