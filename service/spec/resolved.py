@@ -63,6 +63,11 @@ class ResolvedSpec(Common):
 
     workload: ResolvedWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
+    only_solo: dict[str, str] | None = Field(
+        default=None,
+        description="Reason for each label that could only be trained solo; null until the first round is "
+        "planned, and if there is none.",
+    )
     rules: int = Field(
         default=1, ge=1, description="Version of the rules that the job is planned and judged by."
     )
