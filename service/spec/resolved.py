@@ -125,6 +125,14 @@ class ResolvedSpec(Common):
         used = set(self.executors.values())
         return used.pop() if len(used) == 1 else "mixed"
 
+    @property
+    def solo_lines(self) -> list[str]:
+        """A line for each reason why labels could only be trained solo."""
+        by_reason: dict[str, list[str]] = {}
+        for label, reason in (self.only_solo or {}).items():
+            by_reason.setdefault(reason, []).append(label)
+        return [f"Trained solo: {', '.join(labels)}, as {reason}" for reason, labels in by_reason.items()]
+
     def with_executor(self, executor: ExecutorName) -> ResolvedSpec:
         """Return the spec with the same executor for all labels."""
         return self.model_copy(update={"executors": dict.fromkeys(self.labels, executor)})
