@@ -33,7 +33,7 @@ FIELD = "workload.model.layers"
 """Path of the layers in a job."""
 
 DEFAULT: tuple[Layer, ...] = (
-    Linear(out=64),
+    Linear(out=64, bias=False),
     BatchNorm(),
     ActivationLayer(type="relu"),
     Linear(out="outputs"),
