@@ -226,7 +226,8 @@ def _catalog() -> Iterator[str]:
                 "|---|---|---|",
             )
             for field, inner in schema["properties"].items():
-                yield f"| `{field}` | {_kind(inner)} | {_default(inner)} |"
+                kind = _kind(inner).replace("](#", "](job-spec.md#")  # their shapes stand on that page
+                yield f"| `{field}` | {kind} | {_default(inner)} |"
     yield from ("", "## Tasks", "", "| name | selected by | reported as well | |", "|---|---|---|---|")
     for task in TASKS:
         first, *others = task.goal.metrics

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from whichopt.service.addresses import broker_url, database_url
 from whichopt.service.errors import StorageFull
 from whichopt.service.exit_codes import CANNOT
+from whichopt.service.limits import Limits
 from whichopt.service.secret_files import SECRETS, UnreadableSecret, secret
 from whichopt.service.setting_words import PREFIX, WrongSettings, complaints, unknown
 from whichopt.service.storage import storage_trouble
@@ -122,6 +123,14 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         default=1_000_000, ge=1_000, description="Largest size of a request body, in bytes"
+    )
+    max_params: int = Field(
+        default=Limits.params, ge=1, description="Most params that a job's model may have"
+    )
+    max_activation_bytes: int = Field(
+        default=Limits.activation_bytes,
+        ge=1,
+        description="Most bytes that the layers of a job's model may keep of one batch while it is trained",
     )
     log_level: Text = Field(
         default="INFO", description=f"Least severe level that is logged: {', '.join(LEVELS)}"
@@ -230,6 +239,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the size of a job's model."""
+        return Limits(self.max_params, self.max_activation_bytes)
 
     @classmethod
     def from_environment(cls) -> Settings:

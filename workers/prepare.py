@@ -17,6 +17,7 @@ from whichopt.service.trials import TrialPlan
 from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
 from whichopt.workers.engine.probe import TrainingCost, choose, costs
+from whichopt.workers.engine.stackable import why_only_solo
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
@@ -52,8 +53,9 @@ def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) 
     def built() -> Workload:
         return workload.build(spec.workload, device=planned.queue if here else "cpu")
 
-    executors, probe = _executors(spec, built, here=here)
-    spec = spec.model_copy(update={"executors": executors, "agreement": _agreement(planned, here=here).value})
+    executors, probe, alone = _executors(spec, built, here=here)
+    decided = {"executors": executors, "agreement": _agreement(planned, here=here).value, "only_solo": alone}
+    spec = spec.model_copy(update=decided)
 
     def step_seconds() -> dict[str, float]:
         if probe:
@@ -74,24 +76,28 @@ def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) 
 
 def _executors(
     spec: ResolvedSpec, built: Callable[[], Workload], *, here: bool
-) -> tuple[dict[str, ExecutorName], dict[str, float]]:
-    """Return the executor of each label, and the probe that decided them if one had to.
+) -> tuple[dict[str, ExecutorName], dict[str, float], dict[str, str] | None]:
+    """Return the executor of each label, the probe that decided them if one had to, and the labels that can
+    only be trained solo, each with the reason.
 
-    What a label can be trained by is a capability, of its optimizer and of the job's model. Those that leave
-    a choice are probed together, and have one answer.
+    What a label can be trained by is a capability, of its optimizer and of the job's model; what the catalog
+    does not know of a model is tried. Those that leave a choice are probed together, and have one answer.
     """
     if spec.executors is not None:
-        return spec.executors, {}
+        return spec.executors, {}, spec.only_solo
     if spec.executor != "auto":
-        return dict.fromkeys(spec.labels, spec.executor), {}
+        return dict.fromkeys(spec.labels, spec.executor), {}, spec.only_solo
     alone = only_solo(spec, built_in())
     executors: dict[str, ExecutorName] = dict.fromkeys(spec.labels, "solo")
     plans = [plan for plan in _first_plans(spec) if plan.label not in alone]
+    if plans and (reason := why_only_solo(built(), plans)) is not None:
+        alone |= {plan.label: reason for plan in plans}
+        plans = []
     if not plans:
-        return executors, {}
+        return executors, {}, alone
     choice = choose(built(), plans, measured=here)
     executors |= {plan.label: choice.executor for plan in plans}
-    return executors, choice.seconds
+    return executors, choice.seconds, alone or None
 
 
 def _agreement(planned: Planning, *, here: bool) -> Agreement:

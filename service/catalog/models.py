@@ -1,26 +1,27 @@
-"""The models: their options, and how many params they have, in closed form."""
+"""The models: their options, the modules that they are chains of, and their params in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.model_options import ModelOptions
+from whichopt.service.catalog.modules import Module, module
+from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
-from whichopt.service.numeric import WHOLE, NumbersAreNumbers
+from whichopt.service.numeric import WHOLE
+
+__all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
 
 Width = Annotated[int, Field(ge=1, le=8192), WHOLE]
 Activation = Literal["relu", "gelu", "tanh"]
-
-
-class ModelOptions(NumbersAreNumbers):
-    """The options of a model; none, unless its entry has a subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "tanh": "Tanh"}
+"""The module of torch of each activation."""
 
 
 class MLPOptions(ModelOptions):
@@ -35,15 +36,25 @@ class CNNOptions(ModelOptions):
     activation: Activation = "relu"
 
 
+def stacks(_: ModelOptions) -> None:
+    """Say of a model that its trials can be stacked whatever its options are."""
+    return
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """A model as jobs name it; `params` counts those of the model that `options` describe, by data's shape.
 
-    `builder` is what workers build it by (`whichopt.workers.workload.models.BUILDERS`), if that has another
-    name.
+    `modules` is the chain of torch's modules that it is; a model without it needs a builder in workers
+    (`whichopt.workers.workload.models.BUILDERS`), of the name `builder` if that is not the model's own, and
+    snippets have a stand-in for it.
 
-    `stackable` is False for a model that only the solo executor can train, as `torch.func.vmap` cannot run it
-    over many trials at once: it draws random numbers, or branches on a tensor's value.
+    `kept` counts the numbers that a network keeps of each example while it is trained; they are bounded only
+    if it is given. `least` is the fewest examples of a batch that it can be trained with.
+
+    `only_solo` is None for options with which trials can be stacked, and otherwise the reason in words why
+    only the solo executor can train them: `torch.func.vmap` cannot run what draws random numbers, or branches
+    on a tensor's value.
     """
 
     name: str
@@ -53,17 +64,33 @@ class ModelEntry:
     options: type[ModelOptions] = ModelOptions
     needs_image: bool = False
     builder: str | None = None
-    stackable: bool = True
+    modules: Callable[[ModelOptions, Shape], Sequence[Module]] | None = None
+    kept: Callable[[ModelOptions, Shape], int] | None = None
+    least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
+    only_solo: Callable[[ModelOptions], str | None] = stacks
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:
     return (shape.features + 1) * shape.outputs
 
 
+def _linear_modules(_: ModelOptions, shape: Shape) -> Sequence[Module]:
+    return (module("Linear", shape.features, shape.outputs),)
+
+
 def _mlp(options: ModelOptions, shape: Shape) -> int:
     assert isinstance(options, MLPOptions)
     widths = (shape.features, *options.hidden, shape.outputs)
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
+
+
+def _mlp_modules(options: ModelOptions, shape: Shape) -> Sequence[Module]:
+    assert isinstance(options, MLPOptions)
+    activation = module(ACTIVATIONS[options.activation])
+    chain = []
+    for inputs, outputs in pairwise((shape.features, *options.hidden)):
+        chain += [module("Linear", inputs, outputs), activation]
+    return (*chain, module("Linear", options.hidden[-1], shape.outputs))
 
 
 def _cnn(options: ModelOptions, shape: Shape) -> int:
@@ -75,12 +102,28 @@ def _cnn(options: ModelOptions, shape: Shape) -> int:
     return convolutions + (channels[-1] + 1) * shape.outputs
 
 
+def _cnn_modules(options: ModelOptions, shape: Shape) -> Sequence[Module]:
+    assert isinstance(options, CNNOptions)
+    assert shape.image is not None
+    activation = module(ACTIVATIONS[options.activation])
+    channels, height, width = shape.image
+    chain = [module("Unflatten", 1, shape.image)]
+    for inputs, outputs in pairwise((channels, *options.channels)):
+        chain += [module("Conv2d", inputs, outputs, 3, padding=1), activation]
+        if min(height, width) >= 4:
+            chain.append(module("MaxPool2d", 2))
+            height, width = height // 2, width // 2
+    head = module("Linear", options.channels[-1], shape.outputs)
+    return (*chain, module("AdaptiveAvgPool2d", 1), module("Flatten"), head)
+
+
 MODELS = (
     ModelEntry(
         name="linear",
         title="Linear",
         params=_linear,
         about="One linear layer: logistic or linear regression.",
+        modules=_linear_modules,
     ),
     ModelEntry(
         name="mlp",
@@ -88,6 +131,7 @@ MODELS = (
         params=_mlp,
         about="Linear layers with an activation between them.",
         options=MLPOptions,
+        modules=_mlp_modules,
     ),
     ModelEntry(
         name="cnn",
@@ -97,6 +141,19 @@ MODELS = (
         "while it is at least 4 wide and high; then the mean of each channel and a linear layer.",
         options=CNNOptions,
         needs_image=True,
+        modules=_cnn_modules,
+    ),
+    ModelEntry(
+        name="layers",
+        title="Your own layers",
+        params=lambda options, shape: network(options, shape).params,
+        about="A network that the job describes layer by layer: linear, conv2d, batch_norm, layer_norm, "
+        "group_norm, relu, gelu, silu, tanh, dropout, max_pool2d, avg_pool2d, mean_pool, flatten, unflatten "
+        "and residual. At most 64 layers in all, nested 4 deep.",
+        options=LayersOptions,
+        modules=lambda options, shape: network(options, shape).modules,
+        kept=lambda options, shape: network(options, shape).kept,
+        least=lambda options, shape: network(options, shape).least,
     ),
 )
 

@@ -103,6 +103,7 @@ def job_summary(job: JobView) -> RenderableType:
     lines: list[RenderableType] = [Text(line) for line in _budget_lines(job)]
     if job.activity is not None:
         lines.append(Text(job.activity.detail, style="yellow" if job.activity.what == "worker" else ""))
+    lines += [Text(line) for line in job.spec.solo_lines]
     if job.error:
         lines.append(Text(f"{job.error.code}: {job.error.detail}", style="red"))
     return Group(stacked(Facts([(name, value) for name, value in facts if value]), ledger), *lines)

@@ -49,7 +49,7 @@ def submit(
     job = work.submit(
         store,
         dispatcher,
-        resolve(spec),
+        resolve(spec, limits=settings.limits),
         alive_s=settings.worker_alive_s,
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from whichopt.service.lint import lint as findings_of
 from whichopt.service.routes.body import json_only
+from whichopt.service.routes.dependencies import TheSettings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.views import LintReport
 
@@ -13,9 +14,9 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 
 @router.post("/lint", dependencies=[Depends(json_only)])
-def lint(spec: JobSpec) -> LintReport:
+def lint(spec: JobSpec, settings: TheSettings) -> LintReport:
     """Find common mistakes in a spec, without submitting it.
 
     An invalid spec is rejected as it would be if it were submitted.
     """
-    return LintReport(findings=findings_of(resolve(spec)))
+    return LintReport(findings=findings_of(resolve(spec, limits=settings.limits)))

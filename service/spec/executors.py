@@ -8,12 +8,13 @@ from whichopt.service.spec.resolved import ResolvedSpec
 
 
 def only_solo(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
-    """Return the labels that cannot be stacked, each with the entry that is the reason."""
+    """Return the labels that can only be trained solo, each with the reason in words."""
     model = catalog.model(spec.workload.model.name)
-    if not model.stackable:
-        return dict.fromkeys(spec.labels, f"model {model.name!r}")
+    reason = model.only_solo(model.options(**spec.workload.model.options))
+    if reason is not None:
+        return dict.fromkeys(spec.labels, f"the model {model.name!r} can only be trained solo: {reason}")
     return {
-        chosen.label: f"optimizer {chosen.name!r}"
+        chosen.label: f"the optimizer {chosen.name!r} can only be trained solo"
         for chosen in spec.optimizers
         if not catalog.optimizer(chosen.name).stackable
     }
@@ -47,7 +48,7 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
     for label, reason in only_solo(spec, catalog).items():
         if (spec.executor if given is None else given[label]) == "stacked":
             raise InvalidSpec(
-                f"{label!r} cannot be stacked: the {reason} can only be trained solo. With executor 'auto' "
+                f"{label!r} cannot be stacked: {reason}. With executor 'auto' "
                 "it is, beside the labels that can be stacked",
                 field="executor" if given is None else f"executors.{label}",
                 value="stacked",

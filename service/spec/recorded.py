@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
+from whichopt.service.limits import UNLIMITED
 from whichopt.service.spec.request import JobSpec
 from whichopt.service.spec.resolve import resolve
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
@@ -20,12 +21,14 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
     """
     entries = tuple(map(_entry, spec.optimizers))
     asked = JobSpec.model_validate(spec.model_dump(mode="json"))
-    again = resolve(asked, replace(built_in(), optimizers=entries))
+    again = resolve(asked, replace(built_in(), optimizers=entries), UNLIMITED)
     places = [one.place for one in spec.optimizers]
     optimizers = tuple(
         one.model_copy(update={"place": place}) for one, place in zip(again.optimizers, places, strict=True)
     )
-    return again.model_copy(update={"rules": spec.rules, "optimizers": optimizers})
+    return again.model_copy(
+        update={"rules": spec.rules, "only_solo": spec.only_solo, "optimizers": optimizers}
+    )
 
 
 def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from whichopt.service.catalog.networks import LayersOptions
 from whichopt.service.described import without_example
 from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Dimension, Value
@@ -62,12 +65,28 @@ def _without(names: Sequence[str], data: Any) -> Any:
 ByName = Annotated[Named, BeforeValidator(by_name)]
 
 
+class LayersModel(LayersOptions):
+    """A model that is described by its layers."""
+
+    name: Literal["layers"]
+
+
+class _OrLayers:
+    """Shows in a JSON schema that a model may also be described by its layers."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(LayersModel.__pydantic_core_schema__), handler(schema)]}
+
+
 class WorkloadSpec(Strict):
     """The task, model and dataset of a job. The task may be omitted; it is the dataset's."""
 
     task: str | None = Field(default=None, max_length=64)
     dataset: ByName
-    model: ByName
+    model: Annotated[ByName, _OrLayers]
 
     @model_validator(mode="before")
     @classmethod
@@ -189,9 +208,9 @@ class JobSpec(Common):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_rules(cls, data: Any) -> Any:
-        """Leave out the rules of a resolved spec: a job that is sent again is judged by today's."""
-        return _without(("rules",), data)
+    def _without_decisions(cls, data: Any) -> Any:
+        """Leave out what was decided for a resolved spec: a job that is sent again has it decided anew."""
+        return _without(("rules", "only_solo"), data)
 
     workload: WorkloadSpec
     optimizers: list[Annotated[OptimizerChoice, BeforeValidator(by_name)]] = Field(

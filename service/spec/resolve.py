@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TypeVar
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.model_options import ModelOptions
+from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.shapes import Shape
 from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.executors import check_executors
+from whichopt.service.spec.options import read_options
 from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
 from whichopt.service.versions import RULES
 
-MAX_PARAMS = 10_000_000
+BYTES = 4
+"""Bytes of a number in training."""
 
-OptionsT = TypeVar("OptionsT", bound=BaseModel)
 ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 
 
-def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
+def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None = None) -> ResolvedSpec:
     """Return `spec` with every default written out.
 
     Args:
         spec: the job as its user wrote it.
         catalog: the optimizers, models, datasets and tasks that it may name; None for the built-in ones.
+        limits: the size that its model may have; None for those of a service without settings.
 
     Returns:
         The complete spec. It holds all that planning and evidence need, and resolves to itself.
@@ -50,7 +54,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
         whichopt.service.errors.UnknownName: there is no optimizer 'adamm'; did you mean 'adam'?
     """
     known = built_in() if catalog is None else catalog
-    workload = _workload(spec, known)
+    workload = _workload(spec, known, Limits() if limits is None else limits)
     chosen = tuple(
         resolve_optimizer(choice, f"optimizers.{i}", known) for i, choice in enumerate(spec.optimizers)
     )
@@ -74,8 +78,31 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None) -> ResolvedSpec:
             value=spec.batch_size,
             allowed=f"1 to {resolved.sizes.train}",
         )
+    _check_last_batch(resolved, known)
     check_executors(resolved, known)
     return resolved
+
+
+def _check_last_batch(spec: ResolvedSpec, catalog: Catalog) -> None:
+    """Raise InvalidSpec if a trial's last step would have fewer examples than the model can learn from."""
+    model = catalog.model(spec.workload.model.name)
+    least = model.least(model.options(**spec.workload.model.options), spec.workload.shape)
+    examples = spec.sizes.train * spec.budget.epochs
+
+    def last(size: int) -> int:
+        return examples % size or size
+
+    if last(spec.batch_size) >= least:
+        return
+    fitting = next((size for size in range(spec.batch_size, least - 1, -1) if last(size) >= least), least)
+    raise InvalidSpec(
+        f"with batch_size {spec.batch_size} the last of a trial's {examples:,} examples make a batch of "
+        f"{last(spec.batch_size)}, and batch normalization needs {least}, as one value has no variance; "
+        f"set batch_size to {fitting}",
+        field="batch_size",
+        value=spec.batch_size,
+        allowed=f"such as {fitting}",
+    )
 
 
 def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
@@ -92,7 +119,7 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
         )
 
 
-def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
+def _workload(spec: JobSpec, catalog: Catalog, limits: Limits) -> ResolvedWorkload:
     wanted = spec.workload
     data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
     model = catalog.model(wanted.model.name, field="workload.model.name")
@@ -104,8 +131,8 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
             value=name,
             allowed=[data.task],
         )
-    data_options = _options(data.options, wanted.dataset.options, "workload.dataset")
-    model_options = _options(model.options, wanted.model.options, "workload.model")
+    data_options = read_options(data.options, wanted.dataset.options, "workload.dataset")
+    model_options = read_options(model.options, wanted.model.options, "workload.model")
     shape = data.shape(data_options)
     if model.needs_image and shape.image is None:
         images = [
@@ -119,14 +146,7 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
             value=model.name,
             allowed=images,
         )
-    params = model.params(model_options, shape)
-    if params > MAX_PARAMS:
-        raise InvalidSpec(
-            f"the model has {params:,} params; at most {MAX_PARAMS:,} are allowed",
-            field="workload.model",
-            value=params,
-            allowed=MAX_PARAMS,
-        )
+    _check_size(model, model_options, shape, spec.batch_size, limits)
     return ResolvedWorkload(
         task=name,
         goal=catalog.task(name).goal,
@@ -139,15 +159,33 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
     )
 
 
-def _options(kind: type[OptionsT], options: dict[str, Any], field: str) -> OptionsT:
-    try:
-        return kind.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in (field, *first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise UnknownName.of("option", str(first["loc"][-1]), kind.model_fields, field=path) from None
-        raise InvalidSpec(f"{path}: {first['msg']}", field=path, value=first.get("input")) from None
+def _check_size(
+    model: ModelEntry, options: ModelOptions, shape: Shape, batch_size: int, limits: Limits
+) -> None:
+    """Raise InvalidSpec if the model is larger than the limits allow."""
+    params = model.params(options, shape)
+    if params > limits.params:
+        raise InvalidSpec(
+            f"the model has {params:,} params; at most {limits.params:,} are allowed "
+            "(the service's WHICHOPT_MAX_PARAMS)",
+            field="workload.model",
+            value=params,
+            allowed=limits.params,
+        )
+    if model.kept is None:
+        return
+    held = BYTES * model.kept(options, shape) * batch_size
+    if held > limits.activation_bytes:
+        most = limits.activation_bytes * batch_size // held
+        smaller = f"set batch_size to at most {most:,}, or make" if most else "make"
+        raise InvalidSpec(
+            f"a batch of {batch_size:,} examples would keep {held:,} bytes between the layers while it is "
+            f"trained; at most {limits.activation_bytes:,} are allowed (the service's "
+            f"WHICHOPT_MAX_ACTIVATION_BYTES). {smaller.capitalize()} the layers smaller",
+            field="workload.model",
+            value=held,
+            allowed=limits.activation_bytes,
+        )
 
 
 def resolve_optimizer(

@@ -63,6 +63,11 @@ class ResolvedSpec(Common):
 
     workload: ResolvedWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
+    only_solo: dict[str, str] | None = Field(
+        default=None,
+        description="Reason for each label that could only be trained solo; null until the first round is "
+        "planned, and if there is none.",
+    )
     rules: int = Field(
         default=1, ge=1, description="Version of the rules that the job is planned and judged by."
     )
@@ -119,6 +124,14 @@ class ResolvedSpec(Common):
             return None
         used = set(self.executors.values())
         return used.pop() if len(used) == 1 else "mixed"
+
+    @property
+    def solo_lines(self) -> list[str]:
+        """A line for each reason why labels could only be trained solo."""
+        by_reason: dict[str, list[str]] = {}
+        for label, reason in (self.only_solo or {}).items():
+            by_reason.setdefault(reason, []).append(label)
+        return [f"Trained solo: {', '.join(labels)}, as {reason}" for reason, labels in by_reason.items()]
 
     def with_executor(self, executor: ExecutorName) -> ResolvedSpec:
         """Return the spec with the same executor for all labels."""

@@ -73,6 +73,10 @@ def task_view(entry: TaskEntry) -> CatalogEntry:
 
 
 def _options(kind: type[BaseModel]) -> dict[str, Any]:
-    """The options of the entry in a job spec, as a JSON schema for each."""
-    properties: dict[str, Any] = kind.model_json_schema().get("properties", {})
+    """The options of the entry in a job spec, as a JSON schema for each.
+
+    A schema that needs others refers to those of the API's description, which has them by the same names.
+    """
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    properties: dict[str, Any] = schema.get("properties", {})
     return properties

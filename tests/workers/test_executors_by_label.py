@@ -115,11 +115,15 @@ def noting(name: str, executor: Executor, trained: set[tuple[str, str]]) -> Call
 def test_a_model_that_cannot_be_stacked_is_trained_solo_without_a_probe(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = [replace(entry, stackable=False) for entry in models.MODELS]
+    alone = [replace(entry, only_solo=lambda _: "it draws") for entry in models.MODELS]
     monkeypatch.setattr(models, "MODELS", tuple(alone))
     job_id, uid = submit(context, executor="auto")
     jobs.plan_round(context, job_id)
-    assert (view(context, uid).executor, view(context, uid).probe) == ("solo", None)
+    begun = view(context, uid)
+    assert (begun.executor, begun.probe) == ("solo", None)
+    assert begun.spec.only_solo == dict.fromkeys(
+        begun.spec.labels, "the model 'linear' can only be trained solo: it draws"
+    )
 
 
 @pytest.fixture

@@ -69,6 +69,14 @@ class Stacking(Protocol):
         """Return a stack of these trials; `block` of them are evaluated at once."""
         ...
 
+    def made_of_layers(self, workload: Workload) -> bool:
+        """Return whether every part of the network has a stacked layer."""
+        ...
+
+    def apart(self, workload: Workload, plans: Sequence[TrialPlan]) -> float:
+        """Return how far apart a few steps in a stack and alone come out; see `TOLERANCE`."""
+        ...
+
     def company_changes_no_bit(self, device: str) -> bool:
         """Return whether a trial's results are the same to the bit in any stack."""
         ...

@@ -16,7 +16,7 @@ from whichopt.service.catalog.shapes import Shape
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches
-from whichopt.workers.workload.models import BUILDERS, generator, initialized, seeded
+from whichopt.workers.workload.models import builder, generator, initialized, seeded
 from whichopt.workers.workload.tasks import CRITERIA, Criteria
 
 __all__ = [
@@ -124,7 +124,7 @@ def _build(resolved: str, data: DatasetEntry, net: ModelEntry, device: str) -> W
     shape, sizes = spec.shape, spec.sizes
     criteria = CRITERIA[spec.task]
     table = LOADERS[data.loader or data.name](data_options)
-    network = partial(BUILDERS[net.builder or net.name], net_options, shape)
+    network = partial(builder(net), net_options, shape)
     with torch.device("meta"):
         params = tuple(name for name, _ in network().named_parameters())
 

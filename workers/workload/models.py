@@ -1,53 +1,31 @@
-"""The networks: one builder for each entry of the model catalog, and how a seed becomes params."""
+"""The networks: builders of the catalog's entries, and how a seed becomes params."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 
-from whichopt.service.catalog.models import CNNOptions, MLPOptions, ModelOptions
+from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
+from whichopt.workers.workload.layers import built
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+BUILDERS: Mapping[str, Builder] = {}
+"""The builder of each model whose entry does not say of which modules it is a chain."""
 
 
-def _linear(_: ModelOptions, shape: Shape) -> nn.Module:
-    return nn.Linear(shape.features, shape.outputs)
-
-
-def _mlp(options: ModelOptions, shape: Shape) -> nn.Module:
-    assert isinstance(options, MLPOptions)
-    activation = ACTIVATIONS[options.activation]
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise((shape.features, *options.hidden)):
-        layers += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(*layers, nn.Linear(options.hidden[-1], shape.outputs))
-
-
-def _cnn(options: ModelOptions, shape: Shape) -> nn.Module:
-    assert isinstance(options, CNNOptions)
-    assert shape.image is not None
-    activation = ACTIVATIONS[options.activation]
-    channels, height, width = shape.image
-    layers: list[nn.Module] = [nn.Unflatten(1, shape.image)]
-    for inputs, outputs in pairwise((channels, *options.channels)):
-        layers += [nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), activation()]
-        if min(height, width) >= 4:
-            layers.append(nn.MaxPool2d(2))
-            height, width = height // 2, width // 2
-    head = nn.Linear(options.channels[-1], shape.outputs)
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(1), head)
-
-
-BUILDERS: Mapping[str, Builder] = {"linear": _linear, "mlp": _mlp, "cnn": _cnn}
+def builder(entry: ModelEntry) -> Builder:
+    """Return what builds the entry's networks."""
+    modules = entry.modules
+    if modules is None:
+        return BUILDERS[entry.builder or entry.name]
+    return lambda options, shape: built(modules(options, shape))
 
 
 def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from whichopt.service.catalog import tasks
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.modules import code
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
@@ -12,9 +14,10 @@ _EXAMPLES = 256
 
 
 def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
-    """Python code that trains a stand-in model with `config` of the optimizer `label`.
+    """Python code that trains the job's model with `config` of the optimizer `label`.
 
-    It needs torch and the optimizer's own package, and says where the user's model and data go.
+    It needs torch and the optimizer's own package, and says where the user's data go. A model that is no
+    chain of torch's modules has a stand-in, and the code says where the user's own goes.
     """
     facts = spec.optimizer(label).facts
     package, _, name = facts.build.target.rpartition(".")
@@ -61,11 +64,22 @@ def _stand_ins(spec: ResolvedSpec) -> list[str]:
     shape = spec.workload.shape
     targets = tasks.task(spec.workload.task).targets(_EXAMPLES, shape.outputs)
     return [
-        "model = torch.nn.Sequential(  # your model here",
-        f"    torch.nn.Linear({shape.features}, 64), torch.nn.ReLU(), torch.nn.Linear(64, {shape.outputs})",
-        ")",
+        *_model(spec),
         f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your data here",
         f"targets = {targets}",
+    ]
+
+
+def _model(spec: ResolvedSpec) -> list[str]:
+    workload = spec.workload
+    entry = next((one for one in built_in().models if one.name == workload.model.name), None)
+    if entry is not None and entry.modules is not None:
+        return code(entry.modules(entry.options(**workload.model.options), workload.shape))
+    features, outputs = workload.shape.features, workload.shape.outputs
+    return [
+        "model = torch.nn.Sequential(  # your model here",
+        f"    torch.nn.Linear({features}, 64), torch.nn.ReLU(), torch.nn.Linear(64, {outputs})",
+        ")",
     ]
 
 

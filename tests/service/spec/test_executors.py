@@ -51,9 +51,9 @@ def test_executors_that_cannot_be_had_are_refused(parts: dict[str, Any], field: 
 
 
 def test_a_model_that_cannot_be_stacked_leaves_no_label_a_choice() -> None:
-    models = [replace(entry, stackable=False) for entry in built_in().models]
+    models = [replace(entry, only_solo=lambda _: "it draws") for entry in built_in().models]
     catalog = replace(built_in(), models=tuple(models))
-    with pytest.raises(InvalidSpec, match="model 'mlp' can only be trained solo"):
+    with pytest.raises(InvalidSpec, match="model 'mlp' can only be trained solo: it draws"):
         resolve(JobSpec.model_validate({"workload": WORKLOAD, "executor": "stacked"}), catalog)
 
 

@@ -140,7 +140,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (
         {"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": [8000, 8000]}}},
         "workload.model",
-        "at most 10,000,000",
+        "at most 50,000,000",
     ),
     (
         {"workload": {"dataset": {"name": "wine"}, "model": {"name": "cnn"}}},

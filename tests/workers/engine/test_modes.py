@@ -59,7 +59,9 @@ def test_a_trial_goes_on_from_a_checkpoint(
 
 def test_it_is_trained_alone(make_workload: MakeWorkload, make_plan: MakePlan, watch: Any) -> None:
     plans = [make_plan(name) for name in ("adam", TWO_FACED.name)]
-    assert only_solo(asked(), built_in()) == {TWO_FACED.name: f"optimizer {TWO_FACED.name!r}"}
+    assert only_solo(asked(), built_in()) == {
+        TWO_FACED.name: f"the optimizer {TWO_FACED.name!r} can only be trained solo"
+    }
     with pytest.raises(ValueError, match="two-faced cannot be stacked"):
         EXECUTORS["stacked"]().run(make_workload(), plans, watch)
     with pytest.raises(InvalidSpec) as refused:

@@ -18,7 +18,6 @@ from whichopt.service.errors import UnknownName
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.workers.workload import Workload, batches, build
 from whichopt.workers.workload.data import LOADERS, divided
-from whichopt.workers.workload.models import BUILDERS
 from whichopt.workers.workload.tasks import CRITERIA
 
 MakeWorkload = Callable[..., Workload]
@@ -39,7 +38,7 @@ def test_its_data_and_its_model_are_found_in_the_catalog_that_is_handed_in() -> 
     """As entries of their own, which share a loader and a builder with those of the catalog."""
     known = built_in()
     mine = replace(known.dataset("wine"), name="mine", loader="wine")
-    small = replace(known.model("mlp"), name="small", builder="mlp")
+    small = replace(known.model("mlp"), name="small")
     catalog = replace(known, datasets=(*known.datasets, mine), models=(*known.models, small))
     body = {"workload": {"dataset": "mine", "model": {"name": "small", "hidden": [4]}}}
     spec = resolve(JobSpec.model_validate(body), catalog).workload
@@ -52,7 +51,7 @@ def test_its_data_and_its_model_are_found_in_the_catalog_that_is_handed_in() -> 
         build(spec)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", [entry.name for entry in MODELS])
 def test_init_is_a_pure_function_of_the_seed(name: str, make_workload: MakeWorkload) -> None:
     workload = make_workload("digits", name)
     torch.manual_seed(1)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from whichopt.workers.engine.stacked.image_layers import IMAGE_LAYERS
-from whichopt.workers.engine.stacked.layers import LAYERS, Layer
+from whichopt.workers.engine.stacked.chain import KNOWN
+from whichopt.workers.engine.stacked.layers import Layer
 
 NETWORKS = 33
 """In the largest company."""
@@ -80,7 +80,7 @@ def agrees(case: Case, device: str = "cpu") -> bool:
 
 
 def _layer(module: nn.Module) -> Layer:
-    layer = {**LAYERS, **IMAGE_LAYERS}[type(module)](module)
+    layer = KNOWN[type(module)](module)
     assert layer is not None
     return layer
 

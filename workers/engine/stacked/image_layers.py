@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from whichopt.workers.engine.stacked.layers import Generators, Kept, Layer, Unlearned
+from whichopt.workers.engine.stacked.pools import POOLS, Pair, pair
 
 MANY_PRODUCTS = 3 << 20
 """From so many on, one network's convolution takes long enough for a call of its own."""
@@ -29,8 +30,6 @@ CHUNK_BYTES = {"cpu": 1 << 21}
 
 OTHER_CHUNK_BYTES = 1 << 28
 """Most bytes on devices on which a call costs more than a cache miss."""
-
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -270,35 +269,6 @@ class Conv2d:
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Unlearned):
-    """`nn.MaxPool2d`; `options` are its kernel size, stride, padding, dilation and ceil mode."""
-
-    options: tuple[Any, ...]
-
-    def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:  # noqa: ARG002
-        # Whatever comes last in memory, torch takes for channels, and pools a vector of them at a time.
-        dims = (1, 2) if x.stride(1) < x.stride(4) else (0, 1)
-        images, sizes = x.flatten(*dims), x.shape[dims[0] : dims[1] + 1]
-        y, where = torch.ops.aten.max_pool2d_with_indices(images, *self.options)
-        return torch.unflatten(y, dims[0], sizes), (images, where, dims, sizes)
-
-    def below(self, g: Tensor, kept: Kept) -> Tensor:
-        images, where, dims, sizes = kept
-        backward = torch.ops.aten.max_pool2d_with_indices_backward
-        return torch.unflatten(backward(g.flatten(*dims), images, *self.options, where), dims[0], sizes)
-
-
-class Mean(Unlearned):
-    """`nn.AdaptiveAvgPool2d` to one by one."""
-
-    def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:  # noqa: ARG002
-        return x.mean((3, 4), keepdim=True), x
-
-    def below(self, g: Tensor, kept: Kept) -> Tensor:
-        return torch.empty_like(kept).copy_(g / (kept.shape[3] * kept.shape[4]))
-
-
-@dataclass(frozen=True)
 class Reshape(Unlearned):
     """`nn.Flatten` or `nn.Unflatten`: `function` is what it does to a stack."""
 
@@ -328,27 +298,11 @@ def _channels_last(x: Tensor) -> Tensor:
     return source.reshape(source.shape[0], -1).view(source.shape).movedim(4, 2).expand(x.shape)
 
 
-def _pair(value: Any) -> Pair:
-    first, second = (value, value) if isinstance(value, int) else value
-    return first, second
-
-
 def _conv2d(module: nn.Conv2d) -> Layer | None:
-    plain = module.groups == 1 and _pair(module.dilation) == (1, 1) and module.padding_mode == "zeros"
+    plain = module.groups == 1 and pair(module.dilation) == (1, 1) and module.padding_mode == "zeros"
     if not plain or isinstance(module.padding, str):
         return None
-    return Conv2d(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding))
-
-
-def _max_pool2d(module: nn.MaxPool2d) -> Layer | None:
-    if module.return_indices:
-        return None
-    sizes = (module.kernel_size, module.stride, module.padding, module.dilation)
-    return MaxPool2d((*(_pair(size) for size in sizes), module.ceil_mode))
-
-
-def _mean(module: nn.AdaptiveAvgPool2d) -> Layer | None:
-    return Mean() if module.output_size in (1, (1, 1)) else None
+    return Conv2d(pair(module.kernel_size), pair(module.stride), pair(module.padding))
 
 
 def _stacked(dim: int) -> int:
@@ -368,8 +322,7 @@ def _unflatten(module: nn.Unflatten) -> Layer:
 
 IMAGE_LAYERS: Mapping[type[nn.Module], Callable[[Any], Layer | None]] = {
     nn.Conv2d: _conv2d,
-    nn.MaxPool2d: _max_pool2d,
-    nn.AdaptiveAvgPool2d: _mean,
+    **POOLS,
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
 }

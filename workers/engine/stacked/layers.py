@@ -5,6 +5,7 @@ autograd take longer than the products of a whole stack. The modules that have a
 network with any other is run by `vmap` (see `whichopt.workers.engine.stacked.nets`).
 
 A layer sees inputs (n, batch, ...) and params (n, ...), strided as they may be but contiguous behind the n.
+If it has buffers, they stand behind the params.
 Its kernels are those whose bits for one network do not depend on n or on the company, from n = 2 on.
 """
 
@@ -28,7 +29,7 @@ Generators = Sequence[torch.Generator]
 
 class Layer(Protocol):
     def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:
-        """The outputs, and what `backward` needs. `random` is None in evaluation."""
+        """The outputs, and what `backward` needs. `random` is None in evaluation only."""
         ...
 
     def backward(
@@ -113,6 +114,19 @@ class Dropout(Unlearned):
         return g if kept is None else g * kept
 
 
+class SiLU(Unlearned):
+    """`nn.SiLU`, by the exponential function: torch's own rounds otherwise at the end of its memory."""
+
+    def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:  # noqa: ARG002
+        share = x.neg().exp_().add_(1).reciprocal_()
+        return x * share, (x, share)
+
+    def below(self, g: Tensor, kept: Kept) -> Tensor:
+        x, share = kept
+        gradient: Tensor = (1 - share).mul_(x).add_(1).mul_(share).mul_(g)
+        return gradient
+
+
 def _gelu(module: nn.GELU) -> Activation:
     def function(x: Tensor) -> Tensor:
         return F.gelu(x, approximate=module.approximate)
@@ -153,6 +167,7 @@ LAYERS: Mapping[type[nn.Module], Callable[[Any], Layer]] = {
     nn.ReLU: lambda _: Activation(torch.relu, lambda g, y: torch.ops.aten.threshold_backward(g, y, 0)),
     nn.Tanh: lambda _: Activation(torch.tanh, torch.ops.aten.tanh_backward),
     nn.GELU: _gelu,
+    nn.SiLU: lambda _: SiLU(),
     nn.Dropout: lambda module: Dropout(module.p),
 }
 """The layer of a module, by the module's class itself: a subclass may do something else."""

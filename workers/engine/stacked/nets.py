@@ -6,16 +6,15 @@ that `torch.func.vmap` can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from whichopt.workers.engine.stacked.image_layers import IMAGE_LAYERS
-from whichopt.workers.engine.stacked.layers import LAYERS, Dropout, Generators, Layer
+from whichopt.workers.engine.stacked.chain import Chain, chain_of
+from whichopt.workers.engine.stacked.layers import Generators
 from whichopt.workers.workload import Batch, Carry, Player, Slope, Workload
 
 Tensors = Mapping[str, Tensor]
@@ -44,52 +43,38 @@ class Nets(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Placed:
-    layer: Layer
-    names: tuple[str, ...]
-    """Names of its params in the model."""
-
-
 class Layered:
     """A chain of layers, and the slope of a loss of what comes out of it."""
 
-    def __init__(self, chain: Sequence[_Placed], slope: Slope) -> None:
+    def __init__(self, chain: Chain, slope: Slope) -> None:
         self.chain = chain
         self.slope = slope
-        self.random = any(isinstance(placed.layer, Dropout) for placed in chain)
-        # Below the first layer with params, nobody wants a gradient.
-        self.first = next(i for i, placed in enumerate(chain) if placed.names)
+        self.random = chain.random
 
     @torch.no_grad()
     def gradients(
         self,
         player: Player,  # noqa: ARG002
         params: Tensors,
-        buffers: Tensors,  # noqa: ARG002
+        buffers: Tensors,
         batch: Batch,
         carry: Carry,
         grads: Tensors,
         random: Generators | None,
     ) -> tuple[Tensor, Carry]:
-        x, kept = batch.inputs, []
-        for placed in self.chain:
-            x, left = placed.layer.forward(x, [params[name] for name in placed.names], random)
-            kept.append(left)
-        losses, g = self.slope(x, batch.targets)
-        for i in range(len(self.chain) - 1, self.first - 1, -1):
-            placed = self.chain[i]
-            own, into = ([of[name] for name in placed.names] for of in (params, grads))
-            below = placed.layer.backward(g, kept[i], own, into, i > self.first)
-            if below is not None:
-                g = below
+        own, into = ([of[name] for name in self.chain.params] for of in (params, grads))
+        behind = [buffers[name] for name in self.chain.buffers]
+        y, kept = self.chain.forward(batch.inputs, [*own, *behind], random or ())
+        losses, g = self.slope(y, batch.targets)
+        self.chain.backward(g, kept, own, into, False)
         return losses, carry
 
-    def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:  # noqa: ARG002
-        x = inputs
-        for placed in self.chain:
-            x, _ = placed.layer.forward(x, [params[name] for name in placed.names], None)
-        return x
+    def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
+        own, behind = (
+            [params[name] for name in self.chain.params],
+            [buffers[name] for name in self.chain.buffers],
+        )
+        return self.chain.forward(inputs, [*own, *behind], None)[0]
 
 
 class Mapped:
@@ -137,26 +122,12 @@ class Mapped:
 def nets(workload: Workload) -> Nets:
     """Return the way in which the workload's networks are stacked."""
     model = workload.model(0)
-    if len(workload.players) == 1 and not any(True for _ in model.buffers()):
+    if len(workload.players) == 1:
         (player,) = workload.players
-        chain = _chain(model, "")
+        chain = chain_of(model)
         if player.slope is not None and chain is not None:
             return Layered(chain, player.slope)
     return Mapped(model)
-
-
-def _chain(module: nn.Module, prefix: str) -> list[_Placed] | None:
-    """The module as a chain of layers, if every part of it has one."""
-    if type(module) is nn.Sequential:
-        parts = [_chain(part, f"{prefix}{name}.") for name, part in module.named_children()]
-        return (
-            None if any(part is None for part in parts) else [link for part in parts for link in part or ()]
-        )
-    build = {**LAYERS, **IMAGE_LAYERS}.get(type(module))
-    layer = None if build is None else build(module)
-    if layer is None:
-        return None
-    return [_Placed(layer, tuple(f"{prefix}{name}" for name, _ in module.named_parameters()))]
 
 
 def _call(module: nn.Module, tensors: Tensors, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from tests.builders.trials import spec_of
-from whichopt.service.catalog import optimizers
+from whichopt.service.catalog import models, optimizers
 from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.spec.request import Named
 
 SCHEDULES = (
     {"name": "constant"},
@@ -67,9 +69,70 @@ def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None
     code = snippet(spec, "mine", spec.optimizer("mine").default)
     for name, value in {**entry.arguments(dict(entry.default)), **entry.build.fixed}.items():
         assert f"    {name}={value!r},\n" in code
-    assert "your model here" in code
     assert "your data here" in code
     assert "batch_size, epochs = 64, 2" in code
+
+
+MODELS: tuple[dict[str, Any], ...] = (
+    {"name": "linear"},
+    {"name": "mlp", "hidden": [7, 5], "activation": "tanh"},
+    {"name": "cnn", "channels": [3, 4], "activation": "gelu"},
+    {"name": "layers"},
+    {
+        "name": "layers",
+        "layers": [
+            {"type": "linear", "out": 36, "bias": False},
+            {"type": "residual", "layers": ["layer_norm", {"type": "residual", "layers": ["silu", "tanh"]}]},
+            {"type": "unflatten", "to": [4, 3, 3]},
+            {"type": "conv2d", "out": 6, "kernel": 2, "stride": 1, "padding": 1, "bias": False},
+            {
+                "type": "residual",
+                "layers": ["batch_norm", {"type": "conv2d", "out": 6, "padding": 1}, "gelu"],
+            },
+            {"type": "group_norm", "groups": 2},
+            {"type": "max_pool2d", "stride": 1},
+            {"type": "avg_pool2d", "padding": 1},
+            {"type": "dropout", "p": 0.1},
+            "mean_pool",
+            "relu",
+            {"type": "linear", "out": "outputs"},
+        ],
+    },
+)
+
+COUNT = """
+import json, sys
+for code in json.load(sys.stdin):
+    names = {"__name__": "pasted"}
+    exec(compile(code, "snippet", "exec"), names)
+    print("params", sum(param.numel() for param in names["model"].parameters()))
+"""
+
+
+def test_the_model_is_the_jobs_own() -> None:
+    specs = [spec_of("sgd", workload={"dataset": "digits", "model": options}) for options in MODELS]
+    codes = [snippet(spec, "sgd", spec.optimizer("sgd").default) for spec in specs]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT], input=json.dumps(codes), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    counted = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("params")]
+    wanted = []
+    for spec in specs:
+        entry = models.model(spec.workload.model.name)
+        options = entry.options(**spec.workload.model.options)
+        wanted.append(entry.params(options, spec.workload.shape))
+    assert counted == wanted
+    assert not any("your model here" in code for code in codes)
+
+
+def test_a_model_that_is_no_chain_of_torchs_modules_has_a_stand_in() -> None:
+    """As one of a catalog that this version does not have."""
+    spec = spec_of("sgd")
+    workload = spec.workload.model_copy(update={"model": Named(name="elsewhere")})
+    code = snippet(spec.model_copy(update={"workload": workload}), "sgd", spec.optimizer("sgd").default)
+    assert "your model here" in code
+    compile(code, "snippet", "exec")
 
 
 def test_what_is_not_asked_for_is_not_written() -> None:

@@ -29,7 +29,7 @@ from whichopt.workers.workload import Batch, Carry, Net, Workload
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
 NAMES = [entry.name for entry in OPTIMIZERS if entry.stackable]
-STACKABLE = [entry for entry in MODELS if entry.stackable]
+STACKABLE = [entry for entry in MODELS if entry.only_solo(entry.options()) is None]
 
 BITWISE: list[dict[str, Any]] = [
     {"dataset": "digits", "model": "mlp"},
@@ -80,7 +80,7 @@ def _gradients(workload: Workload, plans: Sequence[TrialPlan], kind: Any) -> tup
     feed = Feed(plans, [workload.splits(plan.seeds.split) for plan in plans])
     (learners,) = stack.players
     batch = next(iter(feed.batches(0, 48)))
-    kind.gradients(learners.player, stack.params, {}, batch, {}, learners.grads, None)
+    kind.gradients(learners.player, stack.params, stack.buffers, batch, {}, learners.grads, None)
     return list(learners.grads.values()), stack
 
 

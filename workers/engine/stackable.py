@@ -1,0 +1,55 @@
+"""Finds whether a job's network can be stacked, if the catalog does not know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import structlog
+import torch
+
+from whichopt.service.catalog.optimizers import optimizer
+from whichopt.service.failures import in_line
+from whichopt.service.trials import TrialPlan
+from whichopt.workers.engine.executors import STACKING
+from whichopt.workers.workload import Workload
+
+log = structlog.get_logger()
+
+TOLERANCE = 2e-3
+"""Most that two trials may be apart after four steps, as a share of the greatest value.
+
+Rounding made up to 1e-4 of it where it was measured, in networks with batch normalization, which divides by
+the deviation of a few values; a network whose trials shared state that should be their own made 3e-2.
+"""
+
+
+def why_only_solo(workload: Workload, plans: Sequence[TrialPlan]) -> str | None:
+    """Return the reason why trials like `plans` can only be trained solo; None if they can be stacked.
+
+    A network of stacked layers needs no trial. Any other is tried: two trials of different seeds are trained
+    for four steps and evaluated both ways. They are trained by SGD, as the network is in question and not an
+    optimizer: Adam makes whole steps of a gradient that is rounding alone, as that of a bias before a batch
+    normalization is.
+    """
+    if STACKING is None or STACKING.made_of_layers(workload):
+        return None
+    sgd = {"optimizer": "sgd", "config": dict(optimizer("sgd").default)}
+    first = plans[0].model_copy(update=sgd)
+    other = first.seeds.model_copy(update={"init": first.seeds.init + 1, "order": first.seeds.order + 1})
+    try:
+        apart = STACKING.apart(workload, [first, first.model_copy(update={"seeds": other})])
+    except torch.OutOfMemoryError as error:
+        log.warning("no_memory_for_a_stack", reason=in_line(error))
+        return "there was no memory to try a stack"
+    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        # What vmap cannot run it refuses by errors of these kinds; in the solo trials they would come again.
+        log.warning("cannot_be_stacked", reason=in_line(error))
+        return f"torch cannot run its network in a stack ({in_line(error)})"
+    if math.isnan(apart) or apart > TOLERANCE:
+        log.warning("stack_is_apart", apart=apart, tolerance=TOLERANCE)
+        return (
+            f"two trials of four steps came out {apart:.2g} apart in a stack and alone, as a share of the "
+            f"greatest value, and at most {TOLERANCE:g} is rounding"
+        )
+    return None
