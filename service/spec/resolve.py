@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.tasks import ClassificationOptions
 from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
@@ -96,7 +97,9 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
     wanted = spec.workload
     data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
     model = catalog.model(wanted.model.name, field="workload.model.name")
-    name = catalog.task(wanted.task or data.task, field="workload.task").name
+    asked = wanted.task or Named(name=data.task)
+    task = catalog.task(asked.name, field="workload.task")
+    name = task.name
     if name != data.task:
         raise InvalidSpec(
             f"dataset {data.name!r} is for {data.task}, not {name}",
@@ -104,6 +107,7 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
             value=name,
             allowed=[data.task],
         )
+    task_options = _options(task.options, asked.options, "workload.task")
     data_options = _options(data.options, wanted.dataset.options, "workload.dataset")
     model_options = _options(model.options, wanted.model.options, "workload.model")
     shape = data.shape(data_options)
@@ -129,7 +133,8 @@ def _workload(spec: JobSpec, catalog: Catalog) -> ResolvedWorkload:
         )
     return ResolvedWorkload(
         task=name,
-        goal=catalog.task(name).goal,
+        goal=task.goal_by(wanted.metric, field="workload.metric"),
+        class_weight=task_options.class_weight if isinstance(task_options, ClassificationOptions) else None,
         shape=shape,
         sizes=data.sizes(data_options),
         content=data.content,
