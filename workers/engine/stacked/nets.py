@@ -76,7 +76,7 @@ class Layered:
         for placed in self.chain:
             x, left = placed.layer.forward(x, [params[name] for name in placed.names], random)
             kept.append(left)
-        losses, g = self.slope(x, batch.targets)
+        losses, g = self.slope(x, batch.targets, batch.weights)
         for i in range(len(self.chain) - 1, self.first - 1, -1):
             placed = self.chain[i]
             own, into = ([of[name] for name in placed.names] for of in (params, grads))
@@ -121,7 +121,8 @@ class Mapped:
             return player.loss(net, part, carried)
 
         self.model.train()
-        losses, carry = vmap(loss)(leaves, {**others, **buffers}, batch, carry)
+        rows = Batch._make(None if part is None else 0 for part in batch)
+        losses, carry = vmap(loss, in_dims=(0, 0, rows, 0))(leaves, {**others, **buffers}, batch, carry)
         gradients = torch.autograd.grad(losses, list(leaves.values()), torch.ones_like(losses))
         torch._foreach_copy_([grads[name] for name in leaves], list(gradients))
         return losses.detach(), {name: tensor.detach() for name, tensor in carry.items()}
