@@ -228,11 +228,22 @@ def _catalog() -> Iterator[str]:
             for field, inner in schema["properties"].items():
                 kind = _kind(inner).replace("](#", "](job-spec.md#")  # their shapes stand on that page
                 yield f"| `{field}` | {kind} | {_default(inner)} |"
-    yield from ("", "## Tasks", "", "| name | selected by | reported as well | |", "|---|---|---|---|")
+    yield from ("", "## Tasks")
     for task in TASKS:
-        first, *others = task.goal.metrics
-        beside = ", ".join(f"`{name}`" for name in others)
-        yield f"| `{task.name}` | `{first}`, {task.goal.direction} | {beside} | {task.about} |"
+        yield from ("", f"### {task.name}", "", task.about, "")
+        classes = any(metric.absent for metric in task.metrics)
+        absent = (" classes without examples |", "---|") if classes else ("", "")
+        yield f"| metric | | better | unit | a constant predictor scores |{absent[0]}"
+        yield f"|---|---|---|---|---|{absent[1]}"
+        for one in task.metrics:
+            first = " (the default)" if one is task.metrics[0] else ""
+            row = f"| `{one.name}`{first} | {one.title} | {one.direction.better} | {one.unit} |"
+            yield f"{row} {one.constant} |" + (f" {one.absent} |" if classes else "")
+        properties = task.options.model_json_schema().get("properties", {})
+        if properties:
+            yield from ("", "| option | type | default | |", "|---|---|---|---|")
+        for field, inner in properties.items():
+            yield f"| `{field}` | {_kind(inner)} | {_default(inner)} | {_cell(inner['description'])} |"
 
 
 if __name__ == "__main__":

@@ -63,6 +63,11 @@ class Direction(StrEnum):
         """The factor that makes less of a value better."""
         return 1.0 if self is Direction.MINIMIZE else -1.0
 
+    @property
+    def better(self) -> str:
+        """Say which values are better."""
+        return "lower" if self is Direction.MINIMIZE else "higher"
+
 
 class Agreement(StrEnum):
     """The agreement of results whatever trains beside them: to the last bit, or closely."""

@@ -131,6 +131,9 @@ class Upload(_Frozen):
     rows: int = Field(ge=1)
     target: str
     classes: tuple[str, ...] | None
+    class_rows: tuple[int, ...] | None = Field(
+        default=None, description="Number of rows of each class, in their order; null if it is not known."
+    )
     split: Split
     columns: tuple[NamedColumn, ...] = Field(description="Columns that become features, in their order.")
 
@@ -144,6 +147,9 @@ class Table(_Frozen):
     task: Literal["classification", "regression"]
     classes: tuple[str, ...] | None = Field(
         default=None, description="Classes in the order of their codes; null for regression."
+    )
+    class_rows: tuple[int, ...] | None = Field(
+        default=None, description="Number of rows of each class, in their order; null for regression."
     )
     split: Split
     shape: Shape
@@ -169,6 +175,7 @@ class Table(_Frozen):
             rows=self.rows,
             target=self.target,
             classes=self.classes,
+            class_rows=self.class_rows,
             split=self.split,
             columns=tuple(NamedColumn(name=column.name, kind=column.kind) for column in self.features),
         )

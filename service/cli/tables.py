@@ -24,7 +24,7 @@ from whichopt.service.cli.listings import (
     stacked,
     value_text,
 )
-from whichopt.service.states import JobState
+from whichopt.service.states import Direction, JobState
 from whichopt.service.translations import MEANING
 from whichopt.service.views import (
     CatalogEntry,
@@ -161,13 +161,25 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
     lines: list[RenderableType] = []
     for entry in entries:
         details = dict(entry.details)
-        searched = details.pop("hyperparameters", [])
+        searched, judged_by = details.pop("hyperparameters", []), details.pop("judged_by", [])
         lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
         lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in details.items()]
         if searched:
             rows = [(one["name"], value_text(one["default"]), *_range(one["space"])) for one in searched]
             headings = ("hyperparameter", "default", "range", "scale")
             lines.append(Padding(Listing([Heading(title) for title in headings], rows), (0, 0, 0, 4)))
+        if judged_by:
+            kinds = [
+                Heading("metric"),
+                Heading("better"),
+                Heading("unit", rank=1),
+                Heading("a constant predictor scores", folds=True, least=30),
+            ]
+            judged = [
+                (one["name"], Direction(one["direction"]).better, one["unit"], one["constant_predictor"])
+                for one in judged_by
+            ]
+            lines.append(Padding(Listing(kinds, judged), (0, 0, 0, 4)))
     return Group(*lines)
 
 

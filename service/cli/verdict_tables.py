@@ -94,7 +94,7 @@ def _ranking(recommendation: Recommendation) -> RenderableType:
             for row in recommendation.ranking
         ],
         title=f"{recommendation.dataset}/{recommendation.model}: "
-        f"{recommendation.metric}, {recommendation.direction.value}; "
+        f"{recommendation.metric}, {recommendation.direction.better} is better; "
         f"{recommendation.seeds} fresh seeds, {recommendation.level:.0%} simultaneous intervals",
     )
 

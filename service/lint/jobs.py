@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
@@ -159,4 +160,5 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     _budget,
     _configs,
     _time,
+    metric_rules,
 )

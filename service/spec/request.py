@@ -19,7 +19,7 @@ from whichopt.service.trials import Schedule
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ExecutorName = Literal["solo", "stacked"]
-FACTS = ("goal", "shape", "sizes", "length_unit", "content", "upload")
+FACTS = ("shape", "sizes", "length_unit", "content", "upload")
 """Fields of a resolved workload that follow from its names."""
 OPTIMIZER_FACTS = ("facts", "place")
 """Fields of a resolved optimizer that follow from its name."""
@@ -84,15 +84,33 @@ class _OrLayers:
 class WorkloadSpec(Strict):
     """The task, model and dataset of a job. The task may be omitted; it is the dataset's."""
 
-    task: str | None = Field(default=None, max_length=64)
+    task: ByName | None = Field(
+        default=None, description="Task by its name, or with its options beside the name."
+    )
     dataset: ByName
     model: Annotated[ByName, _OrLayers]
+    metric: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Metric of the task that configs are selected, judged and compared by; the others stand "
+        "beside it. Null is the task's first: `nll` or `rmse`.",
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _without_facts(cls, data: Any) -> Any:
-        """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
-        return _without(FACTS, data)
+    def _as_asked(cls, data: Any) -> Any:
+        """Turn a resolved workload into the request for it: its facts follow anew from what was asked."""
+        if not isinstance(data, dict):
+            return data
+        asked = dict(_without(FACTS, data))
+        goal = asked.pop("goal", None)
+        if isinstance(goal, dict) and goal.get("metrics"):
+            asked.setdefault("metric", goal["metrics"][0])
+        if asked.get("class_weight", "") is None:
+            del asked["class_weight"]
+        elif "class_weight" in asked and isinstance(asked.get("task"), str):
+            asked["task"] = {"name": asked["task"], "class_weight": asked.pop("class_weight")}
+        return asked
 
 
 SpaceEntry = Dimension | bool | int | float | str

@@ -10,6 +10,7 @@ from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.tasks import ClassificationOptions
 from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.limits import Limits
@@ -123,7 +124,9 @@ def _workload(spec: JobSpec, catalog: Catalog, limits: Limits) -> ResolvedWorklo
     wanted = spec.workload
     data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
     model = catalog.model(wanted.model.name, field="workload.model.name")
-    name = catalog.task(wanted.task or data.task, field="workload.task").name
+    asked = wanted.task or Named(name=data.task)
+    task = catalog.task(asked.name, field="workload.task")
+    name = task.name
     if name != data.task:
         raise InvalidSpec(
             f"dataset {data.name!r} is for {data.task}, not {name}",
@@ -131,6 +134,7 @@ def _workload(spec: JobSpec, catalog: Catalog, limits: Limits) -> ResolvedWorklo
             value=name,
             allowed=[data.task],
         )
+    task_options = read_options(task.options, asked.options, "workload.task")
     data_options = read_options(data.options, wanted.dataset.options, "workload.dataset")
     model_options = read_options(model.options, wanted.model.options, "workload.model")
     shape = data.shape(data_options)
@@ -149,7 +153,8 @@ def _workload(spec: JobSpec, catalog: Catalog, limits: Limits) -> ResolvedWorklo
     _check_size(model, model_options, shape, spec.batch_size, limits)
     return ResolvedWorkload(
         task=name,
-        goal=catalog.task(name).goal,
+        goal=task.goal_by(wanted.metric, field="workload.metric"),
+        class_weight=task_options.class_weight if isinstance(task_options, ClassificationOptions) else None,
         shape=shape,
         sizes=data.sizes(data_options),
         content=data.content,

@@ -29,6 +29,11 @@ class ResolvedWorkload(Strict):
     dataset: Named
     model: Named
     goal: Goal
+    class_weight: Literal["balanced"] | None = Field(
+        default=None,
+        description="Weights of the classes in the training loss: `balanced` gives each class of the "
+        "training rows the same total weight. Null: every example counts the same.",
+    )
     shape: Shape
     sizes: Sizes
     length_unit: Literal["examples"] = Field(default="examples", description="Unit of a trial's length.")

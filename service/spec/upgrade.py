@@ -13,8 +13,15 @@ from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.configs import Packed
 from whichopt.service.goal import Goal
+from whichopt.service.states import Direction
 
 _FACTS = TypeAdapter(OptimizerFacts)
+
+_GOALS = {
+    "classification": Goal(metrics=("nll", "accuracy"), direction=Direction.MINIMIZE),
+    "regression": Goal(metrics=("rmse", "r2"), direction=Direction.MINIMIZE),
+}
+"""The goals of the tasks up to 0.1, which had no other metrics; the trials of its jobs have those alone."""
 
 
 def upgraded(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +59,7 @@ def _workload(workload: Any) -> Any:
     options = entry.options(**asked)
     return {
         **workload,
-        "goal": tasks.task(workload["task"]).goal.model_dump(),
+        "goal": _GOALS[tasks.task(workload["task"]).name].model_dump(),
         "shape": asdict(entry.shape(options)),
         "sizes": asdict(entry.sizes(options)),
     }

@@ -63,11 +63,23 @@ def dataset_view(entry: DatasetEntry) -> CatalogEntry:
 
 
 def task_view(entry: TaskEntry) -> CatalogEntry:
+    """`metric` and `direction` are those of a job that names no metric; `judged_by` has all of them."""
     details = {
         "metric": entry.goal.metric,
         "metrics": list(entry.goal.metrics),
         "direction": entry.goal.direction.value,
         "about": entry.about,
+        "options": _options(entry.options),
+        "judged_by": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "direction": one.direction.value,
+                "unit": one.unit,
+                "constant_predictor": one.constant,
+            }
+            for one in entry.metrics
+        ],
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 

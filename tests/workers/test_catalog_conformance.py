@@ -222,9 +222,12 @@ def test_a_workload_trains_and_is_measured(
     assert result.state is TrialState.COMPLETE
     assert set(result.metrics) == {"train", "validation", "test"}
     assert result.reference is not None
-    for scores in (*result.metrics.values(), result.reference):
-        assert tuple(scores) == workload.goal.metrics
-        assert all(map(math.isfinite, scores.values()))
+    judged = (result.metrics["validation"], result.metrics["test"], result.reference)
+    assert all(tuple(scores) == workload.goal.metrics for scores in judged)
+    assert tuple(result.metrics["train"]) == workload.followed
+    assert all(
+        math.isfinite(value) for scores in (*judged, result.metrics["train"]) for value in scores.values()
+    )
 
 
 @every_model

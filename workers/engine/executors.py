@@ -35,8 +35,8 @@ class Rehearsal(Protocol):
         """Train all trials until each has seen `stop` examples; return the mean losses."""
         ...
 
-    def scores(self) -> Callable[[int, str], Mapping[str, float]]:
-        """Return what gives the metrics of a trial on a split; it evaluates all trials at once."""
+    def scores(self) -> Callable[[int, str, Sequence[str]], Mapping[str, float]]:
+        """Return what gives metrics of a trial on a split by their names; it evaluates all trials at once."""
         ...
 
 

@@ -98,8 +98,8 @@ def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:
         trial = TrialRun(workload, plan)
         return TrainingCost(
             step=_seconds(trial.train, plan, steps=PACED_STEPS, of=median),
-            validation=_timed(lambda: trial.scores("validation")),
-            train=_timed(lambda: trial.scores("train")),
+            validation=_timed(lambda: trial.scores("validation", workload.followed)),
+            train=_timed(lambda: trial.scores("train", workload.followed)),
         )
     if STACKING is None:
         raise NoSuchExecutor(executor)
@@ -108,8 +108,8 @@ def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:
     stack = STACKING.rehearsal(workload, [plan] * size, block=fits.block)
     return TrainingCost(
         step=_seconds(stack.train, plan, steps=PACED_STEPS, of=median) / size,
-        validation=_timed(lambda: stack.scores()(0, "validation")) / size,
-        train=_timed(lambda: stack.scores()(0, "train")) / size,
+        validation=_timed(lambda: stack.scores()(0, "validation", workload.followed)) / size,
+        train=_timed(lambda: stack.scores()(0, "train", workload.followed)) / size,
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.workload import Splits, Workload
 
-Scores = Callable[[str], Mapping[str, float]]
-"""The task's metrics of the model as it stands, on the split of that name."""
+Scores = Callable[[str, Sequence[str]], Mapping[str, float]]
+"""The metrics of those names of the model as it stands, on the split of that name."""
 
 
 class Record:
@@ -41,24 +41,28 @@ class Record:
     def judge(self, loss: float, before: int, scores: Scores) -> TrialState | None:
         """Evaluates, and says how the trial ends here; None if it goes on.
 
-        A rung that is reached with the last step has nothing left to save: the trial is complete.
+        A rung that is reached with the last step has nothing left to save: the trial is complete. On the way
+        and on the training split only the metrics that have a curve are asked for: those that rank examples
+        have to sort them, which takes longer than a small network's answers.
 
         Args:
             loss: the mean loss since the evaluation before.
             before: the examples seen at that one.
-            scores: what the model scores now; asked for a split only where it counts.
+            scores: what the model scores now; asked for a split only if it counts.
         """
-        validation = dict(scores("validation"))
-        points = {"train.loss": loss, **{f"validation.{name}": value for name, value in validation.items()}}
+        followed, last = self.workload.followed, self.examples == self.plan.length
+        every = self.workload.goal.metrics
+        validation = dict(scores("validation", every if last else followed))
+        points = {"train.loss": loss, **{f"validation.{name}": validation[name] for name in followed}}
         if not _finite(points):
             return TrialState.DIVERGED
         for name, value in points.items():
             self.curves.setdefault(name, []).append(Point(self.steps, self.examples, value))
         self.metrics = {"validation": validation}
-        if self.examples == self.plan.length:
-            self.metrics["train"] = dict(scores("train"))
+        if last:
+            self.metrics["train"] = dict(scores("train", followed))
             if self.plan.phase is Phase.CONFIRM:
-                self.metrics["test"] = dict(scores("test"))
+                self.metrics["test"] = dict(scores("test", every))
             return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
         reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
         value = validation[self.workload.goal.metric]

@@ -144,9 +144,9 @@ class TrialRun:
                 record.examples += count
         return total / (record.examples - before)
 
-    def scores(self, split: str) -> dict[str, float]:
-        """The task's metrics of the model as it stands, on that split."""
-        metrics = self.workload.evaluate(self.model, self.splits.named(split))
+    def scores(self, split: str, names: Sequence[str]) -> dict[str, float]:
+        """The metrics of those names of the model as it stands, on that split."""
+        metrics = self.workload.evaluate(self.model, self.splits.named(split), names)
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
 
     def state(self) -> State:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import torch
@@ -17,7 +17,7 @@ from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches
 from whichopt.workers.workload.models import builder, generator, initialized, seeded
-from whichopt.workers.workload.tasks import CRITERIA, Criteria
+from whichopt.workers.workload.tasks import CRITERIA, Criteria, Slope
 
 __all__ = [
     "Batch",
@@ -53,16 +53,13 @@ Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
 and made of operations that `torch.func.vmap` knows."""
 
 
-Slope = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""From outputs (..., N, outputs) and targets, losses (...) and the gradient of each in its outputs."""
-
-
 @dataclass(frozen=True)
 class Player:
     """Params (by their names in the model) that follow one loss, at every `every`-th step.
 
     `slope` is there if the loss is no more than what it tells the gradient of: a function of the network's
-    outputs for the batch's inputs and of the targets, with nothing carried, for all of the model's params.
+    outputs for the batch's inputs, of the targets and of their weights, with nothing carried, for all of the
+    model's params.
     """
 
     name: str
@@ -88,17 +85,27 @@ class Workload:
     splits: Callable[[int], Splits]
     criteria: Criteria
 
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The metrics of the goal that have a curve: the one that selects, and those of the task."""
+        goal = self.goal
+        return tuple(name for name in goal.metrics if name == goal.metric or name in self.criteria.followed)
+
     @torch.no_grad()
-    def evaluate(self, net: Net, examples: Examples) -> dict[str, Tensor]:
-        """The task's metrics by name, each a float64 tensor without dimensions; `net` is in eval mode."""
+    def evaluate(self, net: Net, examples: Examples, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The metrics of those names, each a float64 tensor without dimensions; `net` is in eval mode.
+
+        Without names they are all of the goal.
+        """
         outputs = torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
-        return self.criteria.metrics(outputs, examples.targets, examples.unit)
+        wanted = self.goal.metrics if names is None else names
+        return self.criteria.metrics(outputs, examples.targets, examples.unit, wanted)
 
     def reference(self, splits: Splits) -> dict[str, float]:
         """Return the test score of the constant predictor that suits the training split best."""
         row = self.criteria.constant(splits.train.targets, self.shape.outputs)
         outputs = row.expand(len(splits.test), self.shape.outputs)
-        metrics = self.criteria.metrics(outputs, splits.test.targets, splits.test.unit)
+        metrics = self.criteria.metrics(outputs, splits.test.targets, splits.test.unit, self.goal.metrics)
         return {name: value.item() for name, value in metrics.items()}
 
 
@@ -129,11 +136,14 @@ def _build(resolved: str, data: DatasetEntry, net: ModelEntry, device: str) -> W
         params = tuple(name for name, _ in network().named_parameters())
 
     def loss(net: Net, batch: Batch, carry: Carry) -> tuple[Tensor, Carry]:
-        return criteria.loss(net(batch.inputs), batch.targets), carry
+        return criteria.loss(net(batch.inputs), batch.targets, batch.weights), carry
 
     @lru_cache(maxsize=4)
     def splits(seed: int) -> Splits:
-        return split(table, criteria, sizes, seed, place)
+        drawn = split(table, criteria, sizes, seed, place)
+        if spec.class_weight is None or criteria.balanced is None:
+            return drawn
+        return replace(drawn, train=replace(drawn.train, weights=criteria.balanced(drawn.train.targets)))
 
     return Workload(
         goal=spec.goal,

@@ -39,25 +39,28 @@ class Table(NamedTuple):
 class Examples:
     """A split as the model sees it: `inputs` (N, features) standardized, `targets` (N,) or (N, outputs).
 
-    1 of a target is `unit` in the targets' own units.
+    1 of a target is `unit` in the targets' own units. `weights` (N,) are those of the examples in the loss;
+    None if all count the same.
     """
 
     inputs: Tensor
     targets: Tensor
     unit: float
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
 
 class Batch(NamedTuple):
-    """Examples of one step: `inputs` (N, features), `targets` (N,) or (N, outputs).
+    """Examples of one step: `inputs` (N, features), `targets` (N,) or (N, outputs), `weights` (N,) if any.
 
-    In a stack both have another dimension before these: one entry a network.
+    In a stack they have another dimension before these: one entry a network.
     """
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def batches(data: Examples, seed: int, start: int, cuts: Iterable[int]) -> Itera
         stop = start + sum(sizes)
         rows = order(seed, len(data), start, stop).to(data.inputs.device)
         for part in torch.split(rows, sizes):
-            yield Batch(data.inputs.index_select(0, part), data.targets.index_select(0, part))
+            weights = None if data.weights is None else data.weights.index_select(0, part)
+            yield Batch(data.inputs.index_select(0, part), data.targets.index_select(0, part), weights)
         start = stop
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,56 +12,94 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whichopt.workers.workload.metrics import Metrics, of_classes, of_numbers
+
 Labels = npt.NDArray[Any]
+
+
+class BatchLoss(Protocol):
+    def __call__(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None, /) -> Tensor: ...
+
+
+class Slope(Protocol):
+    """The function from outputs (..., N, outputs), targets and weights to losses (...) and the gradient of
+    each in its outputs."""
+
+    def __call__(
+        self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None, /
+    ) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True)
 class Criteria:
     """A task as functions of outputs (N, outputs) and of targets as the model is given them.
 
-    `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each; `slope` gives the
-    losses and their gradients, each in its outputs, to the bit as autograd would. `metrics` are those
-    of the catalog's entry, by name, each a float64 tensor without dimensions; its `unit` is what 1 of a
-    target is in the targets' own units. `constant` is the row of outputs (outputs,) that suits all the given
-    targets best. `encode` turns the labels of all examples, and those of the training split alone, into
-    targets and their unit. `strata` are what a division keeps the shares of; None if there is nothing to
-    keep.
+    `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each, weighted if the third
+    argument has weights (..., N) and not None; `slope` gives the losses and their gradients, each in its
+    outputs, to the bit as autograd would. `metrics` are those of the catalog's entry, by name, each a float64
+    tensor without dimensions; its `unit` is what 1 of a target is in the targets' own units. `followed` are
+    the metrics whose curves are kept in any case; one of them shows that outputs are not finite. `constant`
+    is the row of outputs (outputs,) that suits all the given targets best. `encode` turns the labels of all
+    examples, and those of the training split alone, into targets and their unit. `strata` are what a division
+    keeps the shares of; None if there is nothing to keep. `balanced` are the weights (N,) by which each class
+    of the training targets weighs the same; None if there are no classes.
     """
 
-    loss: Callable[[Tensor, Tensor], Tensor]
-    slope: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    metrics: Callable[[Tensor, Tensor, float], dict[str, Tensor]]
+    loss: BatchLoss
+    slope: Slope
+    metrics: Metrics
+    followed: tuple[str, ...]
     constant: Callable[[Tensor, int], Tensor]
     encode: Callable[[Labels, Labels], tuple[Tensor, float]]
     strata: Callable[[Labels], Labels | None]
+    balanced: Callable[[Tensor], Tensor] | None = None
 
 
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     # As F.cross_entropy but for the last bits; that takes five times as long where there are few classes.
     chosen = outputs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    return (outputs.logsumexp(dim=-1) - chosen).mean(dim=-1)
+    losses = outputs.logsumexp(dim=-1) - chosen
+    if weights is None:
+        return losses.mean(dim=-1)
+    return (losses * weights).sum(dim=-1) / weights.sum(dim=-1)
 
 
-def _cross_entropy_slope(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    chosen, share = targets.unsqueeze(-1), 1 / targets.shape[-1]
+def _cross_entropy_slope(
+    outputs: Tensor, targets: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    chosen = targets.unsqueeze(-1)
     total = outputs.logsumexp(dim=-1, keepdim=True)
-    losses = (total - outputs.gather(-1, chosen)).squeeze(-1).mean(dim=-1)
-    slope = torch.sub(outputs, total).exp_().mul_(share)
-    return losses, slope.scatter_add_(-1, chosen, outputs.new_full((), -share).expand(chosen.shape))
+    losses = (total - outputs.gather(-1, chosen)).squeeze(-1)
+    slope = torch.sub(outputs, total).exp_()
+    if weights is None:
+        share = 1 / targets.shape[-1]
+        off = outputs.new_full((), -share).expand(chosen.shape)
+        return losses.mean(dim=-1), slope.mul_(share).scatter_add_(-1, chosen, off)
+    whole = weights.sum(dim=-1, keepdim=True)
+    shares = (weights * whole.reciprocal()).unsqueeze(-1)
+    return (losses * weights).sum(dim=-1) / whole.squeeze(-1), slope.mul_(shares).scatter_add_(
+        -1, chosen, -shares
+    )
 
 
-def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+def _balanced(targets: Tensor) -> Tensor:
+    """As scikit-learn has it: the number of examples over that of classes and over that of the own class."""
+    counts = torch.bincount(targets).double()
+    own = len(targets) / (counts.count_nonzero() * counts)
+    return own.float().index_select(0, targets)
+
+
+def _squared_error(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:  # noqa: ARG001
     return F.mse_loss(outputs, targets, reduction="none").mean(dim=(-2, -1))
 
 
-def _squared_error_slope(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _squared_error_slope(
+    outputs: Tensor,
+    targets: Tensor,
+    weights: Tensor | None = None,  # noqa: ARG001
+) -> tuple[Tensor, Tensor]:
     off = outputs - targets
     return off.square().mean(dim=(-2, -1)), off.mul_(2 / (off.shape[-2] * off.shape[-1]))
-
-
-def _classification_metrics(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:  # noqa: ARG001
-    hits = outputs.argmax(dim=-1) == targets
-    return {"nll": F.cross_entropy(outputs.double(), targets), "accuracy": hits.double().mean()}
 
 
 def _log_frequencies(targets: Tensor, outputs: int) -> Tensor:
@@ -71,12 +109,6 @@ def _log_frequencies(targets: Tensor, outputs: int) -> Tensor:
 
 def _classes(labels: Labels, training: Labels) -> tuple[Tensor, float]:  # noqa: ARG001
     return torch.from_numpy(labels.astype(np.int64)), 1.0
-
-
-def _regression_metrics(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:
-    wanted = targets.double()
-    squares = (outputs.double() - wanted).square().mean()
-    return {"rmse": squares.sqrt() * unit, "r2": 1 - squares / wanted.var(correction=0)}
 
 
 def _mean(targets: Tensor, outputs: int) -> Tensor:  # noqa: ARG001
@@ -93,15 +125,18 @@ CRITERIA: Mapping[str, Criteria] = {
     "classification": Criteria(
         loss=_cross_entropy,
         slope=_cross_entropy_slope,
-        metrics=_classification_metrics,
+        metrics=of_classes,
+        followed=("nll", "accuracy"),
         constant=_log_frequencies,
         encode=_classes,
         strata=lambda labels: labels,
+        balanced=_balanced,
     ),
     "regression": Criteria(
         loss=_squared_error,
         slope=_squared_error_slope,
-        metrics=_regression_metrics,
+        metrics=of_numbers,
+        followed=("rmse", "r2"),
         constant=_mean,
         encode=_standardized,
         strata=lambda _: None,

@@ -31,6 +31,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         "torch.manual_seed(0)",
         *_stand_ins(spec),
+        *_class_weights(spec),
         "",
         f"optimizer = {facts.build.target if of_torch else name}(",
         "    model.parameters(),",
@@ -43,7 +44,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
-        f"        loss = {tasks.task(spec.workload.task).loss}(model(inputs[batch]), targets[batch])",
+        f"        loss = {_loss(spec)}",
         "        optimizer.zero_grad()",
         "        loss.backward()",
     ]
@@ -81,6 +82,21 @@ def _model(spec: ResolvedSpec) -> list[str]:
         f"    torch.nn.Linear({features}, 64), torch.nn.ReLU(), torch.nn.Linear(64, {outputs})",
         ")",
     ]
+
+
+def _class_weights(spec: ResolvedSpec) -> list[str]:
+    """The weights of the classes, by their numbers in the data that are trained on; nothing without them."""
+    if spec.workload.class_weight is None:
+        return []
+    return [
+        f"counts = torch.bincount(targets, minlength={spec.workload.shape.outputs})",
+        "class_weights = len(targets) / (counts.count_nonzero() * counts.clamp(min=1))",
+    ]
+
+
+def _loss(spec: ResolvedSpec) -> str:
+    weights = "" if spec.workload.class_weight is None else ", weight=class_weights"
+    return f"{tasks.task(spec.workload.task).loss}(model(inputs[batch]), targets[batch]{weights})"
 
 
 def _schedule(schedule: Schedule) -> list[str]:

@@ -259,10 +259,10 @@ def test_confirm_is_judged_on_the_test_split_scored_once(
     scored = []
     metrics = mlp.criteria.metrics
 
-    def counted(outputs: Tensor, targets: Tensor, unit: float) -> dict[str, Tensor]:
+    def counted(outputs: Tensor, targets: Tensor, unit: float, names: Sequence[str]) -> dict[str, Tensor]:
         constant = outputs.stride(0) == 0  # the reference's: one row for all examples
         scored.append(targets is test.targets and not constant)
-        return metrics(outputs, targets, unit)
+        return metrics(outputs, targets, unit, names)
 
     spied = dataclasses.replace(mlp, criteria=dataclasses.replace(mlp.criteria, metrics=counted))
     (result,) = executor.run(spied, [plan], watch)

@@ -47,8 +47,10 @@ def test_is_the_plain_loop_to_the_bit(
         losses.append((loss.item(), len(rows)))
     (result,) = SoloExecutor().run(workload, [plan], watch)
     for name, examples in (("train", splits.train), ("validation", splits.validation)):
-        wanted = {metric: value.item() for metric, value in workload.evaluate(model, examples).items()}
+        names = tuple(result.metrics[name])
+        wanted = {one: value.item() for one, value in workload.evaluate(model, examples, names).items()}
         assert result.metrics[name] == wanted
+        assert names == (workload.followed if name == "train" else workload.goal.metrics)
     last = losses[13:]
     mean = sum(loss * count for loss, count in last) / sum(count for _, count in last)
     # The same float64 sum of the same float32 losses, but for one rounding in each product.

@@ -31,29 +31,32 @@ class Feed:
         if len(self.splits) == 1:
             ((seed, splits),) = self.splits.items()
             for batch in batches(splits.train, seed[0], start, self.training.cuts(start, stop)):
-                yield Batch(*(part.expand(self.rows, *part.shape) for part in batch))
+                yield Batch._make(
+                    None if part is None else part.expand(self.rows, *part.shape) for part in batch
+                )
             return
         for sizes in stretches(self.training.cuts(start, stop), self._examples_at_once()):
             end = start + sum(sizes)
-            inputs, targets = self._gathered(start, end)
-            yield from map(Batch, torch.split(inputs, sizes, dim=1), torch.split(targets, sizes, dim=1))
+            parts = (torch.split(tensor, sizes, dim=1) for tensor in self._gathered(start, end))
+            yield from map(Batch, *parts)
             start = end
 
     def whole(self, split: str) -> list[Examples]:
         """The split of each row."""
         return [self.splits[seed].named(split) for seed in self.seeds]
 
-    def _gathered(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def _gathered(self, start: int, stop: int) -> list[Tensor]:
+        """The inputs and the targets of each row (rows, N, ...), and the weights if there are any."""
         parts = {
             seed: order(seed[0], len(splits.train), start, stop).to(splits.train.inputs.device)
             for seed, splits in self.splits.items()
         }
         trains = [self.splits[seed].train for seed in self.seeds]
         rows = [parts[seed] for seed in self.seeds]
-        return (
-            _rows([train.inputs for train in trains], rows),
-            _rows([train.targets for train in trains], rows),
-        )
+        tables = [[train.inputs for train in trains], [train.targets for train in trains]]
+        if weights := [train.weights for train in trains if train.weights is not None]:
+            tables.append(weights)
+        return [_rows(table, rows) for table in tables]
 
     def _examples_at_once(self) -> int:
         train = self.splits[self.seeds[0]].train

@@ -65,7 +65,7 @@ class Layered:
         own, into = ([of[name] for name in self.chain.params] for of in (params, grads))
         behind = [buffers[name] for name in self.chain.buffers]
         y, kept = self.chain.forward(batch.inputs, [*own, *behind], random or ())
-        losses, g = self.slope(y, batch.targets)
+        losses, g = self.slope(y, batch.targets, batch.weights)
         self.chain.backward(g, kept, own, into, False)
         return losses, carry
 
@@ -106,7 +106,8 @@ class Mapped:
             return player.loss(net, part, carried)
 
         self.model.train()
-        losses, carry = vmap(loss)(leaves, {**others, **buffers}, batch, carry)
+        rows = Batch._make(None if part is None else 0 for part in batch)
+        losses, carry = vmap(loss, in_dims=(0, 0, rows, 0))(leaves, {**others, **buffers}, batch, carry)
         gradients = torch.autograd.grad(losses, list(leaves.values()), torch.ones_like(losses))
         torch._foreach_copy_([grads[name] for name in leaves], list(gradients))
         return losses.detach(), {name: tensor.detach() for name, tensor in carry.items()}

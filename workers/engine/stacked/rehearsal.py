@@ -51,5 +51,5 @@ def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> 
         run = rehearsal(workload, plans, block=rows)
         stepping = tracker.peak_of(lambda: run.train(2 * size))
         resting = tracker.bytes
-        evaluating = tracker.peak_of(lambda: run.scores()(0, "train")) - resting
+        evaluating = tracker.peak_of(lambda: run.scores()(0, "train", workload.followed)) - resting
     return Footprint(resting // rows, stepping // rows, evaluating // rows)

@@ -127,21 +127,20 @@ class Scores:
         self.stack = stack
         self.feed = feed
         self.block = block
-        self.known: dict[str, list[dict[str, float]]] = {}
+        self.known: dict[tuple[str, Sequence[str]], list[dict[str, float]]] = {}
 
-    def __call__(self, row: int, split: str) -> dict[str, float]:
-        if split not in self.known:
-            self.known[split] = self._evaluated(self.feed.whole(split))
-        return self.known[split][row]
+    def __call__(self, row: int, split: str, names: Sequence[str]) -> dict[str, float]:
+        if (split, names) not in self.known:
+            self.known[split, names] = self._evaluated(self.feed.whole(split), names)
+        return self.known[split, names][row]
 
-    def _evaluated(self, examples: Sequence[Examples]) -> list[dict[str, float]]:
+    def _evaluated(self, examples: Sequence[Examples], names: Sequence[str]) -> list[dict[str, float]]:
         metrics = []
         for rows in _blocks(len(examples), self.block):
             outputs = self._outputs(examples[rows], rows)
             trials = examples[rows][: len(self.stack.plans) - rows.start]  # without the row that fills up
             for answered, of in zip(outputs, trials, strict=False):
-                metrics.append(self.workload.criteria.metrics(answered, of.targets, of.unit))
-        names = list(metrics[0])
+                metrics.append(self.workload.criteria.metrics(answered, of.targets, of.unit, names))
         table = torch.stack([torch.stack(list(scores.values())) for scores in metrics]).tolist()
         return [dict(zip(names, values, strict=True)) for values in table]
 

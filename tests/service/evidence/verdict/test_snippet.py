@@ -135,6 +135,22 @@ def test_a_model_that_is_no_chain_of_torchs_modules_has_a_stand_in() -> None:
     compile(code, "snippet", "exec")
 
 
+def test_class_weights_are_torchs_argument() -> None:
+    task = {"name": "classification", "class_weight": "balanced"}
+    spec = spec_of("sgd", workload={"dataset": "wine", "model": "mlp", "task": task})
+    code = snippet(spec, "sgd", spec.optimizer("sgd").default)
+    assert "targets[batch], weight=class_weights)" in code
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}print((counts * class_weights).tolist(), len(targets) / 3)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    each, _, third = done.stdout.splitlines()[-1].rpartition(" ")
+    assert json.loads(each) == pytest.approx([float(third)] * 3)
+
+
 def test_what_is_not_asked_for_is_not_written() -> None:
     plain = snippet(
         spec_of("sgd", schedule={"name": "constant"}), "sgd", spec_of("sgd").optimizer("sgd").default

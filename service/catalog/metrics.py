@@ -1,0 +1,104 @@
+"""The metrics by which a model's outputs are judged: which way is better, and what a guess scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whichopt.service.states import Direction
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a task.
+
+    `constant` says what a constant predictor scores: one that has learned from the targets of training alone,
+    and answers the same for every example. A confirm run that diverged counts as one. `absent` says what
+    becomes of classes without an example in the split; None where there are no classes.
+
+    `ratio` is True if 0 is the metric's natural end, so that a percentage of it has a meaning.
+    """
+
+    name: str
+    title: str
+    direction: Direction
+    unit: str
+    constant: str
+    absent: str | None = None
+    ratio: bool = True
+
+
+CLASSIFICATION = (
+    Metric(
+        name="nll",
+        title="Negative log-likelihood",
+        direction=Direction.MINIMIZE,
+        unit="nats an example",
+        constant="the cross-entropy of the class frequencies of training: ln K for K classes of equal size",
+        absent="it is a mean over examples, so they do not enter",
+    ),
+    Metric(
+        name="accuracy",
+        title="Accuracy",
+        direction=Direction.MAXIMIZE,
+        unit="share of examples",
+        constant="the share of the class that training has most of",
+        absent="it is a mean over examples, so they do not enter",
+    ),
+    Metric(
+        name="balanced_accuracy",
+        title="Balanced accuracy",
+        direction=Direction.MAXIMIZE,
+        unit="mean share over classes",
+        constant="1 / K for K classes",
+        absent="they are left out of the mean",
+    ),
+    Metric(
+        name="macro_f1",
+        title="Macro F1",
+        direction=Direction.MAXIMIZE,
+        unit="mean over classes",
+        constant="the F1 of the class that training has most of, over K: at most 1 / K for K classes",
+        absent="they are left out of the mean",
+    ),
+    Metric(
+        name="roc_auc",
+        title="ROC AUC, each class against the rest",
+        direction=Direction.MAXIMIZE,
+        unit="mean over classes",
+        constant="0.5",
+        absent="they are left out of the mean",
+    ),
+    Metric(
+        name="average_precision",
+        title="Average precision, each class against the rest",
+        direction=Direction.MAXIMIZE,
+        unit="mean over classes",
+        constant="1 / K for K classes, whatever their sizes",
+        absent="they are left out of the mean",
+    ),
+)
+
+REGRESSION = (
+    Metric(
+        name="rmse",
+        title="Root mean squared error",
+        direction=Direction.MINIMIZE,
+        unit="the target's own units",
+        constant="the root mean squared distance to the mean of training: about the standard deviation",
+    ),
+    Metric(
+        name="mae",
+        title="Mean absolute error",
+        direction=Direction.MINIMIZE,
+        unit="the target's own units",
+        constant="the mean distance to the mean of training",
+    ),
+    Metric(
+        name="r2",
+        title="R², the share of the variance that is explained",
+        direction=Direction.MAXIMIZE,
+        unit="share of the variance",
+        constant="0 or a little less, as the mean of training is not quite that of the split",
+        ratio=False,
+    ),
+)
