@@ -30,7 +30,7 @@ from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.optimizers import build
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Examples, Splits, Workload
-from whichopt.workers.workload.data import LOADERS, Table, order, split, standardized
+from whichopt.workers.workload.data import LOADERS, Table, order, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd")
@@ -103,7 +103,7 @@ def divided_workload(resolved: str, seed: int) -> Split:
 
     @lru_cache(maxsize=4)
     def job_splits(split_seed: int) -> Splits:
-        return split(seen, criteria, sizes, split_seed, built.device)
+        return seen.splits(criteria, sizes, split_seed, built.device)
 
     @lru_cache(maxsize=4)
     def judge_splits(split_seed: int) -> Splits:

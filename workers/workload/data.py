@@ -33,6 +33,18 @@ class Table(NamedTuple):
     features: Features
     labels: Labels
 
+    @property
+    def nbytes(self) -> int:
+        return self.features.nbytes + self.labels.nbytes
+
+    def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
+        """Return the splits that `seed` draws, scaled by statistics of their training split alone."""
+        rows = divided(RANDOM, criteria.strata(self.labels), len(self.labels), sizes, seed)
+        training = rows[0]
+        inputs = torch.from_numpy(standardized(self.features, self.features[training]).astype(np.float32))
+        targets, unit = criteria.encode(self.labels, self.labels[training])
+        return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -64,6 +76,11 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+    @property
+    def nbytes(self) -> int:
+        parts = (self.train, self.validation, self.test)
+        return sum(part.inputs.nbytes + part.targets.nbytes for part in parts)
 
     def named(self, name: str) -> Examples:
         """The split `train`, `validation` or `test`."""
@@ -130,15 +147,6 @@ def standardized(features: Features, training: Features) -> Features:
     scaled = (features - mean) / np.where(constant, np.inf, deviation)
     bounded: Features = np.clip(scaled, -FARTHEST, FARTHEST)
     return bounded
-
-
-def split(table: Table, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
-    """The splits of `table` that `seed` draws, scaled by statistics of its training split alone."""
-    rows = divided(RANDOM, criteria.strata(table.labels), len(table.labels), sizes, seed)
-    training = rows[0]
-    inputs = torch.from_numpy(standardized(table.features, table.features[training]).astype(np.float32))
-    targets, unit = criteria.encode(table.labels, table.labels[training])
-    return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
 
 
 def order(seed: int, examples: int, start: int, stop: int) -> Tensor:

@@ -17,7 +17,7 @@ from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.splits import RANDOM, divided
 from whichopt.service.trials import Schedule, Training
 from whichopt.workers.workload import Workload, batches, data
-from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, order, split, standardized
+from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, order, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def test_every_class_has_its_share_of_every_split(name: str) -> None:
 def test_scaling_uses_the_training_split_alone() -> None:
     table, criteria = _table(), CRITERIA["regression"]
     train, validation, test = divided(RANDOM, None, 100, SIZES, seed=1)
-    splits = split(table, criteria, SIZES, 1, CPU)
+    splits = table.splits(criteria, SIZES, 1, CPU)
     # float32 of numbers of size 1, averaged.
     torch.testing.assert_close(splits.train.inputs.mean(dim=0), torch.zeros(4), atol=1e-6, rtol=0)
     torch.testing.assert_close(splits.train.inputs.std(dim=0, correction=0), torch.ones(4), atol=1e-6, rtol=0)
@@ -69,7 +69,7 @@ def test_scaling_uses_the_training_split_alone() -> None:
     others = np.concatenate([validation, test])
     table.features[others] *= 100
     table.labels[others] -= 1000
-    changed = split(table, criteria, SIZES, 1, CPU)
+    changed = table.splits(criteria, SIZES, 1, CPU)
     assert torch.equal(changed.train.inputs, splits.train.inputs)
     assert torch.equal(changed.train.targets, splits.train.targets)
     assert changed.train.unit == splits.train.unit == float(table.labels[train].std())
@@ -105,7 +105,7 @@ def test_any_part_of_the_stream_depends_on_its_position_alone(start: int, stop: 
 
 @pytest.mark.parametrize("size", [1, 7, 60])
 def test_batches_only_cut_the_stream(size: int) -> None:
-    train = split(_table(), CRITERIA["regression"], SIZES, 1, CPU).train
+    train = _table().splits(CRITERIA["regression"], SIZES, 1, CPU).train
     training = Training(batch_size=size, schedule=Schedule(), clip_norm=None)
     cut = list(batches(train, 4, 7, training.cuts(7, 200)))
     assert len(cut) == training.steps(7, 200)
