@@ -15,10 +15,36 @@ from whichopt.service.catalog.datasets import DatasetEntry, uploaded
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.splits import sizes_of
 from whichopt.service.uploads import CATEGORIES, Column, File, Kind, Role, Split, Table
+from whichopt.workers import workload
 
 FILE = File(name="own.csv", bytes=1234, sha256="f" * 64)
 
 SPLIT_TENSORS = {"column": ("part", "int8"), "group": ("group", "int32"), "time": ("time", "float64")}
+
+
+def forget_data() -> None:
+    """Forget all data that this process has loaded."""
+    for cached in (workload.TABLES, workload.SPLITS):
+        cached.clear()
+    workload._build.cache_clear()
+
+
+def people(rows: int = 180) -> tuple[dict[str, Any], list[str]]:
+    """Return columns of every kind that becomes features, with missing values, and classes to predict."""
+    random = np.random.default_rng(3)
+    age, town = (
+        random.normal(40, 12, rows),
+        random.choice(["north", "south", "west"], rows, p=[0.5, 0.3, 0.2]),
+    )
+    risk = (age - 40) / 12 + (town == "south") + random.normal(0, 0.5, rows)
+    days = np.datetime64("2021-03-01", "s") + random.integers(0, 10**8, rows).astype("timedelta64[s]")
+    columns = {
+        "age": np.where(random.random(rows) < 0.1, np.nan, age),
+        "town": [None if random.random() < 0.1 else one for one in town.tolist()],
+        "member": (random.random(rows) < 0.6).tolist(),
+        "since": list(days),
+    }
+    return columns, np.array(["low", "middle", "high"])[np.digitize(risk, [-0.2, 0.8])].tolist()
 
 
 def upload(

@@ -44,8 +44,9 @@ __all__ = [
 EVALUATION_BATCH = 4096
 """Examples that are evaluated at once, so that memory does not grow with the split."""
 
-KEPT = Cached(1 << 30)
-"""Tables and splits of this process."""
+TABLES = Cached(1 << 29)
+SPLITS = Cached(1 << 30)
+"""What was loaded and divided in this process."""
 
 
 Net = Callable[..., Tensor]
@@ -144,10 +145,10 @@ def _build(
 
     def table() -> Table | Kept:
         key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
-        return KEPT.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
+        return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
 
     def splits(seed: int) -> Splits:
-        return KEPT.get(
+        return SPLITS.get(
             (resolved, device, seed),
             lambda: table().splits(criteria, spec.sizes, seed, place),
             lambda made: made.nbytes,

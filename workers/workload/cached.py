@@ -13,7 +13,8 @@ ValueT = TypeVar("ValueT")
 class Cached:
     """Values by key, of which those that were asked for last are kept.
 
-    The last one is kept however large it is, as who asks for it holds it anyway.
+    The last one is kept however large it is, as who asks for it holds it anyway. Before another is made, half
+    of the bytes are freed.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -34,10 +35,20 @@ class Cached:
                 self._kept.move_to_end(key)
                 found: ValueT = self._kept[key][0]
                 return found
+            self._free(self.most_bytes // 2, spared=0)
         made = make()
         with self._lock:
             self._kept[key] = made, size(made)
             self._kept.move_to_end(key)
-            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.most_bytes:
-                self._kept.popitem(last=False)
+            self._free(self.most_bytes, spared=1)
         return made
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._kept.clear()
+
+    def _free(self, most_bytes: int, *, spared: int) -> None:
+        """Let go of what was not asked for longest until the rest fits; `spared` values stay anyway."""
+        while len(self._kept) > spared and sum(size for _, size in self._kept.values()) > most_bytes:
+            self._kept.popitem(last=False)
