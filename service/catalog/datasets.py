@@ -121,11 +121,16 @@ def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
         title=name,
         task=table.task,
         shape=_fixed(table.shape),
-        source=f"uploaded as {file.name}" if file.name else "uploaded",
+        source=source_of(file),
         upload=table.upload(file),
         content=content,
         own_sizes=table.sizes,
     )
+
+
+def source_of(file: File) -> str:
+    """Say where a person's own dataset is from."""
+    return f"uploaded as {file.name}" if file.name else "uploaded"
 
 
 def dataset(name: str, *, field: str | None = None) -> DatasetEntry:
