@@ -193,3 +193,13 @@ class StorageReadOnly(Unavailable):
 
 class StorageBroken(Unavailable):
     code, title = "storage_failed", "A disk of the service has failed"
+
+
+def kind_of(code: str) -> type[WhichoptError] | None:
+    """Return the kind of error that has the code; None if there is none here."""
+    kinds = [WhichoptError]
+    for kind in kinds:
+        if kind.code == code and kind.__module__ == __name__:
+            return kind
+        kinds += kind.__subclasses__()
+    return None

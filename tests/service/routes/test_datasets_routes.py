@@ -6,12 +6,10 @@ The reader is that of `tests.builders.simple_reader`, a process of its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tests.builders.concluded_jobs import BODY
@@ -26,11 +24,6 @@ from whichopt.service.states import DatasetState
 
 ROWS = b"a,b,y\n" + b"".join(b"%d,1,2\n" % n for n in range(200))
 CSV = {"Content-Type": "text/csv"}
-
-
-@pytest.fixture
-def app(settings: Settings, lite: Store, dispatcher: Recorder) -> FastAPI:
-    return create_app(settings, lite, dispatcher, reader=READER)
 
 
 def send(http: TestClient, body: bytes = ROWS, *, headers: Any = CSV, **query: Any) -> Any:
@@ -90,7 +83,7 @@ def test_the_same_file_is_not_read_again(http: TestClient, settings: Settings) -
     assert kept(settings) == {first.json()["content"]}, "two uploads of one content are one blob"
 
 
-def test_a_preview_is_kept_without_sending_it_again(http: TestClient, lite: Store) -> None:
+def test_a_preview_is_kept_without_sending_it_again(http: TestClient) -> None:
     view = send(http, dry_run=1).json()
     assert view["state"] == "preview"
     assert view["expires_at"] > view["created_at"]
@@ -111,7 +104,7 @@ def test_a_preview_is_replaced_or_made_real_by_sending(http: TestClient) -> None
 
 
 def test_a_file_that_takes_long_is_polled(
-    http: TestClient, lite: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "ANSWER_S", 0.05)
     answer = send(http, b"slow 60\n")
@@ -196,7 +189,7 @@ def test_the_reader_is_given_nothing_secret(http: TestClient, monkeypatch: pytes
 
 
 def test_a_file_that_is_too_large_is_refused_while_it_comes(
-    app: FastAPI, lite: Store, dispatcher: Recorder, tmp_path: Path
+    lite: Store, dispatcher: Recorder, tmp_path: Path
 ) -> None:
     settings = Settings(max_upload_bytes=1000, reap_s=600, blobs=tmp_path / "blobs")
     with small(settings, lite, dispatcher) as http:
@@ -222,15 +215,11 @@ def small(settings: Settings, store: Store, dispatcher: Recorder) -> TestClient:
     return TestClient(app, headers={"X-API-Key": KEY})
 
 
-@pytest.fixture
-def sent(http: TestClient) -> Iterator[dict[str, Any]]:
-    yield send(http).json()
+# -- jobs ---------------------------------------------------------------------------------------------------
 
 
-# -- jobs -----------------------------------------------------------------------------------------------------
-
-
-def test_a_dataset_stays_while_a_job_uses_it(http: TestClient, sent: dict[str, Any]) -> None:
+def test_a_dataset_stays_while_a_job_uses_it(http: TestClient) -> None:
+    send(http)
     uid = http.post("/v1/jobs", json=job_with("mine")).json()["id"]
     refused = http.delete("/v1/datasets/mine")
     assert (refused.status_code, refused.json()["code"]) == (409, "dataset_in_use")
@@ -241,7 +230,8 @@ def test_a_dataset_stays_while_a_job_uses_it(http: TestClient, sent: dict[str, A
     assert http.get("/v1/recommendations", params={"dataset": "mine"}).status_code == 200
 
 
-def test_unknown_names_are_told_the_nearest_of_all(http: TestClient, sent: dict[str, Any]) -> None:
+def test_unknown_names_are_told_the_nearest_of_all(http: TestClient) -> None:
+    send(http)
     unknown = http.post("/v1/jobs", json=job_with("mime"))
     assert unknown.status_code == 422
     assert unknown.json()["errors"][0]["nearest"] == "mine"
