@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, stacked
+from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, Row, stacked
 from whichopt.service.states import DatasetState
 from whichopt.service.uploads import Column, Role, Table
 from whichopt.service.views import CatalogEntry, DatasetView
@@ -104,7 +104,7 @@ def dataset_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
         Heading("features", right=True),
         Heading("source", folds=True, rank=1),
     )
-    rows = []
+    rows: list[Row] = []
     for entry in entries:
         details = entry.details
         state = DatasetState(details["state"])

@@ -101,7 +101,7 @@ class Datasets(Calls):
                     "/v1/datasets",
                     params={key: value for key, value in query.items() if value is not None},
                     content=file.pieces(sent),
-                    headers={"Content-Type": file.kind, "Content-Length": str(file.bytes)},
+                    headers={"Content-Type": file.kind, "Content-Length": str(file.size)},
                     timeout=httpx.Timeout(usual.connect, read=max(ANSWER_S, usual.read or 0.0)),
                 ),
                 repeatable=True,

@@ -34,7 +34,7 @@ class Sent:
     """A dataset that is to be sent: its content, which can be read again, and what it is called."""
 
     content: BinaryIO
-    bytes: int
+    size: int
     kind: str
     name: str
     file: str | None
@@ -47,7 +47,7 @@ class Sent:
             yield piece
             gone += len(piece)
             if sent is not None:
-                sent(gone, self.bytes)
+                sent(gone, self.size)
 
 
 @contextmanager
