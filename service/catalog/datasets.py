@@ -10,11 +10,8 @@ from pydantic import ConfigDict, Field
 from whichopt.service.catalog import find
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
+from whichopt.service.splits import RANDOM, sizes_of
 from whichopt.service.uploads import File, Table, Upload
-
-TEST_SHARE = 0.2
-VALIDATION_SHARE = 0.25
-"""Share of validation examples among those that the test split leaves."""
 
 
 class DatasetOptions(NumbersAreNumbers):
@@ -52,10 +49,7 @@ class DatasetEntry:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
         if self.own_sizes is not None:
             return self.own_sizes
-        examples = self.shape(options).examples
-        test = round(examples * TEST_SHARE)
-        validation = round((examples - test) * VALIDATION_SHARE)
-        return Sizes(examples - test - validation, validation, test)
+        return sizes_of(RANDOM, self.shape(options).examples)
 
 
 def _fixed(shape: Shape) -> Callable[[DatasetOptions], Shape]:
