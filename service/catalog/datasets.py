@@ -11,7 +11,7 @@ from whichopt.service.catalog import find
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
 from whichopt.service.splits import RANDOM, sizes_of
-from whichopt.service.uploads import File, Table, Upload
+from whichopt.service.uploads import Choices, File, Table, Upload
 
 
 class DatasetOptions(NumbersAreNumbers):
@@ -101,7 +101,9 @@ DATASETS = (
 )
 
 
-def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
+def uploaded(
+    name: str, table: Table, file: File, content: str, choices: Choices | None = None
+) -> DatasetEntry:
     """Return the entry of a person's own dataset.
 
     Args:
@@ -109,17 +111,23 @@ def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
         table: what the reader found in the file.
         file: the file that was sent.
         content: the hash of the columns that are kept of it.
+        choices: what was said about the file.
     """
     return DatasetEntry(
         name=name,
         title=name,
         task=table.task,
         shape=_fixed(table.shape),
-        source=f"uploaded as {file.name}" if file.name else "uploaded",
-        upload=table.upload(file),
+        source=source_of(file),
+        upload=table.upload(file, choices),
         content=content,
         own_sizes=table.sizes,
     )
+
+
+def source_of(file: File) -> str:
+    """Say where a person's own dataset is from."""
+    return f"uploaded as {file.name}" if file.name else "uploaded"
 
 
 def dataset(name: str, *, field: str | None = None) -> DatasetEntry:

@@ -243,7 +243,7 @@ def test_tables_that_are_not_those_of_their_revision_are_left_alone(both: Store)
         tx.connection.execute(sa.text(f"UPDATE alembic_version SET version_num = {KNOWN[-2]!r}"))
     before = contents(both)
     with pytest.raises(
-        CannotMigrate, match=rf"not those of its revision \({KNOWN[-2]}\).*nothing was changed"
+        CannotMigrate, match=rf"do not match its revision \({KNOWN[-2]}\).*[Nn]othing was changed"
     ):
         upgrade(both)
     assert contents(both) == before
