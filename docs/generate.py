@@ -139,13 +139,22 @@ def _prose(text: str) -> str:
 
 def _commands() -> Iterator[str]:
     group: Any = typer.main.get_command(app)
-    for name, command in group.commands.items():
+    yield from _of_group(group, "##", "")
+
+
+def _of_group(group: Any, level: str, prefix: str) -> Iterator[str]:
+    for word, command in group.commands.items():
+        name = f"{prefix}{word}"
+        if hasattr(command, "commands"):
+            yield from ("", f"{level} {name}", "", _prose(command.help or ""))
+            yield from _of_group(command, f"{level}#", f"{name} ")
+            continue
         arguments = [param for param in command.params if param.param_type_name == "argument"]
         options = [param for param in command.params if param.param_type_name == "option"]
         usage = " ".join(
             [name, *(_argument(param) for param in arguments), *(["[OPTIONS]"] if options else [])]
         )
-        yield from ("", f"## {name}", "", f"`whichopt {usage}`", "", _prose(command.help or ""))
+        yield from ("", f"{level} {name}", "", f"`whichopt {usage}`", "", _prose(command.help or ""))
         if command.params:
             yield from ("", "| | default | |", "|---|---|---|")
         for param in arguments:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,11 +23,14 @@ from starlette.staticfiles import StaticFiles
 from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
+from whichopt.service.intake import Keeper
 from whichopt.service.pages import docs, home
+from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
     catalog,
     dashboard,
+    datasets,
     events,
     health,
     jobs,
@@ -47,6 +50,8 @@ from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
+PARTS = (jobs, lint, events, results, reports, datasets, catalog, health, home, docs)
+
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
     "and what did it cost? Every call but /healthz needs an API key: in the header X-API-Key, or as "
@@ -54,8 +59,13 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> FastAPI:
-    """The service over a database and a broker; it owns the store and closes it."""
+def create_app(
+    settings: Settings, store: Store, dispatcher: Dispatcher, *, reader: Sequence[str] = COMMAND
+) -> FastAPI:
+    """The service over a database and a broker; it owns the store and closes it.
+
+    `reader` is the command that reads uploaded files.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +74,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
         # Of the code as it is running now: files that are changed under it must not pass for its version.
         await run_in_threadpool(reporting.renderer)
         yield
+        await run_in_threadpool(keeper.stop)
         await run_in_threadpool(reaper.stop)
         store.close()
 
@@ -78,6 +89,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
     app.state.reaper = None
+    app.state.keeper = keeper = Keeper(store, settings, command=reader)
     app.state.metrics = health.registry(store, settings)
 
     problems.install(app)
@@ -89,7 +101,7 @@ def create_app(settings: Settings, store: Store, dispatcher: Dispatcher) -> Fast
     Instrumentator(registry=app.state.metrics).instrument(app)
     app.add_middleware(BasePath, base=settings.base_path)
 
-    routers = [part.router for part in (jobs, lint, events, results, reports, catalog, health, home, docs)]
+    routers = [part.router for part in PARTS]
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Container
@@ -21,7 +22,7 @@ ROOM = 1 << 18
 """Bytes of a blob of some size: a small report, or a small model's checkpoint."""
 
 PART = "part-"
-"""Begins the name of a blob that is being written."""
+"""Begins the name of a blob that is being written, and of a folder for such."""
 
 log = structlog.get_logger()
 
@@ -45,6 +46,17 @@ def save(folder: Path, data: bytes) -> str:
         Path(part).unlink(missing_ok=True)
         raise
     return name
+
+
+def adopt(folder: Path, part: Path, name: str) -> None:
+    """Make a file of the folder's disk, which has the hash `name`, the blob of that name.
+
+    Raises:
+        OSError: the disk is full, or cannot be written.
+    """
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, folder / name)
 
 
 def check(folder: Path) -> None:
@@ -82,14 +94,18 @@ def collect(folder: Path, keep: Container[str], *, older_than_s: float) -> int:
     removed = 0
     now = _folder_time(folder)
     for file in folder.iterdir() if folder.is_dir() else ():
-        if file.name in keep or not file.is_file():  # as a volume's own lost+found
+        part = file.name.startswith(PART)
+        if file.name in keep or not (part or file.is_file()):  # as a volume's own lost+found
             continue
         try:
             age_s = now - file.stat().st_mtime
         except FileNotFoundError:  # somebody else collects, too
             continue
         if age_s > older_than_s:
-            file.unlink(missing_ok=True)
+            if part and file.is_dir() and not file.is_symlink():
+                shutil.rmtree(file, ignore_errors=True)  # what a reader of an upload left behind
+            else:
+                file.unlink(missing_ok=True)
             removed += 1
     return removed
 

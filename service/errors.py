@@ -14,9 +14,16 @@ WhichoptError               500 internal
 │   ├── UnreadableRow       409 unreadable_row    a stored row is damaged, or a newer version's
 │   ├── JobEnded            409 job_ended         nothing left to cancel
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
+│   ├── DatasetExists       409 dataset_exists    the name is taken, by a built-in or another upload
+│   ├── DatasetInUse        409 dataset_in_use    a job that has not ended uses it
+│   ├── DatasetNotReady     409 dataset_not_ready it is read, was not read, or is a preview
 │   └── KeyReused           422 idempotency_key_reused
 ├── ReportFailed            500 report_failed     the report of a concluded job cannot be made
+├── UnreadableDataset       422 unreadable_dataset a file that is no table, or a row or column of it
+│   ├── AmbiguousTarget     422 ambiguous_target  the column to predict must be named
+│   └── AmbiguousTask       422 ambiguous_task    classification or regression: it must be said
 ├── BodyTooLarge            413 body_too_large
+│   └── DatasetTooLarge     413 dataset_too_large a file or its table is over a limit, or a quota is used up
 └── Unavailable             503 unavailable       database or broker out of reach
     ├── StorageFull         503 storage_full      a disk has no space left, or a quota is used up
     ├── StorageReadOnly     503 storage_read_only a disk or a database cannot be written
@@ -131,6 +138,18 @@ class NoRecommendation(Conflict):
         return cls(f"job {uid} is {state}: {never}", field="state", value=state.value)
 
 
+class DatasetExists(Conflict):
+    code, title = "dataset_exists", "There is another dataset of that name"
+
+
+class DatasetInUse(Conflict):
+    code, title = "dataset_in_use", "A job uses the dataset"
+
+
+class DatasetNotReady(Conflict):
+    code, title = "dataset_not_ready", "The dataset is not ready"
+
+
 class KeyReused(Conflict):
     status, code, title = 422, "idempotency_key_reused", "The idempotency key was used for another body"
 
@@ -141,6 +160,22 @@ class ReportFailed(WhichoptError):
 
 class BodyTooLarge(WhichoptError):
     status, code, title = 413, "body_too_large", "The body is too large"
+
+
+class DatasetTooLarge(BodyTooLarge):
+    code, title = "dataset_too_large", "The dataset is too large"
+
+
+class UnreadableDataset(WhichoptError):
+    status, code, title = 422, "unreadable_dataset", "The file cannot be read as a table"
+
+
+class AmbiguousTarget(UnreadableDataset):
+    code, title = "ambiguous_target", "The column to predict is not clear"
+
+
+class AmbiguousTask(UnreadableDataset):
+    code, title = "ambiguous_task", "The task is not clear"
 
 
 class Unavailable(WhichoptError):
@@ -158,3 +193,13 @@ class StorageReadOnly(Unavailable):
 
 class StorageBroken(Unavailable):
     code, title = "storage_failed", "A disk of the service has failed"
+
+
+def kind_of(code: str) -> type[WhichoptError] | None:
+    """Return the kind of error that has the code; None if there is none here."""
+    kinds = [WhichoptError]
+    for kind in kinds:
+        if kind.code == code and kind.__module__ == __name__:
+            return kind
+        kinds += kind.__subclasses__()
+    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from whichopt.service.datasets import check_still_there
 from whichopt.service.db import IntegrityError, Store, Transaction
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.errors import JobEnded, KeyReused, NotFound
@@ -33,6 +34,7 @@ def submit(
 
     Raises:
         KeyReused: the idempotency key made a job of another spec.
+        DatasetNotReady: the dataset was deleted since the spec was resolved.
     """
 
     def remember() -> tuple[JobView, int | None]:
@@ -113,6 +115,7 @@ def _remember(
                 value=idempotency_key,
             )
         return view(tx, uid, alive_s=alive_s), None
+    check_still_there(tx, spec)
     job_id, uid = tx.jobs.add(
         spec,
         queue=_queue(tx, spec, alive_s),

@@ -12,6 +12,7 @@ from whichopt.service.db import Store
 from whichopt.service.dispatch import PLAN_QUEUE, Dispatcher
 from whichopt.service.settings import Settings
 from whichopt.service.steady import Steady
+from whichopt.service.views.datasets import STOPPED
 
 COLLECT_S = 600.0
 """Seconds between two searches for blobs that no row refers to; these are removed after an hour."""
@@ -45,6 +46,10 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Cloc
         log.warning("lease_ran_out", cohort=cohort_id, job=job_id, queued_again=again)
     with store.transaction() as tx:
         tx.workers.bury(older_than_s=20 * settings.worker_alive_s)
+        abandoned = tx.datasets.abandon(settings.lease_s, STOPPED)
+        tx.datasets.expire()
+    if abandoned:
+        log.warning("datasets_abandoned", count=abandoned)
     with store.read() as tx:
         live = tx.workers.live(settings.worker_alive_s)
         queued = {queue: tx.cohorts.queued(queue) for queue in live}

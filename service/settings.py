@@ -26,6 +26,7 @@ from whichopt.service.limits import Limits
 from whichopt.service.secret_files import SECRETS, UnreadableSecret, secret
 from whichopt.service.setting_words import PREFIX, WrongSettings, complaints, unknown
 from whichopt.service.storage import storage_trouble
+from whichopt.service.upload_settings import UploadSettings
 
 __all__ = ["Settings", "WrongSettings", "at_start"]
 
@@ -64,7 +65,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
 
-class Settings(BaseSettings):
+class Settings(UploadSettings, BaseSettings):
     """The settings of a process, read once when it starts and handed on to everything else."""
 
     model_config = SettingsConfigDict(

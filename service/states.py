@@ -74,3 +74,12 @@ class Agreement(StrEnum):
 
     BITS = "bits"
     CLOSE = "close"
+
+
+class DatasetState(StrEnum):
+    """`preview` is a dataset that was read on trial: it goes after some time unless it is made real."""
+
+    READING = "reading"
+    READY = "ready"
+    FAILED = "failed"
+    PREVIEW = "preview"

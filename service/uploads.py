@@ -114,6 +114,18 @@ class File(_Frozen):
     sha256: str
 
 
+class Choices(_Frozen):
+    """What a person may say about a file; what is not said is inferred from it."""
+
+    target: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    split: Split = Split()
+    header: bool | None = Field(default=None, description="Whether the first row names the columns.")
+    columns: dict[str, Kind | Literal["leave_out"]] = Field(
+        default_factory=dict, description="Kinds of columns that are not to be inferred."
+    )
+
+
 class NamedColumn(_Frozen):
     """A column that becomes features."""
 
@@ -136,6 +148,9 @@ class Upload(_Frozen):
     )
     split: Split
     columns: tuple[NamedColumn, ...] = Field(description="Columns that become features, in their order.")
+    choices: Choices = Field(
+        default=Choices(), description="What was said about the file, with which it can be read again."
+    )
 
 
 class Table(_Frozen):
@@ -168,8 +183,8 @@ class Table(_Frozen):
         """Return the table as JSON: the same text for the same table."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    def upload(self, file: File) -> Upload:
-        """Return what a resolved spec records of the table, which came in that file."""
+    def upload(self, file: File, choices: Choices | None = None) -> Upload:
+        """Return what a resolved spec records of the table, which came in that file with those choices."""
         return Upload(
             file=file,
             rows=self.rows,
@@ -178,19 +193,8 @@ class Table(_Frozen):
             class_rows=self.class_rows,
             split=self.split,
             columns=tuple(NamedColumn(name=column.name, kind=column.kind) for column in self.features),
+            choices=choices or Choices(),
         )
-
-
-class Choices(_Frozen):
-    """What a person may say about a file; what is not said is inferred from it."""
-
-    target: str | None = None
-    task: Literal["classification", "regression"] | None = None
-    split: Split = Split()
-    header: bool | None = Field(default=None, description="Whether the first row names the columns.")
-    columns: dict[str, Kind | Literal["leave_out"]] = Field(
-        default_factory=dict, description="Kinds of columns that are not to be inferred."
-    )
 
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")

@@ -117,6 +117,7 @@ WALLS = {
         "whichopt.service.spec",
         "whichopt.service.states",
         "whichopt.service.trials",
+        "whichopt.service.uploads",
     ),
     "service/pages/": (
         "whichopt.service.pages",

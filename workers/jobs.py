@@ -81,7 +81,11 @@ def _plan(context: Context, planned: Planning) -> None:
     job_id = planned.job_id
     limit_s = planned.spec.budget.max_seconds
     try:
-        prepared = prepare(planned, compiling=lambda: _note_compiling(context, planned))
+        prepared = prepare(
+            planned,
+            blobs=context.settings.blobs,
+            compiling=lambda: _note_compiling(context, planned),
+        )
         following = next_round(
             prepared.spec,
             planned.trials,
@@ -96,6 +100,11 @@ def _plan(context: Context, planned: Planning) -> None:
         log.info("too_short", job=planned.uid, detail=error.detail)
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
+        return
+    except workload.DatasetGone as error:
+        log.error("dataset_gone", job=planned.uid, detail=str(error))
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code="dataset_gone", detail=str(error), round_=planned.round)
         return
     except Exception as error:
         if passes(error):
@@ -195,6 +204,11 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
         if not lease.out_of_time or lease.heard is not Beat.GO_ON:
             return _let_go(context, claim, lease)
         results = stopped.results
+    except workload.DatasetGone as error:
+        detail = str(error)
+        log.error("dataset_gone", cohort=cohort_id, job=claim.job_id, detail=detail)
+        lease.keep(lambda tx: tx.cohorts.fail(claim, code="dataset_gone", detail=detail))
+        return False
     except Exception as error:
         if passes(error):
             # Not the job's fault: the reaper rings for it again, when there may be space.
@@ -214,7 +228,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
-    built = workload.build(claim.spec.workload, device=claim.queue)
+    built = workload.build(claim.spec.workload, device=claim.queue, blobs=settings.blobs)
     resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 

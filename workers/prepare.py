@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -34,16 +35,19 @@ class PreparedJob:
     probe: dict[str, float]
 
 
-def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) -> PreparedJob:
+def prepare(
+    planned: Planning, *, blobs: Path | None = None, compiling: Callable[[], None] = lambda: None
+) -> PreparedJob:
     """Decide how the job's trials are trained, and plan its minutes. After the first round nothing is left
     to decide.
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
-    kernel is compiled.
+    kernel is compiled; `blobs` is the folder with what is kept of a person's own data.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
+        DatasetGone: the job's data are not in the folder, or are damaged.
     """
     spec = planned.spec
     if planned.round:
@@ -51,7 +55,7 @@ def prepare(planned: Planning, *, compiling: Callable[[], None] = lambda: None) 
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
-        return workload.build(spec.workload, device=planned.queue if here else "cpu")
+        return workload.build(spec.workload, device=planned.queue if here else "cpu", blobs=blobs)
 
     executors, probe, alone = _executors(spec, built, here=here)
     decided = {"executors": executors, "agreement": _agreement(planned, here=here).value, "only_solo": alone}

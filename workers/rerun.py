@@ -27,7 +27,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.environment import Environment
-from whichopt.service.errors import InvalidReport
+from whichopt.service.errors import InvalidReport, UnreadableDataset
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.statistics.estimates import mean, mean_estimate
@@ -35,6 +35,7 @@ from whichopt.service.evidence.verdict.recommend import shown
 from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
+from whichopt.service.settings import Settings
 from whichopt.service.states import Phase
 from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
@@ -42,6 +43,7 @@ from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.jobs import training_environment
+from whichopt.workers.own_file import blobs_of
 
 TOLERANCE = 0.1
 """In standard deviations between the reported seeds."""
@@ -87,11 +89,19 @@ class Rerun(_Frozen):
     unlike: list[str] = Field(description="where this machine is not the one that trained the report")
 
 
-def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
+def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Rerun:
     """Trains the recommended config on its confirm seeds and on `new_seeds` new ones.
 
+    Args:
+        report: the report of a job.
+        new_seeds: the number of seeds that nobody has trained on yet.
+        data: the file that was sent, if the job was about a person's own data. Without it they are looked for
+            in the folder of blobs.
+
     Raises:
-        InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device.
+        InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device
+            or the data.
+        UnreadableDataset: the file cannot be read, or holds other data.
     """
     trials = _confirmed(report)
     device = report.job.queue
@@ -101,8 +111,21 @@ def rerun(report: Report, *, new_seeds: int = 5) -> Rerun:
     numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    built = workload.build(report.spec.workload, device=device)
-    results = EXECUTORS[_executor(report)]().run(built, [*plans, *more], Unwatched())
+    wanted = report.spec.workload
+    try:
+        with blobs_of(wanted, data, Settings()) as blobs:
+            built = workload.build(wanted, device=device, blobs=blobs)
+            results = EXECUTORS[_executor(report)]().run(built, [*plans, *more], Unwatched())
+    except workload.DatasetGone as error:
+        assert wanted.upload is not None
+        sent = wanted.upload.file
+        raise InvalidReport(
+            f"the report was trained on {wanted.dataset.name!r}, a person's own data, which are not at hand: "
+            f"say where the file is by --data ({sent.name or 'a file'}, SHA-256 {sent.sha256}, content "
+            f"{wanted.content})",
+            field="spec.workload.dataset",
+            value=wanted.dataset.name,
+        ) from error
     return _judged(report, trials, results[: len(plans)], results[len(plans) :], training_environment(device))
 
 
@@ -258,6 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, help="a report: its JSON or its page")
     parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")
+    parser.add_argument(
+        "--data", type=Path, help="the file that was sent, if the report is about a person's own data"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     prepare_output()
@@ -267,8 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     try:
-        result = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds))
-    except InvalidReport as error:
+        result = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds), data=options.data)
+    except (InvalidReport, UnreadableDataset) as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
     sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else _table(result))

@@ -17,11 +17,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from whichopt.service.catalog import datasets
-from whichopt.service.catalog.datasets import TEST_SHARE, VALIDATION_SHARE
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.planning.rounds import evaluations
 from whichopt.service.space import Config
 from whichopt.service.spec import JobSpec, ResolvedSpec, ResolvedWorkload, resolve
+from whichopt.service.splits import RANDOM, divided, sizes_of
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, TrialPlan, TrialResult
 from whichopt.workers import workload
@@ -30,7 +30,7 @@ from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.optimizers import build
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Examples, Splits, Workload
-from whichopt.workers.workload.data import LOADERS, Table, divided, order, split, standardized
+from whichopt.workers.workload.data import LOADERS, Table, order, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd")
@@ -95,22 +95,19 @@ def divided_workload(resolved: str, seed: int) -> Split:
     table, criteria = LOADERS[entry.name](entry.options(**spec.dataset.options)), CRITERIA[spec.task]
     examples = len(table.labels)
     judged = round(examples * ASIDE)
-    kept, aside, _ = divided(
-        criteria.strata(table.labels), examples, Sizes(examples - judged, judged, 0), seed
-    )
+    aside_sizes = Sizes(examples - judged, judged, 0)
+    kept, aside, _ = divided(RANDOM, criteria.strata(table.labels), examples, aside_sizes, seed)
     seen = Table(table.features[kept], table.labels[kept])
-    test = round(len(kept) * TEST_SHARE)
-    validation = round((len(kept) - test) * VALIDATION_SHARE)
-    sizes = Sizes(len(kept) - test - validation, validation, test)
+    sizes = sizes_of(RANDOM, len(kept))
     built = workload.build(spec)
 
     @lru_cache(maxsize=4)
     def job_splits(split_seed: int) -> Splits:
-        return split(seen, criteria, sizes, split_seed, built.device)
+        return seen.splits(criteria, sizes, split_seed, built.device)
 
     @lru_cache(maxsize=4)
     def judge_splits(split_seed: int) -> Splits:
-        rows = divided(criteria.strata(seen.labels), len(kept), sizes, split_seed)[0]
+        rows = divided(RANDOM, criteria.strata(seen.labels), len(kept), sizes, split_seed)[0]
         inputs = standardized(table.features[aside], seen.features[rows])
         targets, unit = criteria.encode(table.labels[aside], seen.labels[rows])
         held = Examples(

@@ -10,11 +10,8 @@ from pydantic import ConfigDict, Field
 from whichopt.service.catalog import find
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
-from whichopt.service.uploads import File, Table, Upload
-
-TEST_SHARE = 0.2
-VALIDATION_SHARE = 0.25
-"""Share of validation examples among those that the test split leaves."""
+from whichopt.service.splits import RANDOM, sizes_of
+from whichopt.service.uploads import Choices, File, Table, Upload
 
 
 class DatasetOptions(NumbersAreNumbers):
@@ -52,10 +49,7 @@ class DatasetEntry:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
         if self.own_sizes is not None:
             return self.own_sizes
-        examples = self.shape(options).examples
-        test = round(examples * TEST_SHARE)
-        validation = round((examples - test) * VALIDATION_SHARE)
-        return Sizes(examples - test - validation, validation, test)
+        return sizes_of(RANDOM, self.shape(options).examples)
 
 
 def _fixed(shape: Shape) -> Callable[[DatasetOptions], Shape]:
@@ -107,7 +101,9 @@ DATASETS = (
 )
 
 
-def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
+def uploaded(
+    name: str, table: Table, file: File, content: str, choices: Choices | None = None
+) -> DatasetEntry:
     """Return the entry of a person's own dataset.
 
     Args:
@@ -115,17 +111,23 @@ def uploaded(name: str, table: Table, file: File, content: str) -> DatasetEntry:
         table: what the reader found in the file.
         file: the file that was sent.
         content: the hash of the columns that are kept of it.
+        choices: what was said about the file.
     """
     return DatasetEntry(
         name=name,
         title=name,
         task=table.task,
         shape=_fixed(table.shape),
-        source=f"uploaded as {file.name}" if file.name else "uploaded",
-        upload=table.upload(file),
+        source=source_of(file),
+        upload=table.upload(file, choices),
         content=content,
         own_sizes=table.sizes,
     )
+
+
+def source_of(file: File) -> str:
+    """Say where a person's own dataset is from."""
+    return f"uploaded as {file.name}" if file.name else "uploaded"
 
 
 def dataset(name: str, *, field: str | None = None) -> DatasetEntry:

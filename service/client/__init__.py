@@ -12,6 +12,7 @@ making a second job. Then `ServiceUnreachable` or the service's own refusal is r
 
 from __future__ import annotations
 
+from whichopt.service.client.datasets import Datasets
 from whichopt.service.client.errors import ProblemError, ServiceUnreachable
 from whichopt.service.client.jobs import Jobs
 from whichopt.service.client.results import Results
@@ -20,7 +21,7 @@ from whichopt.service.views import CatalogEntry, Health, Page, Readiness
 __all__ = ["Client", "ProblemError", "ServiceUnreachable"]
 
 
-class Client(Jobs, Results):
+class Client(Jobs, Results, Datasets):
     """A client of a whichopt service. Threads may share it.
 
     A service on this machine is asked directly, one elsewhere through the proxy that the environment names.

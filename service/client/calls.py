@@ -85,12 +85,20 @@ class Calls:
     def _call(
         self, view: type[ViewT], method: str, path: str, *, repeatable: bool = False, **options: Any
     ) -> ViewT:
-        def ask() -> ViewT:
-            response = self._http.request(method, path, **options)
-            check(response)
-            return view.model_validate_json(response.content)
+        return self._tried(lambda: self._once(view, method, path, **options), repeatable=repeatable)
 
-        return self._tried(ask, repeatable=repeatable)
+    def _once(self, view: type[ViewT], method: str, path: str, **options: Any) -> ViewT:
+        return view.model_validate_json(self._sent(method, path, **options))
+
+    def _sent(self, method: str, path: str, **options: Any) -> bytes:
+        """Make the call, and return what is answered.
+
+        Raises:
+            ProblemError: it is a refusal.
+        """
+        response = self._http.request(method, path, **options)
+        check(response)
+        return response.content
 
     def _tried(self, call: Callable[[], ResultT], *, repeatable: bool) -> ResultT:
         """Return what `call` does; repeat it if nobody answers or it is put off, and it is `repeatable`."""

@@ -2,9 +2,10 @@
 
 Who writes what: a door adds jobs and asks for cancel; a planner adds rounds and conclusions, guarded by the
 job's round number; a worker claims, renews and finishes cohorts, fenced by its owner token; the reaper hands
-back what nobody works on; whoever makes a report notes where it is. Every write that concerns a job first
-locks the job's row, so that writers of one job follow each other, and moves `job.revision` (but for its
-report, which is derived). All times are by the database's clock (`clock`).
+back what nobody works on; whoever makes a report notes where it is, and the keeper of a reader what it found
+in a file. Every write that concerns a job first locks the job's row, so that writers of one job follow each
+other, and moves `job.revision` (but for its report, which is derived). All times are by the database's clock
+(`clock`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from whichopt.service.db import clock
 from whichopt.service.db.blobs import Blobs
 from whichopt.service.db.cohorts import Cohorts
 from whichopt.service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
+from whichopt.service.db.datasets import Datasets
 from whichopt.service.db.existing import open_what_is_there
 from whichopt.service.db.forecasts import Forecasts
 from whichopt.service.db.jobs import Jobs
@@ -86,6 +88,10 @@ class Transaction:
     @cached_property
     def cohorts(self) -> Cohorts:
         return Cohorts(self.connection)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        return Datasets(self.connection)
 
     @cached_property
     def lost(self) -> Lost:

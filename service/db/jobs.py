@@ -72,6 +72,7 @@ class Jobs:
             "task": spec.workload.task,
             "dataset": spec.workload.dataset.name,
             "model": spec.workload.model.name,
+            "content": spec.workload.content,
             "queue": queue,
             "round": 0,
             "cut_short": False,

@@ -76,6 +76,7 @@ job = Table(
     Column("error", JSON),
     Column("recommendation", JSON),
     Column("recommended", String(64), comment="the recommended optimizer's catalog name"),
+    Column("content", String(64), info=BLOB, comment="blob of the uploaded dataset that it trains on"),
     Column("api_key_id", ForeignKey("api_key.id")),
     Column("idempotency_key", String(255)),
     Column("body_digest", String(64)),
@@ -176,6 +177,27 @@ report = Table(
     Column("attempts", Integer, nullable=False, comment="tries since the page was last kept"),
     Column("error", sa.Text, comment="why the last try failed"),
     Column("rung_at", UTCDateTime, nullable=False, comment="when it was last rung for or begun"),
+)
+
+dataset = Table(
+    "dataset",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(36), nullable=False, unique=True, comment="of this sending: its keeper's fence"),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("preview", Boolean, nullable=False, comment="it is a trial: once ready, it is kept for some time"),
+    Column("file", JSON, nullable=False, comment="what was sent: name, bytes, SHA-256"),
+    Column("choices", JSON, nullable=False, comment="what its sender said about it"),
+    Column("progress", JSON, comment="of its reader"),
+    Column("problem", JSON, comment="why it could not be read"),
+    Column("found", JSON, comment="what its reader found: columns, target, task, split, sizes"),
+    Column("content", String(64), info=BLOB, comment="blob of the columns that are kept"),
+    Column("api_key_id", ForeignKey("api_key.id")),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False, comment="when its keeper last gave a sign of life"),
+    Column("expires_at", UTCDateTime, comment="when a preview goes"),
+    Index(None, "state"),
 )
 
 forecast = Table(

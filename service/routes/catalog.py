@@ -1,4 +1,7 @@
-"""Serves the catalog: the names that a job can use, with spaces, defaults and sources."""
+"""Serves the catalog: the names that a job can use, with spaces, defaults and sources.
+
+Datasets, which people can send, are in `whichopt.service.routes.datasets`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import TypeVar
 
 from fastapi import APIRouter
 
-from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog import models, optimizers, tasks
 from whichopt.service.errors import NotFound, UnknownName
 from whichopt.service.views import CatalogEntry, Page
-from whichopt.service.views.catalog import dataset_view, model_view, optimizer_view, task_view
+from whichopt.service.views.catalog import model_view, optimizer_view, task_view
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 Entry = TypeVar("Entry")
@@ -34,16 +37,6 @@ def all_models() -> Page[CatalogEntry]:
 @router.get("/models/{name}")
 def one_model(name: str) -> CatalogEntry:
     return model_view(_found(models.model, name))
-
-
-@router.get("/datasets")
-def all_datasets() -> Page[CatalogEntry]:
-    return Page(items=[dataset_view(entry) for entry in datasets.DATASETS])
-
-
-@router.get("/datasets/{name}")
-def one_dataset(name: str) -> CatalogEntry:
-    return dataset_view(_found(datasets.dataset, name))
 
 
 @router.get("/tasks")

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Request
 
 from whichopt.service.db import Store
 from whichopt.service.dispatch import Dispatcher
+from whichopt.service.intake import Keeper
 from whichopt.service.jobs import no_job
 from whichopt.service.settings import Settings
 
@@ -28,6 +29,11 @@ async def _dispatcher(request: Request) -> Dispatcher:
     return dispatcher
 
 
+async def _keeper(request: Request) -> Keeper:
+    keeper: Keeper = request.app.state.keeper
+    return keeper
+
+
 async def _api_key_id(request: Request) -> int:
     key_id: int = request.state.api_key_id
     return key_id
@@ -36,6 +42,7 @@ async def _api_key_id(request: Request) -> int:
 TheSettings = Annotated[Settings, Depends(_settings)]
 TheStore = Annotated[Store, Depends(_store)]
 TheDispatcher = Annotated[Dispatcher, Depends(_dispatcher)]
+TheKeeper = Annotated[Keeper, Depends(_keeper)]
 ApiKeyId = Annotated[int, Depends(_api_key_id)]
 """The id of the key that the gate found in the request."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 
+from whichopt.service import datasets
 from whichopt.service import jobs as work
 from whichopt.service.ids import PART
 from whichopt.service.routes.body import json_only
@@ -18,7 +19,7 @@ from whichopt.service.routes.dependencies import (
     TheStore,
 )
 from whichopt.service.routes.negotiation import matches
-from whichopt.service.spec import LABEL, JobSpec, resolve
+from whichopt.service.spec import LABEL, JobSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.views import JobView, Page, TrialView
 
@@ -49,7 +50,7 @@ def submit(
     job = work.submit(
         store,
         dispatcher,
-        resolve(spec, limits=settings.limits),
+        datasets.resolved(store, spec, settings.limits),
         alive_s=settings.worker_alive_s,
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,

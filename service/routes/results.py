@@ -12,7 +12,8 @@ import structlog
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog import models, optimizers, tasks
+from whichopt.service.datasets import known_name
 from whichopt.service.db import DatabaseError, Store
 from whichopt.service.db.forecasts import Asked
 from whichopt.service.errors import NoRecommendation
@@ -107,7 +108,7 @@ def recommendations(
     with store.read() as tx:
         return tx.views.recommendations(
             task=task and tasks.task(task, field="task").name,
-            dataset=dataset and datasets.dataset(dataset, field="dataset").name,
+            dataset=dataset and known_name(tx, dataset, field="dataset"),
             model=model and models.model(model, field="model").name,
             optimizer=optimizer and optimizers.optimizer(optimizer, field="optimizer").name,
             before=before,

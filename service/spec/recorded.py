@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
 from whichopt.service.limits import UNLIMITED
 from whichopt.service.spec.request import JobSpec
 from whichopt.service.spec.resolve import resolve
-from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
 
 
 def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
-    """Return what the spec resolves to, by its own rules and with its optimizers as it records them.
+    """Return what the spec resolves to, by its own rules, with its optimizers and data as it records them.
 
     Raises:
         InvalidSpec: no job could have had it.
@@ -21,7 +22,10 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
     """
     entries = tuple(map(_entry, spec.optimizers))
     asked = JobSpec.model_validate(spec.model_dump(mode="json"))
-    again = resolve(asked, replace(built_in(), optimizers=entries), UNLIMITED)
+    known = replace(built_in(), optimizers=entries)
+    if spec.workload.upload is not None:
+        known = replace(known, datasets=(_dataset(spec.workload),))
+    again = resolve(asked, known, UNLIMITED)
     places = [one.place for one in spec.optimizers]
     optimizers = tuple(
         one.model_copy(update={"place": place}) for one, place in zip(again.optimizers, places, strict=True)
@@ -45,6 +49,20 @@ def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
         if entry is None or other:
             unlike[chosen.name] = other
     return unlike
+
+
+def _dataset(workload: ResolvedWorkload) -> DatasetEntry:
+    """Return the entry of a person's own dataset, of which only the spec knows."""
+    return DatasetEntry(
+        name=workload.dataset.name,
+        title=workload.dataset.name,
+        task=workload.task,
+        shape=lambda _: workload.shape,
+        source="uploaded",
+        upload=workload.upload,
+        content=workload.content,
+        own_sizes=workload.sizes,
+    )
 
 
 def _entry(chosen: ResolvedOptimizer) -> OptimizerEntry:

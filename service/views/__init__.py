@@ -4,6 +4,7 @@
 - `recommendation`: the conclusion of a job.
 - `forecast`: what a running job may still tell.
 - `catalog`: the names that a job can use.
+- `datasets`: a dataset that a person sent.
 - `checks`: mistakes in a spec, and a setting translated to another optimizer.
 - `problems`: the answer to every failure.
 - `health`: whether the service can work.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from whichopt.service.views.catalog import CatalogEntry, HyperparameterView
 from whichopt.service.views.checks import LintFinding, LintReport, Translation
+from whichopt.service.views.datasets import DatasetProblem, DatasetProgress, DatasetView
 from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForecast, SearchForecast
 from whichopt.service.views.health import Health, Readiness
 from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
@@ -36,6 +38,9 @@ __all__ = [
     "ConfirmForecast",
     "ConfirmProgress",
     "Cost",
+    "DatasetProblem",
+    "DatasetProgress",
+    "DatasetView",
     "Difference",
     "FieldProblem",
     "Forecast",

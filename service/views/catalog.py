@@ -58,6 +58,8 @@ def dataset_view(entry: DatasetEntry) -> CatalogEntry:
         "splits": asdict(entry.sizes(entry.options())),
         "options": _options(entry.options),
         "source": entry.source,
+        "uploaded": False,
+        "state": "ready",
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.views import JobView, Recommendation
 from whichopt.workers import jobs
@@ -45,9 +47,13 @@ class Bell:
         return None
 
 
-def submit(context: jobs.Context, **changes: Any) -> tuple[int, str]:
+def submit(context: jobs.Context, *, data: DatasetEntry | None = None, **changes: Any) -> tuple[int, str]:
+    """Add a job; `data` is an upload that it is about, in the place of the spec's dataset."""
+    catalog = None if data is None else replace(built_in(), datasets=(data,))
+    if data is not None:
+        changes["workload"] = {**SPEC["workload"], "dataset": {"name": data.name}}  # type: ignore[dict-item]
     with context.store.transaction() as tx:
-        return tx.jobs.add(resolve(JobSpec.model_validate({**SPEC, **changes})), queue="cpu")
+        return tx.jobs.add(resolve(JobSpec.model_validate({**SPEC, **changes}), catalog), queue="cpu")
 
 
 def bell(context: jobs.Context) -> Bell:

@@ -1,4 +1,5 @@
-"""The app over a real SQLite database, with a dispatcher that only notes what it was asked for."""
+"""The app over a real SQLite database, with a dispatcher that only notes what it was asked for, and
+a reader of simple files."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tests.builders.datasets import READER
 from tests.builders.services import KEY, Recorder
 from tests.builders.serving import served
 from whichopt.service.app import create_app
@@ -50,7 +52,7 @@ def dispatcher() -> Recorder:
 
 @pytest.fixture
 def app(settings: Settings, lite: Store, dispatcher: Recorder) -> FastAPI:
-    return create_app(settings, lite, dispatcher)
+    return create_app(settings, lite, dispatcher, reader=READER)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.builders.concluded_jobs import BODY, concluded_job, motley_job
+from tests.builders.datasets import READER, add_dataset
 from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app, openapi_json
 from whichopt.service.db import Store
@@ -43,6 +44,9 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
         ("GET", "/v1/jobs/{job_id}/studies.db"),
         ("GET", "/v1/recommendations"),
         *((("GET", f"/v1/{kind}{one}")) for kind in CATALOG for one in ("", "/{name}")),
+        ("POST", "/v1/datasets"),
+        ("POST", "/v1/datasets/{name}"),
+        ("DELETE", "/v1/datasets/{name}"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
@@ -61,14 +65,16 @@ def test_every_failure_is_described_as_a_problem(app: FastAPI) -> None:
 
 
 @pytest.fixture
-def described(lite: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
+def described(lite: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The API as schemathesis reads it, with jobs in every state but no stream that stays open.
 
     The made-up jobs have no confirm trials, so that no page can be drawn of them.
     """
     monkeypatch.setattr("whichopt.service.evidence.report.html.render_html", lambda _: "<!doctype html>")
     uids = [concluded_job(lite)[1], motley_job(lite)[1]]
-    app = create_app(Settings(events_s=0.02, reap_s=600), lite, Recorder())
+    add_dataset(lite)
+    settings = Settings(events_s=0.02, reap_s=600, blobs=tmp_path / "blobs")
+    app = create_app(settings, lite, Recorder(), reader=READER)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=AUTHORIZED)
     return schema.exclude(path_regex="/events$"), uids
 

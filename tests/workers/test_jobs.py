@@ -27,6 +27,7 @@ from tests.builders.messages import (
 )
 from tests.builders.params import needs_compiler
 from tests.builders.present import present
+from tests.builders.uploads import forget_data, people, upload
 from whichopt.service.db import Store
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.evidence.report.document import evidence
@@ -221,15 +222,17 @@ class Power(BaseException):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("own_data", [False, True])
 def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
-    executor: str, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+    executor: str, own_data: bool, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = context.settings.model_copy(update={"checkpoint_s": 1e-6})
     context = dataclasses.replace(context, settings=settings)
     epochs = {"solo": 6, "stacked": 12}[executor]  # enough for eight checkpoints in a cohort
     changes = {"budget": {**SPEC["budget"], "epochs": epochs}, "executor": executor}  # type: ignore[dict-item]
     real = EXECUTORS[executor]()
-    job_id, uid = submit(context, **changes)
+    data = upload(settings.blobs, *people()) if own_data else None
+    job_id, uid = submit(context, data=data, **changes)
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]
     resumed: list[bool] = []
@@ -262,13 +265,15 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
             answer(context, message)
         with context.store.transaction() as tx:
             tx.lost.lapse_all()
+        forget_data()  # as another process has none
         answer(context, message)
     assert resumed == [False, True]
     answer_all(context)
     assert view(context, uid).state is JobState.SUCCEEDED
-    assert list(context.settings.blobs.iterdir()) == [], "checkpoints of ended cohorts are not kept"
+    kept = [] if data is None else [data.content]
+    assert [file.name for file in settings.blobs.iterdir()] == kept, "checkpoints of ended cohorts go"
 
-    undisturbed, uid_undisturbed = submit(context, **changes)
+    undisturbed, uid_undisturbed = submit(context, data=data, **changes)
     bell(context).rung = [("plan", undisturbed)]
     answer_all(context)
     assert results_of(context, job_id) == results_of(context, undisturbed)

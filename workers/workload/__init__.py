@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,16 @@ from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
-from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, batches, order, split, stretches
+from whichopt.workers.workload.cached import Cached
+from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, Table, batches, order, stretches
 from whichopt.workers.workload.models import builder, generator, initialized, seeded
 from whichopt.workers.workload.tasks import CRITERIA, Criteria, Slope
+from whichopt.workers.workload.uploads import DatasetGone, Kept, load
 
 __all__ = [
     "Batch",
     "Carry",
+    "DatasetGone",
     "Examples",
     "Loss",
     "Net",
@@ -39,6 +43,10 @@ __all__ = [
 
 EVALUATION_BATCH = 4096
 """Examples that are evaluated at once, so that memory does not grow with the split."""
+
+TABLES = Cached(1 << 29)
+SPLITS = Cached(1 << 30)
+"""What was loaded and divided in this process."""
 
 
 Net = Callable[..., Tensor]
@@ -109,42 +117,54 @@ class Workload:
         return {name: value.item() for name, value in metrics.items()}
 
 
-def build(spec: ResolvedWorkload, catalog: Catalog | None = None, *, device: str = "cpu") -> Workload:
+def build(
+    spec: ResolvedWorkload, catalog: Catalog | None = None, *, device: str = "cpu", blobs: Path | None = None
+) -> Workload:
     """Return the workload that `spec` describes, ready on `device`; it is made once per process.
 
     Args:
-        catalog: has its dataset and its model; the built-in one, if it is not given.
+        spec: a job's workload. A person's own data are found by the hash that it records, not by their name.
+        catalog: has its dataset, unless that is an upload, and its model; None for the built-in one.
+        device: the device to train on.
+        blobs: the folder with what is kept of uploads.
 
     Raises:
         UnknownName: the catalog has no such dataset or model.
+        DatasetGone: a person's own data are not in the folder, or are damaged.
     """
     known = built_in() if catalog is None else catalog
-    data, net = known.dataset(spec.dataset.name), known.model(spec.model.name)
-    return _build(spec.model_dump_json(), data, net, device)
+    data = None if spec.upload else known.dataset(spec.dataset.name)
+    return _build(spec.model_dump_json(), data, known.model(spec.model.name), device, blobs)
 
 
 @lru_cache(maxsize=4)
-def _build(resolved: str, data: DatasetEntry, net: ModelEntry, device: str) -> Workload:
+def _build(
+    resolved: str, data: DatasetEntry | None, net: ModelEntry, device: str, blobs: Path | None
+) -> Workload:
     spec = ResolvedWorkload.model_validate_json(resolved)
     place = torch.device(device)
-    data_options, net_options = data.options(**spec.dataset.options), net.options(**spec.model.options)
-    shape, sizes = spec.shape, spec.sizes
+    net_options = net.options(**spec.model.options)
+    shape = spec.shape
     criteria = CRITERIA[spec.task]
-    table = LOADERS[data.loader or data.name](data_options)
     network = partial(builder(net), net_options, shape)
     with torch.device("meta"):
         params = tuple(name for name, _ in network().named_parameters())
 
+    def table() -> Table | Kept:
+        key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
+        return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
+
+    def splits(seed: int) -> Splits:
+        return SPLITS.get(
+            (resolved, device, seed),
+            lambda: _weighted(table().splits(criteria, spec.sizes, seed, place), spec, criteria),
+            lambda made: made.nbytes,
+        )
+
     def loss(net: Net, batch: Batch, carry: Carry) -> tuple[Tensor, Carry]:
         return criteria.loss(net(batch.inputs), batch.targets, batch.weights), carry
 
-    @lru_cache(maxsize=4)
-    def splits(seed: int) -> Splits:
-        drawn = split(table, criteria, sizes, seed, place)
-        if spec.class_weight is None or criteria.balanced is None:
-            return drawn
-        return replace(drawn, train=replace(drawn.train, weights=criteria.balanced(drawn.train.targets)))
-
+    table()  # what is wrong with it is told before anything is trained
     return Workload(
         goal=spec.goal,
         shape=shape,
@@ -154,3 +174,17 @@ def _build(resolved: str, data: DatasetEntry, net: ModelEntry, device: str) -> W
         splits=splits,
         criteria=criteria,
     )
+
+
+def _weighted(splits: Splits, spec: ResolvedWorkload, criteria: Criteria) -> Splits:
+    """Return the splits with the weights of the training examples, if the task asks for them."""
+    if spec.class_weight is None or criteria.balanced is None:
+        return splits
+    weights = criteria.balanced(splits.train.targets)
+    return replace(splits, train=replace(splits.train, weights=weights))
+
+
+def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Table | Kept:
+    if data is None:
+        return load(spec, blobs)
+    return LOADERS[data.loader or data.name](data.options(**spec.dataset.options))

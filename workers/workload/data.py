@@ -15,16 +15,15 @@ from torch import Tensor
 
 from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
 from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.splits import RANDOM, divided
 from whichopt.workers.workload.tasks import Criteria, Labels
 
 Features = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 FARTHEST = 10.0
 """Bound on a standardized feature: a pixel that hardly any training example has inked may lie hundreds of
 its standard deviations away elsewhere."""
 
-TEST_SEED = 0
 FRIEDMAN_SEED = 0
 
 
@@ -33,6 +32,18 @@ class Table(NamedTuple):
 
     features: Features
     labels: Labels
+
+    @property
+    def nbytes(self) -> int:
+        return self.features.nbytes + self.labels.nbytes
+
+    def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
+        """Return the splits that `seed` draws, scaled by statistics of their training split alone."""
+        rows = divided(RANDOM, criteria.strata(self.labels), len(self.labels), sizes, seed)
+        training = rows[0]
+        inputs = torch.from_numpy(standardized(self.features, self.features[training]).astype(np.float32))
+        targets, unit = criteria.encode(self.labels, self.labels[training])
+        return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,11 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+    @property
+    def nbytes(self) -> int:
+        parts = (self.train, self.validation, self.test)
+        return sum(part.inputs.nbytes + part.targets.nbytes for part in parts)
 
     def named(self, name: str) -> Examples:
         """The split `train`, `validation` or `test`."""
@@ -124,26 +140,6 @@ LOADERS: Mapping[str, Callable[[DatasetOptions], Table]] = {
 }
 
 
-def divided(strata: Labels | None, examples: int, sizes: Sizes, seed: int) -> tuple[Indices, ...]:
-    """The rows of train, validation and test. The test rows are the same for every seed.
-
-    Each stratum has the same share of every split, up to one example.
-    """
-    labels = np.zeros(examples) if strata is None else strata
-    rest, test = _taken(labels, np.arange(examples), sizes.test, TEST_SEED)
-    train, validation = _taken(labels, rest, sizes.validation, seed)
-    return train, validation, test
-
-
-def _taken(labels: Labels, rows: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
-    """`rows` without `count` of them, and those: every so manieth of the shuffled rows in label order."""
-    shuffled = np.random.default_rng(seed).permutation(rows)
-    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)] = True
-    return np.sort(ordered[~chosen]), np.sort(ordered[chosen])
-
-
 def standardized(features: Features, training: Features) -> Features:
     """`features` less the mean of `training`, over its standard deviation, within ± FARTHEST.
 
@@ -154,15 +150,6 @@ def standardized(features: Features, training: Features) -> Features:
     scaled = (features - mean) / np.where(constant, np.inf, deviation)
     bounded: Features = np.clip(scaled, -FARTHEST, FARTHEST)
     return bounded
-
-
-def split(table: Table, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
-    """The splits of `table` that `seed` draws, scaled by statistics of its training split alone."""
-    rows = divided(criteria.strata(table.labels), len(table.labels), sizes, seed)
-    training = rows[0]
-    inputs = torch.from_numpy(standardized(table.features, table.features[training]).astype(np.float32))
-    targets, unit = criteria.encode(table.labels, table.labels[training])
-    return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
 
 
 def order(seed: int, examples: int, start: int, stop: int) -> Tensor:

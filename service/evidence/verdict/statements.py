@@ -16,6 +16,9 @@ from whichopt.service.planning.looks import Look
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.budget import Budget
 
+FEW_TEST_EXAMPLES = 200
+"""Test examples of a person's own dataset below which a statement says how many they are."""
+
 _TO_DEPLOY = "Which config to deploy?"
 _TO_TUNE = "Which optimizer to tune?"
 _CROSSED = " by study and seed"
@@ -29,7 +32,7 @@ def config_statement(
     """Say which config to deploy."""
     arms, label = table.arms, table.arms[verdict.best].label
     metric = spec.goal.metric
-    ground = f"on this test split, over {_seeds(look)}"
+    ground = f"{_on(spec)}, over {_seeds(look)}"
     among = " that stayed finite" if any(table.diverged) else ""
     sentences = [_TO_DEPLOY]
     if len(table.labels) == 1:
@@ -102,7 +105,7 @@ def study_statement(
         )
     if none_can_be_told(table):
         return f"{_TO_TUNE} None can win: every optimizer has a finalist that diverged on a fresh seed."
-    ground = f"tuned {_effort(budget, stopped)}{_but(few)}, on this test split, over {_seeds(look)}"
+    ground = f"tuned {_effort(budget, stopped)}{_but(few)}, {_on(spec)}, over {_seeds(look)}"
     if verdict.verdict == "winner":
         among = " whose finalists stayed finite" if table.barred else ""
         sentences = [
@@ -176,6 +179,14 @@ def _test(look: Look, paired: str = "") -> str:
     if len(look.planned) == 1 or look.seeds < look.planned[0]:
         return level
     return f"{level}, spent over {len(look.planned)} planned looks; this is look {look.index + 1}"
+
+
+def _on(spec: ResolvedSpec) -> str:
+    """Name the test split; of a person's own data say how small it is, as that bounds what it can tell."""
+    test = spec.sizes.test
+    if spec.workload.upload is None or test >= FEW_TEST_EXAMPLES:
+        return "on this test split"
+    return f"on these {test} test examples" if test > 1 else "on this one test example"
 
 
 def _seeds(look: Look) -> str:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.builders.concluded_jobs import concluded_job
+from tests.builders.datasets import add_dataset
 from tests.builders.jobs import add_job, add_round, beat, finish, must_claim
 from whichopt.service import blobs, reaper
 from whichopt.service.db import Store
@@ -29,6 +30,7 @@ NO_BLOBS = {
     "study.optimizer",
     *(f"cohort.{name}" for name in ("worker", "environment", "progress", "lost")),
     *(f"trial.{name}" for name in ("label", "plan", "result")),
+    *(f"dataset.{name}" for name in ("name", "file", "choices", "progress", "problem", "found")),
     "forecast.content",
     "report.renderer",
     "report.error",
@@ -47,7 +49,13 @@ def test_every_column_with_room_for_a_blobs_name_says_if_it_holds_one() -> None:
     """A new column is marked with `info=BLOB`, or stands in `NO_BLOBS` above: else its blobs are removed."""
     room = {str(column) for table in metadata.tables.values() for column in table.c if _has_room(column.type)}
     marked = {str(column) for column in COLUMNS}
-    assert marked == {"cohort.checkpoint", "report.html", "report.json"}
+    assert marked == {
+        "cohort.checkpoint",
+        "dataset.content",
+        "job.content",
+        "report.html",
+        "report.json",
+    }
     assert room - marked == NO_BLOBS
 
 
@@ -67,6 +75,7 @@ def test_what_a_marked_column_names_is_kept(store: Store, settings: Settings, co
     concluded_job(store)
     running, _ = add_job(store)
     add_round(store, running)
+    add_dataset(store)
     named = blobs.save(settings.blobs, f"named by {column}".encode())
     blobs.save(settings.blobs, b"named by nobody")
     with store.transaction() as tx:

@@ -14,9 +14,10 @@ from sklearn import datasets
 
 from whichopt.service.catalog.datasets import DatasetOptions, dataset
 from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.splits import RANDOM, divided
 from whichopt.service.trials import Schedule, Training
 from whichopt.workers.workload import Workload, batches, data
-from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, divided, order, split, standardized
+from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, order, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 CPU = torch.device("cpu")
@@ -30,17 +31,17 @@ def _table(examples: int = 100, seed: int = 0) -> Table:
 
 @pytest.mark.parametrize("strata", [None, np.arange(100) % 3])
 def test_splits_are_disjoint_and_complete(strata: np.ndarray | None) -> None:
-    parts = divided(strata, 100, SIZES, seed=5)
+    parts = divided(RANDOM, strata, 100, SIZES, seed=5)
     assert Sizes(*map(len, parts)) == SIZES
     assert sorted(np.concatenate(parts)) == list(range(100))
 
 
 @pytest.mark.parametrize("strata", [None, np.arange(100) % 3])
 def test_a_split_seed_redraws_train_and_validation_but_never_test(strata: np.ndarray | None) -> None:
-    draws = [divided(strata, 100, SIZES, seed) for seed in (0, 1, 2**53 - 1)]
+    draws = [divided(RANDOM, strata, 100, SIZES, seed) for seed in (0, 1, 2**53 - 1)]
     assert len({test.tobytes() for _, _, test in draws}) == 1
     assert len({train.tobytes() for train, _, _ in draws}) == 3
-    again = divided(strata, 100, SIZES, 1)
+    again = divided(RANDOM, strata, 100, SIZES, 1)
     assert all(np.array_equal(one, other) for one, other in zip(draws[1], again, strict=True))
 
 
@@ -49,7 +50,7 @@ def test_every_class_has_its_share_of_every_split(name: str) -> None:
     entry = dataset(name)
     labels = LOADERS[name](entry.options()).labels
     sizes = entry.sizes(entry.options())
-    for part in divided(labels, len(labels), sizes, seed=3):
+    for part in divided(RANDOM, labels, len(labels), sizes, seed=3):
         counts = Counter(labels[part])
         for label, total in Counter(labels).items():
             # The test split is off by less than one example, and so is validation of what it left, and
@@ -59,8 +60,8 @@ def test_every_class_has_its_share_of_every_split(name: str) -> None:
 
 def test_scaling_uses_the_training_split_alone() -> None:
     table, criteria = _table(), CRITERIA["regression"]
-    train, validation, test = divided(None, 100, SIZES, seed=1)
-    splits = split(table, criteria, SIZES, 1, CPU)
+    train, validation, test = divided(RANDOM, None, 100, SIZES, seed=1)
+    splits = table.splits(criteria, SIZES, 1, CPU)
     # float32 of numbers of size 1, averaged.
     torch.testing.assert_close(splits.train.inputs.mean(dim=0), torch.zeros(4), atol=1e-6, rtol=0)
     torch.testing.assert_close(splits.train.inputs.std(dim=0, correction=0), torch.ones(4), atol=1e-6, rtol=0)
@@ -68,7 +69,7 @@ def test_scaling_uses_the_training_split_alone() -> None:
     others = np.concatenate([validation, test])
     table.features[others] *= 100
     table.labels[others] -= 1000
-    changed = split(table, criteria, SIZES, 1, CPU)
+    changed = table.splits(criteria, SIZES, 1, CPU)
     assert torch.equal(changed.train.inputs, splits.train.inputs)
     assert torch.equal(changed.train.targets, splits.train.targets)
     assert changed.train.unit == splits.train.unit == float(table.labels[train].std())
@@ -104,7 +105,7 @@ def test_any_part_of_the_stream_depends_on_its_position_alone(start: int, stop: 
 
 @pytest.mark.parametrize("size", [1, 7, 60])
 def test_batches_only_cut_the_stream(size: int) -> None:
-    train = split(_table(), CRITERIA["regression"], SIZES, 1, CPU).train
+    train = _table().splits(CRITERIA["regression"], SIZES, 1, CPU).train
     training = Training(batch_size=size, schedule=Schedule(), clip_norm=None)
     cut = list(batches(train, 4, 7, training.cuts(7, 200)))
     assert len(cut) == training.steps(7, 200)

@@ -16,8 +16,9 @@ from whichopt.service.catalog.datasets import dataset
 from whichopt.service.catalog.models import MODELS
 from whichopt.service.errors import UnknownName
 from whichopt.service.spec import JobSpec, resolve
+from whichopt.service.splits import RANDOM, divided
 from whichopt.workers.workload import Workload, batches, build
-from whichopt.workers.workload.data import LOADERS, divided
+from whichopt.workers.workload.data import LOADERS
 from whichopt.workers.workload.tasks import CRITERIA
 
 MakeWorkload = Callable[..., Workload]
@@ -82,7 +83,8 @@ def test_regression_metrics_are_in_the_targets_own_units(make_workload: MakeWork
     workload = make_workload("diabetes")
     entry = dataset("diabetes")
     labels = LOADERS["diabetes"](entry.options()).labels
-    train, _, test = (labels[part] for part in divided(None, len(labels), entry.sizes(entry.options()), 4))
+    sizes = entry.sizes(entry.options())
+    train, _, test = (labels[part] for part in divided(RANDOM, None, len(labels), sizes, 4))
     splits = workload.splits(4)
     model = workload.model(0)
     outputs = model(splits.test.inputs).detach().double().numpy()[:, 0]
@@ -114,7 +116,8 @@ def test_the_constant_predictor_of_a_number_is_its_mean(make_workload: MakeWorkl
     workload = make_workload("diabetes")
     entry = dataset("diabetes")
     labels = LOADERS["diabetes"](entry.options()).labels
-    train, _, test = (labels[part] for part in divided(None, len(labels), entry.sizes(entry.options()), 4))
+    sizes = entry.sizes(entry.options())
+    train, _, test = (labels[part] for part in divided(RANDOM, None, len(labels), sizes, 4))
     reference = workload.reference(workload.splits(4))
     # The standardized targets are rounded to float32.
     assert reference["rmse"] == pytest.approx(math.sqrt(((test - train.mean()) ** 2).mean()), rel=1e-5)

@@ -1,0 +1,121 @@
+"""Tables of datasets for the terminal: what was found in a file, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, Row, stacked
+from whichopt.service.states import DatasetState
+from whichopt.service.uploads import Column, Role, Table
+from whichopt.service.views import CatalogEntry, DatasetView
+
+STYLES = {
+    DatasetState.READY: "green",
+    DatasetState.FAILED: "red",
+    DatasetState.PREVIEW: "yellow",
+    DatasetState.READING: "",
+}
+ROLES = {Role.TARGET: "bold green", Role.SPLIT: "cyan", Role.LEFT_OUT: "dim", Role.FEATURE: ""}
+
+
+def dataset_summary(view: DatasetView) -> RenderableType:
+    """Return what was found in a file: a row for each column, and how everything was decided."""
+    file = view.file
+    facts: list[tuple[str, str | Cell]] = [
+        ("name", view.name),
+        ("state", Cell(view.state.value, STYLES[view.state])),
+        ("file", f"{file.name or 'a data frame or arrays'}, {file.bytes:,} bytes"),
+    ]
+    lines: list[RenderableType] = []
+    if view.problem is not None:
+        lines.append(Text(f"{view.problem.code}: {view.problem.detail}", style="red"))
+    if view.table is None:
+        return Group(Facts(facts), *lines)
+    table = view.table
+    facts += _facts(table)
+    lines += [Text(f"- {note}") for note in table.notes]
+    for remark in table.remarks:
+        lines.append(Text.assemble(("warning", "yellow"), f" {remark.code}: {remark.what}"))
+        lines += [Text(f"    why: {remark.why}"), Text(f"    instead: {remark.instead}")]
+    lines.append(Text())
+    if view.state is DatasetState.PREVIEW:
+        lines.append(Text(f"This is a preview. Keep it with: whichopt dataset keep {view.name}"))
+    else:
+        lines.append(Text(f'Use it in a job as {{"dataset": "{view.name}"}}.'))
+    return Group(stacked(Facts(facts), _columns(table.columns)), *lines)
+
+
+def _facts(table: Table) -> list[tuple[str, str | Cell]]:
+    sizes, width = table.sizes, table.shape.features
+    classes = "" if table.classes is None else f" of {len(table.classes)} classes"
+    return [
+        ("rows", f"{table.rows:,}"),
+        ("target", f"{table.target} ({table.task}{classes})"),
+        ("features", f"{width:,} of {len(table.features):,} columns"),
+        (
+            "split",
+            f"{table.split}: {sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test",
+        ),
+    ]
+
+
+def _columns(columns: Sequence[Column]) -> Listing:
+    headings = (
+        Heading("column", folds=True),
+        Heading("kind"),
+        Heading("missing", right=True),
+        Heading("distinct", right=True, rank=2),
+        Heading("range", folds=True, rank=1),
+        Heading("becomes", folds=True),
+    )
+    return Listing(
+        headings,
+        [
+            (
+                Cell(column.name, ROLES[column.role]),
+                column.kind.value,
+                f"{column.missing:,}",
+                f"{column.distinct:,}",
+                _range(column),
+                column.becomes,
+            )
+            for column in columns
+        ],
+    )
+
+
+def _range(column: Column) -> str:
+    if column.low is None or column.high is None:
+        return ", ".join(column.categories[:4]) + (", ..." if len(column.categories) > 4 else "")
+    ends = (f"{end:.6g}" if isinstance(end, float) else end for end in (column.low, column.high))
+    return " to ".join(ends)
+
+
+def dataset_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
+    """Return a table with a row for each dataset."""
+    headings = (
+        Heading("name", folds=True),
+        Heading("state"),
+        Heading("task"),
+        Heading("rows", right=True),
+        Heading("features", right=True),
+        Heading("source", folds=True, rank=1),
+    )
+    rows: list[Row] = []
+    for entry in entries:
+        details = entry.details
+        state = DatasetState(details["state"])
+        sizes = (details.get(part) for part in ("examples", "features"))
+        rows.append(
+            (
+                entry.name,
+                Cell(state.value, STYLES[state]),
+                str(details.get("task", "")),
+                *("" if size is None else f"{size:,}" for size in sizes),
+                str(details["source"]),
+            )
+        )
+    return Listing(headings, rows)

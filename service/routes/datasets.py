@@ -1,0 +1,224 @@
+"""Takes in people's own datasets, and lists, shows, keeps and deletes them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from email.message import Message as Header
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from whichopt.service import datasets as work
+from whichopt.service import json_input
+from whichopt.service.catalog import datasets as catalog
+from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
+from whichopt.service.intake import FORMATS
+from whichopt.service.receiving import check_size, receive
+from whichopt.service.routes.dependencies import ApiKeyId, Cursor, TheKeeper, TheSettings, TheStore
+from whichopt.service.states import DatasetState
+from whichopt.service.uploads import NAME, Choices
+from whichopt.service.views import CatalogEntry, DatasetView, Page
+from whichopt.service.views.catalog import dataset_view
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+ANSWER_S = 5.0
+"""Seconds that the answer to a sending waits for the file to be read."""
+
+REFUSED_S = 2.0
+"""Seconds in which the rest of a body that is refused is taken, so that its sender hears why."""
+
+POLL_AFTER_S = 2
+WITHOUT_NUL = r"^[^\x00]*$"
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file as it is, at most WHICHOPT_MAX_UPLOAD_BYTES; it may be compressed by gzip.",
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
+    }
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": DatasetView, "description": "The same file with the same choices was sent before."},
+    202: {"model": DatasetView, "description": "The file has come and is being read; poll its `Location`."},
+}
+
+OwnName = Annotated[str, Path(max_length=200, description="Name of the dataset.")]
+
+
+@router.post("", status_code=201, responses=ANSWERS, openapi_extra=BODY)
+async def send(
+    request: Request,
+    response: Response,
+    store: TheStore,
+    settings: TheSettings,
+    keeper: TheKeeper,
+    api_key_id: ApiKeyId,
+    name: Annotated[
+        str, Query(pattern=NAME.pattern, description="Name by which jobs use it.", examples=["penguins"])
+    ],
+    target: Annotated[
+        str | None,
+        Query(
+            max_length=1000,
+            pattern=WITHOUT_NUL,
+            description="Column to predict; if omitted, it is inferred.",
+        ),
+    ] = None,
+    task: Annotated[
+        Literal["classification", "regression"] | None, Query(description="If omitted, it is inferred.")
+    ] = None,
+    split: Annotated[
+        str,
+        Query(
+            max_length=1000,
+            pattern=WITHOUT_NUL,
+            description="How rows are split into training, validation and test: `random`, "
+            "`column:NAME` (it names the parts), `group:NAME` (no group on both sides), or `time:NAME` (the "
+            "latest rows test).",
+        ),
+    ] = "random",
+    header: Annotated[
+        bool | None,
+        Query(description="Whether the first row names the columns; if omitted, it is inferred."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        Query(
+            max_length=20_000,
+            description="Kinds of columns that are not to be inferred, as JSON: "
+            '`{"zip": "category", "note": "leave_out"}`.',
+        ),
+    ] = None,
+    file: Annotated[
+        str | None, Query(max_length=255, pattern=WITHOUT_NUL, description="Name of the file, to be shown.")
+    ] = None,
+    dry_run: Annotated[
+        bool, Query(description="Read it on trial: it is shown for an hour, and can be kept without sending.")
+    ] = False,
+) -> DatasetView:
+    """Send a table as the request's body. The columns, their kinds, target and split stand in the answer."""
+    try:
+        wanted = work.Wanted(
+            name=name,
+            format=_format(request),
+            choices=_choices(target=target, task=task, split=split, header=header, columns=columns),
+            file_name=file,
+            preview=dry_run,
+        )
+        work.check_name(name)
+        keeper.expect()
+        room = await run_in_threadpool(keeper.room)
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal():
+            check_size(int(declared), most=settings.max_upload_bytes, room=room)
+        received = await receive(request.stream(), settings.blobs, most=settings.max_upload_bytes, room=room)
+    except ClientDisconnect:
+        raise UnreadableDataset("the connection ended before the file had come whole") from None
+    except WhichoptError:
+        await _take_the_rest(request)
+        raise
+    if not received.bytes:
+        received.remove()
+        raise UnreadableDataset("the body is empty; send the file as the request's body")
+    begun = await run_in_threadpool(work.begin, store, keeper, received, wanted, api_key_id=api_key_id)
+    found = begun.view
+    if begun.reading is not None:
+        await asyncio.wait([asyncio.wrap_future(begun.reading)], timeout=ANSWER_S)
+        found = await run_in_threadpool(work.read_or_refused, store, name)
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/datasets/{name}"
+    if found.state is DatasetState.READING:
+        response.status_code = 202
+        response.headers["Retry-After"] = str(POLL_AFTER_S)
+    elif begun.reading is None:
+        response.status_code = 200
+    return found
+
+
+@router.get("")
+def all_datasets(
+    store: TheStore,
+    before: Cursor,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Page[CatalogEntry]:
+    """List the datasets: the built-in ones, then those that were sent, newest first."""
+    with store.read() as tx:
+        sent = tx.datasets.page(before=before, limit=limit)
+    shown = [dataset_view(entry) for entry in catalog.DATASETS] if before is None else []
+    cursor = str(sent[-1].id) if len(sent) == limit else None
+    return Page(items=[*shown, *map(work.summary_view, sent)], cursor=cursor)
+
+
+@router.get("/{name}")
+def one_dataset(name: OwnName, store: TheStore) -> CatalogEntry | DatasetView:
+    """Return a dataset: an entry of the catalog if it is built in, or what was found in a file."""
+    built_in = next((entry for entry in catalog.DATASETS if entry.name == name), None)
+    return work.view(store, name) if built_in is None else dataset_view(built_in)
+
+
+@router.post("/{name}")
+def keep(name: OwnName, store: TheStore) -> DatasetView:
+    """Make a preview a dataset that stays, without sending the file again."""
+    return work.keep(store, name)
+
+
+@router.delete("/{name}", status_code=204)
+def delete(name: OwnName, store: TheStore) -> None:
+    """Delete a dataset that was sent; 409 while a job that has not ended uses it."""
+    work.delete(store, name)
+
+
+def _format(request: Request) -> str:
+    """Return the format that the request declares.
+
+    A form or plain text is refused: a page of another site can send these with a reader's cookie.
+    """
+    header = Header()
+    header["content-type"] = sent = request.headers.get("content-type", "")
+    media = header.get_content_type() if sent else ""
+    if media not in FORMATS:
+        raise UnsupportedMedia(
+            f"the body's content type is {sent or 'not given'}; send the file itself as one of: "
+            f"{', '.join(FORMATS)}",
+            field="Content-Type",
+            value=sent,
+            allowed=list(FORMATS),
+        )
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise UnsupportedMedia(
+            f"the body is encoded as {encoding}; send it as it is, or compressed by gzip",
+            field="Content-Encoding",
+            value=encoding,
+            allowed=["identity", "gzip"],
+        )
+    return FORMATS[media]
+
+
+def _choices(*, columns: str | None, **given: Any) -> Choices:
+    """Return what the query says about the file."""
+    field = None
+    try:
+        if columns is not None:
+            field = "columns"
+            given["columns"] = json_input.loads(columns)
+        return Choices.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        words = first["msg"].removeprefix("Value error, ")
+        path = ".".join(str(part) for part in first["loc"])
+        raise InvalidQuery(f"{path}: {words}", field=path, value=first["input"]) from None
+    except ValueError as error:
+        raise InvalidQuery(f"columns is not JSON: {error}", field=field, value=columns) from None
+
+
+async def _take_the_rest(request: Request) -> None:
+    """Take what still comes of a body that is refused: who is cut off while sending may not hear why."""
+    with anyio.move_on_after(REFUSED_S), suppress(RuntimeError, ClientDisconnect):  # if all has been taken
+        async for _ in request.stream():
+            pass

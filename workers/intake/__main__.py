@@ -1,0 +1,63 @@
+"""Reads the file of a request, and says in lines of JSON how far it is and what it found.
+
+    python -m whichopt.workers.intake REQUEST.json
+
+The request has `file`, `format`, `choices`, `limits` and `folder`. The last line is either
+`{"table": ..., "content": SHA-256, "file": name in the folder}` or `{"problem": {...}}`. If there is neither,
+the process was ended.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any
+
+
+def main(request: Path) -> int:
+    """Answer the request; return the exit status."""
+    asked = json.loads(request.read_text(encoding="utf-8"))
+    sys.meta_path.insert(0, _WithoutPandas())
+    from whichopt.workers.intake.limits import Limits
+    from whichopt.workers.intake.problems import NO_MEMORY, Problem, TooLarge
+
+    limits = Limits(**asked["limits"])
+    limits.hold()
+    try:
+        answer = _answer(asked, limits)
+    except Problem as problem:
+        answer = {"problem": problem.as_json()}
+    except MemoryError:  # Arrow's is one
+        answer = {"problem": TooLarge(NO_MEMORY).as_json()}
+    _say(json.dumps(answer))
+    return 0
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Hides pandas: Arrow imports it if it is there, for nothing, and that takes longer than most files."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError("the reader goes without pandas", name=name)
+
+
+def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
+    from whichopt.service.uploads import Choices
+    from whichopt.workers.intake.progress import Progress
+    from whichopt.workers.intake.taken import take
+
+    choices = Choices.model_validate(asked["choices"])
+    taken = take(Path(asked["file"]), asked["format"], choices, limits, Progress(_say))
+    path, content = taken.keep(Path(asked["folder"]))
+    return {"table": taken.table.model_dump(mode="json"), "content": content, "file": path.name}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,94 @@
+"""What becomes of a column: the features of a model, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whichopt.service.uploads import CATEGORIES, Column, Kind, Role
+from whichopt.workers.intake.columns import Values
+from whichopt.workers.intake.dates import written
+from whichopt.workers.intake.raw import as_numpy
+from whichopt.workers.intake.words import most_frequent
+
+LONGEST_CATEGORY = 200
+"""Characters of a category that has a feature of its own."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column that becomes features, and what is kept of it."""
+
+    column: Column
+    numbers: npt.NDArray[np.float64] | None = None
+    codes: npt.NDArray[np.int16] | None = None
+
+
+def left_out(values: Values, why: str) -> Column:
+    """Return a column that is not used."""
+    return _column(values, Role.LEFT_OUT, 0, f"left out: {why}")
+
+
+def used(values: Values, role: Role, becomes: str) -> Column:
+    """Return a column that is predicted or divides the rows."""
+    return _column(values, role, 0, becomes)
+
+
+def why_left_out(values: Values) -> str | None:
+    """Return why a column says nothing about others, or None if it may."""
+    if values.distinct == 0:
+        return "it has no value in any row"
+    if values.distinct == 1 and not values.missing:
+        return "it has the same value in every row"
+    if values.kind is Kind.ID:
+        return "its values are distinct in (nearly) all rows, as ids are"
+    return "text is not read" if values.kind is Kind.TEXT else None
+
+
+def feature(values: Values) -> Feature:
+    """Return a column that becomes features, with what is kept of it."""
+    absent = int(values.missing > 0)
+    if values.numbers is not None:
+        if values.kind is Kind.BOOL:
+            becomes = f"0 for {values.labels[0]}, 1 for {values.labels[1]}"
+            filled = "the more frequent one"
+        else:
+            what = "seconds since 1970, " if values.kind is Kind.DATE else ""
+            becomes, filled = f"{what}less the mean over the standard deviation, within ±10", "the median"
+        if absent:
+            becomes += f"; {filled} where missing, and a feature that says so"
+        return Feature(_column(values, Role.FEATURE, 1 + absent, becomes), numbers=values.numbers)
+    assert values.words is not None
+    kept = [word for word in most_frequent(values.words, CATEGORIES) if len(word) <= LONGEST_CATEGORY]
+    place = pc.index_in(values.words.words, value_set=pa.array(kept, pa.string()))
+    of_row = np.append(as_numpy(place, len(kept)), -1)[values.words.codes].astype(np.int16)
+    other = int((of_row == len(kept)).sum())
+    parts = [f"a feature for each of {len(kept)} categories"]
+    parts += [f"one for other ({other:,} rows)"] if other else []
+    parts += ["one for missing"] if absent else []
+    column = _column(values, Role.FEATURE, len(kept) + bool(other) + absent, ", ".join(parts))
+    return Feature(column.model_copy(update={"categories": tuple(kept), "other": other}), codes=of_row)
+
+
+def _column(values: Values, role: Role, width: int, becomes: str) -> Column:
+    low: float | str | None = None
+    high: float | str | None = None
+    if values.numbers is not None and values.distinct:
+        low, high = float(np.nanmin(values.numbers)), float(np.nanmax(values.numbers))
+        if values.kind is Kind.DATE:
+            low, high = written(low), written(high)
+    return Column(
+        name=values.name,
+        kind=values.kind,
+        role=role,
+        missing=values.missing,
+        distinct=values.distinct,
+        low=low,
+        high=high,
+        width=width,
+        becomes=becomes if values.note is None else f"{becomes} ({values.note})",
+    )

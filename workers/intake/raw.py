@@ -1,0 +1,75 @@
+"""A table as its file has it: columns of Arrow, before anything is inferred."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whichopt.service.uploads import Split
+from whichopt.workers.intake.problems import Unreadable, shown
+
+LONGEST_NAME = 200
+
+
+@dataclass
+class Raw:
+    """The columns by name, in the file's order. Text is a string or a dictionary of strings.
+
+    `first_row` is the number of the first row of values: 2 if there is a header. `split` is the rule that the
+    file itself gives, as arrays of several parts do.
+    """
+
+    columns: dict[str, pa.ChunkedArray]
+    rows: int
+    first_row: int
+    notes: list[str] = field(default_factory=list)
+    split: Split | None = None
+    doubts: dict[str, str] = field(default_factory=dict)
+    """What looks wrong with a column, by its name."""
+
+
+def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray[Any]:
+    """Return numbers or bools as an array, with `absent` for what is missing.
+
+    Arrow's own way imports pandas if it is there, which takes longer than most files.
+    """
+    chunks = data.chunks if isinstance(data, pa.ChunkedArray) else [data]
+    if not chunks:
+        chunks = [pa.array([], data.type)]
+    arrays = []
+    for chunk in chunks:
+        flat = chunk.cast(pa.uint8()) if pa.types.is_boolean(chunk.type) else chunk
+        arrays.append(np.from_dlpack(pc.fill_null(flat, pa.scalar(absent, flat.type))))
+    whole = np.concatenate(arrays)
+    return whole.astype(bool) if pa.types.is_boolean(data.type) else whole
+
+
+def checked_names(names: list[str]) -> list[str]:
+    """Return the names without blanks around them; one that is empty becomes `column_N`.
+
+    Raises:
+        Unreadable: two columns have one name, or a name cannot be shown.
+    """
+    checked = [name.strip() or f"column_{i}" for i, name in enumerate(names, 1)]
+    seen = dict[str, int]()
+    for i, name in enumerate(checked, 1):
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise Unreadable(
+                f"the name of column {i} is {shown(name)}: a name has at most {LONGEST_NAME} characters, all "
+                "of which can be printed; if the file has no header, say header=false",
+                row=1,
+            )
+        if name in seen:
+            raise Unreadable(
+                f"columns {seen[name]} and {i} have the same name, {shown(name)}; rename one of them, or say "
+                "header=false if the file has no header",
+                row=1,
+                column=name,
+            )
+        seen[name] = i
+    return checked

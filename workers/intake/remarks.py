@@ -1,0 +1,195 @@
+"""Common mistakes that a table shows: they are said, and change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from whichopt.service.splits import divided
+from whichopt.service.uploads import Column, Kind, Remark, Role, Table
+
+FEW_ROWS = 30
+"""Rows of a class below which its scores hardly say anything: about 6 of them are in the test part."""
+NEARLY_ALL = 0.95
+"""Share of a class above which accuracy says little."""
+SAME_ORDER = 0.9999
+"""Rank correlation above which a column is the target in disguise: its noise would be a ten-thousandth."""
+SAMPLE = 20_000
+"""Rows by which a rank correlation is told."""
+FEWEST_SAME = 50
+"""Rows from which on it is no accident if a column tells the target."""
+MOST = 20
+"""Most remarks with one code."""
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def remarks(table: Table, tensors: Tensors, doubts: dict[str, str]) -> tuple[Remark, ...]:
+    """Return the remarks on a table.
+
+    Args:
+        table: what was found.
+        tensors: what is kept of it.
+        doubts: what looks wrong, by the column's name.
+    """
+    found = [*_repeated(table, tensors), *_disguised(table, tensors), *_classes(table, tensors)]
+    found += [
+        Remark(
+            code="mostly_numbers",
+            column=name,
+            what=f"{name} is taken for categories: {doubt}",
+            why="each distinct number is a category of its own, and most of them become 'other'",
+            instead="mend the values that are no numbers, or leave them empty",
+        )
+        for name, doubt in list(doubts.items())[:MOST]
+    ]
+    found += [
+        Remark(
+            code="left_out",
+            column=column.name,
+            what=f"{column.name} is {column.becomes}",
+            why="a model would learn it by heart, or cannot read it",
+            instead=f'to use it, say its kind: columns={{"{column.name}": "category"}} or "numeric"',
+        )
+        for column in [
+            one for one in table.columns if one.role is Role.LEFT_OUT and one.kind in (Kind.ID, Kind.TEXT)
+        ][:MOST]
+    ]
+    return tuple(found)
+
+
+def _repeated(table: Table, tensors: Tensors) -> list[Remark]:
+    """Find rows of the test part that also stand in another part."""
+    rows = _hashed(tensors)
+    order = np.sort(rows)
+    if not (order[1:] == order[:-1]).any():
+        return []
+    strata = tensors["target"] if table.classes is not None else None
+    extra = {name: tensors.get(name) for name in ("given", "group", "time")} | {"given": tensors.get("part")}
+    train, validation, test = divided(table.split, strata, table.rows, table.sizes, 0, **extra)
+    seen = int(np.isin(rows[test], rows[np.concatenate([train, validation])]).sum())
+    if not seen:
+        return []
+    return [
+        Remark(
+            code="duplicate_rows",
+            what=f"{seen:,} of {len(test):,} test rows also stand in training or validation, target and all",
+            why="a model that learned them by heart scores better on the test part than on new data",
+            instead="remove the duplicates, or keep them together by what they share: split=group:NAME",
+        )
+    ]
+
+
+def _hashed(tensors: Tensors) -> npt.NDArray[np.uint64]:
+    """Return a hash of each row: features and target."""
+    hashed = np.zeros(len(tensors["target"]), dtype=np.uint64)
+    columns = [tensors["numbers"][:, i] for i in range(tensors["numbers"].shape[1])]
+    columns += [tensors["codes"][:, i] for i in range(tensors["codes"].shape[1])]
+    for column in (*columns, tensors["target"]):
+        bits = np.array(column, dtype=np.float64).view(np.uint64)  # a copy
+        bits *= np.uint64(0x9E3779B97F4A7C15)
+        bits ^= bits >> np.uint64(29)
+        hashed ^= bits
+        hashed *= np.uint64(0xBF58476D1CE4E5B9)
+        hashed ^= hashed >> np.uint64(32)
+    return hashed
+
+
+def _disguised(table: Table, tensors: Tensors) -> list[Remark]:
+    """Find columns that are the target itself, or tell it."""
+    if table.rows < FEWEST_SAME:
+        return []
+    rows = np.unique(np.linspace(0, table.rows - 1, SAMPLE).astype(np.int64))
+    target = tensors["target"][rows]
+    number = code = 0
+    found = []
+    for column in table.features:
+        if column.kind is Kind.CATEGORY:
+            values = tensors["codes"][:, code]
+            code += 1
+            how = _one_to_one(values[rows], target) and _one_to_one(values, tensors["target"])
+            same = (
+                "each of its categories goes with one value of the target, and the other way round"
+                if how
+                else None
+            )
+        else:
+            same = _same(table, tensors["numbers"][rows, number], target)
+            number += 1
+        if same and len(found) < MOST:
+            found.append(_disguise(column, table.target, same))
+    return found
+
+
+def _disguise(column: Column, target: str, same: str) -> Remark:
+    return Remark(
+        code="target_in_disguise",
+        column=column.name,
+        what=f"{column.name} is {target} in disguise: {same}",
+        why="whoever has it need not predict anything, and later it will not be known in time",
+        instead=f'if so, leave it out: columns={{"{column.name}": "leave_out"}}',
+    )
+
+
+def _same(table: Table, values: npt.NDArray[np.float64], target: npt.NDArray[Any]) -> str | None:
+    present = ~np.isnan(values)
+    values, target = values[present], target[present]
+    if len(values) < FEWEST_SAME or len(np.unique(target)) < 2:
+        return None
+    if table.classes is not None and _one_to_one(values, target):
+        return "each of its values goes with one class, and the other way round"
+    if table.classes is not None:
+        if len(table.classes) > 2:
+            return None
+        ordered = [values[target == label] for label in np.unique(target)]
+        apart = ordered[0].max() < ordered[1].min() or ordered[1].max() < ordered[0].min()
+        enough = min(map(len, ordered)) >= FEWEST_SAME
+        return "a threshold on it tells the two classes apart without an error" if apart and enough else None
+    ranks = [np.unique(one, return_inverse=True)[1].astype(np.float64) for one in (values, target)]
+    if ranks[0].std() == 0:
+        return None
+    correlation = abs(float(np.corrcoef(*ranks)[0, 1]))
+    return (
+        f"its order is that of {table.target} (rank correlation {correlation:.4f})"
+        if correlation > SAME_ORDER
+        else None
+    )
+
+
+def _one_to_one(values: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
+    """Tell if each value goes with one value of the target and the other way round."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    classes = np.unique(target)
+    return len(first) == len(classes) and bool((target[first][inverse] == target).all())
+
+
+def _classes(table: Table, tensors: Tensors) -> list[Remark]:
+    if table.classes is None:
+        return []
+    counts = np.bincount(tensors["target"], minlength=len(table.classes))
+    found = [
+        Remark(
+            code="few_rows_of_class",
+            column=table.target,
+            what=f"class {table.classes[i]} has {counts[i]} rows, of which about "
+            f"{max(1, round(counts[i] / 5))} are in the test part",
+            why="scores that count each class alike rest on very few rows of it",
+            instead="collect more of them, or join it with another class",
+        )
+        for i in np.flatnonzero(counts < FEW_ROWS)[:MOST].tolist()
+    ]
+    share = counts.max() / table.rows
+    if share >= NEARLY_ALL:
+        found.append(
+            Remark(
+                code="nearly_one_class",
+                column=table.target,
+                what=f"{share:.1%} of the rows are of class {table.classes[int(counts.argmax())]}",
+                why=f"whoever always says so has an accuracy of {share:.1%}, so accuracy says little",
+                instead="select by metric=average_precision or balanced_accuracy; class_weight=balanced "
+                "gives the rare class its weight in training",
+            )
+        )
+    return found

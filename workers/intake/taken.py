@@ -1,0 +1,223 @@
+"""Takes a file in: from its bytes to a table and the tensors that are kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from whichopt.service.catalog.shapes import Shape
+from whichopt.service.uploads import Choices, Column, Kind, Role, Table
+from whichopt.workers.intake import arrays, delimited, parquet
+from whichopt.workers.intake.columns import Values, infer
+from whichopt.workers.intake.described import Feature, feature, left_out, used, why_left_out
+from whichopt.workers.intake.division import division
+from whichopt.workers.intake.limits import Limits
+from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
+from whichopt.workers.intake.progress import Progress, silent
+from whichopt.workers.intake.raw import Raw
+from whichopt.workers.intake.remarks import remarks
+from whichopt.workers.intake.target import Target, check_known, chosen, target
+
+METADATA = "whichopt"
+"""The key of the metadata under which the table stands."""
+PART = "part-table.safetensors"
+TOGETHER = 8
+"""Columns that are put beside each other at once: a row of them fills a line of the processor's cache."""
+MOST_NAMED = 10
+"""Most columns that a note names."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A table, and the tensors that are kept of it."""
+
+    table: Table
+    tensors: dict[str, npt.NDArray[Any]]
+
+    def keep(self, folder: Path) -> tuple[Path, str]:
+        """Write the tensors to a file in the folder; return it and the hash of its bytes.
+
+        The table goes with them, but without notes and remarks: these are on the file that was sent, and
+        equal content is to give equal bytes.
+        """
+        path = folder / PART
+        plain = self.table.model_copy(update={"notes": (), "remarks": ()})
+        save_file(self.tensors, path, metadata={METADATA: plain.canonical()})
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            return path, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def take(
+    path: Path, form: str, choices: Choices, limits: Limits | None = None, progress: Progress | None = None
+) -> Taken:
+    """Take a file in.
+
+    Args:
+        path: the file.
+        form: its format: `csv`, `tsv`, `parquet`, `npz` or `npy`.
+        choices: what a person says about it.
+        limits: the limits on it.
+        progress: is told how far it is.
+
+    Raises:
+        Problem: it cannot be read, and why.
+    """
+    limits, progress = limits or Limits(), progress or silent()
+    raw = _read(path, form, choices, limits, progress)
+    progress.at(raw.rows, 0.999)  # of the file; what follows is in memory
+    names = list(raw.columns)
+    split = choices.split
+    if raw.split is not None and split.kind == "random":
+        split = raw.split
+    for name in choices.columns:
+        check_known(names, name, "describe")
+    if split.column is not None:
+        check_known(names, split.column, "divide the rows by")
+    dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
+    if split.column in dropped:
+        raise Unreadable(f"column {shown(split.column)} cannot divide the rows and be left out")
+    predicted, note = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
+    columns, found = dict[str, Column](), dict[str, Feature]()
+    purposes = {predicted: Role.TARGET} | ({split.column: Role.SPLIT} if split.column else {})
+    wanted, divides = None, None
+    for values in _inferred(raw, choices, frozenset(purposes)):
+        role = purposes.get(values.name)
+        if role is Role.TARGET:
+            wanted = target(values, choices.task, raw.first_row)
+            columns[values.name] = used(values, role, _predicted(wanted))
+        elif role is Role.SPLIT:
+            divides = values
+            columns[values.name] = used(values, role, f"divides the rows: {split}")
+        elif values.name in dropped:
+            columns[values.name] = left_out(values, "as was asked")
+        elif why := why_left_out(values):
+            columns[values.name] = left_out(values, why)
+        else:
+            found[values.name] = feature(values)
+            columns[values.name] = found[values.name].column
+    assert wanted is not None
+    divided = division(split, divides, raw.rows, raw.first_row)
+    features = _features(list(columns.values()), limits)
+    outputs = 1 if wanted.classes is None else len(wanted.classes)
+    table = Table(
+        rows=raw.rows,
+        columns=tuple(columns.values()),
+        target=predicted,
+        task=wanted.task,
+        classes=wanted.classes,
+        split=split,
+        shape=Shape(raw.rows, features, outputs),
+        sizes=divided.sizes,
+        notes=(*raw.notes, note, wanted.note, divided.note, *_notes(columns)),
+    )
+    tensors = _tensors(found, raw.rows) | {"target": wanted.labels} | divided.tensors
+    return Taken(table.model_copy(update={"remarks": remarks(table, tensors, raw.doubts)}), tensors)
+
+
+def _read(path: Path, form: str, choices: Choices, limits: Limits, progress: Progress) -> Raw:
+    try:
+        if form in ("csv", "tsv"):
+            return delimited.read(path, limits, progress, header=choices.header, tabs=form == "tsv")
+        if form == "parquet":
+            dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
+            return parquet.read(path, limits, progress, dropped=dropped)
+        if form in ("npz", "npy"):
+            return arrays.read(path, limits, zipped=form == "npz")
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {str(error)[:300]}") from error
+    raise Unreadable(f"{form!r} is no format of tables; it is one of csv, tsv, parquet, npz, npy")
+
+
+def _inferred(raw: Raw, choices: Choices, kept: frozenset[str]) -> Iterator[Values]:
+    """Yield the values of each column in the file's order, inferred by all cores; free what they were."""
+    cores = min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(cores) as pool:
+        names, waiting = iter(list(raw.columns)), []
+        for name in names:
+            asked = choices.columns.get(name)
+            kind = None if asked is None or asked == "leave_out" else Kind(asked)
+            waiting.append(
+                pool.submit(infer, name, raw.columns.pop(name), kind, raw.first_row, kept=name in kept)
+            )
+            if len(waiting) > cores:
+                yield _result(raw, waiting.pop(0).result())
+        while waiting:
+            yield _result(raw, waiting.pop(0).result())
+
+
+def _result(raw: Raw, values: Values) -> Values:
+    if values.doubt is not None:
+        raw.doubts[values.name] = values.doubt
+    return values
+
+
+def _predicted(wanted: Target) -> str:
+    if wanted.classes is None:
+        return "predicted: a number"
+    return f"predicted: one of {len(wanted.classes)} classes"
+
+
+def _features(columns: list[Column], limits: Limits) -> int:
+    """Return the number of features of the columns.
+
+    Raises:
+        Unreadable: there are none.
+        TooLarge: there are more than allowed.
+    """
+    features = sum(column.width for column in columns)
+    if not features:
+        out = [column.name for column in columns if column.role is Role.LEFT_OUT]
+        raise Unreadable(
+            "no column is left to predict from: "
+            + (
+                "; ".join(
+                    f"{column.name} is {column.becomes}" for column in columns if column.name in out[:5]
+                )
+            )
+            + "; say which kind a column has to use it, such as columns={...: category}"
+        )
+    if features > limits.features:
+        widest = max(columns, key=lambda column: column.width)
+        raise TooLarge(
+            f"the columns become {features:,} features; at most {limits.features:,} are allowed "
+            f"(WHICHOPT_MAX_FEATURES); leave some out: {shown(widest.name)} alone becomes {widest.width}",
+            column=widest.name,
+        )
+    return features
+
+
+def _notes(columns: dict[str, Column]) -> list[str]:
+    """Name the columns that are left out, by reason."""
+    reasons = dict[str, list[str]]()
+    for column in columns.values():
+        if column.role is Role.LEFT_OUT:
+            reasons.setdefault(column.becomes, []).append(column.name)
+    notes = []
+    for why, names in reasons.items():
+        more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+        notes.append(f"{', '.join(names[:MOST_NAMED])}{more}: {why}")
+    return notes
+
+
+def _tensors(found: dict[str, Feature], rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns side by side; each is freed once it stands there."""
+    with_numbers = [name for name, one in found.items() if one.numbers is not None]
+    with_codes = [name for name, one in found.items() if one.codes is not None]
+    numbers = np.empty((rows, len(with_numbers)))
+    codes = np.empty((rows, len(with_codes)), dtype=np.int16)
+    for i in range(0, len(with_numbers), TOGETHER):
+        together = [found.pop(name).numbers for name in with_numbers[i : i + TOGETHER]]
+        np.stack([one for one in together if one is not None], axis=1, out=numbers[:, i : i + TOGETHER])
+    for i, name in enumerate(with_codes):
+        codes[:, i] = found.pop(name).codes
+    return {"numbers": numbers, "codes": codes}

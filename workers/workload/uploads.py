@@ -1,0 +1,109 @@
+"""A person's own data: the columns that are kept of a file, found by the hash of their content.
+
+They are one safetensors file, named by its SHA-256, with the table's description in its metadata
+(`whichopt.service.uploads.Table`) and these tensors: `numbers` float64 and `codes` int16
+(`whichopt.workers.workload.columns.Rows`), `target` int64 or float64, and what a split goes by: `part` int8,
+`group` int32 or `time` float64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+
+from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.splits import divided
+from whichopt.service.uploads import Table
+from whichopt.workers.workload.columns import Rows, learned
+from whichopt.workers.workload.data import Examples, Splits
+from whichopt.workers.workload.tasks import Criteria
+
+METADATA = "whichopt"
+"""Key of the table's description in the metadata."""
+
+SPLIT_COLUMNS = {"part": "given", "group": "group", "time": "time"}
+"""Tensors that a split goes by, and how `divided` calls them."""
+
+
+class DatasetGone(Exception):
+    """The columns of a dataset are not where its job needs them, or are damaged; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a file: its columns, the target, and what its split goes by."""
+
+    table: Table
+    rows: Rows
+    target: npt.NDArray[Any]
+    split_by: Mapping[str, npt.NDArray[Any]]
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (*self.rows, self.target, *self.split_by.values())
+        return sum(array.nbytes for array in arrays)
+
+    def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
+        """Return the splits that `seed` draws, prepared by what their training rows tell."""
+        strata = criteria.strata(self.target)
+        parts = divided(self.table.split, strata, self.table.rows, sizes, seed, **self.split_by)
+        prepared = learned(self.table.features, self.rows, parts[0])
+        targets, unit = criteria.encode(self.target, self.target[parts[0]])
+
+        def examples(part: npt.NDArray[np.int64]) -> Examples:
+            inputs = torch.from_numpy(prepared.transform(self.rows, part))
+            return Examples(inputs.to(device), targets[torch.from_numpy(part)].to(device), unit)
+
+        return Splits(*map(examples, parts))
+
+
+def load(spec: ResolvedWorkload, blobs: Path | None) -> Kept:
+    """Return the columns of the dataset that `spec` names by their hash.
+
+    Raises:
+        DatasetGone: they are not in the folder `blobs`, or are damaged.
+    """
+    assert spec.content is not None
+    assert spec.upload is not None
+    file = spec.upload.file
+    which = f"the data of {spec.dataset.name!r} (content {spec.content})"
+    again = f"send {file.name or 'the file'} (SHA-256 {file.sha256}) once more, and submit the job again"
+    if blobs is None:
+        raise DatasetGone(f"{which} are not at hand: {again}")
+    path = blobs / spec.content
+    try:
+        with path.open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        if found != spec.content:
+            raise DatasetGone(
+                f"{which} are damaged in the folder of blobs, as their hash is another: {again}"
+            )
+        return read(path)
+    except FileNotFoundError as error:
+        raise DatasetGone(f"{which} are gone from the folder of blobs: {again}") from error
+    except SafetensorError as error:
+        raise DatasetGone(f"{which} are no columns that this version can read ({error}): {again}") from error
+
+
+def read(path: Path) -> Kept:
+    """Return the columns in that file, whatever its name."""
+    with safe_open(path, framework="numpy") as opened:
+        table = Table.model_validate_json(opened.metadata()[METADATA])
+        names = set(opened.keys())
+        return Kept(
+            table=table,
+            rows=Rows(opened.get_tensor("numbers"), opened.get_tensor("codes")),
+            target=opened.get_tensor("target"),
+            split_by={
+                called: opened.get_tensor(name) for name, called in SPLIT_COLUMNS.items() if name in names
+            },
+        )
