@@ -51,7 +51,7 @@ def kept(settings: Settings) -> set[str]:
 
 
 def test_a_table_is_the_same_dataset_however_it_is_sent(
-    client: Client, settings: Settings, tmp_path: Any
+    client: Client, settings: Settings, tmp_path: Path
 ) -> None:
     frame = penguins()
     frame.to_csv(tmp_path / "a.csv", index=False)
