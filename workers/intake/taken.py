@@ -43,6 +43,11 @@ class Taken:
     table: Table
     tensors: dict[str, npt.NDArray[Any]]
 
+    @property
+    def bytes(self) -> int:
+        """Size of what is kept, but for the table in words."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
     def keep(self, folder: Path) -> tuple[Path, str]:
         """Write the tensors to a file in the folder; return it and the hash of its bytes.
 
