@@ -48,7 +48,10 @@ def kept(found: Taken, folder: Path) -> bytes:
         (as_parquet({**COLUMNS, "color": pa.array(COLUMNS["color"]).dictionary_encode()}), "parquet"),
         (as_parquet({**COLUMNS, "color": pa.array(COLUMNS["color"], pa.large_string())}), "parquet"),
         (as_npz(**{name: np.array(values) for name, values in COLUMNS.items()}), "npz"),
-        (as_npy(np.rec.fromarrays([np.array(one) for one in COLUMNS.values()], names=list(COLUMNS))), "npy"),
+        (
+            as_npy(np.rec.fromarrays([np.array(one) for one in COLUMNS.values()], names=",".join(COLUMNS))),
+            "npy",
+        ),
     ],
 )
 def test_all_formats_give_the_same_bytes(data: bytes, form: str, tmp_path: Path) -> None:

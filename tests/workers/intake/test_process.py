@@ -30,7 +30,12 @@ def test_the_last_line_has_the_table_and_the_hash_of_what_is_kept(tmp_path: Path
 
 def test_processes_agree_on_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = set()
-    for seed, data, form in [("1", TEXT, "csv"), ("2", TEXT, "csv"), ("3", as_parquet(COLUMNS), "parquet")]:
+    files: list[tuple[str, str | bytes, str]] = [
+        ("1", TEXT, "csv"),
+        ("2", TEXT, "csv"),
+        ("3", as_parquet(COLUMNS), "parquet"),
+    ]
+    for seed, data, form in files:
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         folder = tmp_path / seed
         folder.mkdir()
