@@ -186,6 +186,29 @@ def test_what_tests_make_leans_on_no_test() -> None:
             assert not name.startswith("tests") or name.startswith("tests.builders"), f"{path} imports {name}"
 
 
+READER = ROOT / "workers" / "intake"
+FROM_OUTSIDE = {"numpy", "pyarrow", "safetensors"}
+OF_OURS = (
+    "whichopt.workers.intake",
+    "whichopt.service.uploads",
+    "whichopt.service.splits",
+    "whichopt.service.catalog.shapes",
+)
+
+
+def test_the_reader_of_files_knows_little() -> None:
+    """A file may be made to harm it: it has no torch, no engine, no database and no broker to lend it."""
+    for path in READER.rglob("*.py"):
+        for name in imports(path, at_start=False, types=True):
+            top = name.partition(".")[0]
+            known = FROM_OUTSIDE | sys.stdlib_module_names
+            assert name.startswith(OF_OURS) if top == "whichopt" else top in known, f"{path} imports {name}"
+    for path in FILES:
+        names = [name.partition(".")[0] for name in imports(path, at_start=False)]
+        assert "pandas" not in names, path
+        assert "pyarrow" not in names or path.is_relative_to(READER), path
+
+
 STACKING = "whichopt.workers.engine.stacked"
 ASKS_FOR_STACKING = {
     "workers/engine/executors.py",
@@ -257,6 +280,7 @@ def test_each_folder_of_the_benchmarks_is_a_command() -> None:
         ),
         ("whichopt.workers.app", ("torch", "optuna", "sklearn")),
         ("whichopt.workers.__main__", ("torch", "celery", "pynvml")),
+        ("whichopt.workers.intake.taken", ("torch", "celery", "sqlalchemy", "sklearn", "scipy", "pandas")),
         ("whichopt.workers.embedded.command", ("torch", "optuna", "sklearn", "fastapi", "pynvml")),
     ],
 )

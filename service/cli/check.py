@@ -1,18 +1,21 @@
-"""The commands that need no service: lint a spec, translate a setting."""
+"""The commands that need no service, but for datasets of your own: lint a spec, translate a setting."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whichopt.service.cli.options import AsJson, complaint, read_object, show
+from whichopt.service.cli.completion import DATA
+from whichopt.service.cli.options import AsJson, Data, Key, Url, complaint, connected, read_object, show
 from whichopt.service.exit_codes import NO
 
 if TYPE_CHECKING:
     from whichopt.service.space import Config
+    from whichopt.service.spec import JobSpec
     from whichopt.service.views import LintFinding
 
 app = typer.Typer()
@@ -30,14 +33,22 @@ def lint(
         ),
     ],
     steps: Steps = None,
+    url: Url = None,
+    key: Key = None,
+    data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Check a job spec or a setting for common mistakes, without training. Exits with 1 if it is invalid."""
+    """Check a job spec or a setting for common mistakes, without training. Exits with 1 if it is invalid.
+
+    No service is needed, but for a dataset of your own: the service that has it is asked.
+    """
     from whichopt.service.cli import tables
     from whichopt.service.views import LintReport
 
     body = read_object(spec, "a job spec")
-    findings = _of_setting(body, steps) if {"optimizer", "config"} <= body.keys() else _of_job(body)
+    findings = (
+        _of_setting(body, steps) if {"optimizer", "config"} <= body.keys() else _of_job(body, url, key, data)
+    )
     show(LintReport(findings=findings), as_json, tables.findings(findings))
     if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(NO)
@@ -100,16 +111,21 @@ def translate(
     show(shown, as_json, tables.translation(shown))
 
 
-def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
+def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Path) -> list[LintFinding]:
     from pydantic import ValidationError
 
+    from whichopt.service.catalog.datasets import DATASETS
     from whichopt.service.lint import lint_job
     from whichopt.service.routes.validation import field_problems
     from whichopt.service.spec import JobSpec
     from whichopt.service.views import LintFinding
 
     try:
-        return lint_job(JobSpec.model_validate(body))
+        spec = JobSpec.model_validate(body)
+        known = url is not None or (data / "url").exists()
+        if known and spec.workload.dataset.name not in [entry.name for entry in DATASETS]:
+            return _by_service(spec, url, key, data)
+        return lint_job(spec)
     except ValidationError as error:
         errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         return [
@@ -123,6 +139,28 @@ def _of_job(body: Mapping[str, Any]) -> list[LintFinding]:
             )
             for problem in field_problems(errors, body)
         ]
+
+
+def _by_service(spec: JobSpec, url: str | None, key: str | None, data: Path) -> list[LintFinding]:
+    """Ask the service, which knows the datasets that were sent to it."""
+    from whichopt.service.client import ProblemError
+    from whichopt.service.errors import InvalidSpec
+    from whichopt.service.lint import refused
+
+    with connected(url, key, data) as client:
+        try:
+            return client.lint(spec)
+        except ProblemError as error:
+            if error.problem.status not in (409, 422):
+                raise
+            why = InvalidSpec(
+                error.detail,
+                field=error.field,
+                value=error.value,
+                allowed=error.allowed,
+                nearest=error.nearest,
+            )
+            return [refused(why).model_copy(update={"code": error.problem.code})]
 
 
 def _of_setting(body: Mapping[str, Any], steps: int | None) -> Sequence[LintFinding]:

@@ -63,6 +63,8 @@ class Client(Jobs, Results, Datasets):
             >>> "adabelief" in [entry.name for entry in client.catalog("optimizers")]
             True
         """
+        if kind == "datasets":
+            return self.datasets()
         return self._get(Page[CatalogEntry], f"/v1/{kind}").items
 
     def health(self) -> Health:

@@ -11,7 +11,6 @@ import torch
 from structlog.testing import capture_logs
 
 from tests.builders.concluded_jobs import recorded
-from tests.builders.datasets import READER
 from tests.builders.reports import concluded_report
 from tests.builders.services import KEY, Recorder
 from tests.builders.serving import served
@@ -45,7 +44,7 @@ def names_of_examples(folder: Path) -> Iterator[dict[str, object]]:
     upgrade(store)
     ensure_key(store, KEY)
     uid = recorded(store, report)
-    app = create_app(Settings(events_s=0.02, blobs=folder / "blobs"), store, Recorder(), reader=READER)
+    app = create_app(Settings(events_s=0.02, blobs=folder / "blobs"), store, Recorder())
     with capture_logs(), served(app) as url, Client(url, KEY) as client:
         yield {"url": url, "key": KEY, "client": client, "job": client.job(uid)}
     store.close()

@@ -15,6 +15,9 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
+ROOM = 1 << 22
+"""Bytes of the result for the table in words."""
+
 
 def main(request: Path) -> int:
     """Answer the request; return the exit status."""
@@ -45,11 +48,17 @@ class _WithoutPandas(MetaPathFinder):
 
 def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
     from whichopt.service.uploads import Choices
+    from whichopt.workers.intake.problems import TooLarge
     from whichopt.workers.intake.progress import Progress
     from whichopt.workers.intake.taken import take
 
     choices = Choices.model_validate(asked["choices"])
     taken = take(Path(asked["file"]), asked["format"], choices, limits, Progress(_say))
+    if taken.bytes + ROOM > limits.table_bytes:
+        raise TooLarge(
+            f"the columns that would be kept have {taken.bytes:,} bytes; at most {limits.table_bytes:,} are "
+            "allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
+        )
     path, content = taken.keep(Path(asked["folder"]))
     return {"table": taken.table.model_dump(mode="json"), "content": content, "file": path.name}
 

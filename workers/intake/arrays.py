@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,6 +22,17 @@ Array = npt.NDArray[Any]
 
 HIGHEST_RATIO = 1100
 """Deflate makes data at most 1032 times smaller, so whatever claims more is no such file."""
+BROKEN = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,  # a compression that Python lacks
+    RuntimeError,  # a password
+)
+"""What Python raises for files that are no such archive or array."""
 PART = "part"
 PARTS = {
     "train": "train",
@@ -52,7 +64,7 @@ def read(path: Path, limits: Limits, *, zipped: bool) -> Raw:
                 ["the file has no names of columns"] if array.dtype.names is None else [],
             )
         return _of_arrays(_zipped(path, limits), limits)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except BROKEN as error:
         raise Unreadable(f"the file is no NumPy file that can be read: {str(error)[:300]}") from None
 
 

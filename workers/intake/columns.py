@@ -174,7 +174,10 @@ def _from_words(name: str, found: Coded, asked: Kind | None) -> Values | None:
 def _decimal_commas(found: Coded) -> bool:
     """Tell if commas are decimal points: one that three digits follow in each word divides thousands."""
     with_comma = found.words.filter(pc.match_substring(found.words, ","))
-    return not pc.all(pc.match_substring_regex(with_comma, r"^[+-]?[1-9]\d{0,2},\d{3}$")).as_py()
+    return (
+        len(with_comma) > 0
+        and not pc.all(pc.match_substring_regex(with_comma, r"^[+-]?[1-9]\d{0,2},\d{3}$")).as_py()
+    )
 
 
 def _kind_of_words(found: Coded, present: int) -> Kind:

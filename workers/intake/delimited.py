@@ -99,6 +99,8 @@ def _batches(
 
 
 def _ragged(number: int | None, fields: int, expected: int, text: str, found: Sniffed) -> Unreadable:
+    if "\n" in text:
+        return _unclosed(number, f", so row {number} has {fields:,} fields, the first row {expected:,}")
     return Unreadable(
         f"row {number} has {fields:,} fields, the first row {expected:,} (delimiter {found.delimiter!r}): "
         f"{shown(text)}; mend the row, or put quotes around a field that has the delimiter in it",
@@ -125,5 +127,8 @@ def _ends_in_quote(text: Text) -> bool:
     return end == b'"'
 
 
-def _unclosed(row: int) -> Unreadable:
-    return Unreadable(f"a quote that begins in row {row} does not end; add its end, or remove it", row=row)
+def _unclosed(row: int | None, so: str = "") -> Unreadable:
+    return Unreadable(
+        f"a quote that begins in row {row} does not end where it should{so}; add its end, or remove it",
+        row=row,
+    )

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whichopt.service.catalog.shapes import Sizes
-from whichopt.service.splits import CannotSplit, Split, sizes_of
-from whichopt.service.uploads import Kind
+from whichopt.service.splits import CannotSplit, sizes_of
+from whichopt.service.uploads import Kind, Split
 from whichopt.workers.intake.columns import Values, as_words
 from whichopt.workers.intake.problems import Unreadable, shown
 from whichopt.workers.intake.words import Coded, coded

@@ -69,23 +69,26 @@ def read(path: Path, limits: Limits, progress: Progress, *, dropped: Collection[
 
 
 def _simple(kind: pa.DataType) -> bool:
-    return _is_text(kind) or _is_number(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    moment = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+    return _is_text(kind) or _is_number(kind) or bool(moment)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _is_text(kind.value_type)
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_null(kind)
+    kinds = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_decimal,
+        pa.types.is_null,
     )
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _check_type(name: str, kind: pa.DataType) -> None:

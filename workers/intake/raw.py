@@ -50,12 +50,12 @@ def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray
 
 
 def checked_names(names: list[str]) -> list[str]:
-    """Return the names without blanks around them; one that is empty becomes `column_N`.
+    """Return the names with single blanks inside and none around; one that is empty becomes `column_N`.
 
     Raises:
         Unreadable: two columns have one name, or a name cannot be shown.
     """
-    checked = [name.strip() or f"column_{i}" for i, name in enumerate(names, 1)]
+    checked = [" ".join(name.split()) or f"column_{i}" for i, name in enumerate(names, 1)]
     seen = dict[str, int]()
     for i, name in enumerate(checked, 1):
         if len(name) > LONGEST_NAME or not name.isprintable():

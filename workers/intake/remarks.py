@@ -150,7 +150,7 @@ def _same(table: Table, values: npt.NDArray[np.float64], target: npt.NDArray[Any
     ranks = [np.unique(one, return_inverse=True)[1].astype(np.float64) for one in (values, target)]
     if ranks[0].std() == 0:
         return None
-    correlation = abs(float(np.corrcoef(*ranks)[0, 1]))
+    correlation = abs(float(np.corrcoef(ranks[0], ranks[1])[0, 1]))
     return (
         f"its order is that of {table.target} (rank correlation {correlation:.4f})"
         if correlation > SAME_ORDER

@@ -43,6 +43,11 @@ class Taken:
     table: Table
     tensors: dict[str, npt.NDArray[Any]]
 
+    @property
+    def bytes(self) -> int:
+        """Size of what is kept, but for the table in words."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
     def keep(self, folder: Path) -> tuple[Path, str]:
         """Write the tensors to a file in the folder; return it and the hash of its bytes.
 
@@ -217,7 +222,10 @@ def _tensors(found: dict[str, Feature], rows: int) -> dict[str, npt.NDArray[Any]
     codes = np.empty((rows, len(with_codes)), dtype=np.int16)
     for i in range(0, len(with_numbers), TOGETHER):
         together = [found.pop(name).numbers for name in with_numbers[i : i + TOGETHER]]
-        np.stack([one for one in together if one is not None], axis=1, out=numbers[:, i : i + TOGETHER])
+        columns = [one for one in together if one is not None]
+        np.stack(columns, axis=1, out=numbers[:, i : i + TOGETHER])
     for i, name in enumerate(with_codes):
-        codes[:, i] = found.pop(name).codes
+        one = found.pop(name).codes
+        assert one is not None
+        codes[:, i] = one
     return {"numbers": numbers, "codes": codes}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.builders.concluded_jobs import BODY
 from tests.builders.datasets import add_dataset
 from tests.builders.services import KEY
 from tests.service.cli.test_completion import proposed
@@ -93,3 +94,21 @@ def test_names_are_completed(url: str, tmp_path: Path, lite: Store) -> None:
     (tmp_path / "whichopt-data" / "api-key").write_text(KEY)
     add_dataset(lite, "penguins")
     assert proposed("whichopt dataset show pen", tmp_path) == ["penguins"]
+
+
+@pytest.mark.usefixtures("at")
+def test_lint_asks_the_service_for_a_dataset_of_ones_own(tmp_path: Path, lite: Store) -> None:
+    add_dataset(lite, "penguins", rows=1000)
+    add_dataset(lite, "tried", state=DatasetState.PREVIEW)
+    found = {}
+    for name in ("penguins", "tried", "pinguins"):
+        body = {**BODY, "workload": {"dataset": name, "model": "linear"}}
+        (tmp_path / "job.json").write_text(json.dumps(body))
+        linted = RUN.invoke(app, ["lint", "job.json", "--json"])
+        findings = json.loads(linted.output[linted.output.index("{") :])["findings"]
+        found[name] = (linted.exit_code, [one["code"] for one in findings if one["severity"] == "error"])
+    assert found == {
+        "penguins": (0, []),
+        "tried": (1, ["dataset_not_ready"]),
+        "pinguins": (1, ["unknown_name"]),
+    }

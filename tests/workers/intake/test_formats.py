@@ -1,0 +1,136 @@
+"""Every format gives the same table of the same values."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from tests.builders.tables import COLUMNS, ROWS, as_npy, as_npz, as_parquet, column, taken, written
+from whichopt.service.uploads import Split, Table
+from whichopt.workers.intake.problems import Unreadable
+from whichopt.workers.intake.taken import METADATA, Taken
+
+TEXT = written(COLUMNS)
+
+
+def kept(found: Taken, folder: Path) -> bytes:
+    return found.keep(folder)[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (written(COLUMNS, ";").encode(), "csv"),
+        (written(COLUMNS, "\t").encode(), "csv"),
+        (written(COLUMNS, "\t").encode(), "tsv"),
+        (written(COLUMNS, "|").encode(), "csv"),
+        (written(COLUMNS, ", ").encode(), "csv"),
+        (written(COLUMNS, end="\r\n").encode(), "csv"),
+        (written(COLUMNS, end="\n\n").encode(), "csv"),
+        (b"\n\n" + TEXT.encode().rstrip(), "csv"),
+        (
+            written({f'"{name}"': [f'"{one}"' for one in many] for name, many in COLUMNS.items()}).encode(),
+            "csv",
+        ),
+        (b"\xef\xbb\xbf" + TEXT.encode(), "csv"),
+        (TEXT.encode("utf-16"), "csv"),
+        (b"\xfe\xff" + TEXT.encode("utf-16-be"), "csv"),
+        (gzip.compress(TEXT.encode()), "csv"),
+        (gzip.compress(TEXT.encode()[:500]) + gzip.compress(TEXT.encode()[500:]), "csv"),
+        (as_parquet(COLUMNS), "parquet"),
+        (as_parquet({**COLUMNS, "color": pa.array(COLUMNS["color"]).dictionary_encode()}), "parquet"),
+        (as_parquet({**COLUMNS, "color": pa.array(COLUMNS["color"], pa.large_string())}), "parquet"),
+        (as_npz(**{name: np.array(values) for name, values in COLUMNS.items()}), "npz"),
+        (
+            as_npy(np.rec.fromarrays([np.array(one) for one in COLUMNS.values()], names=",".join(COLUMNS))),
+            "npy",
+        ),
+    ],
+)
+def test_all_formats_give_the_same_bytes(data: bytes, form: str, tmp_path: Path) -> None:
+    expected = kept(taken(tmp_path, TEXT), tmp_path)
+    assert kept(taken(tmp_path, data, form), tmp_path) == expected
+
+
+def test_what_is_kept_has_the_columns_and_the_table(tmp_path: Path) -> None:
+    found = taken(tmp_path, TEXT)
+    path, _ = found.keep(tmp_path)
+    tensors = load_file(path)
+    assert tensors["numbers"][:, 0].tolist() == list(COLUMNS["size"])
+    assert column(found.table, "color").categories == ("blue", "green", "red")  # as frequent: by the alphabet
+    assert tensors["codes"][:3, 0].tolist() == [2, 1, 0]
+    assert tensors["codes"].dtype == np.int16
+    assert tensors["target"].tolist() == [0, 1] * (ROWS // 2)
+    with safe_open(path, "np") as file:
+        table = Table.model_validate_json(file.metadata()[METADATA])
+    assert table == found.table.model_copy(update={"notes": (), "remarks": ()})
+    assert list(json.loads(table.canonical())) == sorted(json.loads(table.canonical()))
+    assert table.shape.features == 1 + 3
+
+
+def test_a_first_row_of_numbers_is_no_header(tmp_path: Path) -> None:
+    text = "".join(f"{i},{i * 7 % 5 + 2},{(i + 1) % 2}\n" for i in range(40))
+    found = taken(tmp_path, text).table
+    assert (found.rows, found.target) == (40, "column_3")
+    assert any("there is no header" in note for note in found.notes)
+    assert taken(tmp_path, text, header=True).table.rows == 39
+
+
+def test_a_first_row_with_a_fraction_is_no_header(tmp_path: Path) -> None:
+    text = "".join(f"{i}.5,{'uv'[i % 2]}\n" for i in range(40))
+    assert taken(tmp_path, text).table.rows == 40
+
+
+def test_newlines_in_quotes_are_part_of_a_field(tmp_path: Path) -> None:
+    text = "a,k,y\n" + "".join(f'{i},"one\n{i % 3}",{i % 2}\n' for i in range(40))
+    assert column(taken(tmp_path, text).table, "k").categories == ("one\n0", "one\n1", "one\n2")
+
+
+def test_given_parts_of_arrays_are_the_split(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    data = as_npz(x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    found = taken(tmp_path, data, "npz")
+    assert found.table.split == Split(kind="column", column="part")
+    assert found.table.sizes.test == 20
+    assert found.tensors["part"].tolist() == [0] * 40 + [2] * 20
+    np.testing.assert_array_equal(found.tensors["numbers"], x)
+
+
+def test_arrays_of_two_dimensions_and_their_target(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    assert taken(tmp_path, as_npz(X=x, y=y[:, None]), "npz").table.target == "y"
+    table = taken(tmp_path, as_npy(np.column_stack([x, y])), "npy").table
+    assert (table.target, table.task, table.shape.features) == ("column_4", "classification", 3)
+
+
+def test_types_of_parquet_are_kinds(tmp_path: Path) -> None:
+    data = {
+        "day": np.arange(60).astype("M8[D]"),
+        "yes": [i % 3 == 0 for i in range(60)],
+        "price": pa.array([i % 7 for i in range(60)]).cast(pa.decimal128(21, 2)),
+        "nothing": pa.nulls(60),
+        "y": [i % 2 == 0 for i in range(60)],
+    }
+    found = taken(tmp_path, as_parquet(data), "parquet")
+    assert [one.kind.value for one in found.table.features] == ["date", "bool", "numeric"]
+    assert found.table.classes == ("false", "true")
+    assert found.tensors["numbers"][1].tolist() == [86400.0, 0.0, 1.0]
+    assert column(found.table, "nothing").becomes == "left out: it has no value in any row"
+
+
+def test_nested_columns_and_bytes_are_refused_unless_left_out(tmp_path: Path) -> None:
+    data = as_parquet({**COLUMNS, "l": pa.array([[1]] * ROWS), "b": pa.array([b"\xff"] * ROWS)})
+    with pytest.raises(Unreadable, match="holds list"):
+        taken(tmp_path, data, "parquet")
+    with pytest.raises(Unreadable, match="holds bytes") as caught:
+        taken(tmp_path, data, "parquet", columns={"l": "leave_out"})
+    assert caught.value.column == "b"
+    table = taken(tmp_path, data, "parquet", columns={"l": "leave_out", "b": "leave_out"}).table
+    assert table.shape.features == 4
