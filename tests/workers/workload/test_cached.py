@@ -9,9 +9,13 @@ def _sizes(cached: Cached, *sizes: int) -> list[bool]:
     """Ask for values of these sizes; whether each had to be made."""
     made = list[int]()
 
+    def make(size: int) -> int:
+        made.append(size)
+        return size
+
     def get(size: int) -> bool:
         before = len(made)
-        assert cached.get(size, lambda: made.append(size) or size, lambda value: value) == size
+        assert cached.get(size, lambda: make(size), lambda value: value) == size
         return len(made) > before
 
     return [get(size) for size in sizes]
