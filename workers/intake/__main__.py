@@ -9,6 +9,7 @@ the process was ended.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from importlib.abc import MetaPathFinder
@@ -24,7 +25,7 @@ def main(request: Path) -> int:
     asked = json.loads(request.read_text(encoding="utf-8"))
     sys.meta_path.insert(0, _WithoutPandas())
     from whichopt.workers.intake.limits import Limits
-    from whichopt.workers.intake.problems import NO_MEMORY, Problem, TooLarge
+    from whichopt.workers.intake.problems import NO_MEMORY, Full, Problem, TooLarge
 
     limits = Limits(**asked["limits"])
     limits.hold()
@@ -34,6 +35,12 @@ def main(request: Path) -> int:
         answer = {"problem": problem.as_json()}
     except MemoryError:  # Arrow's is one
         answer = {"problem": TooLarge(NO_MEMORY).as_json()}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        answer = {
+            "problem": Full("a disk of the service is full; free space on it, then send again").as_json()
+        }
     _say(json.dumps(answer))
     return 0
 

@@ -41,6 +41,10 @@ class TooLarge(Problem):
     code = "dataset_too_large"
 
 
+class Full(Problem):
+    code = "storage_full"
+
+
 NO_MEMORY = "the table does not fit into the memory that its reader may use; send fewer rows or columns"
 
 

@@ -120,6 +120,7 @@ def take(
         target=predicted,
         task=wanted.task,
         classes=wanted.classes,
+        class_rows=_class_rows(wanted),
         split=split,
         shape=Shape(raw.rows, features, outputs),
         sizes=divided.sizes,
@@ -127,6 +128,13 @@ def take(
     )
     tensors = _tensors(found, raw.rows) | {"target": wanted.labels} | divided.tensors
     return Taken(table.model_copy(update={"remarks": remarks(table, tensors, raw.doubts)}), tensors)
+
+
+def _class_rows(wanted: Target) -> tuple[int, ...] | None:
+    """Return the number of rows of each class, in their order."""
+    if wanted.classes is None:
+        return None
+    return tuple(np.bincount(wanted.labels, minlength=len(wanted.classes)).tolist())
 
 
 def _read(path: Path, form: str, choices: Choices, limits: Limits, progress: Progress) -> Raw:
