@@ -4,8 +4,8 @@
 
 A table of 14 columns of normal numbers, 3 of whole numbers, 2 of categories and a target of two classes is
 written as CSV. Each repeat starts two processes, one after the other: one imports pandas and reads the file,
-the other is the reader of whichopt, which also infers kinds, counts, compares rows and keeps the columns.
-Both are timed from start to end; `read` is what `pandas.read_csv` itself took. The lowest time of each counts.
+the other is the reader, which also infers kinds, counts, compares rows and keeps the columns. Both are timed
+from start to end; `read_csv` is what pandas took to read alone. The lowest time of each counts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 from rich.console import Console
@@ -41,7 +43,7 @@ MOST = 2.0
 def write(path: Path, rows: int) -> None:
     """Write the table."""
     random = np.random.default_rng(0)
-    columns = {f"x{i}": random.normal(size=rows).round(4) for i in range(14)}
+    columns: dict[str, npt.NDArray[Any]] = {f"x{i}": random.normal(size=rows).round(4) for i in range(14)}
     columns |= {f"k{i}": random.integers(0, 50, rows) for i in range(3)}
     words = {"c0": ["red", "green", "blue"], "c1": [f"v{i}" for i in range(40)], "y": ["a", "b"]}
     columns |= {name: random.choice(np.array(values), rows) for name, values in words.items()}

@@ -42,6 +42,8 @@ class Values:
     distinct: int
     numbers: Numbers | None = None
     words: Coded | None = None
+    low: float = 0.0
+    high: float = 0.0
     whole: bool = False
     labels: tuple[str, str] = ("0", "1")
     """What 0 and 1 of a bool stand for."""
@@ -71,8 +73,8 @@ def infer(
         values = _from_numbers(name, _typed(data), _typed_kind(data.type))
         if pa.types.is_boolean(data.type):
             values = replace(values, labels=("false", "true"))
-    if values.numbers is not None and (infinite := np.isinf(values.numbers)).any():
-        row = int(np.argmax(infinite)) + first_row
+    if values.numbers is not None and (np.isinf(values.low) or np.isinf(values.high)):
+        row = int(np.argmax(np.isinf(values.numbers))) + first_row
         raise Unreadable(
             f"column {shown(name)} is infinite in row {row}: leave the field empty if the value is unknown, "
             "or write the number that is meant",
@@ -107,13 +109,16 @@ def _typed_kind(kind: pa.DataType) -> Kind:
 
 
 def _from_numbers(name: str, numbers: Numbers, kind: Kind, note: str | None = None) -> Values:
-    missing = int(np.isnan(numbers).sum())
+    low = float(numbers.min())
+    missing = int(np.isnan(numbers).sum()) if np.isnan(low) else 0
     present = numbers[~np.isnan(numbers)] if missing else numbers
+    low, high = (float(present.min()), float(present.max())) if len(present) else (0.0, 0.0)
     distinct = pc.count_distinct(pa.array(present)).as_py()
-    whole = bool((present == np.rint(present)).all()) and bool((np.abs(present) < LARGEST_WHOLE).all())
-    if kind is Kind.NUMERIC and whole and distinct == 2 and present.min() == 0 and present.max() == 1:
+    whole = low > -LARGEST_WHOLE and high < LARGEST_WHOLE
+    whole = whole and all(bool((some == np.rint(some)).all()) for some in (present[:1000], present))
+    if kind is Kind.NUMERIC and whole and distinct == 2 and (low, high) == (0, 1):
         kind = Kind.BOOL
-    return Values(name, kind, missing, distinct, numbers=numbers, whole=whole, note=note)
+    return Values(name, kind, missing, distinct, numbers, low=low, high=high, whole=whole, note=note)
 
 
 def _from_text(name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int) -> Values:

@@ -54,7 +54,7 @@ def read(path: Path, limits: Limits, progress: Progress, *, header: bool | None,
 
 
 def _batches(
-    text: Text, found: Sniffed, names: list[str], limits: Limits, progress: Progress
+    text: Text, found: Sniffed, names: list[str], limits: Limits, progress: Progress, *, threads: bool = True
 ) -> tuple[list[pa.RecordBatch], int]:
     batches: list[pa.RecordBatch] = []
     rows = 0
@@ -72,7 +72,7 @@ def _batches(
                 block_size=BLOCK,
                 column_names=names,
                 skip_rows_after_names=int(found.header),
-                use_threads=False,
+                use_threads=threads,
             ),
             arrow_csv.ParseOptions(
                 delimiter=found.delimiter, newlines_in_values=True, invalid_row_handler=invalid
@@ -92,6 +92,8 @@ def _batches(
     except (pa.ArrowException, UnicodeDecodeError) as error:
         if isinstance(error, MemoryError):
             raise
+        if ragged and threads:  # only one thread knows the row's number
+            return _batches(text, found, names, limits, progress, threads=False)
         raise (ragged[0] if ragged else file.problem or _broken(text, error)) from None
     if rows and "\n" in str(batches[-1].column(len(names) - 1)[-1]) and not _ends_in_quote(text):
         raise _unclosed(rows + int(found.header))

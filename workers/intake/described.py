@@ -78,7 +78,7 @@ def _column(values: Values, role: Role, width: int, becomes: str) -> Column:
     low: float | str | None = None
     high: float | str | None = None
     if values.numbers is not None and values.distinct:
-        low, high = float(np.nanmin(values.numbers)), float(np.nanmax(values.numbers))
+        low, high = values.low, values.high
         if values.kind is Kind.DATE:
             low, high = written(low), written(high)
     return Column(

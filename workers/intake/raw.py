@@ -44,9 +44,13 @@ def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray
     arrays = []
     for chunk in chunks:
         flat = chunk.cast(pa.uint8()) if pa.types.is_boolean(chunk.type) else chunk
-        arrays.append(np.from_dlpack(pc.fill_null(flat, pa.scalar(absent, flat.type))))
+        arrays.append(np.from_dlpack(_filled(flat, absent)))
     whole = np.concatenate(arrays)
     return whole.astype(bool) if pa.types.is_boolean(data.type) else whole
+
+
+def _filled(data: pa.Array, absent: float) -> pa.Array:
+    return pc.fill_null(data, pa.scalar(absent, data.type)) if data.null_count else data
 
 
 def checked_names(names: list[str]) -> list[str]:

@@ -104,7 +104,7 @@ def _disguised(table: Table, tensors: Tensors) -> list[Remark]:
     rows = np.unique(np.linspace(0, table.rows - 1, SAMPLE).astype(np.int64))
     target = tensors["target"][rows]
     number = code = 0
-    found = []
+    found = list[Remark]()
     for column in table.features:
         if column.kind is Kind.CATEGORY:
             values = tensors["codes"][:, code]
@@ -169,7 +169,7 @@ def _classes(table: Table, tensors: Tensors) -> list[Remark]:
     if table.classes is None:
         return []
     counts = np.bincount(tensors["target"], minlength=len(table.classes))
-    found = [
+    found: list[Remark] = [
         Remark(
             code="few_rows_of_class",
             column=table.target,
