@@ -276,5 +276,5 @@ def test_who_migrates_hears_what_it_waits_for(filled: Store) -> None:
 
         upgrade(filled, waits=let_go)
     assert len(heard) == 1
-    assert "another program holds" in heard[0]
+    assert "another program has locked" in heard[0]
     other.close()
