@@ -116,9 +116,11 @@ def _remember(
                 tx.datasets.make_real(there.uid)
             return _named(tx, wanted.name), False
         if view.state is not DatasetState.PREVIEW:
+            what = "this file" if view.file.sha256 == received.sha256 else "another file"
             doing = "is being read" if view.state is DatasetState.READING else "was sent"
+            but = " with other choices" if what == "this file" else ""
             raise DatasetExists(
-                f"another file {doing} as {wanted.name!r}; choose another name, or delete that dataset first",
+                f"{what} {doing} as {wanted.name!r}{but}; choose another name, or delete that dataset first",
                 field="name",
                 value=wanted.name,
             )

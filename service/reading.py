@@ -216,6 +216,8 @@ def _process(request: Mapping[str, Any], command: Sequence[str]) -> Iterator[sub
         asked = Path(home) / "request.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        if places := environment.get("PYTHONPATH"):  # which may be relative to where we are
+            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places.split(os.pathsep)))
         environment |= {
             "HOME": home,
             "TMPDIR": home,

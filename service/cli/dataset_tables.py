@@ -54,7 +54,7 @@ def _facts(table: Table) -> list[tuple[str, str | Cell]]:
     return [
         ("rows", f"{table.rows:,}"),
         ("target", f"{table.target} ({table.task}{classes})"),
-        ("features", f"{width:,} of {len(table.features):,} columns"),
+        ("features", f"{width:,} from {len(table.features):,} columns"),
         (
             "split",
             f"{table.split}: {sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test",
