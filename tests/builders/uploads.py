@@ -49,11 +49,11 @@ def people(rows: int = 180) -> tuple[dict[str, Any], list[str]]:
 
 def upload(
     folder: Path,
-    columns: Mapping[str, Sequence[Any]],
-    target: Sequence[Any],
+    columns: Mapping[str, Any],
+    target: Any,
     *,
     split: str = "random",
-    split_by: Sequence[Any] | None = None,
+    split_by: Any = None,
     most: int = CATEGORIES,
     name: str = "own",
 ) -> DatasetEntry:

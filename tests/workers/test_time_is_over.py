@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +37,9 @@ from whichopt.workers.lease import Lease
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
-LIMIT = {"budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3, "max_seconds": 1000}}
+LIMIT: dict[str, Any] = {
+    "budget": {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 3, "max_seconds": 1000}
+}
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Kept:
 
     @property
     def nbytes(self) -> int:
-        arrays = (*self.rows, self.target, *self.split_by.values())
+        arrays: tuple[npt.NDArray[Any], ...] = (*self.rows, self.target, *self.split_by.values())
         return sum(array.nbytes for array in arrays)
 
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,8 @@ from whichopt.workers.intake.problems import Unreadable
 from whichopt.workers.intake.taken import METADATA, Taken
 
 TEXT = written(COLUMNS)
+ARRAYS: Any = [np.array(values) for values in COLUMNS.values()]
+NAMED = np.rec.fromarrays(ARRAYS, names=",".join(COLUMNS))
 
 
 def kept(found: Taken, folder: Path) -> bytes:
@@ -49,7 +52,7 @@ def kept(found: Taken, folder: Path) -> bytes:
         (as_parquet({**COLUMNS, "color": pa.array(COLUMNS["color"], pa.large_string())}), "parquet"),
         (as_npz(**{name: np.array(values) for name, values in COLUMNS.items()}), "npz"),
         (
-            as_npy(np.rec.fromarrays([np.array(one) for one in COLUMNS.values()], names=",".join(COLUMNS))),
+            as_npy(NAMED),
             "npy",
         ),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def test_changing_every_test_row_changes_no_training_tensor(
     split: str, classes: bool, tmp_path: Path
 ) -> None:
     columns = _columns()
-    target: Sequence[Any] = np.arange(ROWS) % 3 if classes else columns["z"] * 3 + 100
+    target: Any = np.arange(ROWS) % 3 if classes else columns["z"] * 3 + 100
     spec = resolved(upload(tmp_path, columns, target, split=split, split_by=SPLITS[split]))
     before = build(spec, blobs=tmp_path).splits(3)
     assert spec.content is not None
