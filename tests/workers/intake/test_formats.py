@@ -20,7 +20,7 @@ from whichopt.workers.intake.taken import METADATA, Taken
 
 TEXT = written(COLUMNS)
 ARRAYS: Any = [np.array(values) for values in COLUMNS.values()]
-NAMED = np.rec.fromarrays(ARRAYS, names=",".join(COLUMNS))
+NAMED = np.rec.fromarrays(ARRAYS, None, names=",".join(COLUMNS))
 
 
 def kept(found: Taken, folder: Path) -> bytes:
