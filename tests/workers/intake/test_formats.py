@@ -20,7 +20,9 @@ from whichopt.workers.intake.taken import METADATA, Taken
 
 TEXT = written(COLUMNS)
 ARRAYS: Any = [np.array(values) for values in COLUMNS.values()]
-NAMED = np.rec.fromarrays(ARRAYS, None, names=",".join(COLUMNS))
+NAMED = np.rec.fromarrays(
+    ARRAYS, dtype=[(name, one.dtype) for name, one in zip(COLUMNS, ARRAYS, strict=True)]
+)
 
 
 def kept(found: Taken, folder: Path) -> bytes:
