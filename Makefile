@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Before pip, which is quiet.
+SAY = echo "installing into $(VENV), which takes minutes; the first time pip downloads about 1 GB" >&2
+
 TORCH_VENV := $(VENV)-torch
 
 # The packages whose docstrings have examples that run.
@@ -89,14 +92,17 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.workers: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(SAY)
 	$(PIP) -e '.[local]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(SAY)
 	$(PIP) -e '.[local,dev]'
 	touch $@ $(VENV)/.workers
 
 $(VENV)/.docs: $(VENV)/.dev
+	@$(SAY)
 	$(PIP) -e '.[docs]'
 	touch $@
 

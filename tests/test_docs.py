@@ -263,8 +263,13 @@ def test_every_key_of_a_job_has_its_row() -> None:
 
 def test_the_defaults_that_are_stated_are_the_defaults() -> None:
     text, budget = (ROOT / "docs" / "jobs.md").read_text(), Budget()
-    assert f"`trials` {budget.trials} per optimizer, `replicates` {budget.replicates} studies" in text
-    assert f"`epochs` {budget.epochs}, `confirm_seeds` {budget.confirm_seeds} at most" in text
+    stated = dict(
+        re.findall(r"^\| `(\w+)` \| (\w+) \|", text.split("\n## The budget\n")[1], flags=re.MULTILINE)
+    )
+    assert set(stated) == set(Budget.model_fields) - {"settled"}
+    for key, value in stated.items():
+        default = getattr(budget, key)
+        assert value == ("none" if default is None else str(default)), key
 
 
 # -- what follows from the code ------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def translate(
         config = _setting(source, dict(_pair(text) for text in setting or []))
         translation = translated_setting(source, target, config, assumed)
     except InvalidSpec as error:
-        raise complaint(error.detail) from None
+        raise complaint(f"{error.detail}{_as_typed(source, error.field)}") from None
     # Findings about the given setting. The target's own are left out: its eps was asked to make it SGD.
     given = [finding.what for finding in lint_setting(source, config, steps=steps)]
     shown = Translation(
@@ -194,6 +194,18 @@ def _setting(name: str, given: Mapping[str, Any]) -> Config:
         at = ".".join(str(part) for part in first["loc"])
         raise InvalidSpec(f"{at}: {first['msg']}", field=at, value=first["input"]) from None
     return resolve_optimizer(choice, "setting").default
+
+
+def _as_typed(name: str, field: str | None) -> str:
+    """Say how a tuple is typed here, if the wrong field is one: the error itself has it in JSON."""
+    from whichopt.service.catalog import optimizers
+
+    key = (field or "").rpartition(".")[-1]
+    parts = next((one.packed.get(key) for one in optimizers.OPTIMIZERS if one.name == name), None)
+    if parts is None:
+        return ""
+    default = optimizers.optimizer(name).default
+    return f"; write {key}={','.join(str(default[part]) for part in parts)}"
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -25,8 +25,8 @@ app = typer.Typer()
 File = Annotated[Path, typer.Argument(help="Report file: JSON (may be compressed) or HTML page.")]
 
 OF_A_PAGE = (
-    "this checked the report that is embedded in the page, as its link saves it; the text, tables and "
-    "figures that the page shows were not compared with it"
+    "the page holds a report, which its link saves; that report was checked. The text, tables and figures "
+    "that the page shows were not compared with it"
 )
 
 

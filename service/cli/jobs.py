@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +17,7 @@ from whichopt.service.cli.options import connected as _client
 from whichopt.service.cli.options import console as _console
 from whichopt.service.cli.options import remark as _remark
 from whichopt.service.cli.options import show as _show
-from whichopt.service.exit_codes import NO, NOTHING_TO_DEPLOY
+from whichopt.service.exit_codes import INTERRUPTED, NO, NOTHING_TO_DEPLOY
 from whichopt.service.sqlite_url import sqlite_url
 
 if TYPE_CHECKING:
@@ -49,14 +51,21 @@ def submit(
     """
     body = read_object(spec, "a job spec")
     with _client(url, key, data) as client:
-        send(client, body, wait=wait, as_json=as_json, idempotency_key=idempotency_key)
+        job = client.submit(body, idempotency_key=idempotency_key)
+        show_lint(job, as_json)
+        if wait:
+            _follow_elsewhere(client, job.id, _again(url, data), as_json=as_json)
+            return
+        _show(job, as_json, job.id)
+        if job.activity is not None and job.activity.what in ("worker", "queue"):
+            _remark(job.activity.detail, "yellow")
 
 
 @app.command()
 def watch(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
     """Follow a job to its end, then show its recommendation."""
     with _client(url, key, data) as client:
-        follow(client, client.find_job(job), as_json=as_json)
+        _follow_elsewhere(client, client.find_job(job), _again(url, data), as_json=as_json)
 
 
 @app.command()
@@ -203,18 +212,33 @@ def catalog(
         _show(entries, as_json, tables.catalog_listing(entries))
 
 
-def send(
-    client: Client, body: dict[str, Any], *, wait: bool, as_json: bool, idempotency_key: str | None
-) -> None:
-    """Submit a job, and show its id or, with `wait`, all of it."""
-    job = client.submit(body, idempotency_key=idempotency_key)
-    show_lint(job, as_json)
-    if wait:
-        follow(client, job.id, as_json=as_json)
-    else:
-        _show(job, as_json, job.id)
-        if job.activity is not None and job.activity.what in ("worker", "queue"):
-            _remark(job.activity.detail, "yellow")
+def _again(url: str | None, data: Path) -> str:
+    """Return the options that lead another command to the same service; empty if it needs none."""
+    options = []
+    if url is not None and url != os.environ.get("WHICHOPT_URL"):
+        options.append(f" --url {shlex.quote(url)}")
+    if data != DATA:
+        options.append(f" --data {shlex.quote(str(data))}")
+    return "".join(options)
+
+
+def _follow_elsewhere(client: Client, job_id: str, again: str, *, as_json: bool) -> None:
+    """Follow a job of a service that goes on without this command, and say so on Ctrl-C.
+
+    Args:
+        again: the options that lead another command to the same service.
+    """
+    try:
+        follow(
+            client, job_id, evidence=f"whichopt report {job_id} --html report.html{again}", as_json=as_json
+        )
+    except KeyboardInterrupt:
+        _remark(
+            f"job {job_id} goes on: 'whichopt watch {job_id}{again}' follows it, "
+            f"'whichopt cancel {job_id}{again}' ends it",
+            "yellow",
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def show_lint(job: JobView, as_json: bool) -> None:
@@ -225,19 +249,32 @@ def show_lint(job: JobView, as_json: bool) -> None:
         _console(stderr=True).print(tables.findings(job.lint))
 
 
-def follow(client: Client, job_id: str, *, as_json: bool, own_worker: bool = False) -> None:
-    """Show a job's progress until it ends, then its recommendation."""
+def follow(
+    client: Client, job_id: str, *, evidence: str | None, as_json: bool, own_worker: bool = False
+) -> None:
+    """Show a job's id, then its progress until it ends, then its recommendation.
+
+    Args:
+        evidence: the command that saves the job's evidence; None if the service does not outlast this one.
+    """
     from whichopt.service.cli import tables
     from whichopt.service.cli.progress import Bars
     from whichopt.service.states import JobState
 
+    # At once, and whoever reads stdout gets the result alone.
+    _remark(f"job {job_id}", "cyan")
     # Bars are for people: they go to stderr, so that --json stays alone on stdout.
     with Bars(_console(stderr=as_json), client.forecast, own_worker=own_worker) as bars:
         job = client.wait(job_id, on_change=bars.update)
     if job.state is not JobState.SUCCEEDED:
         _show(job, as_json, tables.job_summary(job))
         raise typer.Exit(NO)
-    _show_recommendation(client.recommendation(job_id), as_json)
+    recommendation = client.recommendation(job_id)
+    try:
+        _show_recommendation(recommendation, as_json)
+    finally:  # a job of which nothing can be deployed has evidence as well
+        if evidence is not None and not as_json:
+            typer.echo(f"\nevidence: {evidence}")
 
 
 def _show_recommendation(recommendation: Recommendation, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment
 from rich.table import Table
@@ -69,19 +70,23 @@ Row = Sequence[str | Cell]
 class Listing:
     """A table: rows under headings. Every cell is plain text; nothing in it is read as markup."""
 
-    def __init__(self, headings: Sequence[Heading], rows: Sequence[Row], *, title: str = "") -> None:
+    def __init__(
+        self, headings: Sequence[Heading], rows: Sequence[Row], *, title: str = "", indent: int = 0
+    ) -> None:
         self.headings = headings
         self.title = title
+        self.indent = indent
         self.rows = [[_cell(cell) for cell in row] for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
             yield Text(self.title, style="italic")
         if options.is_terminal:
-            yield self._fitted(options.max_width)
+            table = self._fitted(options.max_width - self.indent)
+            yield Padding(table, (0, 0, 0, self.indent), expand=False) if self.indent else table
         else:
             for line in self._lines():
-                yield Segment(line)
+                yield Segment(" " * self.indent + line)
                 yield Segment.line()
 
     def _fitted(self, width: int) -> Table:

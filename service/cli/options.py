@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """The commands; they end quietly if nobody reads their output."""
+    """The commands; they end quietly if nobody reads their output, and are listed for who names none."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, known = args[0], self.list_commands(ctx)
+        # Typer itself names the commands that are near.
+        if not (ctx.resilient_parsing or name.startswith("-") or get_close_matches(name, known)):
+            ctx.fail(f"No such command {name!r}; choose one of: {', '.join(known)}")
+        return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **options: Any) -> Any:
         with quiet_pipe():
@@ -111,8 +119,8 @@ def connected(
     """
     import httpx
 
-    from whichopt.service.client import Client
-    from whichopt.service.errors import WhichoptError
+    from whichopt.service.client import Client, ProblemError
+    from whichopt.service.errors import Unauthorized, WhichoptError
     from whichopt.service.secret_files import UnreadableSecret, secret
 
     if not names_are_checked:
@@ -122,7 +130,8 @@ def connected(
         if key is None or os.environ.get("WHICHOPT_KEY"):
             key = secret("WHICHOPT_KEY") or key
         url = (url or read(data / "url") or "").strip() or None
-        key = (key or read(data / "api-key") or "").strip() or None
+        given = (key or "").strip() or None
+        key = given or (read(data / "api-key") or "").strip() or None
     except UnreadableSecret as error:
         raise complaint(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -143,6 +152,10 @@ def connected(
     try:
         with Client(url, key) as client:
             yield client
+    except ProblemError as error:
+        if error.problem.code == Unauthorized.code:
+            raise complaint(_wrong_key(url, data, given=given is not None)) from None
+        raise complaint(str(error)) from None
     except WhichoptError as error:
         raise complaint(str(error)) from None
     except httpx.InvalidURL as error:
@@ -153,3 +166,16 @@ def connected(
         raise  # the reader has seen enough: the command ends silently
     except OSError as error:
         raise complaint(f"{error.strerror}: {error.filename2 or error.filename}") from None
+
+
+def _wrong_key(url: str, data: Path, *, given: bool) -> str:
+    """Say what to do about a key that the service does not know; its own words are about headers of HTTP."""
+    if given:
+        return (
+            f"the service at {url} does not know this API key (unauthorized); check --key (WHICHOPT_KEY, "
+            "WHICHOPT_KEY_FILE), or leave the key out and name the service's data folder with --data"
+        )
+    return (
+        f"the service at {url} does not know the API key in {data / 'api-key'} (unauthorized); name its own "
+        "data folder with --data, or give its key with --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)"
+    )

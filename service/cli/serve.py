@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ import typer
 
 from whichopt.service.cli.completion import DATA, read
 from whichopt.service.cli.jobs import follow, show_lint
-from whichopt.service.cli.options import AsJson, Data, complaint, connected
+from whichopt.service.cli.options import AsJson, Data, complaint, connected, remark
+from whichopt.service.exit_codes import CANNOT
 from whichopt.service.extras import lacking
 from whichopt.service.machine import why_no_workers
 
@@ -64,6 +66,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Start a service, tune six optimizers on the digits data over HTTP, and show the recommendation."""
+    if data is None:
+        remark("whichopt: this keeps nothing; add --data DIR to keep its report", "yellow")
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
         with (
@@ -72,7 +76,15 @@ def demo(
         ):
             job = client.submit(DEMO)
             show_lint(job, as_json)
-            follow(client, job.id, as_json=as_json, own_worker=True)
+            evidence = None if data is None else _later(data, job.id)
+            follow(client, job.id, evidence=evidence, as_json=as_json, own_worker=True)
+
+
+def _later(data: Path, job_id: str) -> str:
+    """Return how to save the evidence of a job whose service has ended."""
+    folder = shlex.quote(str(data))
+    saving = f"whichopt report {job_id} --html report.html --data {folder}"
+    return f"{saving}, while 'whichopt up --data {folder}' runs"
 
 
 @app.command()
@@ -143,10 +155,18 @@ def _service(data: Path, workers: int | None, *, removed: bool, quiet: bool) -> 
     try:
         # A home that was killed leaves its address behind: it is ours that is waited for.
         while read(data / "url") != f"http://127.0.0.1:{port}":
-            if process.poll() is not None:
-                raise complaint(f"the service did not start; see {data / 'logs'}")
+            if (code := process.poll()) is not None:
+                raise _not_started(code, None if removed else data / "logs")
             time.sleep(0.05)
         yield
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()
+
+
+def _not_started(code: int, logs: Path | None) -> typer.Exit:
+    """Return the exit to raise; with a line of our own unless the service has said why it did not start."""
+    if code == CANNOT:
+        return typer.Exit(CANNOT)
+    where = f"; see {logs}" if logs is not None and logs.is_dir() else ""
+    return complaint(f"the service did not start: it ended with exit code {code}{where}")

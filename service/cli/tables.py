@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from whichopt.service.cli.listings import (
@@ -167,7 +166,7 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
         if searched:
             rows = [(one["name"], value_text(one["default"]), *_range(one["space"])) for one in searched]
             headings = ("hyperparameter", "default", "range", "scale")
-            lines.append(Padding(Listing([Heading(title) for title in headings], rows), (0, 0, 0, 4)))
+            lines.append(Listing([Heading(title) for title in headings], rows, indent=4))
         if judged_by:
             kinds = [
                 Heading("metric"),
@@ -179,7 +178,7 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
                 (one["name"], Direction(one["direction"]).better, one["unit"], one["constant_predictor"])
                 for one in judged_by
             ]
-            lines.append(Padding(Listing(kinds, judged), (0, 0, 0, 4)))
+            lines.append(Listing(kinds, judged, indent=4))
     return Group(*lines)
 
 

@@ -72,9 +72,12 @@ class Calls:
         def fetch() -> None:
             with self._http.stream("GET", path, params=params, timeout=None) as response:
                 check(response)
-                with part.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
+                try:
+                    with part.open("wb") as file:
+                        for piece in response.iter_bytes():
+                            file.write(piece)
+                except OSError as error:  # whose file has a name that nobody knows, or none
+                    raise OSError(error.errno, error.strerror, str(to.parent)) from error
 
         try:
             self._tried(fetch, repeatable=True)

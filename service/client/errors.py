@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from whichopt.service.errors import WhichoptError
 from whichopt.service.proxies import through
-from whichopt.service.views import Problem
+from whichopt.service.views import FieldProblem, Problem
 
 
 class ProblemError(WhichoptError):
@@ -39,7 +39,22 @@ class ProblemError(WhichoptError):
         # A field of the request is named; where the job's state refuses, the sentence says it all.
         names = self.problem.status in (400, 422) and self.field and self.field not in self.detail
         at = f"{self.field}: " if names else ""
-        return "\n".join([f"{at}{self.detail} ({self.problem.code})", *(f"  {other}" for other in others)])
+        return "\n".join(
+            [
+                f"{at}{self.detail} ({self.problem.code})",
+                *(f"  {other}" for other in others),
+                *(f"  {rule}" for rule in dict.fromkeys(map(_rule, self.problem.errors)) if rule),
+            ]
+        )
+
+
+def _rule(error: FieldProblem) -> str:
+    """Say what the field may be, unless the error's sentence says so already."""
+    allowed = error.allowed
+    text = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
+    if not isinstance(text, str) or not text or text in error.detail:
+        return ""
+    return f"allowed{f' for {error.field}' if error.field else ''}: {text}"
 
 
 class ServiceUnreachable(WhichoptError, httpx.TransportError):

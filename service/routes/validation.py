@@ -14,6 +14,7 @@ from whichopt.service.views import FieldProblem
 
 SCALAR_TYPES = {"bool_type", "int_type", "float_type", "string_type"}
 OBJECT_TYPES = {"model_type", "model_attributes_type", "dict_type", "union_tag_not_found"}
+LIST_TYPES = {"tuple_type", "list_type"}
 INPUT = "Input "
 LONGEST_SHOWN = 80
 Path = tuple[str | int, ...]
@@ -50,7 +51,13 @@ def _path(error: Mapping[str, Any], body: Any) -> Path:
 
 def _meant(errors: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return those errors of a union's members that fit the kind of value that was sent."""
-    unfit = SCALAR_TYPES if isinstance(errors[0]["input"], Mapping) else OBJECT_TYPES
+    match errors[0]["input"]:
+        case Mapping():
+            unfit = SCALAR_TYPES | LIST_TYPES
+        case list():
+            unfit = SCALAR_TYPES | OBJECT_TYPES
+        case _:
+            unfit = OBJECT_TYPES | LIST_TYPES
     return [error for error in errors if error["type"] not in unfit] or errors
 
 

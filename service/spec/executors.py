@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping, Sequence
+
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.spec.resolved import ResolvedSpec
@@ -32,12 +35,7 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
     given = spec.executors
     if given is not None:
         if sorted(given) != sorted(spec.labels):
-            raise InvalidSpec(
-                "executors must have one executor for each label of the job; without it they are chosen anew",
-                field="executors",
-                value=given,
-                allowed=list(spec.labels),
-            )
+            raise _wrong_labels(given, spec.labels)
         if spec.executor != "auto" and set(given.values()) != {spec.executor}:
             raise InvalidSpec(
                 f"executors contradicts executor {spec.executor!r}; leave one of the two out",
@@ -54,3 +52,25 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
                 value="stacked",
                 allowed=["auto", "solo"] if given is None else ["solo"],
             )
+
+
+def _wrong_labels(given: Mapping[str, str], labels: Sequence[str]) -> InvalidSpec:
+    """Return the error for executors of other labels than the job's: which are amiss, and what to do."""
+    lacking = [label for label in labels if label not in given]
+    amiss, nearest = [], None
+    for name in (name for name in given if name not in labels):
+        near = next(iter(difflib.get_close_matches(name, lacking, n=1)), None)
+        if near is not None:
+            lacking.remove(near)  # one mistake, which is told once
+            nearest = nearest or near
+        guess = "" if near is None else f" (did you mean {near!r}?)"
+        amiss.append(f"executors has {name!r}, which is no label of the job{guess}")
+    if lacking:
+        amiss.append(f"executors lacks {', '.join(map(repr, lacking))}")
+    return InvalidSpec(
+        f"{'; '.join(amiss)}; leave executors out, and the service chooses",
+        field="executors",
+        value=dict(given),
+        allowed=list(labels),
+        nearest=nearest,
+    )

@@ -247,14 +247,22 @@ def _scalars(
         parts = entry.packed.get(name, (name,))
         values = value if isinstance(value, tuple) else (value,)
         if unknown := [part for part in parts if part not in entry.space]:
-            raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], entry.space, field=field)
+            raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], _names(entry), field=field)
         if len(values) != len(parts) or isinstance(value, tuple) != (name in entry.packed):
+            example = ", ".join(f"{entry.default[part]}" for part in parts)
             takes = f"a list of {len(parts)} ({', '.join(parts)})" if name in entry.packed else "one value"
+            takes += f", such as [{example}]" if name in entry.packed else f", such as {example}"
             raise InvalidSpec(
                 f"{entry.name}: {name} takes {takes}", field=f"{field}.{name}", value=value, allowed=takes
             )
         scalars |= dict(zip(parts, values, strict=True))
     return scalars
+
+
+def _names(entry: optimizers.OptimizerEntry) -> list[str]:
+    """Return every name that a setting may have: torch's tuples, each before its parts, and the scalars."""
+    tuples = {parts[0]: name for name, parts in entry.packed.items()}
+    return [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
 
 
 def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
@@ -285,8 +293,10 @@ def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str
     """
     limits = entry.limits(name)
     if not limits.contains(value):
+        no_number = isinstance(value, str) and isinstance(limits, Float | Int)
         raise InvalidSpec(
-            f"{entry.name}: {name} cannot be {value!r}; allowed: {limits.allowed()}",
+            f"{entry.name}: {name} cannot be {value!r}{', as it must be a number' if no_number else ''}; "
+            f"allowed: {limits.allowed()}",
             field=field,
             value=value,
             allowed=limits.allowed(),

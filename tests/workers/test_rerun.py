@@ -65,6 +65,19 @@ def test_the_prediction_interval_is_students() -> None:
     assert prediction_interval([1.0], 3) is None
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_few_seeds_are_said_to_predict_little(report: Report, seeds: int) -> None:
+    pick = report.recommendation.optimizer
+    few = [
+        trial
+        for trial in report.trials
+        if trial.plan.phase is not Phase.CONFIRM or trial.plan.label != pick or trial.plan.number < seeds
+    ]
+    statement = rerun(with_trials(report, few), new_seeds=1).statement
+    assert "gave the same bits. Of 1 new seeds" in statement or "tolerance. Of 1 new seeds" in statement
+    assert ("seeds this interval says little" in statement) == (seeds == 3)
+
+
 def test_a_report_without_its_runs_cannot_be_run(report: Report) -> None:
     with pytest.raises(InvalidReport, match="no confirm runs of what it recommends"):
         rerun(with_trials(report, report.trials[:1]))

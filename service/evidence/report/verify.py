@@ -50,6 +50,10 @@ def verify(report: Report) -> Verification:
         The outcome, `confirmed` or `differs`, also in a sentence, with each conclusion that does not follow
         and each contradiction among the raw results.
 
+    Raises:
+        ImportError: as the name is imported, if the extra `verify` is not installed, which brings numpy and
+            scipy; its text is the command that installs them.
+
     Example:
         >>> from pathlib import Path
         >>> from whichopt import read_report, verify

@@ -161,6 +161,11 @@ def test_a_refusal_carries_its_problem(client: Client, url: str) -> None:
     assert (error.problem.status, error.problem.code) == (422, "unknown_name")
     assert (error.field, error.value, error.nearest) == ("optimizers.0.name", "adamww", "adamw")
     assert "did you mean 'adamw'?" in str(error)
+    with pytest.raises(ProblemError) as refused:
+        client.submit({**BODY, "budget": {"trials": 10, "replicates": 3}})
+    assert str(refused.value).splitlines()[1:] == [
+        "  allowed for budget.trials: multiples of budget.replicates (3)"
+    ]
     with pytest.raises(ProblemError) as several:
         client.submit({**BODY, "seed": -1, "device": "gpu"})
     assert "device" in str(several.value)

@@ -91,6 +91,32 @@ def test_a_bad_spec_names_its_field(
     assert "function-" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (
+            {"lr": {"type": "float", "low": 1, "high": 0.1}},
+            "optimizers.0.space.lr: low 1 must be less than high 0.1",
+        ),
+        (
+            {"betas": [{"type": "float", "low": 0.9, "high": 0.1}, 0.99]},
+            "optimizers.0.space.betas.0: low 0.9 must be less than high 0.1",
+        ),
+        ({"betas": [[0.9], 0.99]}, "optimizers.0.space.betas.0: "),
+    ],
+)
+def test_of_a_union_only_the_member_that_was_meant_is_told(
+    http: TestClient, space: dict[str, Any], said: str
+) -> None:
+    body = {**BODY, "optimizers": [{"name": "adam", "space": space}]}
+    (error,) = problem(http.post("/v1/jobs", json=body)).errors
+    assert error.detail.startswith(said)
+    assert "tuple" not in error.detail
+    assert " or Input" not in error.detail
+    if "must be less" in said:
+        assert error.detail == said
+
+
 def test_several_problems_are_told_at_once(http: TestClient) -> None:
     found = problem(http.post("/v1/jobs", json={**BODY, "device": "gpu", "seed": -1, "batch_size": "x"}))
     assert {error.field for error in found.errors} == {"device", "seed", "batch_size"}

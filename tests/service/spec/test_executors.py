@@ -17,11 +17,21 @@ WORKLOAD = {"dataset": {"name": "digits"}, "model": {"name": "mlp"}}
 @pytest.mark.parametrize(
     ("parts", "field", "said"),
     [
-        ({"executors": {"sgd": "solo"}}, "executors", "one executor for each label"),
+        ({"executors": {"sgd": "solo"}}, "executors", "^executors lacks 'adam'; leave executors out"),
         (
             {"executors": {"sgd": "solo", "adam": "solo", "x": "solo"}},
             "executors",
-            "one executor for each label",
+            "^executors has 'x', which is no label of the job; leave executors out",
+        ),
+        (
+            {"executors": {"sgd": "solo", "adan": "solo"}},
+            "executors",
+            r"^executors has 'adan', which is no label of the job \(did you mean 'adam'\?\); leave",
+        ),
+        (
+            {"executors": {"zzz": "solo"}},
+            "executors",
+            "^executors has 'zzz', which is no label of the job; executors lacks 'sgd', 'adam'; leave",
         ),
         (
             {"executor": "solo", "executors": {"sgd": "solo", "adam": "stacked"}},
