@@ -8,7 +8,7 @@ from __future__ import annotations
 from whichopt.service.datasets import check_still_there
 from whichopt.service.db import IntegrityError, Store, Transaction
 from whichopt.service.dispatch import Dispatcher
-from whichopt.service.errors import JobEnded, KeyReused, NotFound
+from whichopt.service.errors import JobEnded, KeyReused, NotFound, UnreadableRow
 from whichopt.service.lint import lint
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.digest import digest
@@ -55,12 +55,18 @@ def cancel(store: Store, uid: str, *, alive_s: float) -> JobView:
     Raises:
         NotFound: there is no such job.
         JobEnded: it has ended already.
+        UnreadableRow: it is cancelled, but its row cannot be read.
     """
     with store.transaction() as tx:
         ended = tx.jobs.cancel(job_id_of(tx, uid))
         if ended is not None:
             raise JobEnded(f"job {uid} has ended: it is {ended}", field="state", value=ended.value)
-        return view(tx, uid, alive_s=alive_s)
+    # Only now: a row that cannot be read would take the cancel back.
+    try:
+        with store.read() as tx:
+            return view(tx, uid, alive_s=alive_s)
+    except UnreadableRow as error:
+        raise UnreadableRow(f"job {uid} is cancelled, but it cannot be shown: {error.detail}") from error
 
 
 def view(tx: Transaction, uid: str, *, alive_s: float) -> JobView:
