@@ -5,15 +5,13 @@ Each is one transaction; messages go out after it has ended.
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from whichopt.service.datasets import check_still_there
 from whichopt.service.db import IntegrityError, Store, Transaction
 from whichopt.service.dispatch import Dispatcher
-from whichopt.service.errors import JobEnded, KeyReused, NotFound
+from whichopt.service.errors import JobEnded, KeyReused, NotFound, UnreadableRow
 from whichopt.service.lint import lint
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.digest import digest
 from whichopt.service.views import JobView
 
 
@@ -57,12 +55,18 @@ def cancel(store: Store, uid: str, *, alive_s: float) -> JobView:
     Raises:
         NotFound: there is no such job.
         JobEnded: it has ended already.
+        UnreadableRow: it is cancelled, but its row cannot be read.
     """
     with store.transaction() as tx:
         ended = tx.jobs.cancel(job_id_of(tx, uid))
         if ended is not None:
             raise JobEnded(f"job {uid} has ended: it is {ended}", field="state", value=ended.value)
-        return view(tx, uid, alive_s=alive_s)
+    # Only now: a row that cannot be read would take the cancel back.
+    try:
+        with store.read() as tx:
+            return view(tx, uid, alive_s=alive_s)
+    except UnreadableRow as error:
+        raise UnreadableRow(f"job {uid} is cancelled, but it cannot be shown: {error.detail}") from error
 
 
 def view(tx: Transaction, uid: str, *, alive_s: float) -> JobView:
@@ -103,12 +107,11 @@ def _remember(
     tx: Transaction, spec: ResolvedSpec, alive_s: float, api_key_id: int, idempotency_key: str | None
 ) -> tuple[JobView, int | None]:
     """The job, and its id if it is new: with an idempotency key it may be there already."""
-    body = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
-    digest = hashlib.sha256(body.encode()).hexdigest()
+    asked = digest(spec)
     earlier = tx.jobs.by_idempotency(api_key_id, idempotency_key) if idempotency_key is not None else None
     if earlier is not None:
         uid, earlier_digest = earlier
-        if earlier_digest != digest:
+        if earlier_digest != asked:
             raise KeyReused(
                 f"this Idempotency-Key made job {uid} from another spec; use a new key for a new job",
                 field="Idempotency-Key",
@@ -121,7 +124,7 @@ def _remember(
         queue=_queue(tx, spec, alive_s),
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,
-        body_digest=digest,
+        body_digest=asked,
     )
     return view(tx, uid, alive_s=alive_s), job_id
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
+import traceback
 from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any, TextIO
@@ -27,6 +29,14 @@ _TOLD = (
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+_STATEMENT = re.compile(
+    r"\n[ |]*\[SQL: .*?\](?=\n[ |]*(?:\[parameters: |\[SQL parameters hidden|\(Background on |\n)|\n?\Z)",
+    re.DOTALL,
+)
+_VALUES = re.compile(r"\n[ |]*\[(?:parameters: |SQL parameters hidden).*?\](?=\n|\Z)")
+"""What the message of an error of SQLAlchemy says of its statement, on lines of their own; in a group of
+exceptions the lines are indented."""
 
 log = structlog.get_logger()
 
@@ -73,10 +83,11 @@ class Lines(logging.Handler):
         self.lost = 0
         self._torn = False
         human = stream is not None and _is_terminal(stream)
-        render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        exceptions = structlog.processors.ExceptionRenderer(_traceback)
+        render: list[Any] = [exceptions, structlog.processors.JSONRenderer()]
         if human:
             # Without the values of local variables, among which are keys.
-            render = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+            render = [structlog.dev.ConsoleRenderer(exception_formatter=_show_traceback)]
         remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
         self.formatter = structlog.stdlib.ProcessorFormatter(
             processors=[remove, *render],
@@ -124,6 +135,19 @@ class _LastResort(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.handle(record)
+
+
+def without_statements(text: str) -> str:
+    """Return the text of a traceback without SQL statements and their values, which are what users sent."""
+    return _VALUES.sub("", _STATEMENT.sub("", text))
+
+
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
+    return without_statements("".join(traceback.format_exception(*exc_info)).removesuffix("\n"))
+
+
+def _show_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    stream.write(f"\n{_traceback(exc_info)}")
 
 
 def _is_terminal(stream: TextIO) -> bool:

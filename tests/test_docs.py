@@ -214,7 +214,7 @@ def test_every_error_code_has_its_row() -> None:
 def test_every_cause_of_a_failed_job_has_its_row() -> None:
     given = codes("service/db", "workers")
     assert {"worker_lost", "planning_failed"} <= given
-    assert table("Causes of a failed job") == {*given, "budget_too_short"}
+    assert table("Causes of a failed job") == {*given, errors.BudgetTooShort.code, errors.UnreadableRow.code}
 
 
 def test_every_warning_code_has_its_row() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.builders.homes import Embedded
+from tests.builders.optimizers import SIGN_DESCENT
 from tests.builders.services import Recorder
 from whichopt.service.app import create_app
+from whichopt.service.catalog import optimizers
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import is_current, upgrade
 from whichopt.service.evidence.report.files import read_report
@@ -105,6 +110,33 @@ def test_a_report_that_is_made_again_is_verified(http: TestClient, tmp_path: Pat
         again = tmp_path / f"again.{form}"
         again.write_bytes(answer.content)
         assert verify(read_report(again)).outcome == "confirmed"
+
+
+def test_a_job_that_is_sent_again_is_the_same_as_then(
+    earlier: Path, http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that repeats a request across the upgrade, or the catalog's next edit, gets its job."""
+    with closing(sqlite3.connect(earlier / "data" / "whichopt.db")) as database, database:
+        database.execute("UPDATE job SET idempotency_key = uid, api_key_id = (SELECT min(id) FROM api_key)")
+        sent = dict(database.execute("SELECT uid, spec FROM job").fetchall())
+
+    def again(uid: str, **changes: Any) -> tuple[int, Any]:
+        body = {**json.loads(sent[uid]), **changes}
+        answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": uid})
+        return answer.status_code, answer.json().get("id", answer.json().get("code"))
+
+    accepted = [again(uid) for uid in sent]
+    assert accepted == [(202, uid) for uid in sent]
+    edited = (SIGN_DESCENT, *(replace(one, source=f"{one.source}, 2nd ed.") for one in optimizers.OPTIMIZERS))
+    monkeypatch.setattr(optimizers, "OPTIMIZERS", edited)
+    assert [again(uid) for uid in sent] == accepted
+    for changes in ({"seed": 99}, {"agreement": "close"}):
+        assert {again(uid, **changes) for uid in sent} == {(422, "idempotency_key_reused")}
+    for uid, spec in sent.items():
+        workload = {**json.loads(spec)["workload"], "metric": "accuracy"}
+        assert again(uid, workload=workload) == (422, "idempotency_key_reused")
+        shown = http.get(f"/v1/jobs/{uid}").json()["spec"]
+        assert again(uid, **shown) == (202, uid)
 
 
 def test_the_running_job_goes_on_to_its_end(earlier: Path) -> None:

@@ -16,7 +16,7 @@ from whichopt.service.db.cohorts import Beat, Claim
 from whichopt.service.db.jobs import Planning
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.environment import Environment, here
-from whichopt.service.errors import BudgetTooShort
+from whichopt.service.errors import BudgetTooShort, UnreadableRow
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
@@ -50,10 +50,16 @@ class Context:
 def plan_round(context: Context, job_id: int) -> None:
     """Plans the job's next round and rings for its cohorts, or concludes the job.
 
-    Does nothing if the last round still runs, the job has ended, or another planner is first.
+    Does nothing if the last round still runs, the job has ended, or another planner is first. A job whose
+    spec cannot be read fails: nobody could plan it.
     """
-    with context.store.read() as tx:
-        planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
+    try:
+        with context.store.read() as tx:
+            planned = tx.jobs.planning(job_id, alive_s=context.settings.worker_alive_s)
+    except UnreadableRow as error:  # the log has it
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code=error.code, detail=error.detail)
+        return
     if planned is None:
         return
     with context.store.transaction() as tx:

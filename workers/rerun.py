@@ -27,7 +27,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.environment import Environment
-from whichopt.service.errors import InvalidReport, UnreadableDataset
+from whichopt.service.errors import InvalidReport, WhichoptError
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.statistics.estimates import mean, mean_estimate
@@ -36,6 +36,7 @@ from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.settings import Settings
+from whichopt.service.spec.recorded import unlike_the_catalog
 from whichopt.service.states import Phase
 from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
@@ -93,6 +94,9 @@ class Rerun(_Frozen):
     interval: tuple[float, float] | None = Field(description="for all new values; null with one reported run")
     new: list[New]
     unlike: list[str] = Field(description="where this machine is not the one that trained the report")
+    other_facts: list[str] = Field(
+        description="facts about the optimizer that this version's catalog has otherwise than the report"
+    )
 
 
 def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Rerun:
@@ -106,10 +110,12 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
 
     Raises:
         InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device
-            or the data.
+            or the data, or this version the optimizer.
+        UnknownName: this version lacks the dataset, the task or the model.
         UnreadableDataset: the file cannot be read, or holds other data.
     """
     trials = _confirmed(report)
+    other_facts = _other_facts(report, trials[0].plan.optimizer)
     device = report.job.queue
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
@@ -132,7 +138,9 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
             field="spec.workload.dataset",
             value=wanted.dataset.name,
         ) from error
-    return _judged(report, trials, results[: len(plans)], results[len(plans) :], training_environment(device))
+    here = training_environment(device)
+    judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
+    return judged.model_copy(update={"other_facts": other_facts})
 
 
 def _confirmed(report: Report) -> list[RecordedTrial]:
@@ -165,6 +173,27 @@ def _confirmed(report: Report) -> list[RecordedTrial]:
             allowed=list(EXECUTORS),
         )
     return sorted(runs, key=lambda trial: trial.plan.number)
+
+
+def _other_facts(report: Report, optimizer: str) -> list[str]:
+    """Return the names of the optimizer's facts that this version has otherwise.
+
+    Raises:
+        InvalidReport: this version would train something else, or nothing.
+    """
+    unlike = unlike_the_catalog(report.spec)
+    if optimizer not in unlike:
+        return []
+    names = unlike[optimizer]
+    if names and "build" not in names:
+        return names
+    why = "which this version makes in another way" if names else "which this version does not have"
+    raise InvalidReport(
+        f"the report recommends {optimizer!r}, {why}, so its runs cannot be repeated here; "
+        "use the version of whichopt that trained them",
+        field="spec.optimizers",
+        value=optimizer,
+    )
 
 
 def _executor(report: Report) -> str:
@@ -224,6 +253,7 @@ def _judged(
         interval=interval,
         new=judged,
         unlike=list(dict.fromkeys(unlike)),
+        other_facts=[],
     )
 
 
@@ -303,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(options: argparse.Namespace) -> int:
     try:
         result = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds), data=options.data)
-    except (InvalidReport, UnreadableDataset) as error:
+    except WhichoptError as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
     sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else _table(result))
@@ -322,6 +352,8 @@ def _table(result: Rerun) -> str:
         for one in result.new
     ]
     lines += ["", result.statement]
+    if result.other_facts:
+        lines.append(f"This version says otherwise of {result.optimizer}: {', '.join(result.other_facts)}.")
     if result.unlike and any(one.outcome != "same bits" for one in result.repeated):
         lines.append("This is not the machine that trained the report:")
         lines += [f"  {difference}" for difference in result.unlike]

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from whichopt.service.db.clock import after, now, stale
 from whichopt.service.db.jobs import ACTIVE, Jobs
-from whichopt.service.db.readable import read_spec
+from whichopt.service.db.readable import read_spec, readable
 from whichopt.service.db.tables import cohort, job, trial, worker
 from whichopt.service.db.trials import Trials
 from whichopt.service.environment import Environment
+from whichopt.service.errors import UnreadableRow
 from whichopt.service.ids import new_uid
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import CohortState, JobState, Phase, TrialState
@@ -65,7 +66,8 @@ class Cohorts:
         """Takes the cohort, if it is queued or its holder was seen to end; None otherwise.
 
         Of a lease that has only run out the reaper judges: its holder may have slept with its machine.
-        Attempts are counted here, and the reaper fails the job of a cohort that has used them up.
+        Attempts are counted here, and the reaper fails the job of a cohort that has used them up. A job whose
+        spec or plans cannot be read fails here: nobody could train it.
         """
         job_id = self.connection.scalar(sa.select(cohort.c.job_id).where(cohort.c.id == cohort_id))
         if job_id is None:
@@ -96,8 +98,13 @@ class Cohorts:
         if claimed is None:
             return None
         row = self.connection.execute(
-            sa.select(job.c.spec, job.c.executor, job.c.queue).where(job.c.id == job_id)
+            sa.select(job.c.uid, job.c.spec, job.c.executor, job.c.queue).where(job.c.id == job_id)
         ).one()
+        try:
+            spec, plans, executor = readable(row, lambda row: self._to_train(row, cohort_id))
+        except UnreadableRow as error:
+            self._end_unread(cohort_id, job_id, error)
+            return None
         revision = self.jobs.bump(
             job_id, state=JobState.RUNNING, started_at=sa.func.coalesce(job.c.started_at, now())
         )
@@ -106,7 +113,6 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id)
             .values(state=TrialState.RUNNING, revision=revision, started_at=now())
         )
-        spec, plans = read_spec(row), Trials(self.connection).plans(cohort_id)
         limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
@@ -114,12 +120,26 @@ class Cohorts:
             owner=owner,
             attempt=claimed.attempt,
             spec=spec,
-            executor=spec.executor_of(plans[0].label),
+            executor=executor,
             queue=row.queue,
             plans=plans,
             checkpoint=claimed.checkpoint,
             seconds_left=None if limit_s is None else limit_s - self.jobs.running_s(job_id),
         )
+
+    def _to_train(self, row: Any, cohort_id: int) -> tuple[ResolvedSpec, list[TrialPlan], str]:
+        """Return what a worker trains, and by which executor."""
+        spec, plans = read_spec(row), Trials(self.connection).plans(cohort_id)
+        return spec, plans, spec.executor_of(plans[0].label)
+
+    def _end_unread(self, cohort_id: int, job_id: int, error: UnreadableRow) -> None:
+        self.connection.execute(
+            cohort.update()
+            .where(cohort.c.id == cohort_id)
+            .values(state=CohortState.CANCELLED, finished_at=now(), owner=None, lease_until=None)
+        )
+        self.stamp(cohort_id, job_id, TrialState.FAILED)
+        self.jobs.fail(job_id, code=error.code, detail=error.detail)
 
     def beat(
         self,

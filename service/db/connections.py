@@ -66,6 +66,7 @@ class Connections:
 
     def __init__(self, url: sa.URL, *, most: int, keep: int = KEPT_OPEN, **options: Any) -> None:
         """`most` at a time. `keep` of them stay open while they are not used; on SQLite, all do."""
+        options["hide_parameters"] = True  # what users sent is no part of an error's message
         self.most = most
         self._free = threading.BoundedSemaphore(most)
         if url.get_backend_name() == "sqlite":

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db import clock
-from whichopt.service.db.readable import read_spec
+from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import cohort, job, report, study, trial
 from whichopt.service.db.trials import Trials
 from whichopt.service.db.workers import Workers
@@ -134,6 +134,9 @@ class Jobs:
         """The job with all its trials, if it is active and its last round has ended.
 
         `alive_s` is how recently a worker must have been seen to count.
+
+        Raises:
+            UnreadableRow: its spec cannot be read.
         """
         row = self.connection.execute(
             sa.select(job).where(
@@ -142,7 +145,7 @@ class Jobs:
         ).one_or_none()
         if row is None or self._unfinished(job_id):
             return None
-        spec = read_spec(row)
+        spec = spec_of(row)
         return Planning(
             job_id=job_id,
             uid=row.uid,

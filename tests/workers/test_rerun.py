@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from scipy import stats
 
 from tests.builders.present import present
 from tests.builders.reports import trained_report, with_trials
+from whichopt.service.catalog import datasets, optimizers
+from whichopt.service.catalog.optimizers import Build, OptimizerEntry
 from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
@@ -115,3 +119,56 @@ def test_a_report_that_recommends_nothing_has_no_config_to_train_again(report: R
     changed = report.recommendation.model_copy(update=nothing)
     with pytest.raises(InvalidReport, match="recommends nothing"):
         rerun(report.model_copy(update={"recommendation": changed}))
+
+
+def _recommended(report: Report) -> str:
+    return report.spec.optimizer(present(report.recommendation.optimizer)).name
+
+
+def _edit(
+    monkeypatch: pytest.MonkeyPatch, name: str, edit: Callable[[OptimizerEntry], OptimizerEntry]
+) -> None:
+    changed = tuple(edit(entry) if entry.name == name else entry for entry in optimizers.OPTIMIZERS)
+    monkeypatch.setattr(optimizers, "OPTIMIZERS", changed)
+
+
+def test_an_optimizer_that_the_catalog_lacks_cannot_be_run(
+    report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no answer to whether the report holds (1): it cannot be said here (2)."""
+    path, name = tmp_path / "report.json", _recommended(report)
+    path.write_text(report.model_dump_json())
+    others = tuple(entry for entry in optimizers.OPTIMIZERS if entry.name != name)
+    monkeypatch.setattr(optimizers, "OPTIMIZERS", others)
+    assert main([str(path)]) == 2
+    assert f"recommends {name!r}, which this version does not have" in capsys.readouterr().err
+
+
+def test_an_optimizer_that_is_made_in_another_way_is_not_taken_for_the_same(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Build(target="torch.optim.Adagrad")
+    _edit(monkeypatch, _recommended(report), lambda entry: replace(entry, build=build))
+    with pytest.raises(InvalidReport, match="makes in another way"):
+        rerun(report, new_seeds=0)
+
+
+def test_other_facts_of_the_optimizer_are_said(
+    report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(report.model_dump_json())
+    _edit(monkeypatch, _recommended(report), lambda entry: replace(entry, source="another paper"))
+    assert main([str(path), "--new-seeds", "0"]) == 0
+    assert f"says otherwise of {report.recommendation.optimizer}: source." in capsys.readouterr().out
+
+
+def test_a_dataset_that_the_catalog_lacks_cannot_be_run(
+    report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(report.model_dump_json())
+    others = tuple(entry for entry in datasets.DATASETS if entry.name != "wine")
+    monkeypatch.setattr(datasets, "DATASETS", others)
+    assert main([str(path)]) == 2
+    assert "there is no dataset 'wine'" in capsys.readouterr().err

@@ -10,10 +10,12 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from tests.builders.concluded_jobs import concluded_job
+from tests.builders.jobs import add_job, add_round
 from tests.builders.services import KEY
 from whichopt.service.cli import app
 from whichopt.service.db import Store
 from whichopt.service.db.tables import job, trial
+from whichopt.service.states import JobState
 
 BROKEN: list[tuple[str, Any]] = [
     ("spec", {"workload": {"dataset": {"name": "of-a-newer-version"}, "task": "ranking"}}),
@@ -51,6 +53,21 @@ def test_lists_survive_a_row_that_cannot_be_read(
         assert row["id"] == bad
         assert "It is kept as it is" in row["problem"]
         assert "cannot be read" in page.text
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_job_that_cannot_be_read_can_be_cancelled(begun: bool, http: TestClient, lite: Store) -> None:
+    """The answer says that it is, although it cannot show the job."""
+    job_id, uid = add_job(lite)
+    if begun:
+        add_round(lite, job_id)
+    _break(lite, uid, "spec", {"of": "a newer version"})
+    answer = http.post(f"/v1/jobs/{uid}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "unreadable_row")
+    assert answer.json()["detail"].startswith(f"job {uid} is cancelled, but it cannot be shown: ")
+    with lite.read() as tx:
+        assert tx.connection.scalar(sa.select(job.c.state).where(job.c.uid == uid)) == JobState.CANCELLED
+    assert http.post(f"/v1/jobs/{uid}/cancel").json()["code"] == "job_ended"
 
 
 def test_a_trial_that_cannot_be_read_hides_no_other(http: TestClient, lite: Store) -> None:
