@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.configs import room
+from whichopt.service.errors import WhichoptError
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import TimedPlan
@@ -80,7 +81,16 @@ class ResolvedSpec(Common):
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, data: Any) -> Any:
-        return upgraded(data) if isinstance(data, Mapping) else data
+        if not isinstance(data, Mapping):
+            return data
+        try:
+            return upgraded(data)
+        except WhichoptError as error:
+            raise ValueError(str(error)) from None
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"workload and optimizers are not as any version has written them ({error!r})"
+            ) from None
 
     @property
     def training(self) -> Training:

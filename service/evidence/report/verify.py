@@ -20,7 +20,15 @@ from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import WORDS, program
 
-_IMPOSSIBLE = (WhichoptError, ValueError, LookupError, ArithmeticError, StopIteration, AssertionError)
+_IMPOSSIBLE = (
+    WhichoptError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    StopIteration,
+    AssertionError,
+)
 """Errors that the functions raise over raw results that no job could have."""
 
 
@@ -121,7 +129,10 @@ def _inconsistencies(report: Report) -> list[str]:
         return [f"no job could have had this spec: {_in_words(error)}"]
     if again != report.spec:
         return ["the spec was changed: it is not what it resolves to"]
-    return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
+    try:
+        return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
+    except _IMPOSSIBLE as error:
+        return [f"no job could have had these trials: {_in_words(error)}"]
 
 
 # -- recomputed ----------------------------------------------------------------------------------------
