@@ -18,7 +18,7 @@ from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
-from whichopt.service.versions import WORDS, program
+from whichopt.service.versions import RULES, WORDS, program
 
 _IMPOSSIBLE = (
     WhichoptError,
@@ -81,7 +81,8 @@ def verify(report: Report) -> Verification:
             "its sentences and warnings were written by another version, so only its numbers were compared"
         )
     notes += _recorded(report)
-    sound = matches and not strange and not changed
+    known = report.spec.rules <= RULES
+    sound = matches and known and not strange and not changed
     return Verification(
         outcome="confirmed" if sound else "differs",
         statement=_statement(report, matches, strange, changed),
@@ -95,6 +96,12 @@ def verify(report: Report) -> Verification:
 
 def _statement(report: Report, matches: bool, strange: list[str], changed: list[Discrepancy]) -> str:
     trials = f"{len(report.trials)} trials"
+    if report.spec.rules > RULES:
+        return (
+            f"Not confirmed: the job was planned and judged by rules {report.spec.rules}, and this version "
+            f"knows no rules after {RULES}. Verify the report with the version that made it, or a "
+            "later one."
+        )
     if changed:
         count = len(changed)
         what = "conclusion does" if count == 1 else "conclusions do"
@@ -130,9 +137,19 @@ def _inconsistencies(report: Report) -> list[str]:
     if again != report.spec:
         return ["the spec was changed: it is not what it resolves to"]
     try:
-        return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
+        return [
+            *_of_the_job(report),
+            *inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short),
+        ]
     except _IMPOSSIBLE as error:
         return [f"no job could have had these trials: {_in_words(error)}"]
+
+
+def _of_the_job(report: Report) -> Iterator[str]:
+    """Yield what the facts about the job say otherwise than its spec. Up to 0.1 a spec had no executors."""
+    used = report.spec.trained_by
+    if used is not None and report.job.executor != used:
+        yield f"the job's executor is {report.job.executor!r}, but by the spec's executors it is {used!r}"
 
 
 # -- recomputed ----------------------------------------------------------------------------------------

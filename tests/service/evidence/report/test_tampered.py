@@ -13,6 +13,7 @@ from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report, raw_sha256
 from whichopt.service.evidence.report.files import parse_report
 from whichopt.service.evidence.report.verify import verify
+from whichopt.service.versions import RULES
 
 EARLIER = Path(__file__).parents[3] / "earlier/0.1/reports/finished.json"
 HUGE = 10**400
@@ -66,3 +67,35 @@ def test_trials_that_no_job_could_have_had_differ() -> None:
     found = verify(with_trials(report, [first.model_copy(update={"plan": plan}), *others]))
     assert found.outcome == "differs"
     assert found.inconsistencies
+
+
+def test_rules_that_this_version_does_not_know_are_not_judged_by(raw: Any) -> None:
+    raw["spec"]["rules"] = RULES + 1
+    found = verify(read(raw))
+    assert found.outcome == "differs"
+    assert f"judged by rules {RULES + 1}, and this version" in found.statement
+
+
+def test_two_optimizers_do_not_share_a_place(raw: Any) -> None:
+    first, second, _ = raw["spec"]["optimizers"]
+    first["place"] = second["place"]
+    found = verify(read(raw))
+    assert found.outcome == "differs"
+    assert f"2 optimizers have the place {second['place']} in the catalog" in found.inconsistencies
+
+
+@pytest.mark.parametrize("executor", ["solo", "mixed", "garbage", ""])
+def test_the_jobs_executor_is_that_of_its_spec(raw: Any, executor: str) -> None:
+    assert raw["job"]["executor"] == "stacked"
+    raw["job"]["executor"] = executor
+    found = verify(read(raw))
+    assert found.outcome == "differs"
+    said = f"the job's executor is {executor!r}, but by the spec's executors it is 'stacked'"
+    assert found.inconsistencies == [said]
+
+
+def test_a_config_has_nothing_that_its_space_lacks(raw: Any) -> None:
+    searched = next(trial for trial in raw["trials"] if trial["plan"]["number"] == 1)
+    searched["plan"]["config"]["x=1); print('foreign'); f(y"] = 1
+    found = verify(read(raw))
+    assert any("which the spec's space lacks" in said for said in found.inconsistencies)
