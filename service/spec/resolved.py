@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from whichopt.service.catalog.names import check_names
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.configs import room
@@ -57,6 +58,12 @@ class ResolvedOptimizer(Strict):
     default: Config
     facts: OptimizerFacts
     place: int = Field(ge=0, description="Place in the catalog, from 0; the first is taken in the last ties.")
+
+    @model_validator(mode="after")
+    def _can_be_arguments(self) -> Self:
+        check_names("default", self.default)
+        check_names("space", self.space)
+        return self
 
     @property
     def searched(self) -> Space:

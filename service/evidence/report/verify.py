@@ -85,7 +85,7 @@ def verify(report: Report) -> Verification:
     sound = matches and known and not strange and not changed
     return Verification(
         outcome="confirmed" if sound else "differs",
-        statement=_statement(report, matches, strange, changed),
+        statement=" ".join([_statement(report, matches, strange, changed), *_not_of_the_catalog(report)]),
         job_id=report.job.id,
         checksum_matches=matches,
         inconsistencies=strange,
@@ -115,6 +115,21 @@ def _statement(report: Report, matches: bool, strange: list[str], changed: list[
             "a place that no conclusion depends on."
         )
     return f"Confirmed: {follows}, and these are as they were written."
+
+
+def _not_of_the_catalog(report: Report) -> Iterator[str]:
+    """Yield sentences about what the outcome rests on that only the report says.
+
+    An older version's catalog may have had other facts, and somebody's own an optimizer that is not here, so
+    the report is judged by those that it records. But whoever wrote it also chose what its snippet imports.
+    """
+    unlike = unlike_the_catalog(report.spec)
+    if unlike:
+        yield f"The facts about {', '.join(unlike)} are the report's, not those of this version's catalog."
+    told = report.recommendation
+    chosen = next((one.name for one in report.spec.optimizers if one.label == told.optimizer), None)
+    if told.snippet is not None and chosen in unlike and (not unlike[chosen] or "build" in unlike[chosen]):
+        yield "What the snippet imports was not checked against the catalog: look at it before you run it."
 
 
 def _recorded(report: Report) -> list[str]:

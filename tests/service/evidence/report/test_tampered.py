@@ -13,6 +13,7 @@ from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report, raw_sha256
 from whichopt.service.evidence.report.files import parse_report
 from whichopt.service.evidence.report.verify import verify
+from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.versions import RULES
 
 EARLIER = Path(__file__).parents[3] / "earlier/0.1/reports/finished.json"
@@ -99,3 +100,61 @@ def test_a_config_has_nothing_that_its_space_lacks(raw: Any) -> None:
     searched["plan"]["config"]["x=1); print('foreign'); f(y"] = 1
     found = verify(read(raw))
     assert any("which the spec's space lacks" in said for said in found.inconsistencies)
+
+
+# -- code ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("build", {"target": "os; import shutil; from torch.optim.Adam", "fixed": {}}),
+        ("build", {"target": "torch.optim.Adam\n", "fixed": {}}),
+        ("build", {"target": "Adam", "fixed": {}}),
+        ("build", {"target": "torch.optim.Adam", "fixed": {"x=1); f(y": 1}}),
+        ("packed", {"x=1); f(y": ["beta1"]}),
+        ("packed", {"betas": ["beta1", "x)"]}),
+        ("default", {"lr": 0.1, "x=1); f(y": 1}),
+        ("space", {"x=1); f(y": {"type": "float", "low": 0.1, "high": 1.0}}),
+    ],
+)
+def test_facts_that_would_be_code_are_an_invalid_report(raw: Any, where: str, value: Any) -> None:
+    raw["spec"]["optimizers"][0]["facts"][where] = value
+    with pytest.raises(InvalidReport, match=r"names|target is") as refused:
+        read(raw)
+    assert str(refused.value.field).startswith("spec.optimizers.0.facts")
+
+
+@pytest.mark.parametrize("where", ["default", "space"])
+def test_hyperparameters_that_would_be_code_are_an_invalid_report(raw: Any, where: str) -> None:
+    chosen = raw["spec"]["optimizers"][0]
+    chosen[where]["x=1); f(y"] = chosen[where]["lr"]
+    with pytest.raises(InvalidReport, match="only letters, digits and underscores"):
+        read(raw)
+
+
+def test_a_foreign_import_is_said_in_the_statement(raw: Any) -> None:
+    """The class may be somebody's own, so the report can be confirmed; but a reader must not overlook it."""
+    label = raw["recommendation"]["optimizer"]
+    name = next(one["name"] for one in raw["spec"]["optimizers"] if one["label"] == label)
+    for one in raw["spec"]["optimizers"]:
+        if one["label"] == label:
+            one["facts"]["build"]["target"] = "foreign.Optimizer"
+    made = read(raw)
+    told = recommend(made.job.id, made.spec, made.trials)
+    assert "from foreign import Optimizer" in str(told.snippet)
+    found = verify(made.model_copy(update={"recommendation": told}))
+    assert found.outcome == "confirmed", found
+    assert f"The facts about {name} are the report's" in found.statement
+    assert "What the snippet imports was not checked against the catalog" in found.statement
+    assert "The facts" not in verify(trained_report()).statement
+    assert "snippet" not in verify(trained_report()).statement
+
+
+def test_facts_that_build_the_same_class_leave_the_import_checked(raw: Any) -> None:
+    for one in raw["spec"]["optimizers"]:
+        one["facts"]["source"] = "elsewhere"
+    found = verify(read(raw))
+    assert found.outcome == "confirmed", found
+    assert "The facts about adam, sgd, adabelief are the report's" in found.statement
+    assert "snippet" not in found.statement
