@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.names import check_names, check_target
 from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
 
@@ -42,6 +43,15 @@ class Build:
 
     target: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what a snippet could not import, or could do more with than import.
+
+        Raises:
+            ValueError: the target is not a dotted name, or `fixed` has a key that is no name.
+        """
+        check_target(self.target)
+        check_names("fixed", self.fixed)
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,18 @@ class OptimizerFacts:
     modes: bool = False
     own_schedule: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse names that are no arguments' names.
+
+        Raises:
+            ValueError: default, space or packed has one.
+        """
+        check_names("default", self.default)
+        check_names("space", self.space)
+        check_names("packed", self.packed)
+        for scalars in self.packed.values():
+            check_names("packed", scalars)
+
     def limits(self, name: str) -> Dimension:
         """Return what the hyperparameter may be at all."""
         return self.own_limits[name] if name in self.own_limits else LIMITS[name]
@@ -135,6 +157,7 @@ class OptimizerEntry(OptimizerFacts):
         Raises:
             ValueError: something that the service looks up in every entry, or in one like it, is missing.
         """
+        super().__post_init__()
         lr = self.space.get("lr")
         if not isinstance(lr, Float) or lr.low <= 0:
             raise ValueError(f"{self.name}: space needs an lr, a Float above 0: schedules multiply it")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from whichopt.service.catalog.names import check_names
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.configs import room
+from whichopt.service.errors import WhichoptError
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import TimedPlan
@@ -57,6 +59,12 @@ class ResolvedOptimizer(Strict):
     facts: OptimizerFacts
     place: int = Field(ge=0, description="Place in the catalog, from 0; the first is taken in the last ties.")
 
+    @model_validator(mode="after")
+    def _can_be_arguments(self) -> Self:
+        check_names("default", self.default)
+        check_names("space", self.space)
+        return self
+
     @property
     def searched(self) -> Space:
         """The hyperparameters that are searched; the others are fixed to their value in `default`."""
@@ -80,7 +88,16 @@ class ResolvedSpec(Common):
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, data: Any) -> Any:
-        return upgraded(data) if isinstance(data, Mapping) else data
+        if not isinstance(data, Mapping):
+            return data
+        try:
+            return upgraded(data)
+        except WhichoptError as error:
+            raise ValueError(str(error)) from None
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"workload and optimizers are not as any version has written them ({error!r})"
+            ) from None
 
     @property
     def training(self) -> Training:

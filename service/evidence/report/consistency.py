@@ -27,6 +27,7 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
     """Return the contradictions in the trials, in the order of the phases; none for a job as recorded."""
     known = [trial for trial in trials if trial.plan.label in spec.labels]
     return [
+        *_places(spec),
         *(
             f"{named(trial.plan)}: no optimizer of the spec has that label"
             for trial in trials
@@ -55,6 +56,17 @@ def named(plan: TrialPlan) -> str:
     return f"confirm run of {plan.label} ({which}) on fresh seed {plan.number}"
 
 
+def _places(spec: ResolvedSpec) -> Iterator[str]:
+    """Check that each optimizer has one place in the catalog, and has it alone."""
+    places = {(chosen.name, chosen.place) for chosen in spec.optimizers}
+    for name, count in Counter(name for name, _ in places).items():
+        if count > 1:
+            yield f"the optimizer {name} has {count} places in the catalog"
+    for place, count in Counter(place for _, place in places).items():
+        if count > 1:
+            yield f"{count} optimizers have the place {place} in the catalog"
+
+
 # -- plans ---------------------------------------------------------------------------------------------
 
 
@@ -72,6 +84,8 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
         yield f"its seeds do not follow from the spec's seed {spec.seed}"
     if plan.config == chosen.default:
         return
+    if unknown := sorted(plan.config.keys() - chosen.space.keys()):
+        yield f"its config has {', '.join(map(repr, unknown))}, which the spec's space lacks"
     for name, allowed in chosen.space.items():
         value = plan.config.get(name)
         if value is None:

@@ -15,11 +15,36 @@ from typing import Any, NamedTuple
 RELATIVE = 1e-9
 PROBABILITY = 0.022
 
-WORDED = {"words", "statement", "snippet", "stopped", "methods"}
-"""Fields that say in words what others say in numbers."""
-
 Path = tuple[str, ...]
 """The names of the fields that lead to a place. A row about an optimizer is reached by its label."""
+
+
+def _paths(*dotted: str) -> frozenset[Path]:
+    return frozenset(tuple(path.split(".")) for path in dotted)
+
+
+WORDED = _paths(
+    "recommendation.words",
+    "recommendation.statement",
+    "recommendation.optimizer_verdict.statement",
+    "recommendation.snippet",
+    "recommendation.stage.stopped",
+    "analysis.advice.statement",
+    "analysis.methods",
+)
+"""Fields that say in words what others say in numbers."""
+
+PROBABILITIES = _paths(
+    "recommendation.probability_best",
+    "recommendation.ranking.*.probability_best",
+    "recommendation.optimizer_verdict.probability_best.*",
+    "analysis.advice.steps.*.rows.*.probability_best",
+    "analysis.advice.ranges.*.probability_low",
+    "analysis.advice.ranges.*.probability_high",
+)
+"""Fields that hold a share of random draws. A `*` stands for a label or for the place in a list.
+
+Whole paths, not names: users choose the labels, and one that is called like a field decides nothing."""
 
 
 class Difference(NamedTuple):
@@ -32,9 +57,7 @@ class Difference(NamedTuple):
     @property
     def is_words(self) -> bool:
         """True if the place holds words, not a result."""
-        return self.path[:2] == ("recommendation", "warnings") or not WORDED.isdisjoint(
-            self.path[1:2] + self.path[-1:]
-        )
+        return self.path[:2] == ("recommendation", "warnings") or self.path in WORDED
 
 
 def differences(path: Path, stored: Any, recomputed: Any, *, scale: float) -> Iterator[Difference]:
@@ -81,6 +104,17 @@ def _same(path: Path, stored: Any, recomputed: Any, scale: float) -> bool:
     numbers = [x for x in (stored, recomputed) if isinstance(x, int | float) and not isinstance(x, bool)]
     if len(numbers) < 2:
         return bool(stored == recomputed)
-    if any(part.startswith("probability") for part in path[-2:]):  # one, or one of each label
-        return math.isclose(stored, recomputed, rel_tol=0.0, abs_tol=PROBABILITY)
-    return math.isclose(stored, recomputed, rel_tol=RELATIVE, abs_tol=RELATIVE * 1e-3 * scale)
+    if all(isinstance(number, int) for number in numbers):
+        return bool(stored == recomputed)
+    relative, absolute = (0.0, PROBABILITY) if _is_probability(path) else (RELATIVE, RELATIVE * 1e-3 * scale)
+    try:
+        return math.isclose(stored, recomputed, rel_tol=relative, abs_tol=absolute)
+    except OverflowError:  # a whole number beyond the largest float, beside a float
+        return False
+
+
+def _is_probability(path: Path) -> bool:
+    return any(
+        len(path) == len(known) and all(name in ("*", part) for name, part in zip(known, path, strict=True))
+        for known in PROBABILITIES
+    )

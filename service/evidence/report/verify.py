@@ -18,9 +18,17 @@ from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
-from whichopt.service.versions import WORDS, program
+from whichopt.service.versions import RULES, WORDS, program
 
-_IMPOSSIBLE = (WhichoptError, ValueError, LookupError, ArithmeticError, StopIteration, AssertionError)
+_IMPOSSIBLE = (
+    WhichoptError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    StopIteration,
+    AssertionError,
+)
 """Errors that the functions raise over raw results that no job could have."""
 
 
@@ -77,10 +85,11 @@ def verify(report: Report) -> Verification:
             "its sentences and warnings were written by another version, so only its numbers were compared"
         )
     notes += _recorded(report)
-    sound = matches and not strange and not changed
+    known = report.spec.rules <= RULES
+    sound = matches and known and not strange and not changed
     return Verification(
         outcome="confirmed" if sound else "differs",
-        statement=_statement(report, matches, strange, changed),
+        statement=" ".join([_statement(report, matches, strange, changed), *_not_of_the_catalog(report)]),
         job_id=report.job.id,
         checksum_matches=matches,
         inconsistencies=strange,
@@ -91,6 +100,12 @@ def verify(report: Report) -> Verification:
 
 def _statement(report: Report, matches: bool, strange: list[str], changed: list[Discrepancy]) -> str:
     trials = f"{len(report.trials)} trials"
+    if report.spec.rules > RULES:
+        return (
+            f"Not confirmed: the job was planned and judged by rules {report.spec.rules}, and this version "
+            f"knows no rules after {RULES}. Verify the report with the version that made it, or a "
+            "later one."
+        )
     if changed:
         count = len(changed)
         what = "conclusion does" if count == 1 else "conclusions do"
@@ -104,6 +119,21 @@ def _statement(report: Report, matches: bool, strange: list[str], changed: list[
             "a place that no conclusion depends on."
         )
     return f"Confirmed: {follows}, and these are as they were written."
+
+
+def _not_of_the_catalog(report: Report) -> Iterator[str]:
+    """Yield sentences about what the outcome rests on that only the report says.
+
+    An older version's catalog may have had other facts, and somebody's own an optimizer that is not here, so
+    the report is judged by those that it records. But whoever wrote it also chose what its snippet imports.
+    """
+    unlike = unlike_the_catalog(report.spec)
+    if unlike:
+        yield f"The facts about {', '.join(unlike)} are the report's, not those of this version's catalog."
+    told = report.recommendation
+    chosen = next((one.name for one in report.spec.optimizers if one.label == told.optimizer), None)
+    if told.snippet is not None and chosen in unlike and (not unlike[chosen] or "build" in unlike[chosen]):
+        yield "What the snippet imports was not checked against the catalog: look at it before you run it."
 
 
 def _recorded(report: Report) -> list[str]:
@@ -125,7 +155,20 @@ def _inconsistencies(report: Report) -> list[str]:
         return [f"no job could have had this spec: {_in_words(error)}"]
     if again != report.spec:
         return ["the spec was changed: it is not what it resolves to"]
-    return inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short)
+    try:
+        return [
+            *_of_the_job(report),
+            *inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short),
+        ]
+    except _IMPOSSIBLE as error:
+        return [f"no job could have had these trials: {_in_words(error)}"]
+
+
+def _of_the_job(report: Report) -> Iterator[str]:
+    """Yield what the facts about the job say otherwise than its spec. Up to 0.1 a spec had no executors."""
+    used = report.spec.trained_by
+    if used is not None and report.job.executor != used:
+        yield f"the job's executor is {report.job.executor!r}, but by the spec's executors it is {used!r}"
 
 
 # -- recomputed ----------------------------------------------------------------------------------------

@@ -57,13 +57,16 @@ def tie(**options: bool) -> dict[str, Any]:
 CASES: dict[str, Callable[..., dict[str, Any]]] = {"winner": winner, "tie": tie}
 
 
+WORDS = {path[-1] for path in WORDED}
+
+
 def without_words(found: Any) -> Any:
     """Return `found` without the fields that are sentences, which a later version may put better."""
     if isinstance(found, dict):
         return {
             name: without_words(value)
             for name, value in found.items()
-            if name not in WORDED and (name, "code" in found) != ("detail", True)
+            if name not in WORDS and (name, "code" in found) != ("detail", True)
         }
     return [without_words(value) for value in found] if isinstance(found, list) else found
 
