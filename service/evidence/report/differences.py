@@ -30,9 +30,9 @@ WORDED = _paths(
     "recommendation.snippet",
     "recommendation.stage.stopped",
     "analysis.advice.statement",
-    "analysis.methods",
+    "analysis.methods.*",
 )
-"""Fields that say in words what others say in numbers."""
+"""Fields that say in words what others say in numbers; a `*` stands for any name."""
 
 PROBABILITIES = _paths(
     "recommendation.probability_best",
@@ -57,7 +57,7 @@ class Difference(NamedTuple):
     @property
     def is_words(self) -> bool:
         """True if the place holds words, not a result."""
-        return self.path[:2] == ("recommendation", "warnings") or self.path in WORDED
+        return self.path[:2] == ("recommendation", "warnings") or _is_one_of(WORDED, self.path)
 
 
 def differences(path: Path, stored: Any, recomputed: Any, *, scale: float) -> Iterator[Difference]:
@@ -106,15 +106,17 @@ def _same(path: Path, stored: Any, recomputed: Any, scale: float) -> bool:
         return bool(stored == recomputed)
     if all(isinstance(number, int) for number in numbers):
         return bool(stored == recomputed)
-    relative, absolute = (0.0, PROBABILITY) if _is_probability(path) else (RELATIVE, RELATIVE * 1e-3 * scale)
+    relative, absolute = (
+        (0.0, PROBABILITY) if _is_one_of(PROBABILITIES, path) else (RELATIVE, RELATIVE * 1e-3 * scale)
+    )
     try:
         return math.isclose(stored, recomputed, rel_tol=relative, abs_tol=absolute)
     except OverflowError:  # a whole number beyond the largest float, beside a float
         return False
 
 
-def _is_probability(path: Path) -> bool:
+def _is_one_of(fields: frozenset[Path], path: Path) -> bool:
     return any(
         len(path) == len(known) and all(name in ("*", part) for name, part in zip(known, path, strict=True))
-        for known in PROBABILITIES
+        for known in fields
     )

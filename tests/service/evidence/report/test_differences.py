@@ -67,6 +67,10 @@ def test_every_probability_is_compared_as_one_and_every_text_is_one() -> None:
     known = {*leaves(Recommendation, ("recommendation",)), *leaves(Analysis, ("analysis",))}
     named = {path for path in known if any(part.startswith("probability") for part in path)}
     assert named == PROBABILITIES
-    texts = {path[:-1] if path[-1] == "*" else path for path in known}
-    assert texts >= WORDED
-    assert {path for path in texts if path[-1] in ("statement", "snippet", "stopped")} <= WORDED
+    assert known >= WORDED
+    assert {path for path in known if path[-1] in ("statement", "snippet", "stopped")} <= WORDED
+
+
+def test_a_sentence_is_words_wherever_it_stands() -> None:
+    for path in WORDED:
+        assert Difference(tuple("anytime" if part == "*" else part for part in path), "a", "b").is_words

@@ -57,7 +57,7 @@ def tie(**options: bool) -> dict[str, Any]:
 CASES: dict[str, Callable[..., dict[str, Any]]] = {"winner": winner, "tie": tie}
 
 
-WORDS = {path[-1] for path in WORDED}
+WORDS = {[part for part in path if part != "*"][-1] for path in WORDED}
 
 
 def without_words(found: Any) -> Any:
