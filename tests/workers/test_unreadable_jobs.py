@@ -33,7 +33,7 @@ def _break(context: jobs.Context, table: sa.Table, column: str, value: Any) -> N
         )
 
 
-def _ended(context: jobs.Context) -> sa.Row[Any]:
+def _ended(context: jobs.Context) -> Any:
     with context.store.read() as tx:
         return tx.connection.execute(sa.select(job.c.state, job.c.error, job.c.uid)).one()
 
