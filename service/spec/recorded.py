@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
+from whichopt.service.goal import Goal
 from whichopt.service.limits import UNLIMITED
 from whichopt.service.spec.request import JobSpec
 from whichopt.service.spec.resolve import resolve
@@ -30,9 +31,24 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
     optimizers = tuple(
         one.model_copy(update={"place": place}) for one, place in zip(again.optimizers, places, strict=True)
     )
+    workload = again.workload.model_copy(update={"goal": _goal(spec.goal, again.goal)})
     return again.model_copy(
-        update={"rules": spec.rules, "only_solo": spec.only_solo, "optimizers": optimizers}
+        update={
+            "workload": workload,
+            "rules": spec.rules,
+            "only_solo": spec.only_solo,
+            "optimizers": optimizers,
+        }
     )
+
+
+def _goal(recorded: Goal, today: Goal) -> Goal:
+    """Return the recorded goal if it differs from today's by metrics that stand beside the first alone.
+
+    Earlier versions had fewer of them.
+    """
+    same = (recorded.metric, recorded.direction) == (today.metric, today.direction)
+    return recorded if same and set(recorded.metrics) <= set(today.metrics) else today
 
 
 def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
