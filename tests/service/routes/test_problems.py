@@ -65,7 +65,7 @@ def lr(**space: Any) -> dict[str, Any]:
             {"workload": {**WORKLOAD, "model": {"name": "mlp", "hidden": [8192] * 16}}},
             "workload.model",
             None,
-            "at most 10,000,000",
+            "at most 50,000,000",
         ),
         ({"workload": {**WORKLOAD, "model": {"name": "cnn"}}}, "workload.model.name", None, "needs images"),
         (lr(type="float", low="x", high=1), "optimizers.0.space.lr.low", None, "valid number"),

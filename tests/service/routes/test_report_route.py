@@ -87,7 +87,7 @@ def test_the_command_line_saves_and_verifies(url: str, uid: str, tmp_path: Path)
         report = client.report(uid)
     assert Report.model_validate_json(data.read_bytes()) == report
     checked, of_data = (RUN.invoke(commands, ["verify", str(file)]) for file in (page, data))
-    assert "Note: this checked the report that is embedded in the page" in checked.output
+    assert "that report was checked" in checked.output
     assert "inside of the page" not in of_data.output
     told = RUN.invoke(commands, ["verify", str(page), "--json"])
     assert "were not compared with it" in json.loads(told.output)["notes"][-1]
