@@ -35,11 +35,6 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'whichopt' has no attribute '{name}'")
-    if name == "verify":
-        from whichopt.service.extras import lacking
-
-        if problem := lacking("verify", "whichopt.verify"):
-            raise ImportError(problem)
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value  # found at once from now on
     return value

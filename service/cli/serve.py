@@ -66,14 +66,14 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Start a service, tune six optimizers on the digits data over HTTP, and show the recommendation."""
-    if data is None:
-        remark("whichopt: this keeps nothing; add --data DIR to keep its report", "yellow")
     with tempfile.TemporaryDirectory(prefix="whichopt-demo-") as temporary:
         folder = data or Path(temporary)
         with (
             _service(folder, workers, removed=data is None, quiet=as_json),
             connected(None, None, folder, names_are_checked=True) as client,
         ):
+            if data is None:
+                remark("whichopt: this keeps nothing; add --data DIR to keep its report", "yellow")
             job = client.submit(DEMO)
             show_lint(job, as_json)
             evidence = None if data is None else _later(data, job.id)

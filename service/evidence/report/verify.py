@@ -17,6 +17,7 @@ from whichopt.service.evidence.report.consistency import inconsistencies
 from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.extras import lacking
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import RULES, WORDS, program
 
@@ -59,8 +60,8 @@ def verify(report: Report) -> Verification:
         and each contradiction among the raw results.
 
     Raises:
-        ImportError: as the name is imported, if the extra `verify` is not installed, which brings numpy and
-            scipy; its text is the command that installs them.
+        ImportError: the extra `verify` is not installed, which brings numpy and scipy; its text is the
+            command that installs them.
 
     Example:
         >>> from pathlib import Path
@@ -73,6 +74,8 @@ def verify(report: Report) -> Verification:
         >>> [difference.conclusion for difference in verification.differences]
         ['the statement on configs']
     """
+    if problem := lacking("verify", "whichopt.verify"):
+        raise ImportError(problem)
     matches = report.is_as_written
     strange = _inconsistencies(report)
     changed = by_conclusion(report.spec.labels, [*_recommendation(report), *_analysis(report)])
