@@ -19,9 +19,6 @@ from whichopt.service.views import (
     Recommendation,
 )
 
-KEY_ID = 1
-"""The row of the tests' key."""
-
 BODY: dict[str, Any] = {
     "name": "wine",
     "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},

@@ -2,7 +2,8 @@
 
 Missing numbers become the median of training, with an indicator, and a number is standardized. A category
 becomes one feature each for the categories that its column keeps, for all others, and for a missing one.
-Which they are was fixed when the file was read, so the number of features is known without the data.
+Which they are was fixed when the file was read, so the number of features is known without the data. The
+reader counts them over all rows, test rows included: those decide which features there are, but no value.
 """
 
 from __future__ import annotations
