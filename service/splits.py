@@ -108,7 +108,7 @@ def divided(
         parts = _by_group(_grouped(group), sizes, seed)
     elif split.kind == "time":
         assert time is not None
-        order = np.argsort(np.where(np.isnan(time), -np.inf, time), kind="stable")
+        order = _in_time(time)
         early, late = rows - sizes.test - sizes.validation, rows - sizes.test
         parts = np.sort(order[:early]), np.sort(order[early:late]), np.sort(order[late:])
     else:
@@ -120,6 +120,43 @@ def divided(
         found, wanted = Sizes(*map(len, parts)), sizes
         raise CannotSplit(f"split {split} gives parts of other sizes: {found} instead of {wanted}")
     return parts
+
+
+def outside_test(
+    split: Split,
+    strata: Labels | None,
+    rows: int,
+    sizes: Sizes,
+    *,
+    given: Labels | None = None,
+    group: Labels | None = None,
+    time: Labels | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Tell of each row whether it is outside the test part, which every seed has alike.
+
+    The arguments are as for `divided`.
+    """
+    import numpy as np
+
+    outside = np.ones(rows, dtype=bool)
+    if split.kind == "column":
+        assert given is not None
+        outside[given == TEST] = False
+    elif split.kind == "group":
+        assert group is not None
+        outside[_grouped(group).fold < 0] = False
+    elif split.kind == "time":
+        assert time is not None
+        outside[_in_time(time)[rows - sizes.test :]] = False
+    else:
+        outside[_taken(_labels(strata, rows), np.arange(rows), sizes.test, TEST_SEED)[1]] = False
+    return outside
+
+
+def _in_time(time: Labels) -> Indices:
+    import numpy as np
+
+    return np.argsort(np.where(np.isnan(time), -np.inf, time), kind="stable")
 
 
 def _labels(strata: Labels | None, rows: int) -> Labels:

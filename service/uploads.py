@@ -83,15 +83,21 @@ class Column(_Frozen):
     kind: Kind
     role: Role
     missing: int = Field(ge=0, description="Number of rows without a value.")
+    indicator: bool = Field(
+        default=False,
+        description="Whether a feature of it tells that the value is missing: it is, in rows outside test.",
+    )
     distinct: int = Field(ge=0, description="Number of distinct values.")
     low: float | str | None = Field(description="Least value: a number, or a date as ISO 8601 writes it.")
     high: float | str | None = Field(description="Greatest value, likewise.")
     categories: tuple[str, ...] = Field(
         default=(),
         max_length=CATEGORIES,
-        description="Categories with a feature of their own, the most frequent first.",
+        description="Categories with a feature of their own, the most frequent outside test first.",
     )
-    other: int = Field(default=0, ge=0, description="Number of rows whose category is none of them.")
+    other: int = Field(
+        default=0, ge=0, description="Number of rows outside test whose category is none of them."
+    )
     width: int = Field(ge=0, description="Number of features that it becomes.")
     becomes: str = Field(description="What becomes of the column, in words.")
 

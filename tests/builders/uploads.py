@@ -132,6 +132,7 @@ def _numbers(values: Sequence[Any]) -> tuple[np.ndarray, dict[str, int]]:
         "missing": missing,
         "distinct": len(np.unique(numbers[~np.isnan(numbers)])),
         "width": 1 + (missing > 0),
+        "indicator": missing > 0,
     }
 
 
@@ -147,6 +148,7 @@ def _categories(values: Sequence[Any], most: int) -> tuple[np.ndarray, dict[str,
         "categories": tuple(kept),
         "other": other,
         "width": len(kept) + (other > 0) + (missing > 0),
+        "indicator": missing > 0,
     }
 
 

@@ -17,6 +17,7 @@ from whichopt.workers.intake.raw import as_numpy
 from whichopt.workers.intake.words import Coded, coded, yes_or_no
 
 Numbers = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 ID_NAME = re.compile(
     r"(^|[_ .-])(id|uid|uuid|guid|index|idx|row|rownum|row_number)$|Id$|ID$|^unnamed|^__index"
@@ -53,24 +54,28 @@ class Values:
 
 
 def infer(
-    name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int, *, kept: bool = False
+    name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int, *, outside: Mask | None = None
 ) -> Values:
     """Return the values of a column.
+
+    All rows decide how it can be read: as numbers, as dates, as a yes or a no, or as words. The rows outside
+    the test part decide the rest.
 
     Args:
         name: its name.
         data: its values, as the file has them.
         asked: the kind that a person says it has.
         first_row: the number of its first row.
-        kept: whether it is to be predicted or divides the rows, so that it is no id whatever it holds.
+        outside: the rows outside the test part; None for a column that is to be predicted or divides the
+            rows, which is no id whatever it holds.
 
     Raises:
         Unreadable: it cannot have the kind that is asked, or has infinite numbers.
     """
     if pa.types.is_string(data.type) or pa.types.is_dictionary(data.type):
-        values = _from_text(name, data, asked, first_row)
+        values = _from_text(name, data, asked, first_row, outside)
     else:
-        values = _from_numbers(name, _typed(data), _typed_kind(data.type))
+        values = _from_numbers(name, _typed(data), _typed_kind(data.type), outside=outside)
         if pa.types.is_boolean(data.type):
             values = replace(values, labels=("false", "true"))
     if values.numbers is not None and (np.isinf(values.low) or np.isinf(values.high)):
@@ -82,7 +87,7 @@ def infer(
             column=name,
         )
     if asked is None:
-        return values if kept else _as_id(values, data)
+        return values if outside is None else _as_id(values, outside)
     return _as_asked(values, asked, first_row)
 
 
@@ -108,20 +113,34 @@ def _typed_kind(kind: pa.DataType) -> Kind:
     return Kind.DATE if pa.types.is_temporal(kind) and not pa.types.is_time(kind) else Kind.NUMERIC
 
 
-def _from_numbers(name: str, numbers: Numbers, kind: Kind, note: str | None = None) -> Values:
+def _from_numbers(
+    name: str, numbers: Numbers, kind: Kind, note: str | None = None, *, outside: Mask | None = None
+) -> Values:
     low = float(numbers.min())
     missing = int(np.isnan(numbers).sum()) if np.isnan(low) else 0
     present = numbers[~np.isnan(numbers)] if missing else numbers
     low, high = (float(present.min()), float(present.max())) if len(present) else (0.0, 0.0)
     distinct = pc.count_distinct(pa.array(present)).as_py()
     whole = low > -LARGEST_WHOLE and high < LARGEST_WHOLE
-    whole = whole and all(bool((some == np.rint(some)).all()) for some in (present[:1000], present))
-    if kind is Kind.NUMERIC and whole and distinct == 2 and (low, high) == (0, 1):
+    whole = whole and _are_whole(present)
+    if kind is Kind.NUMERIC and _are_bools(numbers if outside is None else numbers[outside]):
         kind = Kind.BOOL
     return Values(name, kind, missing, distinct, numbers, low=low, high=high, whole=whole, note=note)
 
 
-def _from_text(name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int) -> Values:
+def _are_whole(numbers: Numbers) -> bool:
+    return all(bool((some == np.rint(some)).all()) for some in (numbers[:1000], numbers))
+
+
+def _are_bools(numbers: Numbers) -> bool:
+    """Tell if zeros and ones are there, and no other numbers."""
+    zeros, ones = numbers == 0, numbers == 1
+    return bool(zeros.any() and ones.any() and (zeros | ones | np.isnan(numbers)).all())
+
+
+def _from_text(
+    name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int, outside: Mask | None
+) -> Values:
     wants_words = asked in (Kind.CATEGORY, Kind.TEXT, Kind.ID)
     if not wants_words and pa.types.is_string(data.type):
         try:
@@ -130,17 +149,15 @@ def _from_text(name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: 
             pass
         else:
             if asked is Kind.NUMERIC or not _leading_zeros(data, numbers):
-                return _from_numbers(name, numbers, Kind.NUMERIC)
+                return _from_numbers(name, numbers, Kind.NUMERIC, outside=outside)
     found = coded(data)
-    if not wants_words and (values := _from_words(name, found, asked)) is not None:
+    if not wants_words and (values := _from_words(name, found, asked, outside)) is not None:
         return values
     missing = int((found.codes < 0).sum())
     values = Values(name, Kind.CATEGORY, missing, len(found.words), words=found)
     if wants_words:
         return values
-    return replace(
-        values, kind=_kind_of_words(found, len(found.codes) - missing), doubt=_doubt(found, first_row)
-    )
+    return replace(values, kind=_kind_of_words(found, outside), doubt=_doubt(found, first_row))
 
 
 def _leading_zeros(data: pa.ChunkedArray, numbers: Numbers) -> bool:
@@ -154,7 +171,7 @@ def _leading_zeros(data: pa.ChunkedArray, numbers: Numbers) -> bool:
     return bool(pc.any(pc.match_substring_regex(data.filter(zeros), r"^0\d+$")).as_py())
 
 
-def _from_words(name: str, found: Coded, asked: Kind | None) -> Values | None:
+def _from_words(name: str, found: Coded, asked: Kind | None, outside: Mask | None) -> Values | None:
     """Return the values if all words are a yes or a no, numbers or dates."""
     if not len(found.words):
         return _from_numbers(name, np.full(len(found.codes), np.nan), Kind.NUMERIC)
@@ -164,13 +181,13 @@ def _from_words(name: str, found: Coded, asked: Kind | None) -> Values | None:
     if not pc.any(pc.match_substring_regex(found.words, r"^0\d+$")).as_py() or asked is Kind.NUMERIC:
         try:
             numbers = _doubles(pa.chunked_array([found.words]))
-            return _from_numbers(name, found.spread(numbers), Kind.NUMERIC)
+            return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, outside=outside)
         except pa.ArrowInvalid:
             pass
     if pc.all(pc.match_substring_regex(found.words, COMMA_NUMBER)).as_py() and _decimal_commas(found):
         numbers = _doubles(pa.chunked_array([pc.replace_substring(found.words, ",", ".")]))
         note = "commas are read as decimal points"
-        return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note)
+        return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note, outside=outside)
     if (read := dates(found.words)) is not None:
         return _from_numbers(name, found.spread(read.seconds), Kind.DATE, read.note)
     return None
@@ -185,10 +202,12 @@ def _decimal_commas(found: Coded) -> bool:
     )
 
 
-def _kind_of_words(found: Coded, present: int) -> Kind:
-    length = pc.mean(pc.utf8_length(found.words)).as_py() or 0
-    if len(found.words) > max(FEWEST_IDS, MOSTLY_DISTINCT * present):
-        several = pc.mean(pc.cast(pc.match_substring(found.words, " "), pa.float64())).as_py() > 0.5
+def _kind_of_words(found: Coded, outside: Mask | None) -> Kind:
+    counts = found.counts_in(outside)
+    words, present = found.words.filter(pa.array(counts > 0)), int(counts.sum())
+    length = pc.mean(pc.utf8_length(words)).as_py() or 0
+    if len(words) > max(FEWEST_IDS, MOSTLY_DISTINCT * present):
+        several = pc.mean(pc.cast(pc.match_substring(words, " "), pa.float64())).as_py() > 0.5
         return Kind.TEXT if several or length > LONG_TEXT else Kind.ID
     return Kind.TEXT if length > LONG_TEXT else Kind.CATEGORY
 
@@ -204,13 +223,17 @@ def _doubt(found: Coded, first_row: int) -> str | None:
     return f"{shown(found.words[word])} in row {row} is no number, though nearly all others are"
 
 
-def _as_id(values: Values, data: pa.ChunkedArray) -> Values:
+def _as_id(values: Values, outside: Mask) -> Values:
     """Return whole numbers that only number the rows as ids."""
-    numbers, rows = values.numbers, len(data)
-    if values.kind is not Kind.NUMERIC or not values.whole or values.distinct < rows or rows < FEWEST_IDS:
+    if values.kind is not Kind.NUMERIC or values.numbers is None or len(outside) < FEWEST_IDS:
         return values
-    assert numbers is not None
-    if ID_NAME.search(values.name) or bool((np.diff(numbers) == 1).all()):
+    numbers = values.numbers[outside]
+    if not _are_whole(numbers) or not max(abs(numbers.min()), abs(numbers.max())) < LARGEST_WHOLE:
+        return values
+    counts_rows = bool((numbers - np.flatnonzero(outside) == numbers[0] - np.argmax(outside)).all())
+    if counts_rows or (
+        ID_NAME.search(values.name) and pc.count_distinct(pa.array(numbers)).as_py() == len(numbers)
+    ):
         return replace(values, kind=Kind.ID)
     return values
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whichopt.service.uploads import CATEGORIES, Column, Kind, Role
-from whichopt.workers.intake.columns import Values
+from whichopt.workers.intake.columns import Mask, Values
 from whichopt.workers.intake.dates import written
 from whichopt.workers.intake.raw import as_numpy
 from whichopt.workers.intake.words import most_frequent
@@ -38,20 +38,39 @@ def used(values: Values, role: Role, becomes: str) -> Column:
     return _column(values, role, 0, becomes)
 
 
-def why_left_out(values: Values) -> str | None:
-    """Return why a column says nothing about others, or None if it may."""
-    if values.distinct == 0:
-        return "it has no value in any row"
-    if values.distinct == 1 and not values.missing:
-        return "it has the same value in every row"
+def why_left_out(values: Values, outside: Mask) -> str | None:
+    """Return why a column says nothing about others in the rows outside the test part; None if it may."""
+    distinct, missing = _few_distinct(values, outside)
+    rows = "any row" if not values.distinct else "any row of training and validation"
+    if not distinct:
+        return f"it has no value in {rows}"
+    if distinct == 1 and not missing:
+        rows = "every row" if values.distinct == 1 else "every row of training and validation"
+        return f"it has the same value in {rows}"
     if values.kind is Kind.ID:
         return "its values are distinct in (nearly) all rows, as ids are"
     return "text is not read" if values.kind is Kind.TEXT else None
 
 
-def feature(values: Values) -> Feature:
-    """Return a column that becomes features, with what is kept of it."""
-    absent = int(values.missing > 0)
+def _few_distinct(values: Values, outside: Mask) -> tuple[int, bool]:
+    """Return how many distinct values the rows have, 2 standing for several, and whether some have none."""
+    if values.numbers is not None:
+        numbers = values.numbers[outside]
+        present = ~np.isnan(numbers)
+        missing = not present.all()
+        numbers = numbers[present] if missing else numbers
+        return min(2, len(numbers)) if len(numbers) < 2 or (numbers != numbers[0]).any() else 1, missing
+    assert values.words is not None
+    counts = values.words.counts_in(outside)
+    return min(2, int((counts > 0).sum())), bool(counts.sum() < outside.sum())
+
+
+def feature(values: Values, outside: Mask) -> Feature:
+    """Return a column that becomes features, with what is kept of it.
+
+    Which features it becomes is told by the rows outside the test part alone.
+    """
+    absent = _few_distinct(values, outside)[1]
     if values.numbers is not None:
         if values.kind is Kind.BOOL:
             becomes = f"0 for {values.labels[0]}, 1 for {values.labels[1]}"
@@ -61,17 +80,21 @@ def feature(values: Values) -> Feature:
             becomes, filled = f"{what}less the mean over the standard deviation, within ±10", "the median"
         if absent:
             becomes += f"; {filled} where missing, and a feature that says so"
-        return Feature(_column(values, Role.FEATURE, 1 + absent, becomes), numbers=values.numbers)
+        column = _column(values, Role.FEATURE, 1 + absent, becomes)
+        return Feature(column.model_copy(update={"indicator": absent}), numbers=values.numbers)
     assert values.words is not None
-    kept = [word for word in most_frequent(values.words, CATEGORIES) if len(word) <= LONGEST_CATEGORY]
+    kept = [
+        word for word in most_frequent(values.words, CATEGORIES, outside) if len(word) <= LONGEST_CATEGORY
+    ]
     place = pc.index_in(values.words.words, value_set=pa.array(kept, pa.string()))
     of_row = np.append(as_numpy(place, len(kept)), -1)[values.words.codes].astype(np.int16)
-    other = int((of_row == len(kept)).sum())
+    other = int((of_row[outside] == len(kept)).sum())
     parts = [f"a feature for each of {len(kept)} categories"]
     parts += [f"one for other ({other:,} rows)"] if other else []
     parts += ["one for missing"] if absent else []
     column = _column(values, Role.FEATURE, len(kept) + bool(other) + absent, ", ".join(parts))
-    return Feature(column.model_copy(update={"categories": tuple(kept), "other": other}), codes=of_row)
+    facts = {"categories": tuple(kept), "other": other, "indicator": absent}
+    return Feature(column.model_copy(update=facts), codes=of_row)
 
 
 def _column(values: Values, role: Role, width: int, becomes: str) -> Column:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whichopt.service.catalog.shapes import Sizes
-from whichopt.service.splits import CannotSplit, sizes_of
+from whichopt.service.splits import CannotSplit, outside_test, sizes_of
 from whichopt.service.uploads import Kind, Split
-from whichopt.workers.intake.columns import Values, as_words
+from whichopt.workers.intake.columns import Mask, Values, as_words
 from whichopt.workers.intake.problems import Unreadable, shown
+from whichopt.workers.intake.target import Target
 from whichopt.workers.intake.words import Coded, coded
 
 PARTS = {
@@ -26,15 +27,26 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Division:
-    """The sizes of the parts; `tensors` has what a rule needs to know of each row."""
+    """The sizes of the parts, and the rows outside the test part, which is the same for every seed.
+
+    `tensors` has what a rule needs to know of each row.
+    """
 
     sizes: Sizes
+    outside: Mask
     tensors: dict[str, npt.NDArray[Any]]
     note: str
 
 
-def division(split: Split, values: Values | None, rows: int, first_row: int) -> Division:
-    """Return how the rows are divided; `values` are those of the column that the rule names.
+def division(split: Split, values: Values | None, wanted: Target, rows: int, first_row: int) -> Division:
+    """Return how the rows are divided.
+
+    Args:
+        split: the rule.
+        values: the values of the column that it names.
+        wanted: what is to be predicted.
+        rows: the number of rows.
+        first_row: the number of the first.
 
     Raises:
         Unreadable: the column lacks a value, or the rows cannot be divided by it.
@@ -66,7 +78,9 @@ def division(split: Split, values: Values | None, rows: int, first_row: int) -> 
         sizes = sizes_of(split, rows, given=tensors.get("part"), group=tensors.get("group"))
     except CannotSplit as error:
         raise Unreadable(str(error), column=split.column) from None
-    return Division(sizes, tensors, note)
+    strata = None if wanted.classes is None else wanted.labels
+    by = {"given": tensors.get("part"), "group": tensors.get("group"), "time": tensors.get("time")}
+    return Division(sizes, outside_test(split, strata, rows, sizes, **by), tensors, note)
 
 
 def _words(values: Values) -> Coded:

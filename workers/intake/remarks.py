@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from whichopt.service.splits import divided
 from whichopt.service.uploads import Column, Kind, Remark, Role, Table
 
 FEW_ROWS = 30
@@ -26,15 +25,18 @@ MOST = 20
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-def remarks(table: Table, tensors: Tensors, doubts: dict[str, str]) -> tuple[Remark, ...]:
+def remarks(
+    table: Table, tensors: Tensors, outside: npt.NDArray[np.bool_], doubts: dict[str, str]
+) -> tuple[Remark, ...]:
     """Return the remarks on a table.
 
     Args:
         table: what was found.
         tensors: what is kept of it.
+        outside: the rows outside the test part.
         doubts: what looks wrong, by the column's name.
     """
-    found = [*_repeated(table, tensors), *_disguised(table, tensors), *_classes(table, tensors)]
+    found = [*_repeated(tensors, outside), *_disguised(table, tensors), *_classes(table, tensors)]
     found += [
         Remark(
             code="mostly_numbers",
@@ -60,16 +62,14 @@ def remarks(table: Table, tensors: Tensors, doubts: dict[str, str]) -> tuple[Rem
     return tuple(found)
 
 
-def _repeated(table: Table, tensors: Tensors) -> list[Remark]:
+def _repeated(tensors: Tensors, outside: npt.NDArray[np.bool_]) -> list[Remark]:
     """Find rows of the test part that also stand in another part."""
     rows = _hashed(tensors)
     order = np.sort(rows)
     if not (order[1:] == order[:-1]).any():
         return []
-    strata = tensors["target"] if table.classes is not None else None
-    extra = {name: tensors.get(name) for name in ("given", "group", "time")} | {"given": tensors.get("part")}
-    train, validation, test = divided(table.split, strata, table.rows, table.sizes, 0, **extra)
-    seen = int(np.isin(rows[test], rows[np.concatenate([train, validation])]).sum())
+    test = rows[~outside]
+    seen = int(np.isin(test, rows[outside]).sum())
     if not seen:
         return []
     return [

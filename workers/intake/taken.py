@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.uploads import Choices, Column, Kind, Role, Table
 from whichopt.workers.intake import arrays, delimited, parquet
-from whichopt.workers.intake.columns import Values, infer
+from whichopt.workers.intake.columns import Mask, Values, infer
 from whichopt.workers.intake.described import Feature, feature, left_out, used, why_left_out
 from whichopt.workers.intake.division import division
 from whichopt.workers.intake.limits import Limits
@@ -92,31 +92,29 @@ def take(
     if split.column in dropped:
         raise Unreadable(f"column {shown(split.column)} cannot divide the rows and be left out")
     predicted, note = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
-    columns, found = dict[str, Column](), dict[str, Feature]()
-    purposes = {predicted: Role.TARGET} | ({split.column: Role.SPLIT} if split.column else {})
-    wanted, divides = None, None
-    for values in _inferred(raw, choices, frozenset(purposes)):
-        role = purposes.get(values.name)
-        if role is Role.TARGET:
-            wanted = target(values, choices.task, raw.first_row)
-            columns[values.name] = used(values, role, _predicted(wanted))
-        elif role is Role.SPLIT:
-            divides = values
-            columns[values.name] = used(values, role, f"divides the rows: {split}")
-        elif values.name in dropped:
+    values = _infer(raw, choices, predicted, None)
+    wanted = target(values, choices.task, raw.first_row)
+    columns = dict.fromkeys(names) | {predicted: used(values, Role.TARGET, _predicted(wanted))}
+    divides = None
+    if split.column is not None:
+        divides = _infer(raw, choices, split.column, None)
+        columns[split.column] = used(divides, Role.SPLIT, f"divides the rows: {split}")
+    divided = division(split, divides, wanted, raw.rows, raw.first_row)
+    found = dict[str, Feature]()
+    for values in _inferred(raw, choices, divided.outside):
+        if values.name in dropped:
             columns[values.name] = left_out(values, "as was asked")
-        elif why := why_left_out(values):
+        elif why := why_left_out(values, divided.outside):
             columns[values.name] = left_out(values, why)
         else:
-            found[values.name] = feature(values)
+            found[values.name] = feature(values, divided.outside)
             columns[values.name] = found[values.name].column
-    assert wanted is not None
-    divided = division(split, divides, raw.rows, raw.first_row)
-    features = _features(list(columns.values()), limits)
+    described = [column for column in columns.values() if column is not None]
+    features = _features(described, limits)
     outputs = 1 if wanted.classes is None else len(wanted.classes)
     table = Table(
         rows=raw.rows,
-        columns=tuple(columns.values()),
+        columns=tuple(described),
         target=predicted,
         task=wanted.task,
         classes=wanted.classes,
@@ -124,10 +122,12 @@ def take(
         split=split,
         shape=Shape(raw.rows, features, outputs),
         sizes=divided.sizes,
-        notes=(*raw.notes, note, wanted.note, divided.note, *_notes(columns)),
+        notes=(*raw.notes, note, wanted.note, divided.note, *_notes(described)),
     )
     tensors = _tensors(found, raw.rows) | {"target": wanted.labels} | divided.tensors
-    return Taken(table.model_copy(update={"remarks": remarks(table, tensors, raw.doubts)}), tensors)
+    return Taken(
+        table.model_copy(update={"remarks": remarks(table, tensors, divided.outside, raw.doubts)}), tensors
+    )
 
 
 def _class_rows(wanted: Target) -> tuple[int, ...] | None:
@@ -151,27 +151,27 @@ def _read(path: Path, form: str, choices: Choices, limits: Limits, progress: Pro
     raise Unreadable(f"{form!r} is no format of tables; it is one of csv, tsv, parquet, npz, npy")
 
 
-def _inferred(raw: Raw, choices: Choices, kept: frozenset[str]) -> Iterator[Values]:
-    """Yield the values of each column in the file's order, inferred by all cores; free what they were."""
+def _infer(raw: Raw, choices: Choices, name: str, outside: Mask | None) -> Values:
+    """Return the values of a column; free what they were."""
+    asked = choices.columns.get(name)
+    kind = None if asked is None or asked == "leave_out" else Kind(asked)
+    values = infer(name, raw.columns.pop(name), kind, raw.first_row, outside=outside)
+    if values.doubt is not None:
+        raw.doubts[name] = values.doubt
+    return values
+
+
+def _inferred(raw: Raw, choices: Choices, outside: Mask) -> Iterator[Values]:
+    """Yield the values of each column that is left in the file's order, inferred by all cores."""
     cores = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(cores) as pool:
         names, waiting = iter(list(raw.columns)), []
         for name in names:
-            asked = choices.columns.get(name)
-            kind = None if asked is None or asked == "leave_out" else Kind(asked)
-            waiting.append(
-                pool.submit(infer, name, raw.columns.pop(name), kind, raw.first_row, kept=name in kept)
-            )
+            waiting.append(pool.submit(_infer, raw, choices, name, outside))
             if len(waiting) > cores:
-                yield _result(raw, waiting.pop(0).result())
+                yield waiting.pop(0).result()
         while waiting:
-            yield _result(raw, waiting.pop(0).result())
-
-
-def _result(raw: Raw, values: Values) -> Values:
-    if values.doubt is not None:
-        raw.doubts[values.name] = values.doubt
-    return values
+            yield waiting.pop(0).result()
 
 
 def _predicted(wanted: Target) -> str:
@@ -209,10 +209,10 @@ def _features(columns: list[Column], limits: Limits) -> int:
     return features
 
 
-def _notes(columns: dict[str, Column]) -> list[str]:
+def _notes(columns: list[Column]) -> list[str]:
     """Name the columns that are left out, by reason."""
     reasons = dict[str, list[str]]()
-    for column in columns.values():
+    for column in columns:
         if column.role is Role.LEFT_OUT:
             reasons.setdefault(column.becomes, []).append(column.name)
     notes = []

@@ -27,10 +27,10 @@ class Coded:
     words: pa.StringArray
     codes: Codes
 
-    @property
-    def counts(self) -> Codes:
-        """Number of rows of each word."""
-        counted: Codes = np.bincount(self.codes + 1, minlength=len(self.words) + 1)[1:]
+    def counts_in(self, rows: npt.NDArray[np.bool_] | None = None) -> Codes:
+        """Return of how many of the rows (None: of all) each is the word."""
+        codes = self.codes if rows is None else self.codes[rows]
+        counted: Codes = np.bincount(codes + 1, minlength=len(self.words) + 1)[1:]
         return counted
 
     def first_row(self, word: int) -> int:
@@ -67,9 +67,9 @@ def _used(words: pa.StringArray, codes: Codes) -> Coded:
     return Coded(words.filter(pa.array(used)), new[codes])
 
 
-def most_frequent(found: Coded, most: int) -> list[str]:
-    """Return at most so many words, the most frequent first, ties in the order of the alphabet."""
-    counts = found.counts
+def most_frequent(found: Coded, most: int, rows: npt.NDArray[np.bool_]) -> list[str]:
+    """Return at most so many words of the rows, the most frequent first, ties in the alphabet's order."""
+    counts = found.counts_in(rows)
     if len(counts) > most:
         least = np.partition(counts, -most)[-most]
         candidates = np.flatnonzero(counts >= least)
@@ -81,7 +81,8 @@ def most_frequent(found: Coded, most: int) -> list[str]:
         order = as_numpy(pc.sort_indices(found.words.take(pa.array(ties))))[:most]
         candidates = np.concatenate([certain, ties[order]])
     named = zip(candidates.tolist(), found.words.take(pa.array(candidates)).to_pylist(), strict=True)
-    return [word for _, word in sorted(named, key=lambda pair: (-counts[pair[0]], pair[1]))][:most]
+    ordered = sorted(named, key=lambda pair: (-counts[pair[0]], pair[1]))
+    return [word for i, word in ordered if counts[i]][:most]
 
 
 def yes_or_no(found: Coded) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 Missing numbers become the median of training, with an indicator, and a number is standardized. A category
 becomes one feature each for the categories that its column keeps, for all others, and for a missing one.
 Which they are was fixed when the file was read, so the number of features is known without the data. The
-reader counts them over all rows, test rows included: those decide which features there are, but no value.
+reader counts them over the rows outside the test part, which is the same for every seed.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _layout(columns: tuple[Column, ...]) -> _Layout:
     numbers, indicators, categories, start = list[int](), list[int](), list[npt.NDArray[np.int64]](), 0
     for column in columns:
         last = start + column.width - 1
-        missing = last if column.missing else -1
+        missing = last if column.indicator else -1
         if column.kind is Kind.CATEGORY:
             kept = len(column.categories)
             other = start + kept if column.other else -1

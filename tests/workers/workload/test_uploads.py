@@ -60,7 +60,7 @@ def _tensors(splits: workload.Splits) -> list[bytes]:
 def test_changing_every_test_row_changes_no_training_tensor(
     split: str, classes: bool, tmp_path: Path
 ) -> None:
-    """If the test rows leave the categories as they are: the reader counts those over all rows."""
+    """Of what is kept; `test_own_file.py` has the same for a file that is sent."""
     columns = _columns()
     target: Any = np.arange(ROWS) % 3 if classes else columns["z"] * 3 + 100
     spec = resolved(upload(tmp_path, columns, target, split=split, split_by=SPLITS[split]))
