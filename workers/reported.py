@@ -64,8 +64,8 @@ def confirmed(report: Report, label: str | None = None) -> list[RecordedTrial]:
         )
     if executor_of(report, wanted) not in EXECUTORS:
         raise InvalidReport(
-            f"the runs to repeat were trained by {executor_of(report, wanted)!r}, which this version does not "
-            "have",
+            f"the runs to repeat were trained by {executor_of(report, wanted)!r}, which this version does "
+            "not have",
             field="job.executor",
             value=executor_of(report, wanted),
             allowed=list(EXECUTORS),
@@ -87,7 +87,7 @@ def facts_otherwise(report: Report, optimizer: str) -> list[str]:
         return names
     why = "which this version makes in another way" if names else "which this version does not have"
     raise InvalidReport(
-        f"the report is about {optimizer!r}, {why}, so its runs cannot be repeated here; "
+        f"the runs are of {optimizer!r}, {why}, so they cannot be repeated here; "
         "use the version of whichopt that trained them",
         field="spec.optimizers",
         value=optimizer,
