@@ -147,6 +147,9 @@ class Written(_Frozen):
     )
     day_first: tuple[str, ...] = Field(default=(), description="Columns of dates such as 31/12/2024.")
     month_first: tuple[str, ...] = Field(default=(), description="Columns of dates such as 12/31/2024.")
+    as_seconds: tuple[str, ...] = Field(
+        default=(), description="Columns of numbers that were said to be dates: seconds since 1970."
+    )
 
 
 class NamedColumn(_Frozen):
@@ -173,6 +176,10 @@ class Upload(_Frozen):
         default=None, description="Number of rows of each class, in their order; null if it is not known."
     )
     split: Split
+    target_kind: Kind | None = Field(default=None, description="Kind of the target's values.")
+    split_kind: Kind | None = Field(
+        default=None, description="Kind of the values of the column that divides the rows; null without one."
+    )
     columns: tuple[NamedColumn, ...] = Field(description="Columns that become features, in their order.")
     choices: Choices = Field(
         default=Choices(), description="What was said about the file, with which it can be read again."
@@ -217,6 +224,7 @@ class Table(_Frozen):
 
     def upload(self, file: File, choices: Choices | None = None) -> Upload:
         """Return what a resolved spec records of the table, which came in that file with those choices."""
+        kinds = {column.name: column.kind for column in self.columns}
         return Upload(
             file=file,
             rows=self.rows,
@@ -224,6 +232,8 @@ class Table(_Frozen):
             classes=self.classes,
             class_rows=self.class_rows,
             split=self.split,
+            target_kind=kinds.get(self.target),
+            split_kind=kinds.get(self.split.column or ""),
             columns=tuple(
                 NamedColumn(
                     name=column.name,

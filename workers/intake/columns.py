@@ -252,7 +252,8 @@ def _as_asked(values: Values, asked: Kind, first_row: int) -> Values:
     if asked is Kind.NUMERIC and values.numbers is not None:
         return replace(values, kind=asked)
     if asked is Kind.DATE and values.kind is Kind.NUMERIC:
-        return replace(values, kind=asked, note="numbers are read as seconds since 1970")
+        note = "numbers are read as seconds since 1970"
+        return replace(values, kind=asked, note=note, way="as_seconds")
     raise _refused(values, asked, first_row)
 
 
