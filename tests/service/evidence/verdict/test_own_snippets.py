@@ -136,7 +136,7 @@ def test_its_rows_and_features_are_the_jobs(
     test = sorted(ran[name]["test"])
     assert len(ran[name]["train"]) == spec.sizes.train
     assert not set(test) & set(ran[name]["train"])
-    if spec.workload.upload.split.kind == "group":  # its training rows are drawn otherwise
+    if present(spec.workload.upload).split.kind == "group":  # its training rows are drawn otherwise
         assert len(test) == spec.sizes.test
         return
     np.testing.assert_allclose(features[test], splits.test.inputs.numpy(), atol=1e-5)
