@@ -176,6 +176,8 @@ def _parquet(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dic
                 cells = batch.column(own[name])
                 if pa.types.is_dictionary(cells.type):
                     cells = cells.dictionary_decode()
+                if pa.types.is_boolean(cells.type):
+                    cells = pc.cast(cells, pa.string())  # the words true and false
                 if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
                     columns[name] = cells.to_pylist()
                     continue

@@ -36,15 +36,29 @@ DATES = (
     '        moments = pd.to_datetime(cells, format="mixed", utc=True{first})',
     '        return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)',
 )
+WORD = (
+    "",
+    "",
+    "def word(cell):",
+    '    """The value as its category is written: a whole number has no point."""',
+    "    if isinstance(cell, str) or pd.isna(cell):",
+    "        return cell",
+    "    if isinstance(cell, bool):",
+    "        return str(cell).lower()",
+    "    return str(int(cell) if cell == int(cell) else cell)",
+)
+"""Of a file whose values have types."""
 COMMAS = ("    if name in decimal_commas:", '        cells = cells.str.replace(",", ".")')
 
 
 def reading(upload: Upload, written: Written) -> list[str]:
     """Return the lines that read the file as `table`, and `numbers`, a function for its columns."""
-    return [*_read(upload, written), *_words(written), *_numbers(upload, written)]
+    typed = written.format != "text" and any(column.kind is Kind.CATEGORY for column in upload.columns)
+    words = [*_words(written), *(WORD if typed else ())]
+    return [*_read(upload, written), *words, *_numbers(upload, written)]
 
 
-def features(upload: Upload) -> list[str]:
+def features(upload: Upload, written: Written) -> list[str]:
     """Return the lines that make `features` of the table; `train` are the training rows."""
     columns = {column.name: column.kind.value for column in upload.columns}
     lines = [
@@ -67,7 +81,7 @@ def features(upload: Upload) -> list[str]:
         f"with_missing = {_data(indicated)}",
         "features = []",
         "for name, kind in columns.items():",
-        *_categories(upload),
+        *_categories(upload, written),
         *_standardized(upload),
         "    if name in with_missing:",
         "        features.append(table[name].isna())",
@@ -179,12 +193,12 @@ def _numbers(upload: Upload, written: Written) -> list[str]:
     ]
 
 
-def _categories(upload: Upload) -> list[str]:
+def _categories(upload: Upload, written: Written) -> list[str]:
     if not any(column.kind is Kind.CATEGORY for column in upload.columns):
         return []
     return [
         '    if kind == "category":',
-        "        cells = table[name]",
+        f"        cells = table[name]{'' if written.format == 'text' else '.map(word)'}",
         "        features += [cells == word for word in categories[name]]",
         "        if name in with_others:",
         "            features.append(cells.notna() & ~cells.isin(categories[name]))",
