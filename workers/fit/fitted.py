@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -130,11 +131,9 @@ def fit(
     label, spec = trials[0].plan.label, report.spec
     other_facts = facts_otherwise(report, trials[0].plan.optimizer)
     device = "cuda" if report.job.queue == "cuda" and torch.cuda.is_available() else "cpu"
-    torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
-    numerics.repeat_to_the_bit()
     plan, reported = _plan(report, trials, seed)
     executor = EXECUTORS[executor_of(report, label)]()
-    with built_again(report, device, data) as (built, loaded):
+    with _as_workers_train(), built_again(report, device, data) as (built, loaded):
         source = Data(spec.workload, loaded)
         training = source.training(plan.seeds.split) if rows == "train" else source.all()
         preparation = source.preparation(training)
@@ -145,12 +144,12 @@ def fit(
             built = replace(built, splits=lambda _: whole)
             asked = plan.model_copy(update={"phase": Phase.SEARCH})  # which scores no test split
         trained = executor.train(built, asked, _Watch(plan.length, progress))
+        here = training_environment(device)
     if trained.result.value is None:
         raise CannotFit(
             f"the training of {label} diverged with seed {plan.number}, so there is nothing to save; give "
             "another --seed, or another --config"
         )
-    here = training_environment(device)
     values = [one.result.value for one in trials if one.result and one.result.value is not None]
     test = trained.result.value if rows == "train" else None
     agrees = (
@@ -194,6 +193,18 @@ def fit(
     }
     _write(folder, tensors, preparation, told, force=force)
     return fitted
+
+
+@contextmanager
+def _as_workers_train() -> Iterator[None]:
+    """Train as workers do in the block: another number of threads cuts sums at other places."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    numerics.repeat_to_the_bit()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _plan(

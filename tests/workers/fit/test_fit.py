@@ -78,7 +78,7 @@ def predicted(network: Path, rows: Path, to: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def tested(report: Report, blobs: Path) -> Any:
+def parts_of(report: Report, blobs: Path) -> Any:
     """The rows of the test part, and the targets of all."""
     kept = load(report.spec.workload, blobs)
     criteria = build(report.spec.workload, blobs=blobs).criteria
@@ -97,7 +97,7 @@ def test_a_saved_network_gives_the_reported_score_of_classes(
     assert fitted.test == pytest.approx(reported.value)
     assert told[-1] == risks.spec.sizes.train * 3
     rows = predicted(tmp_path / "net", folder / "risk.csv", tmp_path / "out.csv")
-    test, target = tested(risks, folder / "blobs")
+    test, target = parts_of(risks, folder / "blobs")
     classes = present(risks.spec.workload.upload).classes
     assert classes is not None
     shares = np.array([[float(row[f"probability of {name}"]) for name in classes] for row in rows])
@@ -115,7 +115,7 @@ def test_a_saved_network_gives_the_reported_score_of_numbers(
     assert (fitted.optimizer, fitted.seed) == ("sgd", 2)
     assert fitted.test == pytest.approx(present(reported).value)
     rows = predicted(tmp_path / "net", folder / "cost.csv", tmp_path / "out.csv")
-    test, target = tested(costs, folder / "blobs")
+    test, target = parts_of(costs, folder / "blobs")
     found = np.array([float(row["prediction"]) for row in rows])
     assert math.sqrt(np.mean((found - target)[test] ** 2)) == pytest.approx(fitted.test, rel=1e-5)
 
@@ -126,7 +126,7 @@ def test_all_rows_are_trained_on_for_deployment(costs: Report, folder: Path, tmp
     assert fitted.steps == present(confirmed(costs)[0].result).steps
     assert list(fitted.scores) == ["train"]
     assert "no test score" in fitted.statement
-    _, target = tested(costs, folder / "blobs")
+    _, target = parts_of(costs, folder / "blobs")
     preparation = json.loads((tmp_path / "net" / "preparation.json").read_text())
     assert preparation["target"]["mean"] == pytest.approx(target.mean())
 
