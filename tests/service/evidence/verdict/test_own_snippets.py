@@ -113,8 +113,7 @@ def other_formats(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     gaps = pa.array(x[:, 2], mask=random.random(rows) < 0.1)
     pq.write_table(pa.table({**frame, "gaps": gaps}), folder / "frame.parquet")
     np.savez(folder / "arrays.npz", X=x, Y=x @ [1.0, 2.0, 0.5])
-    parts = {"x_train": x[:300], "y_train": y[:300], "x_test": x[300:], "y_test": y[300:]}
-    np.savez(folder / "parts.npz", **parts)
+    np.savez(folder / "parts.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
     np.save(folder / "matrix.npy", np.column_stack([x, y]))
     lines = [f"{a:.4f},{'no' if a < 0 else 'yes'},{b}" for (a, *_), b in zip(x, y, strict=True)]
     (folder / "bare.csv").write_text("\n".join(lines), encoding="utf-16")
