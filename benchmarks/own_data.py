@@ -148,7 +148,7 @@ def of_scikit_learn(report: Report, path: Path, blobs: Path, task: str, *, like_
     import pandas as pd
     from sklearn.compose import make_column_transformer
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.impute import SimpleImputer
+    from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.metrics import log_loss, root_mean_squared_error
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
@@ -158,6 +158,7 @@ def of_scikit_learn(report: Report, path: Path, blobs: Path, task: str, *, like_
     kept, y = load(spec.workload, blobs), table["y"].to_numpy()
     inputs = table.drop(columns="y")
     texts = [name for name in inputs if name.startswith("c")]
+    numbers = [name for name in inputs if name not in texts]
     classifier, regressor = MLPClassifier, MLPRegressor
     if like_torch:
         classifier, regressor = as_torch(MLPClassifier), as_torch(MLPRegressor)
@@ -168,7 +169,8 @@ def of_scikit_learn(report: Report, path: Path, blobs: Path, task: str, *, like_
         train, _, test = kept.parts(CRITERIA[task], spec.sizes, plan.seeds.split)
         prepare = make_column_transformer(
             (OneHotEncoder(sparse_output=False), texts),
-            remainder=make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()),
+            (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+            (MissingIndicator(), numbers),
         )
         x_train, x_test = prepare.fit_transform(inputs.iloc[train]), prepare.transform(inputs.iloc[test])
         settings = {
@@ -244,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     sides = {
         "scikit-learn's MLP": scikit,
-        "the same, drawn as torch does": like_torch,
+        "drawn as torch does": like_torch,
         "the same settings here": default,
         f"recommended: {told.optimizer}": recommendation,
     }
