@@ -20,6 +20,7 @@ from tests.builders.reports import trained_report
 from tests.builders.uploads import forget_data
 from whichopt.service.errors import InvalidReport, UnknownName
 from whichopt.service.evidence.report.document import Report
+from whichopt.service.exit_codes import INTERRUPTED
 from whichopt.service.uploads import Choices
 from whichopt.workers.fit import CannotFit, fit
 from whichopt.workers.fit import __main__ as command
@@ -218,3 +219,21 @@ def test_a_kept_network_is_the_one_that_was_scored(executor: str) -> None:
     model.load_state_dict(trained.network)
     scores = built.evaluate(model.eval(), built.splits(plan.seeds.split).test)
     torch.testing.assert_close(scores["nll"].item(), present(ran.value), rtol=1e-6, atol=0)
+
+
+def test_ctrl_c_saves_nothing(
+    folder: Path,
+    costs: Report,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.Progress, "at", interrupted)
+    (tmp_path / "report.json").write_text(costs.model_dump_json())
+    options = [f"--out={tmp_path / 'net'}", f"--data={folder / 'cost.csv'}"]
+    assert command.main([str(tmp_path / "report.json"), *options]) == INTERRUPTED
+    assert "nothing was saved" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
