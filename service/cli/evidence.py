@@ -116,8 +116,7 @@ def rerun(
         int, typer.Option(min=0, max=100, help="Number of fresh seeds in addition to those of the report.")
     ] = 5,
     data: Annotated[
-        Path | None,
-        typer.Option(help="The file that was sent, if the report is about your own data.", metavar="FILE"),
+        Path | None, typer.Option(help="The file that was sent, if the report is about your own data.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
