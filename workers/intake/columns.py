@@ -51,6 +51,8 @@ class Values:
     note: str | None = None
     doubt: str | None = None
     """What looks wrong with the column."""
+    way: str | None = None
+    """How the values are written: the name of a field of `Written`."""
 
 
 def infer(
@@ -187,9 +189,11 @@ def _from_words(name: str, found: Coded, asked: Kind | None, outside: Mask | Non
     if pc.all(pc.match_substring_regex(found.words, COMMA_NUMBER)).as_py() and _decimal_commas(found):
         numbers = _doubles(pa.chunked_array([pc.replace_substring(found.words, ",", ".")]))
         note = "commas are read as decimal points"
-        return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note, outside=outside)
+        values = _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note, outside=outside)
+        return replace(values, way="decimal_commas")
     if (read := dates(found.words)) is not None:
-        return _from_numbers(name, found.spread(read.seconds), Kind.DATE, read.note)
+        values = _from_numbers(name, found.spread(read.seconds), Kind.DATE, read.note)
+        return replace(values, way=read.first and f"{read.first}_first")
     return None
 
 
@@ -248,7 +252,8 @@ def _as_asked(values: Values, asked: Kind, first_row: int) -> Values:
     if asked is Kind.NUMERIC and values.numbers is not None:
         return replace(values, kind=asked)
     if asked is Kind.DATE and values.kind is Kind.NUMERIC:
-        return replace(values, kind=asked, note="numbers are read as seconds since 1970")
+        note = "numbers are read as seconds since 1970"
+        return replace(values, kind=asked, note=note, way="as_seconds")
     raise _refused(values, asked, first_row)
 
 

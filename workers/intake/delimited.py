@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from whichopt.service.uploads import Written
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.progress import Progress
@@ -50,7 +51,8 @@ def read(path: Path, limits: Limits, progress: Progress, *, header: bool | None,
         notes.append(f"the text is {text.encoding.upper()}, by the mark at its start")
     if text.gzipped:
         notes.append("the file is compressed by gzip")
-    return Raw({name: table[name] for name in names}, rows, 2 if found.header else 1, notes)
+    written = Written(delimiter=found.delimiter, header=found.header, encoding=text.encoding)
+    return Raw({name: table[name] for name in names}, rows, 2 if found.header else 1, notes, written=written)
 
 
 def _batches(

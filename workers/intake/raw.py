@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whichopt.service.uploads import Split
+from whichopt.service.uploads import Split, Written
 from whichopt.workers.intake.problems import Unreadable, shown
 
 LONGEST_NAME = 200
@@ -31,6 +31,9 @@ class Raw:
     split: Split | None = None
     doubts: dict[str, str] = field(default_factory=dict)
     """What looks wrong with a column, by its name."""
+    written: Written = field(default_factory=Written)
+    ways: dict[str, str] = field(default_factory=dict)
+    """How a column's values are written, by its name: the name of the field of `Written` that lists it."""
 
 
 def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from whichopt.service.catalog.shapes import Shape
-from whichopt.service.uploads import Choices, Column, Kind, Role, Table
+from whichopt.service.uploads import Choices, Column, Kind, Role, Table, Written
 from whichopt.workers.intake import arrays, delimited, parquet
 from whichopt.workers.intake.columns import Mask, Values, infer
 from whichopt.workers.intake.described import Feature, feature, left_out, used, why_left_out
@@ -51,11 +51,11 @@ class Taken:
     def keep(self, folder: Path) -> tuple[Path, str]:
         """Write the tensors to a file in the folder; return it and the hash of its bytes.
 
-        The table goes with them, but without notes and remarks: these are on the file that was sent, and
-        equal content is to give equal bytes.
+        The table goes with them, but without what is said of the file that was sent (notes, remarks, how it
+        is written): equal content is to give equal bytes.
         """
         path = folder / PART
-        plain = self.table.model_copy(update={"notes": (), "remarks": ()})
+        plain = self.table.model_copy(update={"notes": (), "remarks": (), "written": Written()})
         save_file(self.tensors, path, metadata={METADATA: plain.canonical()})
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -123,11 +123,20 @@ def take(
         shape=Shape(raw.rows, features, outputs),
         sizes=divided.sizes,
         notes=(*raw.notes, note, wanted.note, divided.note, *_notes(described)),
+        written=_written(raw),
     )
     tensors = _tensors(found, raw.rows) | {"target": wanted.labels} | divided.tensors
     return Taken(
         table.model_copy(update={"remarks": remarks(table, tensors, divided.outside, raw.doubts)}), tensors
     )
+
+
+def _written(raw: Raw) -> Written:
+    """Return how the file writes its table, once its columns are inferred."""
+    by_way = dict[str, list[str]]()
+    for name, way in sorted(raw.ways.items()):
+        by_way.setdefault(way, []).append(name)
+    return Written.model_validate(raw.written.model_dump() | by_way)
 
 
 def _class_rows(wanted: Target) -> tuple[int, ...] | None:
@@ -158,6 +167,8 @@ def _infer(raw: Raw, choices: Choices, name: str, outside: Mask | None) -> Value
     values = infer(name, raw.columns.pop(name), kind, raw.first_row, outside=outside)
     if values.doubt is not None:
         raw.doubts[name] = values.doubt
+    if values.way is not None:
+        raw.ways[name] = values.way
     return values
 
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.builders.tables import COLUMNS, ROWS, as_npy, as_npz, as_parquet, column, taken, written
-from whichopt.service.uploads import Split, Table
+from whichopt.service.uploads import Split, Table, Written
 from whichopt.workers.intake.problems import Unreadable
 from whichopt.workers.intake.taken import METADATA, Taken
 
@@ -75,7 +75,7 @@ def test_what_is_kept_has_the_columns_and_the_table(tmp_path: Path) -> None:
     assert tensors["target"].tolist() == [0, 1] * (ROWS // 2)
     with safe_open(path, "np") as file:
         table = Table.model_validate_json(file.metadata()[METADATA])
-    assert table == found.table.model_copy(update={"notes": (), "remarks": ()})
+    assert table == found.table.model_copy(update={"notes": (), "remarks": (), "written": Written()})
     assert list(json.loads(table.canonical())) == sorted(json.loads(table.canonical()))
     assert table.shape.features == 1 + 3
 
