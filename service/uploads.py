@@ -227,7 +227,9 @@ class Table(_Frozen):
         default=(), description="How target, task, split, header and encoding were decided."
     )
     remarks: tuple[Remark, ...] = ()
-    written: Written = Field(default=Written(), description="How the file writes it.")
+    written: Written | None = Field(
+        default=None, description="How the file writes it; null if it was not recorded."
+    )
 
     @property
     def features(self) -> tuple[Column, ...]:

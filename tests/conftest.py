@@ -11,6 +11,7 @@ import pytest
 from tests.builders.databases import Postgres
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
+from whichopt.service.machine import cores
 from whichopt.service.states import Agreement
 from whichopt.workers import products
 from whichopt.workers.embedded.broker import Broker
@@ -28,8 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """As many processes (`-n auto`) as cores and memory allow: a test may start a service of its own."""
-    return how_many(None, "-n", warnings.warn)
+    """One process more (`-n auto`) than cores, as tests wait for services that they start; fewer if memory
+    is short: such a service trains."""
+    more = cores() + 1
+    short = list[str]()
+    how_many(more, "-n", short.append)
+    return how_many(None, "-n", warnings.warn) if short else more
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

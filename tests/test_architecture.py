@@ -208,7 +208,18 @@ def test_the_reader_of_files_knows_little() -> None:
     for path in FILES:
         names = [name.partition(".")[0] for name in imports(path, at_start=False)]
         assert "pandas" not in names, path
-        assert "pyarrow" not in names or path.is_relative_to(READER), path
+        assert "pyarrow" not in names or path.is_relative_to(READER) or path == PREDICT, path
+
+
+PREDICT = ROOT / "workers" / "fit" / "predict.py"
+
+
+def test_the_program_that_predicts_needs_nothing_of_ours() -> None:
+    """It is copied beside a network, and runs where whichopt is not installed."""
+    names = {name.partition(".")[0] for name in imports(PREDICT, at_start=False, types=True)}
+    assert names - sys.stdlib_module_names == {"numpy", "torch", "pyarrow"}
+    at_start = {name.partition(".")[0] for name in imports(PREDICT, at_start=True)}
+    assert "pyarrow" not in at_start
 
 
 STACKING = "whichopt.workers.engine.stacked"

@@ -31,8 +31,10 @@ def stream(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     for hook in ("excepthook", "unraisablehook", "stderr"):
         monkeypatch.setattr(sys, hook, stream if hook == "stderr" else getattr(sys, hook))
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    level = logging.getLogger(logs.OURS).level
     logs.configure("INFO")
     yield stream
+    logging.getLogger(logs.OURS).setLevel(level)
     logging.captureWarnings(False)
     structlog.reset_defaults()
 

@@ -26,12 +26,13 @@ log = structlog.get_logger()
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Undo what `configure` does to this process."""
-    last_resort = logging.lastResort
+    last_resort, level = logging.lastResort, logging.getLogger(logs.OURS).level
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
     logging.lastResort = last_resort
     sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(False)
+    logging.getLogger(logs.OURS).setLevel(level)
     structlog.reset_defaults()
 
 

@@ -124,7 +124,7 @@ def test_a_cohort_of_the_search_is_not_begun_any_more_and_what_ended_is_confirme
 def test_a_trial_that_time_stops_keeps_what_it_had_and_has_no_value(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id, uid = submit(context, **LIMIT)
+    job_id, uid = submit(context, executor="solo", **LIMIT)
     until = UntilEvaluation(1)
     monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: until})
     bell(context).plan(job_id)
@@ -151,7 +151,7 @@ def test_of_a_round_that_time_stops_all_optimizers_have_as_many_trials(
     context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second trial of one optimizer ends, that of the other does not: neither counts."""
-    job_id, uid = submit(context, **LIMIT)
+    job_id, uid = submit(context, executor="solo", **LIMIT)
     until = UntilEvaluation(4 * 2 + 3)
     monkeypatch.setattr(jobs, "EXECUTORS", {"solo": lambda: until})
     bell(context).plan(job_id)

@@ -48,7 +48,9 @@ class Residual(torch.nn.Sequential):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the inputs plus what the chain makes of them."""
-        outputs: torch.Tensor = super().forward(inputs)
+        outputs = inputs
+        for module in self:
+            outputs = module(outputs)
         return inputs + outputs
 
 
@@ -111,7 +113,7 @@ def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[s
         lines = chain([first_line], file)
         csv.field_size_limit(1 << 24)
         delimiter = _delimiter(first_line, wanted)
-        rows = (row for row in csv.reader(lines, delimiter=delimiter) if row)
+        rows: Iterator[list[str]] = filter(None, csv.reader(lines, delimiter=delimiter))
         first = next(rows, [])
         names, number = [" ".join(field.split()) or f"column_{i}" for i, field in enumerate(first, 1)], 2
         if not preparation["header"] and not set(wanted) <= set(names):
@@ -174,6 +176,8 @@ def _parquet(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dic
                 cells = batch.column(own[name])
                 if pa.types.is_dictionary(cells.type):
                     cells = cells.dictionary_decode()
+                if pa.types.is_boolean(cells.type):
+                    cells = pc.cast(cells, pa.string())  # the words true and false
                 if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
                     columns[name] = cells.to_pylist()
                     continue

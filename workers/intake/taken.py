@@ -55,7 +55,7 @@ class Taken:
         is written): equal content is to give equal bytes.
         """
         path = folder / PART
-        plain = self.table.model_copy(update={"notes": (), "remarks": (), "written": Written()})
+        plain = self.table.model_copy(update={"notes": (), "remarks": (), "written": None})
         save_file(self.tensors, path, metadata={METADATA: plain.canonical()})
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -89,7 +89,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
         *snippet_table.reading(upload, written),
         *snippet_table.target(upload),
         *snippet_rows.division(upload, spec.sizes, seed),
-        *snippet_table.features(upload),
+        *snippet_table.features(upload, written),
         "",
         "torch.manual_seed(0)",
         *_model(spec),

@@ -64,7 +64,7 @@ def _given(upload: Upload, sizes: Sizes, seed: int) -> list[str]:
 def _time(upload: Upload, sizes: Sizes, seed: int) -> list[str]:  # noqa: ARG001
     kind = (upload.split_kind or Kind.NUMERIC).value
     return [
-        f'in_time = np.argsort(numbers({upload.split.column!r}, {kind!r}), kind="stable")',
+        f'in_time = np.argsort(numbers({upload.split.column!r}, {kind!r}).to_numpy(), kind="stable")',
         f"train, _, test = np.split(in_time, [{sizes.train}, {sizes.train + sizes.validation}])"
         "  # test has the latest",
     ]

@@ -7,7 +7,6 @@ the file was sent, and is written out. It learns from training rows alone, as th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pprint import pformat
 from typing import Any
 
 from whichopt.service.uploads import Kind, Upload, Written
@@ -17,6 +16,9 @@ MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "N
 
 FARTHEST = 10.0
 """Bound on a standardized number (`whichopt.workers.workload.columns.FARTHEST`)."""
+
+WIDTH = 90
+"""Characters of a line of data."""
 
 NUMBERS = (
     "def numbers(name, kind):",
@@ -34,15 +36,29 @@ DATES = (
     '        moments = pd.to_datetime(cells, format="mixed", utc=True{first})',
     '        return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)',
 )
+WORD = (
+    "",
+    "",
+    "def word(cell):",
+    '    """The value as its category is written: a whole number has no point."""',
+    "    if isinstance(cell, str) or pd.isna(cell):",
+    "        return cell",
+    "    if isinstance(cell, bool):",
+    "        return str(cell).lower()",
+    "    return str(int(cell) if cell == int(cell) else cell)",
+)
+"""Of a file whose values have types."""
 COMMAS = ("    if name in decimal_commas:", '        cells = cells.str.replace(",", ".")')
 
 
 def reading(upload: Upload, written: Written) -> list[str]:
     """Return the lines that read the file as `table`, and `numbers`, a function for its columns."""
-    return [*_read(upload, written), *_words(written), *_numbers(upload, written)]
+    typed = written.format != "text" and any(column.kind is Kind.CATEGORY for column in upload.columns)
+    words = [*_words(written), *(WORD if typed else ())]
+    return [*_read(upload, written), *words, *_numbers(upload, written)]
 
 
-def features(upload: Upload) -> list[str]:
+def features(upload: Upload, written: Written) -> list[str]:
     """Return the lines that make `features` of the table; `train` are the training rows."""
     columns = {column.name: column.kind.value for column in upload.columns}
     lines = [
@@ -50,18 +66,22 @@ def features(upload: Upload) -> list[str]:
         "# What becomes of the columns is learned from training rows.",
         f"columns = {_data(columns)}",
     ]
-    categories = {column.name: list(column.categories) for column in upload.columns if column.categories}
-    if any(column.kind is Kind.CATEGORY for column in upload.columns):
-        lines += [f"categories = {_data(categories)}  # with a feature of their own"]
+    if Kind.CATEGORY in columns.values():
+        kept = {one.name: list(one.categories) for one in upload.columns if one.kind is Kind.CATEGORY}
         others = [column.name for column in upload.columns if column.other]
-        lines += [f"with_others = {_data(others)}  # columns with a feature for all other categories"]
+        lines += [
+            "# These have a feature of their own, and others a common one.",
+            f"categories = {_data(kept)}",
+            f"with_others = {_data(others)}",
+        ]
     indicated = [column.name for column in upload.columns if column.indicator]
     return [
         *lines,
-        f"with_missing = {_data(indicated)}  # columns with a feature that tells that the value is missing",
+        "# A feature of these tells that the value is missing.",
+        f"with_missing = {_data(indicated)}",
         "features = []",
         "for name, kind in columns.items():",
-        *_categories(upload),
+        *_categories(upload, written),
         *_standardized(upload),
         "    if name in with_missing:",
         "        features.append(table[name].isna())",
@@ -173,12 +193,12 @@ def _numbers(upload: Upload, written: Written) -> list[str]:
     ]
 
 
-def _categories(upload: Upload) -> list[str]:
+def _categories(upload: Upload, written: Written) -> list[str]:
     if not any(column.kind is Kind.CATEGORY for column in upload.columns):
         return []
     return [
         '    if kind == "category":',
-        "        cells = table[name]",
+        f"        cells = table[name]{'' if written.format == 'text' else '.map(word)'}",
         "        features += [cells == word for word in categories[name]]",
         "        if name in with_others:",
         "            features.append(cells.notna() & ~cells.isin(categories[name]))",
@@ -212,5 +232,15 @@ def _kind(kind: Kind | None) -> str:
 
 
 def _data(value: Any) -> str:
-    """Return the value as code; one that is long has several lines."""
-    return pformat(value, width=100, compact=True, sort_dicts=False)
+    """Return a list or a dictionary as code; one that is long has several lines."""
+    if len(repr(value)) <= WIDTH:
+        return repr(value)
+    if isinstance(value, dict):
+        items = [f"{name!r}: {_data(one)},".replace("\n", "\n    ") for name, one in value.items()]
+        return "\n    ".join(["{", *items]) + "\n}"
+    lines = [""]
+    for item in value:
+        if len(lines[-1]) + len(repr(item)) > WIDTH:
+            lines.append("")
+        lines[-1] += f"{', ' if lines[-1] else ''}{item!r}"
+    return "\n    ".join(["[", *(f"{line}," for line in lines)]) + "\n]"

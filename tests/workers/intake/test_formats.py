@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.builders.tables import COLUMNS, ROWS, as_npy, as_npz, as_parquet, column, taken, written
-from whichopt.service.uploads import Split, Table, Written
+from whichopt.service.uploads import File, Kind, Split, Table, Written
 from whichopt.workers.intake.problems import Unreadable
 from whichopt.workers.intake.taken import METADATA, Taken
 
@@ -75,7 +75,7 @@ def test_what_is_kept_has_the_columns_and_the_table(tmp_path: Path) -> None:
     assert tensors["target"].tolist() == [0, 1] * (ROWS // 2)
     with safe_open(path, "np") as file:
         table = Table.model_validate_json(file.metadata()[METADATA])
-    assert table == found.table.model_copy(update={"notes": (), "remarks": (), "written": Written()})
+    assert table == found.table.model_copy(update={"notes": (), "remarks": (), "written": None})
     assert list(json.loads(table.canonical())) == sorted(json.loads(table.canonical()))
     assert table.shape.features == 1 + 3
 
@@ -139,3 +139,20 @@ def test_nested_columns_and_bytes_are_refused_unless_left_out(tmp_path: Path) ->
     assert caught.value.column == "b"
     table = taken(tmp_path, data, "parquet", columns={"l": "leave_out", "b": "leave_out"}).table
     assert table.shape.features == 4
+
+
+def test_how_the_file_writes_its_table_is_recorded(tmp_path: Path) -> None:
+    lines = ["price;seen;sold;told;y"]
+    lines += [f"{i},5;{1 + i % 28}.02.2024;2/{1 + i % 28}/2024;{i};{'ab'[i % 2]}" for i in range(30)]
+    text = "\n".join(lines).encode("utf-16")
+    found = taken(tmp_path, text, target="y", columns={"told": Kind.DATE}).table
+    assert found.written == Written(
+        delimiter=";",
+        encoding="utf-16-le",
+        decimal_commas=("price",),
+        day_first=("seen",),
+        month_first=("sold",),
+        as_seconds=("told",),
+    )
+    upload = found.upload(File(bytes=1, sha256="0" * 64))
+    assert (upload.written, upload.target_kind, upload.split_kind) == (found.written, Kind.CATEGORY, None)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.builders.own_files import report_of, saved, visits
@@ -74,6 +76,8 @@ CASES = {
     "times": Case("cost", "time:day", without=("risk",)),
 }
 
+FORMATS = ("frame", "arrays", "parts", "matrix", "bare")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -92,7 +96,35 @@ def reports(folder: Path) -> dict[str, Report]:
         job = {**JOB, "workload": {**JOB["workload"], **case.job}}
         choices = Choices.model_validate({"target": case.target, "split": case.split})
         found[name] = report_of(path, blobs, choices, job)
+    for name, (path, asked) in other_formats(folder).items():
+        form = path.suffix.removeprefix(".")
+        found[name] = report_of(path, blobs, Choices.model_validate(asked), JOB, form=form)
     return found
+
+
+def other_formats(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Write tables in formats other than text with names of columns; return what is said about each."""
+    random, rows = np.random.default_rng(1), 400
+    x = random.normal(size=(rows, 3))
+    zone, seen = random.integers(0, 3, rows), x[:, 0] > 0
+    y = ((x[:, 1] + zone + seen) > 1).astype(int) + 3
+    days = np.datetime64("2024-01-01T06:30") + random.integers(0, 1000, rows).astype("m8[h]")
+    frame = {"a": x[:, 1], "zone": zone.astype(float), "seen": seen, "when": days.astype("M8[us]"), "y": y}
+    gaps = pa.array(x[:, 2], mask=random.random(rows) < 0.1)
+    pq.write_table(pa.table({**frame, "gaps": gaps}), folder / "frame.parquet")
+    np.savez(folder / "arrays.npz", X=x, Y=x @ [1.0, 2.0, 0.5])
+    parts = {"x_train": x[:300], "y_train": y[:300], "x_test": x[300:], "y_test": y[300:]}
+    np.savez(folder / "parts.npz", **parts)
+    np.save(folder / "matrix.npy", np.column_stack([x, y]))
+    lines = [f"{a:.4f},{'no' if a < 0 else 'yes'},{b}" for (a, *_), b in zip(x, y, strict=True)]
+    (folder / "bare.csv").write_text("\n".join(lines), encoding="utf-16")
+    return {
+        "frame": (folder / "frame.parquet", {"target": "y", "columns": {"zone": "category"}}),
+        "arrays": (folder / "arrays.npz", {}),
+        "parts": (folder / "parts.npz", {}),
+        "matrix": (folder / "matrix.npy", {}),
+        "bare": (folder / "bare.csv", {}),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +144,7 @@ def ran(reports: dict[str, Report], folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *FORMATS])
 def test_it_reaches_the_reported_score(name: str, reports: dict[str, Report], ran: dict[str, Any]) -> None:
     report = reports[name]
     runs = [one.result for one in confirmed(report) if one.result is not None]
@@ -123,7 +155,7 @@ def test_it_reaches_the_reported_score(name: str, reports: dict[str, Report], ra
     assert float(score) == pytest.approx(mean(values), abs=5 * float(np.std(values, ddof=1)))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *FORMATS])
 def test_its_rows_and_features_are_the_jobs(
     name: str, reports: dict[str, Report], ran: dict[str, Any], folder: Path
 ) -> None:
@@ -136,7 +168,7 @@ def test_its_rows_and_features_are_the_jobs(
     test = sorted(ran[name]["test"])
     assert len(ran[name]["train"]) == spec.sizes.train
     assert not set(test) & set(ran[name]["train"])
-    if spec.workload.upload.split.kind == "group":  # its training rows are drawn otherwise
+    if present(spec.workload.upload).split.kind == "group":  # its training rows are drawn otherwise
         assert len(test) == spec.sizes.test
         return
     np.testing.assert_allclose(features[test], splits.test.inputs.numpy(), atol=1e-5)
