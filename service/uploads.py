@@ -18,6 +18,9 @@ from whichopt.service.catalog.shapes import Shape, Sizes
 CATEGORIES = 32
 """Most categories of a column that become features of their own; the rest are `other`."""
 
+MOST_TOLD = 200
+"""Most columns of which a spec records what becomes of them: specs are read in every list of jobs."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -162,6 +165,16 @@ class NamedColumn(_Frozen):
     indicator: bool = Field(default=False, description="Whether a feature tells that the value is missing.")
 
 
+class ToldColumn(_Frozen):
+    """A column of the file in short, for people who do not have the data."""
+
+    name: str
+    kind: Kind
+    role: Role
+    missing: int = Field(ge=0, description="Number of rows without a value.")
+    becomes: str = Field(description="What becomes of the column, in words.")
+
+
 class Upload(_Frozen):
     """A person's dataset as a resolved spec records it: what readers need to know without the data.
 
@@ -170,6 +183,10 @@ class Upload(_Frozen):
 
     file: File
     rows: int = Field(ge=1)
+    remarks: tuple[Remark, ...] = Field(default=(), description="Common mistakes that the data show.")
+    told: tuple[ToldColumn, ...] = Field(
+        default=(), description=f"The first {MOST_TOLD} columns of the file, used or not, in short."
+    )
     target: str
     classes: tuple[str, ...] | None
     class_rows: tuple[int, ...] | None = Field(
@@ -230,6 +247,11 @@ class Table(_Frozen):
         return Upload(
             file=file,
             rows=self.rows,
+            remarks=self.remarks,
+            told=tuple(
+                ToldColumn(**{name: getattr(column, name) for name in ToldColumn.model_fields})
+                for column in self.columns[:MOST_TOLD]
+            ),
             target=self.target,
             classes=self.classes,
             class_rows=self.class_rows,

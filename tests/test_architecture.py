@@ -122,6 +122,8 @@ WALLS = {
     "service/pages/": (
         "whichopt.service.pages",
         "whichopt.service.jobs",
+        "whichopt.service.datasets",
+        "whichopt.service.workload_words",
         "whichopt.service.views",
         "whichopt.service.db",
         "whichopt.service.routes.dependencies",

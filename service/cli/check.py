@@ -125,7 +125,7 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
         known = url is not None or (data / "url").exists()
         if known and spec.workload.dataset.name not in [entry.name for entry in DATASETS]:
             return _by_service(spec, url, key, data)
-        return lint_job(spec)
+        return [_maybe_sent(finding) for finding in lint_job(spec)]
     except ValidationError as error:
         errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         return [
@@ -139,6 +139,14 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
             )
             for problem in field_problems(errors, body)
         ]
+
+
+def _maybe_sent(finding: LintFinding) -> LintFinding:
+    """Say of an unknown dataset that it may have been sent to a service, which was not asked."""
+    if finding.field != "workload.dataset.name":
+        return finding
+    own = "if it is your own, name the service that has it: --url, or --data with the folder of 'up'"
+    return finding.model_copy(update={"instead": f"use one of the catalog; {own}"})
 
 
 def _by_service(spec: JobSpec, url: str | None, key: str | None, data: Path) -> list[LintFinding]:
