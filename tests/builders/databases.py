@@ -61,7 +61,7 @@ class Postgres:
 
         def is_left() -> bool:
             with store.engine.connect() as connection:
-                return connection.scalar(connections, {"role": role}) == 0
+                return not connection.scalar(connections, {"role": role})
 
         wait_until(is_left, f"the connections of {role} to end")
         store.close()
