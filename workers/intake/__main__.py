@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,17 @@ def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
 
     choices = Choices.model_validate(asked["choices"])
     taken = take(Path(asked["file"]), asked["format"], choices, limits, Progress(_say))
-    if taken.bytes + ROOM > limits.table_bytes:
+    size = taken.kept.size
+    if size + ROOM > limits.table_bytes:
         raise TooLarge(
-            f"the columns that would be kept have {taken.bytes:,} bytes; at most {limits.table_bytes:,} are "
+            f"the columns that would be kept have {size:,} bytes; at most {limits.table_bytes:,} are "
             "allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
         )
-    path, content = taken.keep(Path(asked["folder"]))
-    return {"table": taken.table.model_dump(mode="json"), "content": content, "file": path.name}
+    with ThreadPoolExecutor(1) as pool:
+        keeping = pool.submit(taken.keep, Path(asked["folder"]))
+        table = taken.remarked()
+        path, content = keeping.result()
+    return {"table": table.model_dump(mode="json"), "content": content, "file": path.name}
 
 
 def _say(line: str) -> None:

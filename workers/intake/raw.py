@@ -15,6 +15,9 @@ from whichopt.workers.intake.problems import Unreadable, shown
 
 LONGEST_NAME = 200
 
+Columns = dict[str, pa.ChunkedArray | npt.NDArray[np.float64]]
+"""Columns by name. Numbers may stand in an array, with NaN for missing and no negative zero."""
+
 
 @dataclass
 class Raw:
@@ -24,7 +27,7 @@ class Raw:
     file itself gives, as arrays of several parts do.
     """
 
-    columns: dict[str, pa.ChunkedArray]
+    columns: Columns
     rows: int
     first_row: int
     notes: list[str] = field(default_factory=list)

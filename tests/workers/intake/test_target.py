@@ -49,10 +49,10 @@ def test_the_target_is_given_or_known_by_name_or_last(tmp_path: Path) -> None:
 def test_the_task_follows_from_the_values(values: list[Any], task: str, classes: Any, tmp_path: Path) -> None:
     found = taken(tmp_path, written({"x": X, "y": values}))
     assert (found.table.task, found.table.classes) == (task, classes)
-    assert found.tensors["target"].dtype == (np.int64 if classes else np.float64)
+    assert found.kept.tensors()["target"].dtype == (np.int64 if classes else np.float64)
     assert any(note.startswith(task) for note in found.table.notes)
     if classes:
-        names = [found.table.classes[code].lower() for code in found.tensors["target"]]  # type: ignore[index]
+        names = [found.table.classes[code].lower() for code in found.kept.tensors()["target"]]  # type: ignore[index]
         assert names == [str(value).lower().removesuffix(".0") for value in values]
 
 
@@ -92,7 +92,7 @@ def split(folder: Path, values: list[Any], rule: str) -> Any:
 
 def test_a_column_gives_the_parts(tmp_path: Path) -> None:
     found = split(tmp_path, cycled("Train", "train", "VAL", "test"), "column:s")
-    assert found.tensors["part"][:4].tolist() == [0, 0, 1, 2]
+    assert found.kept.tensors()["part"][:4].tolist() == [0, 0, 1, 2]
     assert (found.table.sizes.train, found.table.sizes.validation, found.table.sizes.test) == (30, 15, 15)
     assert column(found.table, "s").role is Role.SPLIT
     assert found.table.shape.features == 1
@@ -100,13 +100,16 @@ def test_a_column_gives_the_parts(tmp_path: Path) -> None:
 
 def test_groups_are_not_divided(tmp_path: Path) -> None:
     found = split(tmp_path, cycled(*(f"g{i}" for i in range(15))), "group:s")
-    assert found.tensors["group"].dtype == np.int32
-    assert len(set(found.tensors["group"].tolist())) == 15
+    assert found.kept.tensors()["group"].dtype == np.int32
+    assert len(set(found.kept.tensors()["group"].tolist())) == 15
 
 
 def test_time_is_a_date_or_a_number(tmp_path: Path) -> None:
-    assert split(tmp_path, cycled("2020-01-01", "2020-01-02"), "time:s").tensors["time"][1] == 1577923200.0
-    assert split(tmp_path, list(range(N)), "time:s").tensors["time"][1] == 1.0
+    assert (
+        split(tmp_path, cycled("2020-01-01", "2020-01-02"), "time:s").kept.tensors()["time"][1]
+        == 1577923200.0
+    )
+    assert split(tmp_path, list(range(N)), "time:s").kept.tensors()["time"][1] == 1.0
 
 
 @pytest.mark.parametrize(
