@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from whichopt.service.uploads import Choices, Column, Kind
 from whichopt.workers.intake.columns import Mask, Values, read, settled
 from whichopt.workers.intake.described import Feature, feature, left_out, why_left_out
 from whichopt.workers.intake.raw import Raw
+from whichopt.workers.intake.target import check_guess
 from whichopt.workers.intake.together import CORES
 
 
@@ -27,6 +30,17 @@ class Inferred:
         """Begin to read the first of these columns, as nothing must be known for that."""
         for name in names[: 2 * CORES]:
             self._begun[name] = self.pool.submit(self._read, name)
+
+    def check_guess(self, guessed: str, others: Sequence[str]) -> None:
+        """Raise AmbiguousTarget if the guessed column is not fit to be predicted, but another one is."""
+        everything = np.ones(self.raw.rows, dtype=bool)
+
+        def as_feature(name: str) -> Values:
+            if name not in self._begun:
+                self._begun[name] = self.pool.submit(self._read, name)
+            return settled(self._begun[name].result(), self._asked(name), self.raw.first_row, everything)
+
+        check_guess(as_feature(guessed), map(as_feature, others))
 
     def whole(self, name: str) -> Values:
         """Return the values of a column that all rows decide on, as it is predicted or divides them."""

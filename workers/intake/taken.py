@@ -85,11 +85,14 @@ def take(
     dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
     if split.column in dropped:
         raise Unreadable(f"column {shown(split.column)} cannot divide the rows and be left out")
-    predicted, note = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
+    guess = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
+    predicted = guess.name
     others = [name for name in names if name not in (predicted, split.column)]
     with ThreadPoolExecutor(CORES) as pool:
         inferred = Inferred(raw, choices, pool)
         inferred.begin(others)
+        if guess.guessed:
+            inferred.check_guess(predicted, [name for name in others if name not in dropped])
         values = inferred.whole(predicted)
         wanted = target(values, choices.task, raw.first_row)
         columns = dict.fromkeys(names) | {predicted: used(values, Role.TARGET, _predicted(wanted))}
@@ -117,7 +120,7 @@ def take(
         split=split,
         shape=Shape(raw.rows, features, outputs),
         sizes=divided.sizes,
-        notes=(*raw.notes, note, wanted.note, divided.note, *_notes(described)),
+        notes=(*raw.notes, guess.note, wanted.note, divided.note, *_notes(described)),
     )
     kept = Kept(
         raw.rows,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,15 @@ MOST_WHOLE = 20
 FEWEST_ROWS = 5
 """Rows that a class needs: each part of the rows needs some."""
 MOST_CLASSES = 1000
+MOST_NAMED = 20
+"""Most columns that a message names."""
+
+UNFIT = {
+    Kind.DATE: "has dates",
+    Kind.TEXT: "has text, different in nearly all rows",
+    Kind.ID: "has values that are distinct in (nearly) all rows, as ids are",
+}
+"""Why columns of a kind are not predicted."""
 
 Task = Literal["classification", "regression"]
 
@@ -40,8 +49,17 @@ class Target:
     note: str
 
 
-def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> tuple[str, str]:
-    """Return the name of the column to predict, and how it was chosen.
+@dataclass(frozen=True)
+class Chosen:
+    """The column to predict, and how it was chosen; `guessed`: by nothing but its place."""
+
+    name: str
+    note: str
+    guessed: bool = False
+
+
+def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> Chosen:
+    """Return the column to predict.
 
     Args:
         names: the columns, in the file's order.
@@ -59,7 +77,7 @@ def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> 
                 f"column {shown(asked)} cannot be predicted and also divide the rows or be left out",
                 column=asked,
             )
-        return asked, f"{asked} is predicted, as was asked"
+        return Chosen(asked, f"{asked} is predicted, as was asked")
     free = [name for name in names if name not in barred]
     if not free:
         raise Unreadable("no column is left to predict")
@@ -71,8 +89,36 @@ def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> 
             column=known[0],
         )
     if known:
-        return known[0], f"{known[0]} is predicted, by its name"
-    return free[-1], f"{free[-1]} is predicted, as it is the last column; target=NAME says otherwise"
+        return Chosen(known[0], f"{known[0]} is predicted, by its name")
+    note = f"{free[-1]} is predicted, as it is the last column; target=NAME says otherwise"
+    return Chosen(free[-1], note, guessed=True)
+
+
+def why_unfit(values: Values) -> str | None:
+    """Return why nobody would predict a column, whatever else there is; None if somebody may."""
+    if values.distinct < 2:
+        return "has the same value in every row" if values.distinct else "has no value in any row"
+    return UNFIT.get(values.kind)
+
+
+def check_guess(values: Values, others: Iterable[Values]) -> None:
+    """Raise AmbiguousTarget if a column was only chosen by its place, and another is meant for sure.
+
+    Args:
+        values: the column, of the kind that it would have if it were not to be predicted.
+        others: the other columns, likewise.
+    """
+    why = why_unfit(values)
+    if why is None:
+        return
+    fit = [other.name for other in others if not other.missing and why_unfit(other) is None]
+    if fit:  # else it is told what is wrong with this one
+        more = f" and {len(fit) - MOST_NAMED:,} more" if len(fit) > MOST_NAMED else ""
+        raise AmbiguousTarget(
+            f"the last column would be predicted, but {shown(values.name)} {why}; say which column to "
+            f"predict: target=NAME, with one of {', '.join(map(shown, fit[:MOST_NAMED]))}{more}",
+            column=values.name,
+        )
 
 
 def check_known(names: Sequence[str], name: str, use: str) -> None:

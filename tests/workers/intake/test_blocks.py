@@ -18,6 +18,7 @@ from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import Problem
 from whichopt.workers.intake.progress import Progress, silent
 from whichopt.workers.intake.raw import Columns
+from whichopt.workers.intake.sniffed import sniffed
 
 NAMES = ["a", "b", "c"]
 
@@ -38,7 +39,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_blocks(file: Path, content: str, progress: Progress | None = None) -> Columns | None:
     file.write_text(content, newline="")
-    found = delimited.sniffed(content, header=True, tabs=False, most_columns=9)
+    found = sniffed(content, header=True, tabs=False, most_columns=9)
     return blocks.read(
         text.Text(file, 1 << 20), found, found.names, Limits(), progress or silent(), as_text=["c"]
     )
@@ -46,7 +47,7 @@ def by_blocks(file: Path, content: str, progress: Progress | None = None) -> Col
 
 def row_after_row(file: Path, content: str) -> dict[str, list[str | None]] | None:
     """The fields as strings; None if there is something wrong."""
-    found = delimited.sniffed(content, header=True, tabs=False, most_columns=9)
+    found = sniffed(content, header=True, tabs=False, most_columns=9)
     try:
         table = delimited._row_after_row(text.Text(file, 1 << 20), found, found.names, Limits(), silent())
     except Problem:

@@ -36,6 +36,33 @@ def test_the_target_is_given_or_known_by_name_or_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (list(range(N)), "distinct in"),
+        ([f"k{i}" for i in range(N)], "distinct in"),
+        ([f"the note {i} of many" for i in range(N)], "has text"),
+        ([f"2024-01-{i % 28 + 1:02}" for i in range(N)], "has dates"),
+        (["same"] * N, "the same value"),
+        ([""] * N, "no value"),
+    ],
+)
+def test_a_last_column_that_nobody_predicts_is_not_guessed(last: list[Any], why: str, tmp_path: Path) -> None:
+    columns = {"x": X, "w": cycled("a", "b"), "gaps": cycled(1.5, ""), "last": last}
+    with pytest.raises(
+        AmbiguousTarget, match=f"'last' .*({why}).*target=NAME, with one of 'x', 'w'$"
+    ) as caught:
+        taken(tmp_path, written(columns))
+    assert caught.value.column == "last"
+    assert taken(tmp_path, written(columns), target="w").table.target == "w"
+
+
+def test_a_guess_stays_if_nothing_else_can_be_predicted(tmp_path: Path) -> None:
+    columns = {"when": [f"2024-01-{i % 28 + 1:02}" for i in range(N)], "last": list(range(N))}
+    found = taken(tmp_path, written(columns), task="regression")
+    assert (found.table.target, column(found.table, "when").role) == ("last", Role.FEATURE)
+
+
+@pytest.mark.parametrize(
     ("values", "task", "classes"),
     [
         (cycled("dog", "cat"), "classification", ("cat", "dog")),
