@@ -16,7 +16,7 @@ from whichopt.service.uploads import Kind
 from whichopt.workers.intake.columns import Values, as_words
 from whichopt.workers.intake.problems import AmbiguousTarget, AmbiguousTask, TooLarge, Unreadable, shown
 from whichopt.workers.intake.raw import as_numpy
-from whichopt.workers.intake.words import coded
+from whichopt.workers.intake.words import Coded, coded
 
 NAMES = ("target", "label", "labels", "class", "y", "outcome", "response")
 """Names of columns that are predicted, in small letters."""
@@ -26,6 +26,8 @@ MOST_WHOLE = 20
 FEWEST_ROWS = 5
 """Rows that a class needs: each part of the rows needs some."""
 MOST_CLASSES = 1000
+LONGEST_CLASS = 200
+"""Characters of the name of a class."""
 MOST_NAMED = 20
 """Most columns that a message names."""
 
@@ -212,6 +214,7 @@ def _classes(values: Values, first_row: int) -> tuple[tuple[str, ...], npt.NDArr
     else:
         words = values.words or coded(pa.chunked_array([as_words(values)]))
         _check_number(name, len(words.words))
+        _check_lengths(name, words, first_row)
         order = as_numpy(pc.sort_indices(words.words))
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
@@ -235,6 +238,19 @@ def _classes(values: Values, first_row: int) -> tuple[tuple[str, ...], npt.NDArr
             column=name,
         )
     return tuple(classes), labels
+
+
+def _check_lengths(name: str, words: Coded, first_row: int) -> None:
+    lengths = as_numpy(pc.utf8_length(words.words))
+    if len(lengths) and lengths.max() > LONGEST_CLASS:
+        longest = int(lengths.argmax())
+        row = words.first_row(longest) + first_row
+        raise Unreadable(
+            f"column {shown(name)} has a class of {lengths[longest]:,} characters in row {row}; at most "
+            f"{LONGEST_CLASS} are allowed: name it in short, or predict another column",
+            row=row,
+            column=name,
+        )
 
 
 def _check_number(name: str, classes: int) -> None:

@@ -83,6 +83,12 @@ def test_the_task_follows_from_the_values(values: list[Any], task: str, classes:
         assert names == [str(value).lower().removesuffix(".0") for value in values]
 
 
+def test_a_class_has_a_name_that_can_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="a class of 201 characters in row 3") as caught:
+        taken(tmp_path, written({"x": X, "y": cycled("a", "b" * 201)}))
+    assert (caught.value.row, caught.value.column) == (3, "y")
+
+
 def test_many_whole_numbers_may_be_either(tmp_path: Path) -> None:
     text = written({"x": X, "y": [i % 30 for i in range(N)]})
     with pytest.raises(AmbiguousTask, match=r"task=regression.*task=classification"):
