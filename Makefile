@@ -41,6 +41,7 @@ compose-rehearsal: $(VENV)/.dev
 # The API as `[service]` alone installs it, under files that are made to harm it, with two folders that it may write.
 test-service-alone: $(VENV)/.dev $(SERVICE_VENV)/.service
 	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	rm -rf build
 	$(BIN)/python -m pytest -m alone tests/rehearsal
 
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.

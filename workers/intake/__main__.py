@@ -20,6 +20,9 @@ from typing import Any
 ROOM = 1 << 22
 """Bytes of the result for the table in words."""
 
+SWITCH_S = 0.0005
+"""Seconds until a thread that runs Python lets another one: those that parse need it often, and for short."""
+
 
 def main(request: Path) -> int:
     """Answer the request; return the exit status."""
@@ -30,6 +33,7 @@ def main(request: Path) -> int:
 
     limits = Limits(**asked["limits"])
     limits.hold()
+    sys.setswitchinterval(SWITCH_S)
     try:
         answer = _answer(asked, limits)
     except Problem as problem:
@@ -55,13 +59,24 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
-    from whichopt.service.uploads import Choices
+    from whichopt.workers.intake.formats import read
     from whichopt.workers.intake.problems import TooLarge
     from whichopt.workers.intake.progress import Progress
-    from whichopt.workers.intake.taken import take
 
-    choices = Choices.model_validate(asked["choices"])
-    taken = take(Path(asked["file"]), asked["format"], choices, limits, Progress(_say))
+    said = asked["choices"]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(
+            read,
+            *(Path(asked["file"]), asked["format"], limits, Progress(_say)),
+            header=said.get("header"),
+            kinds=said.get("columns", {}),
+        )
+        # Meanwhile, as this takes as long as a small file.
+        from whichopt.service.uploads import Choices
+        from whichopt.workers.intake.taken import take_read
+
+        raw = reading.result()
+    taken = take_read(raw, Choices.model_validate(said), limits)
     size = taken.kept.size
     if size + ROOM > limits.table_bytes:
         raise TooLarge(

@@ -14,7 +14,7 @@ from whichopt.service.uploads import Kind
 from whichopt.workers.intake.dates import dates
 from whichopt.workers.intake.problems import Unreadable, shown
 from whichopt.workers.intake.raw import as_numpy
-from whichopt.workers.intake.words import Coded, coded, yes_or_no
+from whichopt.workers.intake.words import AS_TEXT, Coded, coded, yes_or_no
 
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -29,8 +29,6 @@ MOSTLY_DISTINCT = 0.5
 LONG_TEXT = 60
 """Mean number of characters above which words are text."""
 LARGEST_WHOLE = 2.0**53
-AS_TEXT = (Kind.CATEGORY, Kind.TEXT, Kind.ID)
-"""Kinds of columns whose fields are not read as numbers."""
 SAMPLE, MANY = 10_000, 0.95
 """Values by which it is told how many are distinct, and the share of them above which these are many."""
 FIRST = 1000

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whichopt.service.uploads import Split
 from whichopt.workers.intake.problems import Unreadable, shown
+
+if TYPE_CHECKING:
+    from whichopt.service.uploads import Split
 
 LONGEST_NAME = 200
 

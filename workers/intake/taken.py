@@ -10,10 +10,10 @@ import numpy as np
 
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.uploads import Choices, Column, Role, Table
-from whichopt.workers.intake import arrays, delimited, parquet
-from whichopt.workers.intake.columns import AS_TEXT, Mask
+from whichopt.workers.intake.columns import Mask
 from whichopt.workers.intake.described import Feature, used
 from whichopt.workers.intake.division import division
+from whichopt.workers.intake.formats import read
 from whichopt.workers.intake.inferred import Inferred
 from whichopt.workers.intake.kept import Kept
 from whichopt.workers.intake.limits import Limits
@@ -71,9 +71,13 @@ def take(
     Raises:
         Problem: it cannot be read, and why.
     """
-    limits, progress = limits or Limits(), progress or silent()
-    raw = _read(path, form, choices, limits, progress)
-    progress.at(raw.rows, 0.999)  # of the file; what follows is in memory
+    limits = limits or Limits()
+    raw = read(path, form, limits, progress or silent(), header=choices.header, kinds=choices.columns)
+    return take_read(raw, choices, limits)
+
+
+def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
+    """Take a table in that has been read; the arguments and what is raised are as for `take`."""
     names = list(raw.columns)
     split = choices.split
     if raw.split is not None and split.kind == "random":
@@ -136,22 +140,6 @@ def _class_rows(wanted: Target) -> tuple[int, ...] | None:
     if wanted.classes is None:
         return None
     return tuple(np.bincount(wanted.labels, minlength=len(wanted.classes)).tolist())
-
-
-def _read(path: Path, form: str, choices: Choices, limits: Limits, progress: Progress) -> Raw:
-    try:
-        if form in ("csv", "tsv"):
-            words = {name for name, kind in choices.columns.items() if kind in AS_TEXT}
-            tabs = form == "tsv"
-            return delimited.read(path, limits, progress, header=choices.header, tabs=tabs, as_text=words)
-        if form == "parquet":
-            dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
-            return parquet.read(path, limits, progress, dropped=dropped)
-        if form in ("npz", "npy"):
-            return arrays.read(path, limits, zipped=form == "npz")
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {str(error)[:300]}") from error
-    raise Unreadable(f"{form!r} is no format of tables; it is one of csv, tsv, parquet, npz, npy")
 
 
 def _predicted(wanted: Target) -> str:

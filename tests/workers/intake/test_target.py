@@ -47,7 +47,7 @@ def test_the_target_is_given_or_known_by_name_or_last(tmp_path: Path) -> None:
     ],
 )
 def test_a_last_column_that_nobody_predicts_is_not_guessed(last: list[Any], why: str, tmp_path: Path) -> None:
-    columns = {"x": X, "w": cycled("a", "b"), "gaps": cycled(1.5, ""), "last": last}
+    columns: dict[str, list[Any]] = {"x": X, "w": cycled("a", "b"), "gaps": cycled(1.5, ""), "last": last}
     with pytest.raises(
         AmbiguousTarget, match=f"'last' .*({why}).*target=NAME, with one of 'x', 'w'$"
     ) as caught:
@@ -57,7 +57,10 @@ def test_a_last_column_that_nobody_predicts_is_not_guessed(last: list[Any], why:
 
 
 def test_a_guess_stays_if_nothing_else_can_be_predicted(tmp_path: Path) -> None:
-    columns = {"when": [f"2024-01-{i % 28 + 1:02}" for i in range(N)], "last": list(range(N))}
+    columns: dict[str, list[Any]] = {
+        "when": [f"2024-01-{i % 28 + 1:02}" for i in range(N)],
+        "last": list(range(N)),
+    }
     found = taken(tmp_path, written(columns), task="regression")
     assert (found.table.target, column(found.table, "when").role) == ("last", Role.FEATURE)
 
