@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.progress import Progress
-from whichopt.workers.intake.raw import Columns, as_numpy
+from whichopt.workers.intake.raw import Columns, flat
 from whichopt.workers.intake.sniffed import Sniffed
 from whichopt.workers.intake.text import Text
 from whichopt.workers.intake.together import CORES
@@ -42,7 +42,7 @@ class _Form:
     names: Sequence[str]
     numbers: frozenset[str]
 
-    def parsed(self, block: bytes, skipped: int = 0) -> pa.Table:
+    def parsed(self, block: bytes | memoryview, skipped: int = 0) -> pa.Table:
         """Return the rows of a block but for the first so many.
 
         Raises:
@@ -60,7 +60,7 @@ class _Form:
             converting(self.kinds()),
         )
         last = str(table.column(-1)[-1]) if table.num_rows else ""
-        if last.endswith("\n") or ("\n" in last and not block.endswith(NEWLINE)):
+        if last.endswith("\n") or ("\n" in last and block[-1:] != NEWLINE):
             raise _NotPlain
         return table
 
@@ -125,7 +125,7 @@ def _read(
     as_text: Collection[str],
 ) -> Columns:
     blocks = _blocks(text)
-    first = _Form(found, names, frozenset()).parsed(next(blocks).lstrip(b"\r\n"), int(found.header))
+    first = _Form(found, names, frozenset()).parsed(bytes(next(blocks)).lstrip(b"\r\n"), int(found.header))
     form = _Form(found, names, frozenset(_fractions(first, as_text)))
     whole = _Whole(form, limits)
     whole.add(first.cast(pa.schema(form.kinds())), text.share)
@@ -166,7 +166,10 @@ class _Whole:
                 room[:start] = numbers[:start]
                 self._numbers[name] = numbers = room
             # Without a negative zero.
-            np.add(as_numpy(table[name], np.nan), 0.0, out=numbers[start : self.rows])
+            at = start
+            for chunk in table[name].chunks:
+                np.add(flat(chunk, np.nan), 0.0, out=numbers[at : at + len(chunk)])
+                at += len(chunk)
         for name, chunks in self._strings.items():
             chunks += table[name].chunks
 
@@ -192,7 +195,7 @@ def _fractions(table: pa.Table, as_text: Collection[str]) -> Iterator[str]:
             yield name
 
 
-def _blocks(text: Text) -> Iterator[bytes]:
+def _blocks(text: Text) -> Iterator[bytes | memoryview]:
     """Yield the text in pieces that end with a row, if quotes stand around whole fields."""
     parts, size = list[bytes](), 0
     for chunk in text.chunks():
@@ -201,7 +204,7 @@ def _blocks(text: Text) -> Iterator[bytes]:
         if size >= BLOCK:
             whole = b"".join(parts)
             end = _end(whole)
-            yield whole[:end]
+            yield memoryview(whole)[:end]
             parts, size = [whole[end:]], len(whole) - end
     if size:
         yield b"".join(parts)

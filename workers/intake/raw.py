@@ -46,16 +46,16 @@ def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray
     chunks = data.chunks if isinstance(data, pa.ChunkedArray) else [data]
     if not chunks:
         chunks = [pa.array([], data.type)]
-    arrays = []
-    for chunk in chunks:
-        flat = chunk.cast(pa.uint8()) if pa.types.is_boolean(chunk.type) else chunk
-        arrays.append(np.from_dlpack(_filled(flat, absent)))
-    whole = np.concatenate(arrays)
+    whole = np.concatenate([flat(chunk, absent) for chunk in chunks])
     return whole.astype(bool) if pa.types.is_boolean(data.type) else whole
 
 
-def _filled(data: pa.Array, absent: float) -> pa.Array:
-    return pc.fill_null(data, pa.scalar(absent, data.type)) if data.null_count else data
+def flat(data: pa.Array, absent: float = 0) -> npt.NDArray[Any]:
+    """Return numbers, or bools as 0 and 1, with `absent` for what is missing; they may be Arrow's own."""
+    numbers = data.cast(pa.uint8()) if pa.types.is_boolean(data.type) else data
+    if numbers.null_count:
+        numbers = pc.fill_null(numbers, pa.scalar(absent, numbers.type))
+    return np.from_dlpack(numbers)
 
 
 def checked_names(names: list[str]) -> list[str]:

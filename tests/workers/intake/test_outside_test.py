@@ -26,11 +26,12 @@ SPLITS = ("random", "column:by", "group:by", "time:by")
 def _columns(split: str) -> dict[str, Any]:
     """Return a table of every kind, whose categories, ids and missing values are at the edge of each rule."""
     random = np.random.default_rng(1)
-    by = {
+    columns: dict[str, Any] = {
         "column:by": np.repeat(["train", "validation", "test"], [120, 40, 40]),
         "group:by": [f"g{row // 5}" for row in range(ROWS)],
         "time:by": random.permutation(ROWS) + 1000,
-    }.get(split)
+    }
+    by = columns.get(split)
     return {
         "number": random.normal(5, 3, ROWS).round(3).tolist(),
         "gaps": ["" if row % 9 == 0 else f"{row}.25" for row in range(ROWS)],
