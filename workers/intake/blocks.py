@@ -7,22 +7,20 @@ one row after the other, tells what is wrong with it and where.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.progress import Progress
-from whichopt.workers.intake.raw import Columns, flat
+from whichopt.workers.intake.raw import MISSING, Columns, flat
 from whichopt.workers.intake.sniffed import Sniffed
 from whichopt.workers.intake.text import Text
 from whichopt.workers.intake.together import CORES
-from whichopt.workers.intake.words import MISSING
 
 BLOCK = 3 << 20
 """Bytes of text that are parsed at once, and of the longest row."""
@@ -36,11 +34,15 @@ class _NotPlain(Exception):
 
 @dataclass(frozen=True)
 class _Form:
-    """How blocks are to be parsed; the columns `numbers` become numbers at once."""
+    """How blocks are to be parsed; the kinds of columns that are not given are inferred from each block."""
 
     found: Sniffed
     names: Sequence[str]
-    numbers: frozenset[str]
+    kinds: Mapping[str, pa.DataType]
+
+    @property
+    def numbers(self) -> list[str]:
+        return [name for name, kind in self.kinds.items() if kind == pa.float64()]
 
     def parsed(self, block: bytes | memoryview, skipped: int = 0) -> pa.Table:
         """Return the rows of a block but for the first so many.
@@ -57,22 +59,19 @@ class _Form:
                 use_threads=False,
             ),
             arrow_csv.ParseOptions(delimiter=self.found.delimiter),
-            converting(self.kinds()),
+            converting(self.kinds),
         )
         last = str(table.column(-1)[-1]) if table.num_rows else ""
         if last.endswith("\n") or ("\n" in last and block[-1:] != NEWLINE):
             raise _NotPlain
         return table
 
-    def kinds(self) -> dict[str, pa.DataType]:
-        return {name: pa.float64() if name in self.numbers else pa.string() for name in self.names}
 
-
-def converting(kinds: dict[str, pa.DataType]) -> arrow_csv.ConvertOptions:
+def converting(kinds: Mapping[str, pa.DataType]) -> arrow_csv.ConvertOptions:
     """Return how fields become the values of columns of these kinds."""
     return arrow_csv.ConvertOptions(
         check_utf8=False,  # that is done already
-        column_types=kinds,
+        column_types=dict(kinds),
         null_values=sorted(MISSING),
         strings_can_be_null=True,
     )
@@ -125,10 +124,12 @@ def _read(
     as_text: Collection[str],
 ) -> Columns:
     blocks = _blocks(text)
-    first = _Form(found, names, frozenset()).parsed(bytes(next(blocks)).lstrip(b"\r\n"), int(found.header))
-    form = _Form(found, names, frozenset(_fractions(first, as_text)))
+    first = bytes(next(blocks)).lstrip(b"\r\n")
+    inferring = _Form(found, names, dict.fromkeys(as_text, pa.string()))
+    numbers = _fractions(inferring.parsed(first, int(found.header)))
+    form = _Form(found, names, {name: pa.float64() if name in numbers else pa.string() for name in names})
     whole = _Whole(form, limits)
-    whole.add(first.cast(pa.schema(form.kinds())), text.share)
+    whole.add(form.parsed(first, int(found.header)), text.share)
     waiting = deque[Future[pa.Table]]()
     with ThreadPoolExecutor(CORES) as pool:
         for block in blocks:
@@ -182,17 +183,15 @@ class _Whole:
         }
 
 
-def _fractions(table: pa.Table, as_text: Collection[str]) -> Iterator[str]:
-    """Yield the names of columns that hold numbers alone, some of them with a fraction."""
-    for name in table.column_names:
-        if name in as_text:
-            continue
-        try:
-            numbers = pc.drop_null(pc.cast(table[name], pa.float64()))
-        except pa.ArrowInvalid:
-            continue
-        if pc.any(pc.not_equal(numbers, pc.round(numbers))).as_py():
-            yield name
+def _fractions(table: pa.Table) -> set[str]:
+    """Return the names of columns of numbers, some of them with a fraction."""
+    doubles = [field.name for field in table.schema if field.type == pa.float64()]
+    return {name for name in doubles if any(map(_has_fraction, table[name].chunks))}
+
+
+def _has_fraction(data: pa.Array) -> bool:
+    numbers = flat(data, 0.0)
+    return bool((numbers != np.rint(numbers)).any())
 
 
 def _blocks(text: Text) -> Iterator[bytes | memoryview]:

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from whichopt.service.uploads import Kind
 from whichopt.workers.intake.dates import dates
 from whichopt.workers.intake.problems import Unreadable, shown
-from whichopt.workers.intake.raw import as_numpy
-from whichopt.workers.intake.words import AS_TEXT, Coded, coded, yes_or_no
+from whichopt.workers.intake.raw import AS_TEXT, as_numpy
+from whichopt.workers.intake.words import Coded, coded, yes_or_no
 
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -11,8 +11,7 @@ from pathlib import Path
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import Unreadable
 from whichopt.workers.intake.progress import Progress
-from whichopt.workers.intake.raw import Raw
-from whichopt.workers.intake.words import AS_TEXT
+from whichopt.workers.intake.raw import AS_TEXT, Raw
 
 
 def read(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whichopt.workers.intake.problems import Unreadable, shown
 
@@ -16,6 +15,12 @@ if TYPE_CHECKING:
     from whichopt.service.uploads import Split
 
 LONGEST_NAME = 200
+
+MISSING = {"", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "?", "-"}
+"""Fields that stand for a missing value, with or without blanks around them."""
+
+AS_TEXT = ("category", "text", "id")
+"""Kinds of columns whose fields are not read as numbers."""
 
 Columns = dict[str, pa.ChunkedArray | npt.NDArray[np.float64]]
 """Columns by name. Numbers may stand in an array, with NaN for missing and no negative zero."""
@@ -53,9 +58,7 @@ def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray
 def flat(data: pa.Array, absent: float = 0) -> npt.NDArray[Any]:
     """Return numbers, or bools as 0 and 1, with `absent` for what is missing; they may be Arrow's own."""
     numbers = data.cast(pa.uint8()) if pa.types.is_boolean(data.type) else data
-    if numbers.null_count:
-        numbers = pc.fill_null(numbers, pa.scalar(absent, numbers.type))
-    return np.from_dlpack(numbers)
+    return np.from_dlpack(numbers.fill_null(absent) if numbers.null_count else numbers)
 
 
 def checked_names(names: list[str]) -> list[str]:
