@@ -127,7 +127,7 @@ def own_table() -> Table:
     code, _ = next(fences(OWN_DATA, "python"))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         exec(compile(code, name_of(OWN_DATA), "exec"), {})
-        return take(Path("tumors.csv"), "csv", Choices(target="tumor")).table
+        return take(Path("tumors.csv"), "csv", Choices(target="tumor")).remarked()
 
 
 @cache

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whichopt.service.uploads import Split, Written
+from whichopt.service.uploads import Split
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.raw import Raw, checked_names
@@ -203,7 +203,7 @@ def _table(arrays: dict[str, Array], limits: Limits, notes: list[str]) -> Raw:
     if not rows:
         raise Unreadable("the arrays have no row")
     columns = {name: _arrow(name, array) for name, array in zip(names, arrays.values(), strict=True)}
-    return Raw(columns, rows, 1, notes, written=Written(format="numpy"))
+    return Raw(columns, rows, 1, notes, written={"format": "numpy"})
 
 
 def _arrow(name: str, array: Array) -> pa.ChunkedArray:

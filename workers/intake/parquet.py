@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet as arrow_parquet
 
-from whichopt.service.uploads import Written
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import Unreadable, shown
 from whichopt.workers.intake.progress import Progress
@@ -66,7 +65,7 @@ def read(path: Path, limits: Limits, progress: Progress, *, dropped: Collection[
     columns = {name: pa.chunked_array([pa.nulls(done, pa.float64())]) for name in names}
     for at, i in enumerate(kept):
         columns[names[i]] = _plain(names[i], table.column(at))
-    return Raw(columns, done, 1, written=Written(format="parquet"))
+    return Raw(columns, done, 1, written={"format": "parquet"})
 
 
 def _simple(kind: pa.DataType) -> bool:

@@ -18,7 +18,8 @@ from tests.builders.own_files import report_of, saved, visits
 from whichopt.service.uploads import Choices
 from whichopt.workers.fit import fit, predict
 from whichopt.workers.intake.dates import dates
-from whichopt.workers.intake.words import MISSING, YES_AND_NO
+from whichopt.workers.intake.raw import MISSING
+from whichopt.workers.intake.words import YES_AND_NO
 from whichopt.workers.workload import build
 from whichopt.workers.workload.columns import FARTHEST, LARGEST
 from whichopt.workers.workload.uploads import load

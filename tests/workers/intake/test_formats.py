@@ -15,8 +15,9 @@ from safetensors.numpy import load_file
 
 from tests.builders.tables import COLUMNS, ROWS, as_npy, as_npz, as_parquet, column, taken, written
 from whichopt.service.uploads import File, Kind, Split, Table, Written
+from whichopt.workers.intake.kept import METADATA
 from whichopt.workers.intake.problems import Unreadable
-from whichopt.workers.intake.taken import METADATA, Taken
+from whichopt.workers.intake.taken import Taken
 
 TEXT = written(COLUMNS)
 ARRAYS: Any = [np.array(values) for values in COLUMNS.values()]
@@ -104,8 +105,8 @@ def test_given_parts_of_arrays_are_the_split(tmp_path: Path) -> None:
     found = taken(tmp_path, data, "npz")
     assert found.table.split == Split(kind="column", column="part")
     assert found.table.sizes.test == 20
-    assert found.tensors["part"].tolist() == [0] * 40 + [2] * 20
-    np.testing.assert_array_equal(found.tensors["numbers"], x)
+    assert found.kept.tensors()["part"].tolist() == [0] * 40 + [2] * 20
+    np.testing.assert_array_equal(found.kept.tensors()["numbers"], x)
 
 
 def test_arrays_of_two_dimensions_and_their_target(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_types_of_parquet_are_kinds(tmp_path: Path) -> None:
     found = taken(tmp_path, as_parquet(data), "parquet")
     assert [one.kind.value for one in found.table.features] == ["date", "bool", "numeric"]
     assert found.table.classes == ("false", "true")
-    assert found.tensors["numbers"][1].tolist() == [86400.0, 0.0, 1.0]
+    assert found.kept.tensors()["numbers"][1].tolist() == [86400.0, 0.0, 1.0]
     assert column(found.table, "nothing").becomes == "left out: it has no value in any row"
 
 

@@ -61,7 +61,7 @@ CHANGED: dict[str, list[Any]] = {
 
 
 def _outside(found: Taken) -> np.ndarray:
-    table, tensors = found.table, found.tensors
+    table, tensors = found.table, found.kept.tensors()
     by = {"given": tensors.get("part"), "group": tensors.get("group"), "time": tensors.get("time")}
     strata = None if table.classes is None else tensors["target"]
     return outside_test(table.split, strata, table.rows, table.sizes, **by)

@@ -25,7 +25,7 @@ from whichopt.service.states import Phase
 from whichopt.service.uploads import Choices
 from whichopt.workers import workload
 from whichopt.workers.intake.division import PARTS
-from whichopt.workers.intake.words import MISSING
+from whichopt.workers.intake.raw import MISSING
 from whichopt.workers.reported import confirmed
 from whichopt.workers.workload import columns
 
