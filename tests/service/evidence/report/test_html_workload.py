@@ -47,7 +47,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     kept, content = found.keep(folder)
     assert blobs.save(folder, kept.read_bytes()) == content
     file = File(name="own & <mine>.csv", bytes=1234, sha256="a" * 64)
-    entry = uploaded("mine", found.table, file, content)
+    entry = uploaded("mine", found.remarked(), file, content)
     known = built_in()
     catalog = type(known)(**{**vars(known), "datasets": (*known.datasets, entry)})
     spec = resolve(JobSpec.model_validate(JOB), catalog)
