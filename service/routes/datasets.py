@@ -228,7 +228,8 @@ def _choices(*, columns: str | None, **given: Any) -> Choices:
 
 def _no_kind(column: str, said: Any) -> InvalidQuery:
     allowed = [*map(str, Kind), "leave_out"]
-    near = next(iter(get_close_matches(str(said), allowed, n=1, cutoff=0.5)), None)
+    begun = [one for one in allowed if str(said) and one.startswith(str(said).lower())]
+    near = next(iter(begun or get_close_matches(str(said), allowed, n=1)), None)
     hint = f"did you mean {near!r}?" if near else f"choose one of: {', '.join(allowed)}"
     return InvalidQuery(
         f"columns.{column}: {said!r} is no kind of column; {hint}",

@@ -149,7 +149,12 @@ def test_the_list_has_both_kinds(http: TestClient, lite: Store) -> None:
         ({"split": "sometimes"}, 422, "invalid_query", "split: 'sometimes' is no rule; write 'random', "),
         ({"split": "group:"}, 422, "invalid_query", "group:NAME"),
         ({"columns": "{"}, 422, "invalid_query", "not JSON"),
-        ({"columns": '{"a": "cat"}'}, 422, "invalid_query", "columns.a: 'cat' is no kind of column; did you"),
+        (
+            {"columns": '{"a": "cat"}'},
+            422,
+            "invalid_query",
+            "columns.a: 'cat' is no kind of column; did you mean 'category'",
+        ),
         ({"columns": '{"a": "colour"}'}, 422, "invalid_query", "bool, date, text, id, leave_out"),
         ({"columns": '["a"]'}, 422, "invalid_query", "columns: Input should be a valid dictionary"),
         ({"headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type", "text/csv"),
