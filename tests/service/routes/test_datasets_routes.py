@@ -84,7 +84,10 @@ def test_the_same_file_is_not_read_again(http: TestClient, settings: Settings) -
     other = send(http, target="z")
     assert other.status_code == 409
     assert other.json()["code"] == "dataset_exists"
-    assert "this file was sent as 'mine' with other choices" in other.json()["detail"]
+    assert (
+        "this file was sent as 'mine' with other choices (target was not said); choose"
+        in other.json()["detail"]
+    )
     assert send(http, ROWS + b"1,2,3\n").status_code == 409
     second = send(http, name="second")
     assert second.status_code == 201
