@@ -134,7 +134,7 @@ def _write(data: Any, file: BinaryIO) -> str:
         return KINDS[".npy"]
     raise UnsupportedMedia(
         f"a {type(data).__name__} is no dataset; give the path of a file, a data frame of pandas or polars, "
-        "a table of Arrow, an array, or arrays by the names of their columns",
+        "a table of Arrow, an array, or arrays by their names, such as {'x': x, 'y': y}",
         field="file",
     )
 

@@ -121,7 +121,7 @@ def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[s
                 rows, number = chain([first], rows), 1
             names = [f"column_{i}" for i in range(1, len(first) + 1)]
         if lacking := [name for name in wanted if name not in names]:
-            raise Unreadable(f"{path} has no column {', '.join(map(repr, lacking[:10]))}")
+            raise _lacks(path, lacking)
         while some := list(islice(rows, ROWS_AT_ONCE)):
             odd = next((i for i, row in enumerate(some) if len(row) != len(names)), None)
             if odd is not None:
@@ -130,6 +130,13 @@ def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[s
                 )
             yield number, dict(zip(names, map(list, zip(*some, strict=True)), strict=True))
             number += len(some)
+
+
+def _lacks(path: Path, names: list[str]) -> Unreadable:
+    more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    columns = "column" if len(names) == 1 else "columns"
+    named = f"{columns} {', '.join(map(repr, names[:10]))}{more}"
+    return Unreadable(f"{path} lacks the {named}, which the network was trained on")
 
 
 def _opened(path: Path) -> TextIO:
@@ -169,7 +176,7 @@ def _parquet(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dic
     with pq.ParquetFile(path) as file:
         own = {" ".join(name.split()): name for name in file.schema_arrow.names}
         if lacking := [name for name in wanted if name not in own]:
-            raise Unreadable(f"{path} has no column {', '.join(map(repr, lacking[:10]))}")
+            raise _lacks(path, lacking)
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=[own[name] for name in wanted]):
             columns = {}
             for name in wanted:

@@ -170,17 +170,22 @@ def _classes(table: Table, kept: Kept) -> list[Remark]:
     if table.classes is None:
         return []
     counts = np.bincount(kept.target, minlength=len(table.classes))
-    found: list[Remark] = [
-        Remark(
-            code="few_rows_of_class",
-            column=table.target,
-            what=f"class {table.classes[i]} has {counts[i]} rows, of which about "
-            f"{max(1, round(counts[i] / 5))} are in the test part",
-            why="scores that count each class alike rest on very few rows of it",
-            instead="collect more of them, or join it with another class",
+    found = list[Remark]()
+    if few := int(np.count_nonzero(counts < FEW_ROWS)):
+        least = int(counts.argmin())
+        rows = f"{counts[least]} rows, of which about {max(1, round(counts[least] / 5))} are in the test part"
+        name = table.classes[least]
+        found.append(
+            Remark(
+                code="few_rows_of_class",
+                column=table.target,
+                what=f"class {name} has {rows}"
+                if few == 1
+                else f"{few:,} classes have fewer than {FEW_ROWS} rows; the smallest, {name}, has {rows}",
+                why="scores that count each class alike rest on very few rows of it",
+                instead="collect more of them, or join it with another class",
+            )
         )
-        for i in np.flatnonzero(counts < FEW_ROWS)[:MOST].tolist()
-    ]
     share = counts.max() / table.rows
     if share >= NEARLY_ALL:
         found.append(

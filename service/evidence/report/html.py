@@ -24,6 +24,7 @@ from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, line_styles
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
+from whichopt.service.workload_words import goal_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -56,6 +57,7 @@ def render_html(report: Report) -> str:
             environments=_environments(report),
             layers=_layers(report),
             params=_params(report),
+            goal=goal_line(report.spec.workload),
             data=_data(report),
             search=Phase.SEARCH,
         )

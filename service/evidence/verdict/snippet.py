@@ -30,10 +30,12 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     package, _, name = facts.build.target.rpartition(".")
     arguments = {**facts.arguments(config), **facts.build.fixed}
     schedule = _schedule(spec.schedule)
+    scores = [] if written is None else _scores(spec)
     of_torch = package.startswith("torch.")
     lines = [
         *(["import math", ""] if "math." in "".join(schedule) else []),
-        *([] if written is None else ["import numpy as np", "import pandas as pd", "import sklearn.metrics"]),
+        *([] if written is None else ["import numpy as np", "import pandas as pd"]),
+        *(["import sklearn.metrics"] if "sklearn." in "".join(scores) else []),
         "import torch",
         *([] if of_torch else [f"from {package} import {name}"]),
         "",
@@ -64,7 +66,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         lines.append("        scheduler.step()")
     if facts.modes:
         lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
-    lines += ['print(f"last loss: {loss.item():.4f}")'] if written is None else _scores(spec)
+    lines += scores or ['print(f"last loss: {loss.item():.4f}")']
     return "\n".join(lines) + "\n"
 
 

@@ -110,7 +110,7 @@ def test_a_bad_value_is_named_by_row_and_column(
 
 def test_a_file_of_other_columns_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("age;town\n1;north\n")
-    with pytest.raises(predict.Unreadable, match="no column 'street', 'member', 'children', 'day'"):
+    with pytest.raises(predict.Unreadable, match="lacks the columns 'street', 'member', 'children', 'day'"):
         predict.predict(tmp_path / "other.csv", tmp_path / "out.csv", folder / "net")
 
 

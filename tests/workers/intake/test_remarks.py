@@ -59,6 +59,9 @@ def test_a_class_with_few_rows_and_one_that_is_nearly_all(tmp_path: Path) -> Non
         "few_rows_of_class",
         "class c has 12 rows, of which about 2 are in the test part",
     )
+    several = ["cd"[i % 2] if i < 23 else "ab"[i % 2] for i in range(N)]
+    (found,) = remarks(tmp_path, {"x": X, "y": several})
+    assert found.what.startswith("2 classes have fewer than 30 rows; the smallest, d, has 11 rows, of which")
     rare = ["b" if i % 25 == 0 else "a" for i in range(N)]
     assert ("nearly_one_class", "y") in codes(tmp_path, {"x": X, "y": rare})
 

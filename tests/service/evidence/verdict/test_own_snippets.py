@@ -185,6 +185,13 @@ def test_an_earlier_spec_has_stand_ins(reports: dict[str, Report]) -> None:
     assert "your data here" in code
 
 
+def test_it_imports_sklearn_only_for_a_score_that_needs_it(reports: dict[str, Report]) -> None:
+    for name, needs_it in {"classes": True, "numbers": True, "given": False, "groups": False}.items():
+        spec = reports[name].spec  # by roc_auc, rmse, nll and nll
+        code = snippet(spec, "adamw", spec.optimizer("adamw").default)
+        assert ("import sklearn" in code) is needs_it, name
+
+
 def test_it_reads_as_the_reader_does() -> None:
     assert set(snippet_table.MISSING) == MISSING
     assert columns.FARTHEST == snippet_table.FARTHEST
