@@ -318,4 +318,15 @@ def as_words(values: Values) -> pa.StringArray:
     numbers = pa.array(values.numbers, from_pandas=True)
     if values.kind is Kind.BOOL:
         return pc.if_else(pc.equal(numbers, 1.0), values.labels[1], values.labels[0])
-    return pc.cast(pc.cast(numbers, pa.int64()) if values.whole else numbers, pa.string())
+    if values.whole:
+        return pc.cast(pc.cast(numbers, pa.int64()), pa.string())
+    return pc.cast(_few_as_words(numbers.dictionary_encode()), pa.string())
+
+
+def _few_as_words(numbers: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return numbers as Python writes them, as who reads the file elsewhere does, and not as Arrow does."""
+    words = [
+        str(int(one)) if one.is_integer() and abs(one) < LARGEST_WHOLE else repr(one)
+        for one in numbers.dictionary.to_pylist()
+    ]
+    return pa.DictionaryArray.from_arrays(numbers.indices, pa.array(words, pa.string()))
