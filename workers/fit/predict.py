@@ -120,6 +120,8 @@ def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[s
                 rows, number = chain([first], rows), 1
         if lacking := [name for name in wanted if name not in names]:
             raise Unreadable(f"{path} has no column {', '.join(map(repr, lacking[:10]))}")
+        if twice := [name for name in wanted if names.count(name) > 1]:
+            raise Unreadable(f"{path} has several columns {', '.join(map(repr, twice[:10]))}")
         while some := list(islice(rows, ROWS_AT_ONCE)):
             odd = next((i for i, row in enumerate(some) if len(row) != len(names)), None)
             if odd is not None:
@@ -282,9 +284,16 @@ def _number(text: str, column: dict[str, Any], preparation: dict[str, Any]) -> f
     name, kind = column["name"], column["kind"]
     if kind == "bool" and text.lower() in WORDS:
         return WORDS[text.lower()]
-    if kind == "date" and (found := DATE.fullmatch(text)):
+    if kind == "date" and name not in preparation["as_seconds"]:
+        if (found := DATE.fullmatch(text)) is None:
+            raise ValueError(text)
         return _seconds(found, day_first=name in preparation["day_first"])
-    return float(text.replace(",", ".") if name in preparation["decimal_commas"] else text)
+    if "_" in text:  # which Python would take for a number
+        raise ValueError(text)
+    number = float(text.replace(",", ".") if name in preparation["decimal_commas"] else text)
+    if kind == "bool" and number not in (0, 1):
+        raise ValueError(text)
+    return number
 
 
 def _seconds(found: re.Match[str], *, day_first: bool) -> float:

@@ -92,6 +92,9 @@ def test_other_ways_to_write_the_rows_give_the_same_features(folder: Path, tmp_p
         ("age", "old", "row 4 has 'old' in column 'age', which is numeric"),
         ("member", "maybe", "row 4 has 'maybe' in column 'member', which is bool"),
         ("day", "31.31.2021", "row 4 has '31.31.2021' in column 'day', which is date"),
+        ("day", "5", "row 4 has '5' in column 'day', which is date"),
+        ("member", "7", "row 4 has '7' in column 'member', which is bool"),
+        ("age", "1_000", "row 4 has '1_000' in column 'age', which is numeric"),
         ("children", "inf", "column 'children' is infinite in row 4"),
     ],
 )
@@ -114,6 +117,9 @@ def test_a_file_of_other_columns_is_refused(folder: Path, tmp_path: Path) -> Non
     (tmp_path / "other.csv").write_text("age;town\n1;north\n")
     with pytest.raises(predict.Unreadable, match="no column 'street', 'member', 'children', 'day'"):
         predict.predict(tmp_path / "other.csv", tmp_path / "out.csv", folder / "net")
+    (tmp_path / "twice.csv").write_text("age;town;street;member;children;day;age\n")
+    with pytest.raises(predict.Unreadable, match="has several columns 'age'"):
+        predict.predict(tmp_path / "twice.csv", tmp_path / "out.csv", folder / "net")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +188,8 @@ DATES = (
 def test_dates_are_read_as_they_were(words: tuple[str, ...]) -> None:
     read = dates(pa.array(words))
     assert read is not None
-    preparation = {"decimal_commas": [], "day_first": ["when"] if read.first == "day" else []}
+    first = ["when"] if read.first == "day" else []
+    preparation = {"decimal_commas": [], "day_first": first, "as_seconds": []}
     found = [predict._number(word, {"name": "when", "kind": "date"}, preparation) for word in words]
     assert found == read.seconds.tolist()
 
