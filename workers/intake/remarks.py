@@ -36,7 +36,7 @@ def remarks(
         outside: the rows outside the test part.
         doubts: what looks wrong, by the column's name.
     """
-    found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept)]
+    found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept, outside)]
     found += [
         Remark(
             code="mostly_numbers",
@@ -166,20 +166,26 @@ def _one_to_one(values: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
     return len(first) == len(classes) and bool((target[first][inverse] == target).all())
 
 
-def _classes(table: Table, kept: Kept) -> list[Remark]:
+def _classes(table: Table, kept: Kept, outside: npt.NDArray[np.bool_]) -> list[Remark]:
     if table.classes is None:
         return []
     counts = np.bincount(kept.target, minlength=len(table.classes))
+    tested = np.bincount(kept.target[~outside], minlength=len(table.classes))
+    few = (counts < FEW_ROWS) | (tested == 0) | (tested == counts)
     found: list[Remark] = [
         Remark(
             code="few_rows_of_class",
             column=table.target,
-            what=f"class {table.classes[i]} has {counts[i]} rows, of which about "
-            f"{max(1, round(counts[i] / 5))} are in the test part",
-            why="scores that count each class alike rest on very few rows of it",
-            instead="collect more of them, or join it with another class",
+            what=f"class {table.classes[i]} has {counts[i]:,} rows, of which "
+            f"{'all' if tested[i] == counts[i] else tested[i] or 'none'} are in the test part",
+            why="no model can learn it without a row to train on"
+            if tested[i] == counts[i]
+            else "scores that count each class alike rest on very few rows of it",
+            instead="collect more of them, join it with another class, or divide the rows by another rule"
+            if tested[i] in (0, counts[i])
+            else "collect more of them, or join it with another class",
         )
-        for i in np.flatnonzero(counts < FEW_ROWS)[:MOST].tolist()
+        for i in np.flatnonzero(few)[:MOST].tolist()
     ]
     share = counts.max() / table.rows
     if share >= NEARLY_ALL:
