@@ -89,7 +89,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
     classes = ["targets = torch.tensor(labels[train]).long()"]
     return [
         *snippet_table.reading(upload, written),
-        *snippet_table.target(upload),
+        *snippet_table.target(upload, written),
         *snippet_rows.division(upload, spec.sizes, seed),
         *snippet_table.features(upload, written),
         "",
