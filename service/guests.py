@@ -70,7 +70,7 @@ class Rehearsed(_Frozen):
         description="Seconds of a trial beside its epochs (model, data, test), by label."
     )
     judged_on: Literal["split", "test", "validation"] = Field(
-        description="`split`: `run.split` holds the test part back. `test`: the function does, by itself, and "
+        description="`split`: `run.split` holds the test part back. `test`: the function does so, and "
         "calls `run.test`. `validation`: nobody does, and confirm is judged by the last report."
     )
     parts: tuple[int, int, int] | None = Field(
