@@ -234,7 +234,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
-    built = workload.build(claim.spec.workload, device=claim.queue, blobs=settings.blobs)
+    built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=settings.blobs)
     resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 

@@ -123,7 +123,7 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
     numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    wanted = report.spec.workload
+    wanted = report.spec.cataloged
     try:
         with blobs_of(wanted, data, Settings()) as blobs:
             built = workload.build(wanted, device=device, blobs=blobs)

@@ -79,7 +79,7 @@ def job_summary(job: JobView) -> RenderableType:
         Heading("pruned", right=True),
         Heading("diverged", right=True),
         Heading("steps", right=True, rank=1),
-        Heading("examples", right=True, rank=2),
+        Heading(job.spec.unit, right=True, rank=2),
         Heading("seconds", right=True, rank=3),
         Heading("best (validation)", right=True),
     )
@@ -237,4 +237,4 @@ def _state(state: JobState) -> Cell:
 
 
 def _workload(job: JobView) -> str:
-    return f"{job.spec.workload.dataset.name}/{job.spec.workload.model.name}"
+    return job.spec.workload.title

@@ -21,6 +21,7 @@ from whichopt.service.evidence.report import (
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, line_styles
+from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
 
@@ -54,6 +55,8 @@ def render_html(report: Report) -> str:
             totals=_totals(report),
             environments=_environments(report),
             data=_data(report),
+            guest=report.spec.guest,
+            groups=_groups(report),
             search=Phase.SEARCH,
         )
     )
@@ -126,6 +129,12 @@ def _environments(report: Report) -> list[tuple[Environment, int]]:
         (environment, sum(trial.environment == place for trial in report.trials))
         for place, environment in enumerate(report.environments)
     ]
+
+
+def _groups(report: Report) -> Groups:
+    """Return the groups of params of the first trial of a function that says what it started from."""
+    starts = (trial.result.start for trial in report.trials if trial.result is not None)
+    return next((start.groups for start in starts if start is not None), ())
 
 
 def _data(report: Report) -> str | None:
