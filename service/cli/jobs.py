@@ -1,4 +1,4 @@
-"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, export, catalog."""
+"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, resume, export, catalog."""
 
 from __future__ import annotations
 
@@ -164,6 +164,14 @@ def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
     with _client(url, key, data) as client:
         view = client.cancel(client.find_job(job))
         _show(view, as_json, f"Cancel requested for job {view.id}.")
+
+
+@app.command()
+def resume(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Let a job go on that failed because of its workers; what it has done is kept."""
+    with _client(url, key, data) as client:
+        view = client.resume(client.find_job(job))
+        _show(view, as_json, f"Job {view.id} goes on.")
 
 
 @app.command()
