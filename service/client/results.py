@@ -51,6 +51,8 @@ class Results(Calls):
         task: str | None = None,
         dataset: str | None = None,
         model: str | None = None,
+        function: str | None = None,
+        metric: str | None = None,
         optimizer: str | None = None,
         cursor: str | None = None,
         limit: int = 20,
@@ -61,6 +63,8 @@ class Results(Calls):
             task: the task's name; None for any, as for the other names.
             dataset: the dataset's name.
             model: the model's name.
+            function: the name of a person's own training function.
+            metric: the metric that the job was judged by.
             optimizer: the name of an optimizer that is recommended.
             cursor: the page before this one gave it; None for the first page.
             limit: the most recommendations on the page, from 1 to 100.
@@ -80,6 +84,8 @@ class Results(Calls):
             task=task,
             dataset=dataset,
             model=model,
+            function=function,
+            metric=metric,
             optimizer=optimizer,
             cursor=cursor,
             limit=limit,
