@@ -7,7 +7,7 @@ from typing import Literal
 
 from whichopt.service.client.calls import Calls
 from whichopt.service.evidence.report.document import Report
-from whichopt.service.views import JobForecast, Page, Recommendation
+from whichopt.service.views import FunctionView, JobForecast, Page, Recommendation
 
 
 class Results(Calls):
@@ -90,6 +90,15 @@ class Results(Calls):
             cursor=cursor,
             limit=limit,
         )
+
+    def functions(self) -> list[FunctionView]:
+        """Return people's own training functions that jobs may name, and the live workers that offer them.
+
+        Example:
+            >>> [function.name for function in client.functions()]
+            []
+        """
+        return self._get(Page[FunctionView], "/v1/functions").items
 
     def report(self, job_id: str) -> Report:
         """Return the evidence behind a job's recommendation, with all raw results.

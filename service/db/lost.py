@@ -32,10 +32,16 @@ class Lost:
     def expired(self, as_of: datetime, *, queue: str | None = None) -> list[tuple[int, int]]:
         """(cohort id, job id) of the cohorts whose lease had run out by then: the workers', or a queue's.
 
-        A process that trains its own job sees to it by itself, whenever it is there.
+        A process that trains its own job sees to it by itself, whenever it is there; unless the job has ended
+        or is to be cancelled, as the process may never come back.
         """
-        whose = of_workers(cohort.c.queue) if queue is None else cohort.c.queue == queue
-        query = sa.select(cohort.c.id, cohort.c.job_id).where(_lapsed(as_of), whose)
+        over = sa.or_(job.c.state.not_in(ACTIVE), job.c.cancel_requested)
+        whose = sa.or_(of_workers(cohort.c.queue), over) if queue is None else cohort.c.queue == queue
+        query = (
+            sa.select(cohort.c.id, cohort.c.job_id)
+            .join(job, job.c.id == cohort.c.job_id)
+            .where(_lapsed(as_of), whose)
+        )
         return [(row.id, row.job_id) for row in self.connection.execute(query)]
 
     def take_back(

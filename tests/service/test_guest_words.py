@@ -23,6 +23,7 @@ from whichopt.service.cli import app as commands
 from whichopt.service.cli import tables, verdict_tables
 from whichopt.service.db import Store
 from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.verify import verify
 from whichopt.service.optuna_storage import StudyStorage
 from whichopt.service.views import JobView, Recommendation
 
@@ -67,6 +68,8 @@ def test_no_view_and_no_text_counts_examples(http: TestClient, lite: Store, uid:
     texts["report"] = re.sub(
         r"<[^>]*>", " ", re.sub(r"href=\"data:[^\"]*\"|<style.*?</style>", "", html, flags=re.S)
     )
+    kept = Report.model_validate(http.get(f"/v1/jobs/{uid}/report?format=json").json())
+    assert verify(kept).outcome == "confirmed"
     job = JobView.model_validate(http.get(f"/v1/jobs/{uid}").json())
     recommendation = Recommendation.model_validate(http.get(f"/v1/jobs/{uid}/recommendation").json())
     for name, table in {

@@ -28,7 +28,7 @@ from tests.builders.services import Recorder
 from whichopt.service.db import Store
 from whichopt.service.db.tables import job
 from whichopt.service.errors import NotResumable
-from whichopt.service.jobs import resume, submit
+from whichopt.service.jobs import cancel, resume, submit
 from whichopt.service.states import JobState
 
 
@@ -143,4 +143,24 @@ def test_a_job_of_a_process_is_left_to_it(store: Store) -> None:
     with store.read() as tx:
         assert tx.lost.expired(tx.now(), queue=f"here-{uid}") == [(ids[0], job_id)]
     assert take_back(store, ids[0], job_id)
-    assert claim(store, ids[0]) is not None
+    beat(store, must_claim(store, ids[0]), lease_s=LAPSED_S)
+    cancel(store, uid, alive_s=10)
+    assert expired(store) == [(ids[0], job_id)], "its process may never come back"
+    take_back(store, ids[0], job_id)
+    assert state_of(store, uid) is JobState.CANCELLED
+
+
+def test_a_function_that_was_given_up_is_told_in_epochs(store: Store) -> None:
+    job_id, uid = add_job(store, guest_spec())
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx:
+        ids = tx.jobs.add_round(planned, [make_plans(planned.spec)], spec=planned.spec, cut_short=False)
+    assert ids is not None
+    beat(store, must_claim(store, ids[0], lease_s=LAPSED_S), lease_s=LAPSED_S, kept=3)
+    take_back(store, ids[0], job_id, attempts=0)
+    with store.read() as tx:
+        view = tx.views.job(uid, alive_s=10)
+    assert view is not None
+    assert view.error is not None
+    assert "without training past 3 epochs" in view.error.detail
