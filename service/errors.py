@@ -14,6 +14,7 @@ WhichoptError               500 internal
 ├── Conflict                409 conflict
 │   ├── UnreadableRow       409 unreadable_row    a stored row is damaged, or a newer version's
 │   ├── JobEnded            409 job_ended         nothing left to cancel
+│   ├── NotResumable        409 not_resumable     it goes on, or would fail again
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
 │   ├── DatasetExists       409 dataset_exists    the name is taken, by a built-in or another upload
 │   ├── DatasetInUse        409 dataset_in_use    a job that has not ended uses it
@@ -145,6 +146,10 @@ class UnreadableRow(Conflict):
 
 class JobEnded(Conflict):
     code, title = "job_ended", "The job has ended"
+
+
+class NotResumable(Conflict):
+    code, title = "not_resumable", "The job cannot be resumed"
 
 
 class NoRecommendation(Conflict):

@@ -93,7 +93,7 @@ def _ranking(recommendation: Recommendation) -> RenderableType:
             )
             for row in recommendation.ranking
         ],
-        title=f"{recommendation.dataset}/{recommendation.model}: "
+        title=f"{recommendation.title}: "
         f"{recommendation.metric}, {recommendation.direction.better} is better; "
         f"{recommendation.seeds} fresh seeds, {recommendation.level:.0%} simultaneous intervals",
     )
