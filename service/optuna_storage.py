@@ -32,6 +32,7 @@ from whichopt.service.db import Store
 from whichopt.service.db.studies import StudyRecord, StudyTrial
 from whichopt.service.space import Categorical, Dimension, Int
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.workload_words import data_line, model_line
 
 STATES = {
     states.TrialState.QUEUED: TrialState.WAITING,
@@ -173,6 +174,8 @@ def _study_attrs(record: StudyRecord) -> dict[str, Any]:
         "replicate": record.replicate,
         **workload.names,
         "metric": _metric(record),
+        "data": data_line(workload),
+        "network": model_line(workload),
     }
 
 

@@ -126,7 +126,7 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
         known = url is not None or (data / "url").exists()
         if known and _is_own(spec, [entry.name for entry in DATASETS]):
             return _by_service(spec, url, key, data)
-        return lint_job(spec)
+        return [_maybe_sent(finding) for finding in lint_job(spec)]
     except WhichoptError as error:
         return [refused(error)]
     except ValidationError as error:
@@ -149,6 +149,14 @@ def _is_own(spec: JobSpec, built_in: Sequence[str]) -> bool:
     from whichopt.service.spec import WorkloadSpec
 
     return isinstance(spec.workload, WorkloadSpec) and spec.workload.dataset.name not in built_in
+
+
+def _maybe_sent(finding: LintFinding) -> LintFinding:
+    """Say of an unknown dataset that it may have been sent to a service, which was not asked."""
+    if finding.field != "workload.dataset.name":
+        return finding
+    own = "if it is your own, name the service that has it: --url, or --data with the folder of 'up'"
+    return finding.model_copy(update={"instead": f"use one of the catalog; {own}"})
 
 
 def _by_service(spec: JobSpec, url: str | None, key: str | None, data: Path) -> list[LintFinding]:

@@ -32,6 +32,7 @@ from whichopt.service.views import (
     Translation,
     TrialView,
 )
+from whichopt.service.workload_words import data_line, model_line
 
 
 def job_table(jobs: Sequence[JobView]) -> RenderableType:
@@ -68,6 +69,8 @@ def job_summary(job: JobView) -> RenderableType:
         ("id", job.id),
         ("name", job.name or ""),
         ("workload", _workload(job)),
+        ("data", data_line(job.spec.workload)),
+        ("model", model_line(job.spec.workload)),
         ("state", _state(job.state)),
         ("phase", job.phase or ""),
         ("trials", f"{job.progress.trials_done}/{job.progress.trials_total}"),

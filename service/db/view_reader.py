@@ -62,6 +62,7 @@ class ViewReader:
         self,
         *,
         state: JobState | None,
+        dataset: str | None = None,
         uid_part: str | None = None,
         before: int | None,
         limit: int,
@@ -71,6 +72,8 @@ class ViewReader:
         query = sa.select(job).order_by(job.c.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(job.c.state == state)
+        if dataset is not None:
+            query = query.where(job.c.dataset == dataset)
         if uid_part is not None:
             query = query.where(
                 sa.or_(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.lint.data import data_rules
+from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
@@ -161,4 +163,6 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     _configs,
     _time,
     metric_rules,
+    data_rules,
+    layer_rules,
 )

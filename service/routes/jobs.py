@@ -72,12 +72,16 @@ def jobs(
             alias="id", pattern=f"^{PART}$", description="Beginning or end of the ids of the jobs to list."
         ),
     ] = None,
+    dataset: Annotated[
+        str | None, Query(max_length=64, description="Name of the dataset of the jobs to list.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:
     """List the jobs, newest first."""
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
+            dataset=None if dataset is None else datasets.known_name(tx, dataset, field="dataset"),
             uid_part=None if uid_part is None else uid_part.lower(),
             before=before,
             limit=limit,

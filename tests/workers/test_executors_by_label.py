@@ -24,7 +24,7 @@ from whichopt.service.spec import ExecutorName, JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import JobState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import jobs, prepare, workload
-from whichopt.workers.engine import Executor, Unwatched
+from whichopt.workers.engine import Executor, Trained, Unwatched, Watch
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.probe import Choice
 from whichopt.workers.rerun import rerun
@@ -108,6 +108,9 @@ def noting(name: str, executor: Executor, trained: set[tuple[str, str]]) -> Call
         def run(self, workload: Workload, plans: Sequence[TrialPlan], *rest: Any) -> list[TrialResult]:
             trained.update((plan.label, name) for plan in plans)
             return executor.run(workload, plans, *rest)
+
+        def train(self, workload: Workload, plan: TrialPlan, watch: Watch) -> Trained:
+            return executor.train(workload, plan, watch)
 
     return Noting
 
