@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from whichopt.workers.guests.run import Run
+from typing import Any, Protocol
 
 LIGHTNING = ("lightning.pytorch", "pytorch_lightning")
 
@@ -15,7 +12,24 @@ CLOCKS = ("_runtime", "_per_second")
 """Ends of the names of Hugging Face's metrics that tell of the machine: a result is no function of those."""
 
 
-def lightning(run: Run) -> Any:
+class Reporter(Protocol):
+    """What a callback needs of a run."""
+
+    @property
+    def testing(self) -> bool:
+        """Whether `run.test` scores now."""
+        ...
+
+    def report(self, **metrics: Any) -> None:
+        """End an epoch."""
+        ...
+
+    def refuse(self, code: str, detail: str) -> None:
+        """Tell that the function cannot be run."""
+        ...
+
+
+def lightning(run: Reporter) -> Any:
     """Return a callback for a Lightning Trainer; see `Run.lightning`.
 
     Raises:
@@ -29,7 +43,7 @@ def lightning(run: Run) -> Any:
         def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
             del pl_module, stage
             if trainer.world_size > 1:
-                refuse_several(run)
+                _refuse_several(run)
 
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             del pl_module
@@ -38,7 +52,7 @@ def lightning(run: Run) -> Any:
     return Reports()
 
 
-def transformers(run: Run) -> Any:
+def transformers(run: Reporter) -> Any:
     """Return a callback for a Hugging Face Trainer; see `Run.transformers`.
 
     Raises:
@@ -54,7 +68,7 @@ def transformers(run: Run) -> Any:
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             del state, control
             if args.world_size > 1:
-                refuse_several(run)
+                _refuse_several(run)
             self.training = True
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -77,16 +91,9 @@ def transformers(run: Run) -> Any:
     return Reports()
 
 
-def refuse_several(run: Run) -> None:
+def _refuse_several(run: Reporter) -> None:
     """Refuse training in several processes, which seeds and a pipe to one of them do not cover."""
-    run.course.send(
-        {
-            "fault": {
-                "code": "distributed_unsupported",
-                "detail": "it trains in several processes: give the trainer one device",
-            }
-        }
-    )
+    run.refuse("distributed_unsupported", "it trains in several processes: give the trainer one device")
     raise RuntimeError("whichopt runs a training function in one process: give the trainer one device")
 
 

@@ -124,15 +124,11 @@ class Course:
 
     def too_long(self) -> Stopped:
         """Return what ends a function that reports more often than its trial has epochs."""
-        self.send(
-            {
-                "fault": {
-                    "code": "function_too_long",
-                    "detail": f"it reported once more after {self.plan.length} epochs: loop over run.epochs, "
-                    "or give max_epochs=run.max_epochs",
-                }
-            }
+        detail = (
+            f"it reported once more after {self.plan.length} epochs: loop over run.epochs, or give "
+            "max_epochs=run.max_epochs"
         )
+        self.send({"fault": {"code": "function_too_long", "detail": detail}})
         self.state = TrialState.CANCELLED
         return Stopped(self.state)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pydantic import JsonValue
 
 from whichopt.service.catalog.optimizers import OptimizerFacts, optimizer
 from whichopt.service.goal import Goal
 
-if TYPE_CHECKING:
-    from whichopt.workers.guests.run import Run
-
-TrainingFunction = Callable[["Run"], object]
+TrainingFunction = Callable[[Any], object]
+"""A function of a `whichopt.workers.guests.run.Run`."""
 
 
 @dataclass(frozen=True)

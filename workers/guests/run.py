@@ -267,6 +267,10 @@ class Run:
         """Return a callback for Hugging Face's Trainer that reports after each evaluation."""
         return callbacks.transformers(self)
 
+    def refuse(self, code: str, detail: str) -> None:
+        """Tell that the function cannot be run, with the stable code of the reason."""
+        self.course.send({"fault": {"code": code, "detail": detail}})
+
     def is_finite(self) -> bool:
         """Tell if what is trained, and all that was reported, is finite."""
         reported = [value for _, _, metrics in self.course.reports for value in metrics.values()]
