@@ -35,7 +35,7 @@ def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, rows: Any) -> None
     order = torch.as_tensor(rows)[torch.randperm(len(rows))]
     for batch in order.chunk(2):
         optimizer.zero_grad()
-        F.mse_loss(model(X[batch]), Y[batch]).backward()
+        torch.autograd.backward(F.mse_loss(model(X[batch]), Y[batch]))
         optimizer.step()
 
 
@@ -98,5 +98,5 @@ def at_first_step(run: Run, model: nn.Module, make: Callable[[], Tensor] | None 
     """Take one step with the run's optimizer."""
     optimizer = run.optimizer(model)
     optimizer.zero_grad()
-    (model(X).square().mean() if make is None else make()).backward()
+    torch.autograd.backward(model(X).square().mean() if make is None else make())
     optimizer.step()

@@ -36,6 +36,7 @@ class Account:
         self.source: str | None = None
         self.is_alive = self.has_begun = False
         self.kept_reports: list[list[Any]] | None = None
+        self.start_at: float | None = None
         self.epoch_at: float | None = None
         self._seconds = 0.0
 
@@ -73,7 +74,7 @@ class Account:
                 log=output,
             )
         state = self.state
-        if state is TrialState.COMPLETE and not self.reports and self.result is None:
+        if state is TrialState.COMPLETE and not self.reports:
             return FunctionMute(
                 f"{name} with {label} ended without a report: call run.report({self.guest.goal.metric}=...) "
                 "after each epoch of run.epochs",
@@ -124,8 +125,28 @@ class Account:
         )
 
     @property
-    def seconds(self) -> float:
-        return self._seconds
+    def facts(self) -> dict[str, Any]:
+        """What is known at the end of the function."""
+        assert self.ended is not None
+        return self.ended
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics that it has reported, the job's first."""
+        return tuple(dict.fromkeys(name for _, _, metrics in self.reports for name in metrics))
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Seconds of the first epoch: what came before it is a trial's, not an epoch's."""
+        if self.epoch_at is None:
+            return 0.0
+        began = None if self.ended is None else self.ended["epochs_began"]
+        return self.epoch_at - next((at for at in (began, self.start_at) if at is not None), 0.0)
+
+    @property
+    def fixed_seconds(self) -> float:
+        """Seconds of the run beside its epoch, if it has one."""
+        return max(0.0, self._seconds - self.epoch_seconds)
 
     @property
     def _confirms(self) -> bool:
@@ -166,6 +187,9 @@ class Account:
 
     def _hear_start(self, start: Mapping[str, Any]) -> None:
         self.start = Start.model_validate(start)
+
+    def _hear_start_at(self, seconds: float) -> None:
+        self.start_at = seconds
 
     def _hear_parts(self, parts: Sequence[int]) -> None:
         train, validation, test = parts

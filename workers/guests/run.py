@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,37 +19,13 @@ from whichopt.service.trials import Seeds, TrialPlan
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.guests import callbacks, optimizers
 from whichopt.workers.guests.course import Course, Stopped
+from whichopt.workers.guests.epochs import Epochs
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.kept import Kept
 from whichopt.workers.guests.parts import Parts, is_again, parts
 from whichopt.workers.guests.start import Steps
 
-__all__ = ["Epochs", "Run", "Stopped", "seed_of"]
-
-
-class Epochs(Sequence[int]):
-    """The numbers of the epochs that are left, as a range has them."""
-
-    def __init__(self, left: range, begins: Callable[[], None]) -> None:
-        self._left = left
-        self._begins = begins
-
-    def __iter__(self) -> Iterator[int]:
-        self._begins()
-        yield from self._left
-
-    def __len__(self) -> int:
-        return len(self._left)
-
-    @overload
-    def __getitem__(self, at: int) -> int: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[int]: ...
-    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
-        return self._left[at]
-
-    def __repr__(self) -> str:
-        return repr(self._left)
+__all__ = ["Run", "Stopped", "seed_of"]
 
 
 class Run:
@@ -299,7 +275,7 @@ class Run:
             self._kept.put_generators()
 
     def _started(self, start: Start) -> None:
-        self.course.send({"start": start.model_dump(mode="json")})
+        self.course.send({"start": start.model_dump(mode="json"), "start_at": self.course.seconds})
 
     def _state(self) -> dict[str, Any]:
         start = self._steps.start

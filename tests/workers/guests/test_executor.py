@@ -360,7 +360,8 @@ def test_a_script_is_a_function_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "import os, sys\nfrom whichopt.workers.guests.by_hand import run as run_of\n"
         "run = run_of(minimize='loss')\n"
         "if __name__ == '__main__':\n    for _ in run.epochs:\n"
-        "        run.report(loss=float(sys.argv[1]), secrets=sum(n.startswith('WHICHOPT') for n in os.environ))\n"
+        "        secrets = sum(name.startswith('WHICHOPT') for name in os.environ)\n"
+        "        run.report(loss=float(sys.argv[1]), secrets=secrets)\n"
     )
     monkeypatch.setenv("WHICHOPT_DATABASE_URL", "postgresql://u:p@h/d")
     named = guest(None, name=str(script), arguments=("0.5",))
