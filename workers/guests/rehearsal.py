@@ -130,8 +130,8 @@ def _seeded(plan: TrialPlan, seed: int) -> TrialPlan:
 def _demand_one_that_is_whole(guest: Guest, accounts: Sequence[Account]) -> None:
     if not any(account.state is TrialState.COMPLETE for account in accounts):
         raise FunctionFailed(
-            f"{guest.name}: its first epoch diverged with every optimizer near its default setting: look for a "
-            f"loss that is not finite, or for {guest.goal.metric} of no rows"
+            f"{guest.name}: its first epoch diverged with every optimizer near its default setting: look for "
+            f"a loss that is not finite, or for {guest.goal.metric} of no rows"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
@@ -63,11 +64,20 @@ def load(name: str, *, allow: Sequence[str] | None = None, arguments: Sequence[s
     module = _module(_file(place)) if place.endswith(".py") else _imported(place, name)
     function = getattr(module, attribute, None)
     if not callable(function):
-        there = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
         raise UnknownFunction(
-            f"{place} has no function {attribute!r}; it has {', '.join(there[:20]) or 'none'}", value=name
+            f"{place} has no function {attribute!r}; {_nearest(module, attribute)}", value=name
         )
     return Loaded(function, source_of(function))
+
+
+def _nearest(module: ModuleType, name: str) -> str:
+    own = [
+        one
+        for one, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    ]
+    close = difflib.get_close_matches(name, own, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(own) or 'none'}"
 
 
 def _file(place: str) -> Path:

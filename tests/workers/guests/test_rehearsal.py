@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.builders.guests import ROWS, X, Y, epoch, fit, guest, score
-from tests.builders.trials import spec_of
-from whichopt.service.guests import Rehearsed
-from whichopt.service.spec.resolved import ResolvedOptimizer
+from tests.builders.rehearsals import codes, found, optimizers, trained
 from whichopt.workers.guests.errors import (
     DistributedUnsupported,
     FunctionFailed,
@@ -27,54 +23,13 @@ from whichopt.workers.guests.errors import (
     NoStep,
     NotRepeatable,
     SeedFixed,
-    SettingOverridden,
 )
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.rehearsal import probing, rehearse
 from whichopt.workers.guests.run import Run
 
-Function = Callable[[Run], object]
-
 OUTSIDE = nn.Linear(3, 1)
 """A model that is made when the module is imported, as people do."""
-
-
-def optimizers(*names: str) -> tuple[ResolvedOptimizer, ...]:
-    return spec_of(*(names or ("adamw", "sgd"))).optimizers
-
-
-def found(function: Function, *names: str, how: str = "fork", check: Any = "error") -> Rehearsed:
-    executor = GuestExecutor(isolation=how)  # type: ignore[arg-type]
-    return rehearse(guest(function), optimizers(*names), executor, check=check)
-
-
-def codes(rehearsed: Rehearsed) -> list[str]:
-    return [finding.code for finding in rehearsed.findings]
-
-
-def trained(
-    run: Run,
-    model: nn.Module | None = None,
-    *,
-    begin: Callable[[torch.optim.Optimizer], object] = lambda _: None,
-    groups: Callable[[nn.Module], Any] = lambda model: model,
-    shuffled: bool = True,
-    **options: Any,
-) -> None:
-    """A function without fault but for what the arguments bring in."""
-    model = nn.Linear(3, 1) if model is None else model
-    rows = range(32)
-    optimizer = run.optimizer(groups(model), **options)
-    begin(optimizer)
-    for _ in run.epochs:
-        if shuffled:
-            epoch(model, optimizer, rows)
-        else:
-            optimizer.zero_grad()
-            torch.autograd.backward(F.mse_loss(model(X[:32]), Y[:32]))
-            optimizer.step()
-        run.report(loss=score(model, range(32, 40)))
-    run.test(lambda: score(model, range(40, ROWS)))
 
 
 def test_what_a_function_without_fault_tells() -> None:
@@ -316,84 +271,6 @@ def test_reports_that_do_not_repeat(size: float, said: str, tmp_path: Path) -> N
     told = found(noisy)
     assert codes(told) == [f"repeats_{said}"]
     assert (told.repeats, told.paired) == (said, True)
-
-
-def one_cycle(run: Run, **parts: Any) -> Callable[[torch.optim.Optimizer], object]:
-    del run
-    return lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, total_steps=10, **parts)
-
-
-def overridden_lr(run: Run) -> None:
-    trained(run, begin=one_cycle(run, max_lr=1e-3, cycle_momentum=False))
-
-
-def overridden_momentum(run: Run) -> None:
-    trained(run, begin=one_cycle(run, max_lr=run.lr))
-
-
-def overridden_decay(run: Run) -> None:
-    trained(run, groups=lambda model: [{"params": model.parameters(), "weight_decay": 0.0}])
-
-
-def fixed_lr(run: Run) -> None:
-    trained(run, groups=lambda model: [{"params": [one], "lr": 1e-3} for one in model.parameters()])
-
-
-@pytest.mark.parametrize(
-    ("function", "said"),
-    [
-        (overridden_lr, "max_lr=run.lr"),
-        (overridden_momentum, "cycle_momentum=False"),
-        (overridden_decay, r"weight_decay is searched, but trains as 0 .*optimizers=\(run.optimizer"),
-        (fixed_lr, "lr is searched, but trains as 0.001 where the trial has 0.00083"),
-    ],
-)
-def test_a_setting_that_is_overridden_in_silence(function: Function, said: str) -> None:
-    with pytest.raises(SettingOverridden, match=said):
-        found(function)
-    assert "setting_overridden" in codes(found(function, check="warn"))
-
-
-def own_one_cycle(run: Run) -> None:
-    trained(run, begin=one_cycle(run, max_lr=run.lr, cycle_momentum=False))
-
-
-def own_warm_up(run: Run) -> None:
-    def begin(optimizer: torch.optim.Optimizer) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * 0.1
-
-    trained(run, begin=begin)
-
-
-def own_lambda(run: Run) -> None:
-    trained(
-        run, begin=lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.01 * step)
-    )
-
-
-def no_decay(run: Run) -> None:
-    trained(run, no_decay=True)
-
-
-def large_head(run: Run) -> None:
-    trained(
-        run,
-        groups=lambda model: [{"params": [model.weight]}, {"params": [model.bias], "lr": 10 * run.lr}],
-    )
-
-
-def scheduled(run: Run) -> None:
-    trained(run, begin=lambda optimizer: run.scheduler(optimizer, 2))
-
-
-@pytest.mark.parametrize(
-    "function", [own_one_cycle, own_warm_up, own_lambda, no_decay, large_head, scheduled]
-)
-def test_a_setting_that_is_a_persons_own_way(function: Function) -> None:
-    told = found(function)
-    assert codes(told) == []
-    assert told.scheduled == (function is scheduled)
 
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
