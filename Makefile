@@ -13,7 +13,7 @@ TORCH_VENV := $(VENV)-torch
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root compose-rehearsal test-kernels test-torch gpu-check check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-kernels test-torch gpu-check check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -49,6 +49,11 @@ test-torch: $(TORCH_VENV)/.dev
 		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
 		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 
+# Training functions with Lightning, transformers and peft, in an environment that has them.
+test-examples: $(VENV)/.examples
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/examples tests/workers/guests/test_lightning.py \
+		tests/workers/guests/test_transformers.py
+
 # Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
 gpu-check: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gpu_check
@@ -80,7 +85,7 @@ openapi: $(VENV)/.dev
 lock:
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev,docs]'
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev,docs,examples]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-lock
 
@@ -104,6 +109,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.docs: $(VENV)/.dev
 	@$(SAY)
 	$(PIP) -e '.[docs]'
+	touch $@
+
+$(VENV)/.examples: $(VENV)/.dev
+	@$(SAY)
+	$(PIP) -e '.[examples]'
 	touch $@
 
 # All as it is locked, but for torch.

@@ -24,9 +24,11 @@ def optimizers(*names: str) -> tuple[ResolvedOptimizer, ...]:
     return spec_of(*(names or ("adamw", "sgd"))).optimizers
 
 
-def found(function: Function, *names: str, how: str = "fork", check: Any = "error") -> Rehearsed:
+def found(
+    function: Function, *names: str, how: str = "fork", check: Any = "error", **parts: Any
+) -> Rehearsed:
     executor = GuestExecutor(isolation=how)  # type: ignore[arg-type]
-    return rehearse(guest(function), optimizers(*names), executor, check=check)
+    return rehearse(guest(function, **parts), optimizers(*names), executor, check=check)
 
 
 def codes(rehearsed: Rehearsed) -> list[str]:

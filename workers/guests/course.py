@@ -175,8 +175,9 @@ def _first(values: Mapping[str, float]) -> float:
 def _number(of: str, name: str, value: Any) -> float:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"run.{of}({name}=...) takes a number or a tensor of one, not {type(value).__name__}")
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise TypeError(
-            f"run.{of}({name}=...) takes a tensor of one number, not of shape {tuple(value.shape)}"
-        )
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            shape = tuple(value.shape)
+            raise TypeError(f"run.{of}({name}=...) takes a tensor of one number, not of shape {shape}")
+        return float(value.detach().item())
     return float(value)

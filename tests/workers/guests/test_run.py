@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_reports_are_told_with_the_steps_and_the_jobs_metric_first() -> None:
     run, told = run_of(plan(epochs=2))
     model = nn.Linear(3, 1)
     at_first_step(run, model)
-    run.report(accuracy=np.float32(0.5), loss=torch.tensor(1.5))
+    run.report(accuracy=np.float32(0.5), loss=torch.tensor(1.5, requires_grad=True))
     (report,) = told_of(told, "report")
     assert list(report["metrics"].items()) == [("loss", 1.5), ("accuracy", 0.5)]
     assert (report["epoch"], report["steps"]) == (1, 1)
@@ -240,3 +241,13 @@ def test_all_generators_are_seeded_by_the_plan() -> None:
 def test_options_are_the_persons() -> None:
     assert run_of(plan(), options={"depth": 3})[0].options == {"depth": 3}
     assert run_of(plan(), LOSS)[0].options == {}
+
+
+def test_a_callback_needs_its_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lightning.pytorch", "pytorch_lightning", "transformers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    run, _ = run_of(plan())
+    with pytest.raises(RuntimeError, match="import it first"):
+        run.lightning()
+    with pytest.raises(RuntimeError, match="import it first"):
+        run.transformers()
