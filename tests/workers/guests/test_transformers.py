@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.training_functions import ROWS, X, Y, guest, plan
 from tests.builders.rehearsals import codes, found
+from tests.builders.training_functions import ROWS, X, Y, guest, plan
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Rehearsed
 from whichopt.service.states import Direction, Phase, TrialState
