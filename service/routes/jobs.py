@@ -81,7 +81,7 @@ def jobs(
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
-            dataset=None if dataset is None else datasets.known_name(tx, dataset, field="dataset"),
+            dataset=None if dataset is None else known_name(tx, dataset, field="dataset"),
             uid_part=None if uid_part is None else uid_part.lower(),
             before=before,
             limit=limit,
