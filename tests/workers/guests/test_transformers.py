@@ -112,7 +112,7 @@ def test_early_stopping_with_the_best_model_loaded(tmp_path: Path) -> None:
     def patient(run: Run) -> None:
         folder = tmp_path / f"{run.plan.label}-{run.seed}-{run.plan.phase}"
         stop = hf.EarlyStoppingCallback(1, 1e9)
-        best = {
+        best: dict[str, Any] = {
             "save_strategy": "epoch",
             "load_best_model_at_end": True,
             "metric_for_best_model": "eval_loss",
