@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SAY = echo "installing into $(VENV), which takes minutes; the first time pip downloads about 1 GB" >&2
 
 TORCH_VENV := $(VENV)-torch
+SERVICE_VENV := $(VENV)-service
 
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-kernels test-torch gpu-check check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -23,7 +24,7 @@ up: $(VENV)/.workers
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
@@ -36,6 +37,12 @@ test-root: $(VENV)/.dev
 # The services of docker-compose.yml as it says, in namespaces instead of Docker: from migrate to a recommendation.
 compose-rehearsal: $(VENV)/.dev
 	$(BIN)/python -m pytest -m rehearsal tests/rehearsal
+
+# The API as `[service]` alone installs it, under files that are made to harm it, with two folders that it may write.
+test-service-alone: $(VENV)/.dev $(SERVICE_VENV)/.service
+	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	rm -rf build
+	$(BIN)/python -m pytest -m alone tests/rehearsal
 
 # The optimizer's and the engine's tests by other kernels than this machine's own choice, one leg after the other.
 test-kernels: $(VENV)/.dev
@@ -90,7 +97,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
+	rm -rf $(VENV) $(TORCH_VENV) $(SERVICE_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whichopt needs Python 3.11 or newer; say which with PYTHON=...")'
@@ -109,6 +116,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.docs: $(VENV)/.dev
 	@$(SAY)
 	$(PIP) -e '.[docs]'
+	touch $@
+
+$(SERVICE_VENV)/.service: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(SERVICE_VENV)
+	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[service]'
 	touch $@
 
 $(VENV)/.examples: $(VENV)/.dev

@@ -20,6 +20,6 @@ def names_of_examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapp
 
 @pytest.fixture(autouse=True)
 def _an_example_has_its_names(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-    """Give an example of the service's modules a service; other tests go without."""
-    if isinstance(request.node, pytest.DoctestItem) and "service" in request.node.path.parts:
+    """Give an example of a module that needs one a service and a report; other tests go without."""
+    if isinstance(request.node, pytest.DoctestItem) and {"service", "fit"} & {*request.node.path.parts}:
         doctest_namespace.update(request.getfixturevalue("names_of_examples"))

@@ -25,7 +25,7 @@ from whichopt.service import blobs, reading
 from whichopt.service.db import DatabaseError, Store, passes
 from whichopt.service.errors import Unavailable
 from whichopt.service.failures import failure
-from whichopt.service.receiving import Received, no_room, room_left
+from whichopt.service.receiving import Received, no_room, room_left, used
 from whichopt.service.settings import Settings
 from whichopt.service.storage import storage_trouble
 from whichopt.service.uploads import Choices
@@ -108,6 +108,13 @@ class Keeper:
         with self._store.read() as tx:
             kept = tx.datasets.contents()
         return room_left(self._settings.blobs, kept, most=self._settings.uploads_bytes)
+
+    def check_room(self) -> None:
+        """Raise DatasetTooLarge if uploads take more than they may: several files may come at once."""
+        with self._store.read() as tx:
+            kept = tx.datasets.contents()
+        if used(self._settings.blobs, kept) > self._settings.uploads_bytes:
+            raise no_room(0)
 
     # -- in a thread of the keeper -------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,14 @@ class Received:
         self.path.unlink(missing_ok=True)
 
 
-async def receive(stream: AsyncIterator[bytes], folder: Path, *, most: int, room: int) -> Received:
+async def receive(
+    stream: AsyncIterator[bytes],
+    folder: Path,
+    *,
+    most: int,
+    room: int,
+    check: Callable[[], None] = lambda: None,
+) -> Received:
     """Write what comes to a part file; whatever goes wrong, nothing of it stays.
 
     Args:
@@ -46,6 +53,8 @@ async def receive(stream: AsyncIterator[bytes], folder: Path, *, most: int, room
         folder: the blob folder.
         most: the largest size of a file, in bytes.
         room: the bytes that all uploads together may still take.
+        check: is called after each piece that is written, as other files may come at the same time; what it
+            raises ends the receiving.
 
     Raises:
         DatasetTooLarge: it has more bytes than either.
@@ -62,8 +71,10 @@ async def receive(stream: AsyncIterator[bytes], folder: Path, *, most: int, room
             waiting.append(piece)
             if size >= PIECE:
                 await run_in_threadpool(_write, file, digest, b"".join(waiting))
+                await run_in_threadpool(check)
                 waiting, size = [], 0
         await run_in_threadpool(_write, file, digest, b"".join(waiting), last=True)
+        await run_in_threadpool(check)
         whole = True
         return Received(path, count, digest.hexdigest())
     finally:
@@ -100,12 +111,17 @@ def room_left(folder: Path, kept: set[str], *, most: int) -> int:
         kept: the names of the blobs that hold uploaded datasets.
         most: the bytes that all of them may take, those included that are being received.
     """
-    used = 0
+    return max(0, most - used(folder, kept))
+
+
+def used(folder: Path, kept: set[str]) -> int:
+    """Return the bytes that uploads take; the arguments are as for `room_left`."""
+    size = 0
     for file in folder.iterdir() if folder.is_dir() else ():
         if file.name in kept or file.name.startswith(PART):
             with suppress(FileNotFoundError):  # which somebody else has read, meanwhile
-                used += file.stat().st_size
-    return max(0, most - used)
+                size += file.stat().st_size
+    return size
 
 
 def _part(folder: Path) -> tuple[BinaryIO, Path]:
@@ -116,7 +132,7 @@ def _part(folder: Path) -> tuple[BinaryIO, Path]:
 
 def _write(file: BinaryIO, digest: hashlib._Hash, data: bytes, *, last: bool = False) -> None:
     file.write(data)
+    file.flush()  # so that its size counts
     digest.update(data)
     if last:
-        file.flush()
         os.fsync(file.fileno())

@@ -149,7 +149,8 @@ def outside_test(
         assert time is not None
         outside[_in_time(time)[rows - sizes.test :]] = False
     else:
-        outside[_taken(_labels(strata, rows), np.arange(rows), sizes.test, TEST_SEED)[1]] = False
+        ordered, chosen = _drawn(_labels(strata, rows), np.arange(rows), sizes.test, TEST_SEED)
+        outside[ordered[chosen]] = False
     return outside
 
 
@@ -166,14 +167,22 @@ def _labels(strata: Labels | None, rows: int) -> Labels:
 
 
 def _taken(labels: Labels, rows: Indices, count: int, seed: int) -> tuple[Indices, Indices]:
-    """`rows` without `count` of them, and those: every so manieth of the shuffled rows in label order."""
+    """`rows` without `count` of them, and those."""
+    import numpy as np
+
+    ordered, chosen = _drawn(labels, rows, count, seed)
+    return np.sort(ordered[~chosen]), np.sort(ordered[chosen])
+
+
+def _drawn(labels: Labels, rows: Indices, count: int, seed: int) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    """The shuffled rows in label order, and which of them are drawn: every so manieth, `count` in all."""
     import numpy as np
 
     shuffled = np.random.default_rng(seed).permutation(rows)
     ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
     chosen = np.zeros(len(rows), dtype=bool)
     chosen[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)] = True
-    return np.sort(ordered[~chosen]), np.sort(ordered[chosen])
+    return ordered, chosen
 
 
 def _validation_of(rest: int) -> int:

@@ -123,7 +123,11 @@ class TrialResult(_Frozen):
     steps: int
     examples: int
     seconds: float
-    start: Start | None = Field(default=None, description="What a guest's trial started from.")
+    start: Start | None = Field(
+        default=None,
+        exclude_if=lambda start: start is None,  # what other jobs have written keeps its bytes
+        description="What a guest's trial started from; absent for other jobs.",
+    )
 
 
 class Trial(_Frozen):

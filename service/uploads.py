@@ -18,6 +18,9 @@ from whichopt.service.catalog.shapes import Shape, Sizes
 CATEGORIES = 32
 """Most categories of a column that become features of their own; the rest are `other`."""
 
+MOST_TOLD = 200
+"""Most columns of which a spec records what becomes of them: specs are read in every list of jobs."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,11 +135,44 @@ class Choices(_Frozen):
     )
 
 
+class Written(_Frozen):
+    """How a file writes its table, for who reads it without the reader.
+
+    The parts about text are null or empty for a format that says what its values are.
+    """
+
+    format: Literal["text", "parquet", "numpy"] = "text"
+    delimiter: str | None = Field(default=None, description="Delimiter of the fields.")
+    header: bool = Field(default=True, description="Whether the first row names the columns.")
+    encoding: str | None = Field(default=None, description="Encoding of the text.")
+    decimal_commas: tuple[str, ...] = Field(
+        default=(), description="Columns whose numbers have a comma as decimal point."
+    )
+    day_first: tuple[str, ...] = Field(default=(), description="Columns of dates such as 31/12/2024.")
+    month_first: tuple[str, ...] = Field(default=(), description="Columns of dates such as 12/31/2024.")
+    as_seconds: tuple[str, ...] = Field(
+        default=(), description="Columns of numbers that were said to be dates: seconds since 1970."
+    )
+
+
 class NamedColumn(_Frozen):
-    """A column that becomes features."""
+    """A column that becomes features, and which."""
 
     name: str
     kind: Kind
+    categories: tuple[str, ...] = Field(default=(), description="Categories with a feature of their own.")
+    other: bool = Field(default=False, description="Whether other categories have a feature, together.")
+    indicator: bool = Field(default=False, description="Whether a feature tells that the value is missing.")
+
+
+class ToldColumn(_Frozen):
+    """A column of the file in short, for people who do not have the data."""
+
+    name: str
+    kind: Kind
+    role: Role
+    missing: int = Field(ge=0, description="Number of rows without a value.")
+    becomes: str = Field(description="What becomes of the column, in words.")
 
 
 class Upload(_Frozen):
@@ -147,15 +183,27 @@ class Upload(_Frozen):
 
     file: File
     rows: int = Field(ge=1)
+    remarks: tuple[Remark, ...] = Field(default=(), description="Common mistakes that the data show.")
+    told: tuple[ToldColumn, ...] = Field(
+        default=(), description=f"The first {MOST_TOLD} columns of the file, used or not, in short."
+    )
     target: str
     classes: tuple[str, ...] | None
     class_rows: tuple[int, ...] | None = Field(
         default=None, description="Number of rows of each class, in their order; null if it is not known."
     )
     split: Split
+    target_kind: Kind | None = Field(default=None, description="Kind of the target's values.")
+    split_kind: Kind | None = Field(
+        default=None, description="Kind of the values of the column that divides the rows; null without one."
+    )
     columns: tuple[NamedColumn, ...] = Field(description="Columns that become features, in their order.")
     choices: Choices = Field(
         default=Choices(), description="What was said about the file, with which it can be read again."
+    )
+    written: Written | None = Field(
+        default=None,
+        description="How the file writes its table. Null if it was not recorded, as what columns become.",
     )
 
 
@@ -179,6 +227,9 @@ class Table(_Frozen):
         default=(), description="How target, task, split, header and encoding were decided."
     )
     remarks: tuple[Remark, ...] = ()
+    written: Written | None = Field(
+        default=None, description="How the file writes it; null if it was not recorded."
+    )
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -186,20 +237,39 @@ class Table(_Frozen):
         return tuple(column for column in self.columns if column.role is Role.FEATURE)
 
     def canonical(self) -> str:
-        """Return the table as JSON: the same text for the same table."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return the table as JSON: the same text for the same table, however its file wrote it."""
+        told = self.model_dump(mode="json", exclude={"written"})
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     def upload(self, file: File, choices: Choices | None = None) -> Upload:
         """Return what a resolved spec records of the table, which came in that file with those choices."""
+        kinds = {column.name: column.kind for column in self.columns}
         return Upload(
             file=file,
             rows=self.rows,
+            remarks=self.remarks,
+            told=tuple(
+                ToldColumn(**{name: getattr(column, name) for name in ToldColumn.model_fields})
+                for column in self.columns[:MOST_TOLD]
+            ),
             target=self.target,
             classes=self.classes,
             class_rows=self.class_rows,
             split=self.split,
-            columns=tuple(NamedColumn(name=column.name, kind=column.kind) for column in self.features),
+            target_kind=kinds.get(self.target),
+            split_kind=kinds.get(self.split.column or ""),
+            columns=tuple(
+                NamedColumn(
+                    name=column.name,
+                    kind=column.kind,
+                    categories=column.categories,
+                    other=column.other > 0,
+                    indicator=column.indicator,
+                )
+                for column in self.features
+            ),
             choices=choices or Choices(),
+            written=self.written,
         )
 
 

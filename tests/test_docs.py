@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import dataclasses
+import io
 import json
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,19 +19,28 @@ from typing import Any
 
 import pytest
 import typer.main
+from rich.console import Console
 from typer.testing import CliRunner
 
 from docs.docstrings_text import markdown
 from docs.generate import REFERENCE, pages
 from whichopt.service import errors
-from whichopt.service.catalog.built_in import built_in
-from whichopt.service.cli import app
+from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.datasets import uploaded
+from whichopt.service.cli import app, dataset_tables
 from whichopt.service.client import Client
+from whichopt.service.lint import lint
+from whichopt.service.lint.data import SEVERITIES
 from whichopt.service.secret_files import SECRETS
 from whichopt.service.setting_words import OTHERS, variable
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.spec.budget import Budget
+from whichopt.service.states import DatasetState
+from whichopt.service.uploads import Choices, File, Table
+from whichopt.service.views import DatasetView
+from whichopt.service.views.datasets import DatasetProgress
+from whichopt.workers.intake.taken import take
 
 ROOT = Path(__file__).parent.parent
 TEXTS = [
@@ -35,6 +49,7 @@ TEXTS = [
     ROOT / "CHANGELOG.md",
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
+OWN_DATA = ROOT / "docs" / "own-data.md"
 NEEDS_A_SERVICE = "<!-- needs a service -->"
 FENCE = re.compile(
     rf"(?P<mark>{NEEDS_A_SERVICE}\n)?(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)\n *```", re.DOTALL
@@ -71,7 +86,10 @@ def with_python() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", with_python(), ids=name_of)
-def test_python_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_runs(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what is written is not left in the checkout
     names: dict[str, Any] = {"__name__": "shown"}
     for code, needs_a_service in fences(path, "python"):
         compiled = compile(code, name_of(path), "exec")
@@ -100,7 +118,54 @@ def test_jobs_are_jobs(path: Path) -> None:
     shown = [code for code, _ in fences(path, "json")]
     shown += re.findall(r"<<'JSON'\n(.*?)\nJSON", path.read_text(), flags=re.DOTALL)
     for text in shown:
-        resolve(JobSpec.model_validate(json.loads(text)))
+        resolve(JobSpec.model_validate(json.loads(text)), with_own_data())
+
+
+@cache
+def own_table() -> Table:
+    """The table of the page about people's own data, as its code writes it and the reader takes it in."""
+    code, _ = next(fences(OWN_DATA, "python"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(compile(code, name_of(OWN_DATA), "exec"), {})
+        return take(Path("tumors.csv"), "csv", Choices(target="tumor")).remarked()
+
+
+@cache
+def with_own_data() -> Catalog:
+    file = File(name="tumors.csv", bytes=48_082, sha256="f" * 64)
+    known = built_in()
+    entry = uploaded("tumors", own_table(), file, "f" * 64)
+    return dataclasses.replace(known, datasets=(*known.datasets, entry))
+
+
+def test_the_table_of_ones_own_data_is_what_the_command_prints() -> None:
+    """But for what is left out, where an ellipsis stands."""
+    view = DatasetView(
+        name="tumors",
+        state=DatasetState.READY,
+        progress=DatasetProgress(bytes=48_082),
+        file=File(name="tumors.csv", bytes=48_082, sha256="f" * 64),
+        choices=Choices(target="tumor"),
+        table=own_table(),
+        created_at=datetime.now(UTC),
+    )
+    console = Console(width=250, file=io.StringIO())
+    console.print(dataset_tables.dataset_summary(view))
+    assert isinstance(console.file, io.StringIO)
+    printed = " ".join(console.file.getvalue().split())
+    shown = next(text for text, _ in fences(OWN_DATA, "text"))
+    assert len(shown.splitlines()) > 20
+    for line in shown.splitlines():
+        assert " ".join(line.removesuffix("...").split()) in printed
+
+
+def test_the_jobs_on_ones_own_data_are_not_blamed() -> None:
+    text = OWN_DATA.read_text()
+    jobs = [*re.findall(r"<<'JSON'\n(.*?)\nJSON", text, flags=re.DOTALL), *dict(fences(OWN_DATA, "json"))]
+    assert len(jobs) == 2
+    for job in jobs:
+        found = lint(resolve(JobSpec.model_validate(json.loads(job)), with_own_data()))
+        assert [one.code for one in found] == ["left_out"]
 
 
 def test_the_job_of_the_readme_has_a_label_of_its_own() -> None:
@@ -224,8 +289,8 @@ def test_every_warning_code_has_its_row() -> None:
 
 
 def test_every_lint_code_has_its_row() -> None:
-    given = codes("service/lint")
-    assert len(given) > 20
+    given = codes("service/lint") | set(SEVERITIES)  # the remarks of who read the data
+    assert len(given) > 30
     assert table("Lint findings") == {*given, "unequal_spaces"}  # which lint takes from the warnings
 
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import optuna
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.builders.databases import Postgres
 from tests.builders.homes import SPEC, Embedded, Home, Production
@@ -56,11 +58,24 @@ def expected_trials(home: Home, job_id: str) -> None:
     assert {number for _, _, number in confirm} == set(range(budget["confirm_seeds"]))
 
 
+def digits(folder: Path) -> Path:
+    """Write the digits to a file, as a person has a table."""
+    pixels, labels = load_digits(return_X_y=True)
+    names = [*(f"p{i}" for i in range(pixels.shape[1])), "digit"]
+    table = np.column_stack([pixels, labels])
+    np.savetxt(folder / "digits.csv", table, "%d", ",", header=",".join(names), comments="")
+    return folder / "digits.csv"
+
+
 def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     start: Callable[..., Embedded], tmp_path: Path
 ) -> None:
+    """The job's data are a person's own, so that they too must be found again."""
     home = start(workers=2)
-    undisturbed = home.client.submit(SPEC)
+    home.client.add_dataset(digits(tmp_path), "digit", name="own")
+    spec = {**SPEC, "workload": {**SPEC["workload"], "dataset": {"name": "own"}}}
+    undisturbed = home.client.submit(spec)
+    assert undisturbed.spec.workload.upload is not None
     expected = home.outcome(undisturbed)
     expected_trials(home, undisturbed.id)
     assert set(home.attempts()) == {1}
@@ -69,14 +84,14 @@ def test_the_embedded_home_survives_kill_and_ctrl_c_and_answers_the_same(
     assert home.client.job(undisturbed.id).spec.agreement == agreement()
 
     # kill -9 in the middle of a cohort.
-    killed = home.submit_and_catch(SPEC, 2)
+    killed = home.submit_and_catch(spec, 2)
     home.parts(TRAINER)[0].kill()
     assert home.outcome(killed) == expected
     expected_trials(home, killed.id)
     assert max(home.attempts()) >= 2
 
     # Ctrl-C in the middle of a job; one worker goes on with it.
-    interrupted = home.submit_and_catch(SPEC, 1)
+    interrupted = home.submit_and_catch(spec, 1)
     assert "Ctrl-C ends it" in home.stop()
     home = start(workers=1)
     assert home.outcome(interrupted) == expected

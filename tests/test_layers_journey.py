@@ -32,7 +32,7 @@ def body(dataset: str, layers: list[Any]) -> dict[str, Any]:
     return {
         "workload": {"dataset": dataset, "model": {"name": "layers", "layers": layers}},
         "optimizers": ["adabelief", "sgd"],
-        "budget": {"trials": 6, "replicates": 2, "epochs": 2, "confirm_seeds": 3},
+        "budget": {"trials": 4, "replicates": 2, "epochs": 1, "confirm_seeds": 3},
         "executor": "stacked",
         "kernels": "torch",
     }

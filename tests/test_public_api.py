@@ -17,11 +17,12 @@ from whichopt.service.planning.rounds import next_round
 from whichopt.service.spec import resolve
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.engine.stacked import StackedExecutor
+from whichopt.workers.fit import fit
 
 NAMES = [getattr(whichopt, name) for name in whichopt.__all__]
 FUNCTIONS = [
     *(value for value in NAMES if inspect.isfunction(value)),
-    *(resolve, recommend, next_round),
+    *(resolve, recommend, next_round, fit),
     *(getattr(translate, name) for name in translate.__all__),
     *(value for name in functional.__all__ if inspect.isfunction(value := getattr(functional, name))),
 ]

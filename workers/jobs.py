@@ -16,10 +16,11 @@ from whichopt.service.db.cohorts import Beat, Claim
 from whichopt.service.db.jobs import Planning
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.environment import Environment, here
-from whichopt.service.errors import BudgetTooShort, UnreadableRow
+from whichopt.service.errors import BudgetTooShort, FunctionFailed, UnreadableRow
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
+from whichopt.service.functions import check_unchanged
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -87,6 +88,8 @@ def _plan(context: Context, planned: Planning) -> None:
     job_id = planned.job_id
     limit_s = planned.spec.budget.max_seconds
     try:
+        with context.store.read() as tx:
+            check_unchanged(tx, planned.spec, queue=planned.queue, within_s=context.settings.worker_alive_s)
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
@@ -104,6 +107,11 @@ def _plan(context: Context, planned: Planning) -> None:
         outcome = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
     except BudgetTooShort as error:
         log.info("too_short", job=planned.uid, detail=error.detail)
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
+        return
+    except FunctionFailed as error:
+        log.warning("function_failed", job=planned.uid, code=error.code, detail=error.detail)
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
@@ -234,7 +242,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
 def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
-    built = workload.build(claim.spec.workload, device=claim.queue, blobs=settings.blobs)
+    built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=settings.blobs)
     resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 

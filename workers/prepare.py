@@ -55,7 +55,7 @@ def prepare(
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
-        return workload.build(spec.workload, device=planned.queue if here else "cpu", blobs=blobs)
+        return workload.build(spec.cataloged, device=planned.queue if here else "cpu", blobs=blobs)
 
     executors, probe, alone = _executors(spec, built, here=here)
     decided = {"executors": executors, "agreement": _agreement(planned, here=here).value, "only_solo": alone}

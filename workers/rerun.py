@@ -21,7 +21,6 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,24 +29,25 @@ from whichopt.service.environment import Environment
 from whichopt.service.errors import InvalidReport, WhichoptError
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
-from whichopt.service.evidence.statistics.estimates import mean, mean_estimate
-from whichopt.service.evidence.verdict.recommend import shown
+from whichopt.service.evidence.statistics.estimates import mean
 from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
-from whichopt.service.settings import Settings
-from whichopt.service.spec.recorded import unlike_the_catalog
-from whichopt.service.states import Phase
 from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.jobs import training_environment
-from whichopt.workers.own_file import blobs_of
-
-TOLERANCE = 0.1
-"""In standard deviations between the reported seeds."""
+from whichopt.workers.reported import (
+    Agreement,
+    agreement,
+    built_again,
+    confirmed,
+    executor_of,
+    facts_otherwise,
+    spread,
+    tolerance_of,
+)
 
 ALPHA = 0.05
 
@@ -71,7 +71,7 @@ class Repeated(_Frozen):
     seed: int
     reported: float | None
     again: float | None
-    outcome: Literal["same bits", "within tolerance", "differs"]
+    outcome: Agreement
 
 
 class New(_Frozen):
@@ -114,8 +114,8 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
         UnknownName: this version lacks the dataset, the task or the model.
         UnreadableDataset: the file cannot be read, or holds other data.
     """
-    trials = _confirmed(report)
-    other_facts = _other_facts(report, trials[0].plan.optimizer)
+    trials = confirmed(report)
+    other_facts = facts_otherwise(report, trials[0].plan.optimizer)
     device = report.job.queue
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
@@ -123,83 +123,12 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
     numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    wanted = report.spec.workload
-    try:
-        with blobs_of(wanted, data, Settings()) as blobs:
-            built = workload.build(wanted, device=device, blobs=blobs)
-            results = EXECUTORS[_executor(report)]().run(built, [*plans, *more], Unwatched())
-    except workload.DatasetGone as error:
-        assert wanted.upload is not None
-        sent = wanted.upload.file
-        raise InvalidReport(
-            f"the report was trained on {wanted.dataset.name!r}, a person's own data, which are not at hand: "
-            f"say where the file is by --data ({sent.name or 'a file'}, SHA-256 {sent.sha256}, content "
-            f"{wanted.content})",
-            field="spec.workload.dataset",
-            value=wanted.dataset.name,
-        ) from error
+    executor = executor_of(report, trials[0].plan.label)
+    with built_again(report, device, data) as (built, _):
+        results = EXECUTORS[executor]().run(built, [*plans, *more], Unwatched())
     here = training_environment(device)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
     return judged.model_copy(update={"other_facts": other_facts})
-
-
-def _confirmed(report: Report) -> list[RecordedTrial]:
-    """The confirm runs of what is recommended, by seed."""
-    recommendation = report.recommendation
-    if recommendation.config is None:
-        raise InvalidReport(
-            "the report recommends nothing, as every finalist diverged: there is no config to train again",
-            field="recommendation.config",
-        )
-    runs = [
-        trial
-        for trial in report.trials
-        if trial.plan.phase is Phase.CONFIRM
-        and trial.plan.label == recommendation.optimizer
-        and trial.result is not None
-        and shown(report.spec, trial.plan.label, trial.plan.config) == recommendation.config
-    ]
-    if not runs:
-        raise InvalidReport(
-            f"the report has no confirm runs of what it recommends ({recommendation.optimizer}); "
-            "see whichopt verify",
-            field="recommendation.config",
-        )
-    if _executor(report) not in EXECUTORS:
-        raise InvalidReport(
-            f"the runs to repeat were trained by {_executor(report)!r}, which this version does not have",
-            field="job.executor",
-            value=_executor(report),
-            allowed=list(EXECUTORS),
-        )
-    return sorted(runs, key=lambda trial: trial.plan.number)
-
-
-def _other_facts(report: Report, optimizer: str) -> list[str]:
-    """Return the names of the optimizer's facts that this version has otherwise.
-
-    Raises:
-        InvalidReport: this version would train something else, or nothing.
-    """
-    unlike = unlike_the_catalog(report.spec)
-    if optimizer not in unlike:
-        return []
-    names = unlike[optimizer]
-    if names and "build" not in names:
-        return names
-    why = "which this version makes in another way" if names else "which this version does not have"
-    raise InvalidReport(
-        f"the report recommends {optimizer!r}, {why}, so its runs cannot be repeated here; "
-        "use the version of whichopt that trained them",
-        field="spec.optimizers",
-        value=optimizer,
-    )
-
-
-def _executor(report: Report) -> str:
-    """Return the executor that trained the recommended label; up to 0.1 a job had one for all."""
-    label, executors = report.recommendation.optimizer, report.spec.executors
-    return executors[label] if executors and label else report.job.executor
 
 
 def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:
@@ -221,13 +150,13 @@ def _judged(
     goal = report.spec.goal
     reported = [trial.result for trial in trials if trial.result is not None]
     values = [result.value for result in reported if result.value is not None]
-    tolerance = None if len(values) < 2 else TOLERANCE * _spread(values)
+    tolerance = tolerance_of(values)
     repeated = [
         Repeated(
             seed=trial.plan.number,
             reported=before.value,
             again=after.value,
-            outcome=_outcome(before, after, tolerance),
+            outcome=agreement(before, after, tolerance),
         )
         for trial, before, after in zip(trials, reported, again, strict=True)
     ]
@@ -244,7 +173,7 @@ def _judged(
     return Rerun(
         job_id=report.job.id,
         optimizer=trials[0].plan.label,
-        executor=_executor(report),
+        executor=executor_of(report, trials[0].plan.label),
         metric=goal.metric,
         statement=_statement(repeated, judged, interval, seeds=len(values), holds=holds),
         holds=holds,
@@ -263,29 +192,13 @@ def prediction_interval(values: Sequence[float], future: int) -> tuple[float, fl
         return None
     from scipy.special import stdtrit
 
-    reach = -float(stdtrit(len(values) - 1, ALPHA / (2 * future))) * _spread(values)
+    reach = -float(stdtrit(len(values) - 1, ALPHA / (2 * future))) * spread(values)
     reach *= math.sqrt(1 + 1 / len(values))
     return mean(values) - reach, mean(values) + reach
 
 
-def _spread(values: Sequence[float]) -> float:
-    """The standard deviation."""
-    return mean_estimate(values).error * math.sqrt(len(values))
-
-
 def _inside(value: float | None, interval: tuple[float, float] | None) -> bool:
     return value is not None and (interval is None or interval[0] <= value <= interval[1])
-
-
-def _outcome(
-    before: TrialResult, after: TrialResult, tolerance: float | None
-) -> Literal["same bits", "within tolerance", "differs"]:
-    """Seconds aside, all that a run gave must be the same for the bits to be."""
-    if before.model_copy(update={"seconds": 0.0}) == after.model_copy(update={"seconds": 0.0}):
-        return "same bits"
-    if before.value is None or after.value is None or tolerance is None:
-        return "differs"
-    return "within tolerance" if abs(before.value - after.value) <= tolerance else "differs"
 
 
 def _statement(

@@ -16,6 +16,10 @@ class Metric:
     becomes of classes without an example in the split; None where there are no classes.
 
     `ratio` is True if 0 is the metric's natural end, so that a percentage of it has a meaning.
+
+    `code` is the metric in Python, as a snippet prints it: of `outputs` and `truth`, which are (N, classes)
+    and (N,), or (N,) each. For classes it may use `present`, those that have examples, and of these `one_hot`
+    and `scores` (N, classes).
     """
 
     name: str
@@ -25,6 +29,7 @@ class Metric:
     constant: str
     absent: str | None = None
     ratio: bool = True
+    code: str | None = None
 
 
 CLASSIFICATION = (
@@ -35,6 +40,7 @@ CLASSIFICATION = (
         unit="nats an example",
         constant="the cross-entropy of the class frequencies of training: ln K for K classes of equal size",
         absent="it is a mean over examples, so they do not enter",
+        code="torch.nn.functional.cross_entropy(outputs, truth).item()",
     ),
     Metric(
         name="accuracy",
@@ -43,6 +49,7 @@ CLASSIFICATION = (
         unit="share of examples",
         constant="the share of the class that training has most of",
         absent="it is a mean over examples, so they do not enter",
+        code="sklearn.metrics.accuracy_score(truth, outputs.argmax(1))",
     ),
     Metric(
         name="balanced_accuracy",
@@ -51,6 +58,7 @@ CLASSIFICATION = (
         unit="mean share over classes",
         constant="1 / K for K classes",
         absent="they are left out of the mean",
+        code="sklearn.metrics.balanced_accuracy_score(truth, outputs.argmax(1))",
     ),
     Metric(
         name="macro_f1",
@@ -59,6 +67,7 @@ CLASSIFICATION = (
         unit="mean over classes",
         constant="the F1 of the class that training has most of, over K: at most 1 / K for K classes",
         absent="they are left out of the mean",
+        code='sklearn.metrics.f1_score(truth, outputs.argmax(1), labels=present, average="macro")',
     ),
     Metric(
         name="roc_auc",
@@ -67,6 +76,7 @@ CLASSIFICATION = (
         unit="mean over classes",
         constant="0.5",
         absent="they are left out of the mean",
+        code="sklearn.metrics.roc_auc_score(one_hot, scores)",
     ),
     Metric(
         name="average_precision",
@@ -75,6 +85,7 @@ CLASSIFICATION = (
         unit="mean over classes",
         constant="1 / K for K classes, whatever their sizes",
         absent="they are left out of the mean",
+        code="sklearn.metrics.average_precision_score(one_hot, scores)",
     ),
 )
 
@@ -85,6 +96,7 @@ REGRESSION = (
         direction=Direction.MINIMIZE,
         unit="the target's own units",
         constant="the root mean squared distance to the mean of training: about the standard deviation",
+        code="sklearn.metrics.root_mean_squared_error(truth, outputs)",
     ),
     Metric(
         name="mae",
@@ -92,6 +104,7 @@ REGRESSION = (
         direction=Direction.MINIMIZE,
         unit="the target's own units",
         constant="the mean distance to the mean of training",
+        code="sklearn.metrics.mean_absolute_error(truth, outputs)",
     ),
     Metric(
         name="r2",
@@ -100,5 +113,6 @@ REGRESSION = (
         unit="share of the variance",
         constant="0 or a little less, as the mean of training is not quite that of the split",
         ratio=False,
+        code="sklearn.metrics.r2_score(truth, outputs)",
     ),
 )

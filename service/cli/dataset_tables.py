@@ -102,6 +102,8 @@ def dataset_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
         Heading("task"),
         Heading("rows", right=True),
         Heading("features", right=True),
+        Heading("target", folds=True, rank=2),
+        Heading("split", folds=True, rank=3),
         Heading("source", folds=True, rank=1),
     )
     rows: list[Row] = []
@@ -115,6 +117,7 @@ def dataset_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
                 Cell(state.value, STYLES[state]),
                 str(details.get("task", "")),
                 *("" if size is None else f"{size:,}" for size in sizes),
+                *(str(details.get(name) or "") for name in ("target", "split")),
                 str(details["source"]),
             )
         )

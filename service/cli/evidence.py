@@ -115,6 +115,9 @@ def rerun(
     new_seeds: Annotated[
         int, typer.Option(min=0, max=100, help="Number of fresh seeds in addition to those of the report.")
     ] = 5,
+    data: Annotated[
+        Path | None, typer.Option(help="The file that was sent, if the report is about your own data.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a report's recommended config again, on its confirm seeds and on new ones.
@@ -128,6 +131,7 @@ def rerun(
     except OSError as error:
         raise complaint(f"cannot read {file}: {error.strerror}") from None
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
+    options += [] if data is None else [f"--data={data}"]
     command = [sys.executable, "-P", "-m", "whichopt.workers.rerun", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number
         raise typer.Exit(subprocess.call(command))

@@ -46,8 +46,8 @@ class Datasets(Calls):
         """Send a table, so that jobs can name it.
 
         A file is sent as it is, piece by piece: CSV (also compressed by gzip), Parquet, NPZ or NPY. A data
-        frame of pandas or polars is sent as Parquet, without its index; arrays are sent as NPZ or NPY. The
-        same data with the same choices are not read again.
+        frame of pandas, polars or another library that speaks Arrow is sent as Parquet, without its index;
+        arrays are sent as NPZ or NPY. The same data with the same choices are not read again.
 
         Args:
             data: the path of a file, a data frame, an array, or arrays by the names of their columns.
@@ -71,7 +71,7 @@ class Datasets(Calls):
                 `ambiguous_task`), is too large (`dataset_too_large`), or another one has its name
                 (`dataset_exists`).
             UnsupportedMedia: the data are none of these, or the file's name does not tell its format.
-            ImportError: pandas lacks a package that it needs to write Parquet.
+            ImportError: a data frame is given, and pyarrow, which writes Parquet, is not installed.
             OSError: the file cannot be read.
 
         Example:

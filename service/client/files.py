@@ -114,6 +114,16 @@ def _write(data: Any, file: BinaryIO) -> str:
                 "with to_csv(..., index=False), and send that file"
             ) from error
         return KINDS[".parquet"]
+    if hasattr(data, "__arrow_c_stream__"):  # the Arrow PyCapsule interface: frames of many libraries
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            raise ImportError(
+                f"a {type(data).__name__} is sent by pyarrow, which is not installed: pip install pyarrow"
+            ) from error
+        parquet.write_table(pyarrow.table(data), file)
+        return KINDS[".parquet"]
     if isinstance(data, Mapping) and data:
         _write_arrays(data, file)
         return KINDS[".npz"]
@@ -124,7 +134,7 @@ def _write(data: Any, file: BinaryIO) -> str:
         return KINDS[".npy"]
     raise UnsupportedMedia(
         f"a {type(data).__name__} is no dataset; give the path of a file, a data frame of pandas or polars, "
-        "an array, or arrays by the names of their columns",
+        "a table of Arrow, an array, or arrays by the names of their columns",
         field="file",
     )
 

@@ -93,24 +93,31 @@ class Jobs(Calls):
         return self._get(JobView, f"/v1/jobs/{job_id}")
 
     def jobs(
-        self, *, state: JobState | str | None = None, cursor: str | None = None, limit: int = 20
+        self,
+        *,
+        state: JobState | str | None = None,
+        dataset: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
     ) -> Page[JobView]:
         """Return a page of the jobs, newest first.
 
         Args:
             state: the state of the jobs to list; None for all.
+            dataset: the name of the dataset that they are about; None for all.
             cursor: the page before this one gave it; None for the first page.
             limit: the most jobs on the page, from 1 to 100.
 
         Raises:
-            ProblemError: an argument is out of its range (`invalid_query`).
+            ProblemError: an argument is out of its range (`invalid_query`), or there never was such a
+                dataset (`unknown_name`).
 
         Example:
             >>> page = client.jobs(state="succeeded")
             >>> [listed.id == job.id for listed in page.items], page.cursor
             ([True], None)
         """
-        return self._get(Page[JobView], "/v1/jobs", state=state, cursor=cursor, limit=limit)
+        return self._get(Page[JobView], "/v1/jobs", state=state, dataset=dataset, cursor=cursor, limit=limit)
 
     def find_job(self, text: str) -> str:
         """Return the id of the job that `text` is the id of, or the beginning or end of its id.
@@ -163,6 +170,29 @@ class Jobs(Calls):
             'cancelled'
         """
         return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
+
+    def resume(self, job_id: str) -> JobView:
+        """Let a job go on that failed because of its workers; what it has done is kept.
+
+        Args:
+            job_id: the job's whole id.
+
+        Returns:
+            The job, running again.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), or it has not failed, or would fail again
+                (`not_resumable`).
+
+        Example:
+            >>> from whichopt.service.client import ProblemError
+            >>> try:
+            ...     client.resume(job.id)
+            ... except ProblemError as error:
+            ...     print(error.problem.code)
+            not_resumable
+        """
+        return self._call(JobView, "POST", f"/v1/jobs/{job_id}/resume")
 
     def trials(
         self,

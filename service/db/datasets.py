@@ -21,7 +21,7 @@ from whichopt.service.views.datasets import DatasetProblem, DatasetProgress, Dat
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 
-LISTED = ("task", "target", "rows", "shape", "sizes")
+LISTED = ("task", "target", "rows", "split", "shape", "sizes")
 """Parts of what was found that a list shows."""
 
 MOST_NAMES = 1000

@@ -62,6 +62,7 @@ class ViewReader:
         self,
         *,
         state: JobState | None,
+        dataset: str | None = None,
         uid_part: str | None = None,
         before: int | None,
         limit: int,
@@ -71,6 +72,8 @@ class ViewReader:
         query = sa.select(job).order_by(job.c.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(job.c.state == state)
+        if dataset is not None:
+            query = query.where(job.c.dataset == dataset)
         if uid_part is not None:
             query = query.where(
                 sa.or_(
@@ -198,6 +201,8 @@ class ViewReader:
         task: str | None,
         dataset: str | None,
         model: str | None,
+        function: str | None,
+        metric: str | None,
         optimizer: str | None,
         before: int | None,
         limit: int,
@@ -212,8 +217,15 @@ class ViewReader:
             .order_by(job.c.id.desc())
             .limit(limit + 1)
         )
-        filters = ((job.c.task, task), (job.c.dataset, dataset), (job.c.model, model))
-        for column, wanted in (*filters, (job.c.recommended, optimizer)):
+        filters = (
+            (job.c.task, task),
+            (job.c.dataset, dataset),
+            (job.c.model, model),
+            (job.c.function, function),
+            (job.c.metric, metric),
+            (job.c.recommended, optimizer),
+        )
+        for column, wanted in filters:
             if wanted is not None:
                 query = query.where(column == wanted)
         if before is not None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.lint.data import data_rules
+from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
@@ -23,7 +25,7 @@ FEWER_DECADES = 0.5
 
 
 def _steps(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    if spec.steps < FEW_STEPS:
+    if spec.guest is None and spec.steps < FEW_STEPS:
         yield LintFinding(
             code="few_steps",
             severity="warning",
@@ -140,7 +142,7 @@ def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """Find a time limit that not even one trial can keep."""
     minutes = spec.budget.minutes
     limit = spec.budget.max_seconds if minutes is None else 60 * minutes
-    if limit is not None and limit / spec.steps < FASTEST_STEP_S:
+    if spec.guest is None and limit is not None and limit / spec.steps < FASTEST_STEP_S:
         field = "minutes" if spec.budget.timed else "max_seconds"
         yield LintFinding(
             code="time_too_short",
@@ -161,4 +163,6 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     _configs,
     _time,
     metric_rules,
+    data_rules,
+    layer_rules,
 )

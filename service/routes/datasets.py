@@ -117,7 +117,13 @@ async def send(
         declared = request.headers.get("content-length", "")
         if declared.isdecimal():
             check_size(int(declared), most=settings.max_upload_bytes, room=room)
-        received = await receive(request.stream(), settings.blobs, most=settings.max_upload_bytes, room=room)
+        received = await receive(
+            request.stream(),
+            settings.blobs,
+            most=settings.max_upload_bytes,
+            room=room,
+            check=keeper.check_room,
+        )
     except ClientDisconnect:
         raise UnreadableDataset("the connection ended before the file had come whole") from None
     except WhichoptError:

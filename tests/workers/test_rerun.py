@@ -141,7 +141,7 @@ def test_an_optimizer_that_the_catalog_lacks_cannot_be_run(
     others = tuple(entry for entry in optimizers.OPTIMIZERS if entry.name != name)
     monkeypatch.setattr(optimizers, "OPTIMIZERS", others)
     assert main([str(path)]) == 2
-    assert f"recommends {name!r}, which this version does not have" in capsys.readouterr().err
+    assert f"the runs are of {name!r}, which this version does not have" in capsys.readouterr().err
 
 
 def test_an_optimizer_that_is_made_in_another_way_is_not_taken_for_the_same(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
 
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.workers.workload import Workload
@@ -54,6 +56,16 @@ class Unwatched:
         """Is not kept."""
 
 
+class Trained(NamedTuple):
+    """A trial that was trained to its end: its result, and the network's params and buffers by name.
+
+    The tensors are on the CPU; they are those that are evaluated, if the optimizer trains others.
+    """
+
+    result: TrialResult
+    network: dict[str, Tensor]
+
+
 class Executor(Protocol):
     """Trains the trials of a cohort.
 
@@ -82,5 +94,18 @@ class Executor(Protocol):
 
         Raises:
             Cancelled: `watch.cancelled()` became true; raised within one evaluation of that.
+        """
+        ...
+
+    def train(self, workload: Workload, plan: TrialPlan, watch: Watch) -> Trained:
+        """Train one plan to its end, and keep its network; the result has the bits that `run` gives.
+
+        Args:
+            workload: what is trained, on its device.
+            plan: the trial.
+            watch: the interface by which the outside follows the run and stops it; no state is offered.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true.
         """
         ...

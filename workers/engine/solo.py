@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers.engine import Cancelled, State, Watch, optimizers
+from whichopt.workers.engine import Cancelled, State, Trained, Watch, optimizers
 from whichopt.workers.engine.record import Record, selection
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, seeded
@@ -89,6 +89,25 @@ class SoloExecutor:
                 watch.checkpoint(partial(_cohort_state, results, trial if result is None else None))
         return results
 
+    def train(self, workload: Workload, plan: TrialPlan, watch: Watch) -> Trained:
+        """Train one plan to its end, and keep its network; see `Executor.train`.
+
+        Args:
+            workload: what is trained, on its device.
+            plan: the trial.
+            watch: the interface by which the outside follows the run and stops it.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true.
+        """
+        trial = TrialRun(workload, plan)
+        while (result := trial.advance()) is None:
+            if watch.cancelled():
+                raise Cancelled([trial.record.result(TrialState.CANCELLED)])
+            watch.progress(0, trial.record.examples, trial.record.selection)
+        watch.progress(0, trial.record.examples, trial.record.selection)
+        return Trained(result, trial.network())
+
 
 def _cohort_state(results: Sequence[TrialResult], unfinished: TrialRun | None) -> State:
     return {
@@ -148,6 +167,15 @@ class TrialRun:
         """The metrics of those names of the model as it stands, on that split."""
         metrics = self.workload.evaluate(self.model, self.splits.named(split), names)
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+
+    def network(self) -> dict[str, Tensor]:
+        """The params and buffers that are evaluated, by name, on the CPU."""
+        for learner in self.learners:
+            learner.mode("eval")
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        for learner in self.learners:
+            learner.mode("train")
+        return tensors
 
     def state(self) -> State:
         """A copy of all that `load` needs."""

@@ -12,12 +12,16 @@ from __future__ import annotations
 import errno
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 ROOM = 1 << 22
 """Bytes of the result for the table in words."""
+
+SWITCH_S = 0.0005
+"""Seconds until a thread that runs Python lets another one: those that parse need it often, and for short."""
 
 
 def main(request: Path) -> int:
@@ -29,6 +33,7 @@ def main(request: Path) -> int:
 
     limits = Limits(**asked["limits"])
     limits.hold()
+    sys.setswitchinterval(SWITCH_S)
     try:
         answer = _answer(asked, limits)
     except Problem as problem:
@@ -54,20 +59,35 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
-    from whichopt.service.uploads import Choices
+    from whichopt.workers.intake.formats import read
     from whichopt.workers.intake.problems import TooLarge
     from whichopt.workers.intake.progress import Progress
-    from whichopt.workers.intake.taken import take
 
-    choices = Choices.model_validate(asked["choices"])
-    taken = take(Path(asked["file"]), asked["format"], choices, limits, Progress(_say))
-    if taken.bytes + ROOM > limits.table_bytes:
+    said = asked["choices"]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(
+            read,
+            *(Path(asked["file"]), asked["format"], limits, Progress(_say)),
+            header=said.get("header"),
+            kinds=said.get("columns", {}),
+        )
+        # Meanwhile, as this takes as long as a small file.
+        from whichopt.service.uploads import Choices
+        from whichopt.workers.intake.taken import take_read
+
+        raw = reading.result()
+    taken = take_read(raw, Choices.model_validate(said), limits)
+    size = taken.kept.size
+    if size + ROOM > limits.table_bytes:
         raise TooLarge(
-            f"the columns that would be kept have {taken.bytes:,} bytes; at most {limits.table_bytes:,} are "
+            f"the columns that would be kept have {size:,} bytes; at most {limits.table_bytes:,} are "
             "allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
         )
-    path, content = taken.keep(Path(asked["folder"]))
-    return {"table": taken.table.model_dump(mode="json"), "content": content, "file": path.name}
+    with ThreadPoolExecutor(1) as pool:
+        keeping = pool.submit(taken.keep, Path(asked["folder"]))
+        table = taken.remarked()
+        path, content = keeping.result()
+    return {"table": table.model_dump(mode="json"), "content": content, "file": path.name}
 
 
 def _say(line: str) -> None:

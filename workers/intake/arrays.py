@@ -203,7 +203,7 @@ def _table(arrays: dict[str, Array], limits: Limits, notes: list[str]) -> Raw:
     if not rows:
         raise Unreadable("the arrays have no row")
     columns = {name: _arrow(name, array) for name, array in zip(names, arrays.values(), strict=True)}
-    return Raw(columns, rows, 1, notes)
+    return Raw(columns, rows, 1, notes, written={"format": "numpy"})
 
 
 def _arrow(name: str, array: Array) -> pa.ChunkedArray:

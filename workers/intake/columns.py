@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from whichopt.service.uploads import Kind
 from whichopt.workers.intake.dates import dates
 from whichopt.workers.intake.problems import Unreadable, shown
-from whichopt.workers.intake.raw import as_numpy
+from whichopt.workers.intake.raw import AS_TEXT, as_numpy
 from whichopt.workers.intake.words import Coded, coded, yes_or_no
 
 Numbers = npt.NDArray[np.float64]
@@ -29,6 +29,10 @@ MOSTLY_DISTINCT = 0.5
 LONG_TEXT = 60
 """Mean number of characters above which words are text."""
 LARGEST_WHOLE = 2.0**53
+SAMPLE, MANY = 10_000, 0.95
+"""Values by which it is told how many are distinct, and the share of them above which these are many."""
+FIRST = 1000
+"""Rows that are looked at before all are: they often tell already."""
 
 COMMA_NUMBER = r"^[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?$"
 
@@ -51,31 +55,28 @@ class Values:
     note: str | None = None
     doubt: str | None = None
     """What looks wrong with the column."""
+    way: str | None = None
+    """How the values are written: the name of a field of `Written`."""
 
 
-def infer(
-    name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int, *, outside: Mask | None = None
-) -> Values:
-    """Return the values of a column.
-
-    All rows decide how it can be read: as numbers, as dates, as a yes or a no, or as words. The rows outside
-    the test part decide the rest.
+def read(name: str, data: pa.ChunkedArray | Numbers, asked: Kind | None, first_row: int) -> Values:
+    """Return the values of a column, read as all of them can be: as numbers, dates, yes or no, or words.
 
     Args:
         name: its name.
         data: its values, as the file has them.
         asked: the kind that a person says it has.
         first_row: the number of its first row.
-        outside: the rows outside the test part; None for a column that is to be predicted or divides the
-            rows, which is no id whatever it holds.
 
     Raises:
-        Unreadable: it cannot have the kind that is asked, or has infinite numbers.
+        Unreadable: it has infinite numbers.
     """
-    if pa.types.is_string(data.type) or pa.types.is_dictionary(data.type):
-        values = _from_text(name, data, asked, first_row, outside)
+    if isinstance(data, np.ndarray):
+        values = _from_numbers(name, data, Kind.NUMERIC)
+    elif pa.types.is_string(data.type) or pa.types.is_dictionary(data.type):
+        values = _from_text(name, data, asked, first_row)
     else:
-        values = _from_numbers(name, _typed(data), _typed_kind(data.type), outside=outside)
+        values = _from_numbers(name, _typed(data), _typed_kind(data.type))
         if pa.types.is_boolean(data.type):
             values = replace(values, labels=("false", "true"))
     if values.numbers is not None and (np.isinf(values.low) or np.isinf(values.high)):
@@ -86,6 +87,27 @@ def infer(
             row=row,
             column=name,
         )
+    return values
+
+
+def settled(values: Values, asked: Kind | None, first_row: int, outside: Mask | None = None) -> Values:
+    """Return the values with the kind that a person says they have, else that the rows outside test say.
+
+    Args:
+        values: the values of a column.
+        asked: the kind that a person says it has.
+        first_row: the number of its first row.
+        outside: the rows outside the test part; None for a column that is to be predicted or divides the
+            rows: all of them decide on it, and it is no id whatever it holds.
+
+    Raises:
+        Unreadable: it cannot have the kind that is asked.
+    """
+    if values.words is not None:
+        if asked not in AS_TEXT:
+            values = replace(values, kind=_kind_of_words(values.words, outside))
+    elif values.kind is Kind.NUMERIC and _are_bools(values, outside):
+        values = replace(values, kind=Kind.BOOL)
     if asked is None:
         return values if outside is None else _as_id(values, outside)
     return _as_asked(values, asked, first_row)
@@ -113,51 +135,56 @@ def _typed_kind(kind: pa.DataType) -> Kind:
     return Kind.DATE if pa.types.is_temporal(kind) and not pa.types.is_time(kind) else Kind.NUMERIC
 
 
-def _from_numbers(
-    name: str, numbers: Numbers, kind: Kind, note: str | None = None, *, outside: Mask | None = None
-) -> Values:
+def _from_numbers(name: str, numbers: Numbers, kind: Kind, note: str | None = None) -> Values:
     low = float(numbers.min())
     missing = int(np.isnan(numbers).sum()) if np.isnan(low) else 0
     present = numbers[~np.isnan(numbers)] if missing else numbers
     low, high = (float(present.min()), float(present.max())) if len(present) else (0.0, 0.0)
-    distinct = pc.count_distinct(pa.array(present)).as_py()
+    distinct = _distinct(present)
     whole = low > -LARGEST_WHOLE and high < LARGEST_WHOLE
     whole = whole and _are_whole(present)
-    if kind is Kind.NUMERIC and _are_bools(numbers if outside is None else numbers[outside]):
-        kind = Kind.BOOL
     return Values(name, kind, missing, distinct, numbers, low=low, high=high, whole=whole, note=note)
 
 
+def _distinct(numbers: Numbers) -> int:
+    """Return the number of distinct numbers: by hashing, which takes long if they are many, or by sorting."""
+    some = numbers[:: max(1, len(numbers) // SAMPLE)]
+    if len(np.unique(some)) > MANY * len(some):
+        ordered = np.sort(numbers)
+        return len(ordered) and 1 + int((ordered[1:] != ordered[:-1]).sum())
+    return int(pc.count_distinct(pa.array(numbers)).as_py())
+
+
 def _are_whole(numbers: Numbers) -> bool:
-    return all(bool((some == np.rint(some)).all()) for some in (numbers[:1000], numbers))
+    return all(bool((some == np.rint(some)).all()) for some in (numbers[:FIRST], numbers))
 
 
-def _are_bools(numbers: Numbers) -> bool:
-    """Tell if zeros and ones are there, and no other numbers."""
-    zeros, ones = numbers == 0, numbers == 1
-    return bool(zeros.any() and ones.any() and (zeros | ones | np.isnan(numbers)).all())
+def _are_bools(values: Values, outside: Mask | None) -> bool:
+    """Tell if zeros and ones are there in these rows, and no other numbers."""
+    assert values.numbers is not None
+    for rows in (slice(FIRST), slice(None)):
+        numbers = values.numbers[rows] if outside is None else values.numbers[rows][outside[rows]]
+        zeros, ones = numbers == 0, numbers == 1
+        if not (zeros | ones | np.isnan(numbers)).all():
+            return False
+    return bool(zeros.any() and ones.any())
 
 
-def _from_text(
-    name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int, outside: Mask | None
-) -> Values:
-    wants_words = asked in (Kind.CATEGORY, Kind.TEXT, Kind.ID)
-    if not wants_words and pa.types.is_string(data.type):
+def _from_text(name: str, data: pa.ChunkedArray, asked: Kind | None, first_row: int) -> Values:
+    if asked not in AS_TEXT and pa.types.is_string(data.type):
         try:
             numbers = _doubles(data)
         except pa.ArrowInvalid:
             pass
         else:
             if asked is Kind.NUMERIC or not _leading_zeros(data, numbers):
-                return _from_numbers(name, numbers, Kind.NUMERIC, outside=outside)
+                return _from_numbers(name, numbers, Kind.NUMERIC)
     found = coded(data)
-    if not wants_words and (values := _from_words(name, found, asked, outside)) is not None:
+    if asked not in AS_TEXT and (values := _from_words(name, found, asked)) is not None:
         return values
     missing = int((found.codes < 0).sum())
     values = Values(name, Kind.CATEGORY, missing, len(found.words), words=found)
-    if wants_words:
-        return values
-    return replace(values, kind=_kind_of_words(found, outside), doubt=_doubt(found, first_row))
+    return values if asked in AS_TEXT else replace(values, doubt=_doubt(found, first_row))
 
 
 def _leading_zeros(data: pa.ChunkedArray, numbers: Numbers) -> bool:
@@ -171,7 +198,7 @@ def _leading_zeros(data: pa.ChunkedArray, numbers: Numbers) -> bool:
     return bool(pc.any(pc.match_substring_regex(data.filter(zeros), r"^0\d+$")).as_py())
 
 
-def _from_words(name: str, found: Coded, asked: Kind | None, outside: Mask | None) -> Values | None:
+def _from_words(name: str, found: Coded, asked: Kind | None) -> Values | None:
     """Return the values if all words are a yes or a no, numbers or dates."""
     if not len(found.words):
         return _from_numbers(name, np.full(len(found.codes), np.nan), Kind.NUMERIC)
@@ -181,15 +208,17 @@ def _from_words(name: str, found: Coded, asked: Kind | None, outside: Mask | Non
     if not pc.any(pc.match_substring_regex(found.words, r"^0\d+$")).as_py() or asked is Kind.NUMERIC:
         try:
             numbers = _doubles(pa.chunked_array([found.words]))
-            return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, outside=outside)
+            return _from_numbers(name, found.spread(numbers), Kind.NUMERIC)
         except pa.ArrowInvalid:
             pass
     if pc.all(pc.match_substring_regex(found.words, COMMA_NUMBER)).as_py() and _decimal_commas(found):
         numbers = _doubles(pa.chunked_array([pc.replace_substring(found.words, ",", ".")]))
         note = "commas are read as decimal points"
-        return _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note, outside=outside)
+        values = _from_numbers(name, found.spread(numbers), Kind.NUMERIC, note)
+        return replace(values, way="decimal_commas")
     if (read := dates(found.words)) is not None:
-        return _from_numbers(name, found.spread(read.seconds), Kind.DATE, read.note)
+        values = _from_numbers(name, found.spread(read.seconds), Kind.DATE, read.note)
+        return replace(values, way=read.first and f"{read.first}_first")
     return None
 
 
@@ -227,6 +256,8 @@ def _as_id(values: Values, outside: Mask) -> Values:
     """Return whole numbers that only number the rows as ids."""
     if values.kind is not Kind.NUMERIC or values.numbers is None or len(outside) < FEWEST_IDS:
         return values
+    if not _are_whole(values.numbers[:FIRST][outside[:FIRST]]):
+        return values
     numbers = values.numbers[outside]
     if not _are_whole(numbers) or not max(abs(numbers.min()), abs(numbers.max())) < LARGEST_WHOLE:
         return values
@@ -248,7 +279,8 @@ def _as_asked(values: Values, asked: Kind, first_row: int) -> Values:
     if asked is Kind.NUMERIC and values.numbers is not None:
         return replace(values, kind=asked)
     if asked is Kind.DATE and values.kind is Kind.NUMERIC:
-        return replace(values, kind=asked, note="numbers are read as seconds since 1970")
+        note = "numbers are read as seconds since 1970"
+        return replace(values, kind=asked, note=note, way="as_seconds")
     raise _refused(values, asked, first_row)
 
 

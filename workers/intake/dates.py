@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from whichopt.workers.intake.raw import as_numpy
 
 Seconds = npt.NDArray[np.float64]
+First = Literal["day", "month"]
 
 TIME = (
     r"(?:[T ](?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}(?:[.,]\d{1,9})?))? ?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?$"
@@ -21,10 +22,11 @@ YEAR_LAST = r"^(?P<a>\d{1,2})(?:-(?P<b>\d{1,2})-|/(?P<b2>\d{1,2})/|\.(?P<b3>\d{1
 
 
 class Dates(NamedTuple):
-    """Seconds of each word, and what had to be decided to read them."""
+    """Seconds of each word, what had to be decided to read them, and what is first if the year is last."""
 
     seconds: Seconds
     note: str | None
+    first: First | None = None
 
 
 def dates(words: pa.StringArray) -> Dates | None:
@@ -48,15 +50,16 @@ def dates(words: pa.StringArray) -> Dates | None:
     day_first = _seconds(parts, parts["c"], parts["b"], parts["a"])
     example = words[0].as_py()
     if month_first is None or day_first is None:
-        found, order = (day_first, "day") if month_first is None else (month_first, "month")
-        return None if found is None else Dates(found, f"dates such as {example} have the {order} first")
-    dotted = bool((parts["dotted"] == 1).all())
-    found, order = (day_first, "day") if dotted else (month_first, "month")
-    return Dates(
-        found,
+        order: First = "day" if month_first is None else "month"
+        only = day_first if month_first is None else month_first
+        note = f"dates such as {example} have the {order} first"
+        return None if only is None else Dates(only, note, order)
+    order = "day" if (parts["dotted"] == 1).all() else "month"
+    note = (
         f"dates such as {example} are read with the {order} first, though both orders fit; write them as "
-        "2024-12-31 to be sure",
+        "2024-12-31 to be sure"
     )
+    return Dates(day_first if order == "day" else month_first, note, order)
 
 
 def written(seconds: float) -> str:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from whichopt.workers.intake import blocks
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.progress import Progress
 from whichopt.workers.intake.raw import Raw, checked_names
 from whichopt.workers.intake.sniffed import Sniffed, sniffed
 from whichopt.workers.intake.text import Place, Readable, Text
-from whichopt.workers.intake.words import MISSING
 
 BLOCK = 4 << 20
 """Bytes of text that are parsed at once; no row is longer."""
 
 
-def read(path: Path, limits: Limits, progress: Progress, *, header: bool | None, tabs: bool) -> Raw:
-    """Return the table with all fields as strings; a missing value is null.
+def read(
+    path: Path,
+    limits: Limits,
+    progress: Progress,
+    *,
+    header: bool | None,
+    tabs: bool,
+    as_text: Collection[str] = (),
+) -> Raw:
+    """Return the table with fields as strings, or as numbers if some have a fraction.
 
     Args:
         path: the file, compressed by gzip or not.
@@ -29,6 +38,7 @@ def read(path: Path, limits: Limits, progress: Progress, *, header: bool | None,
         progress: is told how far it is.
         header: whether the first row has the names of the columns; None: find out.
         tabs: whether its format says that tabs delimit the fields.
+        as_text: columns of which all fields stay strings.
 
     Raises:
         Unreadable: it is no such table.
@@ -41,21 +51,23 @@ def read(path: Path, limits: Limits, progress: Progress, *, header: bool | None,
     found = sniffed(start.decode("utf-8", "ignore"), header=header, tabs=tabs, most_columns=limits.columns)
     names = checked_names(found.names)
     limits.check(0, len(names))
-    batches, rows = _batches(text, found, names, limits, progress)
-    if not rows:
-        raise Unreadable("the file has names of columns, but no row of values")
-    table = pa.Table.from_batches(batches)
+    columns = blocks.read(text, found, names, limits, progress, as_text=as_text)
+    if columns is None:
+        table = _row_after_row(text, found, names, limits, progress)
+        columns = {name: table[name] for name in names}
     notes = list(found.notes)
     if text.encoding != "utf-8":
         notes.append(f"the text is {text.encoding.upper()}, by the mark at its start")
     if text.gzipped:
         notes.append("the file is compressed by gzip")
-    return Raw({name: table[name] for name in names}, rows, 2 if found.header else 1, notes)
+    written = {"delimiter": found.delimiter, "header": found.header, "encoding": text.encoding}
+    return Raw(columns, len(columns[names[0]]), 2 if found.header else 1, notes, written=written)
 
 
-def _batches(
+def _row_after_row(
     text: Text, found: Sniffed, names: list[str], limits: Limits, progress: Progress, *, threads: bool = True
-) -> tuple[list[pa.RecordBatch], int]:
+) -> pa.Table:
+    """Return the table with all fields as strings, or say what is wrong with it and where."""
     batches: list[pa.RecordBatch] = []
     rows = 0
     file, ragged = Readable(text), list[Unreadable]()
@@ -77,12 +89,7 @@ def _batches(
             arrow_csv.ParseOptions(
                 delimiter=found.delimiter, newlines_in_values=True, invalid_row_handler=invalid
             ),
-            arrow_csv.ConvertOptions(
-                check_utf8=False,  # that is done already
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=sorted(MISSING),
-                strings_can_be_null=True,
-            ),
+            blocks.converting(dict.fromkeys(names, pa.string())),
         )
         for batch in reader:
             rows += batch.num_rows
@@ -93,11 +100,13 @@ def _batches(
         if isinstance(error, MemoryError):
             raise
         if ragged and threads:  # only one thread knows the row's number
-            return _batches(text, found, names, limits, progress, threads=False)
+            return _row_after_row(text, found, names, limits, progress, threads=False)
         raise (ragged[0] if ragged else file.problem or _broken(text, error)) from None
     if rows and "\n" in str(batches[-1].column(len(names) - 1)[-1]) and not _ends_in_quote(text):
         raise _unclosed(rows + int(found.header))
-    return batches, rows
+    if not rows:
+        raise Unreadable("the file has names of columns, but no row of values")
+    return pa.Table.from_batches(batches)
 
 
 def _ragged(number: int | None, fields: int, expected: int, text: str, found: Sniffed) -> Unreadable:

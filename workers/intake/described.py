@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whichopt.service.uploads import CATEGORIES, Column, Kind, Role
-from whichopt.workers.intake.columns import Mask, Values
+from whichopt.workers.intake.columns import FIRST, Mask, Values
 from whichopt.workers.intake.dates import written
 from whichopt.workers.intake.raw import as_numpy
 from whichopt.workers.intake.words import most_frequent
@@ -55,11 +55,15 @@ def why_left_out(values: Values, outside: Mask) -> str | None:
 def _few_distinct(values: Values, outside: Mask) -> tuple[int, bool]:
     """Return how many distinct values the rows have, 2 standing for several, and whether some have none."""
     if values.numbers is not None:
-        numbers = values.numbers[outside]
-        present = ~np.isnan(numbers)
-        missing = not present.all()
-        numbers = numbers[present] if missing else numbers
-        return min(2, len(numbers)) if len(numbers) < 2 or (numbers != numbers[0]).any() else 1, missing
+        absent = np.isnan(values.numbers) if values.missing else None
+        missing = absent is not None and bool((absent & outside).any())
+        for rows in (slice(FIRST), slice(None)):  # the first rows often tell already
+            numbers = values.numbers[rows][outside[rows]]
+            if values.missing:
+                numbers = numbers[~np.isnan(numbers)]
+            if len(numbers) and (numbers != numbers[0]).any():
+                return 2, missing
+        return min(1, len(numbers)), missing
     assert values.words is not None
     counts = values.words.counts_in(outside)
     return min(2, int((counts > 0).sum())), bool(counts.sum() < outside.sum())

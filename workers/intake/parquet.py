@@ -65,7 +65,7 @@ def read(path: Path, limits: Limits, progress: Progress, *, dropped: Collection[
     columns = {name: pa.chunked_array([pa.nulls(done, pa.float64())]) for name in names}
     for at, i in enumerate(kept):
         columns[names[i]] = _plain(names[i], table.column(at))
-    return Raw(columns, done, 1)
+    return Raw(columns, done, 1, written={"format": "parquet"})
 
 
 def _simple(kind: pa.DataType) -> bool:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from whichopt.service.uploads import Split
 from whichopt.workers.intake.problems import Unreadable, shown
 
+if TYPE_CHECKING:
+    from whichopt.service.uploads import Split
+
 LONGEST_NAME = 200
+
+MISSING = {"", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "?", "-"}
+"""Fields that stand for a missing value, with or without blanks around them."""
+
+AS_TEXT = ("category", "text", "id")
+"""Kinds of columns whose fields are not read as numbers."""
+
+Columns = dict[str, pa.ChunkedArray | npt.NDArray[np.float64]]
+"""Columns by name. Numbers may stand in an array, with NaN for missing and no negative zero."""
 
 
 @dataclass
@@ -24,13 +34,17 @@ class Raw:
     file itself gives, as arrays of several parts do.
     """
 
-    columns: dict[str, pa.ChunkedArray]
+    columns: Columns
     rows: int
     first_row: int
     notes: list[str] = field(default_factory=list)
     split: Split | None = None
     doubts: dict[str, str] = field(default_factory=dict)
     """What looks wrong with a column, by its name."""
+    written: dict[str, Any] = field(default_factory=dict)
+    """How the file writes its table: fields of `whichopt.service.uploads.Written`."""
+    ways: dict[str, str] = field(default_factory=dict)
+    """How a column's values are written, by its name: the name of the field of `Written` that lists it."""
 
 
 def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray[Any]:
@@ -41,16 +55,14 @@ def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray
     chunks = data.chunks if isinstance(data, pa.ChunkedArray) else [data]
     if not chunks:
         chunks = [pa.array([], data.type)]
-    arrays = []
-    for chunk in chunks:
-        flat = chunk.cast(pa.uint8()) if pa.types.is_boolean(chunk.type) else chunk
-        arrays.append(np.from_dlpack(_filled(flat, absent)))
-    whole = np.concatenate(arrays)
+    whole = np.concatenate([flat(chunk, absent) for chunk in chunks])
     return whole.astype(bool) if pa.types.is_boolean(data.type) else whole
 
 
-def _filled(data: pa.Array, absent: float) -> pa.Array:
-    return pc.fill_null(data, pa.scalar(absent, data.type)) if data.null_count else data
+def flat(data: pa.Array, absent: float = 0) -> npt.NDArray[Any]:
+    """Return numbers, or bools as 0 and 1, with `absent` for what is missing; they may be Arrow's own."""
+    numbers = data.cast(pa.uint8()) if pa.types.is_boolean(data.type) else data
+    return np.from_dlpack(numbers.fill_null(absent) if numbers.null_count else numbers)
 
 
 def checked_names(names: list[str]) -> list[str]:

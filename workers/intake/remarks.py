@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from whichopt.service.uploads import Column, Kind, Remark, Role, Table
+from whichopt.workers.intake.kept import Kept
+from whichopt.workers.intake.together import slices
 
 FEW_ROWS = 30
 """Rows of a class below which its scores hardly say anything: about 6 of them are in the test part."""
@@ -22,21 +24,19 @@ FEWEST_SAME = 50
 MOST = 20
 """Most remarks with one code."""
 
-Tensors = dict[str, npt.NDArray[Any]]
-
 
 def remarks(
-    table: Table, tensors: Tensors, outside: npt.NDArray[np.bool_], doubts: dict[str, str]
+    table: Table, kept: Kept, outside: npt.NDArray[np.bool_], doubts: dict[str, str]
 ) -> tuple[Remark, ...]:
     """Return the remarks on a table.
 
     Args:
         table: what was found.
-        tensors: what is kept of it.
+        kept: what is kept of it.
         outside: the rows outside the test part.
         doubts: what looks wrong, by the column's name.
     """
-    found = [*_repeated(tensors, outside), *_disguised(table, tensors), *_classes(table, tensors)]
+    found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept)]
     found += [
         Remark(
             code="mostly_numbers",
@@ -62,11 +62,11 @@ def remarks(
     return tuple(found)
 
 
-def _repeated(tensors: Tensors, outside: npt.NDArray[np.bool_]) -> list[Remark]:
+def _repeated(kept: Kept, outside: npt.NDArray[np.bool_]) -> list[Remark]:
     """Find rows of the test part that also stand in another part."""
-    rows = _hashed(tensors)
-    order = np.sort(rows)
-    if not (order[1:] == order[:-1]).any():
+    rows = _hashed(kept)
+    ordered = np.sort(rows)
+    if not (ordered[1:] == ordered[:-1]).any():
         return []
     test = rows[~outside]
     seen = int(np.isin(test, rows[outside]).sum())
@@ -82,42 +82,41 @@ def _repeated(tensors: Tensors, outside: npt.NDArray[np.bool_]) -> list[Remark]:
     ]
 
 
-def _hashed(tensors: Tensors) -> npt.NDArray[np.uint64]:
+def _hashed(kept: Kept) -> npt.NDArray[np.uint64]:
     """Return a hash of each row: features and target."""
-    hashed = np.zeros(len(tensors["target"]), dtype=np.uint64)
-    columns = [tensors["numbers"][:, i] for i in range(tensors["numbers"].shape[1])]
-    columns += [tensors["codes"][:, i] for i in range(tensors["codes"].shape[1])]
-    for column in (*columns, tensors["target"]):
-        bits = np.array(column, dtype=np.float64).view(np.uint64)  # a copy
-        bits *= np.uint64(0x9E3779B97F4A7C15)
-        bits ^= bits >> np.uint64(29)
-        hashed ^= bits
-        hashed *= np.uint64(0xBF58476D1CE4E5B9)
-        hashed ^= hashed >> np.uint64(32)
+    hashed = np.zeros(kept.rows, dtype=np.uint64)
+    columns: list[npt.NDArray[Any]] = [*kept.numbers, *kept.codes, kept.target]
+    for rows in slices(kept.rows):
+        of_rows = hashed[rows]
+        for column in columns:
+            bits = np.array(column[rows], dtype=np.float64).view(np.uint64)  # a copy
+            bits *= np.uint64(0x9E3779B97F4A7C15)
+            bits ^= bits >> np.uint64(29)
+            of_rows ^= bits
+            of_rows *= np.uint64(0xBF58476D1CE4E5B9)
+            of_rows ^= of_rows >> np.uint64(32)
     return hashed
 
 
-def _disguised(table: Table, tensors: Tensors) -> list[Remark]:
+def _disguised(table: Table, kept: Kept) -> list[Remark]:
     """Find columns that are the target itself, or tell it."""
     if table.rows < FEWEST_SAME:
         return []
     rows = np.unique(np.linspace(0, table.rows - 1, SAMPLE).astype(np.int64))
-    target = tensors["target"][rows]
-    number = code = 0
+    target = kept.target[rows]
+    numbers, codes = iter(kept.numbers), iter(kept.codes)
     found = list[Remark]()
     for column in table.features:
         if column.kind is Kind.CATEGORY:
-            values = tensors["codes"][:, code]
-            code += 1
-            how = _one_to_one(values[rows], target) and _one_to_one(values, tensors["target"])
+            values = next(codes)
+            how = _one_to_one(values[rows], target) and _one_to_one(values, kept.target)
             same = (
                 "each of its categories goes with one value of the target, and the other way round"
                 if how
                 else None
             )
         else:
-            same = _same(table, tensors["numbers"][rows, number], target)
-            number += 1
+            same = _same(table, next(numbers)[rows], target)
         if same and len(found) < MOST:
             found.append(_disguise(column, table.target, same))
     return found
@@ -160,15 +159,17 @@ def _same(table: Table, values: npt.NDArray[np.float64], target: npt.NDArray[Any
 
 def _one_to_one(values: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
     """Tell if each value goes with one value of the target and the other way round."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     classes = np.unique(target)
+    if len(np.unique(values[:FEWEST_SAME])) > len(classes):
+        return False
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return len(first) == len(classes) and bool((target[first][inverse] == target).all())
 
 
-def _classes(table: Table, tensors: Tensors) -> list[Remark]:
+def _classes(table: Table, kept: Kept) -> list[Remark]:
     if table.classes is None:
         return []
-    counts = np.bincount(tensors["target"], minlength=len(table.classes))
+    counts = np.bincount(kept.target, minlength=len(table.classes))
     found: list[Remark] = [
         Remark(
             code="few_rows_of_class",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from whichopt.workers.intake.problems import TooLarge, Unreadable
-from whichopt.workers.intake.words import MISSING
+from whichopt.workers.intake.raw import MISSING
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 ROWS = 50

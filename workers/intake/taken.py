@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from safetensors.numpy import save_file
 
 from whichopt.service.catalog.shapes import Shape
-from whichopt.service.uploads import Choices, Column, Kind, Role, Table
-from whichopt.workers.intake import arrays, delimited, parquet
-from whichopt.workers.intake.columns import Mask, Values, infer
-from whichopt.workers.intake.described import Feature, feature, left_out, used, why_left_out
+from whichopt.service.uploads import Choices, Column, Role, Table, Written
+from whichopt.workers.intake.columns import Mask
+from whichopt.workers.intake.described import Feature, used
 from whichopt.workers.intake.division import division
+from whichopt.workers.intake.formats import read
+from whichopt.workers.intake.inferred import Inferred
+from whichopt.workers.intake.kept import Kept
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.progress import Progress, silent
 from whichopt.workers.intake.raw import Raw
 from whichopt.workers.intake.remarks import remarks
 from whichopt.workers.intake.target import Target, check_known, chosen, target
+from whichopt.workers.intake.together import CORES
 
-METADATA = "whichopt"
-"""The key of the metadata under which the table stands."""
 PART = "part-table.safetensors"
-TOGETHER = 8
-"""Columns that are put beside each other at once: a row of them fills a line of the processor's cache."""
 MOST_NAMED = 10
 """Most columns that a note names."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A table, and the tensors that are kept of it."""
+    """A table, and what is kept of it."""
 
     table: Table
-    tensors: dict[str, npt.NDArray[Any]]
+    kept: Kept
+    outside: Mask
+    """The rows outside the test part."""
+    doubts: dict[str, str]
+    """What looks wrong with a column, by its name."""
 
-    @property
-    def bytes(self) -> int:
-        """Size of what is kept, but for the table in words."""
-        return sum(tensor.nbytes for tensor in self.tensors.values())
+    def remarked(self) -> Table:
+        """Return the table with remarks on what its rows show."""
+        found = remarks(self.table, self.kept, self.outside, self.doubts)
+        return self.table.model_copy(update={"remarks": found})
 
     def keep(self, folder: Path) -> tuple[Path, str]:
-        """Write the tensors to a file in the folder; return it and the hash of its bytes.
+        """Write what is kept to a file in the folder; return it and the hash of its bytes.
 
-        The table goes with them, but without notes and remarks: these are on the file that was sent, and
-        equal content is to give equal bytes.
+        The table goes with it, but without what is said of the file that was sent (notes, remarks, how it is
+        written): equal content is to give equal bytes.
         """
         path = folder / PART
-        plain = self.table.model_copy(update={"notes": (), "remarks": ()})
-        save_file(self.tensors, path, metadata={METADATA: plain.canonical()})
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            return path, hashlib.file_digest(file, "sha256").hexdigest()
+        plain = self.table.model_copy(update={"notes": (), "remarks": (), "written": None})
+        return path, self.kept.write(path, plain.canonical())
 
 
 def take(
@@ -77,9 +71,13 @@ def take(
     Raises:
         Problem: it cannot be read, and why.
     """
-    limits, progress = limits or Limits(), progress or silent()
-    raw = _read(path, form, choices, limits, progress)
-    progress.at(raw.rows, 0.999)  # of the file; what follows is in memory
+    limits = limits or Limits()
+    raw = read(path, form, limits, progress or silent(), header=choices.header, kinds=choices.columns)
+    return take_read(raw, choices, limits)
+
+
+def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
+    """Take a table in that has been read; the arguments and what is raised are as for `take`."""
     names = list(raw.columns)
     split = choices.split
     if raw.split is not None and split.kind == "random":
@@ -91,24 +89,28 @@ def take(
     dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
     if split.column in dropped:
         raise Unreadable(f"column {shown(split.column)} cannot divide the rows and be left out")
-    predicted, note = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
-    values = _infer(raw, choices, predicted, None)
-    wanted = target(values, choices.task, raw.first_row)
-    columns = dict.fromkeys(names) | {predicted: used(values, Role.TARGET, _predicted(wanted))}
-    divides = None
-    if split.column is not None:
-        divides = _infer(raw, choices, split.column, None)
-        columns[split.column] = used(divides, Role.SPLIT, f"divides the rows: {split}")
-    divided = division(split, divides, wanted, raw.rows, raw.first_row)
-    found = dict[str, Feature]()
-    for values in _inferred(raw, choices, divided.outside):
-        if values.name in dropped:
-            columns[values.name] = left_out(values, "as was asked")
-        elif why := why_left_out(values, divided.outside):
-            columns[values.name] = left_out(values, why)
-        else:
-            found[values.name] = feature(values, divided.outside)
-            columns[values.name] = found[values.name].column
+    guess = chosen(names, choices.target, dropped | ({split.column} if split.column else set()))
+    predicted = guess.name
+    others = [name for name in names if name not in (predicted, split.column)]
+    with ThreadPoolExecutor(CORES) as pool:
+        inferred = Inferred(raw, choices, pool)
+        inferred.begin(others)
+        if guess.guessed:
+            inferred.check_guess(predicted, [name for name in others if name not in dropped])
+        values = inferred.whole(predicted)
+        wanted = target(values, choices.task, raw.first_row)
+        columns = dict.fromkeys(names) | {predicted: used(values, Role.TARGET, _predicted(wanted))}
+        divides = None
+        if split.column is not None:
+            divides = inferred.whole(split.column)
+            columns[split.column] = used(divides, Role.SPLIT, f"divides the rows: {split}")
+        divided = division(split, divides, wanted, raw.rows, raw.first_row)
+        found = dict[str, Feature]()
+        for one in inferred.described(others, divided.outside):
+            if isinstance(one, Feature):
+                found[one.column.name] = one
+            column = one.column if isinstance(one, Feature) else one
+            columns[column.name] = column
     described = [column for column in columns.values() if column is not None]
     features = _features(described, limits)
     outputs = 1 if wanted.classes is None else len(wanted.classes)
@@ -122,12 +124,24 @@ def take(
         split=split,
         shape=Shape(raw.rows, features, outputs),
         sizes=divided.sizes,
-        notes=(*raw.notes, note, wanted.note, divided.note, *_notes(described)),
+        notes=(*raw.notes, guess.note, wanted.note, divided.note, *_notes(described)),
+        written=_written(raw),
     )
-    tensors = _tensors(found, raw.rows) | {"target": wanted.labels} | divided.tensors
-    return Taken(
-        table.model_copy(update={"remarks": remarks(table, tensors, divided.outside, raw.doubts)}), tensors
+    kept = Kept(
+        raw.rows,
+        [one.numbers for one in found.values() if one.numbers is not None],
+        [one.codes for one in found.values() if one.codes is not None],
+        {"target": wanted.labels} | divided.tensors,
     )
+    return Taken(table, kept, divided.outside, raw.doubts)
+
+
+def _written(raw: Raw) -> Written:
+    """Return how the file writes its table, once its columns are inferred."""
+    by_way = dict[str, list[str]]()
+    for name, way in sorted(raw.ways.items()):
+        by_way.setdefault(way, []).append(name)
+    return Written.model_validate(raw.written | by_way)
 
 
 def _class_rows(wanted: Target) -> tuple[int, ...] | None:
@@ -135,43 +149,6 @@ def _class_rows(wanted: Target) -> tuple[int, ...] | None:
     if wanted.classes is None:
         return None
     return tuple(np.bincount(wanted.labels, minlength=len(wanted.classes)).tolist())
-
-
-def _read(path: Path, form: str, choices: Choices, limits: Limits, progress: Progress) -> Raw:
-    try:
-        if form in ("csv", "tsv"):
-            return delimited.read(path, limits, progress, header=choices.header, tabs=form == "tsv")
-        if form == "parquet":
-            dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}
-            return parquet.read(path, limits, progress, dropped=dropped)
-        if form in ("npz", "npy"):
-            return arrays.read(path, limits, zipped=form == "npz")
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {str(error)[:300]}") from error
-    raise Unreadable(f"{form!r} is no format of tables; it is one of csv, tsv, parquet, npz, npy")
-
-
-def _infer(raw: Raw, choices: Choices, name: str, outside: Mask | None) -> Values:
-    """Return the values of a column; free what they were."""
-    asked = choices.columns.get(name)
-    kind = None if asked is None or asked == "leave_out" else Kind(asked)
-    values = infer(name, raw.columns.pop(name), kind, raw.first_row, outside=outside)
-    if values.doubt is not None:
-        raw.doubts[name] = values.doubt
-    return values
-
-
-def _inferred(raw: Raw, choices: Choices, outside: Mask) -> Iterator[Values]:
-    """Yield the values of each column that is left in the file's order, inferred by all cores."""
-    cores = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(cores) as pool:
-        names, waiting = iter(list(raw.columns)), []
-        for name in names:
-            waiting.append(pool.submit(_infer, raw, choices, name, outside))
-            if len(waiting) > cores:
-                yield waiting.pop(0).result()
-        while waiting:
-            yield waiting.pop(0).result()
 
 
 def _predicted(wanted: Target) -> str:
@@ -220,20 +197,3 @@ def _notes(columns: list[Column]) -> list[str]:
         more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
         notes.append(f"{', '.join(names[:MOST_NAMED])}{more}: {why}")
     return notes
-
-
-def _tensors(found: dict[str, Feature], rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns side by side; each is freed once it stands there."""
-    with_numbers = [name for name, one in found.items() if one.numbers is not None]
-    with_codes = [name for name, one in found.items() if one.codes is not None]
-    numbers = np.empty((rows, len(with_numbers)))
-    codes = np.empty((rows, len(with_codes)), dtype=np.int16)
-    for i in range(0, len(with_numbers), TOGETHER):
-        together = [found.pop(name).numbers for name in with_numbers[i : i + TOGETHER]]
-        columns = [one for one in together if one is not None]
-        np.stack(columns, axis=1, out=numbers[:, i : i + TOGETHER])
-    for i, name in enumerate(with_codes):
-        one = found.pop(name).codes
-        assert one is not None
-        codes[:, i] = one
-    return {"numbers": numbers, "codes": codes}

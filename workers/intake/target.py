@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from whichopt.service.uploads import Kind
 from whichopt.workers.intake.columns import Values, as_words
 from whichopt.workers.intake.problems import AmbiguousTarget, AmbiguousTask, TooLarge, Unreadable, shown
 from whichopt.workers.intake.raw import as_numpy
-from whichopt.workers.intake.words import coded
+from whichopt.workers.intake.words import Coded, coded
 
 NAMES = ("target", "label", "labels", "class", "y", "outcome", "response")
 """Names of columns that are predicted, in small letters."""
@@ -26,6 +26,17 @@ MOST_WHOLE = 20
 FEWEST_ROWS = 5
 """Rows that a class needs: each part of the rows needs some."""
 MOST_CLASSES = 1000
+LONGEST_CLASS = 200
+"""Characters of the name of a class."""
+MOST_NAMED = 20
+"""Most columns that a message names."""
+
+UNFIT = {
+    Kind.DATE: "has dates",
+    Kind.TEXT: "has text, different in nearly all rows",
+    Kind.ID: "has values that are distinct in (nearly) all rows, as ids are",
+}
+"""Why columns of a kind are not predicted."""
 
 Task = Literal["classification", "regression"]
 
@@ -40,8 +51,17 @@ class Target:
     note: str
 
 
-def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> tuple[str, str]:
-    """Return the name of the column to predict, and how it was chosen.
+@dataclass(frozen=True)
+class Chosen:
+    """The column to predict, and how it was chosen; `guessed`: by nothing but its place."""
+
+    name: str
+    note: str
+    guessed: bool = False
+
+
+def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> Chosen:
+    """Return the column to predict.
 
     Args:
         names: the columns, in the file's order.
@@ -59,7 +79,7 @@ def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> 
                 f"column {shown(asked)} cannot be predicted and also divide the rows or be left out",
                 column=asked,
             )
-        return asked, f"{asked} is predicted, as was asked"
+        return Chosen(asked, f"{asked} is predicted, as was asked")
     free = [name for name in names if name not in barred]
     if not free:
         raise Unreadable("no column is left to predict")
@@ -71,8 +91,36 @@ def chosen(names: Sequence[str], asked: str | None, barred: Collection[str]) -> 
             column=known[0],
         )
     if known:
-        return known[0], f"{known[0]} is predicted, by its name"
-    return free[-1], f"{free[-1]} is predicted, as it is the last column; target=NAME says otherwise"
+        return Chosen(known[0], f"{known[0]} is predicted, by its name")
+    note = f"{free[-1]} is predicted, as it is the last column; target=NAME says otherwise"
+    return Chosen(free[-1], note, guessed=True)
+
+
+def why_unfit(values: Values) -> str | None:
+    """Return why nobody would predict a column, whatever else there is; None if somebody may."""
+    if values.distinct < 2:
+        return "has the same value in every row" if values.distinct else "has no value in any row"
+    return UNFIT.get(values.kind)
+
+
+def check_guess(values: Values, others: Iterable[Values]) -> None:
+    """Raise AmbiguousTarget if a column was only chosen by its place, and another is meant for sure.
+
+    Args:
+        values: the column, of the kind that it would have if it were not to be predicted.
+        others: the other columns, likewise.
+    """
+    why = why_unfit(values)
+    if why is None:
+        return
+    fit = [other.name for other in others if not other.missing and why_unfit(other) is None]
+    if fit:  # else it is told what is wrong with this one
+        more = f" and {len(fit) - MOST_NAMED:,} more" if len(fit) > MOST_NAMED else ""
+        raise AmbiguousTarget(
+            f"the last column would be predicted, but {shown(values.name)} {why}; say which column to "
+            f"predict: target=NAME, with one of {', '.join(map(shown, fit[:MOST_NAMED]))}{more}",
+            column=values.name,
+        )
 
 
 def check_known(names: Sequence[str], name: str, use: str) -> None:
@@ -166,6 +214,7 @@ def _classes(values: Values, first_row: int) -> tuple[tuple[str, ...], npt.NDArr
     else:
         words = values.words or coded(pa.chunked_array([as_words(values)]))
         _check_number(name, len(words.words))
+        _check_lengths(name, words, first_row)
         order = as_numpy(pc.sort_indices(words.words))
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
@@ -189,6 +238,19 @@ def _classes(values: Values, first_row: int) -> tuple[tuple[str, ...], npt.NDArr
             column=name,
         )
     return tuple(classes), labels
+
+
+def _check_lengths(name: str, words: Coded, first_row: int) -> None:
+    lengths = as_numpy(pc.utf8_length(words.words))
+    if len(lengths) and lengths.max() > LONGEST_CLASS:
+        longest = int(lengths.argmax())
+        row = words.first_row(longest) + first_row
+        raise Unreadable(
+            f"column {shown(name)} has a class of {lengths[longest]:,} characters in row {row}; at most "
+            f"{LONGEST_CLASS} are allowed: name it in short, or predict another column",
+            row=row,
+            column=name,
+        )
 
 
 def _check_number(name: str, classes: int) -> None:

@@ -46,15 +46,16 @@ class Text:
     def chunks(self) -> Iterator[bytes]:
         """Yield the text from its start, in UTF-8."""
         decoder = codecs.getincrementaldecoder(self.encoding)()
-        skip = self._mark
+        skip, plain = self._mark, self.encoding == "utf-8"
         for i, chunk in enumerate(self._inflated()):
             text, skip = chunk[skip:], 0
-            try:
-                decoded = decoder.decode(text)
-            except UnicodeDecodeError as error:
-                raise self._undecodable(error, i, len(text)) from None
-            if self.encoding != "utf-8":
-                text = decoded.encode("utf-8", "surrogatepass")
+            if not (plain and text.isascii() and not decoder.getstate()[0]):  # decoding takes longer
+                try:
+                    decoded = decoder.decode(text)
+                except UnicodeDecodeError as error:
+                    raise self._undecodable(error, i, len(text)) from None
+                if not plain:
+                    text = decoded.encode("utf-8", "surrogatepass")
             if (nul := text.find(b"\0")) >= 0:
                 place = self._place(i, text[:nul])
                 raise Unreadable(

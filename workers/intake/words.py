@@ -9,12 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whichopt.workers.intake.raw import as_numpy
+from whichopt.workers.intake.raw import MISSING, as_numpy
 
 Codes = npt.NDArray[np.int64]
-
-MISSING = {"", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "?", "-"}
-"""Fields that stand for a missing value, with or without blanks around them."""
 
 YES_AND_NO = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 """Pairs of words, in small letters, for a column of two values: the first is 0."""

@@ -27,6 +27,7 @@ __all__ = [
     "Carry",
     "DatasetGone",
     "Examples",
+    "Loaded",
     "Loss",
     "Net",
     "Player",
@@ -39,6 +40,8 @@ __all__ = [
     "order",
     "seeded",
     "stretches",
+    "table_of",
+    "weighted",
 ]
 
 EVALUATION_BATCH = 4096
@@ -48,6 +51,9 @@ TABLES = Cached(1 << 29)
 SPLITS = Cached(1 << 30)
 """What was loaded and divided in this process."""
 
+
+Loaded = Table | Kept
+"""The data of a workload as loaded, in their own units."""
 
 Net = Callable[..., Tensor]
 """The network: the module itself, or a function that calls it with other params and buffers in the place of
@@ -150,14 +156,13 @@ def _build(
     with torch.device("meta"):
         params = tuple(name for name, _ in network().named_parameters())
 
-    def table() -> Table | Kept:
-        key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
-        return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
+    def table() -> Loaded:
+        return _table(spec, data, blobs)
 
     def splits(seed: int) -> Splits:
         return SPLITS.get(
             (resolved, device, seed),
-            lambda: _weighted(table().splits(criteria, spec.sizes, seed, place), spec, criteria),
+            lambda: weighted(table().splits(criteria, spec.sizes, seed, place), spec),
             lambda made: made.nbytes,
         )
 
@@ -176,15 +181,27 @@ def _build(
     )
 
 
-def _weighted(splits: Splits, spec: ResolvedWorkload, criteria: Criteria) -> Splits:
+def table_of(spec: ResolvedWorkload, catalog: Catalog | None = None, *, blobs: Path | None = None) -> Loaded:
+    """Return the data of the workload as they were loaded; the arguments are as for `build`."""
+    known = built_in() if catalog is None else catalog
+    return _table(spec, None if spec.upload else known.dataset(spec.dataset.name), blobs)
+
+
+def _table(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
+    key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
+    return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
+
+
+def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
     """Return the splits with the weights of the training examples, if the task asks for them."""
+    criteria = CRITERIA[spec.task]
     if spec.class_weight is None or criteria.balanced is None:
         return splits
     weights = criteria.balanced(splits.train.targets)
     return replace(splits, train=replace(splits.train, weights=weights))
 
 
-def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Table | Kept:
+def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
     if data is None:
         return load(spec, blobs)
     return LOADERS[data.loader or data.name](data.options(**spec.dataset.options))

@@ -19,6 +19,8 @@ from whichopt.service.splits import RANDOM, divided
 from whichopt.workers.workload.tasks import Criteria, Labels
 
 Features = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+Parts = tuple[Rows, Rows, Rows]
 
 FARTHEST = 10.0
 """Bound on a standardized feature: a pixel that hardly any training example has inked may lie hundreds of
@@ -37,9 +39,13 @@ class Table(NamedTuple):
     def nbytes(self) -> int:
         return self.features.nbytes + self.labels.nbytes
 
+    def parts(self, criteria: Criteria, sizes: Sizes, seed: int) -> Parts:
+        """Return the rows of training, validation and test that `seed` draws."""
+        return divided(RANDOM, criteria.strata(self.labels), len(self.labels), sizes, seed)
+
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
         """Return the splits that `seed` draws, scaled by statistics of their training split alone."""
-        rows = divided(RANDOM, criteria.strata(self.labels), len(self.labels), sizes, seed)
+        rows = self.parts(criteria, sizes, seed)
         training = rows[0]
         inputs = torch.from_numpy(standardized(self.features, self.features[training]).astype(np.float32))
         targets, unit = criteria.encode(self.labels, self.labels[training])
@@ -145,11 +151,17 @@ def standardized(features: Features, training: Features) -> Features:
 
     A column that is constant in training becomes 0 throughout.
     """
-    mean, deviation = training.mean(axis=0), training.std(axis=0)
-    constant = deviation <= 1e-10 * np.abs(mean)  # what rounding the mean leaves of a constant column
-    scaled = (features - mean) / np.where(constant, np.inf, deviation)
+    mean, deviation = scale(training)
+    scaled = (features - mean) / np.where(deviation == 0, np.inf, deviation)
     bounded: Features = np.clip(scaled, -FARTHEST, FARTHEST)
     return bounded
+
+
+def scale(training: Features) -> tuple[Features, Features]:
+    """Return mean and standard deviation of each column; 0 of one that is constant up to rounding."""
+    mean, deviation = training.mean(axis=0), training.std(axis=0)
+    constant = deviation <= 1e-10 * np.abs(mean)  # what rounding the mean leaves of a constant column
+    return mean, np.where(constant, 0.0, deviation)
 
 
 def order(seed: int, examples: int, start: int, stop: int) -> Tensor:

@@ -24,7 +24,7 @@ from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.splits import divided
 from whichopt.service.uploads import Table
 from whichopt.workers.workload.columns import Rows, learned
-from whichopt.workers.workload.data import Examples, Splits
+from whichopt.workers.workload.data import Examples, Parts, Splits
 from whichopt.workers.workload.tasks import Criteria
 
 METADATA = "whichopt"
@@ -52,10 +52,14 @@ class Kept:
         arrays: tuple[npt.NDArray[Any], ...] = (*self.rows, self.target, *self.split_by.values())
         return sum(array.nbytes for array in arrays)
 
+    def parts(self, criteria: Criteria, sizes: Sizes, seed: int) -> Parts:
+        """Return the rows of training, validation and test that `seed` draws."""
+        strata = criteria.strata(self.target)
+        return divided(self.table.split, strata, self.table.rows, sizes, seed, **self.split_by)
+
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
         """Return the splits that `seed` draws, prepared by what their training rows tell."""
-        strata = criteria.strata(self.target)
-        parts = divided(self.table.split, strata, self.table.rows, sizes, seed, **self.split_by)
+        parts = self.parts(criteria, sizes, seed)
         prepared = learned(self.table.features, self.rows, parts[0])
         targets, unit = criteria.encode(self.target, self.target[parts[0]])
 

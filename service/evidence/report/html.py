@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from whichopt.service.catalog.listed_layers import ListedLayer, layers_of, listed, params_of
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.forecast.durations import chance_text
 from whichopt.service.evidence.report import (
@@ -21,6 +22,7 @@ from whichopt.service.evidence.report import (
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, line_styles
+from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
 
@@ -53,7 +55,11 @@ def render_html(report: Report) -> str:
             surely=_surely(report),
             totals=_totals(report),
             environments=_environments(report),
+            layers=_layers(report),
+            params=_params(report),
             data=_data(report),
+            guest=report.spec.guest,
+            groups=_groups(report),
             search=Phase.SEARCH,
         )
     )
@@ -128,6 +134,28 @@ def _environments(report: Report) -> list[tuple[Environment, int]]:
     ]
 
 
+def _groups(report: Report) -> Groups:
+    """Return the groups of params of the first trial of a function that says what it started from."""
+    starts = (trial.result.start for trial in report.trials if trial.result is not None)
+    return next((start.groups for start in starts if start is not None), ())
+
+
+def _layers(report: Report) -> Sequence[ListedLayer]:
+    """The layers of the network; none if the job does not describe it."""
+    if report.spec.guest is not None:
+        return ()
+    workload = report.spec.cataloged
+    layers = layers_of(workload.model.name, workload.model.options)
+    return () if layers is None else listed(layers, workload.shape)
+
+
+def _params(report: Report) -> int | None:
+    if report.spec.guest is not None:
+        return report.spec.guest.params
+    workload = report.spec.cataloged
+    return params_of(workload.model.name, workload.model.options, workload.shape)
+
+
 def _data(report: Report) -> str | None:
     """The report itself in a link that saves it; the same bytes for the same report."""
     packed = gzip.compress(report.model_dump_json().encode(), mtime=0)
@@ -147,6 +175,7 @@ def _templates() -> Templates:
         "count": lambda value: f"{value:,}",
         "moment": _moment,
         "listed": _listed,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "setting": _setting,
         "pretty": lambda value: json.dumps(value, indent=1),
         "svg": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whichopt.service.catalog import tasks
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
+from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.evidence.verdict import snippet_rows, snippet_table
+from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
 from whichopt.service.trials import Schedule
+from whichopt.service.uploads import Upload, Written
 
 _EXAMPLES = 256
 """Number of examples of the random data that stands in for the user's."""
@@ -16,28 +23,21 @@ _EXAMPLES = 256
 def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     """Python code that trains the job's model with `config` of the optimizer `label`.
 
-    It needs torch and the optimizer's own package, and says where the user's data go. A model that is no
-    chain of torch's modules has a stand-in, and the code says where the user's own goes.
+    It needs torch and the optimizer's own package. On a person's own file it reads, prepares and divides the
+    rows as the job does, by pandas, and prints the test score; otherwise it says where the user's data go. A
+    model that is no chain of torch's modules has a stand-in, and the code says where the user's own goes.
     """
+    upload = spec.workload.upload
+    written = None if upload is None else upload.written
     facts = spec.optimizer(label).facts
-    package, _, name = facts.build.target.rpartition(".")
-    arguments = {**facts.arguments(config), **facts.build.fixed}
-    schedule = _schedule(spec.schedule)
-    of_torch = package.startswith("torch.")
+    schedule = schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
     lines = [
-        *(["import math", ""] if "math." in "".join(schedule) else []),
-        "import torch",
-        *([] if of_torch else [f"from {package} import {name}"]),
+        *imports(facts, schedule, own_data=written is not None),
         "",
-        "torch.manual_seed(0)",
-        *_stand_ins(spec),
+        *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
         "",
-        f"optimizer = {facts.build.target if of_torch else name}(",
-        "    model.parameters(),",
-        *(f"    {argument}={value!r}," for argument, value in arguments.items()),
-        ")",
-        *(["optimizer.train()"] if facts.modes else []),
+        *optimizer_lines(facts, config),
         "",
         f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
         *schedule,
@@ -57,22 +57,86 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         lines.append("        scheduler.step()")
     if facts.modes:
         lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
-    lines.append('print(f"last loss: {loss.item():.4f}")')
+    lines += ['print(f"last loss: {loss.item():.4f}")'] if written is None else _scores(spec)
     return "\n".join(lines) + "\n"
 
 
-def _stand_ins(spec: ResolvedSpec) -> list[str]:
-    shape = spec.workload.shape
-    targets = tasks.task(spec.workload.task).targets(_EXAMPLES, shape.outputs)
+def imports(facts: OptimizerFacts, schedule: Sequence[str], *, own_data: bool = False) -> list[str]:
+    """Return the imports of code with that optimizer and the lines of that schedule.
+
+    `own_data` says whether it reads a file.
+    """
+    package, _, name = facts.build.target.rpartition(".")
     return [
+        *(["import math", ""] if "math." in "".join(schedule) else []),
+        *(["import numpy as np", "import pandas as pd", "import sklearn.metrics"] if own_data else []),
+        "import torch",
+        *([] if package.startswith("torch.") else [f"from {package} import {name}"]),
+    ]
+
+
+def optimizer_lines(facts: OptimizerFacts, config: Config) -> list[str]:
+    """Return the call that makes the optimizer in full, of the params of `model`."""
+    package, _, name = facts.build.target.rpartition(".")
+    arguments = {**facts.arguments(config), **facts.build.fixed}
+    return [
+        f"optimizer = {facts.build.target if package.startswith('torch.') else name}(",
+        "    model.parameters(),",
+        *(f"    {argument}={value!r}," for argument, value in arguments.items()),
+        ")",
+        *(["optimizer.train()"] if facts.modes else []),
+    ]
+
+
+def _stand_ins(spec: ResolvedSpec) -> list[str]:
+    shape = spec.cataloged.shape
+    targets = tasks.task(spec.cataloged.task).targets(_EXAMPLES, shape.outputs)
+    return [
+        "torch.manual_seed(0)",
         *_model(spec),
         f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your data here",
         f"targets = {targets}",
     ]
 
 
+def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]:
+    """The person's own rows: the training rows of one of the job's seeds, and its test rows."""
+    seed = trial_seeds(spec.seed, Phase.CONFIRM, 0).split
+    numbers = ["mean, unit = labels[train].mean(), labels[train].std() or 1.0"]
+    numbers += ["targets = torch.tensor((labels[train] - mean) / unit, dtype=torch.float32).reshape(-1, 1)"]
+    classes = ["targets = torch.tensor(labels[train]).long()"]
+    return [
+        *snippet_table.reading(upload, written),
+        *snippet_table.target(upload),
+        *snippet_rows.division(upload, spec.sizes, seed),
+        *snippet_table.features(upload, written),
+        "",
+        "torch.manual_seed(0)",
+        *_model(spec),
+        "inputs = features[train]",
+        *(numbers if upload.classes is None else classes),
+    ]
+
+
+def _scores(spec: ResolvedSpec) -> list[str]:
+    """The metric that the job selects on, of the test rows."""
+    name, workload = spec.goal.metric, spec.cataloged
+    found = tasks.metric(workload.task, name)
+    code = "outputs" if found is None or found.code is None else found.code
+    lines = ["model.eval()", "with torch.no_grad():"]
+    if workload.upload is not None and workload.upload.classes is None:
+        lines += ["    outputs = model(features[test])[:, 0].double() * unit + mean", "truth = labels[test]"]
+    else:
+        lines += ["    outputs = model(features[test]).double()", "truth = torch.tensor(labels[test]).long()"]
+    if "present" in code or "one_hot" in code:
+        lines += ["present = truth.unique()"]
+    if "one_hot" in code:
+        lines += ["scores = outputs.log_softmax(1)[:, present]", "one_hot = truth.unsqueeze(1) == present"]
+    return [*lines, f'print("test {name}:", {code})']
+
+
 def _model(spec: ResolvedSpec) -> list[str]:
-    workload = spec.workload
+    workload = spec.cataloged
     entry = next((one for one in built_in().models if one.name == workload.model.name), None)
     if entry is not None and entry.modules is not None:
         return code(entry.modules(entry.options(**workload.model.options), workload.shape))
@@ -86,21 +150,24 @@ def _model(spec: ResolvedSpec) -> list[str]:
 
 def _class_weights(spec: ResolvedSpec) -> list[str]:
     """The weights of the classes, by their numbers in the data that are trained on; nothing without them."""
-    if spec.workload.class_weight is None:
+    if spec.cataloged.class_weight is None:
         return []
     return [
-        f"counts = torch.bincount(targets, minlength={spec.workload.shape.outputs})",
+        f"counts = torch.bincount(targets, minlength={spec.cataloged.shape.outputs})",
         "class_weights = len(targets) / (counts.count_nonzero() * counts.clamp(min=1))",
     ]
 
 
 def _loss(spec: ResolvedSpec) -> str:
-    weights = "" if spec.workload.class_weight is None else ", weight=class_weights"
-    return f"{tasks.task(spec.workload.task).loss}(model(inputs[batch]), targets[batch]{weights})"
+    weights = "" if spec.cataloged.class_weight is None else ", weight=class_weights"
+    return f"{tasks.task(spec.cataloged.task).loss}(model(inputs[batch]), targets[batch]{weights})"
 
 
-def _schedule(schedule: Schedule) -> list[str]:
-    """The schedule as a closed form over the share of steps that are done; nothing if lr is constant."""
+def schedule_lines(schedule: Schedule, total: str) -> list[str]:
+    """Return the schedule as a closed form over the share of steps that are done; nothing if lr is constant.
+
+    `total` is the line that sets `total_steps`.
+    """
     warmup, decay = schedule.warmup, schedule.decay
     falls = {
         "constant": "1.0",
@@ -112,7 +179,7 @@ def _schedule(schedule: Schedule) -> list[str]:
         return []
     rise = [f"    if done < {warmup!r}:", f"        return done / {warmup!r}"]
     return [
-        "total_steps = epochs * -(-len(inputs) // batch_size)",
+        total,
         "",
         "",
         "def factor(step):",

@@ -39,6 +39,14 @@ def test_lint_fails_where_the_spec_would_be_refused() -> None:
         assert one["field"].startswith(field)
 
 
+def test_lint_without_a_service_says_which_one_to_ask_about_a_dataset_that_it_does_not_know() -> None:
+    body = {**BODY, "workload": {"dataset": "wines", "model": "linear"}}
+    found = RUN.invoke(app, ["lint", "-", "--json"], input=json.dumps(body))
+    (one,) = json.loads(found.stdout)["findings"]
+    assert "did you mean 'wine'?" in one["what"]
+    assert "if it is your own, name the service that has it: --url" in one["instead"]
+
+
 def test_lint_reads_a_setting_as_recommendations_show_it() -> None:
     body = {"optimizer": "adam", "config": {"lr": 0.5, "betas": [0.9, 0.999]}}
     found = RUN.invoke(app, ["lint", "-", "--json"], input=json.dumps(body))

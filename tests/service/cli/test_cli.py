@@ -154,6 +154,8 @@ def test_rerun_looks_for_its_file_before_training_is_imported(
     (tmp_path / "report.json").touch()
     RUN.invoke(app, ["rerun", str(tmp_path / "report.json")])
     assert [command[1:4] for command in commands] == [["-P", "-m", "whichopt.workers.rerun"]]
+    RUN.invoke(app, ["rerun", str(tmp_path / "report.json"), "--data", "own.csv"])
+    assert commands[-1][-1] == "--data=own.csv"
 
 
 def test_nothing_that_was_recommended_is_said_so(url: str) -> None:

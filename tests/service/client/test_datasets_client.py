@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tests.builders.datasets import states
 from tests.builders.services import KEY
@@ -41,6 +43,14 @@ class Frame:
 
     def write_parquet(self, file: Any) -> None:
         file.write(TEXT.encode())
+
+
+class Arrow:
+    """A data frame of a library that offers its columns as a stream of Arrow, and nothing else."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        rows = pa.table({"a": [0.5, 1.5], "word": ["x", None]})
+        return rows.__arrow_c_stream__(requested_schema)
 
 
 class PandasWithoutArrow:
@@ -124,3 +134,10 @@ def test_what_cannot_be_sent_is_said_so(
     (tmp_path / "model.xlsx").write_text("x")
     with pytest.raises(error, match=said), opened(data, None):
         pass
+
+
+def test_a_stream_of_arrow_is_sent_as_parquet() -> None:
+    with opened(Arrow(), None) as sent:
+        assert sent.kind == "application/vnd.apache.parquet"
+        found = parquet.read_table(pa.py_buffer(b"".join(sent.pieces(None))))
+    assert found.to_pydict() == {"a": [0.5, 1.5], "word": ["x", None]}

@@ -18,7 +18,6 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from tests.builders.waiting import wait_until
 from whichopt.service.cli import app as command_line
 from whichopt.service.db import OUT_OF_REACH, DatabaseError, Store, troubles
 from whichopt.service.db.migrate import CannotMigrate, upgrade
@@ -234,19 +233,6 @@ def server(postgres: Any) -> Iterator[Callable[..., None]]:
     owner.close()
 
 
-def alone(postgres: Any, role: str) -> None:
-    """Return once the server has ended all connections of the role, which it does after the client has."""
-    owner = Store(postgres.url("postgres"))
-    connections = sa.text("SELECT count(*) FROM pg_stat_activity WHERE usename = :role")
-
-    def none_left() -> bool:
-        with owner.engine.connect() as connection:
-            return connection.scalar(connections, {"role": role}) == 0
-
-    wait_until(none_left, f"the connections of {role} to end")
-    owner.close()
-
-
 def test_a_server_that_refuses(postgres: Any, server: Callable[..., None]) -> None:
     url = sa.make_url(postgres.database())
     assert "has no database of that name" in told(postgres.url("none_of_that_name"), count)
@@ -257,12 +243,12 @@ def test_a_server_that_refuses(postgres: Any, server: Callable[..., None]) -> No
     assert "rejects this user" in told(silent, count)
     narrow = url.set(username="narrow").render_as_string(hide_password=False)
     assert "lacks a permission (permission denied for table" in told(narrow, count)
-    alone(postgres, "narrow")
+    postgres.wait_until_left("narrow")
     one = Store(narrow)
     with one.engine.connect():
         assert "raise the server's max_connections" in told(narrow, count)
     one.close()
-    alone(postgres, "narrow")
+    postgres.wait_until_left("narrow")
     empty = sa.make_url(postgres.database(migrated=False)).set(username="narrow")
     said = told(empty.render_as_string(hide_password=False), upgrade)
     assert "lacks a permission (permission denied for schema public); make that user the owner" in said

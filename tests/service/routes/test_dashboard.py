@@ -44,6 +44,8 @@ def test_states_values_and_curves_are_optunas(lite: Store) -> None:
     assert study.direction is optuna.study.StudyDirection.MINIMIZE
     assert study.user_attrs["job"] == uid
     assert (study.user_attrs["label"], study.user_attrs["optimizer"]) == ("belief", "adabelief")
+    assert study.user_attrs["data"] == "178 rows, 13 features; 106 training, 36 validation, 36 test"
+    assert study.user_attrs["network"] == "linear, 42 params"
     trials = storage.get_all_trials(study._study_id)
     assert [trial.number for trial in trials] == [0, 1, 2, 3, 4]
     assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]

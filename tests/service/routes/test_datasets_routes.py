@@ -6,18 +6,25 @@ The reader is that of `tests.builders.simple_reader`, a process of its own.
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from tests.builders.concluded_jobs import BODY
 from tests.builders.datasets import READER, add_dataset, states
 from tests.builders.services import KEY, Recorder
+from tests.builders.serving import served
+from tests.builders.waiting import wait_until
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.intake import LOCK
+from whichopt.service.receiving import PIECE
 from whichopt.service.routes import datasets as routes
 from whichopt.service.settings import Settings
 from whichopt.service.states import DatasetState
@@ -209,6 +216,34 @@ def test_all_uploads_together_have_a_limit(lite: Store, dispatcher: Recorder, tm
         assert (refused.status_code, refused.json()["code"]) == (413, "dataset_too_large")
         assert "WHICHOPT_UPLOADS_BYTES" in refused.json()["detail"]
         assert send(http, ROWS[:700], name="second").status_code == 201, "the same blob takes no room"
+
+
+def test_the_limit_of_all_uploads_holds_for_those_that_come_at_once(
+    lite: Store, dispatcher: Recorder, tmp_path: Path
+) -> None:
+    """Each of two files alone has room; while both are on their way, one of them has not."""
+    settings = Settings(uploads_bytes=6 * PIECE, reap_s=600, blobs=tmp_path / "blobs")
+    half_way = threading.Barrier(2, timeout=60)
+
+    def body(mark: bytes) -> Iterator[bytes]:
+        yield b"a,b,y\n" + mark * PIECE + b"\n" + mark * PIECE + b"\n"
+        half_way.wait()
+        yield mark * 2 * PIECE
+
+    with served(create_app(settings, lite, dispatcher, reader=READER)) as url, ThreadPoolExecutor(2) as pool:
+
+        def sent(mark: bytes) -> int:
+            where = f"{url}/v1/datasets?name={mark.decode()}"
+            headers = {**CSV, "X-API-Key": KEY}
+            return httpx.post(
+                where, content=body(mark), headers=headers, timeout=60, trust_env=False
+            ).status_code
+
+        answers = sorted(pool.map(sent, (b"p", b"q")))
+        wait_until(lambda: "reading" not in states(lite).values(), "what came whole to be read")
+    assert 413 in answers
+    assert {*answers} <= {201, 413}
+    assert len(states(lite)) == answers.count(201) == len(kept(settings))
 
 
 def small(settings: Settings, store: Store, dispatcher: Recorder) -> TestClient:

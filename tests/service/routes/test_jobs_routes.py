@@ -106,6 +106,19 @@ def test_a_job_is_read_again_only_when_it_has_moved(http: TestClient, lite: Stor
     assert http.get(f"/v1/jobs/{uid}", headers={"If-None-Match": '"2"'}).json()["waiting_for"]
 
 
+def test_jobs_are_listed_by_their_dataset(http: TestClient) -> None:
+    of = {}
+    for dataset in ("wine", "digits"):
+        body = {**BODY, "workload": {"dataset": {"name": dataset}, "model": {"name": "linear"}}}
+        of[dataset] = http.post("/v1/jobs", json=body).json()["id"]
+    for dataset, uid in of.items():
+        page = http.get("/v1/jobs", params={"dataset": dataset}).json()
+        assert [job["id"] for job in page["items"]] == [uid]
+    assert http.get("/v1/jobs", params={"dataset": "diabetes"}).json()["items"] == []
+    unknown = http.get("/v1/jobs", params={"dataset": "wines"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_name")
+
+
 def test_jobs_are_listed_newest_first_in_pages(http: TestClient, lite: Store) -> None:
     uids = [add_job(lite)[1] for _ in range(5)]
     _, done = concluded_job(lite)

@@ -13,7 +13,6 @@ from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.lint import lint
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Direction
-from whichopt.service.uploads import File, Split, Upload
 
 
 def job(dataset: str = "wine", **workload: Any) -> JobSpec:
@@ -55,12 +54,12 @@ def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
 def test_without_class_weight_every_example_counts_the_same(asked: Any) -> None:
     spec = resolve(job(task=asked))
     assert spec == resolve(job())
-    assert spec.workload.class_weight is None
+    assert spec.cataloged.class_weight is None
 
 
 def test_class_weight_is_an_option_of_the_task() -> None:
     spec = resolve(job(task={"name": "classification", "class_weight": "balanced"}))
-    assert (spec.workload.task, spec.workload.class_weight) == ("classification", "balanced")
+    assert (spec.workload.task, spec.cataloged.class_weight) == ("classification", "balanced")
     for task, field, words in (
         ({"name": "classification", "class_weight": "even"}, "workload.task.class_weight", "balanced"),
         (
@@ -99,35 +98,6 @@ def test_a_stored_spec_of_before_keeps_its_two_metrics(dataset: str, metrics: tu
     assert ResolvedSpec.model_validate_json(kept.model_dump_json()) == kept
     # Sent again it is a new job, which has all of them.
     assert resolve(JobSpec.model_validate(json.loads(kept.model_dump_json()))) == resolve(job(dataset))
-
-
-@pytest.mark.parametrize(
-    ("metric", "rows", "found"),
-    [
-        ("accuracy", (96, 4), True),
-        ("accuracy", (94, 6), False),
-        ("nll", (96, 4), False),
-        ("accuracy", None, False),
-    ],
-)
-def test_accuracy_of_nearly_one_class_is_remarked(
-    metric: str, rows: tuple[int, ...] | None, found: bool
-) -> None:
-    spec = resolve(job("breast_cancer", metric=metric))
-    upload = Upload(
-        file=File(name="a.csv", bytes=1, sha256="0"),
-        rows=100,
-        target="y",
-        classes=("no", "yes"),
-        class_rows=rows,
-        split=Split(),
-        columns=(),
-    )
-    mine = spec.model_copy(update={"workload": spec.workload.model_copy(update={"upload": upload})})
-    codes = {one.code: one for one in lint(mine)}
-    assert ("accuracy_of_one_class" in codes) == found
-    if found:
-        assert "96.0% of the rows are of the class 'no'" in codes["accuracy_of_one_class"].what
 
 
 def test_a_percentage_of_r2_is_remarked() -> None:

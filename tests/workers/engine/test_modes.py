@@ -57,6 +57,13 @@ def test_a_trial_goes_on_from_a_checkpoint(
     assert resumed.model_copy(update={"seconds": whole.seconds}) == whole
 
 
+def test_the_network_that_is_kept_is_the_one_that_is_evaluated(
+    make_workload: MakeWorkload, make_plan: MakePlan, watch: Any
+) -> None:
+    _, network = SoloExecutor().train(make_workload(), make_plan(TWO_FACED.name), watch)
+    assert all(not tensor.any() for tensor in network.values()), "zeros are evaluated"
+
+
 def test_it_is_trained_alone(make_workload: MakeWorkload, make_plan: MakePlan, watch: Any) -> None:
     plans = [make_plan(name) for name in ("adam", TWO_FACED.name)]
     assert only_solo(asked(), built_in()) == {

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tests.builders.guests import fit, plan, run_of
+from tests.builders.training_functions import fit, plan, run_of
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.workers.guests import by_hand
 from whichopt.workers.guests.by_hand import run

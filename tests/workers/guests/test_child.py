@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.guests import guest, plan
+from tests.builders.training_functions import guest, plan
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.guests import child
 from whichopt.workers.guests.errors import FunctionFailed
@@ -21,7 +21,7 @@ from whichopt.workers.guests.run import Run
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from tests.builders.guests import guest, plan
+from tests.builders.training_functions import guest, plan
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.guests.executor import GuestExecutor
 

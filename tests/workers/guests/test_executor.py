@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.guests import ROWS, epoch, fit, guest, plan, score
+from tests.builders.training_functions import ROWS, epoch, fit, guest, plan, score
 from tests.builders.watches import Onlooker
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import TrialResult
@@ -30,7 +30,7 @@ from whichopt.workers.guests.errors import (
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 
-NAMED = "tests.builders.guests:fit"
+NAMED = "tests.builders.training_functions:fit"
 
 
 def same(one: TrialResult, other: TrialResult) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.builders.guests import X, Y, guest, plan
+from tests.builders.training_functions import X, Y, guest, plan
 from tests.builders.rehearsals import codes, found
 from whichopt.service.states import Phase, TrialState
 from whichopt.workers.engine import Unwatched

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import Subset, TensorDataset
 
-from tests.builders.guests import plan, run_of, told_of
+from tests.builders.training_functions import plan, run_of, told_of
 from whichopt.service.states import Phase
 from whichopt.workers.guests.parts import parts
 

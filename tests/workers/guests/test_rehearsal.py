@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.builders.guests import ROWS, X, Y, epoch, fit, guest, score
+from tests.builders.training_functions import ROWS, X, Y, epoch, fit, guest, score
 from tests.builders.rehearsals import codes, found, optimizers, trained
 from whichopt.workers.guests.errors import (
     DistributedUnsupported,
@@ -346,7 +346,7 @@ def test_a_gan_with_two_optimizers_is_no_fault() -> None:
 
 def test_a_named_function_is_rehearsed_in_clean_processes() -> None:
     told = rehearse(
-        guest(None, name="tests.builders.guests:fit"), optimizers("adamw"), GuestExecutor(processes=2)
+        guest(None, name="tests.builders.training_functions:fit"), optimizers("adamw"), GuestExecutor(processes=2)
     )
     assert codes(told) == []
     assert told.source == found(fit, "adamw").source

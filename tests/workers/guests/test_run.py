@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.guests import LOSS, X, at_first_step, plan, run_of, told_of
+from tests.builders.training_functions import LOSS, X, at_first_step, plan, run_of, told_of
 from tests.builders.optimizers import TWO_FACED, add_to_catalog
 from whichopt.service.goal import Goal
 from whichopt.service.states import Direction, Phase, TrialState

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-import tests.builders.guests
+import tests.builders.training_functions
 from whichopt.workers.guests.errors import UnknownFunction
 from whichopt.workers.guests.source import Source, identity, source_of, source_of_file
 from whichopt.workers.guests.target import check_allowed, load
@@ -84,10 +84,10 @@ def test_without_text_it_is_the_code(main: ModuleType) -> None:
 
 
 def test_of_a_module_it_is_the_file() -> None:
-    file = source_of_file(Path(tests.builders.guests.__file__))
-    assert source_of(tests.builders.guests.fit) == file
-    assert source_of(functools.partial(tests.builders.guests.fit)) == file
-    assert load("tests.builders.guests:fit").source == file
+    file = source_of_file(Path(tests.builders.training_functions.__file__))
+    assert source_of(tests.builders.training_functions.fit) == file
+    assert source_of(functools.partial(tests.builders.training_functions.fit)) == file
+    assert load("tests.builders.training_functions:fit").source == file
 
 
 def test_options_and_version_are_part_of_the_identity() -> None:
@@ -102,16 +102,16 @@ def test_options_and_version_are_part_of_the_identity() -> None:
     "name",
     [
         "os:system",
-        "tests.builders.guests:fit.x",
+        "tests.builders.training_functions:fit.x",
         "tests/builders/guests.py:fit",
-        "tests.builders.guests:*",
+        "tests.builders.training_functions:*",
         "a:b\n",
     ],
 )
 def test_only_exact_names_are_allowed(name: str) -> None:
-    check_allowed("tests.builders.guests:fit", ["tests.builders.guests:fit"])
+    check_allowed("tests.builders.training_functions:fit", ["tests.builders.training_functions:fit"])
     with pytest.raises(UnknownFunction):
-        check_allowed(name, ["tests.builders.guests:fit"])
+        check_allowed(name, ["tests.builders.training_functions:fit"])
     if name != "os:system":
         with pytest.raises(UnknownFunction):
             check_allowed(name, [name])
@@ -121,7 +121,7 @@ def test_what_cannot_be_found_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name, said in (
         ("no.such.module:fit", "there is no module 'no.such.module'"),
-        ("tests.builders.guests:fitt", "has no function 'fitt'; did you mean 'fit'"),
+        ("tests.builders.training_functions:fitt", "has no function 'fitt'; did you mean 'fit'"),
         ("missing.py:fit", "there is no file 'missing.py'"),
         ("missing", "there is no file"),
     ):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.builders.guests import X, Y, at_first_step, plan, run_of, told_of
+from tests.builders.training_functions import X, Y, at_first_step, plan, run_of, told_of
 from whichopt.workers.guests.run import Run
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.guests import ROWS, X, Y, guest, plan
+from tests.builders.training_functions import ROWS, X, Y, guest, plan
 from tests.builders.rehearsals import codes, found
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Rehearsed

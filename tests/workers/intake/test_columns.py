@@ -75,10 +75,10 @@ def test_decimal_commas_are_read_and_said(tmp_path: Path) -> None:
 def test_tokens_stand_for_missing_values(token: str, tmp_path: Path) -> None:
     found, numbers = table(tmp_path, cycled("1.5", token, "2.5", "4"))
     assert (numbers.kind, numbers.missing, numbers.distinct, numbers.width) == (Kind.NUMERIC, N // 4, 3, 2)
-    assert math.isnan(found.tensors["numbers"][1, 0])
+    assert math.isnan(found.kept.tensors()["numbers"][1, 0])
     found, words = table(tmp_path, cycled("u", token, "v", "u"))
     assert (words.kind, words.missing, words.distinct, words.width) == (Kind.CATEGORY, N // 4, 2, 3)
-    assert found.tensors["codes"][:4, 0].tolist() == [0, -1, 1, 0]
+    assert found.kept.tensors()["codes"][:4, 0].tolist() == [0, -1, 1, 0]
 
 
 def test_the_most_frequent_categories_are_kept(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_most_frequent_categories_are_kept(tmp_path: Path) -> None:
     others = [value not in words.categories for value in values]
     assert words.other == sum(others[: N - tested]) > 0
     assert words.width == CATEGORIES + 1
-    assert ((found.tensors["codes"][:, 0] == CATEGORIES) == others).all(), "those of test among them"
+    assert ((found.kept.tensors()["codes"][:, 0] == CATEGORIES) == others).all(), "those of test among them"
 
 
 def test_a_person_says_what_a_column_is(tmp_path: Path) -> None:

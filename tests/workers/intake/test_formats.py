@@ -14,9 +14,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.builders.tables import COLUMNS, ROWS, as_npy, as_npz, as_parquet, column, taken, written
-from whichopt.service.uploads import Split, Table
+from whichopt.service.uploads import File, Kind, Split, Table, Written
+from whichopt.workers.intake.kept import METADATA
 from whichopt.workers.intake.problems import Unreadable
-from whichopt.workers.intake.taken import METADATA, Taken
+from whichopt.workers.intake.taken import Taken
 
 TEXT = written(COLUMNS)
 ARRAYS: Any = [np.array(values) for values in COLUMNS.values()]
@@ -75,7 +76,7 @@ def test_what_is_kept_has_the_columns_and_the_table(tmp_path: Path) -> None:
     assert tensors["target"].tolist() == [0, 1] * (ROWS // 2)
     with safe_open(path, "np") as file:
         table = Table.model_validate_json(file.metadata()[METADATA])
-    assert table == found.table.model_copy(update={"notes": (), "remarks": ()})
+    assert table == found.table.model_copy(update={"notes": (), "remarks": (), "written": None})
     assert list(json.loads(table.canonical())) == sorted(json.loads(table.canonical()))
     assert table.shape.features == 1 + 3
 
@@ -104,8 +105,8 @@ def test_given_parts_of_arrays_are_the_split(tmp_path: Path) -> None:
     found = taken(tmp_path, data, "npz")
     assert found.table.split == Split(kind="column", column="part")
     assert found.table.sizes.test == 20
-    assert found.tensors["part"].tolist() == [0] * 40 + [2] * 20
-    np.testing.assert_array_equal(found.tensors["numbers"], x)
+    assert found.kept.tensors()["part"].tolist() == [0] * 40 + [2] * 20
+    np.testing.assert_array_equal(found.kept.tensors()["numbers"], x)
 
 
 def test_arrays_of_two_dimensions_and_their_target(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_types_of_parquet_are_kinds(tmp_path: Path) -> None:
     found = taken(tmp_path, as_parquet(data), "parquet")
     assert [one.kind.value for one in found.table.features] == ["date", "bool", "numeric"]
     assert found.table.classes == ("false", "true")
-    assert found.tensors["numbers"][1].tolist() == [86400.0, 0.0, 1.0]
+    assert found.kept.tensors()["numbers"][1].tolist() == [86400.0, 0.0, 1.0]
     assert column(found.table, "nothing").becomes == "left out: it has no value in any row"
 
 
@@ -139,3 +140,20 @@ def test_nested_columns_and_bytes_are_refused_unless_left_out(tmp_path: Path) ->
     assert caught.value.column == "b"
     table = taken(tmp_path, data, "parquet", columns={"l": "leave_out", "b": "leave_out"}).table
     assert table.shape.features == 4
+
+
+def test_how_the_file_writes_its_table_is_recorded(tmp_path: Path) -> None:
+    lines = ["price;seen;sold;told;y"]
+    lines += [f"{i},5;{1 + i % 28}.02.2024;2/{1 + i % 28}/2024;{i};{'ab'[i % 2]}" for i in range(30)]
+    text = "\n".join(lines).encode("utf-16")
+    found = taken(tmp_path, text, target="y", columns={"told": Kind.DATE}).table
+    assert found.written == Written(
+        delimiter=";",
+        encoding="utf-16-le",
+        decimal_commas=("price",),
+        day_first=("seen",),
+        month_first=("sold",),
+        as_seconds=("told",),
+    )
+    upload = found.upload(File(bytes=1, sha256="0" * 64))
+    assert (upload.written, upload.target_kind, upload.split_kind) == (found.written, Kind.CATEGORY, None)

@@ -26,11 +26,11 @@ SPLITS = ("random", "column:by", "group:by", "time:by")
 def _columns(split: str) -> dict[str, Any]:
     """Return a table of every kind, whose categories, ids and missing values are at the edge of each rule."""
     random = np.random.default_rng(1)
-    by = {
-        "column:by": np.repeat(["train", "validation", "test"], [120, 40, 40]),
+    by: dict[str, list[Any]] = {
+        "column:by": ["train"] * 120 + ["validation"] * 40 + ["test"] * 40,
         "group:by": [f"g{row // 5}" for row in range(ROWS)],
-        "time:by": random.permutation(ROWS) + 1000,
-    }.get(split)
+        "time:by": (random.permutation(ROWS) + 1000).tolist(),
+    }
     return {
         "number": random.normal(5, 3, ROWS).round(3).tolist(),
         "gaps": ["" if row % 9 == 0 else f"{row}.25" for row in range(ROWS)],
@@ -41,7 +41,7 @@ def _columns(split: str) -> dict[str, Any]:
         "id": random.permutation(ROWS).tolist(),
         "code": [f"c{row}" for row in range(ROWS)],
         "constant": ["7"] * ROWS,
-        **({} if by is None else {"by": [*by]}),
+        **({"by": by[split]} if split in by else {}),
         "y": ["ab"[row % 2] for row in range(ROWS)],
     }
 
@@ -61,7 +61,7 @@ CHANGED: dict[str, list[Any]] = {
 
 
 def _outside(found: Taken) -> np.ndarray:
-    table, tensors = found.table, found.tensors
+    table, tensors = found.table, found.kept.tensors()
     by = {"given": tensors.get("part"), "group": tensors.get("group"), "time": tensors.get("time")}
     strata = None if table.classes is None else tensors["target"]
     return outside_test(table.split, strata, table.rows, table.sizes, **by)
@@ -73,7 +73,7 @@ def _inputs(found: Taken, folder: Path) -> workload.Splits:
     catalog = replace(built_in(), datasets=(uploaded("own", found.table, FILE, content),))
     asked = {"workload": {"dataset": {"name": "own"}, "model": {"name": "linear"}}}
     forget_data()
-    return workload.build(resolve(JobSpec.model_validate(asked), catalog).workload, blobs=folder).splits(5)
+    return workload.build(resolve(JobSpec.model_validate(asked), catalog).cataloged, blobs=folder).splits(5)
 
 
 @pytest.mark.parametrize("split", SPLITS)

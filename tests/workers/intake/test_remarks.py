@@ -18,7 +18,7 @@ NUMBERS = (np.array(X) + RANDOM.normal(size=N)).tolist()
 
 
 def remarks(folder: Path, columns: dict[str, Any], **choices: Any) -> list[Remark]:
-    return list(taken(folder, written(columns), **choices).table.remarks)
+    return list(taken(folder, written(columns), **choices).remarked().remarks)
 
 
 def codes(folder: Path, columns: dict[str, Any], **choices: Any) -> set[tuple[str, str | None]]:

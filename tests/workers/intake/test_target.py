@@ -36,6 +36,36 @@ def test_the_target_is_given_or_known_by_name_or_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (list(range(N)), "distinct in"),
+        ([f"k{i}" for i in range(N)], "distinct in"),
+        ([f"the note {i} of many" for i in range(N)], "has text"),
+        ([f"2024-01-{i % 28 + 1:02}" for i in range(N)], "has dates"),
+        (["same"] * N, "the same value"),
+        ([""] * N, "no value"),
+    ],
+)
+def test_a_last_column_that_nobody_predicts_is_not_guessed(last: list[Any], why: str, tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"x": X, "w": cycled("a", "b"), "gaps": cycled(1.5, ""), "last": last}
+    with pytest.raises(
+        AmbiguousTarget, match=f"'last' .*({why}).*target=NAME, with one of 'x', 'w'$"
+    ) as caught:
+        taken(tmp_path, written(columns))
+    assert caught.value.column == "last"
+    assert taken(tmp_path, written(columns), target="w").table.target == "w"
+
+
+def test_a_guess_stays_if_nothing_else_can_be_predicted(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {
+        "when": [f"2024-01-{i % 28 + 1:02}" for i in range(N)],
+        "last": list(range(N)),
+    }
+    found = taken(tmp_path, written(columns), task="regression")
+    assert (found.table.target, column(found.table, "when").role) == ("last", Role.FEATURE)
+
+
+@pytest.mark.parametrize(
     ("values", "task", "classes"),
     [
         (cycled("dog", "cat"), "classification", ("cat", "dog")),
@@ -49,11 +79,17 @@ def test_the_target_is_given_or_known_by_name_or_last(tmp_path: Path) -> None:
 def test_the_task_follows_from_the_values(values: list[Any], task: str, classes: Any, tmp_path: Path) -> None:
     found = taken(tmp_path, written({"x": X, "y": values}))
     assert (found.table.task, found.table.classes) == (task, classes)
-    assert found.tensors["target"].dtype == (np.int64 if classes else np.float64)
+    assert found.kept.tensors()["target"].dtype == (np.int64 if classes else np.float64)
     assert any(note.startswith(task) for note in found.table.notes)
     if classes:
-        names = [found.table.classes[code].lower() for code in found.tensors["target"]]  # type: ignore[index]
+        names = [found.table.classes[code].lower() for code in found.kept.tensors()["target"]]  # type: ignore[index]
         assert names == [str(value).lower().removesuffix(".0") for value in values]
+
+
+def test_a_class_has_a_name_that_can_be_shown(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="a class of 201 characters in row 3") as caught:
+        taken(tmp_path, written({"x": X, "y": cycled("a", "b" * 201)}))
+    assert (caught.value.row, caught.value.column) == (3, "y")
 
 
 def test_many_whole_numbers_may_be_either(tmp_path: Path) -> None:
@@ -92,7 +128,7 @@ def split(folder: Path, values: list[Any], rule: str) -> Any:
 
 def test_a_column_gives_the_parts(tmp_path: Path) -> None:
     found = split(tmp_path, cycled("Train", "train", "VAL", "test"), "column:s")
-    assert found.tensors["part"][:4].tolist() == [0, 0, 1, 2]
+    assert found.kept.tensors()["part"][:4].tolist() == [0, 0, 1, 2]
     assert (found.table.sizes.train, found.table.sizes.validation, found.table.sizes.test) == (30, 15, 15)
     assert column(found.table, "s").role is Role.SPLIT
     assert found.table.shape.features == 1
@@ -100,13 +136,16 @@ def test_a_column_gives_the_parts(tmp_path: Path) -> None:
 
 def test_groups_are_not_divided(tmp_path: Path) -> None:
     found = split(tmp_path, cycled(*(f"g{i}" for i in range(15))), "group:s")
-    assert found.tensors["group"].dtype == np.int32
-    assert len(set(found.tensors["group"].tolist())) == 15
+    assert found.kept.tensors()["group"].dtype == np.int32
+    assert len(set(found.kept.tensors()["group"].tolist())) == 15
 
 
 def test_time_is_a_date_or_a_number(tmp_path: Path) -> None:
-    assert split(tmp_path, cycled("2020-01-01", "2020-01-02"), "time:s").tensors["time"][1] == 1577923200.0
-    assert split(tmp_path, list(range(N)), "time:s").tensors["time"][1] == 1.0
+    assert (
+        split(tmp_path, cycled("2020-01-01", "2020-01-02"), "time:s").kept.tensors()["time"][1]
+        == 1577923200.0
+    )
+    assert split(tmp_path, list(range(N)), "time:s").kept.tensors()["time"][1] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import structlog
 from whichopt.service.failures import failure
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers.engine import Cancelled, State, Watch
+from whichopt.workers.engine import Cancelled, State, Trained, Watch
 from whichopt.workers.engine.record import selection
 from whichopt.workers.engine.stacked.memory import is_full
 from whichopt.workers.engine.stacked.nets import Nets, nets
@@ -100,6 +100,26 @@ class StackedExecutor:
                 # Afresh, or from where the resumed stack stood: half of a step is no state to go on from.
                 pending[:0] = [(part, saved) for part in (left[:half], left[half:])]
         return [results[at] for at in range(len(plans))]
+
+    def train(self, workload: Workload, plan: TrialPlan, watch: Watch) -> Trained:
+        """Train one plan to its end, and keep its network; see `Executor.train`.
+
+        Args:
+            workload: what is trained, on its device.
+            plan: the trial.
+            watch: the interface by which the outside follows the run and stops it.
+
+        Raises:
+            Cancelled: `watch.cancelled()` became true.
+        """
+        run = Run(workload, nets(workload), [plan], [0], None, footprint(workload, [plan]).block)
+        (record,) = run.records.values()
+        while not (ended := run.advance()):
+            if watch.cancelled():
+                raise Cancelled([record.result(TrialState.CANCELLED)])
+            watch.progress(0, record.examples, record.selection)
+        watch.progress(0, record.examples, record.selection)
+        return Trained(ended[0], run.stack.network(0))
 
     def _stacks(
         self, workload: Workload, plans: Sequence[TrialPlan], waiting: Positions

@@ -72,6 +72,11 @@ class Stack:
             inputs,
         )
 
+    def network(self, row: int) -> dict[str, Tensor]:
+        """Return the params and buffers of that network by name, on the CPU."""
+        tensors = {**self.params, **self.buffers}
+        return {name: tensor[row].detach().cpu().clone() for name, tensor in tensors.items()}
+
     def own_seconds(self) -> list[float]:
         """Return the time of each trial's optimizer since the start: an equal share of its group's."""
         rows = [0.0] * len(self.plans)

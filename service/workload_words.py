@@ -1,0 +1,26 @@
+"""The data and the model of a job in a line each, for pages and terminals. Pure."""
+
+from __future__ import annotations
+
+from whichopt.service.catalog.listed_layers import layers_of, listed, params_of
+from whichopt.service.spec.resolved import ResolvedWorkload
+
+
+def data_line(workload: ResolvedWorkload) -> str:
+    """Say what a job learns from, and how the rows are divided."""
+    sizes, upload = workload.sizes, workload.upload
+    parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
+    features = f"{workload.shape.features:,} features"
+    if upload is None:
+        return f"{workload.shape.examples:,} rows, {features}; {parts}"
+    columns = f"{features} from {len(upload.columns):,} columns"
+    return f"{upload.rows:,} rows, {columns}, target {upload.target}; split {upload.split}: {parts}"
+
+
+def model_line(workload: ResolvedWorkload) -> str:
+    """Say how large a job's model is, and of how many layers, if the job describes them."""
+    model = workload.model
+    layers = layers_of(model.name, model.options)
+    params = params_of(model.name, model.options, workload.shape)
+    name = model.name if layers is None else f"{len(listed(layers, workload.shape))} layers"
+    return name if params is None else f"{name}, {params:,} params"
