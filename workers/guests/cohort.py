@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from threadpoolctl import ThreadpoolController
 
+from whichopt.service.errors import FunctionFailed
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch
@@ -193,7 +194,8 @@ class Cohort:
             self.tried.add(position)
             self._begin_at(position, account.kept_reports)
             return True
-        failure.results = self._results()
+        if isinstance(failure, FunctionFailed):
+            failure.results = self._results()
         raise failure
 
     # -- what is told and kept -----------------------------------------------------------------------

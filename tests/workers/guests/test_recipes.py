@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.builders.guests import ROWS, X, Y, epoch, fit, guest, plan, score
 from tests.builders.rehearsals import codes, found
+from tests.builders.training_functions import ROWS, X, Y, epoch, fit, guest, plan, score
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.guests.executor import GuestExecutor

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.training_functions import ROWS, X, Y, guest, plan
 from tests.builders.rehearsals import codes, found
+from tests.builders.training_functions import ROWS, X, Y, guest, plan
+from whichopt.service.errors import SeedFixed, SettingOverridden
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Rehearsed
 from whichopt.service.states import Direction, Phase, TrialState
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.guests.errors import SeedFixed, SettingOverridden
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 
