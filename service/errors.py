@@ -49,7 +49,7 @@ WhichoptError               500 internal
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from whichopt.service.states import JobState
@@ -203,9 +203,27 @@ class AmbiguousTask(UnreadableDataset):
 
 
 class FunctionFailed(WhichoptError):
-    """An error of a person's own training function; the children are what a rehearsal or a trial finds."""
+    """An error of a person's own training function; the children are what a rehearsal or a trial finds.
+
+    `label` is the optimizer with which it was seen, `log` the end of what the function printed, and `results`
+    are those of its cohort that had ended, in the order of the plans.
+    """
 
     status, code, title = 422, "function_failed", "The function failed"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        label: str | None = None,
+        log: str = "",
+        results: Sequence[Any] = (),
+        **parts: Any,
+    ) -> None:
+        super().__init__(detail, **parts)
+        self.label = label
+        self.log = log
+        self.results = list(results)
 
 
 class FunctionMute(FunctionFailed):

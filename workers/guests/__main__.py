@@ -19,8 +19,8 @@ def main() -> int:
 
     import torch
 
+    from whichopt.service.errors import WhichoptError
     from whichopt.workers.guests.child import settle_in
-    from whichopt.workers.guests.errors import FunctionFailed
     from whichopt.workers.guests.request import Request
     from whichopt.workers.guests.target import load
     from whichopt.workers.guests.trial import described, perform
@@ -31,7 +31,7 @@ def main() -> int:
     request = Request.model_validate(told)
     try:
         function, source = load(request.name, allow=request.allow, arguments=request.arguments)
-    except FunctionFailed as error:
+    except WhichoptError as error:
         send({"fault": {"code": error.code, "detail": error.detail}})
         return 1
     except Exception as error:  # noqa: BLE001 -- the person's module raised it

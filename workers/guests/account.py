@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whichopt.service.errors import FunctionFailed, FunctionMute, WhichoptError, kind_of
 from whichopt.service.guests import Start
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
-from whichopt.workers.guests.errors import KINDS, FunctionFailed, FunctionMute
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.pipe import Message
 
@@ -59,12 +59,11 @@ class Account:
         for kind, told in message.items():
             getattr(self, f"_hear_{kind}")(told)
 
-    def failure(self, output: str = "") -> FunctionFailed | None:
+    def failure(self, output: str = "") -> WhichoptError | None:
         """Return the error that the trial's end is; None if it has a result."""
         name, label = self.guest.name, self.plan.label
         if self.fault is not None:
-            kind = KINDS[self.fault["code"]]
-            return kind(f"{name} with {label}: {self.fault['detail']}", label=label, log=output)
+            return error_of(self.fault["code"], f"{name} with {label}: {self.fault['detail']}", label, output)
         if self.raised is not None and not self.raised["nonfinite"]:
             told = self.raised["traceback"].rstrip()
             printed = f"\n\nIts last output:\n{output}" if output else ""
@@ -227,6 +226,13 @@ class Account:
     def _hear_ended(self, ended: dict[str, Any]) -> None:
         self.ended = ended
         self._seconds = ended["seconds"]
+
+
+def error_of(code: str, detail: str, label: str | None = None, log: str = "") -> WhichoptError:
+    """Return the error that has the code."""
+    kind = kind_of(code)
+    assert kind is not None
+    return kind(detail, label=label, log=log) if issubclass(kind, FunctionFailed) else kind(detail)
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

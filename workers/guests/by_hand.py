@@ -11,7 +11,7 @@ from whichopt.service.goal import Goal
 from whichopt.service.space import Value
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan
-from whichopt.workers.guests import errors
+from whichopt.workers.guests.account import error_of
 from whichopt.workers.guests.course import Course
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.run import Run
@@ -122,7 +122,7 @@ class _Free(Course):
 
 def _refuse_faults(message: Mapping[str, Any]) -> None:
     if fault := message.get("fault"):
-        raise errors.KINDS[fault["code"]](fault["detail"])
+        raise error_of(fault["code"], fault["detail"])
 
 
 def _goal(minimize: str | None, maximize: str | None) -> Goal | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from whichopt.workers.guests.pipe import Receiver, Sender
 
@@ -30,6 +31,9 @@ LARGEST_LOG = 8 * 2**20
 
 SECRETS = ("WHICHOPT_", "CELERY_", "PG", "REDIS")
 """Beginnings of the variables that a runner goes without: addresses of databases and brokers, and keys."""
+
+RUNNER = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+"""Variables of a runner, so that it computes as any other: sets of words in one order, sums in one thread."""
 
 PARENT_DEATH = 1  # PR_SET_PDEATHSIG
 
@@ -106,24 +110,28 @@ def forked(
     body: Callable[[Sender], None],
     log: Path,
     *,
+    pools: ThreadpoolController,
     others: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Child:
     """Return a copy of this process that does `body`.
 
-    `others` are descriptors of this process that the child has no use for.
+    A copy has no threads, so what the parent's libraries would share work with is waited for without end: the
+    copy begins by giving each of them one thread. `pools` are the libraries; `others` are descriptors of this
+    process that the child has no use for.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # The rule of one thread, below, is what makes it work beside threads.
+        # One thread in each library, below, is what makes it work beside the parent's threads.
         warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
         parent, pid = os.getpid(), os.fork()
     if pid == 0:
         status = 1
         try:
-            torch.set_num_threads(1)  # first: with two, the pool that the parent left behind is waited for
+            torch.set_num_threads(1)  # first of all
+            pools.limit(limits=1)
             settle_in(parent)
             for descriptor in (reading, *others):
                 os.close(descriptor)
@@ -155,7 +163,7 @@ def spawned(target: str, request: Mapping[str, Any], log: Path, *, environment: 
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(writing,),
-                env={**without_secrets(os.environ), **environment},
+                env={**without_secrets(os.environ), **RUNNER, **environment},
                 process_group=0,
             )
     except BaseException:

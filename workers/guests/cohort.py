@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from threadpoolctl import ThreadpoolController
 
+from whichopt.service.errors import FunctionFailed
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch
@@ -63,6 +65,7 @@ class Cohort:
         self.results: dict[int, TrialResult] = {}
         self.slots: dict[int, Slot] = {}
         self.tried: set[int] = set()
+        self.pools: ThreadpoolController
         if resume is not None:
             self._resume(resume)
 
@@ -127,6 +130,7 @@ class Cohort:
     def _warm(self) -> None:
         """Make an optimizer of each class, so that no child has to load what that loads."""
         if self.means.isolation == "fork":
+            self.pools = ThreadpoolController()
             for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
                 model = torch.nn.Linear(1, 1, device="meta")
                 made(self.guest.facts(name), config, model, options={})
@@ -149,7 +153,7 @@ class Cohort:
             def body(send: Sender) -> None:
                 perform(self.guest, function, plan, send, kept=kept)
 
-            child = children.forked(body, log, others=others, environment=environment)
+            child = children.forked(body, log, pools=self.pools, others=others, environment=environment)
         self.slots[position] = Slot(
             self.means.stuck_s, self.means.first_sign_s, child, self.accounts[position], place
         )
@@ -190,7 +194,8 @@ class Cohort:
             self.tried.add(position)
             self._begin_at(position, account.kept_reports)
             return True
-        failure.results = self._results()
+        if isinstance(failure, FunctionFailed):
+            failure.results = self._results()
         raise failure
 
     # -- what is told and kept -----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from whichopt.service.goal import Goal
+from whichopt.service.spec.workloads import METRIC
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import TrialPlan
 
@@ -18,7 +20,7 @@ Send = Callable[[Mapping[str, Any]], None]
 """Tells whoever runs the trial: a pipe's end in a child, a function in the same process."""
 
 MOST_METRICS = 64
-LONGEST_NAME = 100
+LONGEST_NAME = 64
 
 
 class Stopped(SystemExit):
@@ -114,12 +116,21 @@ class Course:
         """
         wanted = self.goal.metric
         if wanted not in metrics:
+            if of == "test":
+                detail = f"run.test gives {', '.join(metrics)}, but the job is judged by {wanted!r}"
+                self.send({"fault": {"code": "test_lacks_metric", "detail": detail}})
             close = difflib.get_close_matches(wanted, list(metrics), n=1)
             hint = f"; it has {close[0]!r}" if close else ""
             named = ", ".join(metrics) or "nothing"
             raise ValueError(f"run.{of} has {named}, but the job is judged by {wanted!r}{hint}")
-        if len(metrics) > MOST_METRICS or any(len(name) > LONGEST_NAME for name in metrics):
-            raise ValueError(f"run.{of} takes at most {MOST_METRICS} metrics with names of {LONGEST_NAME}")
+        if len(metrics) > MOST_METRICS:
+            raise ValueError(f"run.{of} takes at most {MOST_METRICS} metrics; it was given {len(metrics)}")
+        for name in metrics:
+            if len(name) > LONGEST_NAME or re.fullmatch(METRIC, name) is None:
+                raise ValueError(
+                    f"run.{of} cannot have a metric of the name {name[:200]!r}: take letters, digits and any "
+                    f"of _ . / @ -, at most {LONGEST_NAME}, with a letter first"
+                )
         return {name: _number(of, name, metrics[name]) for name in dict.fromkeys([wanted, *metrics])}
 
     def too_long(self) -> Stopped:

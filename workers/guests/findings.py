@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from whichopt.service.guests import Start
-from whichopt.service.space import Value
-from whichopt.service.states import TrialState
-from whichopt.workers.guests.account import Account
-from whichopt.workers.guests.errors import (
+from whichopt.service.errors import (
     FunctionFailed,
     NoStep,
     NotRepeatable,
     SeedFixed,
     SettingOverridden,
 )
+from whichopt.service.guests import Start
+from whichopt.service.space import Value
+from whichopt.service.states import TrialState
+from whichopt.workers.guests.account import Account
 from whichopt.workers.guests.guest import Guest
 
 CLOSE = 1e-3
@@ -39,12 +39,16 @@ HINTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Found:
-    """A finding. `error` is what it raises if findings are errors; None if it is only warned of."""
+    """A finding. `error` is what it raises if findings are errors; None if it is only warned of.
+
+    `ends_it` says that it is one whatever the person asks for: nothing could be searched.
+    """
 
     code: str
     detail: str
     label: str | None = None
     error: type[FunctionFailed] | None = None
+    ends_it: bool = False
 
 
 def _fault(error: type[FunctionFailed], detail: str, label: str | None = None) -> Found:
@@ -64,7 +68,7 @@ def steps(accounts: Sequence[Account]) -> Iterator[Found]:
                 if made
                 else "it made no optimizer: take run.optimizer(model) for torch.optim's"
             )
-            yield _fault(NoStep, detail, account.plan.label)
+            yield Found(NoStep.code, detail, account.plan.label, NoStep, ends_it=True)
             return
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from pydantic import JsonValue
 
 from whichopt.service.catalog.optimizers import OptimizerFacts, optimizer
 from whichopt.service.goal import Goal
+from whichopt.service.spec.resolved import ResolvedSpec
 
 TrainingFunction = Callable[[Any], object]
 """A function of a `whichopt.workers.guests.run.Run`."""
@@ -44,6 +45,41 @@ class Guest:
     optimizers: Mapping[str, OptimizerFacts] = field(default_factory=dict)
     checkpoint_s: float = 30.0
     tests: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        spec: ResolvedSpec,
+        function: TrainingFunction | None = None,
+        *,
+        allow: tuple[str, ...] | None = None,
+        arguments: tuple[str, ...] = (),
+        checkpoint_s: float = 30.0,
+    ) -> Self:
+        """Return the guest that a job is about.
+
+        Args:
+            spec: the job.
+            function: the callable, if it was given in this process.
+            allow: names that the operator allows; None for a person's own name.
+            arguments: the command line of a script.
+            checkpoint_s: least seconds between two checkpoints.
+        """
+        asked = spec.guest
+        assert asked is not None
+        return cls(
+            name=asked.function.name,
+            goal=asked.goal,
+            function=function,
+            options=asked.function.options,
+            baseline=asked.baseline,
+            source=asked.source if function is None else None,
+            allow=allow,
+            arguments=arguments,
+            optimizers={one.name: one.facts for one in spec.optimizers},
+            checkpoint_s=checkpoint_s,
+            tests=asked.rehearsed is not None and asked.rehearsed.judged_on != "validation",
+        )
 
     def facts(self, name: str) -> OptimizerFacts:
         """Return the facts about the optimizer of that name.

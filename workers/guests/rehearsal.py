@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from whichopt.service.errors import DistributedUnsupported, FunctionFailed
 from whichopt.service.guests import Finding, Rehearsed
 from whichopt.service.space import Config, Dimension, Float
 from whichopt.service.spec.resolved import ResolvedOptimizer
@@ -20,7 +21,6 @@ from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan
 from whichopt.workers.engine import Unwatched, Watch
 from whichopt.workers.guests import findings
 from whichopt.workers.guests.account import Account
-from whichopt.workers.guests.errors import DistributedUnsupported, FunctionFailed
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.findings import Found
 from whichopt.workers.guests.guest import Guest
@@ -77,10 +77,9 @@ def rehearse(
         *findings.repeats(*accounts[:2], inline=executor.isolated(guest) == "inline"),
         *_overridden(rehearsed, optimizers, [accounts[0], *accounts[3:]], executor, watch),
     ]
-    if check == "error":
-        for one in found:
-            if one.error is not None:
-                raise one.error(f"{guest.name}: {one.detail}", label=one.label)
+    for one in found:
+        if one.error is not None and (check == "error" or one.ends_it):
+            raise one.error(f"{guest.name}: {one.detail}", label=one.label)
     return _told(guest, accounts, found)
 
 

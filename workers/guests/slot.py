@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import time
 
+from whichopt.service.errors import FunctionFailed, FunctionStuck
 from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import Account
 from whichopt.workers.guests.child import Child
-from whichopt.workers.guests.errors import FunctionFailed, FunctionStuck
 from whichopt.workers.losses import memory_kills
 
 OVER_S = 10.0

@@ -14,12 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from whichopt.workers.guests.errors import UnknownFunction
+from whichopt.service.errors import UnknownFunction
+from whichopt.service.function_names import ALLOWED_NAME
 from whichopt.workers.guests.guest import TrainingFunction
 from whichopt.workers.guests.source import Source, source_of, source_of_file
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
-"""Names that an operator may allow: no paths, no chains of attributes, no wildcards."""
 
 
 class Loaded(NamedTuple):
@@ -35,7 +33,7 @@ def check_allowed(name: str, allow: Sequence[str]) -> None:
     Raises:
         UnknownFunction: it is not allowed.
     """
-    if NAME.fullmatch(name) is None or name not in allow:
+    if re.fullmatch(ALLOWED_NAME, name) is None or name not in allow:
         raise UnknownFunction(
             f"no function {name!r} is allowed here; the operator allows: {', '.join(allow) or 'none'}",
             field="workload.function.name",

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from tests.builders.training_functions import fit, plan, run_of
-from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.errors import FunctionTooLong, InvalidSpec, UnknownName
 from whichopt.workers.guests import by_hand
 from whichopt.workers.guests.by_hand import run
-from whichopt.workers.guests.errors import FunctionTooLong
 
 
 def test_a_function_runs_by_hand() -> None:

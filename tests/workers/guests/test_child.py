@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.builders.training_functions import guest, plan
+from whichopt.service.errors import FunctionFailed
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.guests import child
-from whichopt.workers.guests.errors import FunctionFailed
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 

@@ -17,16 +17,16 @@ from torch import nn
 
 from tests.builders.training_functions import ROWS, epoch, fit, guest, plan, score
 from tests.builders.watches import Onlooker
-from whichopt.service.states import Phase, TrialState
-from whichopt.service.trials import TrialResult
-from whichopt.workers.engine import Cancelled, Unwatched
-from whichopt.workers.guests.errors import (
+from whichopt.service.errors import (
     FunctionFailed,
     FunctionMute,
     FunctionStuck,
     FunctionTooLong,
     UnknownFunction,
 )
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trials import TrialResult
+from whichopt.workers.engine import Cancelled, Unwatched
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 

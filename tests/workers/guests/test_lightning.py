@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.builders.rehearsals import codes, found
 from tests.builders.training_functions import X, Y, guest, plan
+from whichopt.service.errors import DistributedUnsupported, SeedFixed
 from whichopt.service.states import Phase, TrialState
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.guests.errors import DistributedUnsupported, SeedFixed
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.builders.rehearsals import Function, codes, found, trained
-from whichopt.workers.guests.errors import SettingOverridden
+from whichopt.service.errors import SettingOverridden
 from whichopt.workers.guests.run import Run
 
 

@@ -146,6 +146,7 @@ def test_reports_are_told_with_the_steps_and_the_jobs_metric_first() -> None:
         ({"loss": True}, "takes a number or a tensor of one, not bool"),
         ({"loss": torch.ones(2)}, r"not of shape \(2,\)"),
         ({"loss": "1.0"}, "not str"),
+        ({"loss": 1.0, "val loss": 1.0}, "cannot have a metric of the name 'val loss'"),
     ],
 )
 def test_a_report_needs_the_jobs_metric_as_a_number(metrics: dict[str, Any], said: str) -> None:

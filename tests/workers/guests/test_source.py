@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import tests.builders.training_functions
-from whichopt.workers.guests.errors import UnknownFunction
+from whichopt.service.errors import UnknownFunction
 from whichopt.workers.guests.source import Source, identity, source_of, source_of_file
 from whichopt.workers.guests.target import check_allowed, load
 
@@ -103,7 +103,7 @@ def test_options_and_version_are_part_of_the_identity() -> None:
     [
         "os:system",
         "tests.builders.training_functions:fit.x",
-        "tests/builders/guests.py:fit",
+        "tests/builders/training_functions.py:fit",
         "tests.builders.training_functions:*",
         "a:b\n",
     ],

@@ -11,11 +11,11 @@ from torch import nn
 
 from tests.builders.rehearsals import codes, found
 from tests.builders.training_functions import ROWS, X, Y, guest, plan
+from whichopt.service.errors import SeedFixed, SettingOverridden
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Rehearsed
 from whichopt.service.states import Direction, Phase, TrialState
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.guests.errors import SeedFixed, SettingOverridden
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.run import Run
 
@@ -112,7 +112,7 @@ def test_early_stopping_with_the_best_model_loaded(tmp_path: Path) -> None:
     def patient(run: Run) -> None:
         folder = tmp_path / f"{run.plan.label}-{run.seed}-{run.plan.phase}"
         stop = hf.EarlyStoppingCallback(1, 1e9)
-        best = {
+        best: dict[str, Any] = {
             "save_strategy": "epoch",
             "load_best_model_at_end": True,
             "metric_for_best_model": "eval_loss",
