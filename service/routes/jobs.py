@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, R
 
 from whichopt.service import functions
 from whichopt.service import jobs as work
+from whichopt.service.datasets import known_name
 from whichopt.service.ids import PART
 from whichopt.service.routes.body import json_only
 from whichopt.service.routes.dependencies import (
