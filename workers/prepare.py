@@ -11,6 +11,7 @@ import torch
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
 from whichopt.service.planning import minutes
+from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.spec import ExecutorName, ResolvedSpec, only_solo
 from whichopt.service.states import Agreement
@@ -52,6 +53,8 @@ def prepare(
     spec = planned.spec
     if planned.round:
         return PreparedJob(spec, {})
+    if spec.guest is not None:
+        return PreparedJob(_guest_minutes(spec, planned.workers), {})
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
@@ -122,6 +125,13 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
     first = next_round(spec, [], suggest)
     assert first is not None
     return [plan for cohort in first.cohorts for plan in cohort]
+
+
+def _guest_minutes(spec: ResolvedSpec, workers: int) -> ResolvedSpec:
+    """Return the spec with the plan for its minutes, which a function's rehearsal has priced."""
+    if spec.budget.timed and spec.budget.settled is None:
+        return plan_guest_minutes(spec, processes=max(1, workers))
+    return spec
 
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:
