@@ -110,6 +110,11 @@ class Jobs:
         ).one_or_none()
         return None if row is None else (row.uid, row.body_digest)
 
+    def last_about(self, function: str) -> str | None:
+        """Return the uid of the last job about the function of that name; None if there was none."""
+        about = sa.select(job.c.uid).where(job.c.function == function)
+        return self.connection.scalar(about.order_by(job.c.id.desc()).limit(1))
+
     def id_of(self, uid: str) -> int | None:
         return self.connection.scalar(sa.select(job.c.id).where(job.c.uid == uid))
 

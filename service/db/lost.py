@@ -143,6 +143,30 @@ class Lost:
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in unrung_jobs if row.plan_rings < MAX_PLANNERS]
 
+    def take_back_here(self, job_id: int) -> None:
+        """Queue again what the process of a job left that is gone; nobody else may work on it.
+
+        The time since its last result does not count against its minutes.
+        """
+        self.jobs.lock(job_id)
+        left = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state == CohortState.RUNNING)
+        for cohort_id in list(self.connection.scalars(left)):
+            self.connection.execute(
+                cohort.update()
+                .where(cohort.c.id == cohort_id)
+                .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=ATTEMPT_BACK)
+            )
+            Cohorts(self.connection).stamp(cohort_id, job_id, TrialState.QUEUED)
+        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        last = self.connection.scalar(
+            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
+        )
+        if started_at is not None:
+            still = read(self.connection) - (last or started_at)
+            self.connection.execute(
+                job.update().where(job.c.id == job_id).values(started_at=started_at + still)
+            )
+
     def resume(self, job_id: int) -> tuple[list[int], str] | None:
         """Let a job that has failed go on: what its last round had not finished is queued, with all attempts.
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, R
 
 from whichopt.service import functions
 from whichopt.service import jobs as work
+from whichopt.service.datasets import known_name
 from whichopt.service.ids import PART
 from whichopt.service.routes.body import json_only
 from whichopt.service.routes.dependencies import (
@@ -81,7 +82,7 @@ def jobs(
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
-            dataset=None if dataset is None else datasets.known_name(tx, dataset, field="dataset"),
+            dataset=None if dataset is None else known_name(tx, dataset, field="dataset"),
             uid_part=None if uid_part is None else uid_part.lower(),
             before=before,
             limit=limit,

@@ -151,7 +151,7 @@ def _layers(report: Report) -> Sequence[ListedLayer]:
 
 def _params(report: Report) -> int | None:
     if report.spec.guest is not None:
-        return report.spec.guest.params
+        return None if report.spec.guest.rehearsed is None else report.spec.guest.rehearsed.params
     workload = report.spec.cataloged
     return params_of(workload.model.name, workload.model.options, workload.shape)
 
