@@ -45,7 +45,8 @@ def main() -> int:
         )
         send({"fault": {"code": "function_changed", "detail": detail}})
         return 1
-    perform(request.guest, function, request.plan, send, kept=request.kept)
+    if request.plan is not None:
+        perform(request.guest, function, request.plan, send, kept=request.kept)
     return 0
 
 

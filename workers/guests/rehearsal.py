@@ -64,7 +64,7 @@ def rehearse(
             f"{guest.name} is started in {os.environ['WORLD_SIZE']} processes (WORLD_SIZE): start it in one"
         )
     watch = watch or Unwatched()
-    rehearsed = replace(guest, tests=False)
+    rehearsed = replace(guest, tests=False, checkpoint_s=0.0)  # so that what run.keep cannot keep is seen
     first, *others = (_plan(one, probing(one), SEEDS[0], schedule) for one in optimizers)
     alone = executor.accounts(rehearsed, [first], watch)  # what it raises is told before more is started
     again, elsewhere = first, _seeded(first, SEEDS[1])

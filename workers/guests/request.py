@@ -19,7 +19,7 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    plan: TrialPlan
+    plan: TrialPlan | None = None
     goal: Goal
     options: dict[str, JsonValue]
     source: str | None
@@ -27,11 +27,11 @@ class Request(BaseModel):
     arguments: tuple[str, ...]
     optimizers: dict[str, OptimizerFacts]
     checkpoint_s: float
-    kept: Path
+    kept: Path | None = None
 
     @classmethod
-    def of(cls, guest: Guest, plan: TrialPlan, kept: Path) -> Self:
-        """Return the request for a trial of the guest."""
+    def of(cls, guest: Guest, plan: TrialPlan | None = None, kept: Path | None = None) -> Self:
+        """Return the request for a trial of the guest; without a plan, for its source alone."""
         return cls(
             name=guest.name,
             plan=plan,

@@ -84,6 +84,19 @@ def test_a_mistake_at_the_end_is_seen_at_the_start() -> None:
     for function, said in ((at_the_end, "no such thing"), (in_the_test, "missing")):
         with pytest.raises(FunctionFailed, match=said):
             found(function)
+
+    def keeps_a_path(run: Run) -> None:
+        class Odd:
+            def state_dict(self) -> dict[str, object]:
+                return {"path": Path("x")}
+
+            def load_state_dict(self, state: dict[str, object]) -> None: ...
+
+        run.keep(odd=Odd())
+        trained(run)
+
+    with pytest.raises(FunctionFailed, match=r"run\.keep keeps tensors"):
+        found(keeps_a_path)
     with pytest.raises(TestLacksMetric, match=r"run\.test gives los, but the job is judged by 'loss'"):
         found(wrong_name)
 
