@@ -111,7 +111,7 @@ def built_again(
         UnreadableDataset: the file cannot be read, or holds other data.
         UnknownName: this version lacks the dataset, the task or the model.
     """
-    wanted = report.spec.workload
+    wanted = report.spec.cataloged
     with blobs_of(wanted, data, Settings()) as blobs:
         try:
             built = workload.build(wanted, device=device, blobs=blobs)

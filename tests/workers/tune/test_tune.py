@@ -44,11 +44,11 @@ def train(run: Any) -> None:
     optimizer = run.optimizer(model)
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
-        return (model(X[rows]) - Y[rows]).square().mean()
+        return nn.functional.mse_loss(model(X[rows]), Y[rows])
 
     for _ in run.epochs:
         optimizer.zero_grad()
-        loss(fit[torch.randperm(len(fit))[:16]]).backward()
+        torch.autograd.backward(loss(fit[torch.randperm(len(fit))[:16]]))
         optimizer.step()
         run.report(loss=loss(validation))
     run.test(lambda rows: loss(torch.as_tensor(rows)).item())
