@@ -7,12 +7,21 @@ import tempfile
 import time
 from pathlib import Path
 
+import structlog
+
 from whichopt.service.errors import FunctionFailed, FunctionStuck
+from whichopt.service.failures import failure
+from whichopt.service.settings import Settings
 from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import error_of
+from whichopt.workers.guests.by_hand import ANY
+from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest
+from whichopt.workers.guests.host import Host
 from whichopt.workers.guests.pipe import Message
 from whichopt.workers.guests.request import Request
+
+log = structlog.get_logger()
 
 
 def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
@@ -46,6 +55,23 @@ def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
         raise FunctionFailed(f"importing {guest.name} ended with exit status {child.status}", log=output)
     source: str = told["source"]
     return source
+
+
+def host_of_workers(settings: Settings) -> Host:
+    """Return what runs allowed functions on a worker: a clean process a trial, one at a time."""
+    executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
+    return Host(executor, allow=settings.allowed_functions)
+
+
+def offered(settings: Settings) -> dict[str, str]:
+    """Return the source's hash of each function that the operator allows and that can be imported here."""
+    found = {}
+    for name in settings.allowed_functions:
+        try:
+            found[name] = source_of_named(Guest(name, ANY, allow=settings.allowed_functions))
+        except FunctionFailed as error:
+            log.warning("function_not_offered", function=name, **failure(error))
+    return found
 
 
 def _told(child: children.Child, until: float) -> Message:
