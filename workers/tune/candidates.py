@@ -49,6 +49,14 @@ def candidate(
 
     Raises:
         InvalidSpec: the space, the setting or the class do not fit each other.
+
+    Example:
+        >>> import torch, whichopt
+        >>> class Mine(torch.optim.SGD):
+        ...     pass
+        >>> lr = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
+        >>> whichopt.candidate(Mine, space={"lr": lr}, default={"lr": 0.1}, state_bytes=0).name
+        'mine'
     """
     called = name or kind.__name__.lower()
     if not (isinstance(kind, type) and issubclass(kind, Optimizer)):

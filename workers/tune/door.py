@@ -112,6 +112,25 @@ def tune(
         BudgetNeeded: neither minutes nor trials are given; the text says what some would buy.
         FunctionFailed: the function raised, or the rehearsal found what spoils the job.
         Exception: what the function raised, if it runs in this process.
+
+    Example:
+        >>> import tempfile, torch, whichopt
+        >>> def train(run):
+        ...     model = torch.nn.Linear(4, 1)
+        ...     optimizer = run.optimizer(model)
+        ...     for epoch in run.epochs:
+        ...         loss = (model(torch.randn(32, 4)) - 1).square().mean()
+        ...         optimizer.zero_grad()
+        ...         loss.backward()
+        ...         optimizer.step()
+        ...         run.report(loss=loss)
+        >>> best = whichopt.tune(
+        ...     train, minimize="loss", optimizers=["sgd"], trials=2, replicates=1, epochs=2, confirm_seeds=3,
+        ...     data=tempfile.mkdtemp(), say=lambda line: None,
+        ... )
+        >>> best.recommendation.optimizer, sorted(best.config)[:2]
+        ('sgd', ['lr', 'momentum'])
+        >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
     """
     say = say or _to_stderr
     function = Function.of(train)
