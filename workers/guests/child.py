@@ -21,6 +21,9 @@ from threadpoolctl import ThreadpoolController
 
 from whichopt.workers.guests.pipe import Receiver, Sender
 
+if sys.platform != "win32":  # where nothing is forked
+    import resource
+
 TERM_S = 2.0
 """Seconds between asking a child to end and killing it."""
 
@@ -36,6 +39,7 @@ RUNNER = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
 """Variables of a runner, so that it computes as any other: sets of words in one order, sums in one thread."""
 
 PARENT_DEATH = 1  # PR_SET_PDEATHSIG
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Child:
@@ -179,16 +183,14 @@ def spawned(target: str, request: Mapping[str, Any], log: Path, *, environment: 
 
 def settle_in(parent: int) -> None:
     """Make this process a group of its own that ends with its parent, ignores Ctrl-C, and dumps no core."""
-    import resource  # which Windows lacks, where nothing is forked
-
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL)
+    if LIBC is not None:
+        LIBC.prctl(PARENT_DEATH, signal.SIGKILL)
         if os.getppid() != parent:  # it died before
             os._exit(1)
 

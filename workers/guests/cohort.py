@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import selectors
 import time
@@ -64,7 +65,8 @@ class Cohort:
         self.accounts = [Account(guest, plan) for plan in plans]
         self.results: dict[int, TrialResult] = {}
         self.slots: dict[int, Slot] = {}
-        self.tried: set[int] = set()
+        self.tried: dict[int, int] = {}
+        """Of the trials that were lost: the epochs that a checkpoint had by then."""
         self.pools: ThreadpoolController
         if resume is not None:
             self._resume(resume)
@@ -132,8 +134,9 @@ class Cohort:
         if self.means.isolation == "fork":
             self.pools = ThreadpoolController()
             for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
-                model = torch.nn.Linear(1, 1, device="meta")
-                made(self.guest.facts(name), config, model, options={})
+                model = torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")  # draws no number
+                with contextlib.suppress(Exception):  # the trial raises it again, with its label
+                    made(self.guest.facts(name), config, model, options={})
 
     def _start(self, position: int) -> None:
         plan, log = self.plans[position], self.folder / f"{position}.log"
@@ -190,8 +193,10 @@ class Cohort:
         if failure is None:
             self._finish(position)
             return False
-        if slot.is_worth_another_try() and position not in self.tried:
-            self.tried.add(position)
+        kept = len(account.kept_reports or ())
+        # A try counts only if it left no new checkpoint: a long trial may be lost more than once.
+        if slot.is_worth_another_try() and kept > self.tried.get(position, -1):
+            self.tried[position] = kept
             self._begin_at(position, account.kept_reports)
             return True
         if isinstance(failure, FunctionFailed):

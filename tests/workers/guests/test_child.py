@@ -86,6 +86,35 @@ def test_a_killed_child_goes_on_from_its_checkpoint_to_the_same_bits(tmp_path: P
     assert results[0] == results[1]
 
 
+def test_a_trial_that_is_killed_at_every_other_epoch_ends_as_if_it_never_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try counts only if it left no new checkpoint."""
+    monkeypatch.setattr("whichopt.workers.guests.kept.SHARE", 1e9)  # one after each epoch
+
+    def kept(run: Run) -> None:
+        fitted, validation = run.split(ROWS)
+        model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Dropout(0.2), torch.nn.Linear(4, 1))
+        optimizer = run.optimizer(model)
+        run.keep(model=model, optimizer=optimizer)
+        for at in run.epochs:
+            epoch(model, optimizer, fitted)
+            lost = tmp_path / f"lost {at}"
+            if run.options["killed"] and at % 2 and not lost.exists():
+                lost.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            run.report(loss=score(model, validation))
+
+    results = []
+    for killed in (True, False):
+        often = guest(kept, options={"killed": killed}, checkpoint_s=0.0)
+        (result,) = GuestExecutor().run(often, [plan(epochs=40)], Unwatched())
+        results.append(result.model_copy(update={"seconds": 0.0}))
+    assert len(list(tmp_path.glob("lost *"))) == 20
+    assert results[0] == results[1]
+    assert len(results[0].curves["validation.loss"]) == 40
+
+
 def test_a_child_is_a_group_of_its_own_without_core_dumps() -> None:
     import resource
 

@@ -171,6 +171,16 @@ def test_a_function_that_raises_shows_its_traceback_and_its_output() -> None:
     assert "whichopt ran breaks with adam" in here.value.__notes__[0]
 
 
+def test_an_optimizer_that_cannot_be_made_fails_in_its_trial() -> None:
+    draws = torch.get_rng_state()
+    wrong = plan().model_copy(update={"config": {**plan().config, "lr": -1.0}})
+    with pytest.raises(
+        FunctionFailed, match=r"fit with adam raised ValueError: Invalid learning rate: -1\.0"
+    ):
+        GuestExecutor().run(guest(fit), [wrong], Unwatched())
+    assert torch.equal(torch.get_rng_state(), draws)
+
+
 def test_a_failure_leaves_the_results_before_it() -> None:
     def second_breaks(run: Run) -> None:
         run.report(loss=1.0)
