@@ -105,6 +105,16 @@ def begin(store: Store, keeper: Keeper, received: Received, wanted: Wanted, *, a
     return Begun(row.view, keeper.start(Sending(row.uid, received, wanted.format, wanted.choices)))
 
 
+def _unlike(there: DatasetView, wanted: Wanted) -> str:
+    """Say which choices were others, and what they were."""
+    then, now = there.choices.model_dump(mode="json"), wanted.choices.model_dump(mode="json")
+    return ", ".join(
+        f"{name} was {'not said' if then[name] in (None, {}) else then[name]}"
+        for name in then
+        if then[name] != now[name]
+    )
+
+
 def _remember(
     tx: Transaction, received: Received, wanted: Wanted, api_key_id: int
 ) -> tuple[DatasetRow, bool]:
@@ -118,7 +128,7 @@ def _remember(
         if view.state is not DatasetState.PREVIEW:
             what = "this file" if view.file.sha256 == received.sha256 else "another file"
             doing = "is being read" if view.state is DatasetState.READING else "was sent"
-            but = " with other choices" if what == "this file" else ""
+            but = f" with other choices ({_unlike(view, wanted)})" if what == "this file" else ""
             raise DatasetExists(
                 f"{what} {doing} as {wanted.name!r}{but}; choose another name, or delete that dataset first",
                 field="name",

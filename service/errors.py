@@ -92,7 +92,7 @@ class UnknownName(InvalidSpec):
     def of(cls, kind: str, name: str, known: Iterable[str], *, field: str | None) -> UnknownName:
         """Return the error for `name`, with the nearest known one."""
         allowed = list(known)
-        close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.6)
         there_are = f"choose one of: {', '.join(allowed)}" if allowed else f"there is no {kind} at all"
         hint = f"did you mean {close[0]!r}?" if close else there_are
         return cls(

@@ -63,6 +63,10 @@ class Split(_Frozen):
         if not isinstance(data, str):
             return data
         kind, colon, column = data.partition(":")
+        if kind not in ("random", "column", "group", "time"):
+            raise ValueError(
+                f"{data!r} is no rule; write 'random', 'column:NAME', 'group:NAME' or 'time:NAME'"
+            )
         return {"kind": kind, "column": column if colon else None}
 
     @model_validator(mode="after")

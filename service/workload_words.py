@@ -1,4 +1,4 @@
-"""The data and the model of a job in a line each, for pages and terminals. Pure."""
+"""The data, the model and the goal of a job in a line each, for pages and terminals. Pure."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ def model_line(workload: AnyWorkload) -> str:
     params = params_of(model.name, model.options, workload.shape)
     name = model.name if layers is None else f"{len(listed(layers, workload.shape))} layers"
     return name if params is None else f"{name}, {params:,} params"
+
+
+def goal_line(workload: ResolvedWorkload) -> str:
+    """Say what a job's configs are judged by, and whether its classes are weighted in training."""
+    goal = f"{workload.goal.metric}, {workload.goal.direction.better} is better"
+    return goal if workload.class_weight is None else f"{goal}; class_weight {workload.class_weight}"

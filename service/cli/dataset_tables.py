@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -18,7 +19,25 @@ STYLES = {
     DatasetState.PREVIEW: "yellow",
     DatasetState.READING: "",
 }
+FEW_CLASSES = 6
+"""Classes up to which each is shown with its rows."""
 ROLES = {Role.TARGET: "bold green", Role.SPLIT: "cyan", Role.LEFT_OUT: "dim", Role.FEATURE: ""}
+
+
+AS_OPTIONS = (
+    (r'columns=\{"([^"]*)": "(\w+)"\}', r"--column \1=\2"),
+    (r"columns=\{\.\.\.: (\w+)\}", r"--column NAME=\1"),
+    (r"header=false", "--no-header"),
+    (r"\b(target|task|split)=(?=[\w])", r"--\1 "),
+)
+"""What REST and Python call by the names of parameters, as options of the command."""
+
+
+def as_options(text: str) -> str:
+    """Return what is said about a file with the command's own options in place of parameters."""
+    for parameter, option in AS_OPTIONS:
+        text = re.sub(parameter, option, text)
+    return text
 
 
 def dataset_summary(view: DatasetView) -> RenderableType:
@@ -36,10 +55,12 @@ def dataset_summary(view: DatasetView) -> RenderableType:
         return Group(Facts(facts), *lines)
     table = view.table
     facts += _facts(table)
-    lines += [Text(f"- {note}") for note in table.notes]
+    lines += [Text(f"- {as_options(note)}") for note in table.notes]
     for remark in table.remarks:
+        if remark.code == "left_out":
+            continue  # the table says so, and a note
         lines.append(Text.assemble(("warning", "yellow"), f" {remark.code}: {remark.what}"))
-        lines += [Text(f"    why: {remark.why}"), Text(f"    instead: {remark.instead}")]
+        lines += [Text(f"    why: {remark.why}"), Text(f"    instead: {as_options(remark.instead)}")]
     lines.append(Text())
     if view.state is DatasetState.PREVIEW:
         lines.append(Text(f"This is a preview. Keep it with: whichopt dataset keep {view.name}"))
@@ -51,6 +72,9 @@ def dataset_summary(view: DatasetView) -> RenderableType:
 def _facts(table: Table) -> list[tuple[str, str | Cell]]:
     sizes, width = table.sizes, table.shape.features
     classes = "" if table.classes is None else f" of {len(table.classes)} classes"
+    counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
+    if 0 < len(counted) <= FEW_CLASSES:
+        classes = f": {', '.join(f'{name} {rows:,}' for name, rows in counted)}"
     return [
         ("rows", f"{table.rows:,}"),
         ("target", f"{table.target} ({table.task}{classes})"),

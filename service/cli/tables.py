@@ -32,7 +32,7 @@ from whichopt.service.views import (
     Translation,
     TrialView,
 )
-from whichopt.service.workload_words import data_line, model_line
+from whichopt.service.workload_words import data_line, goal_line, model_line
 
 
 def job_table(jobs: Sequence[JobView]) -> RenderableType:
@@ -71,6 +71,7 @@ def job_summary(job: JobView) -> RenderableType:
         ("workload", _workload(job)),
         ("data", data_line(job.spec.workload)),
         ("model", model_line(job.spec.workload)),
+        ("metric", goal_line(job.spec.workload)),
         ("state", _state(job.state)),
         ("phase", job.phase or ""),
         ("trials", f"{job.progress.trials_done}/{job.progress.trials_total}"),

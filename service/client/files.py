@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import tempfile
@@ -40,14 +41,21 @@ class Sent:
     file: str | None
 
     def pieces(self, sent: Callable[[int, int], object] | None) -> Iterator[bytes]:
-        """Yield the content from its beginning; `sent` is told how many bytes of how many have gone."""
+        """Yield the content from its beginning; `sent` is told how many bytes of how many have gone.
+
+        Raises:
+            OSError: it has become shorter. What is added to it meanwhile is not sent.
+        """
         self.content.seek(0)
         gone = 0
-        while piece := self.content.read(PIECE):
+        while piece := self.content.read(min(PIECE, self.size - gone)):
             yield piece
             gone += len(piece)
             if sent is not None:
                 sent(gone, self.size)
+        if gone < self.size:
+            why = "it became shorter while it was sent; send it again once it is whole"
+            raise OSError(errno.EIO, why, self.file)
 
 
 @contextmanager
@@ -62,6 +70,12 @@ def opened(data: Any, name: str | None) -> Iterator[Sent]:
     """
     if isinstance(data, str | Path):
         path = Path(data)
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe might wait forever
+            raise UnsupportedMedia(
+                f"{path.name!r} is no regular file; save what comes from it in one, and send that",
+                field="file",
+                value=path.name,
+            )
         with path.open("rb") as file:
             size = path.stat().st_size
             yield Sent(file, size, _kind(path), name or name_of(path), path.name)
@@ -134,7 +148,7 @@ def _write(data: Any, file: BinaryIO) -> str:
         return KINDS[".npy"]
     raise UnsupportedMedia(
         f"a {type(data).__name__} is no dataset; give the path of a file, a data frame of pandas or polars, "
-        "a table of Arrow, an array, or arrays by the names of their columns",
+        "a table of Arrow, an array, or arrays by their names, such as {'x': x, 'y': y}",
         field="file",
     )
 

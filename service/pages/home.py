@@ -13,7 +13,7 @@ from whichopt.service.jobs import linted
 from whichopt.service.pages.headers import HEADERS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
 from whichopt.service.templating import templates
-from whichopt.service.workload_words import data_line, model_line
+from whichopt.service.workload_words import data_line, goal_line, model_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,6 +37,7 @@ def page(request: Request, store: TheStore, settings: TheSettings, before: Curso
             jobs=list(map(linted, jobs.items)),
             datasets=list(map(summary_view, datasets)),
             data_line=data_line,
+            goal_line=goal_line,
             model_line=model_line,
             unreadable=jobs.unreadable,
             older=jobs.cursor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from difflib import get_close_matches
 from email.message import Message as Header
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ from whichopt.service.intake import FORMATS
 from whichopt.service.receiving import check_size, receive
 from whichopt.service.routes.dependencies import ApiKeyId, Cursor, TheKeeper, TheSettings, TheStore
 from whichopt.service.states import DatasetState
-from whichopt.service.uploads import NAME, Choices
+from whichopt.service.uploads import NAME, Choices, Kind
 from whichopt.service.views import CatalogEntry, DatasetView, Page
 from whichopt.service.views.catalog import dataset_view
 
@@ -216,11 +217,27 @@ def _choices(*, columns: str | None, **given: Any) -> Choices:
         return Choices.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"][0] == "columns" and len(first["loc"]) > 2:
+            raise _no_kind(str(first["loc"][1]), first["input"]) from None
         words = first["msg"].removeprefix("Value error, ")
         path = ".".join(str(part) for part in first["loc"])
         raise InvalidQuery(f"{path}: {words}", field=path, value=first["input"]) from None
     except ValueError as error:
         raise InvalidQuery(f"columns is not JSON: {error}", field=field, value=columns) from None
+
+
+def _no_kind(column: str, said: Any) -> InvalidQuery:
+    allowed = [*map(str, Kind), "leave_out"]
+    begun = [one for one in allowed if str(said) and one.startswith(str(said).lower())]
+    near = next(iter(begun or get_close_matches(str(said), allowed, n=1)), None)
+    hint = f"did you mean {near!r}?" if near else f"choose one of: {', '.join(allowed)}"
+    return InvalidQuery(
+        f"columns.{column}: {said!r} is no kind of column; {hint}",
+        field=f"columns.{column}",
+        value=said,
+        allowed=allowed,
+        nearest=near,
+    )
 
 
 async def _take_the_rest(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The data and the model of a job in a line each."""
+"""The data, the model and the goal of a job in a line each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import uploaded
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.spec.workloads import Named, ResolvedWorkload
-from whichopt.service.workload_words import data_line, model_line
+from whichopt.service.workload_words import data_line, goal_line, model_line
 
 LAYERS = {"name": "layers", "layers": ["relu", {"type": "linear", "out": "outputs"}]}
 
@@ -50,3 +50,18 @@ def test_the_model(model: Any, said: str) -> None:
 def test_a_model_of_another_version_is_named() -> None:
     later = workload("wine", "linear").model_copy(update={"model": Named(name="transformer")})
     assert model_line(later) == "transformer"
+
+
+def test_the_goal() -> None:
+    assert goal_line(workload("diabetes", "linear")) == "rmse, lower is better"
+    known = JobSpec.model_validate(
+        {
+            "workload": {
+                "dataset": "wine",
+                "model": "linear",
+                "task": {"name": "classification", "class_weight": "balanced"},
+                "metric": "macro_f1",
+            }
+        }
+    )
+    assert goal_line(resolve(known).workload) == "macro_f1, higher is better; class_weight balanced"

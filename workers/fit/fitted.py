@@ -55,7 +55,7 @@ class Fitted(BaseModel):
     folder: Path
     job_id: str
     optimizer: str = Field(description="Label of the config.")
-    config: dict[str, Any] = Field(description="Hyperparameters.")
+    config: dict[str, Any] = Field(description="Hyperparameters, as torch takes them.")
     rows: Literal["train", "all"]
     examples: int = Field(description="Number of rows that the network was trained on.")
     steps: int
@@ -161,7 +161,7 @@ def fit(
         folder=folder,
         job_id=report.job.id,
         optimizer=label,
-        config=plan.config,
+        config=spec.optimizer(label).facts.arguments(plan.config),
         rows=rows,
         examples=len(training),
         steps=trained.result.steps,

@@ -15,6 +15,7 @@ import gzip
 import json
 import re
 import sys
+import zlib
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain, islice
@@ -107,21 +108,20 @@ def tables(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[
 def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[str, Cells]]]:
     wanted = [column["name"] for column in preparation["prepared"]["columns"]]
     with _opened(path) as file:
-        first_line = file.readline()
-        while first_line.strip("\r\n") == "" and first_line:
-            first_line = file.readline()
-        lines = chain([first_line], file)
+        start = _first_row(file)
         csv.field_size_limit(1 << 24)
-        delimiter = _delimiter(first_line, wanted)
-        rows: Iterator[list[str]] = filter(None, csv.reader(lines, delimiter=delimiter))
+        delimiter = _delimiter(start, wanted)
+        rows: Iterator[list[str]] = filter(None, csv.reader(chain(start, file), delimiter=delimiter))
         first = next(rows, [])
         names, number = [" ".join(field.split()) or f"column_{i}" for i, field in enumerate(first, 1)], 2
         if not preparation["header"] and not set(wanted) <= set(names):
-            if all(_is_number(field) for field in first):
-                rows, number = chain([first], rows), 1
             names = [f"column_{i}" for i in range(1, len(first) + 1)]
+            if _has_values(dict(zip(names, first, strict=True)), preparation):
+                rows, number = chain([first], rows), 1
         if lacking := [name for name in wanted if name not in names]:
-            raise Unreadable(f"{path} has no column {', '.join(map(repr, lacking[:10]))}")
+            raise _lacks(path, lacking)
+        if twice := [name for name in wanted if names.count(name) > 1]:
+            raise Unreadable(f"{path} has several columns {', '.join(map(repr, twice[:10]))}")
         while some := list(islice(rows, ROWS_AT_ONCE)):
             odd = next((i for i, row in enumerate(some) if len(row) != len(names)), None)
             if odd is not None:
@@ -130,6 +130,13 @@ def _text(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[s
                 )
             yield number, dict(zip(names, map(list, zip(*some, strict=True)), strict=True))
             number += len(some)
+
+
+def _lacks(path: Path, names: list[str]) -> Unreadable:
+    more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    columns = "column" if len(names) == 1 else "columns"
+    named = f"{columns} {', '.join(map(repr, names[:10]))}{more}"
+    return Unreadable(f"{path} lacks the {named}, which the network was trained on")
 
 
 def _opened(path: Path) -> TextIO:
@@ -142,22 +149,42 @@ def _opened(path: Path) -> TextIO:
     return text
 
 
-def _delimiter(line: str, wanted: list[str]) -> str:
-    """Return the delimiter by which the line names most of the columns, or else has most fields."""
+def _first_row(file: TextIO) -> list[str]:
+    """Read the lines of the first row that is not empty: a newline may stand in quotes."""
+    lines: list[str] = []
+    for line in file:
+        if lines or line.strip("\r\n"):
+            lines.append(line)
+            if sum(one.count('"') for one in lines) % 2 == 0:
+                break
+    return lines
+
+
+def _delimiter(lines: list[str], wanted: list[str]) -> str:
+    """Return the delimiter by which the first row names most of the columns, or else has most fields."""
 
     def score(mark: str) -> tuple[int, int]:
-        fields = [" ".join(field.split()) for field in next(csv.reader([line], delimiter=mark), [])]
+        fields = [" ".join(field.split()) for field in next(csv.reader(lines, delimiter=mark), [])]
         return len(set(wanted) & set(fields)), len(fields)
 
     return max(",;\t|", key=score)
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field.strip().replace(",", "."))
-    except ValueError:
-        return field.strip() in MISSING
-    return True
+def _has_values(row: dict[str, str], preparation: dict[str, Any]) -> bool:
+    """Tell if a row has values, not names: a number, date or yes is where one belongs, or none belongs."""
+    texts = [
+        (row[column["name"]].strip(), column)
+        for column in preparation["prepared"]["columns"]
+        if column["kind"] != "category" and column["name"] in row
+    ]
+    for text, column in texts:
+        try:
+            if text not in MISSING:
+                _number(text, column, preparation)
+                return True
+        except ValueError:
+            pass
+    return all(text in MISSING for text, _ in texts)
 
 
 def _parquet(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dict[str, Cells]]]:
@@ -169,7 +196,7 @@ def _parquet(path: Path, preparation: dict[str, Any]) -> Iterator[tuple[int, dic
     with pq.ParquetFile(path) as file:
         own = {" ".join(name.split()): name for name in file.schema_arrow.names}
         if lacking := [name for name in wanted if name not in own]:
-            raise Unreadable(f"{path} has no column {', '.join(map(repr, lacking[:10]))}")
+            raise _lacks(path, lacking)
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=[own[name] for name in wanted]):
             columns = {}
             for name in wanted:
@@ -230,10 +257,14 @@ def _places(column: dict[str, Any]) -> tuple[dict[str | None, int], int]:
 def _words(cells: Cells) -> Iterator[str | None]:
     for cell in cells if isinstance(cells, list) else cells.tolist():
         if isinstance(cell, float):  # of a column of numbers
-            yield None if cell != cell else str(int(cell)) if cell == int(cell) else repr(cell)
+            yield None if cell != cell else _as_word(cell)
         else:
             word = "" if cell is None else cell.strip()
             yield None if word in MISSING else word
+
+
+def _as_word(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
 
 
 def _numbers(cells: Cells, column: dict[str, Any], preparation: dict[str, Any], first: int) -> Any:
@@ -260,9 +291,16 @@ def _number(text: str, column: dict[str, Any], preparation: dict[str, Any]) -> f
     name, kind = column["name"], column["kind"]
     if kind == "bool" and text.lower() in WORDS:
         return WORDS[text.lower()]
-    if kind == "date" and (found := DATE.fullmatch(text)):
+    if kind == "date" and name not in preparation["as_seconds"]:
+        if (found := DATE.fullmatch(text)) is None:
+            raise ValueError(text)
         return _seconds(found, day_first=name in preparation["day_first"])
-    return float(text.replace(",", ".") if name in preparation["decimal_commas"] else text)
+    if "_" in text:  # which Python would take for a number
+        raise ValueError(text)
+    number = float(text.replace(",", ".") if name in preparation["decimal_commas"] else text)
+    if kind == "bool" and number not in (0, 1):
+        raise ValueError(text)
+    return number
 
 
 def _seconds(found: re.Match[str], *, day_first: bool) -> float:
@@ -286,20 +324,23 @@ def predict(path: Path, to: Path, folder: Path = HERE) -> int:
     model, preparation = load(folder)
     target, count = preparation["target"], 0
     classes, part = target["classes"], to.with_name(f"{to.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["prediction", *(f"probability of {name}" for name in classes or ())])
-        for first, columns in tables(path, preparation):
-            outputs = model(features(columns, preparation, first)).double()
-            count += len(outputs)
-            if classes is None:
-                values = outputs[:, 0] * target["unit"] + target["mean"]
-                writer.writerows([value] for value in values.tolist())
-                continue
-            shares = outputs.softmax(dim=1)
-            best = [classes[at] for at in outputs.argmax(dim=1).tolist()]
-            writer.writerows([name, *row] for name, row in zip(best, shares.tolist(), strict=True))
-    part.replace(to)
+    try:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["prediction", *(f"probability of {name}" for name in classes or ())])
+            for first, columns in tables(path, preparation):
+                outputs = model(features(columns, preparation, first)).double()
+                count += len(outputs)
+                if classes is None:
+                    values = outputs[:, 0] * target["unit"] + target["mean"]
+                    writer.writerows([value] for value in values.tolist())
+                    continue
+                shares = outputs.softmax(dim=1)
+                best = [classes[at] for at in outputs.argmax(dim=1).tolist()]
+                writer.writerows([name, *row] for name, row in zip(best, shares.tolist(), strict=True))
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
     return count
 
 
@@ -310,7 +351,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         count = predict(*map(Path, arguments))
-    except (Unreadable, OSError, UnicodeDecodeError, csv.Error) as error:
+    except (Unreadable, OSError, EOFError, zlib.error, ValueError, csv.Error) as error:  # Arrow's are values
         sys.stderr.write(f"predict.py: {error}\n")
         return 2
     sys.stdout.write(f"{count:,} rows predicted, in {arguments[1]}\n")

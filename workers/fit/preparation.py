@@ -40,6 +40,9 @@ class Preparation(_Frozen):
     header: bool = Field(description="Whether the file had names of columns; if not, columns are numbered.")
     decimal_commas: tuple[str, ...] = ()
     day_first: tuple[str, ...] = ()
+    as_seconds: tuple[str, ...] = Field(
+        default=(), description="Columns of numbers that were said to be dates: seconds since 1970."
+    )
 
 
 class Data:
@@ -75,6 +78,7 @@ class Data:
             header=written.header,
             decimal_commas=written.decimal_commas,
             day_first=written.day_first,
+            as_seconds=written.as_seconds,
         )
 
     def examples(self, training: Chosen, device: torch.device) -> Examples:

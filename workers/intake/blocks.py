@@ -6,6 +6,7 @@ one row after the other, tells what is wrong with it and where.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ BLOCK = 3 << 20
 """Bytes of text that are parsed at once, and of the longest row."""
 
 QUOTE, NEWLINE = b'"', b"\n"
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class _NotPlain(Exception):
@@ -45,7 +47,7 @@ class _Form:
         return [name for name, kind in self.kinds.items() if kind == pa.float64()]
 
     def parsed(self, block: bytes | memoryview, skipped: int = 0) -> pa.Table:
-        """Return the rows of a block but for the first so many.
+        """Return the rows of a block but for the first so many lines.
 
         Raises:
             _NotPlain: it seems to end within quotes, so its last row may go on in the next block.
@@ -126,10 +128,11 @@ def _read(
     blocks = _blocks(text)
     first = bytes(next(blocks)).lstrip(b"\r\n")
     inferring = _Form(found, names, dict.fromkeys(as_text, pa.string()))
-    numbers = _fractions(inferring.parsed(first, int(found.header)))
+    skipped = _lines_of_header(found)
+    numbers = _fractions(inferring.parsed(first, skipped))
     form = _Form(found, names, {name: pa.float64() if name in numbers else pa.string() for name in names})
     whole = _Whole(form, limits)
-    whole.add(form.parsed(first, int(found.header)), text.share)
+    whole.add(form.parsed(first, skipped), text.share)
     waiting = deque[Future[pa.Table]]()
     with ThreadPoolExecutor(CORES) as pool:
         for block in blocks:
@@ -143,6 +146,11 @@ def _read(
         raise _NotPlain
     progress.at(whole.rows, text.share)
     return whole.columns()
+
+
+def _lines_of_header(found: Sniffed) -> int:
+    """Return the lines that the names of the columns take: spreadsheets put newlines into them."""
+    return found.header + sum(len(LINE_END.findall(name)) for name in found.names)
 
 
 class _Whole:

@@ -59,7 +59,9 @@ class Values:
     """How the values are written: the name of a field of `Written`."""
 
 
-def read(name: str, data: pa.ChunkedArray | Numbers, asked: Kind | None, first_row: int) -> Values:
+def read(
+    name: str, data: pa.ChunkedArray | Numbers, asked: Kind | None, first_row: int, *, used: bool = True
+) -> Values:
     """Return the values of a column, read as all of them can be: as numbers, dates, yes or no, or words.
 
     Args:
@@ -67,9 +69,10 @@ def read(name: str, data: pa.ChunkedArray | Numbers, asked: Kind | None, first_r
         data: its values, as the file has them.
         asked: the kind that a person says it has.
         first_row: the number of its first row.
+        used: whether it may be used; one that a person leaves out may hold any number.
 
     Raises:
-        Unreadable: it has infinite numbers.
+        Unreadable: it is used, and has infinite numbers.
     """
     if isinstance(data, np.ndarray):
         values = _from_numbers(name, data, Kind.NUMERIC)
@@ -79,7 +82,7 @@ def read(name: str, data: pa.ChunkedArray | Numbers, asked: Kind | None, first_r
         values = _from_numbers(name, _typed(data), _typed_kind(data.type))
         if pa.types.is_boolean(data.type):
             values = replace(values, labels=("false", "true"))
-    if values.numbers is not None and (np.isinf(values.low) or np.isinf(values.high)):
+    if used and values.numbers is not None and (np.isinf(values.low) or np.isinf(values.high)):
         row = int(np.argmax(np.isinf(values.numbers))) + first_row
         raise Unreadable(
             f"column {shown(name)} is infinite in row {row}: leave the field empty if the value is unknown, "
@@ -315,4 +318,15 @@ def as_words(values: Values) -> pa.StringArray:
     numbers = pa.array(values.numbers, from_pandas=True)
     if values.kind is Kind.BOOL:
         return pc.if_else(pc.equal(numbers, 1.0), values.labels[1], values.labels[0])
-    return pc.cast(pc.cast(numbers, pa.int64()) if values.whole else numbers, pa.string())
+    if values.whole:
+        return pc.cast(pc.cast(numbers, pa.int64()), pa.string())
+    return pc.cast(_few_as_words(numbers.dictionary_encode()), pa.string())
+
+
+def _few_as_words(numbers: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return numbers as Python writes them, as who reads the file elsewhere does, and not as Arrow does."""
+    words = [
+        str(int(one)) if one.is_integer() and abs(one) < LARGEST_WHOLE else repr(one)
+        for one in numbers.dictionary.to_pylist()
+    ]
+    return pa.DictionaryArray.from_arrays(numbers.indices, pa.array(words, pa.string()))

@@ -104,7 +104,7 @@ def feature(values: Values, outside: Mask) -> Feature:
 def _column(values: Values, role: Role, width: int, becomes: str) -> Column:
     low: float | str | None = None
     high: float | str | None = None
-    if values.numbers is not None and values.distinct:
+    if values.numbers is not None and values.distinct and np.isfinite([values.low, values.high]).all():
         low, high = values.low, values.high
         if values.kind is Kind.DATE:
             low, high = written(low), written(high)

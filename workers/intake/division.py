@@ -78,6 +78,8 @@ def division(split: Split, values: Values | None, wanted: Target, rows: int, fir
         sizes = sizes_of(split, rows, given=tensors.get("part"), group=tensors.get("group"))
     except CannotSplit as error:
         raise Unreadable(str(error), column=split.column) from None
+    if left_out := rows - sizes.train - sizes.validation - sizes.test:
+        note += f"; each seed leaves out {left_out:,} other rows, so that all seeds have parts of these sizes"
     strata = None if wanted.classes is None else wanted.labels
     by = {"given": tensors.get("part"), "group": tensors.get("group"), "time": tensors.get("time")}
     return Division(sizes, outside_test(split, strata, rows, sizes, **by), tensors, note)

@@ -73,7 +73,8 @@ class Inferred:
         return self._begun.pop(name).result() if name in self._begun else self._read(name)
 
     def _read(self, name: str) -> Values:
-        values = read(name, self.raw.columns.pop(name), self._asked(name), self.raw.first_row)
+        used = self.choices.columns.get(name) != "leave_out"
+        values = read(name, self.raw.columns.pop(name), self._asked(name), self.raw.first_row, used=used)
         if values.doubt is not None:
             self.raw.doubts[name] = values.doubt
         return values

@@ -36,7 +36,7 @@ def remarks(
         outside: the rows outside the test part.
         doubts: what looks wrong, by the column's name.
     """
-    found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept)]
+    found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept, outside)]
     found += [
         Remark(
             code="mostly_numbers",
@@ -166,21 +166,42 @@ def _one_to_one(values: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
     return len(first) == len(classes) and bool((target[first][inverse] == target).all())
 
 
-def _classes(table: Table, kept: Kept) -> list[Remark]:
+FEW = "scores that count each class alike rest on very few rows of it"
+
+
+def _class_remark(table: Table, what: str, *, why: str, instead: str) -> Remark:
+    return Remark(code="few_rows_of_class", column=table.target, what=what, why=why, instead=instead)
+
+
+def _tested(rows: int, tested: int) -> str:
+    return f"{'all' if tested == rows else f'{tested:,}' if tested else 'none'} are in the test part"
+
+
+def _classes(table: Table, kept: Kept, outside: npt.NDArray[np.bool_]) -> list[Remark]:
     if table.classes is None:
         return []
     counts = np.bincount(kept.target, minlength=len(table.classes))
-    found: list[Remark] = [
-        Remark(
-            code="few_rows_of_class",
-            column=table.target,
-            what=f"class {table.classes[i]} has {counts[i]} rows, of which about "
-            f"{max(1, round(counts[i] / 5))} are in the test part",
-            why="scores that count each class alike rest on very few rows of it",
-            instead="collect more of them, or join it with another class",
+    tested = np.bincount(kept.target[~outside], minlength=len(table.classes))
+    apart = (tested == 0) | (tested == counts)
+    found = [
+        _class_remark(
+            table,
+            f"class {table.classes[i]} has {counts[i]:,} rows, of which {_tested(counts[i], tested[i])}",
+            why="no model can learn it without a row to train on" if tested[i] else FEW,
+            instead="collect more of them, join it with another class, or divide the rows by another rule",
         )
-        for i in np.flatnonzero(counts < FEW_ROWS)[:MOST].tolist()
+        for i in np.flatnonzero(apart)[:MOST].tolist()
     ]
+    small = np.flatnonzero((counts < FEW_ROWS) & ~apart)
+    if len(small):
+        least = int(small[counts[small].argmin()])
+        rows = f"{counts[least]:,} rows, of which {_tested(counts[least], tested[least])}"
+        name = table.classes[least]
+        many = f"{len(small):,} classes have fewer than {FEW_ROWS} rows; the smallest, {name}, has {rows}"
+        what = f"class {name} has {rows}" if len(small) == 1 else many
+        found.append(
+            _class_remark(table, what, why=FEW, instead="collect more of them, or join it with another class")
+        )
     share = counts.max() / table.rows
     if share >= NEARLY_ALL:
         found.append(

@@ -44,7 +44,8 @@ def config_intervals(report: Report, styles: dict[str, LineStyle]) -> Figure | N
         xlabel=f"{recommendation.metric} behind the best config (right is worse)",
         caption="How much worse each optimizer's best config is than the best one of all, whichever that is: "
         f"the mark is the mean difference to the one that did best here, the bar a simultaneous "
-        f"{recommendation.level:.0%} interval. Where a bar reaches zero, that config may be the best itself."
+        f"{recommendation.level:.0%} interval. A bar that reaches zero leaves "
+        "open that the config is the best itself; the verdict's paired tests may tell more than bars do."
         + left_out(report, [row[0] for row in rows]),
         what="Differences between each optimizer's best config and the best config of all",
     )

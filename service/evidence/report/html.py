@@ -25,6 +25,7 @@ from whichopt.service.evidence.report.svg import Figure, line_styles
 from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
+from whichopt.service.workload_words import goal_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -57,6 +58,7 @@ def render_html(report: Report) -> str:
             environments=_environments(report),
             layers=_layers(report),
             params=_params(report),
+            goal=goal_line(report.spec.workload),
             data=_data(report),
             guest=report.spec.guest,
             groups=_groups(report),

@@ -31,8 +31,9 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     written = None if upload is None else upload.written
     facts = spec.optimizer(label).facts
     schedule = schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
+    scores = [] if written is None else _scores(spec)
     lines = [
-        *imports(facts, schedule, own_data=written is not None),
+        *imports(facts, schedule, own_data=written is not None, scores=scores),
         "",
         *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
@@ -57,19 +58,26 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         lines.append("        scheduler.step()")
     if facts.modes:
         lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
-    lines += ['print(f"last loss: {loss.item():.4f}")'] if written is None else _scores(spec)
+    lines += scores or ['print(f"last loss: {loss.item():.4f}")']
     return "\n".join(lines) + "\n"
 
 
-def imports(facts: OptimizerFacts, schedule: Sequence[str], *, own_data: bool = False) -> list[str]:
-    """Return the imports of code with that optimizer and the lines of that schedule.
+def imports(
+    facts: OptimizerFacts,
+    schedule: Sequence[str],
+    *,
+    own_data: bool = False,
+    scores: Sequence[str] = (),
+) -> list[str]:
+    """Return the imports of code with that optimizer, the lines of that schedule and of those scores.
 
     `own_data` says whether it reads a file.
     """
     package, _, name = facts.build.target.rpartition(".")
     return [
         *(["import math", ""] if "math." in "".join(schedule) else []),
-        *(["import numpy as np", "import pandas as pd", "import sklearn.metrics"] if own_data else []),
+        *(["import numpy as np", "import pandas as pd"] if own_data else []),
+        *(["import sklearn.metrics"] if "sklearn." in "".join(scores) else []),
         "import torch",
         *([] if package.startswith("torch.") else [f"from {package} import {name}"]),
     ]
@@ -107,7 +115,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
     classes = ["targets = torch.tensor(labels[train]).long()"]
     return [
         *snippet_table.reading(upload, written),
-        *snippet_table.target(upload),
+        *snippet_table.target(upload, written),
         *snippet_rows.division(upload, spec.sizes, seed),
         *snippet_table.features(upload, written),
         "",

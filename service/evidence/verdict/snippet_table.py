@@ -33,8 +33,8 @@ BOOLS = (
 )
 DATES = (
     '    if kind == "date":',
-    '        moments = pd.to_datetime(cells, format="mixed", utc=True{first})',
-    '        return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)',
+    "        moments = {cell: pd.to_datetime(cell, utc=True{first}) for cell in cells.dropna().unique()}",
+    "        return cells.map({cell: moment.timestamp() for cell, moment in moments.items()}).astype(float)",
 )
 WORD = (
     "",
@@ -45,7 +45,8 @@ WORD = (
     "        return cell",
     "    if isinstance(cell, bool):",
     "        return str(cell).lower()",
-    "    return str(int(cell) if cell == int(cell) else cell)",
+    "    cell = float(cell)",
+    "    return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)",
 )
 """Of a file whose values have types."""
 COMMAS = ("    if name in decimal_commas:", '        cells = cells.str.replace(",", ".")')
@@ -53,7 +54,8 @@ COMMAS = ("    if name in decimal_commas:", '        cells = cells.str.replace("
 
 def reading(upload: Upload, written: Written) -> list[str]:
     """Return the lines that read the file as `table`, and `numbers`, a function for its columns."""
-    typed = written.format != "text" and any(column.kind is Kind.CATEGORY for column in upload.columns)
+    kinds = {column.kind for column in upload.columns} | {upload.target_kind}
+    typed = written.format != "text" and Kind.CATEGORY in kinds
     words = [*_words(written), *(WORD if typed else ())]
     return [*_read(upload, written), *words, *_numbers(upload, written)]
 
@@ -89,7 +91,7 @@ def features(upload: Upload, written: Written) -> list[str]:
     ]
 
 
-def target(upload: Upload) -> list[str]:
+def target(upload: Upload, written: Written) -> list[str]:
     """Return the lines that make `labels` of the target: the number of its class, or a number."""
     name = upload.target
     if upload.classes is None:
@@ -101,7 +103,7 @@ def target(upload: Upload) -> list[str]:
         return [f"classes = {_data(classes)}", f"labels = pd.Categorical({found}, categories=classes).codes"]
     return [
         f"classes = {_data(list(upload.classes))}",
-        f"labels = pd.Categorical(table[{name!r}], categories=classes).codes",
+        f"labels = pd.Categorical({_cells(repr(name), written)}, categories=classes).codes",
     ]
 
 
@@ -198,11 +200,16 @@ def _categories(upload: Upload, written: Written) -> list[str]:
         return []
     return [
         '    if kind == "category":',
-        f"        cells = table[name]{'' if written.format == 'text' else '.map(word)'}",
+        f"        cells = {_cells('name', written)}",
         "        features += [cells == word for word in categories[name]]",
         "        if name in with_others:",
         "            features.append(cells.notna() & ~cells.isin(categories[name]))",
     ]
+
+
+def _cells(name: str, written: Written) -> str:
+    """Return the code for the words of a column."""
+    return f"table[{name}]{'' if written.format == 'text' else '.map(word)'}"
 
 
 def _standardized(upload: Upload) -> Iterable[str]:

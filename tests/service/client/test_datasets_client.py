@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,24 @@ TEXT = "a,b,y\n" + "".join(f"{n},1,2\n" for n in range(200))
 def client(url: str) -> Iterator[Client]:
     with Client(url, KEY) as client:
         yield client
+
+
+def test_what_changes_while_it_is_sent_is_no_riddle(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TEXT)
+    with opened(path, None) as sent:
+        path.write_text(TEXT + "1,2,3\n")
+        assert b"".join(sent.pieces(None)) == TEXT.encode()
+    with opened(path, None) as sent:
+        path.write_text("a,b,y\n")
+        with pytest.raises(OSError, match="became shorter while it was sent"):
+            list(sent.pieces(None))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with (
+        pytest.raises(UnsupportedMedia, match=r"'pipe\.csv' is no regular file"),
+        opened(tmp_path / "pipe.csv", None),
+    ):
+        pass
 
 
 @pytest.fixture

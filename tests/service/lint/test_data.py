@@ -29,7 +29,7 @@ COLUMNS: dict[str, list[Any]] = {
 
 def spec_of(folder: Path, **asked: Any) -> ResolvedSpec:
     """Return a job on the table as the reader takes it in."""
-    table = taken(folder, written(COLUMNS)).table
+    table = taken(folder, written(COLUMNS)).remarked()
     entry = uploaded("mine", table, File(name="mine.csv", bytes=1, sha256="0" * 64), "f" * 64)
     known = built_in()
     catalog = type(known)(**{**vars(known), "datasets": (*known.datasets, entry)})

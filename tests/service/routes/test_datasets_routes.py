@@ -84,7 +84,10 @@ def test_the_same_file_is_not_read_again(http: TestClient, settings: Settings) -
     other = send(http, target="z")
     assert other.status_code == 409
     assert other.json()["code"] == "dataset_exists"
-    assert "this file was sent as 'mine' with other choices" in other.json()["detail"]
+    assert (
+        "this file was sent as 'mine' with other choices (target was not said); choose"
+        in other.json()["detail"]
+    )
     assert send(http, ROWS + b"1,2,3\n").status_code == 409
     second = send(http, name="second")
     assert second.status_code == 201
@@ -146,10 +149,17 @@ def test_the_list_has_both_kinds(http: TestClient, lite: Store) -> None:
     [
         ({"name": "wine"}, 409, "dataset_exists", "comes with whichopt"),
         ({"name": "../x"}, 422, "invalid_query", "pattern"),
-        ({"split": "sometimes"}, 422, "invalid_query", "split"),
+        ({"split": "sometimes"}, 422, "invalid_query", "split: 'sometimes' is no rule; write 'random', "),
         ({"split": "group:"}, 422, "invalid_query", "group:NAME"),
         ({"columns": "{"}, 422, "invalid_query", "not JSON"),
-        ({"columns": '{"a": "colour"}'}, 422, "invalid_query", "columns.a"),
+        (
+            {"columns": '{"a": "cat"}'},
+            422,
+            "invalid_query",
+            "columns.a: 'cat' is no kind of column; did you mean 'category'",
+        ),
+        ({"columns": '{"a": "colour"}'}, 422, "invalid_query", "bool, date, text, id, leave_out"),
+        ({"columns": '["a"]'}, 422, "invalid_query", "columns: Input should be a valid dictionary"),
         ({"headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type", "text/csv"),
         ({"headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 415, "unsupported_media_type", ""),
         ({"headers": {**CSV, "Content-Encoding": "br"}}, 415, "unsupported_media_type", "gzip"),

@@ -201,8 +201,11 @@ def test_the_command_says_what_it_saved(
     assert "100% of the training, rmse on validation" in printed.err
     assert command.main([str(tmp_path / "report.json"), *options]) == 2
     assert "--force" in capsys.readouterr().err
-    assert command.main([str(tmp_path / "report.json"), *options, "--force", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["agreement"] in ("same bits", "within tolerance")
+    more = ["--config=adamw", "--force", "--json"]
+    assert command.main([str(tmp_path / "report.json"), *options, *more]) == 0
+    saved_as = json.loads(capsys.readouterr().out)
+    assert saved_as["agreement"] in ("same bits", "within tolerance")
+    assert len(saved_as["config"]["betas"]) == 2  # as torch takes it
 
 
 @pytest.mark.parametrize("executor", ["solo", "stacked"])

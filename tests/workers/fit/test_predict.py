@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders.own_files import report_of, saved, visits
-from whichopt.service.uploads import Choices
+from whichopt.service.uploads import Choices, Kind
 from whichopt.workers.fit import fit, predict
+from whichopt.workers.intake.columns import Values, as_words
 from whichopt.workers.intake.dates import dates
 from whichopt.workers.intake.raw import MISSING
 from whichopt.workers.intake.words import YES_AND_NO
@@ -24,6 +25,7 @@ from whichopt.workers.workload import build
 from whichopt.workers.workload.columns import FARTHEST, LARGEST
 from whichopt.workers.workload.uploads import load
 
+predict_load = predict.load
 KEPT = ("age", "town", "street", "member", "children", "day", "risk")
 JOB: dict[str, Any] = {
     "workload": {"model": {"name": "linear"}},
@@ -90,6 +92,9 @@ def test_other_ways_to_write_the_rows_give_the_same_features(folder: Path, tmp_p
         ("age", "old", "row 4 has 'old' in column 'age', which is numeric"),
         ("member", "maybe", "row 4 has 'maybe' in column 'member', which is bool"),
         ("day", "31.31.2021", "row 4 has '31.31.2021' in column 'day', which is date"),
+        ("day", "5", "row 4 has '5' in column 'day', which is date"),
+        ("member", "7", "row 4 has '7' in column 'member', which is bool"),
+        ("age", "1_000", "row 4 has '1_000' in column 'age', which is numeric"),
         ("children", "inf", "column 'children' is infinite in row 4"),
     ],
 )
@@ -110,8 +115,57 @@ def test_a_bad_value_is_named_by_row_and_column(
 
 def test_a_file_of_other_columns_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("age;town\n1;north\n")
-    with pytest.raises(predict.Unreadable, match="no column 'street', 'member', 'children', 'day'"):
+    with pytest.raises(predict.Unreadable, match="lacks the columns 'street', 'member', 'children', 'day'"):
         predict.predict(tmp_path / "other.csv", tmp_path / "out.csv", folder / "net")
+    (tmp_path / "twice.csv").write_text("age;town;street;member;children;day;age\n")
+    with pytest.raises(predict.Unreadable, match="has several columns 'age'"):
+        predict.predict(tmp_path / "twice.csv", tmp_path / "out.csv", folder / "net")
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "numbers"),
+    [
+        ("5.1,red,x\n?,blue,y\n", 1, ["5.1", "?"]),
+        ("5.1,red\n4.9,blue\n", 1, ["5.1", "4.9"]),
+        ("length,color,kind\n4.9,blue,x\n", 2, ["4.9"]),
+        ("color;column_2;column_1\nx;blue;4.9\n", 2, ["4.9"]),
+    ],
+)
+def test_a_row_is_not_taken_for_names(text: str, first: int, numbers: list[str], tmp_path: Path) -> None:
+    """A network of a file without names of columns may meet a file with them."""
+    columns = [{"name": "column_1", "kind": "numeric"}, {"name": "column_2", "kind": "category"}]
+    preparation = {"header": False, "decimal_commas": [], "day_first": [], "prepared": {"columns": columns}}
+    (tmp_path / "rows.csv").write_text(text)
+    ((number, found),) = predict.tables(tmp_path / "rows.csv", preparation)
+    assert (number, found["column_1"]) == (first, numbers)
+
+
+def test_names_may_have_several_lines(tmp_path: Path) -> None:
+    preparation = {"header": True, "prepared": {"columns": [{"name": "the age", "kind": "numeric"}]}}
+    (tmp_path / "rows.csv").write_text('\n"the\nage";town\n4,x\n5,y\n'.replace(",", ";"))
+    ((_, found),) = predict.tables(tmp_path / "rows.csv", preparation)
+    assert found == {"the age": ["4", "5"], "town": ["x", "y"]}
+
+
+def test_a_number_is_the_word_that_it_was() -> None:
+    numbers = np.array([1.0, 1.5, 1e-5, 1e16, 2.0**60, np.nan])
+    values = Values("a", Kind.NUMERIC, 1, 5, numbers, whole=False)
+    assert list(predict._words(numbers)) == as_words(values).to_pylist()
+    assert list(predict._words(numbers))[:3] == ["1", "1.5", "1e-05"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("cut.csv.gz", gzip.compress(b"x" * 9999)[:20]), ("a.pq", b"PAR1")]
+)
+def test_a_damaged_file_is_refused(
+    name: str, data: bytes, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "load", lambda _: predict_load(folder / "net"))
+        assert predict.main([str(tmp_path / name), str(tmp_path / "out.csv")]) == 2
+    assert "predict.py:" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 DATES = (
@@ -134,7 +188,8 @@ DATES = (
 def test_dates_are_read_as_they_were(words: tuple[str, ...]) -> None:
     read = dates(pa.array(words))
     assert read is not None
-    preparation = {"decimal_commas": [], "day_first": ["when"] if read.first == "day" else []}
+    first = ["when"] if read.first == "day" else []
+    preparation = {"decimal_commas": [], "day_first": first, "as_seconds": []}
     found = [predict._number(word, {"name": "when", "kind": "date"}, preparation) for word in words]
     assert found == read.seconds.tolist()
 

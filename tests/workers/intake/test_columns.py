@@ -119,6 +119,8 @@ def test_an_infinite_number_names_its_row(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="is infinite in row 4") as caught:
         table(tmp_path, cycled(1, 2, "inf"))
     assert (caught.value.row, caught.value.column) == (4, "v")
+    _, column = table(tmp_path, cycled(1, 2, "inf"), columns={"v": "leave_out"})
+    assert (column.role, column.low, column.high) == (Role.LEFT_OUT, None, None)
 
 
 def test_constant_columns_are_left_out_and_said(tmp_path: Path) -> None:

@@ -99,6 +99,16 @@ def test_newlines_in_quotes_are_part_of_a_field(tmp_path: Path) -> None:
     assert column(taken(tmp_path, text).table, "k").categories == ("one\n0", "one\n1", "one\n2")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_newlines_in_a_name_are_blanks(end: str, tmp_path: Path) -> None:
+    text = f'"a{end}{end}one","k",y{end}' + "".join(
+        f"{i % 7}.5,{i % 3},{'uv'[i % 2]}{end}" for i in range(40)
+    )
+    found = taken(tmp_path, text).table
+    assert (found.rows, [one.name for one in found.columns]) == (40, ["a one", "k", "y"])
+    assert column(found, "a one").kind is Kind.NUMERIC
+
+
 def test_given_parts_of_arrays_are_the_split(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
     data = as_npz(x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])

@@ -57,8 +57,20 @@ def test_a_class_with_few_rows_and_one_that_is_nearly_all(tmp_path: Path) -> Non
     (found,) = remarks(tmp_path, {"x": X, "y": few})
     assert (found.code, found.what) == (
         "few_rows_of_class",
-        "class c has 12 rows, of which about 2 are in the test part",
+        "class c has 12 rows, of which 2 are in the test part",
     )
+    several = ["cd"[i % 2] if i < 23 else "ab"[i % 2] for i in range(N)]
+    (found,) = remarks(tmp_path, {"x": X, "y": several})
+    assert found.what.startswith("2 classes have fewer than 30 rows; the smallest, d, has 11 rows, of which")
+    part = ["test" if i < 40 else "train" for i in range(N)]
+    apart = ["c" if i < 40 else "ab"[i % 2] for i in range(N)]
+    said = remarks(tmp_path, {"x": X, "part": part, "y": apart}, split="column:part")
+    assert [one.what for one in said] == [
+        f"class a has {N // 2 - 20} rows, of which none are in the test part",
+        f"class b has {N // 2 - 20} rows, of which none are in the test part",
+        "class c has 40 rows, of which all are in the test part",
+    ]
+    assert "without a row to train on" in said[2].why
     rare = ["b" if i % 25 == 0 else "a" for i in range(N)]
     assert ("nearly_one_class", "y") in codes(tmp_path, {"x": X, "y": rare})
 

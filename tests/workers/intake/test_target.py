@@ -138,6 +138,15 @@ def test_groups_are_not_divided(tmp_path: Path) -> None:
     found = split(tmp_path, cycled(*(f"g{i}" for i in range(15))), "group:s")
     assert found.kept.tensors()["group"].dtype == np.int32
     assert len(set(found.kept.tensors()["group"].tolist())) == 15
+    assert "no group of column s is in two of training, validation and test" in found.table.notes
+
+
+def test_rows_that_no_part_has_are_counted(tmp_path: Path) -> None:
+    """Groups of unlike sizes do not fill parts of the same sizes for every seed."""
+    found = split(tmp_path, ["a"] * 20 + ["b"] * 15 + ["c"] * 12 + ["d"] * 8 + ["e"] * 5, "group:s")
+    left_out = N - sum(vars(found.table.sizes).values())
+    assert left_out > 0
+    assert any(f"each seed leaves out {left_out} other rows" in note for note in found.table.notes)
 
 
 def test_time_is_a_date_or_a_number(tmp_path: Path) -> None:

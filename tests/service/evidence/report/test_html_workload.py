@@ -47,7 +47,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     kept, content = found.keep(folder)
     assert blobs.save(folder, kept.read_bytes()) == content
     file = File(name="own & <mine>.csv", bytes=1234, sha256="a" * 64)
-    entry = uploaded("mine", found.table, file, content)
+    entry = uploaded("mine", found.remarked(), file, content)
     known = built_in()
     catalog = type(known)(**{**vars(known), "datasets": (*known.datasets, entry)})
     spec = resolve(JobSpec.model_validate(JOB), catalog)
@@ -59,11 +59,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def words(page: str, title: str) -> str:
     """Return the text below that heading."""
-    below = page.split(f"<h3>{title}</h3>")[1].split("<h3>")[0].split("The whole spec")[0]
+    below = page.split(f">{title}</h3>")[1].split("<h3")[0].split("The whole spec")[0]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", below))
 
 
 def test_the_data_are_told_without_the_data(page: str) -> None:
+    assert '<a href="#data">The data</a>' in page
     told = words(page, "The data")
     for part in (
         "own &amp; &lt;mine&gt;.csv, 1,234 bytes",
@@ -79,6 +80,7 @@ def test_the_data_are_told_without_the_data(page: str) -> None:
 
 
 def test_the_network_is_told_layer_by_layer(page: str) -> None:
+    assert '<a href="#network">The network</a>' in page
     told = words(page, "The network")
     for part in (
         "linear, out 6, bias False 6 features 24",
@@ -89,6 +91,7 @@ def test_the_network_is_told_layer_by_layer(page: str) -> None:
     ):
         assert part in told
     assert '<th scope="row">params</th><td>92</td>' in page
+    assert '<th scope="row">metric</th><td class="wrap">nll, lower is better</td>' in page
 
 
 def test_the_page_is_well_formed_and_holds_no_value_of_the_data(page: str) -> None:

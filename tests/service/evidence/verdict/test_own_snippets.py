@@ -109,16 +109,28 @@ def other_formats(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     zone, seen = random.integers(0, 3, rows), x[:, 0] > 0
     y = ((x[:, 1] + zone + seen) > 1).astype(int) + 3
     days = np.datetime64("2024-01-01T06:30") + random.integers(0, 1000, rows).astype("m8[h]")
-    frame = {"a": x[:, 1], "zone": zone.astype(float), "seen": seen, "when": days.astype("M8[us]"), "y": y}
+    frame = {
+        "a": x[:, 1],
+        "zone": np.array([1e-5, 0.5, 2.0])[zone],
+        "seen": seen,
+        "when": days.astype("M8[us]"),
+        "y": y,
+    }
     gaps = pa.array(x[:, 2], mask=random.random(rows) < 0.1)
     pq.write_table(pa.table({**frame, "gaps": gaps}), folder / "frame.parquet")
     np.savez(folder / "arrays.npz", X=x, Y=x @ [1.0, 2.0, 0.5])
     np.savez(folder / "parts.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
     np.save(folder / "matrix.npy", np.column_stack([x, y]))
-    lines = [f"{a:.4f},{'no' if a < 0 else 'yes'},{b}" for (a, *_), b in zip(x, y, strict=True)]
+    ends = np.where(zone > 0, "9999-12-31", "2024-02-29")
+    lines = [
+        f"{a:.4f},{'no' if a < 0 else 'yes'},{end},{b}" for (a, *_), end, b in zip(x, ends, y, strict=True)
+    ]
     (folder / "bare.csv").write_text("\n".join(lines), encoding="utf-16")
     return {
-        "frame": (folder / "frame.parquet", {"target": "y", "columns": {"zone": "category"}}),
+        "frame": (
+            folder / "frame.parquet",
+            {"target": "y", "columns": {"zone": "category", "y": "category"}},
+        ),
         "arrays": (folder / "arrays.npz", {}),
         "parts": (folder / "parts.npz", {}),
         "matrix": (folder / "matrix.npy", {}),
@@ -183,6 +195,13 @@ def test_an_earlier_spec_has_stand_ins(reports: dict[str, Report]) -> None:
         spec.model_copy(update={"workload": workload_then}), "adamw", spec.optimizer("adamw").default
     )
     assert "your data here" in code
+
+
+def test_it_imports_sklearn_only_for_a_score_that_needs_it(reports: dict[str, Report]) -> None:
+    for name, needs_it in {"classes": True, "numbers": True, "given": False, "groups": False}.items():
+        spec = reports[name].spec  # by roc_auc, rmse, nll and nll
+        code = snippet(spec, "adamw", spec.optimizer("adamw").default)
+        assert ("import sklearn" in code) is needs_it, name
 
 
 def test_it_reads_as_the_reader_does() -> None:
