@@ -35,7 +35,8 @@ def model_line(workload: AnyWorkload) -> str:
     return name if params is None else f"{name}, {params:,} params"
 
 
-def goal_line(workload: ResolvedWorkload) -> str:
+def goal_line(workload: AnyWorkload) -> str:
     """Say what a job's configs are judged by, and whether its classes are weighted in training."""
     goal = f"{workload.goal.metric}, {workload.goal.direction.better} is better"
-    return goal if workload.class_weight is None else f"{goal}; class_weight {workload.class_weight}"
+    weight = None if isinstance(workload, ResolvedFunction) else workload.class_weight
+    return goal if weight is None else f"{goal}; class_weight {weight}"
