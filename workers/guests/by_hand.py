@@ -41,11 +41,18 @@ def run(
         seed: seed of the generators and of `run.split`.
         options: what the function finds as `run.options`.
         schedule: the schedule of the learning rate; it is constant without.
-        **config: hyperparameters that differ from the optimizer's default setting.
+        config: hyperparameters that differ from the optimizer's default setting.
 
     Raises:
         UnknownName: the catalog has no such optimizer.
         InvalidSpec: the optimizer has no such hyperparameter, or both or other metrics are named.
+
+    Example:
+        >>> import torch, whichopt
+        >>> by_hand = whichopt.run(optimizer="sgd", lr=0.1, epochs=2)
+        >>> optimizer = by_hand.optimizer(torch.nn.Linear(2, 1))
+        >>> optimizer.param_groups[0]["lr"], list(by_hand.epochs)
+        (0.1, [0, 1])
     """
     goal = _goal(minimize, maximize)
     if _of_trial:
