@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 from whichopt.service.spec import ResolvedSpec
@@ -9,6 +10,13 @@ from whichopt.workers.engine import Watch
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
 from whichopt.workers.guests.rehearsal import Check, rehearse
+
+STUCK = 20.0
+"""Times of its slowest rehearsed epoch that a trial may be silent before it is taken to hang: other trials
+may have the cores meanwhile, and the first report waits for the data as well."""
+
+LEAST_STUCK_S = 120.0
+"""The same at least: a machine that swaps makes short epochs long."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,16 @@ class Host:
             arguments=self.arguments,
             checkpoint_s=checkpoint_s,
         )
+
+    def executor_of(self, spec: ResolvedSpec) -> GuestExecutor:
+        """Return the executor for that job: how long a trial may be silent follows from its rehearsal."""
+        known = None if spec.guest is None else spec.guest.rehearsed
+        if known is None:
+            return self.executor
+        usual = max(known.epoch_seconds[label] + known.fixed_seconds[label] for label in spec.labels)
+        patient = copy(self.executor)
+        patient.stuck_s = max(LEAST_STUCK_S, STUCK * usual)
+        return patient
 
     def rehearsed(self, spec: ResolvedSpec, *, watch: Watch | None = None) -> ResolvedSpec:
         """Return the job with what a rehearsal of its function tells; as it is if there was one.
