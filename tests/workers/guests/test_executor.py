@@ -15,7 +15,6 @@ import pytest
 import torch
 from torch import nn
 
-from tests.builders.guests import guest_spec
 from tests.builders.training_functions import ROWS, epoch, fit, guest, plan, score
 from tests.builders.watches import Onlooker
 from whichopt.service.errors import (
@@ -29,7 +28,6 @@ from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import TrialResult
 from whichopt.workers.engine import Cancelled, Unwatched
 from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.host import Host
 from whichopt.workers.guests.run import Run
 
 NAMED = "tests.builders.training_functions:fit"
@@ -389,19 +387,3 @@ def test_each_child_gets_its_gpu() -> None:
     both = GuestExecutor(processes=2, gpus=("3", "5")).run(guest(tells), plans, Unwatched())
     assert {result.value for result in both} <= {3.0, 5.0}
     assert both[0].value == 3.0
-
-
-def test_how_long_a_trial_may_be_silent_follows_from_its_rehearsal() -> None:
-    """Twenty times its slowest epoch with what comes before it, two minutes at least."""
-    spec = guest_spec()
-    assert spec.guest is not None
-    known = spec.guest.rehearsed
-    assert known is not None
-    host = Host(GuestExecutor(stuck_s=5))
-    assert host.executor_of(spec).stuck_s == 120
-    slow = dict.fromkeys(spec.labels, 30.0) | {spec.labels[0]: 60.0}
-    fixed = dict.fromkeys(spec.labels, 10.0)
-    slower = known.model_copy(update={"epoch_seconds": slow, "fixed_seconds": fixed})
-    workload = spec.guest.model_copy(update={"rehearsed": slower})
-    assert host.executor_of(spec.model_copy(update={"workload": workload})).stuck_s == 20 * 70
-    assert host.executor.stuck_s == 5, "that of others stays"
