@@ -62,7 +62,7 @@ def confirmed(report: Report, label: str | None = None) -> list[RecordedTrial]:
             f"the report has no confirm runs of {whose}; see whichopt verify",
             field="recommendation.config",
         )
-    if executor_of(report, wanted) not in EXECUTORS:
+    if report.spec.guest is None and executor_of(report, wanted) not in EXECUTORS:
         raise InvalidReport(
             f"the runs to repeat were trained by {executor_of(report, wanted)!r}, which this version does "
             "not have",

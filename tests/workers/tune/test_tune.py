@@ -22,6 +22,7 @@ from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.states import JobState, Phase
+from whichopt.workers.rerun import rerun
 from whichopt.workers.tune import Tuned, tune
 
 X = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
@@ -91,6 +92,9 @@ def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said
     assert best.config is not None
     assert group["lr"] == best.config["lr"]
     train(best.run(epochs=3))
+    repeated = rerun(report, new_seeds=1, function=train)
+    assert {one.outcome for one in repeated.repeated} == {"same bits"}
+    assert repeated.unlike == []
 
     again = tune(train, **SMALL, data=tmp_path / "data", say=said.append)
     assert again.job_id == best.job_id
