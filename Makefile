@@ -14,7 +14,7 @@ SERVICE_VENV := $(VENV)-service
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root compose-rehearsal test-service-alone test-kernels test-torch gpu-check check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -56,6 +56,11 @@ test-torch: $(TORCH_VENV)/.dev
 		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
 		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 
+# Training functions with Lightning, transformers and peft, in an environment that has them.
+test-examples: $(VENV)/.examples
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/examples tests/workers/guests/test_lightning.py \
+		tests/workers/guests/test_transformers.py
+
 # Needs a GPU; under five minutes, and writes benchmarks/results/gpu_check.md.
 gpu-check: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gpu_check
@@ -87,7 +92,7 @@ openapi: $(VENV)/.dev
 lock:
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev,docs]'
+	$(VENV)-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[local,dev,docs,examples]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-lock
 
@@ -116,6 +121,11 @@ $(VENV)/.docs: $(VENV)/.dev
 $(SERVICE_VENV)/.service: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVICE_VENV)
 	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[service]'
+	touch $@
+
+$(VENV)/.examples: $(VENV)/.dev
+	@$(SAY)
+	$(PIP) -e '.[examples]'
 	touch $@
 
 # All as it is locked, but for torch.

@@ -155,7 +155,7 @@ def of_scikit_learn(report: Report, path: Path, blobs: Path, task: str, *, like_
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     table, spec = pd.read_csv(path), report.spec
-    kept, y = load(spec.workload, blobs), table["y"].to_numpy()
+    kept, y = load(spec.cataloged, blobs), table["y"].to_numpy()
     inputs = table.drop(columns="y")
     texts = [name for name in inputs if name.startswith("c")]
     numbers = [name for name in inputs if name not in texts]

@@ -56,6 +56,8 @@ class ActiveJob:
     busy: int
     planners: int
     planners_busy: int
+    in_process: bool = False
+    """True if the process that made the job trains it, and no worker does."""
 
 
 def activity(job: ActiveJob) -> JobActivity:
@@ -89,6 +91,11 @@ def _training(job: ActiveJob) -> str:
 
 
 def _no_worker(job: ActiveJob) -> str:
+    if job.in_process:
+        return (
+            "Waiting for the process that made it: it is planning, or it has ended; run its cell or script "
+            "again, and the job goes on."
+        )
     others = ", ".join(f"{count} for {queue}" for queue, count in sorted(job.live.items()))
     running = f"none is running for {job.queue} (running: {others})" if others else "none is running"
     return (

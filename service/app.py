@@ -32,6 +32,7 @@ from whichopt.service.routes import (
     dashboard,
     datasets,
     events,
+    functions,
     health,
     jobs,
     lint,
@@ -50,7 +51,7 @@ from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
-PARTS = (jobs, lint, events, results, reports, datasets, catalog, health, home, docs)
+PARTS = (jobs, lint, events, results, reports, datasets, catalog, functions, health, home, docs)
 
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "

@@ -32,7 +32,7 @@ from whichopt.service.errors import (
 from whichopt.service.intake import Keeper, Sending
 from whichopt.service.limits import Limits
 from whichopt.service.receiving import Received
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec import FunctionWorkload, JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import DatasetState
 from whichopt.service.uploads import Choices, File
 from whichopt.service.views import CatalogEntry, DatasetProblem, DatasetView
@@ -234,8 +234,8 @@ def resolved(store: Store, spec: JobSpec, limits: Limits) -> ResolvedSpec:
         InvalidSpec: something is unknown or out of bounds.
         DatasetNotReady: its dataset is not ready for a job.
     """
-    name = spec.workload.dataset.name
-    if name in BUILT_IN:
+    name = None if isinstance(spec.workload, FunctionWorkload) else spec.workload.dataset.name
+    if name is None or name in BUILT_IN:
         return resolve(spec, limits=limits)
     with store.read() as tx:
         entries = catalog_with(tx, name, field="workload.dataset.name")
@@ -278,12 +278,12 @@ def check_still_there(tx: Transaction, spec: ResolvedSpec) -> None:
 
     It stays until the transaction has ended.
     """
-    workload = spec.workload
-    if workload.content is not None and not tx.datasets.hold(workload.dataset.name, workload.content):
+    name, content = spec.workload.dataset_name, spec.workload.content
+    if name is not None and content is not None and not tx.datasets.hold(name, content):
         raise DatasetNotReady(
-            f"the dataset {workload.dataset.name!r} was deleted or replaced just now; send the job again",
+            f"the dataset {name!r} was deleted or replaced just now; send the job again",
             field="workload.dataset.name",
-            value=workload.dataset.name,
+            value=name,
         )
 
 

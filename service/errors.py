@@ -3,6 +3,7 @@
 WhichoptError               500 internal
 ├── InvalidSpec             422 invalid_spec      a field names what is wrong, what is allowed, what is near
 │   ├── UnknownName         422 unknown_name      a catalog has no such entry
+│   │   └── UnknownFunction 422 unknown_function  not one that the operator allows
 │   └── BudgetTooShort      422 budget_too_short  minutes that a probe found too few; fails the job
 ├── InvalidQuery            422 invalid_query     a query parameter or header is wrong
 ├── InvalidReport           422 invalid_report    a file holds no evidence report that can be read
@@ -13,6 +14,7 @@ WhichoptError               500 internal
 ├── Conflict                409 conflict
 │   ├── UnreadableRow       409 unreadable_row    a stored row is damaged, or a newer version's
 │   ├── JobEnded            409 job_ended         nothing left to cancel
+│   ├── NotResumable        409 not_resumable     it goes on, or would fail again
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
 │   ├── DatasetExists       409 dataset_exists    the name is taken, by a built-in or another upload
 │   ├── DatasetInUse        409 dataset_in_use    a job that has not ended uses it
@@ -24,6 +26,20 @@ WhichoptError               500 internal
 │   └── AmbiguousTask       422 ambiguous_task    classification or regression: it must be said
 ├── BodyTooLarge            413 body_too_large
 │   └── DatasetTooLarge     413 dataset_too_large a file or its table is over a limit, or a quota is used up
+├── FunctionFailed          422 function_failed   a person's own function raised; its children fail a job or
+│   │                                             a rehearsal by what they are called
+│   ├── FunctionMute            function_mute     it never reports
+│   ├── FunctionTooLong         function_too_long it reports more often than it was given epochs
+│   ├── NoStep                  no_step           it makes no optimizer by `run`, or takes no step with it
+│   ├── SeedFixed               seed_fixed        all seeds start alike
+│   ├── NotRepeatable           not_repeatable    the same seed does not start alike
+│   ├── SettingOverridden       setting_overridden a searched value is not what trains
+│   ├── FunctionChanged         function_changed  it differs between workers, or since the job began
+│   ├── FunctionStuck           function_stuck    no report for too long
+│   ├── NeedsClosure            needs_closure     the optimizer's step needs a closure
+│   ├── DistributedUnsupported  distributed_unsupported  it trains in several processes
+│   ├── BudgetNeeded            budget_needed     neither minutes nor trials
+│   └── TestLacksMetric         test_lacks_metric `run.test` does not give the job's metric
 └── Unavailable             503 unavailable       database or broker out of reach
     ├── StorageFull         503 storage_full      a disk has no space left, or a quota is used up
     ├── StorageReadOnly     503 storage_read_only a disk or a database cannot be written
@@ -33,7 +49,7 @@ WhichoptError               500 internal
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from whichopt.service.states import JobState
@@ -88,6 +104,10 @@ class UnknownName(InvalidSpec):
         )
 
 
+class UnknownFunction(UnknownName):
+    code, title = "unknown_function", "The operator allows no such function"
+
+
 class BudgetTooShort(InvalidSpec):
     code, title = "budget_too_short", "The budget is too short for the job"
 
@@ -126,6 +146,10 @@ class UnreadableRow(Conflict):
 
 class JobEnded(Conflict):
     code, title = "job_ended", "The job has ended"
+
+
+class NotResumable(Conflict):
+    code, title = "not_resumable", "The job cannot be resumed"
 
 
 class NoRecommendation(Conflict):
@@ -176,6 +200,79 @@ class AmbiguousTarget(UnreadableDataset):
 
 class AmbiguousTask(UnreadableDataset):
     code, title = "ambiguous_task", "The task is not clear"
+
+
+class FunctionFailed(WhichoptError):
+    """An error of a person's own training function; the children are what a rehearsal or a trial finds.
+
+    `label` is the optimizer with which it was seen, `log` the end of what the function printed, and `results`
+    are those of its cohort that had ended, in the order of the plans.
+    """
+
+    status, code, title = 422, "function_failed", "The function failed"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        label: str | None = None,
+        log: str = "",
+        results: Sequence[Any] = (),
+        **parts: Any,
+    ) -> None:
+        super().__init__(detail, **parts)
+        self.label = label
+        self.log = log
+        self.results = list(results)
+
+
+class FunctionMute(FunctionFailed):
+    code, title = "function_mute", "The function never reports"
+
+
+class FunctionTooLong(FunctionFailed):
+    code, title = "function_too_long", "The function reports more epochs than it was given"
+
+
+class NoStep(FunctionFailed):
+    code, title = "no_step", "The function takes no step with the optimizer"
+
+
+class SeedFixed(FunctionFailed):
+    code, title = "seed_fixed", "The function starts alike for all seeds"
+
+
+class NotRepeatable(FunctionFailed):
+    code, title = "not_repeatable", "The function starts otherwise for the same seed"
+
+
+class SettingOverridden(FunctionFailed):
+    code, title = "setting_overridden", "The function overrides a setting that is searched"
+
+
+class FunctionChanged(FunctionFailed):
+    code, title = "function_changed", "The function is not the same everywhere"
+
+
+class FunctionStuck(FunctionFailed):
+    code, title = "function_stuck", "The function is stuck"
+
+
+class NeedsClosure(FunctionFailed):
+    code, title = "needs_closure", "The optimizer needs a closure"
+
+
+class DistributedUnsupported(FunctionFailed):
+    code, title = "distributed_unsupported", "The function trains in several processes"
+
+
+class BudgetNeeded(FunctionFailed):
+    code, title = "budget_needed", "A budget is needed"
+
+
+class TestLacksMetric(FunctionFailed):
+    __test__ = False  # its name is no test's
+    code, title = "test_lacks_metric", "The function's test lacks the metric of the job"
 
 
 class Unavailable(WhichoptError):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from whichopt.service.datasets import check_still_there
 from whichopt.service.db import IntegrityError, Store, Transaction
+from whichopt.service.db.queues import is_here
 from whichopt.service.dispatch import Dispatcher
-from whichopt.service.errors import JobEnded, KeyReused, NotFound, UnreadableRow
+from whichopt.service.errors import JobEnded, KeyReused, NotFound, NotResumable, UnreadableRow
 from whichopt.service.lint import lint
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.digest import digest
+from whichopt.service.states import JobState
 from whichopt.service.views import JobView
 
 
@@ -21,14 +23,16 @@ def submit(
     spec: ResolvedSpec,
     *,
     alive_s: float,
-    api_key_id: int,
+    api_key_id: int | None,
     idempotency_key: str | None = None,
+    in_process: bool = False,
 ) -> JobView:
     """Remember a job, and ring for its planner; with the key of an earlier request, return that one's job.
 
     Args:
         alive_s: how recently, in seconds, a worker must have been seen to count.
-        api_key_id: the id of the key that the job is sent with.
+        api_key_id: the id of the key that the job is sent with; None if it is made in process.
+        in_process: True if the process that makes the job trains it, and no worker does.
 
     Raises:
         KeyReused: the idempotency key made a job of another spec.
@@ -37,14 +41,14 @@ def submit(
 
     def remember() -> tuple[JobView, int | None]:
         with store.transaction() as tx:
-            return _remember(tx, spec, alive_s, api_key_id, idempotency_key)
+            return _remember(tx, spec, alive_s, api_key_id, idempotency_key, in_process)
 
     try:
         job, new_id = remember()
     except IntegrityError:
         # Two requests with one new idempotency key have met; the other one's job is there now.
         job, new_id = remember()
-    if new_id is not None:
+    if new_id is not None and not in_process:
         dispatcher.plan(new_id)
     return job
 
@@ -67,6 +71,55 @@ def cancel(store: Store, uid: str, *, alive_s: float) -> JobView:
             return view(tx, uid, alive_s=alive_s)
     except UnreadableRow as error:
         raise UnreadableRow(f"job {uid} is cancelled, but it cannot be shown: {error.detail}") from error
+
+
+RESUMABLE = (
+    "worker_lost",
+    "planner_lost",
+    "function_stuck",
+    "dataset_gone",
+    "storage_full",
+    "storage_read_only",
+    "storage_failed",
+)
+"""Causes of a failed job that lie with workers and their storage: the same job may go on without them."""
+
+
+def resume(store: Store, dispatcher: Dispatcher, uid: str, *, alive_s: float) -> JobView:
+    """Let a job that failed for a worker's sake go on from where it was; its results stay.
+
+    Raises:
+        NotFound: there is no such job.
+        NotResumable: it has not failed, it would fail again, or a worker is still ending its part.
+    """
+    with store.transaction() as tx:
+        job_id = job_id_of(tx, uid)
+        job = view(tx, uid, alive_s=alive_s)
+        if job.state is not JobState.FAILED or job.error is None:
+            why = "and goes on by itself" if not job.state.ended else "which is its end"
+            raise NotResumable(f"job {uid} is {job.state}, {why}", field="state", value=job.state.value)
+        if job.error.code not in RESUMABLE:
+            raise NotResumable(
+                f"job {uid} failed by {job.error.code}, and would do so again ({job.error.detail}); change "
+                "what it says, and send it as a new job",
+                field="error.code",
+                value=job.error.code,
+                allowed=list(RESUMABLE),
+            )
+        resumed = tx.lost.resume(job_id)
+        if resumed is None:
+            raise NotResumable(
+                f"a worker is still ending its part of job {uid}; try again in a moment", field="state"
+            )
+        answer = view(tx, uid, alive_s=alive_s)
+    cohorts, queue = resumed
+    if is_here(queue):
+        return answer  # the process that made it trains it, and hears no message
+    if cohorts:
+        dispatcher.cohorts(cohorts, queue)
+    else:
+        dispatcher.plan(job_id)
+    return answer
 
 
 def view(tx: Transaction, uid: str, *, alive_s: float) -> JobView:
@@ -104,7 +157,12 @@ def job_id_of(tx: Transaction, uid: str) -> int:
 
 
 def _remember(
-    tx: Transaction, spec: ResolvedSpec, alive_s: float, api_key_id: int, idempotency_key: str | None
+    tx: Transaction,
+    spec: ResolvedSpec,
+    alive_s: float,
+    api_key_id: int | None,
+    idempotency_key: str | None,
+    in_process: bool,
 ) -> tuple[JobView, int | None]:
     """The job, and its id if it is new: with an idempotency key it may be there already."""
     asked = digest(spec)
@@ -121,7 +179,7 @@ def _remember(
     check_still_there(tx, spec)
     job_id, uid = tx.jobs.add(
         spec,
-        queue=_queue(tx, spec, alive_s),
+        queue=None if in_process else _queue(tx, spec, alive_s),
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,
         body_digest=asked,

@@ -152,7 +152,7 @@ class StudyStorage(BaseStorage):
 
 def _name(record: StudyRecord) -> str:
     """Readable and unique, as in "digits/adabelief/0 (1f9a03bc)": the end of an id is its random part."""
-    job = record.job_name or record.spec.workload.dataset.name
+    job = record.job_name or record.spec.workload.short_title
     return f"{job}/{record.label}/{record.replicate} ({record.job_uid[-8:]})"
 
 
@@ -172,9 +172,7 @@ def _study_attrs(record: StudyRecord) -> dict[str, Any]:
         "label": record.label,
         "optimizer": record.spec.optimizer(record.label).name,
         "replicate": record.replicate,
-        "task": workload.task,
-        "dataset": workload.dataset.name,
-        "model": workload.model.name,
+        **workload.names,
         "metric": _metric(record),
         "data": data_line(workload),
         "network": model_line(workload),
@@ -209,7 +207,7 @@ def _frozen(row: StudyTrial, record: StudyRecord) -> FrozenTrial:
             "seeds": plan.seeds.model_dump(),
             "metrics": result.metrics if result else {},
             "steps": result.steps if result else None,
-            "examples": result.examples if result else None,
+            record.spec.unit: result.examples if result else None,
             "seconds": result.seconds if result else None,
         },
         system_attrs={},

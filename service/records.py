@@ -16,10 +16,12 @@ class JobFacts(BaseModel):
 
     id: str
     name: str | None
-    queue: str = Field(description="Kind of worker that trained it: cpu or cuda.")
+    queue: str = Field(
+        description="Kind of worker that trained it: cpu or cuda; `here-` and its id if its own process did."
+    )
     executor: str = Field(
-        description="Executor of the job's trials: solo, stacked, or mixed if labels have different ones "
-        "(`executors` of the spec)."
+        description="Executor of the job's trials: solo, stacked, guest (a person's own function), or mixed "
+        "if labels have different ones (`executors` of the spec)."
     )
     probe: dict[str, float] | None = Field(
         description="Seconds that a step of one trial took, by executor; null unless a probe decided it."

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from whichopt.service.addresses import broker_url, database_url
 from whichopt.service.errors import StorageFull
 from whichopt.service.exit_codes import CANNOT
+from whichopt.service.function_names import allowed_names
 from whichopt.service.limits import Limits
 from whichopt.service.secret_files import SECRETS, UnreadableSecret, secret
 from whichopt.service.setting_words import PREFIX, WrongSettings, complaints, unknown
@@ -121,6 +122,11 @@ class Settings(UploadSettings, BaseSettings):
         validation_alias="FORWARDED_ALLOW_IPS",
         description="Proxies whose X-Forwarded-Proto and X-Forwarded-For are "
         "trusted: addresses and networks, or *",
+    )
+    allow: Text = Field(
+        default="",
+        description="People's own training functions that jobs may name, such as "
+        "`ourlab.train:fit,ourlab.gan:train`: exact names, for the API and the workers alike",
     )
     max_body_bytes: int = Field(
         default=1_000_000, ge=1_000, description="Largest size of a request body, in bytes"
@@ -222,6 +228,11 @@ class Settings(UploadSettings, BaseSettings):
             )
         return value
 
+    @field_validator("allow")
+    @classmethod
+    def _allow(cls, value: str) -> str:
+        return ",".join(allowed_names(value))
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -240,6 +251,11 @@ class Settings(UploadSettings, BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def allowed_functions(self) -> tuple[str, ...]:
+        """The names of the functions that jobs may train."""
+        return allowed_names(self.allow)
 
     @property
     def limits(self) -> Limits:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from whichopt.service.guests import Start
 from whichopt.service.numeric import NumbersAreNumbers
 from whichopt.service.space import Config
 from whichopt.service.states import Origin, Phase, TrialState
@@ -122,6 +123,11 @@ class TrialResult(_Frozen):
     steps: int
     examples: int
     seconds: float
+    start: Start | None = Field(
+        default=None,
+        exclude_if=lambda start: start is None,  # what other jobs have written keeps its bytes
+        description="What a guest's trial started from; absent for other jobs.",
+    )
 
 
 class Trial(_Frozen):

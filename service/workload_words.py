@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from whichopt.service.catalog.listed_layers import layers_of, listed, params_of
-from whichopt.service.spec.resolved import ResolvedWorkload
+from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction
 
 
-def data_line(workload: ResolvedWorkload) -> str:
-    """Say what a job learns from, and how the rows are divided."""
+def data_line(workload: AnyWorkload) -> str:
+    """Say what a job learns from, and how the rows are divided; of a function, what its rehearsal told."""
+    if isinstance(workload, ResolvedFunction):
+        known = workload.rehearsed
+        if known is None or known.parts is None:
+            return "the function's own"
+        train, validation, test = known.parts
+        return f"{train:,} training, {validation:,} validation, {test:,} test"
     sizes, upload = workload.sizes, workload.upload
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
     features = f"{workload.shape.features:,} features"
@@ -17,8 +23,11 @@ def data_line(workload: ResolvedWorkload) -> str:
     return f"{upload.rows:,} rows, {columns}, target {upload.target}; split {upload.split}: {parts}"
 
 
-def model_line(workload: ResolvedWorkload) -> str:
+def model_line(workload: AnyWorkload) -> str:
     """Say how large a job's model is, and of how many layers, if the job describes them."""
+    if isinstance(workload, ResolvedFunction):
+        known = workload.rehearsed
+        return "the function's own" if known is None else f"the function's own, {known.params:,} params"
     model = workload.model
     layers = layers_of(model.name, model.options)
     params = params_of(model.name, model.options, workload.shape)
@@ -26,7 +35,8 @@ def model_line(workload: ResolvedWorkload) -> str:
     return name if params is None else f"{name}, {params:,} params"
 
 
-def goal_line(workload: ResolvedWorkload) -> str:
+def goal_line(workload: AnyWorkload) -> str:
     """Say what a job's configs are judged by, and whether its classes are weighted in training."""
     goal = f"{workload.goal.metric}, {workload.goal.direction.better} is better"
-    return goal if workload.class_weight is None else f"{goal}; class_weight {workload.class_weight}"
+    weight = None if isinstance(workload, ResolvedFunction) else workload.class_weight
+    return goal if weight is None else f"{goal}; class_weight {weight}"

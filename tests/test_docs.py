@@ -288,6 +288,12 @@ def test_every_warning_code_has_its_row() -> None:
     assert table("Warnings") == given
 
 
+def test_every_finding_of_a_rehearsal_has_its_row() -> None:
+    text = (ROOT / "workers" / "guests" / "findings.py").read_text()
+    repeats = {f"repeats_{how}" for how in ("close", "differs")}
+    assert table("What a rehearsal finds") == {*re.findall(r'Found\(\s*"(\w+)"', text), *repeats}
+
+
 def test_every_lint_code_has_its_row() -> None:
     given = codes("service/lint") | set(SEVERITIES)  # the remarks of who read the data
     assert len(given) > 30

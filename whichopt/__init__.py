@@ -12,7 +12,7 @@ loaded for a client:
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from whichopt.service.client import Client
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from whichopt.service.evidence.report.verify import verify
     from whichopt.service.spec import JobSpec
     from whichopt.service.views import Recommendation
+    from whichopt.workers.guests.by_hand import run
+    from whichopt.workers.tune import candidate, tune
 
-__all__ = ["Client", "JobSpec", "Recommendation", "read_report", "verify"]
+__all__ = ["Client", "JobSpec", "Recommendation", "candidate", "read_report", "run", "tune", "verify"]
 
 _HOMES = {
     "Client": "whichopt.service.client",
     "JobSpec": "whichopt.service.spec",
     "Recommendation": "whichopt.service.views",
+    "candidate": "whichopt.workers.tune",
     "read_report": "whichopt.service.evidence.report.files",
+    "run": "whichopt.workers.guests.by_hand",
+    "tune": "whichopt.workers.tune",
     "verify": "whichopt.service.evidence.report.verify",
 }
 
@@ -35,7 +40,14 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'whichopt' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from whichopt.service.extras import lacking
+
+        extra: Literal["workers", "service"] = "workers" if ".workers." in _HOMES[name] else "service"
+        problem = lacking(extra, f"whichopt.{name}")
+        raise (error if problem is None else ImportError(problem)) from error
     globals()[name] = value  # found at once from now on
     return value
 

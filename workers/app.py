@@ -116,7 +116,17 @@ def _context(task: Any) -> Any:
 
     until_it_answers(_ask_database, what="a message")
     _tell_agreement()
-    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=task.request.hostname)
+    name = task.request.hostname
+    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=name, host=_host())
+
+
+def _host() -> Any:
+    """Return what runs the functions that the operator allows; None if there are none."""
+    if not settings.allowed_functions:
+        return None
+    from whichopt.workers.guests.offered import host_of_workers
+
+    return host_of_workers(settings)
 
 
 def _ask_database() -> None:
@@ -156,6 +166,8 @@ def _warm_up(**_: Any) -> None:
     process = identity()
     if process is not None and not _agreement_told:
         TellAgreement("tell-agreement", TELL_AGAIN_S).start()
+    if process is not None and settings.allowed_functions and current_process().index == 0:
+        TellFunctions("tell-functions", TELL_AGAIN_S, at_once=True).start()
     if (
         process is not None and process.queue == "cpu" and current_process().index == 0
     ):  # one of them is enough
@@ -203,6 +215,23 @@ class TellAgreement(Steady):
         _tell_agreement()
         if _agreement_told:
             self.end()
+
+
+class TellFunctions(Steady):
+    """Writes into the worker's row which of the functions that the operator allows are here, and their
+    sources."""
+
+    def step(self) -> None:
+        from whichopt.workers.guests.offered import offered
+
+        process = identity()
+        assert process is not None
+        if not _agreement_told:
+            return  # until then the worker has no row
+        found = offered(settings)
+        with _own_store().transaction() as tx:
+            tx.workers.seen(process.name, queue=process.queue, processes=process.processes, functions=found)
+        self.end()
 
 
 def _take_place() -> None:

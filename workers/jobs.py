@@ -5,7 +5,7 @@ Nothing is held in memory between messages, so a message may come twice, late, o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 import torch
@@ -14,12 +14,14 @@ from whichopt.service import blobs, reporting
 from whichopt.service.db import OUT_OF_REACH, DatabaseError, Store, passes
 from whichopt.service.db.cohorts import Beat, Claim
 from whichopt.service.db.jobs import Planning
+from whichopt.service.db.queues import is_here
 from whichopt.service.dispatch import Dispatcher
 from whichopt.service.environment import Environment, here
-from whichopt.service.errors import BudgetTooShort, UnreadableRow
+from whichopt.service.errors import BudgetTooShort, FunctionFailed, UnreadableRow
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
+from whichopt.service.functions import check_unchanged
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -28,6 +30,7 @@ from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
 from whichopt.workers.engine import Cancelled
 from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
+from whichopt.workers.guests.host import Host
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
 from whichopt.workers.prepare import prepare
@@ -39,12 +42,21 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Context:
-    """The resources of a worker process: made once, and handed to every message."""
+    """The resources of a worker process: made once, and handed to every message.
+
+    `host` runs people's own functions, if this process may.
+    """
 
     store: Store
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
+    host: Host | None = None
+
+    @property
+    def raises(self) -> bool:
+        """Whether what a function raises is raised here, to whoever wrote it."""
+        return self.host is not None and self.host.is_own
 
 
 def plan_round(context: Context, job_id: int) -> None:
@@ -62,6 +74,8 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     if planned is None:
         return
+    if context.host is not None and context.host.is_own:
+        planned = replace(planned, workers=context.host.executor.processes)  # no worker's row tells of it
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
     try:
@@ -87,9 +101,12 @@ def _plan(context: Context, planned: Planning) -> None:
     job_id = planned.job_id
     limit_s = planned.spec.budget.max_seconds
     try:
+        with context.store.read() as tx:
+            check_unchanged(tx, planned.spec, queue=planned.queue, within_s=context.settings.worker_alive_s)
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
+            host=context.host,
             compiling=lambda: _note_compiling(context, planned),
         )
         following = next_round(
@@ -107,13 +124,20 @@ def _plan(context: Context, planned: Planning) -> None:
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
+    except FunctionFailed as error:
+        if context.raises:
+            raise
+        log.warning("function_failed", job=planned.uid, code=error.code, detail=error.detail)
+        with context.store.transaction() as tx:
+            tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
+        return
     except workload.DatasetGone as error:
         log.error("dataset_gone", job=planned.uid, detail=str(error))
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code="dataset_gone", detail=str(error), round_=planned.round)
         return
     except Exception as error:
-        if passes(error):
+        if passes(error) or context.raises:
             raise
         log.exception("planning_failed", job=planned.uid, round=planned.round)
         with context.store.transaction() as tx:
@@ -205,7 +229,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
     results: list[TrialResult | None]
     try:
         over = lease.out_of_time
-        results = [None] * len(claim.plans) if over else [*_train(claim, lease, context.settings)]
+        results = [None] * len(claim.plans) if over else [*_train(context, claim, lease)]
     except Cancelled as stopped:
         if not lease.out_of_time or lease.heard is not Beat.GO_ON:
             return _let_go(context, claim, lease)
@@ -215,7 +239,17 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
         log.error("dataset_gone", cohort=cohort_id, job=claim.job_id, detail=detail)
         lease.keep(lambda tx: tx.cohorts.fail(claim, code="dataset_gone", detail=detail))
         return False
-    except Exception as error:
+    except BaseException as error:
+        if context.raises:
+            lease.keep(lambda tx: tx.cohorts.give_back(claim))  # for the next call, once the code is mended
+            raise
+        if not isinstance(error, Exception):
+            raise
+        if isinstance(error, FunctionFailed):
+            code, said = error.code, error.detail
+            log.warning(code, cohort=cohort_id, job=claim.job_id, detail=said)
+            lease.keep(lambda tx: tx.cohorts.fail(claim, code=code, detail=said))
+            return False
         if passes(error):
             # Not the job's fault: the reaper rings for it again, when there may be space.
             log.warning("training_waits", cohort=cohort_id, job=claim.job_id, **failure(error))
@@ -231,16 +265,27 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
     return is_kept
 
 
-def _train(claim: Claim, lease: Lease, settings: Settings) -> list[TrialResult]:
+def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
+    blobs = context.settings.blobs
+    resume = None if claim.checkpoint is None else checkpoints.load(blobs, claim.checkpoint)
+    if claim.spec.guest is not None:
+        if context.host is None:
+            raise NoSuchExecutor(claim.executor)
+        guest = context.host.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
+        return context.host.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
-    built = workload.build(claim.spec.workload, device=claim.queue, blobs=settings.blobs)
-    resume = None if claim.checkpoint is None else checkpoints.load(settings.blobs, claim.checkpoint)
+    built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 
 
 def training_environment(device: str) -> Environment:
-    """Return the environment in which this process trains."""
+    """Return the environment in which this process trains.
+
+    A function given in this process chooses its device by itself; what it could have is told.
+    """
+    if is_here(device):
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else device
     return here(
         device=name,

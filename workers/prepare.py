@@ -11,6 +11,7 @@ import torch
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
 from whichopt.service.planning import minutes
+from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.spec import ExecutorName, ResolvedSpec, only_solo
 from whichopt.service.states import Agreement
@@ -19,6 +20,7 @@ from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
 from whichopt.workers.engine.probe import TrainingCost, choose, costs
 from whichopt.workers.engine.stackable import why_only_solo
+from whichopt.workers.guests.host import Host
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
@@ -36,26 +38,34 @@ class PreparedJob:
 
 
 def prepare(
-    planned: Planning, *, blobs: Path | None = None, compiling: Callable[[], None] = lambda: None
+    planned: Planning,
+    *,
+    blobs: Path | None = None,
+    host: Host | None = None,
+    compiling: Callable[[], None] = lambda: None,
 ) -> PreparedJob:
     """Decide how the job's trials are trained, and plan its minutes. After the first round nothing is left
     to decide.
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
-    kernel is compiled; `blobs` is the folder with what is kept of a person's own data.
+    kernel is compiled; `blobs` is the folder with what is kept of a person's own data, and `host` runs a
+    person's own function, which is rehearsed in the place of a probe.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
         DatasetGone: the job's data are not in the folder, or are damaged.
+        FunctionFailed: the rehearsal of its function found what spoils the job.
     """
     spec = planned.spec
     if planned.round:
         return PreparedJob(spec, {})
+    if spec.guest is not None:
+        return PreparedJob(_guest(spec, host, planned.workers), {})
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
-        return workload.build(spec.workload, device=planned.queue if here else "cpu", blobs=blobs)
+        return workload.build(spec.cataloged, device=planned.queue if here else "cpu", blobs=blobs)
 
     executors, probe, alone = _executors(spec, built, here=here)
     decided = {"executors": executors, "agreement": _agreement(planned, here=here).value, "only_solo": alone}
@@ -122,6 +132,15 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
     first = next_round(spec, [], suggest)
     assert first is not None
     return [plan for cohort in first.cohorts for plan in cohort]
+
+
+def _guest(spec: ResolvedSpec, host: Host | None, processes: int) -> ResolvedSpec:
+    """Return the spec of a function's job with what its rehearsal told, and the plan for its minutes."""
+    if host is not None:
+        spec = host.rehearsed(spec)
+    if spec.budget.timed and spec.budget.settled is None:
+        return plan_guest_minutes(spec, processes=max(1, processes))
+    return spec
 
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:

@@ -62,7 +62,7 @@ def confirmed(report: Report, label: str | None = None) -> list[RecordedTrial]:
             f"the report has no confirm runs of {whose}; see whichopt verify",
             field="recommendation.config",
         )
-    if executor_of(report, wanted) not in EXECUTORS:
+    if report.spec.guest is None and executor_of(report, wanted) not in EXECUTORS:
         raise InvalidReport(
             f"the runs to repeat were trained by {executor_of(report, wanted)!r}, which this version does "
             "not have",
@@ -111,7 +111,7 @@ def built_again(
         UnreadableDataset: the file cannot be read, or holds other data.
         UnknownName: this version lacks the dataset, the task or the model.
     """
-    wanted = report.spec.workload
+    wanted = report.spec.cataloged
     with blobs_of(wanted, data, Settings()) as blobs:
         try:
             built = workload.build(wanted, device=device, blobs=blobs)

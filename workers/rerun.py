@@ -20,6 +20,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,12 +32,17 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.statistics.estimates import mean
 from whichopt.service.exit_codes import CANNOT, NO
+from whichopt.service.machine import cores
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Unwatched, numerics
 from whichopt.workers.engine.executors import EXECUTORS
+from whichopt.workers.guests.executor import GuestExecutor
+from whichopt.workers.guests.guest import Guest, TrainingFunction
+from whichopt.workers.guests.offered import source_of_named
+from whichopt.workers.guests.source import source_of
 from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import (
     Agreement,
@@ -99,7 +105,13 @@ class Rerun(_Frozen):
     )
 
 
-def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Rerun:
+def rerun(
+    report: Report,
+    *,
+    new_seeds: int = 5,
+    data: Path | None = None,
+    function: TrainingFunction | str | None = None,
+) -> Rerun:
     """Trains the recommended config on its confirm seeds and on `new_seeds` new ones.
 
     Args:
@@ -107,14 +119,19 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
         new_seeds: the number of seeds that nobody has trained on yet.
         data: the file that was sent, if the job was about a person's own data. Without it they are looked for
             in the folder of blobs.
+        function: the training function, if the job was about one: itself, or its name as in `train.py:fit`.
 
     Raises:
         InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device
-            or the data, or this version the optimizer.
+            or the data, or this version the optimizer; or the function is not given.
         UnknownName: this version lacks the dataset, the task or the model.
         UnreadableDataset: the file cannot be read, or holds other data.
     """
     trials = confirmed(report)
+    if report.spec.guest is not None:
+        return _by_function(report, trials, new_seeds, function)
+    if function is not None:
+        raise InvalidReport("the report is not about a function: leave --function out", field="spec.workload")
     other_facts = facts_otherwise(report, trials[0].plan.optimizer)
     device = report.job.queue
     if device == "cuda" and not torch.cuda.is_available():
@@ -129,6 +146,35 @@ def rerun(report: Report, *, new_seeds: int = 5, data: Path | None = None) -> Re
     here = training_environment(device)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
     return judged.model_copy(update={"other_facts": other_facts})
+
+
+def _by_function(
+    report: Report,
+    trials: Sequence[RecordedTrial],
+    new_seeds: int,
+    function: TrainingFunction | str | None,
+) -> Rerun:
+    """Train the config of a function's report again, by that function."""
+    if function is None:
+        raise InvalidReport(
+            f"the report is about the function {report.spec.workload.title}, which it does not hold: say "
+            "where it is by --function, as in --function train.py:fit",
+            field="spec.workload.function",
+        )
+    if isinstance(function, str):
+        guest = replace(Guest.of(report.spec), name=function, source=None)
+    else:
+        guest = Guest.of(report.spec, function)
+    plans = [trial.plan for trial in trials]
+    more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
+    found = source_of_named(guest) if guest.function is None else source_of(guest.function).sha256
+    results = GuestExecutor(processes=cores()).run(guest, [*plans, *more], Unwatched())
+    here = training_environment(report.job.queue)
+    judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
+    asked = report.spec.guest
+    same = asked is None or asked.source in (None, found)
+    edited = [] if same else [f"the function's source: {found[:16]} here, another in the report"]
+    return judged.model_copy(update={"unlike": [*edited, *judged.unlike]})
 
 
 def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:
@@ -236,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, help="the file that was sent, if the report is about a person's own data"
     )
+    parser.add_argument("--function", help="the training function, if the report is about one")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     prepare_output()
@@ -245,7 +292,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     try:
-        result = rerun(read_report(options.file), new_seeds=max(0, options.new_seeds), data=options.data)
+        result = rerun(
+            read_report(options.file),
+            new_seeds=max(0, options.new_seeds),
+            data=options.data,
+            function=options.function,
+        )
     except WhichoptError as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT

@@ -44,9 +44,9 @@ class Product:
 
 def products(spec: ResolvedSpec) -> list[Product]:
     """The forward pass of one example: a product for each layer."""
-    entry, data = models.model(spec.workload.model.name), datasets.dataset(spec.workload.dataset.name)
-    options = entry.options(**spec.workload.model.options)
-    shape = data.shape(data.options(**spec.workload.dataset.options))
+    entry, data = models.model(spec.cataloged.model.name), datasets.dataset(spec.cataloged.dataset.name)
+    options = entry.options(**spec.cataloged.model.options)
+    shape = data.shape(data.options(**spec.cataloged.dataset.options))
     match options:
         case models.MLPOptions():
             widths = (shape.features, *options.hidden, shape.outputs)

@@ -67,7 +67,7 @@ class Training:
         self.plan: TrialPlan = first.cohorts[0][0]
         self.spec = spec
         self.fused = fused
-        self.workload: Workload = workload.build(spec.workload)
+        self.workload: Workload = workload.build(spec.cataloged)
 
     def warm_up(self) -> None:
         """Trains an epoch with each optimizer, so that whatever is made once is made."""

@@ -69,7 +69,7 @@ class Setting:
         return plans
 
     def workload(self) -> Workload:
-        return workload.build(resolved(self.body).workload)
+        return workload.build(resolved(self.body).cataloged)
 
 
 def digits(name: str, epochs: int) -> Setting:

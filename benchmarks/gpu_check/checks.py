@@ -55,7 +55,7 @@ thousand."""
 
 def workload(name: str, device: str, **model: Any) -> Workload:
     asked = {**WORKLOADS[name], "model": {**WORKLOADS[name]["model"], **model}}
-    return build(resolve(JobSpec.model_validate({"workload": asked})).workload, device=device)
+    return build(resolve(JobSpec.model_validate({"workload": asked})).cataloged, device=device)
 
 
 def plan(name: str, number: int, *, length: int = 2000, **changes: Any) -> TrialPlan:

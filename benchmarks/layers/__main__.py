@@ -88,7 +88,7 @@ def measured(name: str, layers: list[Any], *, steps: int, repeats: int) -> StepC
     plans = sorted(
         (_seeded(firsts[OPTIMIZERS[i % 4]], i) for i in range(TRIALS)), key=lambda plan: plan.optimizer
     )
-    built = workload.build(spec.workload)
+    built = workload.build(spec.cataloged)
     turns = []
     for _ in range(repeats):
         stack = STACKING.rehearsal(built, plans, block=TRIALS)

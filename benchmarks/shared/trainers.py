@@ -105,6 +105,6 @@ def _member(
 
 def stacked(spec_json: str) -> Callable[[list[TrialPlan]], list[TrialResult]]:
     """In a process: trains cohorts of that spec's workload as a worker does, with the stacked executor."""
-    built = workload.build(ResolvedSpec.model_validate_json(spec_json).workload)
+    built = workload.build(ResolvedSpec.model_validate_json(spec_json).cataloged)
     executor = EXECUTORS["stacked"]()
     return lambda plans: executor.run(built, plans, Unwatched())

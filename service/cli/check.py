@@ -115,7 +115,8 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
     from pydantic import ValidationError
 
     from whichopt.service.catalog.datasets import DATASETS
-    from whichopt.service.lint import lint_job
+    from whichopt.service.errors import WhichoptError
+    from whichopt.service.lint import lint_job, refused
     from whichopt.service.routes.validation import field_problems
     from whichopt.service.spec import JobSpec
     from whichopt.service.views import LintFinding
@@ -123,9 +124,11 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
     try:
         spec = JobSpec.model_validate(body)
         known = url is not None or (data / "url").exists()
-        if known and spec.workload.dataset.name not in [entry.name for entry in DATASETS]:
+        if known and _is_own(spec, [entry.name for entry in DATASETS]):
             return _by_service(spec, url, key, data)
         return [_maybe_sent(finding) for finding in lint_job(spec)]
+    except WhichoptError as error:
+        return [refused(error)]
     except ValidationError as error:
         errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         return [
@@ -139,6 +142,13 @@ def _of_job(body: Mapping[str, Any], url: str | None, key: str | None, data: Pat
             )
             for problem in field_problems(errors, body)
         ]
+
+
+def _is_own(spec: JobSpec, built_in: Sequence[str]) -> bool:
+    """Tell if the job's data were sent to a service, which alone knows them."""
+    from whichopt.service.spec import WorkloadSpec
+
+    return isinstance(spec.workload, WorkloadSpec) and spec.workload.dataset.name not in built_in
 
 
 def _maybe_sent(finding: LintFinding) -> LintFinding:

@@ -118,6 +118,10 @@ def rerun(
     data: Annotated[
         Path | None, typer.Option(help="The file that was sent, if the report is about your own data.")
     ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(help="Your training function, if the report is about one, such as train.py:fit."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a report's recommended config again, on its confirm seeds and on new ones.
@@ -132,6 +136,7 @@ def rerun(
         raise complaint(f"cannot read {file}: {error.strerror}") from None
     options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
     options += [] if data is None else [f"--data={data}"]
+    options += [] if function is None else [f"--function={function}"]
     command = [sys.executable, "-P", "-m", "whichopt.workers.rerun", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number
         raise typer.Exit(subprocess.call(command))

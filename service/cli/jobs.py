@@ -1,10 +1,11 @@
-"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, export, catalog."""
+"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, resume, export, catalog."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     from whichopt.service.views import JobView, Recommendation
 
 app = typer.Typer()
+
+
+class Form(StrEnum):
+    """The forms in which a config is printed."""
+
+    JSON = "json"
+    TORCH = "torch"
+    LIGHTNING = "lightning"
+    HF = "hf"
 
 
 @app.command()
@@ -106,7 +116,19 @@ def recommend(
     task: Annotated[str | None, typer.Option(help="Show recommendations for this task.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Show recommendations for this dataset.")] = None,
     model: Annotated[str | None, typer.Option(help="Show recommendations for this model.")] = None,
+    function: Annotated[
+        str | None, typer.Option(help="Show recommendations for this function of your own.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Show recommendations judged by this metric.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="Show recommendations of this optimizer.")] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--as",
+            help="Print the job's config alone, for another program: JSON, PyTorch code, the YAML of "
+            "LightningCLI, or TrainingArguments of transformers (hf).",
+        ),
+    ] = None,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
@@ -116,21 +138,44 @@ def recommend(
     from whichopt.service.cli import verdict_tables
 
     with _client(url, key, data) as client:
+        if job is not None and form is not None:
+            job_id = client.find_job(job)
+            typer.echo(_as_form(client.job(job_id), _recommendation(client, job_id), form), nl=False)
+            return
+        if form is not None:
+            raise _complaint("--as prints the config of one job; name it: whichopt recommend JOB --as ...")
         if job is not None:
             _show_recommendation(_recommendation(client, client.find_job(job)), as_json)
             return
+        asked = {
+            "task": task,
+            "dataset": dataset,
+            "model": model,
+            "function": function,
+            "metric": metric,
+            "optimizer": optimizer,
+        }
         recommendations = client.recommendations(
-            task=task, dataset=dataset, model=model, optimizer=optimizer
+            task=task, dataset=dataset, model=model, function=function, metric=metric, optimizer=optimizer
         ).items
         if recommendations or as_json:
             _show(recommendations, as_json, verdict_tables.recommendation_table(recommendations))
             return
-        asked = {"task": task, "dataset": dataset, "model": model, "optimizer": optimizer}
         filters = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
         typer.echo(
             f"There is no recommendation yet{f' for {filters}' if filters else ''}. Use fewer options "
             "('whichopt catalog' lists the names), or submit a job: whichopt submit job.json --wait"
         )
+
+
+def _as_form(job: JobView, recommendation: Recommendation, form: Form) -> str:
+    """Return the recommended config in that form; exit with 3 if there is none."""
+    from whichopt.service.forms import written
+
+    if recommendation.config is None:
+        typer.echo(f"whichopt: {recommendation.statement}", err=True)
+        raise typer.Exit(NOTHING_TO_DEPLOY)
+    return written(form.value, job.spec, recommendation)
 
 
 def _recommendation(client: Client, job_id: str) -> Recommendation:
@@ -164,6 +209,14 @@ def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
     with _client(url, key, data) as client:
         view = client.cancel(client.find_job(job))
         _show(view, as_json, f"Cancel requested for job {view.id}.")
+
+
+@app.command()
+def resume(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Let a job go on that failed because of its workers; what it has done is kept."""
+    with _client(url, key, data) as client:
+        view = client.resume(client.find_job(job))
+        _show(view, as_json, f"Job {view.id} goes on.")
 
 
 @app.command()

@@ -83,7 +83,7 @@ def job_summary(job: JobView) -> RenderableType:
         Heading("pruned", right=True),
         Heading("diverged", right=True),
         Heading("steps", right=True, rank=1),
-        Heading("examples", right=True, rank=2),
+        Heading(job.spec.unit, right=True, rank=2),
         Heading("seconds", right=True, rank=3),
         Heading("best (validation)", right=True),
     )
@@ -117,9 +117,12 @@ def _budget_lines(job: JobView) -> list[str]:
     plan, confirm = job.spec.budget.settled, job.progress.confirm
     lines = []
     if plan is not None:
-        trials = ", ".join(
-            f"{label} {count} ({plan.step_ms[label]:.3g} ms per step)" for label, count in plan.trials.items()
-        )
+        own = job.spec.guest is not None  # whose plan is made of epochs
+        each = {
+            label: f"{ms / 1000:.3g} s per epoch" if own else f"{ms:.3g} ms per step"
+            for label, ms in plan.step_ms.items()
+        }
+        trials = ", ".join(f"{label} {count} ({each[label]})" for label, count in plan.trials.items())
         lines.append(
             f"In {job.spec.budget.minutes:g} minutes, each optimizer can search for "
             f"{plan.search_seconds:.3g} s (trials: {trials}), followed by at most "
@@ -241,4 +244,4 @@ def _state(state: JobState) -> Cell:
 
 
 def _workload(job: JobView) -> str:
-    return f"{job.spec.workload.dataset.name}/{job.spec.workload.model.name}"
+    return job.spec.workload.title

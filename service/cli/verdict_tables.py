@@ -28,7 +28,7 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     """Return the ranking, the comparison of the optimizers, and the two verdicts."""
     cost = recommendation.cost
     spent = (
-        f"{cost.trials} trials, {cost.steps:,} steps, {cost.examples:,} examples, "
+        f"{cost.trials} trials, {cost.steps:,} steps, {cost.examples:,} {recommendation.unit}, "
         f"{cost.seconds:.1f} s of training"
     )
     optimizers = recommendation.optimizer_verdict
@@ -70,7 +70,7 @@ def _ranking(recommendation: Recommendation) -> RenderableType:
     """Return each optimizer's best finalist, with its cost if the terminal is wide enough."""
     headings = (
         Heading("optimizer", folds=True),
-        Heading(f"test {recommendation.metric}", folds=True, least=INTERVAL),
+        Heading(f"{recommendation.split} {recommendation.metric}", folds=True, least=INTERVAL),
         Heading("behind the best", folds=True, least=INTERVAL),
         Heading("P(best)", right=True),
         Heading("default", right=True),
@@ -93,7 +93,7 @@ def _ranking(recommendation: Recommendation) -> RenderableType:
             )
             for row in recommendation.ranking
         ],
-        title=f"{recommendation.dataset}/{recommendation.model}: "
+        title=f"{recommendation.title}: "
         f"{recommendation.metric}, {recommendation.direction.better} is better; "
         f"{recommendation.seeds} fresh seeds, {recommendation.level:.0%} simultaneous intervals",
     )
@@ -161,7 +161,7 @@ def recommendation_table(recommendations: Sequence[Recommendation]) -> Renderabl
                 one.verdict,
                 one.optimizer or "",
                 "" if one.value is None else f"{one.metric}={one.value.mean:.4g}",
-                f"{one.dataset}/{one.model}",
+                one.title,
                 config_text(one.config or {}),
             )
             for one in recommendations

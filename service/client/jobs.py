@@ -171,6 +171,29 @@ class Jobs(Calls):
         """
         return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
 
+    def resume(self, job_id: str) -> JobView:
+        """Let a job go on that failed because of its workers; what it has done is kept.
+
+        Args:
+            job_id: the job's whole id.
+
+        Returns:
+            The job, running again.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), or it has not failed, or would fail again
+                (`not_resumable`).
+
+        Example:
+            >>> from whichopt.service.client import ProblemError
+            >>> try:
+            ...     client.resume(job.id)
+            ... except ProblemError as error:
+            ...     print(error.problem.code)
+            not_resumable
+        """
+        return self._call(JobView, "POST", f"/v1/jobs/{job_id}/resume")
+
     def trials(
         self,
         job_id: str,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from whichopt.service.client.calls import Calls
 from whichopt.service.evidence.report.document import Report
-from whichopt.service.views import JobForecast, Page, Recommendation
+from whichopt.service.views import FunctionView, JobForecast, Page, Recommendation
 
 
 class Results(Calls):
@@ -51,6 +51,8 @@ class Results(Calls):
         task: str | None = None,
         dataset: str | None = None,
         model: str | None = None,
+        function: str | None = None,
+        metric: str | None = None,
         optimizer: str | None = None,
         cursor: str | None = None,
         limit: int = 20,
@@ -61,6 +63,8 @@ class Results(Calls):
             task: the task's name; None for any, as for the other names.
             dataset: the dataset's name.
             model: the model's name.
+            function: the name of a person's own training function.
+            metric: the metric that the job was judged by.
             optimizer: the name of an optimizer that is recommended.
             cursor: the page before this one gave it; None for the first page.
             limit: the most recommendations on the page, from 1 to 100.
@@ -80,10 +84,21 @@ class Results(Calls):
             task=task,
             dataset=dataset,
             model=model,
+            function=function,
+            metric=metric,
             optimizer=optimizer,
             cursor=cursor,
             limit=limit,
         )
+
+    def functions(self) -> list[FunctionView]:
+        """Return people's own training functions that jobs may name, and the live workers that offer them.
+
+        Example:
+            >>> [function.name for function in client.functions()]
+            []
+        """
+        return self._get(Page[FunctionView], "/v1/functions").items
 
     def report(self, job_id: str) -> Report:
         """Return the evidence behind a job's recommendation, with all raw results.

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from whichopt.service.activity import ActiveJob, JobActivity, activity
 from whichopt.service.db.jobs import ACTIVE, UNFINISHED
+from whichopt.service.db.queues import is_here
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.workers import Workers
 from whichopt.service.states import CohortState, Phase
@@ -57,6 +58,7 @@ class Activities:
                     busy=busy[row.queue],
                     planners=processes.total(),
                     planners_busy=busy.total(),
+                    in_process=is_here(row.queue),
                 )
             )
         return activities

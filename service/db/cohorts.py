@@ -266,6 +266,13 @@ class Cohorts:
         )
         return self.connection.execute(query).scalar_one()
 
+    def queued_of(self, job_id: int) -> list[int]:
+        """Return the cohorts of a job that wait, in their order."""
+        waiting = sa.select(cohort.c.id).where(
+            cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED
+        )
+        return list(self.connection.scalars(waiting.order_by(cohort.c.id)))
+
     def unanswered(self, queue: str, not_rung_for_s: float, *, limit: int = 64) -> list[int]:
         """Cohorts of a queue not rung for of late, the longest unrung first; notes that they are now."""
         longest = (

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db import clock
+from whichopt.service.db.queues import here
 from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import cohort, job, report, study, trial
 from whichopt.service.db.trials import Trials
@@ -56,12 +57,15 @@ class Jobs:
         self,
         spec: ResolvedSpec,
         *,
-        queue: str,
+        queue: str | None,
         api_key_id: int | None = None,
         idempotency_key: str | None = None,
         body_digest: str | None = None,
     ) -> tuple[int, str]:
-        """Remembers a new job and its studies; its (id, uid)."""
+        """Remembers a new job and its studies; its (id, uid).
+
+        Without a queue it is trained in the process that makes it, and by no worker.
+        """
         now = clock.now()
         uid = new_uid()
         row = {
@@ -70,10 +74,13 @@ class Jobs:
             "state": JobState.QUEUED,
             "spec": spec.model_dump(mode="json"),
             "task": spec.workload.task,
-            "dataset": spec.workload.dataset.name,
-            "model": spec.workload.model.name,
+            "dataset": spec.workload.dataset_name,
+            "model": spec.workload.model_name,
+            "function": spec.workload.function_name,
+            "metric": spec.goal.metric,
+            "direction": spec.goal.direction.value,
             "content": spec.workload.content,
-            "queue": queue,
+            "queue": here(uid) if queue is None else queue,
             "round": 0,
             "cut_short": False,
             "cancel_requested": False,
@@ -102,6 +109,11 @@ class Jobs:
             )
         ).one_or_none()
         return None if row is None else (row.uid, row.body_digest)
+
+    def last_about(self, function: str) -> str | None:
+        """Return the uid of the last job about the function of that name; None if there was none."""
+        about = sa.select(job.c.uid).where(job.c.function == function)
+        return self.connection.scalar(about.order_by(job.c.id.desc()).limit(1))
 
     def id_of(self, uid: str) -> int | None:
         return self.connection.scalar(sa.select(job.c.id).where(job.c.uid == uid))
@@ -174,7 +186,7 @@ class Jobs:
         return 0.0 if started_at is None else (clock.read(self.connection) - started_at).total_seconds()
 
     def elapsed_s(self, job_id: int) -> float | None:
-        """From the job's first claim to the last of its results; None before one."""
+        """From the job's first claim to the last of its results, less its standstills; None before one."""
         started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
         last = self.connection.scalar(
             sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
@@ -182,7 +194,8 @@ class Jobs:
         if started_at is None or last is None:
             return None
         elapsed_s: float = (last - started_at).total_seconds()
-        return max(0.0, elapsed_s)  # the clock may have been set back
+        # Nothing is known of it if the clock was set back, or the job has stood still since its last result.
+        return elapsed_s if elapsed_s > 0 else None
 
     def add_round(
         self,

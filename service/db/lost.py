@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from whichopt.service.db.clock import after, now, read, stale
 from whichopt.service.db.cohorts import ATTEMPT_BACK, Cohorts
 from whichopt.service.db.jobs import ACTIVE, UNFINISHED, Jobs
-from whichopt.service.db.tables import cohort, job, worker
-from whichopt.service.states import CohortState, TrialState
+from whichopt.service.db.queues import of_workers
+from whichopt.service.db.tables import cohort, job, trial, worker
+from whichopt.service.spec.upgrade import unit_of
+from whichopt.service.states import CohortState, JobState, TrialState
 
 MAX_PLANNERS = 20
 """Number of planners that may begin a round without ending it before the job fails. Rings without an answer
@@ -27,9 +29,19 @@ class Lost:
         self.connection = connection
         self.jobs = Jobs(connection)
 
-    def expired(self, as_of: datetime) -> list[tuple[int, int]]:
-        """(cohort id, job id) of the cohorts whose lease had run out by then."""
-        query = sa.select(cohort.c.id, cohort.c.job_id).where(_lapsed(as_of))
+    def expired(self, as_of: datetime, *, queue: str | None = None) -> list[tuple[int, int]]:
+        """(cohort id, job id) of the cohorts whose lease had run out by then: the workers', or a queue's.
+
+        A process that trains its own job sees to it by itself, whenever it is there; unless the job has ended
+        or is to be cancelled, as the process may never come back.
+        """
+        over = sa.or_(job.c.state.not_in(ACTIVE), job.c.cancel_requested)
+        whose = sa.or_(of_workers(cohort.c.queue), over) if queue is None else cohort.c.queue == queue
+        query = (
+            sa.select(cohort.c.id, cohort.c.job_id)
+            .join(job, job.c.id == cohort.c.job_id)
+            .where(_lapsed(as_of), whose)
+        )
         return [(row.id, row.job_id) for row in self.connection.execute(query)]
 
     def take_back(
@@ -42,7 +54,7 @@ class Lost:
         self.jobs.lock(job_id)
         lapsed = sa.and_(cohort.c.id == cohort_id, _lapsed(as_of))
         row = self.connection.execute(
-            sa.select(cohort, job.c.cancel_requested, job.c.state.label("job_state"))
+            sa.select(cohort, job.c.cancel_requested, job.c.state.label("job_state"), job.c.spec)
             .join(job, job.c.id == cohort.c.job_id)
             .where(lapsed)
         ).one_or_none()
@@ -94,14 +106,14 @@ class Lost:
         return int(given.rowcount)
 
     def lapse_all(self) -> None:
-        """Ends every lease: for a home that has just started and knows that no worker lives.
+        """Ends every lease of a worker: for a home that has just started and knows that none of them lives.
 
         The attempts that its own end cut off do not count. A worker that has outlived its home after all
-        hears that its claim is lost.
+        hears that its claim is lost. Processes that train their own jobs are none of the home's.
         """
         self.connection.execute(
             cohort.update()
-            .where(cohort.c.state == CohortState.RUNNING)
+            .where(cohort.c.state == CohortState.RUNNING, of_workers(cohort.c.queue))
             .values(lease_until=after(-1), owner=None, attempt=ATTEMPT_BACK)
         )
 
@@ -115,6 +127,7 @@ class Lost:
         unrung = sa.and_(
             job.c.state.in_(ACTIVE),
             job.c.cancel_requested.is_(False),
+            of_workers(job.c.queue),
             ~waiting,
             sa.or_(job.c.rung_at.is_(None), stale(job.c.rung_at, not_rung_for_s)),
         )
@@ -130,10 +143,87 @@ class Lost:
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in unrung_jobs if row.plan_rings < MAX_PLANNERS]
 
+    def take_back_here(self, job_id: int) -> None:
+        """Queue again what the process of a job left that is gone; nobody else may work on it.
+
+        The time since its last result does not count against its minutes.
+        """
+        self.jobs.lock(job_id)
+        left = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state == CohortState.RUNNING)
+        for cohort_id in list(self.connection.scalars(left)):
+            self.connection.execute(
+                cohort.update()
+                .where(cohort.c.id == cohort_id)
+                .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=ATTEMPT_BACK)
+            )
+            Cohorts(self.connection).stamp(cohort_id, job_id, TrialState.QUEUED)
+        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        last = self.connection.scalar(
+            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
+        )
+        if started_at is not None:
+            still = read(self.connection) - (last or started_at)
+            self.connection.execute(
+                job.update().where(job.c.id == job_id).values(started_at=started_at + still)
+            )
+
+    def resume(self, job_id: int) -> tuple[list[int], str] | None:
+        """Let a job that has failed go on: what its last round had not finished is queued, with all attempts.
+
+        The time that it stood still does not count against its minutes. (cohort ids, queue); None if it has
+        not failed, or a worker is still ending what it trained of it.
+        """
+        self.jobs.lock(job_id)
+        held = sa.exists().where(
+            cohort.c.job_id == job.c.id,
+            cohort.c.state == CohortState.RUNNING,
+            cohort.c.owner.is_not(None),
+            cohort.c.lease_until >= now(),
+        )
+        row = self.connection.execute(
+            sa.select(job).where(job.c.id == job_id, job.c.state == JobState.FAILED, ~held)
+        ).one_or_none()
+        if row is None:
+            return None
+        goes_on: dict[str, Any] = {"state": JobState.QUEUED}
+        if row.started_at is not None:
+            still = read(self.connection) - row.finished_at
+            goes_on = {"state": JobState.RUNNING, "started_at": row.started_at + still}
+        unended = sa.select(cohort.c.id).where(
+            cohort.c.job_id == job_id,
+            cohort.c.round == row.round - 1,
+            cohort.c.state.in_((*UNFINISHED, CohortState.CANCELLED)),
+        )
+        ids = sorted(self.connection.scalars(unended))
+        revision = self.jobs.bump(
+            job_id, **goes_on, error=None, finished_at=None, plan_rings=0, rung_at=now()
+        )
+        self.connection.execute(
+            cohort.update()
+            .where(cohort.c.id.in_(ids))
+            .values(
+                state=CohortState.QUEUED,
+                attempt=0,
+                owner=None,
+                lease_until=None,
+                finished_at=None,
+                lost=None,
+                rung_at=now(),
+            )
+        )
+        self.connection.execute(
+            trial.update()
+            .where(trial.c.cohort_id.in_(ids), trial.c.result.is_(sa.null()))
+            .values(state=TrialState.QUEUED, revision=revision)
+        )
+        return ids, row.queue
+
     def _detail(self, row: sa.Row[Any], alive_s: float) -> str:
         examples = row.kept_examples
         progress = (
-            f"without training past {examples:,} examples" if examples else "before its first checkpoint"
+            f"without training past {examples:,} {unit_of(row.spec)}"
+            if examples
+            else "before its first checkpoint"
         )
         times = "once" if row.attempt == 1 else f"{row.attempt} times"
         return (

@@ -58,10 +58,13 @@ job = Table(
     Column("state", String(16), nullable=False),
     Column("phase", String(16)),
     Column("spec", JSON, nullable=False, comment="resolved"),
-    Column("task", String(64), nullable=False),
-    Column("dataset", String(64), nullable=False),
-    Column("model", String(64), nullable=False),
-    Column("queue", String(16), nullable=False),
+    Column("task", String(64), comment="none for a person's own function"),
+    Column("dataset", String(64), comment="none for a person's own function"),
+    Column("model", String(64), comment="none for a person's own function"),
+    Column("function", String(200), comment="name of a person's own function"),
+    Column("metric", String(64), comment="what it is judged by"),
+    Column("direction", String(16), comment="minimize or maximize"),
+    Column("queue", String(64), nullable=False),
     # Only read, of jobs of 0.1: since then the executor of each label stands in the spec.
     Column("executor", String(16), comment="settled when the first round is planned"),
     Column(
@@ -93,6 +96,7 @@ job = Table(
     sa.UniqueConstraint("api_key_id", "idempotency_key"),
     Index(None, "state"),
     Index(None, "task", "dataset", "model"),
+    Index(None, "function"),
 )
 
 study = Table(
@@ -114,7 +118,7 @@ cohort = Table(
     Column("round", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("phase", String(16), nullable=False),
-    Column("queue", String(16), nullable=False),
+    Column("queue", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("owner", String(36), comment="token of the claim that runs it: the fence"),
     Column("worker", String(100), comment="name of the worker that claimed it last"),
@@ -214,9 +218,10 @@ worker = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
-    Column("queue", String(16), nullable=False),
+    Column("queue", String(64), nullable=False),
     Column("processes", Integer, nullable=False, server_default="1", comment="cohorts at a time"),
     Column("agreement", String(8), comment="bits or close, as its processes probed; none before they have"),
+    Column("functions", JSON, comment="source hash of each function that it offers, by name"),
     Column("stopping", Boolean, nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
     Column("seen_at", UTCDateTime, nullable=False),

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db.tables import cohort, trial
+from whichopt.service.guests import Start
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
@@ -41,6 +42,7 @@ class Trials:
                 result["metrics"].label("metrics"),
                 result["curves", curve].label("curve"),
                 result["reference"].label("reference"),
+                result["start"].label("start"),
                 trial.c.steps,
                 trial.c.examples,
                 trial.c.seconds,
@@ -72,6 +74,7 @@ def _trial(row: sa.Row[Any], curve: str) -> Trial:
             metrics=row.metrics,
             curves={} if row.curve is None else {curve: [Point._make(point) for point in row.curve]},
             reference=row.reference,
+            start=None if row.start is None else Start.model_validate(row.start),
             steps=row.steps,
             examples=row.examples,
             seconds=row.seconds,

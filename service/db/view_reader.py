@@ -201,6 +201,8 @@ class ViewReader:
         task: str | None,
         dataset: str | None,
         model: str | None,
+        function: str | None,
+        metric: str | None,
         optimizer: str | None,
         before: int | None,
         limit: int,
@@ -215,8 +217,15 @@ class ViewReader:
             .order_by(job.c.id.desc())
             .limit(limit + 1)
         )
-        filters = ((job.c.task, task), (job.c.dataset, dataset), (job.c.model, model))
-        for column, wanted in (*filters, (job.c.recommended, optimizer)):
+        filters = (
+            (job.c.task, task),
+            (job.c.dataset, dataset),
+            (job.c.model, model),
+            (job.c.function, function),
+            (job.c.metric, metric),
+            (job.c.recommended, optimizer),
+        )
+        for column, wanted in filters:
             if wanted is not None:
                 query = query.where(column == wanted)
         if before is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -14,13 +17,24 @@ class Workers:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
-    def seen(self, name: str, *, queue: str, processes: int = 1, agreement: Agreement | None = None) -> None:
+    def seen(
+        self,
+        name: str,
+        *,
+        queue: str,
+        processes: int = 1,
+        agreement: Agreement | None = None,
+        functions: Mapping[str, str] | None = None,
+    ) -> None:
         """Note that worker `name` lives, which takes work from `queue` for so many processes.
 
-        A row that was forgotten meanwhile gets its `agreement` back.
+        A row that was forgotten meanwhile gets its `agreement` back. `functions` has the source hash of each
+        function that it offers, by name; None leaves what is known.
         """
         now = clock.now()
-        state = {"queue": queue, "processes": processes, "seen_at": now}
+        state: dict[str, Any] = {"queue": queue, "processes": processes, "seen_at": now}
+        if functions is not None:
+            state["functions"] = dict(functions)
         new = self._insert().values(name=name, agreement=agreement, stopping=False, started_at=now, **state)
         self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=state))
 
@@ -68,6 +82,19 @@ class Workers:
 
     def gone(self, name: str) -> None:
         self.connection.execute(worker.delete().where(worker.c.name == name))
+
+    def offers(self, *, within_s: float) -> list[tuple[str, str, str, str]]:
+        """Return (worker, queue, function, source hash) of all that live workers offer, by worker."""
+        rows = self.connection.execute(
+            sa.select(worker.c.name, worker.c.queue, worker.c.functions)
+            .where(clock.fresh(worker.c.seen_at, within_s), worker.c.stopping.is_(False))
+            .order_by(worker.c.name)
+        )
+        return [
+            (row.name, row.queue, function, source)
+            for row in rows
+            for function, source in (row.functions or {}).items()
+        ]
 
     def live(self, within_s: float) -> dict[str, int]:
         """Training processes of the workers seen in the last `within_s` seconds, by queue."""

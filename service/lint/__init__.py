@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.errors import InvalidSpec
+from whichopt.service.errors import InvalidSpec, WhichoptError
 from whichopt.service.lint.averages import average_rules, rectification_rules
 from whichopt.service.lint.jobs import JOB_RULES
 from whichopt.service.lint.ranges import range_rules
@@ -32,7 +32,7 @@ def lint(spec: ResolvedSpec) -> list[LintFinding]:
             values=chosen.default,
             searched=chosen.searched,
             field=f"optimizers.{i}",
-            steps=spec.steps,
+            steps=None if spec.guest is not None else spec.steps,
             schedule=spec.schedule,
         )
         findings += [finding for rule in SETTING_RULES for finding in rule(setting)]
@@ -58,7 +58,7 @@ def lint_setting(name: str, config: Mapping[str, Value], *, steps: int | None = 
     return [finding for rule in SETTING_RULES for finding in rule(setting)]
 
 
-def refused(error: InvalidSpec) -> LintFinding:
+def refused(error: WhichoptError) -> LintFinding:
     """Return the error as a finding."""
     nearest = None if error.nearest is None else f"did you mean {error.nearest!r}?"
     allowed = None if error.allowed is None else f"allowed: {error.allowed}"

@@ -58,7 +58,7 @@ def _nearly_one_class(spec: ResolvedSpec, remarks: Sequence[Remark]) -> LintFind
     finding = _as_remarked(spec, remarks)
     if metric == "accuracy":
         return finding.model_copy(update={"field": "workload.metric"})
-    if metric in BY_CLASS and spec.workload.class_weight is not None:
+    if metric in BY_CLASS and spec.cataloged.class_weight is not None:
         return None
     beside = "the accuracy that stands beside it" if "accuracy" in spec.goal.metrics else "accuracy"
     rare = (

@@ -25,7 +25,7 @@ FEWER_DECADES = 0.5
 
 
 def _steps(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    if spec.steps < FEW_STEPS:
+    if spec.guest is None and spec.steps < FEW_STEPS:
         yield LintFinding(
             code="few_steps",
             severity="warning",
@@ -142,7 +142,7 @@ def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """Find a time limit that not even one trial can keep."""
     minutes = spec.budget.minutes
     limit = spec.budget.max_seconds if minutes is None else 60 * minutes
-    if limit is not None and limit / spec.steps < FASTEST_STEP_S:
+    if spec.guest is None and limit is not None and limit / spec.steps < FASTEST_STEP_S:
         field = "minutes" if spec.budget.timed else "max_seconds"
         yield LintFinding(
             code="time_too_short",

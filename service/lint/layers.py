@@ -29,7 +29,9 @@ Placed = tuple[str, Layer]
 
 
 def layer_rules(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    model = spec.workload.model
+    if spec.guest is not None:
+        return
+    model = spec.cataloged.model
     layers = layers_of(model.name, model.options)
     if layers is None:
         return

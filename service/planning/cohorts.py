@@ -18,7 +18,7 @@ class _Labeled(Protocol):
 
 LabeledT = TypeVar("LabeledT", bound=_Labeled)
 
-COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32}
+COHORT_TRIALS: Mapping[str, int] = {"solo": 4, "stacked": 32, "guest": 4}
 """Most trials in a cohort, by executor. Alone they gain nothing from company, so small units spread best."""
 
 COHORT_LEAST: Mapping[str, int] = {"stacked": 4}

@@ -67,8 +67,7 @@ def plan_minutes(
         for label, seconds in trial_seconds.items()
     }
     if min(per_study.values()) < FEWEST_TRIALS:
-        slowest = FEWEST_TRIALS * budget.replicates * search_share * max(trial_seconds.values())
-        least = (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
+        least = least_minutes(spec, trial_seconds, processes=processes)
         raise BudgetTooShort(
             f"budget.minutes {budget.minutes:g} is too short here: {FEWEST_TRIALS} trials for each of "
             f"{budget.replicates} studies of {len(spec.labels)} optimizers and {FEWEST_SEEDS} fresh seeds "
@@ -90,6 +89,14 @@ def plan_minutes(
         confirm_seeds_asked=budget.confirm_seeds,
     )
     return spec.with_timed_plan(plan, confirm_seeds=seeds)
+
+
+def least_minutes(spec: ResolvedSpec, trial_seconds: Mapping[str, float], *, processes: int) -> float:
+    """Return the minutes that the fewest trials and seeds take, by the seconds of a whole trial."""
+    share, replicates = _search_share(spec.pruning), spec.budget.replicates
+    slowest = FEWEST_TRIALS * replicates * share * max(trial_seconds.values())
+    seed = (replicates + 1) * math.fsum(trial_seconds.values())
+    return (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
 
 
 def _seeds(asked: int, seed: float, time: float) -> int:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 
-from whichopt.service import datasets
+from whichopt.service import functions
 from whichopt.service import jobs as work
+from whichopt.service.datasets import known_name
 from whichopt.service.ids import PART
 from whichopt.service.routes.body import json_only
 from whichopt.service.routes.dependencies import (
@@ -50,7 +51,7 @@ def submit(
     job = work.submit(
         store,
         dispatcher,
-        datasets.resolved(store, spec, settings.limits),
+        functions.resolved(store, spec, settings),
         alive_s=settings.worker_alive_s,
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,
@@ -81,7 +82,7 @@ def jobs(
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
-            dataset=None if dataset is None else datasets.known_name(tx, dataset, field="dataset"),
+            dataset=None if dataset is None else known_name(tx, dataset, field="dataset"),
             uid_part=None if uid_part is None else uid_part.lower(),
             before=before,
             limit=limit,
@@ -113,6 +114,12 @@ def job(
 def cancel(uid: JobUid, store: TheStore, settings: TheSettings) -> JobView:
     """Cancel a job: queued cohorts end now, and running ones end within an epoch."""
     return work.cancel(store, uid, alive_s=settings.worker_alive_s)
+
+
+@router.post("/{job_id}/resume", status_code=202)
+def resume(uid: JobUid, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> JobView:
+    """Let a job go on that failed because workers or their storage did; what it has done is kept."""
+    return work.resume(store, dispatcher, uid, alive_s=settings.worker_alive_s)
 
 
 @router.get("/{job_id}/trials")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from whichopt.service import datasets
+from whichopt.service import functions
 from whichopt.service.lint import lint as findings_of
 from whichopt.service.routes.body import json_only
 from whichopt.service.routes.dependencies import TheSettings, TheStore
@@ -20,4 +20,4 @@ def lint(spec: JobSpec, store: TheStore, settings: TheSettings) -> LintReport:
 
     An invalid spec is rejected as it would be if it were submitted.
     """
-    return LintReport(findings=findings_of(datasets.resolved(store, spec, settings.limits)))
+    return LintReport(findings=findings_of(functions.resolved(store, spec, settings)))

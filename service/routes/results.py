@@ -101,6 +101,10 @@ def recommendations(
     task: Name = None,
     dataset: Name = None,
     model: Name = None,
+    function: Annotated[
+        str | None, Query(max_length=200, description="Name of a person's own training function.")
+    ] = None,
+    metric: Name = None,
     optimizer: Name = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[Recommendation]:
@@ -110,6 +114,8 @@ def recommendations(
             task=task and tasks.task(task, field="task").name,
             dataset=dataset and known_name(tx, dataset, field="dataset"),
             model=model and models.model(model, field="model").name,
+            function=function,
+            metric=metric,
             optimizer=optimizer and optimizers.optimizer(optimizer, field="optimizer").name,
             before=before,
             limit=limit,

@@ -10,12 +10,18 @@ from whichopt.service.spec.request import (
     ExecutorName,
     JobSpec,
     Margin,
-    Named,
     OptimizerChoice,
     Pruning,
 )
 from whichopt.service.spec.resolve import resolve, resolve_optimizer
-from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.workloads import (
+    FunctionWorkload,
+    Named,
+    ResolvedFunction,
+    ResolvedWorkload,
+    WorkloadSpec,
+)
 
 __all__ = [
     "DEFAULT_OPTIMIZERS",
@@ -24,15 +30,18 @@ __all__ = [
     "MOST_TRIALS",
     "Budget",
     "ExecutorName",
+    "FunctionWorkload",
     "JobSpec",
     "Margin",
     "Named",
     "OptimizerChoice",
     "Pruning",
+    "ResolvedFunction",
     "ResolvedOptimizer",
     "ResolvedSpec",
     "ResolvedWorkload",
     "TimedPlan",
+    "WorkloadSpec",
     "only_solo",
     "resolve",
     "resolve_optimizer",

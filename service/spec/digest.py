@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from whichopt.service.catalog import tasks
-from whichopt.service.spec.request import FACTS, OPTIMIZER_FACTS
+from whichopt.service.spec.request import OPTIMIZER_FACTS
 from whichopt.service.spec.resolved import ResolvedSpec
+from whichopt.service.spec.workloads import FACTS
 
 DECIDED = ("rules", "executors", "only_solo")
 """What the service and its version decide for a job: the same request may get it otherwise later."""
@@ -28,7 +29,7 @@ def digest(spec: ResolvedSpec) -> str:
     raw = spec.model_dump(mode="json")
     workload = raw["workload"]
     asked = {name: value for name, value in workload.items() if name not in (*FACTS, "goal")}
-    asked |= {"content": workload["content"], "metric": _named_metric(spec)}
+    asked |= {"content": spec.workload.content, **_judged_by(spec)}
     body = {
         **_without_defaults({name: value for name, value in raw.items() if name not in DECIDED}, NEW),
         "workload": _without_defaults(asked, NEW_OF_WORKLOAD),
@@ -40,11 +41,13 @@ def digest(spec: ResolvedSpec) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _named_metric(spec: ResolvedSpec) -> str | None:
+def _judged_by(spec: ResolvedSpec) -> dict[str, str | None]:
     """Return the metric that the job is judged by; None if it is the task's first."""
+    if spec.guest is not None:
+        return {"metric": spec.goal.metric, "direction": spec.goal.direction.value}
     entry = next((one for one in tasks.TASKS if one.name == spec.workload.task), None)
     usual = None if entry is None else entry.goal.metric
-    return None if spec.goal.metric == usual else spec.goal.metric
+    return {"metric": None if spec.goal.metric == usual else spec.goal.metric}
 
 
 def _without_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from whichopt.service.spec.resolved import ResolvedSpec
 
 def only_solo(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
     """Return the labels that can only be trained solo, each with the reason in words."""
-    model = catalog.model(spec.workload.model.name)
-    reason = model.only_solo(model.options(**spec.workload.model.options))
+    named = spec.cataloged.model
+    model = catalog.model(named.name)
+    reason = model.only_solo(model.options(**named.options))
     if reason is not None:
         return dict.fromkeys(spec.labels, f"the model {model.name!r} can only be trained solo: {reason}")
     return {
@@ -43,6 +44,18 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
                 value=given,
                 allowed=dict.fromkeys(spec.labels, spec.executor),
             )
+    fixed = spec.workload.fixed_executor
+    amiss = None if given is None else _of_another_kind(given, fixed)
+    if given is not None and amiss is not None:
+        raise InvalidSpec(
+            f"{amiss!r} cannot be trained by {given[amiss]!r}: the workload is {spec.workload.sentence}; "
+            "leave executors out, and the service chooses",
+            field=f"executors.{amiss}",
+            value=given[amiss],
+            allowed=["solo", "stacked"] if fixed is None else [fixed],
+        )
+    if fixed is not None:
+        return
     for label, reason in only_solo(spec, catalog).items():
         if (spec.executor if given is None else given[label]) == "stacked":
             raise InvalidSpec(
@@ -52,6 +65,11 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
                 value="stacked",
                 allowed=["auto", "solo"] if given is None else ["solo"],
             )
+
+
+def _of_another_kind(given: Mapping[str, str], fixed: str | None) -> str | None:
+    """Return the first label with an executor that is for another kind of workload."""
+    return next((label for label, name in given.items() if (name == "guest") != (fixed == "guest")), None)
 
 
 def _wrong_labels(given: Mapping[str, str], labels: Sequence[str]) -> InvalidSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import DatasetEntry
@@ -11,7 +12,8 @@ from whichopt.service.goal import Goal
 from whichopt.service.limits import UNLIMITED
 from whichopt.service.spec.request import JobSpec
 from whichopt.service.spec.resolve import resolve
-from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.workloads import AnyWorkload, ResolvedWorkload
 
 
 def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
@@ -25,13 +27,13 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
     asked = JobSpec.model_validate(spec.model_dump(mode="json"))
     known = replace(built_in(), optimizers=entries)
     if spec.workload.upload is not None:
-        known = replace(known, datasets=(_dataset(spec.workload),))
+        known = replace(known, datasets=(_dataset(spec.cataloged),))
     again = resolve(asked, known, UNLIMITED)
     places = [one.place for one in spec.optimizers]
     optimizers = tuple(
         one.model_copy(update={"place": place}) for one, place in zip(again.optimizers, places, strict=True)
     )
-    workload = again.workload.model_copy(update={"goal": _goal(spec.goal, again.goal)})
+    workload = _as_found(spec, again.workload.model_copy(update={"goal": _goal(spec.goal, again.goal)}))
     return again.model_copy(
         update={
             "workload": workload,
@@ -40,6 +42,16 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
             "optimizers": optimizers,
         }
     )
+
+
+def _as_found(spec: ResolvedSpec, again: AnyWorkload) -> AnyWorkload:
+    """Return the workload with what was found out about a function, which its report alone knows."""
+    if spec.guest is None:
+        return again
+    found: dict[str, Any] = {"source": spec.guest.source, "rehearsed": spec.guest.rehearsed}
+    if spec.guest.rehearsed is not None:
+        found["goal"] = again.goal.model_copy(update={"metrics": spec.guest.rehearsed.metrics})
+    return again.model_copy(update=found)
 
 
 def _goal(recorded: Goal, today: Goal) -> Goal:

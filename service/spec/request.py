@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from whichopt.service.catalog.networks import LayersOptions
 from whichopt.service.described import without_example
-from whichopt.service.numeric import REAL, NumbersAreNumbers
+from whichopt.service.numeric import REAL
 from whichopt.service.space import Dimension, Value
 from whichopt.service.spec.budget import Budget
+from whichopt.service.spec.guests import check_as_sent
+from whichopt.service.spec.workloads import PRINTABLE, AskedWorkload, Strict, by_name, without
 from whichopt.service.trials import Schedule
 
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
-ExecutorName = Literal["solo", "stacked"]
-FACTS = ("shape", "sizes", "length_unit", "content", "upload")
-"""Fields of a resolved workload that follow from its names."""
+ExecutorName = Literal["solo", "stacked", "guest"]
 OPTIMIZER_FACTS = ("facts", "place")
 """Fields of a resolved optimizer that follow from its name."""
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-"""Pattern without control characters: PostgreSQL stores no NUL, and names go into headers and file names."""
-
 EXAMPLE = {
     "name": "digits",
     "workload": {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}},
@@ -33,84 +26,6 @@ EXAMPLE = {
     "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 5},
 }
 """The job that the API's description shows."""
-
-
-class Strict(NumbersAreNumbers):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Named(BaseModel):
-    """A catalog entry by its name, with the entry's own options beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    name: str = Field(max_length=64)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-def by_name(value: Any) -> Any:
-    """Turn a name alone into the entry with its defaults."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _without(names: Sequence[str], data: Any) -> Any:
-    """Return the fields as they were sent, but for those of that name."""
-    return (
-        {name: value for name, value in data.items() if name not in names} if isinstance(data, dict) else data
-    )
-
-
-ByName = Annotated[Named, BeforeValidator(by_name)]
-
-
-class LayersModel(LayersOptions):
-    """A model that is described by its layers."""
-
-    name: Literal["layers"]
-
-
-class _OrLayers:
-    """Shows in a JSON schema that a model may also be described by its layers."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [handler(LayersModel.__pydantic_core_schema__), handler(schema)]}
-
-
-class WorkloadSpec(Strict):
-    """The task, model and dataset of a job. The task may be omitted; it is the dataset's."""
-
-    task: ByName | None = Field(
-        default=None, description="Task by its name, or with its options beside the name."
-    )
-    dataset: ByName
-    model: Annotated[ByName, _OrLayers]
-    metric: str | None = Field(
-        default=None,
-        max_length=64,
-        description="Metric of the task that configs are selected, judged and compared by; the others stand "
-        "beside it. Null is the task's first: `nll` or `rmse`.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_asked(cls, data: Any) -> Any:
-        """Turn a resolved workload into the request for it: its facts follow anew from what was asked."""
-        if not isinstance(data, dict):
-            return data
-        asked = dict(_without(FACTS, data))
-        goal = asked.pop("goal", None)
-        if isinstance(goal, dict) and goal.get("metrics"):
-            asked.setdefault("metric", goal["metrics"][0])
-        if asked.get("class_weight", "") is None:
-            del asked["class_weight"]
-        elif "class_weight" in asked and isinstance(asked.get("task"), str):
-            asked["task"] = {"name": asked["task"], "class_weight": asked.pop("class_weight")}
-        return asked
 
 
 SpaceEntry = Dimension | bool | int | float | str
@@ -136,7 +51,7 @@ class OptimizerChoice(Strict):
     @classmethod
     def _without_facts(cls, data: Any) -> Any:
         """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
-        return _without(OPTIMIZER_FACTS, data)
+        return without(OPTIMIZER_FACTS, data)
 
 
 class Margin(Strict):
@@ -228,9 +143,9 @@ class JobSpec(Common):
     @classmethod
     def _without_decisions(cls, data: Any) -> Any:
         """Leave out what was decided for a resolved spec: a job that is sent again has it decided anew."""
-        return _without(("rules", "only_solo"), data)
+        return without(("rules", "only_solo"), check_as_sent(data))
 
-    workload: WorkloadSpec
+    workload: AskedWorkload
     optimizers: list[Annotated[OptimizerChoice, BeforeValidator(by_name)]] = Field(
         default_factory=lambda: [OptimizerChoice(name=name) for name in DEFAULT_OPTIMIZERS],
         min_length=1,

@@ -17,9 +17,17 @@ from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.executors import check_executors
+from whichopt.service.spec.guests import FIXED, check_keys
 from whichopt.service.spec.options import read_options
-from whichopt.service.spec.request import Common, JobSpec, Named, OptimizerChoice, SpaceEntry
-from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedWorkload
+from whichopt.service.spec.request import Common, JobSpec, OptimizerChoice, SpaceEntry
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.workloads import (
+    FunctionWorkload,
+    Named,
+    ResolvedFunction,
+    ResolvedWorkload,
+    WorkloadSpec,
+)
 from whichopt.service.versions import RULES
 
 BYTES = 4
@@ -55,7 +63,12 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
         whichopt.service.errors.UnknownName: there is no optimizer 'adamm'; did you mean 'adam'?
     """
     known = built_in() if catalog is None else catalog
-    workload = _workload(spec, known, Limits() if limits is None else limits)
+    asked = spec.workload
+    workload = (
+        _function(spec, asked)
+        if isinstance(asked, FunctionWorkload)
+        else _workload(spec, asked, known, Limits() if limits is None else limits)
+    )
     chosen = tuple(
         resolve_optimizer(choice, f"optimizers.{i}", known) for i, choice in enumerate(spec.optimizers)
     )
@@ -71,7 +84,12 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
         _capabilities(spec, optimizer)
     check(spec.budget, labels)
     common = {name: getattr(spec, name) for name in Common.model_fields}
+    if workload.fixed_executor is not None:
+        common |= {**FIXED, "executors": spec.executors or dict.fromkeys(labels, workload.fixed_executor)}
     resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, rules=RULES)
+    check_executors(resolved, known)
+    if workload.fixed_executor is not None:
+        return resolved
     if spec.batch_size > resolved.sizes.train:
         raise InvalidSpec(
             f"batch_size {spec.batch_size} exceeds the {resolved.sizes.train} examples of the training split",
@@ -80,14 +98,14 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
             allowed=f"1 to {resolved.sizes.train}",
         )
     _check_last_batch(resolved, known)
-    check_executors(resolved, known)
     return resolved
 
 
 def _check_last_batch(spec: ResolvedSpec, catalog: Catalog) -> None:
     """Raise InvalidSpec if a trial's last step would have fewer examples than the model can learn from."""
-    model = catalog.model(spec.workload.model.name)
-    least = model.least(model.options(**spec.workload.model.options), spec.workload.shape)
+    workload = spec.cataloged
+    model = catalog.model(workload.model.name)
+    least = model.least(model.options(**workload.model.options), workload.shape)
     examples = spec.sizes.train * spec.budget.epochs
 
     def last(size: int) -> int:
@@ -120,8 +138,15 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
         )
 
 
-def _workload(spec: JobSpec, catalog: Catalog, limits: Limits) -> ResolvedWorkload:
-    wanted = spec.workload
+def _function(spec: JobSpec, wanted: FunctionWorkload) -> ResolvedFunction:
+    """Return the function as a workload; nobody has looked at it yet."""
+    check_keys(spec.model_fields_set, dict(spec))
+    return ResolvedFunction(
+        function=wanted.function, goal=wanted.goal, baseline=wanted.baseline, version=wanted.version
+    )
+
+
+def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Limits) -> ResolvedWorkload:
     data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
     model = catalog.model(wanted.model.name, field="workload.model.name")
     asked = wanted.task or Named(name=data.task)

@@ -9,41 +9,16 @@ from pydantic import Field, model_validator
 
 from whichopt.service.catalog.names import check_names
 from whichopt.service.catalog.optimizers import OptimizerFacts
-from whichopt.service.catalog.shapes import Shape, Sizes
+from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.configs import room
 from whichopt.service.errors import WhichoptError
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import TimedPlan
-from whichopt.service.spec.request import Common, ExecutorName, Named, SpaceEntry, Strict
+from whichopt.service.spec.request import Common, ExecutorName, SpaceEntry
 from whichopt.service.spec.upgrade import upgraded
+from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction, ResolvedWorkload, Strict
 from whichopt.service.trials import Training
-from whichopt.service.uploads import Upload
-
-
-class ResolvedWorkload(Strict):
-    """The workload of a job, with all facts that planning, evidence and readers need.
-
-    Nothing in it has to be looked up by name, so a report can be judged even if its dataset is unknown.
-    """
-
-    task: str
-    dataset: Named
-    model: Named
-    goal: Goal
-    class_weight: Literal["balanced"] | None = Field(
-        default=None,
-        description="Weights of the classes in the training loss: `balanced` gives each class of the "
-        "training rows the same total weight. Null: every example counts the same.",
-    )
-    shape: Shape
-    sizes: Sizes
-    length_unit: Literal["examples"] = Field(default="examples", description="Unit of a trial's length.")
-    content: str | None = Field(default=None, description="SHA-256 of the data; null for a built-in dataset.")
-    upload: Upload | None = Field(
-        default=None,
-        description="File, columns and split of a person's own data; null for a built-in dataset.",
-    )
 
 
 class ResolvedOptimizer(Strict):
@@ -74,7 +49,7 @@ class ResolvedOptimizer(Strict):
 class ResolvedSpec(Common):
     """A job spec with every default written out; itself a valid JobSpec that resolves to itself."""
 
-    workload: ResolvedWorkload
+    workload: AnyWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
     only_solo: dict[str, str] | None = Field(
         default=None,
@@ -117,9 +92,30 @@ class ResolvedSpec(Common):
         return self.workload.goal
 
     @property
+    def cataloged(self) -> ResolvedWorkload:
+        """The workload, if entries of the catalog are trained.
+
+        Raises:
+            ValueError: the job is about a person's own function.
+        """
+        if not isinstance(self.workload, ResolvedWorkload):
+            raise ValueError(f"the workload is {self.workload.sentence}, of which the catalog knows nothing")
+        return self.workload
+
+    @property
+    def guest(self) -> ResolvedFunction | None:
+        """The workload, if it is a person's own function; None if entries of the catalog are trained."""
+        return self.workload if isinstance(self.workload, ResolvedFunction) else None
+
+    @property
     def sizes(self) -> Sizes:
         """The number of examples in each split of the job's dataset."""
         return self.workload.sizes
+
+    @property
+    def unit(self) -> str:
+        """The unit of a trial's length, in the plural."""
+        return self.workload.length_unit
 
     @property
     def steps(self) -> int:
@@ -140,7 +136,7 @@ class ResolvedSpec(Common):
         return self.executors[label]
 
     @property
-    def trained_by(self) -> Literal["solo", "stacked", "mixed"] | None:
+    def trained_by(self) -> Literal["solo", "stacked", "guest", "mixed"] | None:
         """The executor of all labels, or `mixed` if they have two; None while it is not chosen."""
         if self.executors is None:
             return None

@@ -46,6 +46,13 @@ def goal_of(raw: Mapping[str, Any]) -> Goal:
     return Goal.model_validate(_workload(raw["workload"])["goal"])
 
 
+def unit_of(raw: Any) -> str:
+    """Return the unit of the lengths of a stored spec's trials, whatever else it holds."""
+    workload = raw.get("workload") if isinstance(raw, Mapping) else None
+    unit = workload.get("length_unit") if isinstance(workload, Mapping) else None
+    return unit if isinstance(unit, str) else "examples"
+
+
 def packed_of(raw: Mapping[str, Any]) -> dict[str, Packed]:
     """Return the packing of each label's hyperparameters, without reading the rest of a stored spec."""
     return {one["label"]: _optimizer(one)["facts"]["packed"] for one in raw["optimizers"]}

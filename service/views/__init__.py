@@ -5,6 +5,7 @@
 - `forecast`: what a running job may still tell.
 - `catalog`: the names that a job can use.
 - `datasets`: a dataset that a person sent.
+- `functions`: people's own functions that jobs may train.
 - `checks`: mistakes in a spec, and a setting translated to another optimizer.
 - `problems`: the answer to every failure.
 - `health`: whether the service can work.
@@ -17,6 +18,7 @@ from whichopt.service.views.catalog import CatalogEntry, HyperparameterView
 from whichopt.service.views.checks import LintFinding, LintReport, Translation
 from whichopt.service.views.datasets import DatasetProblem, DatasetProgress, DatasetView
 from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForecast, SearchForecast
+from whichopt.service.views.functions import FunctionOffer, FunctionView
 from whichopt.service.views.health import Health, Readiness
 from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
 from whichopt.service.views.problems import FieldProblem, Problem
@@ -44,6 +46,8 @@ __all__ = [
     "Difference",
     "FieldProblem",
     "Forecast",
+    "FunctionOffer",
+    "FunctionView",
     "Health",
     "HyperparameterView",
     "Interval",

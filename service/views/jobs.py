@@ -34,7 +34,10 @@ class Progress(View):
     trials_done: int
     trials_total: int
     cohorts_running: int
-    examples: int = Field(description="Number of examples seen so far, running trials included.")
+    examples: int = Field(
+        description="Number of examples seen so far, running trials included; of a person's own function, "
+        "epochs."
+    )
     confirm: ConfirmProgress | None = None
 
 
@@ -63,10 +66,13 @@ class JobView(View):
     state: JobState
     phase: Phase | None
     spec: ResolvedSpec
-    queue: str = Field(description="Kind of worker that trains the job: cpu or cuda.")
-    executor: Literal["solo", "stacked", "mixed"] | None = Field(
-        description="Executor of the job's trials: solo, stacked, or mixed if labels have different ones "
-        "(`executors` of the spec); null until its first round is planned."
+    queue: str = Field(
+        description="Kind of worker that trains the job: cpu or cuda; `here-` and its id if the process that "
+        "made it does."
+    )
+    executor: Literal["solo", "stacked", "guest", "mixed"] | None = Field(
+        description="Executor of the job's trials: solo, stacked, guest (a person's own function), or mixed "
+        "if labels have different ones (`executors` of the spec); null until its first round is planned."
     )
     probe: dict[str, float] | None = Field(
         description="Seconds that a step of one trial took, by executor; null unless a probe decided it."

@@ -179,9 +179,26 @@ class Recommendation(View):
 
     job_id: str
     words: int = Field(default=1, ge=1, description="Version of the words of its sentences.")
-    task: str
-    dataset: str
-    model: str
+    task: str | None
+    dataset: str | None
+    model: str | None
+    function: str | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="Name of the person's own function that was trained, in place of task, dataset and "
+        "model; absent for entries of the catalog.",
+    )
+    unit: Literal["examples", "epochs"] = Field(
+        default="examples",
+        exclude_if=lambda unit: unit == "examples",
+        description="Unit in which `examples` are counted, in here and in its job; absent if it is examples.",
+    )
+    split: Literal["test", "validation"] = Field(
+        default="test",
+        exclude_if=lambda split: split == "test",
+        description="Split on which it is judged: `validation` if nobody held a test part back; absent if "
+        "it is the test split.",
+    )
     verdict: Literal["winner", "tie", "nothing"]
     optimizer: str | None
     config: dict[str, Any] | None
@@ -207,6 +224,11 @@ class Recommendation(View):
         "if no margin was set.",
     )
     stage: Stage | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of what was trained."""
+        return self.function or f"{self.dataset}/{self.model}"
 
     @property
     def seeds(self) -> int:

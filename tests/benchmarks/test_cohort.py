@@ -61,7 +61,7 @@ def test_the_point_that_stands_for_the_default_becomes_the_default(short: Traini
 @pytest.mark.parametrize("name", SIZES)
 def test_the_bound_counts_what_torch_counts(name: str) -> None:
     spec = resolved(job(name))
-    model = workload.build(spec.workload).model(0)
+    model = workload.build(spec.cataloged).model(0)
     inputs, targets = torch.randn(8, 64), torch.zeros(8, dtype=torch.int64)
     forward, both = example_flops(products(spec))
     with FlopCounterMode(display=False) as counter:

@@ -34,8 +34,9 @@ def make_recommendation(uid: str, spec: ResolvedSpec) -> Recommendation:
     return Recommendation(
         job_id=uid,
         task=spec.workload.task,
-        dataset=spec.workload.dataset.name,
-        model=spec.workload.model.name,
+        dataset=spec.workload.dataset_name,
+        model=spec.workload.model_name,
+        function=spec.workload.function_name,
         verdict="tie",
         optimizer=chosen.label,
         config={"lr": 1e-3, "betas": [0.9, 0.999]},

@@ -53,5 +53,5 @@ def names_of_examples(folder: Path) -> Iterator[dict[str, object]]:
 def _trained() -> Report:
     spec = resolve(JobSpec.model_validate(JOB))
     torch.set_num_threads(1)
-    run = partial(SoloExecutor().run, workload.build(spec.workload), watch=Unwatched())
+    run = partial(SoloExecutor().run, workload.build(spec.cataloged), watch=Unwatched())
     return concluded_report(spec, lambda plans: run(plans=plans))

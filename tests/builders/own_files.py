@@ -52,7 +52,7 @@ def report_of(
     job = {**asked, "workload": {**asked["workload"], "dataset": {"name": path.stem}}}
     spec = resolve(JobSpec.model_validate(job), replace(built_in(), datasets=(entry,)))
     torch.set_num_threads(1)  # as a worker's process has
-    built = workload.build(spec.workload, blobs=blobs)
+    built = workload.build(spec.cataloged, blobs=blobs)
     return concluded_report(spec, lambda plans: EXECUTORS["stacked"]().run(built, plans, Unwatched()))
 
 

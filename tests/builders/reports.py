@@ -43,7 +43,7 @@ def trained_report() -> Report:
     spec = resolve(JobSpec.model_validate(SPEC))
     torch.set_num_threads(1)  # as a worker's process has, whatever the process of this test had before
     return concluded_report(
-        spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.workload), plans, Unwatched())
+        spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.cataloged), plans, Unwatched())
     )
 
 

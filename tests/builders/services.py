@@ -14,12 +14,17 @@ class Recorder:
         self.planned: list[int] = []
         self.reports: list[int] = []
         self.refuses: str | None = None
+        self.trained: list[tuple[int, str]] = []
 
     def plan(self, job_id: int) -> None:
         self.planned.append(job_id)
 
     def cohorts(self, ids: Iterable[int], queue: str) -> None:
-        raise AssertionError(f"a door rings for no cohorts: {list(ids)}, {queue}")
+        self.trained += [(cohort_id, queue) for cohort_id in ids]
+
+    def cohorts_of(self, queue: str) -> list[int]:
+        """Return the cohorts that were rung for in that queue."""
+        return [cohort_id for cohort_id, of in self.trained if of == queue]
 
     def report(self, job_id: int) -> None:
         self.reports.append(job_id)

@@ -40,6 +40,8 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
         ("GET", "/v1/jobs"),
         ("GET", "/v1/jobs/{job_id}"),
         ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("POST", "/v1/jobs/{job_id}/resume"),
+        ("GET", "/v1/functions"),
         ("GET", "/v1/jobs/{job_id}/trials"),
         ("GET", "/v1/jobs/{job_id}/events"),
         ("GET", "/v1/jobs/{job_id}/recommendation"),

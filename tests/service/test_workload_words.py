@@ -10,8 +10,7 @@ from tests.builders.datasets import CONTENT, FILE, make_table
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import uploaded
 from whichopt.service.spec import JobSpec, resolve
-from whichopt.service.spec.request import Named
-from whichopt.service.spec.resolved import ResolvedWorkload
+from whichopt.service.spec.workloads import Named, ResolvedWorkload
 from whichopt.service.workload_words import data_line, goal_line, model_line
 
 LAYERS = {"name": "layers", "layers": ["relu", {"type": "linear", "out": "outputs"}]}
@@ -22,7 +21,7 @@ def workload(dataset: str, model: Any) -> ResolvedWorkload:
     own = uploaded("penguins", make_table(rows=1000), FILE, CONTENT)
     catalog = type(known)(**{**vars(known), "datasets": (*known.datasets, own)})
     spec = JobSpec.model_validate({"workload": {"dataset": dataset, "model": model}})
-    return resolve(spec, catalog).workload
+    return resolve(spec, catalog).cataloged
 
 
 def test_the_data() -> None:

@@ -29,7 +29,7 @@ def _workload(dataset: str = "wine", model: str = "linear", **options: Any) -> W
     spec = JobSpec.model_validate(
         {"workload": {"dataset": {"name": dataset}, "model": {"name": model, **options}}}
     )
-    return build(resolve(spec).workload)
+    return build(resolve(spec).cataloged)
 
 
 def _plan(name: str = "adam", **changes: Any) -> TrialPlan:

@@ -154,7 +154,7 @@ def test_a_recorded_spec_that_is_sent_again_is_trained_by_the_same_executors(con
 
 def test_a_report_of_two_executors_is_verified_and_its_pick_is_trained_again_by_its_own() -> None:
     spec = mixed()
-    built = workload.build(spec.workload)
+    built = workload.build(spec.cataloged)
     report = concluded_report(
         spec, lambda plans: EXECUTORS[MIXED[plans[0].label]]().run(built, plans, Unwatched())
     )

@@ -62,7 +62,7 @@ def report(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     }
     spec = resolve(JobSpec.model_validate(asked), replace(built_in(), datasets=(entry,)))
     torch.set_num_threads(1)
-    built = workload.build(spec.workload, blobs=folder)
+    built = workload.build(spec.cataloged, blobs=folder)
     return concluded_report(spec, lambda plans: EXECUTORS["stacked"]().run(built, plans, Unwatched()))
 
 
@@ -89,7 +89,7 @@ def test_another_file_is_refused(report: Report, tmp_path: Path) -> None:
     other = _file(tmp_path / "other.csv", rows=119)
     with (
         pytest.raises(UnreadableDataset, match="is another file"),
-        blobs_of(report.spec.workload, other, Settings()),
+        blobs_of(report.spec.cataloged, other, Settings()),
     ):
         pass
 
@@ -101,5 +101,5 @@ def test_a_file_that_cannot_be_read_is_told_with_its_name(
     path = tmp_path / name
     if text is not None:
         path.write_text(text)
-    with pytest.raises(UnreadableDataset, match=name), blobs_of(report.spec.workload, path, Settings()):
+    with pytest.raises(UnreadableDataset, match=name), blobs_of(report.spec.cataloged, path, Settings()):
         pass

@@ -134,13 +134,13 @@ def fit(
     plan, reported = _plan(report, trials, seed)
     executor = EXECUTORS[executor_of(report, label)]()
     with _as_workers_train(), built_again(report, device, data) as (built, loaded):
-        source = Data(spec.workload, loaded)
+        source = Data(spec.cataloged, loaded)
         training = source.training(plan.seeds.split) if rows == "train" else source.all()
         preparation = source.preparation(training)
         asked = plan
         if rows == "all":
             examples = source.examples(training, built.device)
-            whole = weighted(Splits(examples, examples, examples), spec.workload)
+            whole = weighted(Splits(examples, examples, examples), spec.cataloged)
             built = replace(built, splits=lambda _: whole)
             asked = plan.model_copy(update={"phase": Phase.SEARCH})  # which scores no test split
         trained = executor.train(built, asked, _Watch(plan.length, progress))
@@ -179,7 +179,7 @@ def fit(
         other_facts=other_facts,
     )
     fitted = fitted.model_copy(update={"statement": _statement(fitted)})
-    network, tensors = _network(spec.workload, trained)
+    network, tensors = _network(spec.cataloged, trained)
     told = {
         **fitted.model_dump(mode="json", exclude={"folder"}),
         "whichopt": program(),

@@ -5,6 +5,7 @@ anytime      best so far, by trials and by seconds   tunability   tuned against 
 expected     the best of k random trials             sensitivity  near configs, their width in lr
 incumbents   of a study, over its possible orders    targets      steps and seconds to a value
 costs        of a step and in all; train to test     shapes       the shapes of it all
+pairing      what a function's trials started from
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from whichopt.service.evidence.analysis import (
     anytime,
     costs,
     expected,
+    pairing,
     sensitivity,
     targets,
     tunability,
@@ -60,6 +62,10 @@ def analyze(
     """
     data = read(spec, trials, shows_stand_ins=shows_stand_ins)
     methods = {**METHODS, "tunability": tunability.STAND_INS_METHOD} if shows_stand_ins else METHODS
+    if spec.guest is not None:
+        methods = {**methods, "pairing": pairing.METHOD, "ledger": costs.GUEST_LEDGER}
+    if spec.workload.judged_split == "validation":
+        methods = {**methods, "tunability": tunability.VALIDATION_METHOD}
     gaps = [costs.generalization(data, label) for label in spec.labels]
     return Analysis(
         metric=data.metric,
@@ -74,5 +80,6 @@ def analyze(
         step_cost=[costs.step_cost(data, label) for label in spec.labels],
         ledger=[costs.ledger(data, label, phase) for phase in Phase for label in spec.labels],
         generalization=[gap for gap in gaps if gap is not None],
+        pairing=pairing.pairing(spec, data.trials),
         methods=methods,
     )

@@ -19,6 +19,10 @@ LEDGER = (
     "All trials as recorded. Equal budgets mean equal numbers of trials and equal limits of examples; pruned "
     "and diverged trials used less."
 )
+GUEST_LEDGER = (
+    "All trials as recorded. Equal budgets mean equal numbers of trials and equal limits of epochs; pruned "
+    "and diverged trials used less, and a function may stop early."
+)
 GENERALIZATION = (
     "The test value minus the training value of the task's metric at the last step, for each optimizer's "
     "best finalist (the one in the ranking) over the fresh seeds: positive if the test split is worse; the "

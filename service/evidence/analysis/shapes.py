@@ -282,6 +282,28 @@ class GeneralizationGap(_View):
     spread: float | None = Field(description="Standard deviation over the runs; null with one run.")
 
 
+class SeedStarts(_View):
+    """What the trials of one seed started from: of a study, or of a fresh seed."""
+
+    phase: Phase
+    number: int = Field(description="Number of the study in search, and of the fresh seed in confirm.")
+    trials: int = Field(description="Number of trials with that seed that have a result.")
+    without_start: int = Field(description="Number of those that took no step.")
+    params: int = Field(description="Number of different params before the first step.")
+    gradients: int = Field(description="Number of different first gradients.")
+    generators: int = Field(description="Number of different states of the random generators.")
+    paired: bool
+
+
+class Pairing(_View):
+    """Whether trials of a person's own function with the same seeds started alike."""
+
+    seeds: list[SeedStarts]
+    paired: bool = Field(description="True if the trials of every seed started alike.")
+    distinct_params: int = Field(description="Number of different params over all seeds.")
+    statement: str
+
+
 class Analysis(_View):
     """The whole analysis, with one row per optimizer in the order of the spec."""
 
@@ -300,5 +322,10 @@ class Analysis(_View):
     ledger: list[LedgerRow]
     generalization: list[GeneralizationGap] = Field(
         description="Gaps of the optimizers with complete confirm runs."
+    )
+    pairing: Pairing | None = Field(
+        default=None,
+        exclude_if=lambda pairing: pairing is None,
+        description="What the trials started from; absent unless a person's own function was trained.",
     )
     methods: dict[str, str] = Field(description="Method of each part, by its name.")

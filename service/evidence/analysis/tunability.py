@@ -31,6 +31,9 @@ STAND_INS_METHOD = METHOD.replace(
     "a diverged run scores what a constant predictor scores",
 )
 
+VALIDATION_METHOD = METHOD.replace("mean test value", "mean validation value")
+"""If nobody holds a test part back."""
+
 
 def tunability(data: JobData, label: str) -> Tunability:
     uniform, early = _areas(data, label)

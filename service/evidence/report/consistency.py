@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from whichopt.service.configs import room
-from whichopt.service.goal import Goal
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
@@ -78,7 +77,7 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
         yield "batch size, schedule or clipping are not the spec's"
     length = spec.budget.epochs * spec.sizes.train
     if plan.length != length or plan.evaluations[-1] != length:
-        yield f"it was planned for {plan.length} examples, but the spec's budget is {length}"
+        yield f"it was planned for {plan.length} {spec.unit}, but the spec's budget is {length}"
     number = plan.replicate if plan.phase is Phase.SEARCH else plan.number
     if plan.seeds != trial_seeds(spec.seed, plan.phase, number or 0):
         yield f"its seeds do not follow from the spec's seed {spec.seed}"
@@ -111,27 +110,49 @@ def _result(spec: ResolvedSpec, trial: Trial, *, cut_short: bool) -> Iterator[st
     if result.state is not trial.state:
         yield f"it is {trial.state}, but its result says {result.state}"
     metric = spec.goal.metric
-    split = "validation" if plan.phase is Phase.SEARCH else "test"
+    split = "validation" if plan.phase is Phase.SEARCH else spec.workload.judged_split
     if result.state is TrialState.COMPLETE:
         scored = result.metrics.get(split, {}).get(metric)
         if result.value is None or scored is None:
             yield f"it is complete, but has no {split} {metric}"
         elif result.value != scored:
             yield f"its value is {result.value}, but its {split} {metric} is {scored}"
-        if result.examples != plan.length:
-            yield f"it is complete after {result.examples} of {plan.length} examples"
+        if not _complete(spec, plan, result):
+            yield f"it is complete after {result.examples} of {plan.length} {spec.unit}"
     elif result.value is not None:
         yield f"it is {result.state}, but has a value"
-    if result.state is TrialState.DIVERGED and plan.phase is Phase.CONFIRM and result.reference is None:
+    diverged = result.state is TrialState.DIVERGED and plan.phase is Phase.CONFIRM
+    if diverged and spec.guest is None and result.reference is None:
         yield "it diverged, but the score of a constant predictor is missing"
     numbers = [*(v for scores in result.metrics.values() for v in scores.values()), result.seconds]
     if not all(map(math.isfinite, numbers)) or result.seconds < 0:
         yield "a metric or its time is not a finite number"
-    yield from _curves(result)
-    yield from _pruning(plan, result, spec.goal)
+    yield from _start(spec, result)
+    yield from _curves(spec, result)
+    yield from _pruning(plan, result, spec)
 
 
-def _curves(result: TrialResult) -> Iterator[str]:
+def _complete(spec: ResolvedSpec, plan: TrialPlan, result: TrialResult) -> bool:
+    """Tell if a complete trial has the length of one; a function may stop earlier by itself."""
+    if spec.guest is not None:
+        return 1 <= result.examples <= plan.length
+    return result.examples == plan.length
+
+
+def _start(spec: ResolvedSpec, result: TrialResult) -> Iterator[str]:
+    """Check what a trial of a function started from, which no other trial has."""
+    if spec.guest is None:
+        if result.start is not None:
+            yield "it has the start of a function, but the workload is of the catalog"
+        return
+    if result.state is TrialState.COMPLETE and result.start is None:
+        yield "it is complete, but nothing says what it started from"
+    known = spec.guest.rehearsed
+    if result.start is not None and known is not None and result.start.count != known.params:
+        yield f"it trained {result.start.count} params, but the rehearsal says {known.params}"
+
+
+def _curves(spec: ResolvedSpec, result: TrialResult) -> Iterator[str]:
     ends = result.metrics.get("validation", {})
     for name, curve in result.curves.items():
         split, _, metric = name.partition(".")
@@ -140,24 +161,29 @@ def _curves(result: TrialResult) -> Iterator[str]:
         if not curve or result.state is TrialState.DIVERGED:
             continue
         last = curve[-1]
-        if (last.step, last.examples) != (result.steps, result.examples):
+        # A function may step after its last report, and say by `run.result` which of its models counts.
+        after = spec.guest is not None and last.step < result.steps and last.examples == result.examples
+        if (last.step, last.examples) != (result.steps, result.examples) and not after:
             yield (
-                f"its curve {name} ends at step {last.step} ({last.examples} examples), but the trial at "
+                f"its curve {name} ends at step {last.step} ({last.examples} {spec.unit}), but the trial at "
                 f"step {result.steps} ({result.examples})"
             )
+        if spec.guest is not None:
+            continue
         if split == "validation" and metric in ends and ends[metric] != last.value:
             yield f"its curve {name} ends at {last.value}, but its validation {metric} is {ends[metric]}"
 
 
-def _pruning(plan: TrialPlan, result: TrialResult, goal: Goal) -> Iterator[str]:
+def _pruning(plan: TrialPlan, result: TrialResult, spec: ResolvedSpec) -> Iterator[str]:
     """Check that a trial is pruned at the first evaluation past a rung that it misses, and nowhere else."""
+    goal = spec.goal
     points = result.curves.get(goal.curve, [])
     judged = points[:-1] if result.state is TrialState.COMPLETE else points
     missed = [i for i, point in enumerate(judged) if _misses(plan, points, i, point, goal.sign)]
     if result.state is TrialState.PRUNED and missed != [len(points) - 1]:
         yield "it is pruned, but its curve misses no rung at its end"
     if result.state is not TrialState.PRUNED and missed:
-        yield f"it is {result.state}, but its curve misses a rung at {points[missed[0]].examples} examples"
+        yield f"it is {result.state}, but its curve misses a rung at {points[missed[0]].examples} {spec.unit}"
 
 
 def _misses(plan: TrialPlan, points: Sequence[Point], at: int, point: Point, sign: float) -> bool:

@@ -30,6 +30,7 @@ WORDED = _paths(
     "recommendation.snippet",
     "recommendation.stage.stopped",
     "analysis.advice.statement",
+    "analysis.pairing.statement",
     "analysis.methods.*",
 )
 """Fields that say in words what others say in numbers; a `*` stands for any name."""

@@ -141,7 +141,7 @@ def seed_values(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
             axes.set_xscale("log")
             plain_log(axes.xaxis)
         label_rows(axes, [label for label, _ in rows])
-        axes.set_xlabel(f"test {recommendation.metric} ({better(report)})")
+        axes.set_xlabel(f"{recommendation.split} {recommendation.metric} ({better(report)})")
 
     in_words = "; ".join(f"{label} mean {mean(v):.4g}, {min(v):.4g} to {max(v):.4g}" for label, v in rows)
     return render(
@@ -151,7 +151,8 @@ def seed_values(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
         caption="One mark a fresh seed, for each optimizer's best config; the tick is the mean. A gray line "
         "joins the runs of one seed: they start and see the data alike, so they are compared pair by pair."
         + left_out(report, [label for label, _ in rows]),
-        alt=f"Test {recommendation.metric} on each of {len(rows[0][1])} fresh seeds: {in_words}.",
+        alt=f"{recommendation.split.capitalize()} {recommendation.metric} on each of {len(rows[0][1])} "
+        f"fresh seeds: {in_words}.",
         height=rows_height(len(rows)),
     )
 

@@ -22,6 +22,7 @@ from whichopt.service.evidence.report import (
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.report.svg import Figure, line_styles
+from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
 from whichopt.service.workload_words import goal_line
@@ -59,6 +60,8 @@ def render_html(report: Report) -> str:
             params=_params(report),
             goal=goal_line(report.spec.workload),
             data=_data(report),
+            guest=report.spec.guest,
+            groups=_groups(report),
             search=Phase.SEARCH,
         )
     )
@@ -133,15 +136,25 @@ def _environments(report: Report) -> list[tuple[Environment, int]]:
     ]
 
 
+def _groups(report: Report) -> Groups:
+    """Return the groups of params of the first trial of a function that says what it started from."""
+    starts = (trial.result.start for trial in report.trials if trial.result is not None)
+    return next((start.groups for start in starts if start is not None), ())
+
+
 def _layers(report: Report) -> Sequence[ListedLayer]:
     """The layers of the network; none if the job does not describe it."""
-    workload = report.spec.workload
+    if report.spec.guest is not None:
+        return ()
+    workload = report.spec.cataloged
     layers = layers_of(workload.model.name, workload.model.options)
     return () if layers is None else listed(layers, workload.shape)
 
 
 def _params(report: Report) -> int | None:
-    workload = report.spec.workload
+    if report.spec.guest is not None:
+        return None if report.spec.guest.rehearsed is None else report.spec.guest.rehearsed.params
+    workload = report.spec.cataloged
     return params_of(workload.model.name, workload.model.options, workload.shape)
 
 

@@ -34,15 +34,19 @@ BAND = 0.025
 
 def curves(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
     """The mean validation curve of each optimizer's best config over the fresh seeds."""
-    goal = report.spec.goal
+    goal, own = report.spec.goal, report.spec.guest is not None
+    ends = "Lines end with the shortest run." if own else "The last point counts; nobody picks an epoch."
     lines = {}
     for label, runs in _best_runs(report).items():
         points = [run.curves.get(goal.curve, []) for run in runs]
         diverged = any(run.value is None for run in runs)  # a mean over the others would flatter it
-        if diverged or not points or not points[0] or len({len(curve) for curve in points}) > 1:
+        uneven = len({len(curve) for curve in points}) > 1
+        if diverged or not points or not points[0] or (uneven and not own):
             continue
+        # A function may stop by itself: what all runs have is shown.
         lines[label] = [
-            (at[0].examples, mean_estimate([point.value for point in at])) for at in zip(*points, strict=True)
+            (at[0].examples, mean_estimate([point.value for point in at]))
+            for at in zip(*points, strict=not own)
         ]
     if not lines:
         return None
@@ -77,8 +81,7 @@ def curves(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
         draw,
         title="How the finalists learn",
         caption=f"Mean validation {goal.metric} of each optimizer's best config over the fresh seeds, with a "
-        "95% band for the mean at each point. The last point counts; nobody picks an epoch."
-        + left_out(report, list(lines)),
+        f"95% band for the mean at each point. {ends}" + left_out(report, list(lines)),
         alt=f"Validation curves of each optimizer's best config: {in_words}.",
     )
 
@@ -91,7 +94,7 @@ def default_and_tuned(report: Report, styles: dict[str, LineStyle]) -> Figure | 
     ]
     if not rows:
         return None
-    metric = report.recommendation.metric
+    metric, split = report.recommendation.metric, report.recommendation.split
 
     def draw(axes: Axes) -> None:
         for at, (label, default, tuned) in enumerate(rows):
@@ -106,7 +109,7 @@ def default_and_tuned(report: Report, styles: dict[str, LineStyle]) -> Figure | 
             axes.set_xscale("log")
             plain_log(axes.xaxis)
         label_rows(axes, [label for label, *_ in rows])
-        axes.set_xlabel(f"test {metric} ({better(report)})")
+        axes.set_xlabel(f"{split} {metric} ({better(report)})")
 
     in_words = "; ".join(f"{label} from {default:.4g} to {tuned:.4g}" for label, default, tuned in rows)
     return render(
@@ -114,8 +117,8 @@ def default_and_tuned(report: Report, styles: dict[str, LineStyle]) -> Figure | 
         draw,
         title="Default against tuned",
         caption="From each optimizer's default setting (hollow) to the mean of the configs that its studies "
-        "chose (filled), both on the fresh seeds and the test split.",
-        alt=f"Test {metric} of defaults and of tuned configs: {in_words}.",
+        f"chose (filled), both on the fresh seeds and the {split} split.",
+        alt=f"{split.capitalize()} {metric} of defaults and of tuned configs: {in_words}.",
         height=rows_height(len(rows)),
     )
 
@@ -141,8 +144,8 @@ def seconds_used(report: Report, styles: dict[str, LineStyle]) -> Figure:
         "seconds-used",
         draw,
         title="Seconds of training",
-        caption="What each optimizer used in all. Trials, examples and rungs are the same for all by design; "
-        "seconds are what came of it.",
+        caption=f"What each optimizer used in all. Trials, {report.spec.unit} and rungs are the same for all "
+        "by design; seconds are what came of it.",
         alt=f"Seconds of training by optimizer: {in_words}.",
         height=rows_height(len(rows)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -26,9 +26,10 @@ class Ties(NamedTuple):
 class ConfirmTable:
     """The results of the finalists' runs on the fresh seeds that every finalist has run with.
 
-    `values` has the task's metric on the test split, and what a constant predictor scores there if a run
-    diverged; `validation` has it on the validation split, and no row if a run of the arm diverged;
-    `diverged` counts each arm's diverged runs. `sign` is 1 if lower is better, else -1.
+    `values` has the metric on the split that is judged. If a run diverged, it has what stands in for it: what
+    a constant predictor scores there, or of a function that brings no baseline, the worst score of all runs.
+    `validation` has the metric on the validation split, and no row if a run of the arm diverged; `diverged`
+    counts each arm's diverged runs. `sign` is 1 if lower is better, else -1.
 
     The verdicts count a diverged run as what stands in for it, so that an arm cannot gain by diverging. It is
     no value that a run had, and nothing is shown of it, unless `shows_stand_ins`, as version 0.1 did: by that
@@ -131,11 +132,12 @@ def read_confirm_table(
     seeds = tuple(sorted(set.intersection(*(set(runs[arm.key]) for arm in arms))))
     if not seeds:
         raise ValueError("there is no fresh seed on which every finalist was confirmed")
+    stand_in = _stand_in(spec, runs.values())
     rows = [[runs[arm.key][seed] for seed in seeds] for arm in arms]
     return ConfirmTable(
         arms=tuple(arms),
         seeds=seeds,
-        values=tuple(tuple(_value(result, metric) for result in row) for row in rows),
+        values=tuple(tuple(_value(result, metric, stand_in) for result in row) for row in rows),
         validation=tuple(_validation(row, metric) for row in rows),
         diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
         sign=spec.goal.sign,
@@ -144,9 +146,25 @@ def read_confirm_table(
     )
 
 
-def _value(result: TrialResult, metric: str) -> float:
+def _stand_in(spec: ResolvedSpec, runs: Iterable[Mapping[int, TrialResult]]) -> float | None:
+    """Return what stands in for a diverged run of a function; None if each run brings its own.
+
+    That is its baseline, or else the worst score of all confirm runs. If none has a score, any number does:
+    nothing is recommended then, and nothing is shown of it.
+    """
+    if spec.guest is None:
+        return None
+    if spec.guest.baseline is not None:
+        return spec.guest.baseline
+    scores = [result.value for row in runs for result in row.values() if result.value is not None]
+    return max(scores, key=lambda value: spec.goal.sign * value, default=0.0)
+
+
+def _value(result: TrialResult, metric: str, stand_in: float | None) -> float:
     if result.value is not None:
         return result.value
+    if stand_in is not None:
+        return stand_in
     if result.reference is None:
         raise ValueError("a confirm run diverged and has no reference to score instead")
     return result.reference[metric]

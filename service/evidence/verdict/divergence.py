@@ -50,9 +50,14 @@ def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence
             changes.append(
                 f"lower the lr of {label}, which is fixed at {fixed:g}, or search it ({usual.allowed()})"
             )
-    if spec.clip_norm is None:
+    own = spec.guest
+    if own is not None:
+        changes.append("clip gradients in the function")
+    elif spec.clip_norm is None:
         changes.append("clip gradients (for example with clip_norm 1)")
-    if not spec.schedule.warmup:
+    if own is not None and not (own.rehearsed is not None and own.rehearsed.scheduled):
+        changes.append("warm up the learning rate in the function (run.scheduler has a warm-up)")
+    elif not spec.schedule.warmup:
         changes.append("warm up the learning rate (schedule.warmup)")
     data = "look for huge or non-finite inputs and targets, and normalize them"
     theirs = [trial for trial in trials if trial.plan.label in labels]
@@ -80,6 +85,8 @@ def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
     steps = sorted(trial.result.steps for trial in diverged if trial.result is not None)
     if not steps:
         return []
+    if spec.guest is not None:
+        return [_epochs(spec, diverged, early)]
     if len(early) == len(diverged):
         return [
             f"All {len(diverged)} diverged runs diverged before their first evaluation, at step {steps[-1]} "
@@ -89,6 +96,17 @@ def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
         f"Divergence was detected at step {round(median(steps))} of {spec.steps} (median); in {len(early)} "
         f"of {len(diverged)} diverged runs, at the first evaluation."
     ]
+
+
+def _epochs(spec: ResolvedSpec, diverged: Sequence[Trial], early: Sequence[Trial]) -> str:
+    """Say in which epoch the runs of a function diverged: only it knows how many steps one has."""
+    if len(early) == len(diverged):
+        return f"All {len(diverged)} diverged runs diverged before their first report."
+    epochs = sorted(trial.result.examples for trial in diverged if trial.result is not None)
+    return (
+        f"Diverged runs had {round(median(epochs))} of {spec.budget.epochs} epochs (median); {len(early)} of "
+        f"{len(diverged)} diverged before their first report."
+    )
 
 
 def _rates(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:

@@ -12,6 +12,7 @@ from whichopt.service.evidence.statistics.intervals import Bounds
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
+from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.evidence.verdict.statements import (
@@ -30,7 +31,7 @@ from whichopt.service.evidence.verdict.winners import (
     study_losses,
     study_verdict,
 )
-from whichopt.service.planning.finalists import judged
+from whichopt.service.planning.finalists import Finalist, judged
 from whichopt.service.planning.looks import Look, look_of
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
@@ -106,8 +107,11 @@ def recommend(
         job_id=job_id,
         words=WORDS,
         task=spec.workload.task,
-        dataset=spec.workload.dataset.name,
-        model=spec.workload.model.name,
+        dataset=spec.workload.dataset_name,
+        model=spec.workload.model_name,
+        function=spec.workload.function_name,
+        unit=spec.workload.length_unit,
+        split=spec.workload.judged_split,
         verdict="nothing" if pick is None else verdict.verdict,
         optimizer=None if pick is None else pick.label,
         config=None if pick is None else shown(spec, pick.label, pick.config),
@@ -126,7 +130,7 @@ def recommend(
         ranking=ranking,
         cost=_cost(trials),
         warnings=job_warnings(spec, trials, table, cut_short=cut_short, level=look.config_level(ALPHA)),
-        snippet=None if pick is None else snippet(spec, pick.label, pick.config),
+        snippet=None if pick is None else _snippet(spec, trials, pick),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
         stage=Stage(
@@ -138,6 +142,12 @@ def recommend(
             stopped=_stopped(spec, table, look, cut_short),
         ),
     )
+
+
+def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str:
+    if spec.guest is None:
+        return snippet(spec, pick.label, pick.config)
+    return guest_snippet(spec, spec.guest, pick.label, pick.config, groups_of(spec, trials, pick))
 
 
 def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whichopt.service.catalog import tasks
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
+from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.evidence.verdict import snippet_rows, snippet_table
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
@@ -27,26 +30,15 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     upload = spec.workload.upload
     written = None if upload is None else upload.written
     facts = spec.optimizer(label).facts
-    package, _, name = facts.build.target.rpartition(".")
-    arguments = {**facts.arguments(config), **facts.build.fixed}
-    schedule = _schedule(spec.schedule)
+    schedule = schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
     scores = [] if written is None else _scores(spec)
-    of_torch = package.startswith("torch.")
     lines = [
-        *(["import math", ""] if "math." in "".join(schedule) else []),
-        *([] if written is None else ["import numpy as np", "import pandas as pd"]),
-        *(["import sklearn.metrics"] if "sklearn." in "".join(scores) else []),
-        "import torch",
-        *([] if of_torch else [f"from {package} import {name}"]),
+        *imports(facts, schedule, own_data=written is not None, scores=scores),
         "",
         *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
         "",
-        f"optimizer = {facts.build.target if of_torch else name}(",
-        "    model.parameters(),",
-        *(f"    {argument}={value!r}," for argument, value in arguments.items()),
-        ")",
-        *(["optimizer.train()"] if facts.modes else []),
+        *optimizer_lines(facts, config),
         "",
         f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
         *schedule,
@@ -70,9 +62,43 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
+def imports(
+    facts: OptimizerFacts,
+    schedule: Sequence[str],
+    *,
+    own_data: bool = False,
+    scores: Sequence[str] = (),
+) -> list[str]:
+    """Return the imports of code with that optimizer, the lines of that schedule and of those scores.
+
+    `own_data` says whether it reads a file.
+    """
+    package, _, name = facts.build.target.rpartition(".")
+    return [
+        *(["import math", ""] if "math." in "".join(schedule) else []),
+        *(["import numpy as np", "import pandas as pd"] if own_data else []),
+        *(["import sklearn.metrics"] if "sklearn." in "".join(scores) else []),
+        "import torch",
+        *([] if package.startswith("torch.") else [f"from {package} import {name}"]),
+    ]
+
+
+def optimizer_lines(facts: OptimizerFacts, config: Config) -> list[str]:
+    """Return the call that makes the optimizer in full, of the params of `model`."""
+    package, _, name = facts.build.target.rpartition(".")
+    arguments = {**facts.arguments(config), **facts.build.fixed}
+    return [
+        f"optimizer = {facts.build.target if package.startswith('torch.') else name}(",
+        "    model.parameters(),",
+        *(f"    {argument}={value!r}," for argument, value in arguments.items()),
+        ")",
+        *(["optimizer.train()"] if facts.modes else []),
+    ]
+
+
 def _stand_ins(spec: ResolvedSpec) -> list[str]:
-    shape = spec.workload.shape
-    targets = tasks.task(spec.workload.task).targets(_EXAMPLES, shape.outputs)
+    shape = spec.cataloged.shape
+    targets = tasks.task(spec.cataloged.task).targets(_EXAMPLES, shape.outputs)
     return [
         "torch.manual_seed(0)",
         *_model(spec),
@@ -102,7 +128,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
 
 def _scores(spec: ResolvedSpec) -> list[str]:
     """The metric that the job selects on, of the test rows."""
-    name, workload = spec.goal.metric, spec.workload
+    name, workload = spec.goal.metric, spec.cataloged
     found = tasks.metric(workload.task, name)
     code = "outputs" if found is None or found.code is None else found.code
     lines = ["model.eval()", "with torch.no_grad():"]
@@ -118,7 +144,7 @@ def _scores(spec: ResolvedSpec) -> list[str]:
 
 
 def _model(spec: ResolvedSpec) -> list[str]:
-    workload = spec.workload
+    workload = spec.cataloged
     entry = next((one for one in built_in().models if one.name == workload.model.name), None)
     if entry is not None and entry.modules is not None:
         return code(entry.modules(entry.options(**workload.model.options), workload.shape))
@@ -132,21 +158,24 @@ def _model(spec: ResolvedSpec) -> list[str]:
 
 def _class_weights(spec: ResolvedSpec) -> list[str]:
     """The weights of the classes, by their numbers in the data that are trained on; nothing without them."""
-    if spec.workload.class_weight is None:
+    if spec.cataloged.class_weight is None:
         return []
     return [
-        f"counts = torch.bincount(targets, minlength={spec.workload.shape.outputs})",
+        f"counts = torch.bincount(targets, minlength={spec.cataloged.shape.outputs})",
         "class_weights = len(targets) / (counts.count_nonzero() * counts.clamp(min=1))",
     ]
 
 
 def _loss(spec: ResolvedSpec) -> str:
-    weights = "" if spec.workload.class_weight is None else ", weight=class_weights"
-    return f"{tasks.task(spec.workload.task).loss}(model(inputs[batch]), targets[batch]{weights})"
+    weights = "" if spec.cataloged.class_weight is None else ", weight=class_weights"
+    return f"{tasks.task(spec.cataloged.task).loss}(model(inputs[batch]), targets[batch]{weights})"
 
 
-def _schedule(schedule: Schedule) -> list[str]:
-    """The schedule as a closed form over the share of steps that are done; nothing if lr is constant."""
+def schedule_lines(schedule: Schedule, total: str) -> list[str]:
+    """Return the schedule as a closed form over the share of steps that are done; nothing if lr is constant.
+
+    `total` is the line that sets `total_steps`.
+    """
     warmup, decay = schedule.warmup, schedule.decay
     falls = {
         "constant": "1.0",
@@ -158,7 +187,7 @@ def _schedule(schedule: Schedule) -> list[str]:
         return []
     rise = [f"    if done < {warmup!r}:", f"        return done / {warmup!r}"]
     return [
-        "total_steps = epochs * -(-len(inputs) // batch_size)",
+        total,
         "",
         "",
         "def factor(step):",

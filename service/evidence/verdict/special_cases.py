@@ -89,7 +89,7 @@ def _inclusion(
             gradient=floor / FAR,
             floor=floor,
             beta2=float(general.default.get("beta2", Assumed.beta2)),
-            steps=spec.steps,
+            steps=None if spec.guest is not None else spec.steps,
         )
         try:
             same = nearest(special.optimizer, general.name, special.config, assumed)

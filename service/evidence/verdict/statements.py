@@ -53,7 +53,7 @@ def config_statement(
     if verdict.verdict == "tie" and verdict.reason:
         sentences.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
     sentences += _barred(table)
-    return " ".join((*sentences, _CONFIGS))
+    return " ".join((*sentences, *_held(spec), _CONFIGS))
 
 
 def none_can_be_told(table: ConfirmTable) -> bool:
@@ -183,10 +183,30 @@ def _test(look: Look, paired: str = "") -> str:
 
 def _on(spec: ResolvedSpec) -> str:
     """Name the test split; of a person's own data say how small it is, as that bounds what it can tell."""
+    if spec.workload.judged_split == "validation":
+        return "on the validation split"
     test = spec.sizes.test
     if spec.workload.upload is None or test >= FEW_TEST_EXAMPLES:
         return "on this test split"
     return f"on these {test} test examples" if test > 1 else "on this one test example"
+
+
+def _held(spec: ResolvedSpec) -> list[str]:
+    """Say who held the test part of a person's own function back, as the verdict rests on it."""
+    if spec.guest is None or spec.guest.rehearsed is None:
+        return []
+    known = spec.guest.rehearsed
+    match known.judged_on:
+        case "split":
+            rows = "" if known.parts is None else f" {known.parts[2]:,} rows"
+            return [f"`run.split` held the test part{':' * bool(rows)}{rows} back."]
+        case "test":
+            return ["The function itself held its test part back."]
+        case "validation":
+            return [
+                "This rests on the validation split, by which the configs were chosen as well, since nobody "
+                "held a test part back."
+            ]
 
 
 def _seeds(look: Look) -> str:

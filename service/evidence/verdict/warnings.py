@@ -11,6 +11,7 @@ unequal_spaces      open to one and fixed for another     fixed_test_split  alwa
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
 few_configs         its space had no more to try          mixed_executors    some solo, some stacked
 skewed              runs have a long tail to one side     last_bits          they depend on the company
+no_test_split       of a function: nobody holds one back  unpaired           trials of a seed began otherwise
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.divergence import what_to_change
 from whichopt.service.evidence.verdict.exhausted import exhausted
+from whichopt.service.evidence.verdict.guest_warnings import guest_warnings, stand_in
 from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.special_cases import inclusion_warnings
 from whichopt.service.planning.finalists import judged, study_bests
@@ -56,7 +58,7 @@ def job_warnings(
         *_budget(spec, trials, table, cut_short),
         *_agreement(spec),
         *_executors(spec),
-        *_diverged(table),
+        *_diverged(spec, table),
         *_untrained(spec, trials, table),
         *_skewed(table),
         *_searches(spec, trials, searched),
@@ -65,12 +67,20 @@ def job_warnings(
         *_tuning(spec, searched, table),
         *unequal_spaces(spec),
         *([] if table.has_nothing else inclusion_warnings(spec, table, level=level)),
-        JobWarning(
-            code="fixed_test_split",
-            detail=f"All runs were scored on the same {spec.sizes.test} test examples, so the intervals do "
-            "not cover the effect of choosing a different test split.",
-        ),
+        *([] if spec.guest is None else guest_warnings(spec.guest, trials)),
+        *_test_split(spec),
     ]
+
+
+def _test_split(spec: ResolvedSpec) -> Iterator[JobWarning]:
+    if spec.workload.judged_split == "validation":
+        return  # another warning says that there is none
+    rows = "test part" if spec.guest is not None else f"{spec.sizes.test} test examples"
+    yield JobWarning(
+        code="fixed_test_split",
+        detail=f"All runs were scored on the same {rows}, so the intervals do "
+        "not cover the effect of choosing a different test split.",
+    )
 
 
 def _budget(
@@ -151,22 +161,23 @@ def _executors(spec: ResolvedSpec) -> Iterator[JobWarning]:
         )
 
 
-def _diverged(table: ConfirmTable) -> Iterator[JobWarning]:
+def _diverged(spec: ResolvedSpec, table: ConfirmTable) -> Iterator[JobWarning]:
+    scores = "what a constant predictor scores" if spec.guest is None else stand_in(spec.guest)
     for label in table.labels:
         arms, default = table.of(label), table.default(label)
         if label in table.barred:
             count = sum(table.diverged[i] for i in arms)
             yield JobWarning(
                 code="finalist_diverged",
-                detail=f"{_runs(count)} of its finalists diverged (a diverged run scores what a constant "
-                f"predictor scores){', so it cannot win' if len(table.labels) > 1 else ''}.",
+                detail=f"{_runs(count)} of its finalists diverged (a diverged run scores {scores})"
+                f"{', so it cannot win' if len(table.labels) > 1 else ''}.",
                 optimizer=label,
             )
         elif table.diverged[default]:
             yield JobWarning(
                 code="default_diverged",
                 detail=f"{_runs(table.diverged[default])} of its default diverged (a diverged run scores "
-                "what a constant predictor scores). Its tuned configs did not diverge.",
+                f"{scores}). Its tuned configs did not diverge.",
                 optimizer=label,
             )
 

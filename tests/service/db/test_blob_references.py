@@ -24,6 +24,7 @@ NO_BLOBS = {
     "api_key.name",
     "api_key.digest",
     *(f"job.{name}" for name in ("name", "task", "dataset", "model", "recommended")),
+    *(f"job.{name}" for name in ("function", "metric", "queue")),
     *(f"job.{name}" for name in ("spec", "probe", "error", "recommendation")),
     *(f"job.{name}" for name in ("idempotency_key", "body_digest")),
     "study.label",
@@ -34,7 +35,8 @@ NO_BLOBS = {
     "forecast.content",
     "report.renderer",
     "report.error",
-    "worker.name",
+    "cohort.queue",
+    *(f"worker.{name}" for name in ("name", "queue", "functions")),
 }
 """Columns in which a blob's name would have room, and which hold something else."""
 

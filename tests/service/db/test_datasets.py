@@ -25,7 +25,7 @@ PROBLEM = DatasetProblem(code="unreadable_dataset", detail="row 3 has 4 fields",
 def on_penguins(content: str = CONTENT) -> ResolvedSpec:
     """A spec that names an uploaded dataset of that content."""
     spec = make_spec()
-    named = spec.workload.dataset.model_copy(update={"name": "penguins"})
+    named = spec.cataloged.dataset.model_copy(update={"name": "penguins"})
     workload = spec.workload.model_copy(
         update={"dataset": named, "content": content, "upload": make_table().upload(FILE)}
     )

@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.builders.guests import guest_spec
 from tests.builders.jobs import add_job
 from whichopt.service.db import IntegrityError, Store
 from whichopt.service.db.migrate import CannotMigrate, downgrade, is_current, upgrade
 from whichopt.service.db.standing import _revisions, head, location
-from whichopt.service.db.tables import UTCDateTime, metadata
+from whichopt.service.db.tables import UTCDateTime, job, metadata
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.upgrade import goal_of
 from whichopt.service.sqlite_url import sqlite_url
 
 EARLIEST = Path(__file__).parents[2] / "earlier" / "0.1" / "data" / "whichopt.db"
@@ -54,6 +57,10 @@ def both(request: pytest.FixtureRequest, filled: Store) -> Iterator[Store]:
         for table in metadata.sorted_tables:
             rows = [row._asdict() for row in tx.connection.execute(sa.select(table))]
             to.connection.execute(table.insert(), rows)
+            if "id" in table.c:  # new rows come after those that brought their ids
+                last = sa.select(sa.func.max(table.c.id)).scalar_subquery()
+                sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+                to.connection.execute(sa.select(sa.func.setval(sequence, last)))
     yield store
     store.close()
 
@@ -192,6 +199,40 @@ def test_what_the_earliest_version_left_is_kept_at_each_step(tmp_path: Path) -> 
         assert_kept(before, now, f"up to {revision}")
     assert is_current(store)
     store.close()
+
+
+def test_the_metric_of_every_job_is_filled_in(both: Store) -> None:
+    downgrade(both, "0009")
+    upgrade(both)
+    with both.read() as tx:
+        rows = tx.connection.execute(sa.select(job.c.spec, job.c.metric, job.c.direction)).all()
+    assert rows
+    for row in rows:
+        goal = goal_of(row.spec)
+        assert (row.metric, row.direction) == (goal.metric, goal.direction)
+
+
+def test_a_job_about_a_function_goes_down_and_up(both: Store) -> None:
+    with both.transaction() as tx:
+        _, uid = tx.jobs.add(guest_spec(), queue=None)
+        tx.workers.seen("w9", queue="cpu", functions={"ourlab.train:fit": "0f" * 32})
+
+    def row() -> Any:
+        names = "task, dataset, model, queue"
+        with both.read() as tx:
+            asked = sa.text(f"SELECT {names} FROM job WHERE uid = :uid")
+            return tx.connection.execute(asked, {"uid": uid}).one()
+
+    assert tuple(row()) == (None, None, None, f"here-{uid}")
+    downgrade(both, "0009")
+    down = row()
+    assert (down.task, down.dataset, down.model) == ("function", "function", "function")
+    assert down.queue in (f"here-{uid}", f"here-{uid}"[:16]), "SQLite bounds no text"
+    upgrade(both)
+    with both.read() as tx:
+        found = tx.connection.execute(sa.select(job).where(job.c.uid == uid)).one()
+        assert (found.metric, found.direction) == ("val_loss", "minimize")
+        assert ResolvedSpec.model_validate(found.spec) == guest_spec()
 
 
 def test_tables_that_others_refer_to_can_be_made_anew(both: Store, more: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from whichopt.service.lint import lint
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
-from whichopt.service.spec.request import Named
+from whichopt.service.spec.workloads import Named
 
 OUT = {"type": "linear", "out": "outputs"}
 PATH = "workload.model.layers"

@@ -28,7 +28,7 @@ def resolved(layers: Any, limits: Limits | None = None, dataset: str = "digits",
 def test_defaults_are_written_out_and_it_resolves_to_itself() -> None:
     block = {"type": "residual", "layers": ["batch_norm", "dropout", {"type": "dropout", "p": 0.1}]}
     spec = resolved(["unflatten", "max_pool2d", CONV, "flatten", block, OUT])
-    assert spec.workload.model.options["layers"] == [
+    assert spec.cataloged.model.options["layers"] == [
         {"type": "unflatten", "to": None},
         {"type": "max_pool2d", "kernel": 2, "stride": None, "padding": 0},
         {"type": "conv2d", "out": 1, "kernel": 3, "stride": 1, "padding": 0, "bias": True},
@@ -47,7 +47,7 @@ def nested(depth: int) -> Any:
 
 
 def test_the_largest_network_is_accepted() -> None:
-    assert resolved([nested(3), *["relu"] * 59, OUT]).workload.model.name == "layers"
+    assert resolved([nested(3), *["relu"] * 59, OUT]).cataloged.model.name == "layers"
 
 
 REFUSED: list[tuple[Any, str, str]] = [

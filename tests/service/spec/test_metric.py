@@ -54,12 +54,12 @@ def test_an_unknown_metric_is_refused_with_the_nearest() -> None:
 def test_without_class_weight_every_example_counts_the_same(asked: Any) -> None:
     spec = resolve(job(task=asked))
     assert spec == resolve(job())
-    assert spec.workload.class_weight is None
+    assert spec.cataloged.class_weight is None
 
 
 def test_class_weight_is_an_option_of_the_task() -> None:
     spec = resolve(job(task={"name": "classification", "class_weight": "balanced"}))
-    assert (spec.workload.task, spec.workload.class_weight) == ("classification", "balanced")
+    assert (spec.workload.task, spec.cataloged.class_weight) == ("classification", "balanced")
     for task, field, words in (
         ({"name": "classification", "class_weight": "even"}, "workload.task.class_weight", "balanced"),
         (

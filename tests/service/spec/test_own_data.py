@@ -25,7 +25,7 @@ def spec() -> ResolvedSpec:
 
 
 def test_it_records_file_columns_and_split(spec: ResolvedSpec) -> None:
-    workload = spec.workload
+    workload = spec.cataloged
     assert (workload.content, workload.sizes, workload.shape) == (
         CONTENT,
         make_table(200).sizes,

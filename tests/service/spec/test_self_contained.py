@@ -53,7 +53,7 @@ def report(monkeypatch: pytest.MonkeyPatch) -> Report:
         add_to_catalog(then, SIGN_DESCENT)
         spec = resolve(JobSpec.model_validate(SPEC))
         made = concluded_report(
-            spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.workload), plans, Unwatched())
+            spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.cataloged), plans, Unwatched())
         )
     assert SIGN_DESCENT.name not in [entry.name for entry in built_in().optimizers]
     return parse_report(made.model_dump_json().encode(), name="report.json")

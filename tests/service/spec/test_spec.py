@@ -36,9 +36,9 @@ def resolved(**parts: Any) -> ResolvedSpec:
 def test_only_the_workload_is_needed() -> None:
     spec = resolved()
     assert spec.workload.task == "classification"
-    assert spec.workload.model.options == {"hidden": [128, 64], "activation": "relu"}
+    assert spec.cataloged.model.options == {"hidden": [128, 64], "activation": "relu"}
     assert spec.labels == DEFAULT_OPTIMIZERS
-    assert sum(asdict(spec.sizes).values()) == spec.workload.shape.examples == 1797
+    assert sum(asdict(spec.sizes).values()) == spec.cataloged.shape.examples == 1797
     for chosen in spec.optimizers:
         assert chosen.default == optimizer(chosen.name).default
         assert chosen.searched == optimizer(chosen.name).space

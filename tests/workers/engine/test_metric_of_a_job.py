@@ -53,7 +53,7 @@ def test_its_metric_has_a_curve_and_the_others_stand_beside_it(
     spec = _judged_by(task.name, metric)
     assert spec.goal.metrics[0] == metric
     assert sorted(spec.goal.metrics) == sorted(one.name for one in task.metrics)
-    workload = build(spec.workload)
+    workload = build(spec.cataloged)
     (result,) = executor.run(workload, [make_plan(phase=Phase.CONFIRM)], watch)
     assert result.state is TrialState.COMPLETE
     assert result.value == result.metrics["test"][metric]
@@ -96,7 +96,7 @@ def test_a_job_judged_by_a_maximized_metric_is_that_of_its_minimized_mirror(metr
     """Through sampler, rungs, finalists and verdict: the same configs are tried, stopped and chosen."""
     spec = _judged_by("regression" if metric == "r2" else "classification", metric)
     assert spec.goal.direction is Direction.MAXIMIZE
-    workload = build(spec.workload)
+    workload = build(spec.cataloged)
     trials, found = _concluded(spec, workload, watch)
     mirror, negated = _mirrored(spec, workload)
     turned, other = _concluded(mirror, negated, watch)

@@ -81,8 +81,8 @@ def predicted(network: Path, rows: Path, to: Path) -> list[dict[str, str]]:
 
 def parts_of(report: Report, blobs: Path) -> Any:
     """The rows of the test part, and the targets of all."""
-    kept = load(report.spec.workload, blobs)
-    criteria = build(report.spec.workload, blobs=blobs).criteria
+    kept = load(report.spec.cataloged, blobs)
+    criteria = build(report.spec.cataloged, blobs=blobs).criteria
     return kept.parts(criteria, report.spec.sizes, 0)[2], kept.target
 
 
@@ -214,7 +214,7 @@ def test_a_kept_network_is_the_one_that_was_scored(executor: str) -> None:
     from whichopt.workers.engine.executors import EXECUTORS
 
     report = trained_report()
-    plan, built = confirmed(report)[0].plan, build(report.spec.workload)
+    plan, built = confirmed(report)[0].plan, build(report.spec.cataloged)
     (ran,) = EXECUTORS[executor]().run(built, [plan], Unwatched())
     trained = EXECUTORS[executor]().train(built, plan, Unwatched())
     assert trained.result.model_copy(update={"seconds": 0.0}) == ran.model_copy(update={"seconds": 0.0})

@@ -60,7 +60,7 @@ def test_the_features_are_those_that_were_trained_on(folder: Path) -> None:
     from whichopt.workers.reported import confirmed
 
     report = read_report(folder / "report.json")
-    spec = report.spec.workload
+    spec = report.spec.cataloged
     kept, built = load(spec, folder / "blobs"), build(spec, blobs=folder / "blobs")
     seed = confirmed(report)[0].plan.seeds.split
     train, _, test = kept.parts(built.criteria, spec.sizes, seed)

@@ -73,7 +73,7 @@ def _inputs(found: Taken, folder: Path) -> workload.Splits:
     catalog = replace(built_in(), datasets=(uploaded("own", found.table, FILE, content),))
     asked = {"workload": {"dataset": {"name": "own"}, "model": {"name": "linear"}}}
     forget_data()
-    return workload.build(resolve(JobSpec.model_validate(asked), catalog).workload, blobs=folder).splits(5)
+    return workload.build(resolve(JobSpec.model_validate(asked), catalog).cataloged, blobs=folder).splits(5)
 
 
 @pytest.mark.parametrize("split", SPLITS)

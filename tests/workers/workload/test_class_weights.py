@@ -27,7 +27,7 @@ MakePlan = Callable[..., TrialPlan]
 def _workload(**task: Any) -> Workload:
     body = {"dataset": "breast_cancer", "model": {"name": "mlp", "hidden": [8]}}
     weighted = {**body, "task": {"name": "classification", **task}}
-    return build(resolve(JobSpec.model_validate({"workload": weighted})).workload)
+    return build(resolve(JobSpec.model_validate({"workload": weighted})).cataloged)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ SPLITS = {
 
 def resolved(entry: DatasetEntry, model: str = "linear", **changes: Any) -> ResolvedWorkload:
     asked = {"workload": {"dataset": {"name": entry.name}, "model": {"name": model}}, **changes}
-    return resolve(JobSpec.model_validate(asked), replace(built_in(), datasets=(entry,))).workload
+    return resolve(JobSpec.model_validate(asked), replace(built_in(), datasets=(entry,))).cataloged
 
 
 def _columns(seed: int = 0) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_numbers_alone_become_what_the_built_in_dataset_has(task: str, tmp_path:
     columns = {f"x{place}": features[:, place] for place in range(features.shape[1])}
     ours = build(resolved(upload(tmp_path, columns, target)), blobs=tmp_path).splits(5)
     asked = {"workload": {"dataset": {"name": name}, "model": {"name": "linear"}}}
-    theirs = build(resolve(JobSpec.model_validate(asked)).workload).splits(5)
+    theirs = build(resolve(JobSpec.model_validate(asked)).cataloged).splits(5)
     for part in ("train", "validation", "test"):
         torch.testing.assert_close(ours.named(part).inputs, theirs.named(part).inputs, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(ours.named(part).targets, theirs.named(part).targets)

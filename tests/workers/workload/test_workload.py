@@ -42,10 +42,12 @@ def test_its_data_and_its_model_are_found_in_the_catalog_that_is_handed_in() -> 
     small = replace(known.model("mlp"), name="small")
     catalog = replace(known, datasets=(*known.datasets, mine), models=(*known.models, small))
     body = {"workload": {"dataset": "mine", "model": {"name": "small", "hidden": [4]}}}
-    spec = resolve(JobSpec.model_validate(body), catalog).workload
+    spec = resolve(JobSpec.model_validate(body), catalog).cataloged
     workload = build(spec, catalog)
     assert workload is build(spec, catalog)
-    plain = build(resolve(JobSpec.model_validate({"workload": {"dataset": "wine", "model": "mlp"}})).workload)
+    plain = build(
+        resolve(JobSpec.model_validate({"workload": {"dataset": "wine", "model": "mlp"}})).cataloged
+    )
     assert torch.equal(workload.splits(1).train.inputs, plain.splits(1).train.inputs)
     assert [len(param) for param in workload.model(0).parameters()] == [4, 4, 3, 3]
     with pytest.raises(UnknownName, match="no dataset 'mine'"):

@@ -51,7 +51,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     known = built_in()
     catalog = type(known)(**{**vars(known), "datasets": (*known.datasets, entry)})
     spec = resolve(JobSpec.model_validate(JOB), catalog)
-    built = workload.build(spec.workload, blobs=folder)
+    built = workload.build(spec.cataloged, blobs=folder)
     report = concluded_report(spec, lambda plans: StackedExecutor().run(built, plans, Unwatched()))
     assert verify(report).outcome == "confirmed"
     return render_html(report)

@@ -174,7 +174,7 @@ def test_its_rows_and_features_are_the_jobs(
     seeds = next(
         t.plan.seeds for t in reports[name].trials if t.plan.phase is Phase.CONFIRM and not t.plan.number
     )
-    built = workload.build(spec.workload, blobs=folder / "blobs")
+    built = workload.build(spec.cataloged, blobs=folder / "blobs")
     splits, features = built.splits(seeds.split), np.load(folder / f"{name}.npy")
     test = sorted(ran[name]["test"])
     assert len(ran[name]["train"]) == spec.sizes.train

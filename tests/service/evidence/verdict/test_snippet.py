@@ -12,7 +12,7 @@ import pytest
 from tests.builders.trials import spec_of
 from whichopt.service.catalog import models, optimizers
 from whichopt.service.evidence.verdict.snippet import snippet
-from whichopt.service.spec.request import Named
+from whichopt.service.spec.workloads import Named
 
 SCHEDULES = (
     {"name": "constant"},
@@ -119,9 +119,9 @@ def test_the_model_is_the_jobs_own() -> None:
     counted = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("params")]
     wanted = []
     for spec in specs:
-        entry = models.model(spec.workload.model.name)
-        options = entry.options(**spec.workload.model.options)
-        wanted.append(entry.params(options, spec.workload.shape))
+        entry = models.model(spec.cataloged.model.name)
+        options = entry.options(**spec.cataloged.model.options)
+        wanted.append(entry.params(options, spec.cataloged.shape))
     assert counted == wanted
     assert not any("your model here" in code for code in codes)
 

@@ -1,0 +1,1 @@
+"""Training functions as people write them; `before` has them without whichopt."""

@@ -1,0 +1,190 @@
+"""A recommended config in the form that another program reads: JSON, PyTorch, Lightning, Transformers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import Schedule
+from whichopt.service.views import Recommendation
+
+OF_TRANSFORMERS = {"constant": "constant", "cosine": "cosine", "linear": "linear"}
+"""Transformers' names of the schedules; with a warm-up that of `constant` is another."""
+
+
+def written(form: str, spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    """Return the text of a recommended config.
+
+    Args:
+        form: one of FORMS.
+        spec: the job's.
+        recommendation: the job's, with a config.
+
+    Raises:
+        KeyError: there is no such form.
+        ValueError: nothing is recommended.
+    """
+    if recommendation.config is None or recommendation.optimizer is None:
+        raise ValueError("the job recommends no config")
+    return FORMS[form](spec, recommendation)
+
+
+def _json(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    content: dict[str, Any] = {
+        "job": recommendation.job_id,
+        "verdict": recommendation.verdict,
+        "optimizer": recommendation.optimizer,
+        "class": _target(spec, recommendation),
+        "arguments": _arguments(spec, recommendation),
+        "schedule": None if (schedule := _schedule(spec)) is None else schedule.model_dump(mode="json"),
+    }
+    if spec.guest is None:
+        content |= {
+            "epochs": spec.budget.epochs,
+            "batch_size": spec.batch_size,
+            "clip_norm": spec.clip_norm,
+        }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _torch(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    del spec
+    assert recommendation.snippet is not None
+    return recommendation.snippet
+
+
+def _lightning(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    """Return the part of a config file of LightningCLI, which makes the optimizer."""
+    arguments = _arguments(spec, recommendation)
+    lines = [
+        f"# {_named(recommendation)} Pass it by --config, beside your own.",
+        *_schedule_note(spec, "return it from configure_optimizers (its code: --as torch)"),
+        "optimizer:",
+        f"  class_path: {_target(spec, recommendation)}",
+        "  init_args:",
+        *(f"    {name}: {_yaml(value)}" for name, value in arguments.items()),
+    ]
+    if spec.guest is None:
+        lines += ["trainer:", f"  max_epochs: {spec.budget.epochs}"]
+        if spec.clip_norm is not None:
+            lines.append(f"  gradient_clip_val: {_yaml(spec.clip_norm)}")
+    return "\n".join(lines) + "\n"
+
+
+def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    """Return code with TrainingArguments and the optimizer, which Trainer takes as it is.
+
+    By name (`optim`) or by class, Trainer would put its own weight decay into the groups of params.
+    """
+    target = _target(spec, recommendation)
+    package, _, name = target.rpartition(".")
+    of_torch = package.startswith("torch.")
+    arguments = _arguments(spec, recommendation)
+    schedule = _schedule(spec)
+    decays = schedule is not None and schedule.name == "trapezoid"
+    lines = [
+        "import torch" if of_torch else f"from {package} import {name}",
+        "from transformers import Trainer, TrainingArguments",
+        "",
+        f"# {_named(recommendation)}",
+        *([f"epochs, steps_per_epoch = {spec.budget.epochs}, 100  # your number of steps here"] * decays),
+        "arguments = TrainingArguments(",
+        '    output_dir="out",',
+        *(f"    {line}," for line in _training_arguments(spec, schedule)),
+        ")",
+        f"optimizer = {target if of_torch else name}(",
+        "    model.parameters(),  # or your groups of params",
+        *(f"    {name}={_python(value)}," for name, value in arguments.items()),
+        ")",
+        "trainer = Trainer(",
+        "    model=model,",
+        "    args=arguments,",
+        "    train_dataset=train_dataset,",
+        "    eval_dataset=eval_dataset,",
+        "    optimizers=(optimizer, None),  # the schedule is that of the arguments",
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _training_arguments(spec: ResolvedSpec, schedule: Schedule | None) -> Sequence[str]:
+    lines = []
+    if spec.guest is None:
+        lines += [
+            f"num_train_epochs={spec.budget.epochs}",
+            f"per_device_train_batch_size={spec.batch_size}",
+            f"max_grad_norm={0.0 if spec.clip_norm is None else spec.clip_norm!r}",
+        ]
+    if schedule is None:
+        return lines if spec.guest is None else ["# as your function has them"]
+    if schedule.name == "trapezoid":
+        steps = f"round({schedule.decay!r} * epochs * steps_per_epoch)"
+        lines += [
+            'lr_scheduler_type="warmup_stable_decay"',
+            f'lr_scheduler_kwargs={{"num_decay_steps": {steps}, "decay_type": "linear"}}',
+        ]
+    else:
+        name = OF_TRANSFORMERS[schedule.name]
+        name += "_with_warmup" if schedule.name == "constant" and schedule.warmup else ""
+        lines.append(f'lr_scheduler_type="{name}"')
+    if schedule.warmup:
+        lines.append(f"warmup_steps={schedule.warmup!r}")  # below 1 it is a share of all steps
+    return lines
+
+
+FORMS: Mapping[str, Callable[[ResolvedSpec, Recommendation], str]] = {
+    "json": _json,
+    "torch": _torch,
+    "lightning": _lightning,
+    "hf": _transformers,
+}
+"""The forms by their names."""
+
+
+def _target(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    assert recommendation.optimizer is not None
+    return spec.optimizer(recommendation.optimizer).facts.build.target
+
+
+def _arguments(spec: ResolvedSpec, recommendation: Recommendation) -> dict[str, Any]:
+    assert recommendation.optimizer is not None
+    fixed = spec.optimizer(recommendation.optimizer).facts.build.fixed
+    return {**(recommendation.config or {}), **fixed}
+
+
+def _schedule(spec: ResolvedSpec) -> Schedule | None:
+    """Return the schedule that the job trained with; None if a function has its own."""
+    known = None if spec.guest is None else spec.guest.rehearsed
+    return spec.schedule if spec.guest is None or (known is not None and known.scheduled) else None
+
+
+def _schedule_note(spec: ResolvedSpec, what_to_do: str) -> list[str]:
+    schedule = _schedule(spec)
+    if schedule is None or (schedule.name == "constant" and not schedule.warmup):
+        return []
+    warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
+    return [f"# The schedule was {schedule.name}{warmup}; {what_to_do}."]
+
+
+def _named(recommendation: Recommendation) -> str:
+    return (
+        f"{recommendation.optimizer} for {recommendation.title}, by whichopt's job {recommendation.job_id}."
+    )
+
+
+def _python(value: Any) -> str:
+    return repr(tuple(value) if isinstance(value, list) else value)
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as YAML; a float without a point, such as 1e-05, would be read as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, float):
+        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return json.dumps(value)

@@ -1,0 +1,111 @@
+"""`run.keep`: what is written, how often, and what a damaged file costs."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from whichopt.workers.guests.kept import Kept
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def drawn() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def course() -> dict[str, Any]:
+    return {"epoch": 1}
+
+
+def test_parts_and_generators_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "trial.pt"
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    kept = Kept(path, 0.0)
+    assert kept.begin({"model": model, "optimizer": optimizer}) is None
+    assert kept.write_if_due(course)
+    after = drawn()
+
+    other = nn.Linear(2, 1)
+    others = torch.optim.Adam(other.parameters())
+    again = Kept(path, 0.0)
+    assert again.begin({"model": other, "optimizer": others}) == {"epoch": 1}
+    assert torch.equal(other.weight, model.weight)
+    assert others.state_dict()["state"][0]["step"] == 1
+    assert drawn() == after
+    again.put_generators()  # the loop begins: what was drawn since is drawn for nothing
+    assert drawn() == after
+    again.went_on()
+    again.put_generators()
+    assert drawn() != after
+
+
+def test_it_is_written_at_most_so_often_and_in_its_share_of_the_time(tmp_path: Path) -> None:
+    clock = Clock()
+    kept = Kept(tmp_path / "trial.pt", 10.0, clock)
+
+    class Slow:
+        def state_dict(self) -> dict[str, int]:
+            clock.now += 2.0
+            return {}
+
+        def load_state_dict(self, state: dict[str, int]) -> None: ...
+
+    kept.begin({"slow": Slow()})
+    assert not kept.write_if_due(course)
+    clock.now = 10.0
+    assert kept.write_if_due(course)  # takes 2 s, so that 2 % are over after 100 s
+    clock.now = 111.0
+    assert not kept.write_if_due(course)
+    clock.now = 112.0
+    assert kept.write_if_due(course)
+
+
+def test_without_parts_nothing_is_written(tmp_path: Path) -> None:
+    assert not Kept(tmp_path / "trial.pt", 0.0).write_if_due(course)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_file_that_cannot_be_read_begins_anew(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "trial.pt"
+    model = nn.Linear(2, 1)
+    kept = Kept(path, 0.0)
+    kept.begin({"model": model})
+    kept.write_if_due(course)
+    path.write_bytes(path.read_bytes()[:100] if damage == "cut" else b"")
+    assert Kept(path, 0.0).begin({"model": model}) is None
+
+
+def test_what_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"run\.keep\(data=\.\.\.\) takes what has state_dict"):
+        Kept(tmp_path / "trial.pt", 0.0).begin({"data": [1]})
+
+    class Odd:
+        def state_dict(self) -> dict[str, object]:
+            return {"path": tmp_path}
+
+        def load_state_dict(self, state: dict[str, object]) -> None: ...
+
+    kept = Kept(tmp_path / "trial.pt", 0.0)
+    kept.begin({"odd": Odd()})
+    with pytest.raises(TypeError, match="holds something else"):
+        kept.write_if_due(course)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,243 @@
+"""A training function is tuned where it stands: once, again, interrupted, edited, wrong, and by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import whichopt
+from tests.builders.waiting import wait_until
+from whichopt.service.db import Store
+from whichopt.service.errors import BudgetNeeded, FunctionFailed, InvalidSpec
+from whichopt.service.evidence.report.files import read_report
+from whichopt.service.evidence.report.verify import verify
+from whichopt.service.sqlite_url import sqlite_url
+from whichopt.service.states import JobState, Phase
+from whichopt.workers.rerun import rerun
+from whichopt.workers.tune import Tuned, tune
+
+X = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
+Y = X @ torch.tensor([[1.0], [-2.0], [0.5], [0.0]]) + 0.1
+
+SMALL: dict[str, Any] = {
+    "minimize": "loss",
+    "optimizers": ["adamw", "sgd"],
+    "trials": 4,
+    "replicates": 2,
+    "epochs": 2,
+    "confirm_seeds": 3,
+    "processes": 2,
+}
+
+
+def train(run: Any) -> None:
+    fit, validation = (torch.as_tensor(rows) for rows in run.split(len(Y)))
+    model = nn.Linear(4, 1)
+    optimizer = run.optimizer(model)
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return nn.functional.mse_loss(model(X[rows]), Y[rows])
+
+    for _ in run.epochs:
+        optimizer.zero_grad()
+        torch.autograd.backward(loss(fit[torch.randperm(len(fit))[:16]]))
+        optimizer.step()
+        run.report(loss=loss(validation))
+    run.test(lambda rows: loss(torch.as_tensor(rows)).item())
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def of_job(data: Path, uid: str) -> Any:
+    store = Store(sqlite_url(data / "whichopt.db"))
+    try:
+        with store.read() as tx:
+            return tx.records.of_job(uid)
+    finally:
+        store.close()
+
+
+def outcome(data: Path, found: Tuned) -> list[Any]:
+    trials = of_job(data, found.job_id).trials
+    return [
+        (one.plan.label, one.plan.number, one.plan.config, one.result and one.result.value) for one in trials
+    ]
+
+
+def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said: list[str]) -> None:
+    best = tune(train, **SMALL, data=tmp_path / "data", say=said.append)
+    record = of_job(tmp_path / "data", best.job_id)
+    assert record.state is JobState.SUCCEEDED
+    assert len([one for one in record.trials if one.plan.phase is Phase.SEARCH]) == 8
+    assert best.recommendation.unit == "epochs"
+    assert "epoch" in "".join(said)
+    report = read_report(best.save_report(tmp_path / "report.html"))
+    assert verify(report).outcome == "confirmed", verify(report)
+    assert best.statement in str(best)
+    assert best.statement.split(":")[0] in best._repr_html_()
+    model = nn.Linear(4, 1)
+    group = best.optimizer(model).param_groups[0]
+    assert best.config is not None
+    assert group["lr"] == best.config["lr"]
+    train(best.run(epochs=3))
+    repeated = rerun(report, new_seeds=1, function=train)
+    assert {one.outcome for one in repeated.repeated} == {"same bits"}
+    assert repeated.unlike == []
+
+    again = tune(train, **SMALL, data=tmp_path / "data", say=said.append)
+    assert again.job_id == best.job_id
+    assert "has answered this already" in said[-1]
+    anew = tune(train, **SMALL, data=tmp_path / "data", fresh=True, say=said.append)
+    assert anew.job_id != best.job_id
+    assert outcome(tmp_path / "data", anew) == outcome(tmp_path / "data", best)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import whichopt
+from tests.workers.tune.test_tune import SMALL, train
+
+whichopt.tune(train, **SMALL, data={data!r})
+print("answered", flush=True)
+"""
+
+
+def started(tmp_path: Path, data: Path) -> subprocess.Popen[bytes]:
+    tests = str(Path(__file__).resolve().parents[3])
+    code = SCRIPT.format(tests=tests, data=str(data))
+    return subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True)
+
+
+def trials_done(data: Path) -> int:
+    if not (data / "whichopt.db").exists():
+        return 0
+    store = Store(sqlite_url(data / "whichopt.db"))
+    try:
+        with store.read() as tx:
+            page = tx.views.jobs(state=None, before=None, limit=1, alive_s=0)
+            return page.items[0].progress.trials_done if page.items else 0
+    except Exception as error:
+        if "no such table" in str(error):  # it is being made
+            return 0
+        raise
+    finally:
+        store.close()
+
+
+def test_killed_it_goes_on_to_the_same_answer(tmp_path: Path, said: list[str]) -> None:
+    expected = tune(train, **SMALL, data=tmp_path / "whole", say=said.append)
+    data = tmp_path / "killed"
+    process = started(tmp_path, data)
+    wait_until(lambda: trials_done(data) >= 2 or process.poll() is not None, "two trials")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    found = tune(train, **SMALL, data=data, say=said.append)
+    assert outcome(data, found) == outcome(tmp_path / "whole", expected)
+    assert found.recommendation.config == expected.recommendation.config
+
+
+_FAULT: list[str] = []
+
+
+def faulty(run: Any) -> None:
+    if _FAULT and run.config.get("momentum") is not None and run.max_epochs > 1:
+        raise ValueError(_FAULT[0])
+    train(run)
+
+
+def test_what_it_raises_is_seen_and_the_next_call_goes_on(tmp_path: Path, said: list[str]) -> None:
+    _FAULT.append("a shape does not fit")
+    try:
+        with pytest.raises(FunctionFailed, match="a shape does not fit") as caught:
+            tune(faulty, **SMALL, data=tmp_path, say=said.append)
+        assert "raise ValueError(_FAULT[0])" in str(caught.value), "the person's own line"
+        with pytest.raises(ValueError, match="a shape does not fit"):
+            tune(faulty, **{**SMALL, "processes": 1}, isolation="inline", data=tmp_path, say=said.append)
+    finally:
+        _FAULT.clear()
+    found = tune(faulty, **SMALL, data=tmp_path, say=said.append)
+    assert any(f"job {found.job_id} goes on" in line for line in said)
+
+
+def test_without_a_budget_it_says_what_some_would_buy(tmp_path: Path, said: list[str]) -> None:
+    asked = {name: value for name, value in SMALL.items() if name != "trials"}
+    with pytest.raises(BudgetNeeded) as caught:
+        tune(train, **asked, data=tmp_path / "data", say=said.append)
+    assert "minutes=60" in caught.value.detail
+    assert "The least that is a verdict on configs" in caught.value.detail
+    assert not (tmp_path / "data").exists()
+
+
+class Signs(torch.optim.Optimizer):
+    """Steps of one length."""
+
+    def __init__(self, params: Any, lr: float = 1e-2) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        del closure
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    param -= group["lr"] * param.grad.sign()
+
+
+def test_an_optimizer_of_ones_own_competes(tmp_path: Path, said: list[str]) -> None:
+    lr = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
+    mine = whichopt.candidate(Signs, space={"lr": lr}, default={"lr": 0.05}, state_bytes=0)
+    found = tune(train, **{**SMALL, "optimizers": ["sgd", mine]}, data=tmp_path, say=said.append)
+    assert {one.optimizer for one in found.recommendation.ranking} == {"sgd", "signs"}
+    assert verify(read_report(found.save_report(tmp_path / "r.html"))).outcome == "confirmed"
+    with pytest.raises(InvalidSpec, match="takes no momentum; it takes lr"):
+        whichopt.candidate(Signs, space={"momentum": lr}, default={"momentum": 0.9})
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    file = tmp_path / "train.py"
+    file.write_text(
+        "import torch\n\n\ndef fit(run):\n    model = torch.nn.Linear(2, 1)\n"
+        "    optimizer = run.optimizer(model)\n    for _ in run.epochs:\n"
+        "        loss = (model(torch.randn(16, 2)) - 1).square().mean()\n"
+        "        optimizer.zero_grad()\n        loss.backward()\n        optimizer.step()\n"
+        "        run.report(loss=loss)\n"
+    )
+    return file
+
+
+def test_a_file_is_tuned_by_the_command(script: Path) -> None:
+    command = [sys.executable, "-m", "whichopt.service.cli", "tune", "train.py:fit", "--minimize=loss"]
+    options = [
+        "--trials=1",
+        "--replicates=1",
+        "--epochs=1",
+        "--confirm-seeds=3",
+        "--optimizers=sgd",
+        "--json",
+    ]
+    done = subprocess.run(
+        [*command, *options, "--report=report.html"],
+        cwd=script.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["function"] == "train.py:fit"
+    assert found["split"] == "validation", "nobody held a test part back"
+    assert verify(read_report(script.parent / "report.html")).outcome == "confirmed"

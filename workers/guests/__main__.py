@@ -1,0 +1,57 @@
+"""`python -m whichopt.workers.guests TARGET`: runs a trial of a named function, as stdin says."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from whichopt.workers.guests.pipe import Sender
+
+
+def main() -> int:
+    """Import the function, run the trial, and tell the parent all of it."""
+    told = json.load(sys.stdin)
+    sys.stdin = open(os.devnull)  # noqa: SIM115 -- for as long as the process lives
+    os.set_inheritable(told["pipe"], False)
+    send = Sender(told["pipe"])
+    send({"alive": True})  # torch takes seconds to come
+
+    import torch
+
+    from whichopt.service.errors import WhichoptError
+    from whichopt.workers.guests.child import settle_in
+    from whichopt.workers.guests.request import Request
+    from whichopt.workers.guests.target import load
+    from whichopt.workers.guests.trial import described, perform
+
+    torch.set_num_threads(1)
+    settle_in(told.pop("parent"))
+    del told["pipe"]
+    request = Request.model_validate(told)
+    try:
+        function, source = load(request.name, allow=request.allow, arguments=request.arguments)
+    except WhichoptError as error:
+        send({"fault": {"code": error.code, "detail": error.detail}})
+        return 1
+    except Exception as error:  # noqa: BLE001 -- the person's module raised it
+        send({"raised": {**described(error), "nonfinite": False}})
+        return 1
+    send({"source": source.sha256})
+    if request.source not in (None, source.sha256):
+        detail = (
+            f"its source here has the hash {source.sha256}, but the one that was rehearsed has "
+            f"{request.source}: bring all workers to one version, or send a new job"
+        )
+        send({"fault": {"code": "function_changed", "detail": detail}})
+        return 1
+    if request.plan is not None:
+        perform(request.guest, function, request.plan, send, kept=request.kept)
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # threads and workers that the function left behind are not waited for

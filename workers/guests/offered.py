@@ -1,0 +1,86 @@
+"""The source of a named function, found by a process that imports it: no worker runs its module itself."""
+
+from __future__ import annotations
+
+import selectors
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+
+from whichopt.service.errors import FunctionFailed, FunctionStuck
+from whichopt.service.failures import failure
+from whichopt.service.settings import Settings
+from whichopt.workers.guests import child as children
+from whichopt.workers.guests.account import error_of
+from whichopt.workers.guests.by_hand import ANY
+from whichopt.workers.guests.executor import GuestExecutor
+from whichopt.workers.guests.guest import Guest
+from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.pipe import Message
+from whichopt.workers.guests.request import Request
+
+log = structlog.get_logger()
+
+
+def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
+    """Return the hash of the source of the function of that name, as a worker offers it.
+
+    Args:
+        guest: the function by its name, with the names that the operator allows.
+        limit_s: seconds that its module may take to be imported.
+
+    Raises:
+        UnknownFunction: the name is not allowed, or there is no such function.
+        FunctionFailed: its module raised, or took too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="whichopt-") as folder:
+        log = Path(folder) / "import.log"
+        request = Request.of(guest).model_dump(mode="json")
+        child = children.spawned(guest.name, request, log, environment={})
+        try:
+            told = _told(child, time.monotonic() + limit_s)
+        finally:
+            is_late = child.receiver.is_open and not child.has_ended()
+            children.end([child]) if is_late else child.bury()
+        output = child.output()
+    if fault := told.get("fault"):
+        raise error_of(fault["code"], f"{guest.name}: {fault['detail']}", log=output)
+    if raised := told.get("raised"):
+        raise FunctionFailed(f"importing {guest.name} raised {raised['traceback'].rstrip()}", log=output)
+    if "source" not in told:
+        if is_late:
+            raise FunctionStuck(f"importing {guest.name} took more than {limit_s:g} s", log=output)
+        raise FunctionFailed(f"importing {guest.name} ended with exit status {child.status}", log=output)
+    source: str = told["source"]
+    return source
+
+
+def host_of_workers(settings: Settings) -> Host:
+    """Return what runs allowed functions on a worker: a clean process a trial, one at a time."""
+    executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
+    return Host(executor, allow=settings.allowed_functions)
+
+
+def offered(settings: Settings) -> dict[str, str]:
+    """Return the source's hash of each function that the operator allows and that can be imported here."""
+    found = {}
+    for name in settings.allowed_functions:
+        try:
+            found[name] = source_of_named(Guest(name, ANY, allow=settings.allowed_functions))
+        except FunctionFailed as error:
+            log.warning("function_not_offered", function=name, **failure(error))
+    return found
+
+
+def _told(child: children.Child, until: float) -> Message:
+    """Return all that the child tells before that time."""
+    told: dict[str, object] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.receiver.descriptor, selectors.EVENT_READ)
+        while child.receiver.is_open and time.monotonic() < until:
+            if selector.select(max(0.0, until - time.monotonic())):
+                for message in child.receiver.read():
+                    told |= message
+    return told

@@ -1,0 +1,78 @@
+"""The job that the arguments of `tune` ask for, and what tells it from another one."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from whichopt.service.catalog.built_in import built_in
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec.digest import digest
+from whichopt.service.spec.request import DEFAULT_OPTIMIZERS
+from whichopt.workers.guests.guest import TrainingFunction
+from whichopt.workers.guests.source import source_of
+from whichopt.workers.tune.candidates import Candidate
+
+Train = TrainingFunction | str
+Asked = str | Mapping[str, Any] | Candidate
+
+
+@dataclass(frozen=True)
+class Function:
+    """A training function as `tune` was given it; `function` is None if it is a name."""
+
+    name: str
+    function: TrainingFunction | None
+
+    @classmethod
+    def of(cls, train: Train) -> Function:
+        """Return the function, whose name a callable says by itself.
+
+        Raises:
+            InvalidSpec: it is neither a callable nor a name.
+        """
+        if isinstance(train, str):
+            return cls(train, None)
+        if not callable(train):
+            raise InvalidSpec(
+                f"tune takes a function of a run, or its name as in 'train.py:fit', not a "
+                f"{type(train).__name__}",
+                field="train",
+            )
+        inner: Callable[..., Any] = train
+        while isinstance(inner, functools.partial):
+            inner = inner.func
+        kind = inner if hasattr(inner, "__qualname__") else type(inner)
+        return cls(f"{kind.__module__}:{kind.__qualname__}"[:200], train)
+
+
+def spec_of(body: Mapping[str, Any], optimizers: Sequence[Asked] | None) -> ResolvedSpec:
+    """Return the job with every default written out; candidates join the catalog for it.
+
+    Raises:
+        InvalidSpec: something is unknown or out of bounds; the error names it.
+    """
+    chosen = list(optimizers) if optimizers is not None else list(DEFAULT_OPTIMIZERS)
+    own = [one.entry for one in chosen if isinstance(one, Candidate)]
+    names = [one.name if isinstance(one, Candidate) else one for one in chosen]
+    known = built_in()
+    try:
+        asked = JobSpec.model_validate({**body, "optimizers": names})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidSpec(f"{field}: {first['msg']}", field=field, value=first["input"]) from None
+    return resolve(asked, replace(known, optimizers=(*known.optimizers, *own)))
+
+
+def identity(spec: ResolvedSpec, source: str, optimizers: Sequence[Asked] | None) -> str:
+    """Return what tells the question from another: the job as asked for, and all code that it is about."""
+    own = [source_of(one.kind).sha256 for one in optimizers or () if isinstance(one, Candidate)]
+    return hashlib.sha256(json.dumps([digest(spec), source, own]).encode()).hexdigest()

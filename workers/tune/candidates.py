@@ -1,0 +1,107 @@
+"""An optimizer of a person's own, as a catalog's entry that only their job has."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from torch.optim import Optimizer
+
+from whichopt.service.catalog.optimizers import BETAS, LIMITS, Build, OptimizerEntry
+from whichopt.service.errors import InvalidSpec
+from whichopt.service.space import Categorical, Dimension, Float, Int, Space, Value
+
+_DIMENSION: TypeAdapter[Dimension] = TypeAdapter(Dimension)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An optimizer of a person's own: its class, what is searched, and the setting of the first trial."""
+
+    kind: type[Optimizer]
+    entry: OptimizerEntry
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+
+def candidate(
+    kind: type[Optimizer],
+    *,
+    space: Mapping[str, Any],
+    default: Mapping[str, Value],
+    name: str | None = None,
+    state_bytes: int = 8,
+) -> Candidate:
+    """Return an optimizer of your own for `tune(optimizers=[...])`.
+
+    Args:
+        kind: the class, as `torch.optim` has them: `kind(params, lr=..., ...)`.
+        space: what each hyperparameter may be, as in a job: `{"lr": {"type": "float", "low": 1e-4, "high": 1,
+            "log": True}}`. A tuple `betas` is said by its scalars, `beta1` and `beta2`.
+        default: the setting of the first trial, a value for each of them.
+        name: its name in tables; that of the class in small letters by default.
+        state_bytes: bytes of state that it keeps for each float32 param.
+
+    Raises:
+        InvalidSpec: the space, the setting or the class do not fit each other.
+
+    Example:
+        >>> import torch, whichopt
+        >>> class Mine(torch.optim.SGD):
+        ...     pass
+        >>> lr = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
+        >>> whichopt.candidate(Mine, space={"lr": lr}, default={"lr": 0.1}, state_bytes=0).name
+        'mine'
+    """
+    called = name or kind.__name__.lower()
+    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+        raise InvalidSpec(f"candidate: {kind!r} is no class of torch.optim.Optimizer", field="kind")
+    dimensions: Space = {key: _DIMENSION.validate_python(value) for key, value in space.items()}
+    packed = {key: parts for key, parts in BETAS.items() if set(parts) <= dimensions.keys()}
+    _check_arguments(kind, called, dimensions, packed)
+    try:
+        entry = OptimizerEntry(
+            name=called,
+            title=kind.__name__,
+            build=Build(target=f"{kind.__module__}.{kind.__qualname__}"),
+            default=dict(default),
+            space=dimensions,
+            state_bytes=state_bytes,
+            source=f"{kind.__module__}.{kind.__qualname__}, a person's own class",
+            packed=packed,
+            own_limits={key: _limits(one) for key, one in dimensions.items() if key not in LIMITS},
+        )
+    except ValueError as error:
+        raise InvalidSpec(f"candidate {called}: {error}", field="space") from error
+    return Candidate(kind, entry)
+
+
+def _check_arguments(
+    kind: type[Optimizer], name: str, space: Space, packed: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Raise InvalidSpec if the class takes no argument of a searched name."""
+    known = inspect.signature(kind).parameters
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+        return
+    inside = {scalar for parts in packed.values() for scalar in parts}
+    wanted = [*packed, *(key for key in space if key not in inside)]
+    if unknown := [key for key in wanted if key not in known]:
+        raise InvalidSpec(
+            f"candidate {name}: {kind.__name__} takes no {', '.join(unknown)}; it takes "
+            f"{', '.join(list(known)[1:])}",
+            field=f"space.{unknown[0]}",
+        )
+
+
+def _limits(dimension: Dimension) -> Dimension:
+    """Return what a hyperparameter that nobody else knows may be: as much as its range says."""
+    if isinstance(dimension, Categorical):
+        return dimension
+    if isinstance(dimension, Int):
+        return Int(low=dimension.low, high=dimension.high)
+    return Float(low=dimension.low, high=dimension.high)

@@ -1,0 +1,335 @@
+"""The door for a person's own training function, in the process that has it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from whichopt.service import machine
+from whichopt.service.errors import BudgetNeeded, WhichoptError, kind_of
+from whichopt.service.jobs import RESUMABLE
+from whichopt.service.planning.guest_minutes import budget_lines
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.digest import digest
+from whichopt.service.states import JobState
+from whichopt.service.views import JobView
+from whichopt.workers import jobs
+from whichopt.workers.engine import numerics
+from whichopt.workers.guests.executor import GuestExecutor, Isolation
+from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.offered import source_of_named
+from whichopt.workers.guests.rehearsal import Check
+from whichopt.workers.guests.source import source_of
+from whichopt.workers.tune import tuned
+from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
+from whichopt.workers.tune.folder import AtWork, Folder, opened
+from whichopt.workers.tune.ring import Here
+from whichopt.workers.tune.tuned import Tuned
+
+OTHERS_S = 0.5
+"""Seconds between two looks at a job of which other processes train what is left of a round."""
+
+SAY_S = 10.0
+"""Least seconds between two lines of progress."""
+
+MOST_JOBS = 1000
+"""Most jobs that ask the same question, one after the other: failed ones, and those with `fresh`."""
+
+Say = Callable[[str], None]
+
+
+def tune(
+    train: Train,
+    *,
+    minimize: str | None = None,
+    maximize: str | None = None,
+    optimizers: Sequence[Asked] | None = None,
+    minutes: float | None = None,
+    trials: int | None = None,
+    replicates: int = 3,
+    epochs: int = 20,
+    confirm_seeds: int = 10,
+    risk: float | None = None,
+    margin: Mapping[str, float] | None = None,
+    pruning: Mapping[str, Any] | None = None,
+    schedule: str | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    baseline: float | None = None,
+    name: str | None = None,
+    version: str | None = None,
+    fresh: bool = False,
+    processes: int | None = None,
+    isolation: Isolation = "auto",
+    check: Check = "error",
+    arguments: Sequence[str] = (),
+    data: str | Path = "whichopt-data",
+    say: Say | None = None,
+) -> Tuned:
+    """Find the optimizer and the hyperparameters that suit a training function, and how sure that is.
+
+    The function is called with a `Run`, once for each trial. Interrupted or killed, the same call goes on
+    where it stood; finished, it returns what is known. An edited function is a new job.
+
+    Args:
+        train: the function, or its name: `train.py:fit`, `package.module:fit`, or a script, `train.py`.
+        minimize: the metric that it reports, if less of it is better.
+        maximize: the metric, if more of it is better.
+        optimizers: names, choices as in a job, or candidates; six by default.
+        minutes: minutes until the answer, about. Either these or `trials` are needed.
+        trials: search trials of each optimizer.
+        replicates: independent studies of each optimizer; 1 leaves out the verdict on optimizers.
+        epochs: reports of a full trial.
+        confirm_seeds: most fresh seeds for the finalists.
+        risk: as in a job's budget.
+        margin: as in a job: the least difference that matters.
+        pruning: as in a job.
+        schedule: the schedule of the learning rate, for functions that use `run.scheduler`.
+        seed: seed of the job.
+        options: JSON that the function finds as `run.options`.
+        baseline: score of a model that has learned nothing, which stands in for a run that diverged.
+        name: name of the job.
+        version: version of what the function reads, such as its data: another one is another job.
+        fresh: whether to begin anew, whatever is known.
+        processes: trials at once; as many as there are cores by default, and one for each GPU.
+        isolation: `auto`, `fork`, `spawn` or `inline`; see `GuestExecutor`.
+        check: `warn` goes on despite a finding of the rehearsal that spoils the job, if it can.
+        arguments: the command line of a script.
+        data: folder of the jobs, which `whichopt up --data` shows.
+        say: takes each line about the progress; the standard error by default.
+
+    Returns:
+        The answer.
+
+    Raises:
+        InvalidSpec: an argument is unknown or out of bounds; the error names it.
+        BudgetNeeded: neither minutes nor trials are given; the text says what some would buy.
+        FunctionFailed: the function raised, or the rehearsal found what spoils the job.
+        Exception: what the function raised, if it runs in this process.
+
+    Example:
+        >>> import tempfile, torch, whichopt
+        >>> def train(run):
+        ...     model = torch.nn.Linear(4, 1)
+        ...     optimizer = run.optimizer(model)
+        ...     for epoch in run.epochs:
+        ...         loss = (model(torch.randn(32, 4)) - 1).square().mean()
+        ...         optimizer.zero_grad()
+        ...         loss.backward()
+        ...         optimizer.step()
+        ...         run.report(loss=loss)
+        >>> best = whichopt.tune(
+        ...     train, minimize="loss", optimizers=["sgd"], trials=2, replicates=1, epochs=2, confirm_seeds=3,
+        ...     data=tempfile.mkdtemp(), say=lambda line: None,
+        ... )
+        >>> best.recommendation.optimizer, sorted(best.config)[:2]
+        ('sgd', ['lr', 'momentum'])
+        >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
+    """
+    say = say or _to_stderr
+    function = Function.of(train)
+    body = _body(locals())
+    spec = spec_of(body, optimizers)
+    executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
+    host = Host(executor, function.function, None, tuple(arguments), check, is_own=True)
+    numerics.repeat_to_the_bit()
+    _log_only_warnings()
+    if minutes is None and trials is None:
+        raise _needs_budget(host, spec, say)
+    source = _source(host, spec)
+    with opened(Path(data)) as folder:
+        asks = identity(spec, source, optimizers)
+        uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
+        _until_it_ends(folder, host, uid, say)
+        return tuned.read(folder, uid)
+
+
+def _body(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the job's body by the arguments of `tune`."""
+    function: Function = given["function"]
+    budget = {
+        key: given[key] for key in ("minutes", "trials", "replicates", "epochs", "confirm_seeds", "risk")
+    }
+    if budget["minutes"] is None and budget["trials"] is None:
+        budget["minutes"] = 60.0  # in place of what the rehearsal is to tell
+    workload = {
+        "function": {"name": function.name, "options": dict(given["options"] or {})},
+        **{key: given[key] for key in ("minimize", "maximize", "baseline", "version")},
+    }
+    optional = {
+        key: given[key] for key in ("margin", "pruning", "schedule", "name") if given[key] is not None
+    }
+    return {
+        "workload": {key: value for key, value in workload.items() if value is not None},
+        "budget": {key: value for key, value in budget.items() if value is not None},
+        "seed": given["seed"],
+        **optional,
+    }
+
+
+def _processes(asked: int | None) -> int:
+    return max(1, machine.cores() if asked is None else asked)
+
+
+def _source(host: Host, spec: ResolvedSpec) -> str:
+    if host.function is not None:
+        return source_of(host.function).sha256
+    return source_of_named(host.guest(spec, checkpoint_s=float("inf")))
+
+
+def _needs_budget(host: Host, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
+    say(_rehearsing(spec))
+    rehearsed = host.rehearsed(spec)
+    lines = budget_lines(rehearsed, processes=host.executor.processes)
+    return BudgetNeeded(
+        "\n".join(["give minutes or trials.", *lines]), field="budget", allowed="minutes or trials"
+    )
+
+
+def _log_only_warnings() -> None:
+    """Leave out of a person's output what a service logs, unless they have set up our logging themselves."""
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+
+
+# -- the job -----------------------------------------------------------------------------------------------
+
+
+def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, say: Say) -> str:
+    """Return the job that asks this: the last one that has not failed, or a new one."""
+    for number in range(MOST_JOBS):
+        own = f"{key}/{number}" if number else key
+        with folder.store.transaction() as tx:
+            known = tx.jobs.by_idempotency(folder.key_id, own)
+            if known is None:
+                edited = tx.jobs.last_about(spec.workload.title)
+                _, uid = tx.jobs.add(
+                    spec, queue=None, api_key_id=folder.key_id, idempotency_key=own, body_digest=digest(spec)
+                )
+                break
+            uid = known[0]
+            view = tx.views.job(uid, alive_s=0)
+            assert view is not None
+            failed = view.error is not None and view.error.code not in RESUMABLE
+            if not (failed or view.state is JobState.CANCELLED or (fresh and view.state.ended)):
+                _say_known(view, say)
+                if view.state is JobState.FAILED:
+                    tx.lost.resume(tx.jobs.id_of(uid) or 0)
+                return uid
+    else:
+        raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")
+    if edited is not None and not fresh and not number:
+        say(f"the question about {spec.workload.title} is another than before: a new job begins")
+    say(f"job {uid} in {folder.path}")
+    return uid
+
+
+def _say_known(view: JobView, say: Say) -> None:
+    if view.state is JobState.SUCCEEDED:
+        say(f"job {view.id} has answered this already; fresh=True asks anew")
+    else:
+        done, total = view.progress.trials_done, view.progress.trials_total
+        say(f"job {view.id} goes on: {done} of {total or 'its'} trials are there")
+
+
+def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
+    """Plan and train until the job has ended; beside others, if they work on it, too.
+
+    Raises:
+        WhichoptError: it has failed, or was cancelled.
+    """
+    ring = Here()
+    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", host)
+    with folder.store.read() as tx:
+        job_id = tx.jobs.id_of(uid)
+        view = tx.views.job(uid, alive_s=0)
+    assert job_id is not None
+    assert view is not None
+    if view.state.ended and view.state is JobState.SUCCEEDED:
+        return
+    progress = _Progress(say)
+    at_work = AtWork(folder.path, uid)
+    try:
+        _take_back(folder, at_work, job_id)
+        if view.spec.guest is not None and view.spec.guest.rehearsed is None:
+            say(_rehearsing(view.spec))
+        while True:
+            rung = ring.take()
+            if rung is not None:
+                does = {"plan": jobs.plan_round, "train": jobs.run_cohort, "report": jobs.make_report}
+                does[rung.what](context, rung.row)
+            with folder.store.read() as tx:
+                view = tx.views.job(uid, alive_s=0)
+                queued = tx.cohorts.queued_of(job_id)
+            assert view is not None
+            progress.tell(view)
+            if view.state.ended:
+                while (rung := ring.take()) is not None:
+                    if rung.what == "report":
+                        jobs.make_report(context, rung.row)
+                break
+            if not ring.waiting(""):
+                if queued:
+                    ring.cohorts(queued, view.queue)
+                elif view.progress.cohorts_running:
+                    time.sleep(OTHERS_S)  # another process trains them
+                    _take_back(folder, at_work, job_id)
+                else:
+                    ring.plan(job_id)
+    finally:
+        at_work.end()
+    if view.state is not JobState.SUCCEEDED:
+        raise _failure(view)
+
+
+def _take_back(folder: Folder, at_work: AtWork, job_id: int) -> None:
+    """Queue again what processes left that worked on the job and are gone, if nobody else does."""
+    at_work.end()
+    if at_work.begin():
+        with folder.store.transaction() as tx:
+            tx.lost.take_back_here(job_id)
+        at_work.share()
+
+
+def _failure(view: JobView) -> WhichoptError:
+    if view.error is None:
+        return WhichoptError(f"job {view.id} was cancelled; fresh=True begins anew")
+    kind = kind_of(view.error.code) or WhichoptError
+    return kind(f"job {view.id} failed: {view.error.detail}")
+
+
+def _rehearsing(spec: ResolvedSpec) -> str:
+    runs = len(spec.labels) + 2
+    return f"rehearsing {spec.workload.title}: {runs} runs of one epoch, before anything is spent"
+
+
+class _Progress:
+    """Says how far the job is, at most every few seconds."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._said_at = time.monotonic()
+        self._last = ""
+
+    def tell(self, view: JobView) -> None:
+        words = (
+            f"{view.phase or 'search'}: {view.progress.trials_done} of {view.progress.trials_total} trials"
+        )
+        now = time.monotonic()
+        if words != self._last and (now - self._said_at >= SAY_S or view.state.ended):
+            self._say(words)
+            self._said_at, self._last = now, words
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(f"whichopt: {line}\n")
+    sys.stderr.flush()

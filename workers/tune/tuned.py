@@ -1,0 +1,166 @@
+"""What comes out of `tune`: the recommendation, and the ways to use it."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from whichopt.service import reporting
+from whichopt.service.errors import NoRecommendation
+from whichopt.service.evidence.verdict.recommend import shown
+from whichopt.service.seeds import derive
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import JobState, Phase
+from whichopt.service.trials import Seeds, TrialPlan
+from whichopt.service.views import Recommendation
+from whichopt.workers.guests import optimizers
+from whichopt.workers.guests.by_hand import hand_run
+from whichopt.workers.guests.guest import Guest
+from whichopt.workers.guests.run import Run
+from whichopt.workers.tune.folder import opened
+
+FINAL = "final"
+"""Use of the seeds of a final training: no trial of the job has them."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The answer about a training function.
+
+    Attributes:
+        job_id: the job in the data folder, as `whichopt show` and the page name it.
+        recommendation: the conclusion with all that it rests on.
+        spec: the job with every default written out.
+        data: the data folder.
+    """
+
+    job_id: str
+    recommendation: Recommendation
+    spec: ResolvedSpec
+    data: Path
+    _plan: TrialPlan | None = field(default=None, repr=False)
+
+    @property
+    def statement(self) -> str:
+        """The verdict in a sentence."""
+        return self.recommendation.statement
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The config to deploy, as torch spells it; None if every finalist diverged."""
+        return self.recommendation.config
+
+    def optimizer(self, params: Any, *, no_decay: bool = False) -> Optimizer:
+        """Return the recommended optimizer, set as recommended.
+
+        Args:
+            params: a model, its params, or groups of params as torch takes them.
+            no_decay: whether tensors of fewer than 2 dimensions go without weight decay.
+
+        Raises:
+            NoRecommendation: nothing is recommended, as every finalist diverged.
+        """
+        plan = self._recommended()
+        return optimizers.made(
+            self.spec.optimizer(plan.label).facts, plan.config, params, no_decay=no_decay, options={}
+        )
+
+    def scheduler(self, optimizer: Optimizer, steps_per_epoch: int, *, epochs: int | None = None) -> LambdaLR:
+        """Return the job's schedule of the learning rate, to be stepped after each step."""
+        return self.run(epochs=epochs).scheduler(optimizer, steps_per_epoch)
+
+    def run(self, seed: int = 0, epochs: int | None = None) -> Run:
+        """Return the run of a final training by the function itself: `train(best.run(epochs=100))`.
+
+        Args:
+            seed: seed of the training, which is none of the job's.
+            epochs: number of epochs; that of the job's trials by default.
+
+        Raises:
+            NoRecommendation: nothing is recommended, as every finalist diverged.
+        """
+        plan = self._recommended()
+        length = plan.length if epochs is None else epochs
+        seeds = Seeds(
+            init=derive(self.spec.seed, FINAL, seed, "init"),
+            order=derive(self.spec.seed, FINAL, seed, "order"),
+            split=plan.seeds.split,
+        )
+        final = plan.model_copy(
+            update={"seeds": seeds, "length": length, "evaluations": tuple(range(1, length + 1))}
+        )
+        return hand_run(final, Guest.of(self.spec))
+
+    def save_report(self, path: str | Path) -> Path:
+        """Save the evidence as one HTML page, which `whichopt verify` checks; return its path."""
+        target = Path(path)
+        with opened(self.data) as folder:
+            with folder.store.read() as tx:
+                row = tx.reports.of_job(self.job_id)
+            if row is None:
+                raise NoRecommendation(f"the job {self.job_id} is gone from {self.data}")
+            kept = reporting.find_or_make(folder.store, folder.settings.blobs, self.job_id, "html", row)
+        target.write_bytes(kept.unpacked())
+        return target
+
+    def __str__(self) -> str:
+        lines = [self.statement]
+        if self.config is not None:
+            settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+            lines.append(f"deploy {self.recommendation.optimizer}: {settings}")
+        lines += [f"warning: {one.detail}" for one in self.recommendation.warnings]
+        lines.append(f"job {self.job_id} in {self.data}; save_report('report.html') keeps the evidence")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        metric = html.escape(self.recommendation.metric)
+        head = "".join(f"<th>{name}</th>" for name in ("optimizer", metric, "P(best)", "config"))
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(one)) + "</tr>"
+            for one in self.recommendation.ranking
+        )
+        return (
+            f"<p>{html.escape(self.statement)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _recommended(self) -> TrialPlan:
+        if self._plan is None:
+            raise NoRecommendation(f"nothing is recommended: {self.statement}")
+        return self._plan
+
+
+def _cells(one: Any) -> list[str]:
+    value = "" if one.value is None else f"{one.value.mean:.4g} [{one.value.low:.4g}, {one.value.high:.4g}]"
+    best = "" if one.probability_best is None else f"{one.probability_best:.2f}"
+    config = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
+    return [str(one.optimizer), value, best, config]
+
+
+def read(folder: Any, uid: str) -> Tuned:
+    """Return the answer of a concluded job.
+
+    Raises:
+        NoRecommendation: it has none.
+    """
+    with folder.store.read() as tx:
+        record = tx.records.of_job(uid)
+    if record is None or record.recommendation is None or record.state is not JobState.SUCCEEDED:
+        raise NoRecommendation(f"the job {uid} has no recommendation")
+    found = record.recommendation
+    plan = next(
+        (
+            trial.plan
+            for trial in record.trials
+            if trial.plan.phase is Phase.CONFIRM
+            and trial.plan.label == found.optimizer
+            and shown(record.spec, trial.plan.label, trial.plan.config) == found.config
+        ),
+        None,
+    )
+    return Tuned(uid, found, record.spec, folder.path, plan)
