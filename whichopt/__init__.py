@@ -11,8 +11,9 @@ loaded for a client:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from whichopt.service.client import Client
@@ -45,11 +46,21 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         from whichopt.service.extras import lacking
 
-        extra: Literal["workers", "service"] = "workers" if ".workers." in _HOMES[name] else "service"
-        problem = lacking(extra, f"whichopt.{name}")
-        raise (error if problem is None else ImportError(problem)) from error
+        problem = lacking("workers", f"whichopt.{name}, which trains,")
+        if ".workers." not in _HOMES[name] or problem is None:
+            raise
+        return _lacking(problem, error)
     globals()[name] = value  # found at once from now on
     return value
+
+
+def _lacking(problem: str, cause: ModuleNotFoundError) -> Callable[..., Any]:
+    """Return what says at its call what to install: a client imports all names, and calls few."""
+
+    def cannot(*_: Any, **__: Any) -> Any:
+        raise ImportError(problem) from cause
+
+    return cannot
 
 
 def __dir__() -> list[str]:

@@ -83,4 +83,4 @@ def tune(
     flags = [f"--{key}" for key, on in (("warn", warn), ("fresh", fresh), ("json", as_json)) if on]
     named = [f"--{key}={value}" for key, value in given.items() if value is not None]
     command = [sys.executable, "-P", "-m", "whichopt.workers.tune", train, *named, *flags]
-    raise typer.Exit(subprocess.call([*command, "--", *(arguments or [])]))
+    raise typer.Exit(subprocess.call([*command, *(f"--argument={one}" for one in arguments or [])]))

@@ -98,9 +98,17 @@ for words in (["--version"], ["--help"], ["submit", "--help"], ["translate", "ad
     ran = CliRunner().invoke(app, words)
     assert ran.exit_code == 0, (words, ran.output, ran.exception)
 print(len(values))
+try:
+    whichopt.tune(print, minimize="loss")
+except ImportError as error:
+    print(error)
 """
     done = without("local", script)
-    assert (done.returncode, done.stdout.strip()) == (0, "5"), done.stderr
+    assert done.returncode == 0, done.stderr
+    count, told = done.stdout.splitlines()
+    assert count == "8"
+    assert told.startswith("whichopt.tune, which trains, needs packages that are not installed (")
+    assert told.endswith("pip install 'whichopt[workers]'")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m whichopt.workers.tune", description="Tune a training function on this machine."
     )
     parser.add_argument("train", help="train.py:fit, package.module:fit, or train.py")
-    parser.add_argument("arguments", nargs="*", help="the command line of a script")
+    parser.add_argument("--argument", action="append", default=[], help="of the command line of a script")
     for name in ("minimize", "maximize", "optimizers", "options", "name", "version"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--minutes", type=float)
@@ -57,7 +57,7 @@ def _main(asked: argparse.Namespace) -> int:
             fresh=asked.fresh,
             processes=asked.processes,
             check="warn" if asked.warn else "error",
-            arguments=asked.arguments,
+            arguments=asked.argument,
             data=asked.data,
         )
         if asked.report is not None:
