@@ -254,7 +254,7 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
         view = tx.views.job(uid, alive_s=0)
     assert job_id is not None
     assert view is not None
-    if view.state.ended and view.state is JobState.SUCCEEDED:
+    if view.state is JobState.SUCCEEDED:
         return
     progress = _Progress(say)
     at_work = AtWork(folder.path, uid)

@@ -85,7 +85,7 @@ class AtWork:
 
     def begin(self) -> bool:
         """Note that this process works on the job; return whether it is the only one."""
-        import fcntl  # which Windows lacks: whoever works there is taken for the only one
+        import fcntl  # which Windows lacks, where nothing is trained
 
         self._file = self.path.open("w")
         try:

@@ -18,11 +18,12 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.trials import Seeds, TrialPlan
 from whichopt.service.views import Recommendation
+from whichopt.service.views.recommendation import RankedOptimizer
 from whichopt.workers.guests import optimizers
 from whichopt.workers.guests.by_hand import hand_run
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.run import Run
-from whichopt.workers.tune.folder import opened
+from whichopt.workers.tune.folder import Folder, opened
 
 FINAL = "final"
 """Use of the seeds of a final training: no trial of the job has them."""
@@ -135,14 +136,15 @@ class Tuned:
         return self._plan
 
 
-def _cells(one: Any) -> list[str]:
+def _cells(one: RankedOptimizer) -> list[str]:
+    """Return a row of the table."""
     value = "" if one.value is None else f"{one.value.mean:.4g} [{one.value.low:.4g}, {one.value.high:.4g}]"
     best = "" if one.probability_best is None else f"{one.probability_best:.2f}"
     config = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
-    return [str(one.optimizer), value, best, config]
+    return [one.optimizer, value, best, config]
 
 
-def read(folder: Any, uid: str) -> Tuned:
+def read(folder: Folder, uid: str) -> Tuned:
     """Return the answer of a concluded job.
 
     Raises:
