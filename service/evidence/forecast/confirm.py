@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from whichopt.service.evidence.forecast.durations import chance_text, duration_text
 from whichopt.service.evidence.forecast.simulated_seeds import scaled, simulate, winner_chances, with_losses
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import finalists
-from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.planning.looks import Look
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
@@ -49,7 +49,7 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
 
 
 def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> ConfirmForecast:
-    look = look_of(spec, len(table.seeds))
+    look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     if table.has_nothing:
         return ConfirmForecast(

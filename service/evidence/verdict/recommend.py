@@ -9,7 +9,7 @@ from typing import Any
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate, paired_difference
 from whichopt.service.evidence.statistics.intervals import Bounds
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
@@ -32,7 +32,7 @@ from whichopt.service.evidence.verdict.winners import (
     study_verdict,
 )
 from whichopt.service.planning.finalists import Finalist, judged
-from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.planning.looks import Look
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
@@ -98,7 +98,7 @@ def recommend(
     """
     goal = spec.goal
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
-    look = look_of(spec, len(table.seeds))
+    look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
