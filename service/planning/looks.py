@@ -39,12 +39,10 @@ nothing is looked at later: it has the whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from whichopt.service.evidence.statistics.sequential import level_at
-from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 
 FEWEST_STAGED = 6
@@ -160,23 +158,42 @@ def champion_looks(confirm_seeds: int, arms: int, champions: int) -> tuple[int, 
     return (quarter, 2 * quarter, 4 * quarter) if quarter >= FEWEST_QUARTER else (most,)
 
 
-def planned_looks(spec: ResolvedSpec, arms: Sequence[Finalist] | None = None) -> tuple[int, ...]:
-    """Fresh seeds after each stage of confirm; before the finalists are known, as if all configs differed."""
+def planned_looks(spec: ResolvedSpec, finalists: int | None = None) -> tuple[int, ...]:
+    """Fresh seeds after each stage of confirm, with so many finalists.
+
+    Before these are known, it is as if the default and the choices of all studies were different configs.
+    """
     seeds = spec.budget.confirm_seeds
     if spec.rules < 2:
         return looks(seeds)
-    labels, replicates = len(spec.labels), spec.budget.replicates
-    count = labels * (replicates + 1) if arms is None else len(arms)
-    champions = labels if labels > 1 else min(2, count)  # an only optimizer's champion meets its default
+    count = len(spec.labels) * (spec.budget.replicates + 1) if finalists is None else finalists
     first = first_stage(seeds)
-    later = champion_looks(seeds, count, champions)
+    later = champion_looks(seeds, count, _champions(spec, count))
     # Too few for a test: then every finalist has all seeds, and all are tested.
     return (first, *(first + more for more in later)) if later[-1] >= FEWEST_CHAMPIONS else (seeds,)
 
 
-def look_of(spec: ResolvedSpec, seeds: int, arms: Sequence[Finalist]) -> Look:
-    """The look at `seeds` fresh seeds of the spec's; `arms` are all finalists."""
-    planned = planned_looks(spec, arms)
+def most_runs(spec: ResolvedSpec, finalists: int) -> int:
+    """The runs of confirm if every stage is run."""
+    planned = planned_looks(spec, finalists)
+    if spec.rules < 2:
+        return finalists * planned[-1]
+    return finalists * planned[0] + _champions(spec, finalists) * (planned[-1] - planned[0])
+
+
+def later_seeds(spec: ResolvedSpec, confirm_seeds: int) -> int:
+    """How many of so many fresh seeds come after the first stage, as runs of every finalist."""
+    return confirm_seeds - (first_stage(confirm_seeds) if spec.rules > 1 else looks(confirm_seeds)[0])
+
+
+def _champions(spec: ResolvedSpec, finalists: int) -> int:
+    """The arms of the later stages by rules 2: an only optimizer's champion meets its default."""
+    return len(spec.labels) if len(spec.labels) > 1 else min(2, finalists)
+
+
+def look_of(spec: ResolvedSpec, seeds: int, finalists: int) -> Look:
+    """The look at `seeds` fresh seeds of the spec's, with so many finalists."""
+    planned = planned_looks(spec, finalists)
     return Look(planned, seeds) if spec.rules < 2 else ChampionLook(planned, seeds)
 
 

@@ -169,7 +169,23 @@ class ConfirmTable:
         return min(self.of(label), key=lambda i: (self.diverged[i], self.means[i]))
 
     def default(self, label: str) -> int:
+        """The label's default, of a table that has it: that of the finalists does."""
         return next(i for i in self.of(label) if self.arms[i].is_default)
+
+    def with_default(self, label: str) -> ConfirmTable:
+        """The table that has the label's default: this one, or that of the first stage."""
+        return self if any(self.arms[i].is_default for i in self.of(label)) else self.finalists
+
+    def diverged_runs(self, label: str) -> int:
+        """Runs of the label's finalists that diverged."""
+        arms = [self.arms[i].key for i in self.of(label)]
+        others = [i for i in self.finalists.of(label) if self.finalists.arms[i].key not in arms]
+        return sum(self.diverged[i] for i in self.of(label)) + sum(self.finalists.diverged[i] for i in others)
+
+    @property
+    def whose(self) -> str:
+        """What its arms are called."""
+        return "finalist" if self.first is None else "champion"
 
     def default_mean(self, label: str) -> float:
         """The mean loss of the label's default, on the fresh seeds of every finalist."""
@@ -203,7 +219,7 @@ def read_confirm_table(
     reader = _Reader(spec, runs, shows_stand_ins)
     if spec.rules < 2:
         return reader.table(arms, range(sys.maxsize))
-    planned = planned_looks(spec, arms)
+    planned = planned_looks(spec, len(arms))
     first = reader.table(arms, range(planned[0]))
     later, alone = champions(first), range(planned[0], planned[-1])
     return reader.table(later, alone, first) if reader.seeds(later, alone) else first
@@ -211,7 +227,15 @@ def read_confirm_table(
 
 def look_at(spec: ResolvedSpec, table: ConfirmTable) -> Look:
     """The look that the table's seeds are."""
-    return look_of(spec, table.all_seeds, table.finalists.arms)
+    return look_of(spec, table.all_seeds, len(table.finalists.arms))
+
+
+def arms_at(spec: ResolvedSpec, trials: Sequence[Trial], seed: int) -> list[Finalist]:
+    """The finalists that train on that fresh seed: all, or by rules 2 after the first stage the champions."""
+    every = finalists(spec, trials)
+    if spec.rules < 2 or seed < planned_looks(spec, len(every))[0]:
+        return every
+    return champions(read_confirm_table(spec, trials).finalists)
 
 
 def champions(first: ConfirmTable) -> list[Finalist]:
@@ -257,7 +281,11 @@ class _Reader:
             seeds=seeds,
             values=tuple(tuple(_value(result, metric, stand_in) for result in row) for row in rows),
             validation=tuple(_validation(row, metric) for row in rows),
-            diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
+            # A champion that diverged in the first stage is no more to be deployed than one that does later.
+            diverged=tuple(
+                sum(run.value is None for run in (runs if first is None else self.runs)[arm.key].values())
+                for arm in arms
+            ),
             sign=spec.goal.sign,
             ties={one.label: Ties(one.facts.state_bytes, one.place) for one in spec.optimizers},
             shows_stand_ins=self.shows_stand_ins,

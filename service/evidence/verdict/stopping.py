@@ -32,7 +32,7 @@ def reason_to_stop_at(
 ) -> str | None:
     """Return the same as `reason_to_stop`, for a table of results."""
     if table.has_nothing:
-        return "every finalist has diverged on a fresh seed"
+        return f"every {table.whose} has diverged on a fresh seed"
     if table.rules > 1 and table.first is None and look.further:
         return None  # champions are to be judged by the seeds that follow
     verdict = config_verdict(table, alpha=look.config_level, margin=margin)
