@@ -247,7 +247,8 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
         yield f"fresh seeds {_numbers(beyond)} beyond the {most} that the spec allows"
     first = planned_looks(spec, len(arms))[0]
     later = set(arms)
-    if spec.rules > 1 and any(seed >= first for seed in seeds):
+    # Of finalists that have no runs, as the search says now, there is no champion to be told.
+    if all(runs.values()) and any(seed >= first for seed in seeds):
         later = {arm.key for arm in arms_at(spec, trials, first)}
     for key, arm in arms.items():
         which = "default" if arm.replicate is None else f"config of study {arm.replicate}"

@@ -17,7 +17,7 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
 from tests.builders.studies import GOAL, flat, plans_of, result, run, spec_of, train
 from whichopt.service.catalog.optimizers import OPTIMIZERS
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import first_stage, planned_looks
 from whichopt.service.planning.rounds import (
     CUT_SHORT_SEEDS,
     ended_early,
@@ -88,18 +88,23 @@ def test_confirm_retrains_finalists_and_defaults_on_fresh_seeds_shared_by_all() 
     by_number = defaultdict(list)
     for plan in confirm:
         by_number[plan.number].append(plan)
-    assert sorted(by_number) == list(range(spec.budget.confirm_seeds))
+    assert sorted(by_number) == list(range(planned_looks(spec, len(by_number[0]))[-1]))
     arms = {
         number: [(plan.label, plan.config) for plan in sorted(plans, key=lambda p: (p.label, str(p.config)))]
         for number, plans in by_number.items()
     }
-    assert all(found == arms[0] for found in arms.values())
+    first = first_stage(spec.budget.confirm_seeds)
+    assert all(arms[number] == arms[0] for number in range(first))
+    assert all(arms[number] == arms[first] for number in arms if number >= first)
+    assert [label for label, _ in arms[first]] == sorted(spec.labels), "a champion each"
+    assert set(map(str, arms[first])) < set(map(str, arms[0]))
     for label in spec.labels:
         configs = [config for name, config in arms[0] if name == label]
         assert spec.optimizer(label).default in configs
         assert 1 < len(configs) <= spec.budget.replicates + 1
     seeds = {plan.seeds for plan in confirm}
-    assert len(seeds) == spec.budget.confirm_seeds
+    assert len(seeds) == len(by_number)
+    assert len(confirm) <= spec.budget.confirm_seeds * len(by_number[0]), "as many runs at most as asked for"
     used = {value for found in search_seeds for value in (found.init, found.order, found.split)}
     assert not used & {value for found in seeds for value in (found.init, found.order, found.split)}
     assert not any(plan.rungs for plan in confirm)
@@ -169,8 +174,9 @@ def apart(by: float) -> Callable[[TrialPlan], TrialResult]:
 
 
 def stages(rounds: Sequence[Sequence[Sequence[TrialPlan]]]) -> list[set[int]]:
-    """The fresh seeds of each round of confirm; every finalist is run once with each."""
-    found = []
+    """The fresh seeds of each round of confirm; every finalist is run once with each of the first, and every
+    champion with each of the others."""
+    found: list[set[int]] = []
     for cohorts in rounds:
         plans = [plan for plan in flat(cohorts) if plan.phase is Phase.CONFIRM]
         if plans:
@@ -178,6 +184,7 @@ def stages(rounds: Sequence[Sequence[Sequence[TrialPlan]]]) -> list[set[int]]:
             assert set(runs.values()) == {1}
             numbers = Counter(plan.number for plan in plans)
             assert len(set(numbers.values())) == 1, "all finalists"
+            assert not found or set(numbers.values()) == {len({plan.label for plan in plans})}, "champions"
             found.append(set(numbers))
     return found
 
@@ -186,26 +193,28 @@ def test_seeds_are_added_in_stages_and_none_twice_while_the_outcome_is_open() ->
     spec = spec_of(trials=6, confirm_seeds=10)
     rounds = run(spec, train=apart(0.05))
     found = stages(rounds)
-    ends = looks(10)
+    arms_of = [{(plan.label, str(plan.config)) for plan in flat(cohorts)} for cohorts in rounds[-4:]]
+    ends = planned_looks(spec, len(arms_of[0]))
     assert found == [set(range(start, end)) for start, end in pairwise((0, *ends))]
-    finalists_of = [{(plan.label, str(plan.config)) for plan in flat(cohorts)} for cohorts in rounds[-3:]]
-    assert finalists_of[0] == finalists_of[1] == finalists_of[2], "as chosen after the search"
+    assert arms_of[0] > arms_of[1] == arms_of[2] == arms_of[3], "as chosen by the first stage"
 
 
 def test_a_clear_winner_needs_no_further_stage() -> None:
     spec = spec_of(trials=6, confirm_seeds=10)
-    assert stages(run(spec, train=apart(5.0))) == [set(range(looks(10)[0]))]
+    assert len(stages(run(spec, train=apart(5.0)))) == 2, "the first stage, and one look at the champions"
 
 
 def test_an_accepted_risk_ends_confirm_before_a_winner_is_shown() -> None:
-    spec = spec_of(trials=6, confirm_seeds=10, risk=0.1)
-    assert stages(run(spec, train=apart(0.05))) == [set(range(looks(10)[0]))]
+    without, spec = (spec_of(trials=6, confirm_seeds=10, **risk) for risk in ({}, {"risk": 0.1}))
+    few, many = (len(stages(run(one, train=apart(0.05)))) for one in (spec, without))
+    assert 2 <= few < many
 
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_no_stage_is_begun_once_the_time_is_over(after: int) -> None:
     spec = spec_of(trials=6, confirm_seeds=10)
-    searching = len(run(spec, train=apart(0.05))) - len(looks(10))
+    whole = run(spec, train=apart(0.05))
+    searching = len(whole) - len(stages(whole))
     rounds = run(spec, stop_after=searching + after, train=apart(0.05))
     assert len(stages(rounds)) == after
     plans = flat([cohort for cohorts in rounds for cohort in cohorts])

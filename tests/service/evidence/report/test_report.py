@@ -155,13 +155,15 @@ def changed(report: Report, where: Callable[[RecordedTrial], bool], change: Chan
 
 
 def is_pick(report: Report) -> Callable[[RecordedTrial], bool]:
-    """A confirm run of the recommended config."""
-    label = report.recommendation.optimizer
+    """A confirm run of the recommended config that its value rests on."""
+    label, stage = report.recommendation.optimizer, report.recommendation.stage
+    first = 0 if stage is None or stage.first is None else stage.first
     row = next(row for row in report.recommendation.ranking if row.optimizer == label)
     return lambda trial: (
         trial.plan.phase is Phase.CONFIRM
         and trial.plan.label == label
         and trial.plan.replicate == row.replicate
+        and trial.plan.number >= first
     )
 
 
