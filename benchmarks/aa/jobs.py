@@ -1,7 +1,8 @@
 """Jobs drawn from a pool, and what the product concludes from them: every named optimizer winner is false.
 
-A drawn job has K names for the one optimizer, R replicates and a budget of S fresh seeds. Its replicates are R groups of the pool, and in each the names get K of the group's studies, all drawn without
-replacement; its seeds are as many of the pool's as a champion may have, in random order.
+A drawn job has K names for the one optimizer, R replicates and a budget of S fresh seeds. Its replicates are
+R groups of the pool, and in each the names get K of the group's studies, all drawn without replacement; its
+seeds are as many of the pool's as a champion may have, in random order.
 """
 
 from __future__ import annotations
