@@ -26,6 +26,7 @@ from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import TrialResult
+from whichopt.service.versions import RULES
 from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
 from whichopt.workers.engine import Cancelled
@@ -59,11 +60,18 @@ class Context:
         return self.host is not None and self.host.is_own
 
 
+NEWER_RULES = (
+    "A newer version began this job, by rules that this worker does not know. A worker of that version plans "
+    "and concludes it; this one only trains. Upgrade the workers."
+)
+
+
 def plan_round(context: Context, job_id: int) -> None:
     """Plans the job's next round and rings for its cohorts, or concludes the job.
 
     Does nothing if the last round still runs, the job has ended, or another planner is first. A job whose
-    spec cannot be read fails: nobody could plan it.
+    spec cannot be read fails: nobody could plan it. One that was begun by newer rules is left to a newer
+    worker, for which the reaper rings.
     """
     try:
         with context.store.read() as tx:
@@ -73,6 +81,9 @@ def plan_round(context: Context, job_id: int) -> None:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail)
         return
     if planned is None:
+        return
+    if planned.spec.rules > RULES:
+        log.warning("newer_rules", job=planned.uid, rules=planned.spec.rules, known=RULES, detail=NEWER_RULES)
         return
     if context.host is not None and context.host.is_own:
         planned = replace(planned, workers=context.host.executor.processes)  # no worker's row tells of it
