@@ -256,6 +256,16 @@ class Recommendation(View):
         return self.stage.seeds - first if self.stage.seeds > first else self.stage.seeds
 
     @property
+    def all_seeds(self) -> int:
+        """The number of fresh seeds of the configs that are compared, the first stage included."""
+        return self.seeds if self.stage is None else self.stage.seeds
+
+    @property
+    def first_seeds(self) -> int:
+        """The number of fresh seeds of every finalist."""
+        return self.all_seeds if self.stage is None or self.stage.first is None else self.stage.first
+
+    @property
     def shows_stand_ins(self) -> bool:
         """Tell if version 0.1 made it, whose means count a constant predictor's score for diverged runs."""
         return all(row.diverged_seeds is None for row in self.ranking)
