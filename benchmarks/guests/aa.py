@@ -1,6 +1,6 @@
 """A against A on a person's own function: one optimizer under two names, so every optimizer winner is false.
 
-    python -m benchmarks.guests.aa [--jobs N] [--whole N] [--json FILE]
+    python -m benchmarks.guests.aa [--jobs N] [--whole N] [--keep FILE] [--json FILE]
 
 Each job trains from scratch: AdamW twice, 3 studies of 4 trials each, and up to 10 fresh seeds for the
 finalists, by the product's planner, executor and verdict. The first ones also go through `whichopt.tune`,
@@ -54,17 +54,24 @@ class Count:
         return self.rate <= MOST and self.low <= LOWER
 
 
-def conclude(jobs: int, whole: int) -> list[AAJob]:
-    """Conclude so many jobs, the first `whole` of them by `whichopt.tune` as well."""
-    heard: dict[int, AAJob] = {}
+def conclude(jobs: int, whole: int, keep: Path | None = None) -> list[AAJob]:
+    """Conclude so many jobs, the first `whole` of them by `whichopt.tune` as well.
 
-    def hear(number: int, job: AAJob) -> None:
-        heard[number] = job
-        print(f"  {len(heard)}/{jobs} jobs", end="\r", file=sys.stderr, flush=True)
+    What `keep` has of them is not concluded again; each of the others is added to it.
+    """
+    lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
+    known = {job.seed: job for job in (AAJob(**json.loads(line)) for line in lines) if job.seed < jobs}
+
+    def hear(_number: int, job: AAJob) -> None:
+        known[job.seed] = job
+        if keep is not None:
+            with keep.open("a") as file:
+                file.write(json.dumps(asdict(job)) + "\n")
+        print(f"  {len(known)}/{jobs} jobs", end="\r", file=sys.stderr, flush=True)
 
     with trainers(PROCESSES, concluding) as crew:
-        crew.map([(seed, seed < whole) for seed in range(jobs)], hear)
-    return [heard[number] for number in range(jobs)]
+        crew.map([(seed, seed < whole) for seed in range(jobs) if seed not in known], hear)
+    return [known[seed] for seed in range(jobs)]
 
 
 def counts(jobs: Sequence[AAJob]) -> list[Count]:
@@ -88,10 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--whole", type=int, default=WHOLE, help="jobs that go through `tune`, too")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep each job there, and go on from there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     given = parser.parse_args(argv)
     began = time.perf_counter()
-    jobs = conclude(given.jobs, given.whole)
+    jobs = conclude(given.jobs, given.whole, given.keep)
     seconds = time.perf_counter() - began
     rows = counts(jobs)
     table = Table(title=f"AdamW against itself, {len(jobs)} jobs of a person's own function")

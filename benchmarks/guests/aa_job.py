@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import whichopt
-from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.evidence.verdict.recommend import recommend, shown
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import trial_seeds
@@ -32,7 +32,7 @@ from whichopt.workers.tune.asked import spec_of
 
 LABELS = ("one", "other")
 OPTIMIZERS = [{"name": "adamw", "label": label} for label in LABELS]
-BUDGET: dict[str, Any] = {"trials": 12, "replicates": 3, "epochs": 4, "confirm_seeds": 10}
+BUDGET: dict[str, Any] = {"trials": 12, "replicates": 3, "epochs": 2, "confirm_seeds": 10}
 
 UID = "a-against-a"
 
@@ -153,7 +153,7 @@ class _Job:
             mean
             for arm, mean in zip(arms, means, strict=True)
             if arm.label == recommendation.optimizer
-            and self.spec.optimizer(arm.label).facts.arguments(arm.config) == recommendation.config
+            and shown(self.spec, arm.label, arm.config) == recommendation.config
         )
         return min(means) < named
 
