@@ -69,8 +69,9 @@ def conclude(jobs: int, whole: int, keep: Path | None = None) -> list[AAJob]:
                 file.write(json.dumps(asdict(job)) + "\n")
         print(f"  {len(known)}/{jobs} jobs", end="\r", file=sys.stderr, flush=True)
 
-    with trainers(PROCESSES, concluding) as crew:
-        crew.map([(seed, seed < whole) for seed in range(jobs) if seed not in known], hear)
+    if left := [(seed, seed < whole) for seed in range(jobs) if seed not in known]:
+        with trainers(PROCESSES, concluding) as crew:
+            crew.map(left, hear)
     return [known[seed] for seed in range(jobs)]
 
 

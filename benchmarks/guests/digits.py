@@ -25,6 +25,13 @@ MAKE: dict[str, Callable[..., Optimizer]] = {
 }
 """The optimizers. Of each the learning rate and the weight decay are searched."""
 
+FIXED: dict[str, dict[str, float | bool]] = {
+    "adabelief": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-16, "rectify": False},
+    "adamw": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+    "sgd": {"momentum": 0.9, "nesterov": False},
+}
+"""What the others of the catalog's hyperparameters are: the classes' own defaults, but for SGD's momentum."""
+
 LR, DECAY = (1e-4, 1e-1), (1e-5, 1e-1)
 
 
@@ -57,7 +64,7 @@ def optimizers() -> list[dict[str, Any]]:
         "lr": {"type": "float", "low": LR[0], "high": LR[1], "log": True},
         "weight_decay": {"type": "float", "low": DECAY[0], "high": DECAY[1], "log": True},
     }
-    return [{"name": name, "space": space} for name in MAKE]
+    return [{"name": name, "space": {**space, **FIXED[name]}} for name in MAKE]
 
 
 def network() -> nn.Module:
