@@ -57,8 +57,8 @@ def test_both_forms_of_the_function_train_for_as_long_and_learn() -> None:
 
 @pytest.mark.slow
 def test_the_rows_train_as_many_trials() -> None:
-    found = {one.row: one for one in search(Size(trials=4, epochs=1), 1, ["whichopt", "optuna"], print)}
-    assert sum(found["whichopt"].fresh.values()) == found["whichopt"].trials - 3 * 4
+    found = {one.row: one for one in search(Size(trials=3, epochs=1), 1, ["whichopt", "optuna"], print)}
+    assert sum(found["whichopt"].fresh.values()) == found["whichopt"].trials - 3 * 3
     assert found["optuna"].trials == found["whichopt"].trials
     assert 0 < found["whichopt"].seconds < found["whichopt"].whole
 
