@@ -10,11 +10,12 @@ SAY = echo "installing into $(VENV), which takes minutes; the first time pip dow
 
 TORCH_VENV := $(VENV)-torch
 SERVICE_VENV := $(VENV)-service
+RAY_VENV := $(VENV)-ray
 
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -65,6 +66,11 @@ test-examples: $(VENV)/.examples
 gpu-check: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gpu_check
 
+# What a person's own function costs, beside a plain Optuna loop and Ray Tune, in an environment of its own that has
+# Ray; about six minutes, and writes benchmarks/results/guests.md.
+bench-guests: $(RAY_VENV)/.ray
+	$(RAY_VENV)/bin/python -m benchmarks.guests
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -97,7 +103,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) $(SERVICE_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
+	rm -rf $(VENV) $(TORCH_VENV) $(SERVICE_VENV) $(RAY_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whichopt needs Python 3.11 or newer; say which with PYTHON=...")'
@@ -121,6 +127,12 @@ $(VENV)/.docs: $(VENV)/.dev
 $(SERVICE_VENV)/.service: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVICE_VENV)
 	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[service]'
+	touch $@
+
+$(RAY_VENV)/.ray: pyproject.toml constraints.txt
+	@$(SAY)
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,ray]'
 	touch $@
 
 $(VENV)/.examples: $(VENV)/.dev

@@ -22,6 +22,7 @@ from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
 from whichopt.service.functions import check_unchanged
+from whichopt.service.planning.cohorts import joined
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -117,6 +118,9 @@ def _plan(context: Context, planned: Planning) -> None:
             out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
+        if following is not None and context.host is not None and context.host.is_own:
+            together = context.host.together(prepared.spec)
+            following = replace(following, cohorts=joined(following.cohorts, together))
         cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
         outcome = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
     except BudgetTooShort as error:

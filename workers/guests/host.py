@@ -18,6 +18,13 @@ may have the cores meanwhile, and the first report waits for the data as well.""
 LEAST_STUCK_S = 120.0
 """The same at least: a machine that swaps makes short epochs long."""
 
+TOGETHER_S = 120.0
+"""Seconds of training after which it is counted anew how many trials are done: the length of a cohort."""
+
+TOGETHER = (2, 32)
+"""Least and most trials of a cohort for each place: what is lost with a process is few, and its results so
+far, which are kept every other second, stay short."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -59,6 +66,19 @@ class Host:
         patient = copy(self.executor)
         patient.stuck_s = max(LEAST_STUCK_S, STUCK * usual)
         return patient
+
+    def together(self, spec: ResolvedSpec) -> int:
+        """Return how many trials this process takes at a time: minutes of training, two for each place."""
+        places = self.executor.processes
+        known = None if spec.guest is None else spec.guest.rehearsed
+        if known is None:
+            return TOGETHER[0] * places
+        longest = max(
+            known.epoch_seconds[label] * spec.budget.epochs + known.fixed_seconds[label]
+            for label in spec.labels
+        )
+        least, most = TOGETHER
+        return places * max(least, int(TOGETHER_S / max(longest, TOGETHER_S / most)))
 
     def rehearsed(self, spec: ResolvedSpec, *, watch: Watch | None = None) -> ResolvedSpec:
         """Return the job with what a rehearsal of its function tells; as it is if there was one.

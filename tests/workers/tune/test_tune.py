@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +71,12 @@ def of_job(data: Path, uid: str) -> Any:
         store.close()
 
 
+def cohorts_by_round(data: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(data / "whichopt.db")) as connection:
+        rows = connection.execute("SELECT count(*) FROM cohort GROUP BY job_id, round")
+        return [count for (count,) in rows]
+
+
 def outcome(data: Path, found: Tuned) -> list[Any]:
     trials = of_job(data, found.job_id).trials
     return [
@@ -81,6 +89,7 @@ def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said
     record = of_job(tmp_path / "data", best.job_id)
     assert record.state is JobState.SUCCEEDED
     assert len([one for one in record.trials if one.plan.phase is Phase.SEARCH]) == 8
+    assert set(cohorts_by_round(tmp_path / "data")) == {1}, "no place waits before its round ends"
     assert best.recommendation.unit == "epochs"
     assert "epoch" in "".join(said)
     report = read_report(best.save_report(tmp_path / "report.html"))
