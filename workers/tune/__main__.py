@@ -58,10 +58,9 @@ def _main(asked: argparse.Namespace) -> int:
             processes=asked.processes,
             check="warn" if asked.warn else "error",
             arguments=asked.argument,
+            report=asked.report,
             data=asked.data,
         )
-        if asked.report is not None:
-            found.save_report(asked.report)
     except json.JSONDecodeError as error:
         sys.stderr.write(f"whichopt: --options is no JSON ({error})\n")
         return CANNOT
