@@ -67,8 +67,7 @@ def _main(asked: argparse.Namespace) -> int:
     except WhichoptError as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
-    except KeyboardInterrupt:
-        sys.stderr.write("whichopt: stopped; the same command goes on\n")
+    except KeyboardInterrupt:  # which tune has told of
         return INTERRUPTED
     if asked.json:
         sys.stdout.write(found.recommendation.model_dump_json(indent=2) + "\n")

@@ -294,6 +294,10 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
                     _take_back(folder, at_work, job_id)
                 else:
                     ring.plan(job_id)
+    except KeyboardInterrupt:
+        progress.end()
+        say("interrupted: the same call goes on where it stood")
+        raise
     finally:
         progress.end()
         at_work.end()
