@@ -72,16 +72,19 @@ def to_stderr() -> Say:
 class Progress:
     """Says how far a job is: `tick` looks, not too often, and says what has changed."""
 
-    def __init__(self, say: Say, view: Callable[[], JobView | None]) -> None:
+    def __init__(
+        self, say: Say, view: Callable[[], JobView | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._say = say
+        self._clock = clock
         self._place = say if isinstance(say, InPlace) else None
         self._view = view
-        self._began = self._said_at = self._looked_at = time.monotonic()
+        self._began = self._said_at = self._looked_at = clock()
         self._last = ""
 
     def tick(self) -> None:
         """Say how far the job is, if it is time."""
-        now = time.monotonic()
+        now = self._clock()
         every = CHANGE_S if self._place is not None else max(SAY_S, SHARE * (now - self._began))
         if now - self._looked_at < CHANGE_S or now - self._said_at < every:
             return
@@ -95,7 +98,7 @@ class Progress:
         words = _words(view)
         if words is not None and words != self._last:
             (self._say if self._place is None else self._place.change)(words)
-            self._said_at, self._last = time.monotonic(), words
+            self._said_at, self._last = self._clock(), words
 
     def end(self) -> None:
         """Leave what was said as it is: something else follows."""
