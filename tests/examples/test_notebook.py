@@ -15,8 +15,6 @@ NOTEBOOK = Path(__file__).parent.parent.parent / "examples" / "own_function.ipyn
 SMALL = 'budget = {"trials": 2, "replicates": 1, "confirm_seeds": 3, "optimizers": ["adamw", "sgd"]}'
 """In the place of the minutes that the notebook gives, which a busy machine may find too few."""
 
-pytestmark = [pytest.mark.timeout(3000), pytest.mark.filterwarnings("ignore")]  # of zmq and jupyter
-
 
 def executed(folder: Path) -> Any:
     """Return the notebook as a kernel in that folder has executed it, with a small budget."""
@@ -35,6 +33,9 @@ def printed(cell: Any) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
+@pytest.mark.examples
+@pytest.mark.timeout(3000)
+@pytest.mark.filterwarnings("ignore")  # of zmq and jupyter
 def test_the_notebook_is_answered_and_then_shows_what_it_knows(tmp_path: Path) -> None:
     first = executed(tmp_path)
     *_, tuning, final = [cell for cell in first.cells if cell.cell_type == "code"]
