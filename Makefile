@@ -25,7 +25,7 @@ up: $(VENV)/.workers
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone and not examples"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
@@ -57,7 +57,8 @@ test-torch: $(TORCH_VENV)/.dev
 		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
 		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 
-# Training functions with Lightning, transformers and peft, in an environment that has them.
+# Training functions with Lightning, transformers, peft and others, the examples as processes and the notebook, in
+# an environment that has all that they import.
 test-examples: $(VENV)/.examples
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/examples tests/workers/guests/test_lightning.py \
 		tests/workers/guests/test_transformers.py
@@ -76,7 +77,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.secrets.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml
 	$(BIN)/hadolint Dockerfile
 
 # The documentation as a site, in site/; every warning is an error.

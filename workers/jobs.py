@@ -276,7 +276,8 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
         if context.host is None:
             raise NoSuchExecutor(claim.executor)
         guest = context.host.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
-        return context.host.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
+        watch = context.host.watched(lease)
+        return context.host.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
     built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)

@@ -22,6 +22,7 @@ def main() -> int:
     from whichopt.service.errors import WhichoptError
     from whichopt.workers.guests.child import settle_in
     from whichopt.workers.guests.request import Request
+    from whichopt.workers.guests.source import source_in_a_script
     from whichopt.workers.guests.target import load
     from whichopt.workers.guests.trial import described, perform
 
@@ -45,7 +46,9 @@ def main() -> int:
         )
         send({"fault": {"code": "function_changed", "detail": detail}})
         return 1
-    if request.plan is not None:
+    if request.plan is None:
+        send({"in_a_script": source_in_a_script(function).sha256})
+    else:
         perform(request.guest, function, request.plan, send, kept=request.kept)
     return 0
 

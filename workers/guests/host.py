@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
 from whichopt.service.spec import ResolvedSpec
-from whichopt.workers.engine import Watch
+from whichopt.service.trials import Point
+from whichopt.workers.engine import State, Watch
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
 from whichopt.workers.guests.rehearsal import Check, rehearse
@@ -38,6 +40,7 @@ class Host:
         check: what is done about a rehearsal's finding that spoils the job.
         is_own: whether the function is that of whoever runs this process. What it raises is then raised here,
             and its job waits for the next call; on workers it fails the job.
+        tick: called now and then while trials run, in the thread that runs them.
     """
 
     executor: GuestExecutor
@@ -46,6 +49,11 @@ class Host:
     arguments: tuple[str, ...] = ()
     check: Check = "error"
     is_own: bool = False
+    tick: Callable[[], None] | None = None
+
+    def watched(self, watch: Watch) -> Watch:
+        """Return the watch, which ticks if somebody wants to know."""
+        return watch if self.tick is None else _Ticking(watch, self.tick)
 
     def guest(self, spec: ResolvedSpec, *, checkpoint_s: float) -> Guest:
         """Return the function of that job."""
@@ -98,3 +106,21 @@ class Host:
             watch=watch,
         )
         return spec.model_copy(update={"workload": spec.guest.with_rehearsal(found)})
+
+
+@dataclass(frozen=True)
+class _Ticking:
+    """A watch that ticks as often as it is asked."""
+
+    watch: Watch
+    tick: Callable[[], None]
+
+    def cancelled(self) -> bool:
+        self.tick()
+        return self.watch.cancelled()
+
+    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
+        self.watch.progress(position, examples, curve)
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        self.watch.checkpoint(state)
