@@ -13,6 +13,9 @@ from whichopt.service import blobs
 from whichopt.service.failures import failure
 from whichopt.workers.engine import State
 
+SHARE = 0.01
+"""Most of the time that writing checkpoints may take: of a trial's, and as much again of its cohort's."""
+
 log = structlog.get_logger()
 
 

@@ -36,6 +36,8 @@ class Account:
         self.source: str | None = None
         self.is_alive = self.has_begun = False
         self.kept_reports: list[list[Any]] | None = None
+        self.kept_in: float | None = None
+        """Seconds that its last checkpoint took."""
         self.start_at: float | None = None
         self.epoch_at: float | None = None
         self._seconds = 0.0
@@ -207,6 +209,9 @@ class Account:
 
     def _hear_kept(self, epoch: int) -> None:
         self.kept_reports = self.reports[:epoch]
+
+    def _hear_kept_in(self, seconds: float) -> None:
+        self.kept_in = seconds
 
     def _hear_result(self, values: dict[str, float]) -> None:
         self.result = values

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from whichopt.workers import checkpoints
 from whichopt.workers.guests.start import uses_cuda
-
-SHARE = 0.02
-"""Most of the time that checkpoints may take."""
 
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError)
 
@@ -32,6 +30,8 @@ class Kept:
         self._every_s = every_s
         self._clock = clock
         self._due = clock() + every_s
+        self.seconds = 0.0
+        """Seconds that the last one took."""
         self._parts: dict[str, Any] = {}
         self._checked = False
         self._generators: dict[str, Any] | None = None
@@ -88,7 +88,8 @@ class Kept:
             self._check(part_file)
         part_file.replace(self.path)
         now = self._clock()
-        self._due = now + max(self._every_s, (now - began) / SHARE)
+        self.seconds = now - began
+        self._due = now + max(self._every_s, self.seconds / checkpoints.SHARE)
         return True
 
     def _check(self, path: Path) -> None:

@@ -197,7 +197,7 @@ class Run:
         if self._kept is not None:
             self._kept.went_on()
             if self._kept.write_if_due(self._state):
-                self.course.send({"kept": self.course.epoch})
+                self.course.send({"kept": self.course.epoch, "kept_in": self._kept.seconds})
 
     def result(self, **metrics: Any) -> None:
         """Give the value to judge, once, if it is not the last report's: that of a restored best model."""

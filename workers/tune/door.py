@@ -28,7 +28,8 @@ from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
-from whichopt.workers.tune.folder import AtWork, Folder, opened
+from whichopt.workers.tune.folder import Folder, opened
+from whichopt.workers.tune.others import Others
 from whichopt.workers.tune.ring import Here
 from whichopt.workers.tune.tuned import Tuned
 
@@ -144,6 +145,7 @@ def tune(
         raise _needs_budget(host, spec, say)
     source = _source(host, spec)
     with opened(Path(data)) as folder:
+        executor.folder = folder.runs
         asks = identity(spec, source, optimizers)
         uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
         _until_it_ends(folder, host, uid, say)
@@ -257,9 +259,9 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
     if view.state is JobState.SUCCEEDED:
         return
     progress = _Progress(say)
-    at_work = AtWork(folder.path, uid)
+    others = Others(folder, uid, job_id)
     try:
-        _take_back(folder, at_work, job_id)
+        others.take_back()
         if view.spec.guest is not None and view.spec.guest.rehearsed is None:
             say(_rehearsing(view.spec))
         while True:
@@ -282,22 +284,13 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
                     ring.cohorts(queued, view.queue)
                 elif view.progress.cohorts_running:
                     time.sleep(OTHERS_S)  # another process trains them
-                    _take_back(folder, at_work, job_id)
+                    others.take_back()
                 else:
                     ring.plan(job_id)
     finally:
-        at_work.end()
+        others.leave(for_good=view is not None and view.state.ended)
     if view.state is not JobState.SUCCEEDED:
         raise _failure(view)
-
-
-def _take_back(folder: Folder, at_work: AtWork, job_id: int) -> None:
-    """Queue again what processes left that worked on the job and are gone, if nobody else does."""
-    at_work.end()
-    if at_work.begin():
-        with folder.store.transaction() as tx:
-            tx.lost.take_back_here(job_id)
-        at_work.share()
 
 
 def _failure(view: JobView) -> WhichoptError:

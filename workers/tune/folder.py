@@ -1,4 +1,4 @@
-"""The data folder of jobs that are trained where they are made: database, blobs, and who is at work."""
+"""The data folder of jobs that are trained where they are made: its database, its blobs, and its key."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from whichopt.service.db import DatabaseError, Store
 from whichopt.service.db.keys import new_key
 from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade, wait_until_free
 from whichopt.service.db.troubles import in_words
 from whichopt.service.errors import StorageBroken
+from whichopt.service.reaper import collect
 from whichopt.service.settings import Settings
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.workers.embedded.outlast import write_whole
+from whichopt.workers.guests.scratch import remove_left
 
 CHECKPOINT_S = 2.0
 """Seconds between two states of a cohort that are kept: its results so far, and what `run.keep` wrote."""
@@ -30,6 +31,11 @@ class Folder:
     store: Store
     settings: Settings
     key_id: int
+
+    @property
+    def runs(self) -> Path:
+        """The folder of what trials write while they run."""
+        return self.path / "runs"
 
 
 @contextmanager
@@ -57,7 +63,10 @@ def opened(path: Path) -> Iterator[Folder]:
             key_id = tx.keys.find(key)
         assert key_id is not None
         settings = Settings(database_url=url, blobs=path / "blobs", checkpoint_s=CHECKPOINT_S)
-        yield Folder(path, store, settings, key_id)
+        folder = Folder(path, store, settings, key_id)
+        remove_left(folder.runs)
+        collect(store, settings)
+        yield folder
     except (CannotMigrate, DatabaseError) as error:
         raise StorageBroken(in_words(error, store.url)) from error
     finally:
@@ -74,36 +83,3 @@ def _key(path: Path) -> str:
 
 def _say(words: str) -> None:
     sys.stderr.write(f"whichopt: {words}\n")
-
-
-class AtWork:
-    """Tells the processes that work on a job of each other: whoever is alone takes back what others left."""
-
-    def __init__(self, folder: Path, uid: str) -> None:
-        self.path = folder / f"here-{uid}.lock"
-        self._file: TextIO | None = None
-
-    def begin(self) -> bool:
-        """Note that this process works on the job; return whether it is the only one."""
-        import fcntl  # which Windows lacks, where nothing is trained
-
-        self._file = self.path.open("w")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(self._file, fcntl.LOCK_SH)
-            return False
-        return True
-
-    def share(self) -> None:
-        """Let others work on it, too."""
-        import fcntl
-
-        assert self._file is not None
-        fcntl.flock(self._file, fcntl.LOCK_SH)
-
-    def end(self) -> None:
-        """Leave the job."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None

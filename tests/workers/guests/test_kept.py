@@ -71,10 +71,10 @@ def test_it_is_written_at_most_so_often_and_in_its_share_of_the_time(tmp_path: P
     kept.begin({"slow": Slow()})
     assert not kept.write_if_due(course)
     clock.now = 10.0
-    assert kept.write_if_due(course)  # takes 2 s, so that 2 % are over after 100 s
-    clock.now = 111.0
+    assert kept.write_if_due(course)  # takes 2 s, so that 1 % is over after 200 s
+    clock.now = 211.0
     assert not kept.write_if_due(course)
-    clock.now = 112.0
+    clock.now = 212.0
     assert kept.write_if_due(course)
 
 
