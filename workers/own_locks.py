@@ -36,6 +36,10 @@ class OwnLock:
             return False
         return True
 
+    def take(self) -> None:
+        """Have the lock alone; waits for whoever has it."""
+        self._lock(fcntl.LOCK_EX)
+
     def share(self) -> None:
         """Have the lock as others may have it, too; waits for one who has it alone."""
         self._lock(fcntl.LOCK_SH)

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whichopt.service.db import DatabaseError, Store
-from whichopt.service.db.keys import new_key
-from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade, wait_until_free
+from whichopt.service.db.migrate import CannotMigrate
 from whichopt.service.db.troubles import in_words
 from whichopt.service.errors import StorageBroken
 from whichopt.service.reaper import collect
 from whichopt.service.settings import Settings
 from whichopt.service.sqlite_url import sqlite_url
-from whichopt.workers.embedded.outlast import write_whole
+from whichopt.workers import data_folder
 from whichopt.workers.guests.scratch import remove_left
 
 CHECKPOINT_S = 2.0
@@ -45,20 +44,14 @@ def opened(path: Path) -> Iterator[Folder]:
     Raises:
         StorageBroken: it cannot be used; the text says why, and what to do.
     """
-    path = path.resolve()
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StorageBroken(
-            f"the data folder {path} cannot be made ({error.strerror}); give data= another folder"
-        ) from error
+        path = data_folder.made(path, option="data=")
+    except data_folder.Unusable as error:
+        raise StorageBroken(str(error)) from error
     url = sqlite_url(path / "whichopt.db")
     store = Store(url)
     try:
-        wait_until_free(store, _say)
-        upgrade(store, waits=_say)
-        key = _key(path)
-        ensure_key(store, key)
+        key = data_folder.prepared(store, path, waits=_say, says=_say, warns=_say)
         with store.read() as tx:
             key_id = tx.keys.find(key)
         assert key_id is not None
@@ -67,18 +60,12 @@ def opened(path: Path) -> Iterator[Folder]:
         remove_left(folder.runs)
         collect(store, settings)
         yield folder
+    except data_folder.Unusable as error:
+        raise StorageBroken(str(error)) from error
     except (CannotMigrate, DatabaseError) as error:
         raise StorageBroken(in_words(error, store.url)) from error
     finally:
         store.close()
-
-
-def _key(path: Path) -> str:
-    """Return the key of the folder's page; it is made with the folder, readable by its owner alone."""
-    file = path / "api-key"
-    if not file.exists() or not file.read_text().strip():
-        write_whole(file, new_key() + "\n", mode=0o600)
-    return file.read_text().strip()
 
 
 def _say(words: str) -> None:
