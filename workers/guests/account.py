@@ -146,8 +146,8 @@ class Account:
 
     @property
     def fixed_seconds(self) -> float:
-        """Seconds of the run beside its epoch, if it has one."""
-        return max(0.0, self._seconds - self.epoch_seconds)
+        """Seconds of the run beside its epoch, if it has one, and beside its checkpoint."""
+        return max(0.0, self._seconds - self.epoch_seconds - (self.kept_in or 0.0))
 
     @property
     def _confirms(self) -> bool:

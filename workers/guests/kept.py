@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
@@ -82,22 +83,33 @@ class Kept:
             "generators": _generators(),
             "course": course(),
         }
-        part_file = self.path.with_suffix(".part")
-        torch.save(state, part_file)
-        if not self._checked:
-            self._check(part_file)
-        part_file.replace(self.path)
-        now = self._clock()
-        self.seconds = now - began
-        self._due = now + max(self._every_s, self.seconds / checkpoints.SHARE)
+        try:
+            self._write(state)
+        except OSError as error:
+            # It goes to the trial's output; without a checkpoint, nothing but time is lost after a kill.
+            sys.stderr.write(f"whichopt: run.keep: the checkpoint could not be written: {error}\n")
+            return False
+        finally:
+            self.seconds = self._clock() - began
+            self._due = self._clock() + max(self._every_s, self.seconds / checkpoints.SHARE)
         return True
+
+    def _write(self, state: dict[str, Any]) -> None:
+        part_file = self.path.with_suffix(".part")
+        try:
+            with part_file.open("wb") as file:
+                checkpoints.write(state, file)
+            if not self._checked:
+                self._check(part_file)
+            part_file.replace(self.path)
+        finally:
+            part_file.unlink(missing_ok=True)
 
     def _check(self, path: Path) -> None:
         """Read the first one back: better to fail now than when a day's training is to go on."""
         try:
             torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            path.unlink()
             raise TypeError(
                 "run.keep keeps tensors, numbers, strings and containers of them; one of its state dicts "
                 f"holds something else: {error}"

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from whichopt.service import machine
-from whichopt.service.errors import BudgetNeeded, WhichoptError, kind_of
+from whichopt.service.errors import BudgetNeeded, NotResumable, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
 from whichopt.service.spec import ResolvedSpec
@@ -224,8 +224,11 @@ def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, s
             failed = view.error is not None and view.error.code not in RESUMABLE
             if not (failed or view.state is JobState.CANCELLED or (fresh and view.state.ended)):
                 _say_known(view, say)
-                if view.state is JobState.FAILED:
-                    tx.lost.resume(tx.jobs.id_of(uid) or 0)
+                if view.state is JobState.FAILED and tx.lost.resume(tx.jobs.id_of(uid) or 0) is None:
+                    raise NotResumable(
+                        f"another process is still ending its part of job {uid}; try again in a moment",
+                        field="state",
+                    )
                 return uid
     else:
         raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,22 @@ def test_it_is_written_at_most_so_often_and_in_its_share_of_the_time(tmp_path: P
     assert not kept.write_if_due(course)
     clock.now = 212.0
     assert kept.write_if_due(course)
+
+
+def test_a_disk_that_takes_no_more_costs_the_checkpoint_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = nn.Linear(1000, 1000)
+    kept = Kept(tmp_path / "trial.pt", 0.0)
+    kept.begin({"model": model})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        assert not kept.write_if_due(course)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "the checkpoint could not be written: [Errno 27] File too large" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_parts_nothing_is_written(tmp_path: Path) -> None:

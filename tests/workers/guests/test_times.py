@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import time
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,32 @@ def test_a_cohorts_checkpoints_keep_to_their_share_of_the_time(
     assert kept_at[0] == 1002.0
     assert set(gaps) == {0.5 + 0.5 / checkpoints.SHARE}
     assert 0.5 * len(kept_at) <= checkpoints.SHARE * (now - 1000.0) + 0.5, "the first one may come early"
+
+
+def test_a_large_checkpoint_is_written_without_a_copy_in_memory(tmp_path: Path) -> None:
+    large = torch.arange(4_000_000, dtype=torch.float32)
+    tracemalloc.start()
+    try:
+        name = checkpoints.save(tmp_path, {"kept": large})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < large.nbytes / 4, "buffers alone"
+    saved = checkpoints.load(tmp_path, name)
+    assert saved is not None
+    assert torch.equal(saved["kept"], large)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_disk_that_takes_no_more_is_told_and_keeps_no_part(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            checkpoints.save(tmp_path, {"kept": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_costs_no_more_time_than_one_that_is_not(

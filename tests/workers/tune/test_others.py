@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.builders.guests import guest_spec
 from tests.builders.homes import Embedded
 from tests.builders.job_processes import Process, begun, outcome, start
+from tests.builders.jobs import make_plans, must_claim, planning, state_of
 from tests.builders.killed_jobs import Kill
 from tests.builders.waiting import wait_until
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, job
+from whichopt.service.errors import NotResumable
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.states import CohortState, JobState
 from whichopt.workers.own_locks import OwnLock
+from whichopt.workers.tune import door
+from whichopt.workers.tune.folder import opened
 
 SEED = 3
 STANDS = Kill("child", "SIGSTOP", "step", 45)
@@ -71,3 +76,29 @@ def test_beside_others_a_lease_tells_who_is_gone(tmp_path: Path, undisturbed: ob
     finally:
         another.end()
     assert outcome(tmp_path, uid, most_attempts=2) == undisturbed
+
+
+def test_a_job_that_failed_goes_on_once_nobody_trains_a_part_of_it(tmp_path: Path) -> None:
+    spec, silent = guest_spec(), lambda _: None
+    with opened(tmp_path) as folder:
+        uid = door._find_or_add(folder, spec, "asked", fresh=False, say=silent)
+        with folder.store.read() as tx:
+            job_id = tx.jobs.id_of(uid)
+        assert job_id is not None
+        planned = planning(folder.store, job_id)
+        assert planned is not None
+        with folder.store.transaction() as tx:
+            ids = tx.jobs.add_round(planned, [make_plans(spec)], spec=spec, cut_short=False)
+        assert ids is not None
+        (cohort_id,) = ids
+        must_claim(folder.store, cohort_id)
+        with folder.store.transaction() as tx:
+            tx.jobs.fail(job_id, code="worker_lost", detail="gone")
+        with pytest.raises(NotResumable, match=f"still ending its part of job {uid}; try again"):
+            door._find_or_add(folder, spec, "asked", fresh=False, say=silent)
+        with folder.store.transaction() as tx:
+            tx.connection.execute(cohort.update().values(lease_until=tx.now()))
+        assert door._find_or_add(folder, spec, "asked", fresh=False, say=silent) == uid
+        assert state_of(folder.store, uid) is JobState.RUNNING
+        with folder.store.read() as tx:
+            assert tx.cohorts.queued_of(job_id) == [cohort_id]
