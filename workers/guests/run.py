@@ -272,7 +272,7 @@ class Run:
     def _epochs_begin(self) -> None:
         self.epochs_began = self.course.seconds
         if self._kept is not None:
-            self._kept.put_generators()
+            self._kept.put_back()
 
     def _started(self, start: Start) -> None:
         self.course.send({"start": start.model_dump(mode="json"), "start_at": self.course.seconds})
