@@ -220,6 +220,8 @@ def run_cohort(context: Context, cohort_id: int) -> None:
     if claim is None:
         return
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
+    if context.host is not None and claim.spec.guest is not None:
+        settings = context.host.settings_of(claim.spec, settings)
     with Lease(context.store, claim, settings) as lease:
         ended = _trained_and_kept(context, claim, lease)
     if ended and lease.checkpoint_name is not None:
@@ -275,7 +277,7 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
     if claim.spec.guest is not None:
         if context.host is None:
             raise NoSuchExecutor(claim.executor)
-        guest = context.host.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
+        guest = context.host.guest(claim.spec, checkpoint_s=lease.settings.checkpoint_s)
         watch = context.host.watched(lease)
         return context.host.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:

@@ -174,7 +174,7 @@ class Cohorts:
         ).one_or_none()
         if held is None:
             return Beat.LOST
-        self.jobs.bump(claim.job_id)
+        self.jobs.bump(claim.job_id, rung_at=now())
         row = self.connection.execute(
             sa.select(job.c.state, job.c.cancel_requested).where(job.c.id == claim.job_id)
         ).one()

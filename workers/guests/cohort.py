@@ -250,7 +250,7 @@ class Cohort:
         kept = {
             str(at): {
                 "reports": account.kept_reports,
-                "file": torch.frombuffer(bytearray(self._kept(at).read_bytes()), dtype=torch.uint8),
+                "file": _mapped(self._kept(at)),
             }
             for at, account in enumerate(self.accounts)
             if at not in self.results and account.kept_reports is not None and self._kept(at).exists()
@@ -275,3 +275,8 @@ class Cohort:
         account = Account(self.guest, self.plans[position], reports or ())
         account.kept_reports = None if reports is None else list(account.reports)
         self.accounts[position] = account
+
+
+def _mapped(file: Path) -> torch.Tensor:
+    """Return the bytes of a file, which are read as they are used: checkpoints are large."""
+    return torch.from_file(str(file), shared=False, size=file.stat().st_size, dtype=torch.uint8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from whichopt.workers.engine import State, Watch
 from whichopt.workers.guests.account import Account
 from whichopt.workers.guests.cohort import Cohort, Means
 from whichopt.workers.guests.guest import Guest
+from whichopt.workers.guests.scratch import scratch
 from whichopt.workers.guests.start import uses_cuda
 
 Isolation = Literal["auto", "fork", "spawn", "inline"]
@@ -31,7 +31,7 @@ class GuestExecutor:
         stuck_s: seconds without a report after which a trial is ended.
         first_sign_s: seconds until a forked child must have reached the function.
         gpus: what each of the `processes` gets as CUDA_VISIBLE_DEVICES; none is set if it is empty.
-        folder: the folder for output and checkpoints while trials run; the system's by default.
+        folder: the folder for output and checkpoints while trials run; the system's for such by default.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class GuestExecutor:
 
     def _run(self, guest: Guest, plans: Sequence[TrialPlan], watch: Watch, resume: State | None) -> Cohort:
         means = Means(self.isolated(guest), self.processes, self.stuck_s, self.first_sign_s, self.gpus)
-        with tempfile.TemporaryDirectory(prefix="whichopt-", dir=self.folder) as folder:
-            cohort = Cohort(means, guest, plans, watch, Path(folder), resume)
+        with scratch(self.folder) as folder:
+            cohort = Cohort(means, guest, plans, watch, folder, resume)
             with _what_is_here_set_aside():
                 if means.isolation == "inline":
                     cohort.run_here()

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
+from whichopt.service.guests import Rehearsed
+from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Point
+from whichopt.workers import checkpoints
 from whichopt.workers.engine import State, Watch
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
@@ -26,6 +29,10 @@ TOGETHER_S = 120.0
 TOGETHER = (2, 32)
 """Least and most trials of a cohort for each place: what is lost with a process is few, and its results so
 far, which are kept every other second, stay short."""
+
+
+INLINE_LEASE = 2.0
+"""Times of its slowest rehearsed epoch that a lease lasts at least, if the function runs in this process."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,11 @@ class Host:
 
     def executor_of(self, spec: ResolvedSpec) -> GuestExecutor:
         """Return the executor for that job: how long a trial may be silent follows from its rehearsal."""
-        known = None if spec.guest is None else spec.guest.rehearsed
+        known = _rehearsed(spec)
         if known is None:
             return self.executor
-        usual = max(known.epoch_seconds[label] + known.fixed_seconds[label] for label in spec.labels)
         patient = copy(self.executor)
-        patient.stuck_s = max(LEAST_STUCK_S, STUCK * usual)
+        patient.stuck_s = max(LEAST_STUCK_S, STUCK * _slowest_epoch(spec, known))
         return patient
 
     def together(self, spec: ResolvedSpec) -> int:
@@ -87,6 +93,22 @@ class Host:
         )
         least, most = TOGETHER
         return places * max(least, int(TOGETHER_S / max(longest, TOGETHER_S / most)))
+
+    def settings_of(self, spec: ResolvedSpec, settings: Settings) -> Settings:
+        """Return the settings for that job, whose times follow from its rehearsal.
+
+        Checkpoints of all trials that run at once have their share of the time from the first one on. Where
+        the function runs in this process, it may keep the thread that renews the lease from doing so for as
+        long as an epoch takes.
+        """
+        known = _rehearsed(spec)
+        if known is None:
+            return settings
+        keeps_s = self.executor.processes * (known.keep_seconds or 0.0)
+        times = {"checkpoint_s": max(settings.checkpoint_s, keeps_s / checkpoints.SHARE)}
+        if self.executor.isolated(self.guest(spec, checkpoint_s=0.0)) == "inline":
+            times["lease_s"] = max(settings.lease_s, INLINE_LEASE * _slowest_epoch(spec, known))
+        return settings.model_copy(update=times)
 
     def rehearsed(self, spec: ResolvedSpec, *, watch: Watch | None = None) -> ResolvedSpec:
         """Return the job with what a rehearsal of its function tells; as it is if there was one.
@@ -124,3 +146,12 @@ class _Ticking:
 
     def checkpoint(self, state: Callable[[], State]) -> None:
         self.watch.checkpoint(state)
+
+
+def _rehearsed(spec: ResolvedSpec) -> Rehearsed | None:
+    return None if spec.guest is None else spec.guest.rehearsed
+
+
+def _slowest_epoch(spec: ResolvedSpec, known: Rehearsed) -> float:
+    """Return the seconds of an epoch with the slowest optimizer, and of what comes before and after it."""
+    return max(known.epoch_seconds[label] + known.fixed_seconds[label] for label in spec.labels)

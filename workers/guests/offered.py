@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import selectors
-import tempfile
 import time
-from pathlib import Path
 
 import structlog
 
@@ -20,6 +18,7 @@ from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.host import Host
 from whichopt.workers.guests.pipe import Message
 from whichopt.workers.guests.request import Request
+from whichopt.workers.guests.scratch import scratch
 
 log = structlog.get_logger()
 
@@ -43,8 +42,8 @@ def sources_of_named(guest: Guest, *, limit_s: float = 300.0) -> tuple[str, str]
         UnknownFunction: the name is not allowed, or there is no such function.
         FunctionFailed: its module raised, or took too long.
     """
-    with tempfile.TemporaryDirectory(prefix="whichopt-") as folder:
-        log = Path(folder) / "import.log"
+    with scratch(None) as folder:
+        log = folder / "import.log"
         request = Request.of(guest).model_dump(mode="json")
         child = children.spawned(guest.name, request, log, environment={})
         try:

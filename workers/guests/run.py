@@ -197,7 +197,7 @@ class Run:
         if self._kept is not None:
             self._kept.went_on()
             if self._kept.write_if_due(self._state):
-                self.course.send({"kept": self.course.epoch})
+                self.course.send({"kept": self.course.epoch, "kept_in": self._kept.seconds})
 
     def result(self, **metrics: Any) -> None:
         """Give the value to judge, once, if it is not the last report's: that of a restored best model."""
@@ -282,7 +282,7 @@ class Run:
     def _epochs_begin(self) -> None:
         self.epochs_began = self.course.seconds
         if self._kept is not None:
-            self._kept.put_generators()
+            self._kept.put_back()
 
     def _started(self, start: Start) -> None:
         self.course.send({"start": start.model_dump(mode="json"), "start_at": self.course.seconds})

@@ -14,7 +14,7 @@ import structlog
 
 from whichopt.service import machine
 from whichopt.service.db import DatabaseError
-from whichopt.service.errors import BudgetNeeded, WhichoptError, kind_of
+from whichopt.service.errors import BudgetNeeded, NotResumable, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
 from whichopt.service.spec import ResolvedSpec
@@ -30,7 +30,8 @@ from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
-from whichopt.workers.tune.folder import AtWork, Folder, opened
+from whichopt.workers.tune.folder import Folder, opened
+from whichopt.workers.tune.others import Others
 from whichopt.workers.tune.progress import Progress, Say, rehearsed, rehearsing, to_stderr
 from whichopt.workers.tune.ring import Here
 from whichopt.workers.tune.tuned import Tuned
@@ -144,6 +145,7 @@ def tune(
         raise _needs_budget(host, spec, say)
     source = _source(host, spec)
     with opened(Path(data)) as folder:
+        executor.folder = folder.runs
         asks = identity(spec, source, optimizers)
         uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
         _until_it_ends(folder, host, uid, say)
@@ -224,8 +226,11 @@ def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, s
             failed = view.error is not None and view.error.code not in RESUMABLE
             if not (failed or view.state is JobState.CANCELLED or (fresh and view.state.ended)):
                 _say_known(view, say)
-                if view.state is JobState.FAILED:
-                    tx.lost.resume(tx.jobs.id_of(uid) or 0)
+                if view.state is JobState.FAILED and tx.lost.resume(tx.jobs.id_of(uid) or 0) is None:
+                    raise NotResumable(
+                        f"another process is still ending its part of job {uid}; try again in a moment",
+                        field="state",
+                    )
                 return uid
     else:
         raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")
@@ -260,9 +265,9 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
     assert view is not None
     if view.state is JobState.SUCCEEDED:
         return
-    at_work = AtWork(folder.path, uid)
+    others = Others(folder, uid, job_id)
     try:
-        _take_back(folder, at_work, job_id)
+        others.take_back()
         unrehearsed = view.spec.guest is not None and view.spec.guest.rehearsed is None
         if unrehearsed:
             say(rehearsing(view.spec))
@@ -291,7 +296,7 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
                     ring.cohorts(queued, view.queue)
                 elif view.progress.cohorts_running:
                     time.sleep(OTHERS_S)  # another process trains them
-                    _take_back(folder, at_work, job_id)
+                    others.take_back()
                 else:
                     ring.plan(job_id)
     except KeyboardInterrupt:
@@ -300,7 +305,7 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
         raise
     finally:
         progress.end()
-        at_work.end()
+        others.leave(for_good=view is not None and view.state.ended)
     if view.state is not JobState.SUCCEEDED:
         raise _failure(view)
 
@@ -312,15 +317,6 @@ def _view(folder: Folder, uid: str) -> JobView | None:
             return tx.views.job(uid, alive_s=0)
     except DatabaseError:
         return None
-
-
-def _take_back(folder: Folder, at_work: AtWork, job_id: int) -> None:
-    """Queue again what processes left that worked on the job and are gone, if nobody else does."""
-    at_work.end()
-    if at_work.begin():
-        with folder.store.transaction() as tx:
-            tx.lost.take_back_here(job_id)
-        at_work.share()
 
 
 def _failure(view: JobView) -> WhichoptError:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +15,6 @@ import torch
 from torch import nn
 
 import whichopt
-from tests.builders.waiting import wait_until
 from whichopt.service.db import Store
 from whichopt.service.errors import BudgetNeeded, FunctionFailed, InvalidSpec
 from whichopt.service.evidence.report.files import read_report
@@ -120,51 +117,6 @@ def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said
     anew = tune(train, **SMALL, data=tmp_path / "data", fresh=True, say=said.append)
     assert anew.job_id != best.job_id
     assert outcome(tmp_path / "data", anew) == outcome(tmp_path / "data", best)
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-import whichopt
-from tests.workers.tune.test_tune import SMALL, train
-
-whichopt.tune(train, **SMALL, data={data!r})
-print("answered", flush=True)
-"""
-
-
-def started(tmp_path: Path, data: Path) -> subprocess.Popen[bytes]:
-    tests = str(Path(__file__).resolve().parents[3])
-    code = SCRIPT.format(tests=tests, data=str(data))
-    return subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True)
-
-
-def trials_done(data: Path) -> int:
-    if not (data / "whichopt.db").exists():
-        return 0
-    store = Store(sqlite_url(data / "whichopt.db"))
-    try:
-        with store.read() as tx:
-            page = tx.views.jobs(state=None, before=None, limit=1, alive_s=0)
-            return page.items[0].progress.trials_done if page.items else 0
-    except Exception as error:
-        if "no such table" in str(error):  # it is being made
-            return 0
-        raise
-    finally:
-        store.close()
-
-
-def test_killed_it_goes_on_to_the_same_answer(tmp_path: Path, said: list[str]) -> None:
-    expected = tune(train, **SMALL, data=tmp_path / "whole", say=said.append)
-    data = tmp_path / "killed"
-    process = started(tmp_path, data)
-    wait_until(lambda: trials_done(data) >= 2 or process.poll() is not None, "two trials")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    found = tune(train, **SMALL, data=data, say=said.append)
-    assert outcome(data, found) == outcome(tmp_path / "whole", expected)
-    assert found.recommendation.config == expected.recommendation.config
 
 
 _FAULT: list[str] = []
