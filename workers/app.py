@@ -116,17 +116,22 @@ def _context(task: Any) -> Any:
 
     until_it_answers(_ask_database, what="a message")
     _tell_agreement()
-    name = task.request.hostname
-    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=name, host=_host())
+    return Context(
+        _own_store(),
+        CeleryDispatcher(app),
+        settings,
+        worker_name=task.request.hostname,
+        functions=_functions(),
+    )
 
 
-def _host() -> Any:
+def _functions() -> Any:
     """Return what runs the functions that the operator allows; None if there are none."""
     if not settings.allowed_functions:
         return None
-    from whichopt.workers.guests.offered import host_of_workers
+    from whichopt.workers.guests.offered import functions_of_workers
 
-    return host_of_workers(settings)
+    return functions_of_workers(settings)
 
 
 def _ask_database() -> None:

@@ -30,7 +30,7 @@ from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
 from whichopt.workers.engine import Cancelled
 from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
 from whichopt.workers.prepare import prepare
@@ -44,19 +44,19 @@ log = structlog.get_logger()
 class Context:
     """The resources of a worker process: made once, and handed to every message.
 
-    `host` runs people's own functions, if this process may.
+    `functions` runs people's own functions, if this process may.
     """
 
     store: Store
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
-    host: Host | None = None
+    functions: Functions | None = None
 
     @property
     def raises(self) -> bool:
         """Whether what a function raises is raised here, to whoever wrote it."""
-        return self.host is not None and self.host.is_own
+        return self.functions is not None and self.functions.is_own
 
 
 def plan_round(context: Context, job_id: int) -> None:
@@ -74,8 +74,9 @@ def plan_round(context: Context, job_id: int) -> None:
         return
     if planned is None:
         return
-    if context.host is not None and context.host.is_own:
-        planned = replace(planned, workers=context.host.executor.processes)  # no worker's row tells of it
+    if context.functions is not None and context.functions.is_own:
+        own = context.functions.executor.processes  # no worker's row tells of it
+        planned = replace(planned, workers=own)
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
     try:
@@ -106,7 +107,7 @@ def _plan(context: Context, planned: Planning) -> None:
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
-            host=context.host,
+            functions=context.functions,
             compiling=lambda: _note_compiling(context, planned),
         )
         following = next_round(
@@ -269,10 +270,10 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
     blobs = context.settings.blobs
     resume = None if claim.checkpoint is None else checkpoints.load(blobs, claim.checkpoint)
     if claim.spec.guest is not None:
-        if context.host is None:
+        if context.functions is None:
             raise NoSuchExecutor(claim.executor)
-        guest = context.host.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
-        return context.host.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
+        guest = context.functions.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
+        return context.functions.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
     built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)

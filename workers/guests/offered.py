@@ -16,8 +16,8 @@ from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import error_of
 from whichopt.workers.guests.by_hand import ANY
 from whichopt.workers.guests.executor import GuestExecutor
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.guest import Guest
-from whichopt.workers.guests.host import Host
 from whichopt.workers.guests.pipe import Message
 from whichopt.workers.guests.request import Request
 
@@ -57,10 +57,10 @@ def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
     return source
 
 
-def host_of_workers(settings: Settings) -> Host:
+def functions_of_workers(settings: Settings) -> Functions:
     """Return what runs allowed functions on a worker: a clean process a trial, one at a time."""
     executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
-    return Host(executor, allow=settings.allowed_functions)
+    return Functions(executor, allow=settings.allowed_functions)
 
 
 def offered(settings: Settings) -> dict[str, str]:

@@ -22,7 +22,7 @@ from whichopt.service.views import JobView
 from whichopt.workers import jobs
 from whichopt.workers.engine import numerics
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.offered import source_of_named
 from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
@@ -137,16 +137,16 @@ def tune(
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
-    host = Host(executor, function.function, None, tuple(arguments), check, is_own=True)
+    functions = Functions(executor, function.function, None, tuple(arguments), check, is_own=True)
     numerics.repeat_to_the_bit()
     _log_only_warnings()
     if minutes is None and trials is None:
-        raise _needs_budget(host, spec, say)
-    source = _source(host, spec)
+        raise _needs_budget(functions, spec, say)
+    source = _source(functions, spec)
     with opened(Path(data)) as folder:
         asks = identity(spec, source, optimizers)
         uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
-        _until_it_ends(folder, host, uid, say)
+        _until_it_ends(folder, functions, uid, say)
         return tuned.read(folder, uid)
 
 
@@ -177,16 +177,16 @@ def _processes(asked: int | None) -> int:
     return max(1, machine.cores() if asked is None else asked)
 
 
-def _source(host: Host, spec: ResolvedSpec) -> str:
-    if host.function is not None:
-        return source_of(host.function).sha256
-    return source_of_named(host.guest(spec, checkpoint_s=float("inf")))
+def _source(functions: Functions, spec: ResolvedSpec) -> str:
+    if functions.given is not None:
+        return source_of(functions.given).sha256
+    return source_of_named(functions.guest(spec, checkpoint_s=float("inf")))
 
 
-def _needs_budget(host: Host, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
+def _needs_budget(functions: Functions, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
     say(_rehearsing(spec))
-    rehearsed = host.rehearsed(spec)
-    lines = budget_lines(rehearsed, processes=host.executor.processes)
+    rehearsed = functions.rehearsed(spec)
+    lines = budget_lines(rehearsed, processes=functions.executor.processes)
     return BudgetNeeded(
         "\n".join(["give minutes or trials.", *lines]), field="budget", allowed="minutes or trials"
     )
@@ -241,14 +241,14 @@ def _say_known(view: JobView, say: Say) -> None:
         say(f"job {view.id} goes on: {done} of {total or 'its'} trials are there")
 
 
-def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
+def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> None:
     """Plan and train until the job has ended; beside others, if they work on it, too.
 
     Raises:
         WhichoptError: it has failed, or was cancelled.
     """
     ring = Here()
-    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", host)
+    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", functions)
     with folder.store.read() as tx:
         job_id = tx.jobs.id_of(uid)
         view = tx.views.job(uid, alive_s=0)

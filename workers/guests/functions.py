@@ -20,12 +20,12 @@ LEAST_STUCK_S = 120.0
 
 
 @dataclass(frozen=True)
-class Host:
+class Functions:
     """What a process needs to run the functions of jobs.
 
     Attributes:
         executor: what runs their trials.
-        function: the callable that this process was given; None: functions are imported by their names.
+        given: the callable that this process was given; None: functions are imported by their names.
         allow: names that the operator allows; None for a person's own name, which may be a file.
         arguments: the command line of a script.
         check: what is done about a rehearsal's finding that spoils the job.
@@ -34,7 +34,7 @@ class Host:
     """
 
     executor: GuestExecutor
-    function: TrainingFunction | None = None
+    given: TrainingFunction | None = None
     allow: tuple[str, ...] | None = None
     arguments: tuple[str, ...] = ()
     check: Check = "error"
@@ -44,7 +44,7 @@ class Host:
         """Return the function of that job."""
         return Guest.of(
             spec,
-            self.function,
+            self.given,
             allow=self.allow,
             arguments=self.arguments,
             checkpoint_s=checkpoint_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.builders.guests import guest_spec
 from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 
 
 def test_how_long_a_trial_may_be_silent_follows_from_its_rehearsal() -> None:
@@ -13,11 +13,11 @@ def test_how_long_a_trial_may_be_silent_follows_from_its_rehearsal() -> None:
     assert spec.guest is not None
     known = spec.guest.rehearsed
     assert known is not None
-    host = Host(GuestExecutor(stuck_s=5))
-    assert host.executor_of(spec).stuck_s == 120
+    functions = Functions(GuestExecutor(stuck_s=5))
+    assert functions.executor_of(spec).stuck_s == 120
     slow = dict.fromkeys(spec.labels, 30.0) | {spec.labels[0]: 60.0}
     fixed = dict.fromkeys(spec.labels, 10.0)
     slower = known.model_copy(update={"epoch_seconds": slow, "fixed_seconds": fixed})
     workload = spec.guest.model_copy(update={"rehearsed": slower})
-    assert host.executor_of(spec.model_copy(update={"workload": workload})).stuck_s == 20 * 70
-    assert host.executor.stuck_s == 5, "that of others stays"
+    assert functions.executor_of(spec.model_copy(update={"workload": workload})).stuck_s == 20 * 70
+    assert functions.executor.stuck_s == 5, "that of others stays"
