@@ -10,7 +10,6 @@ import torch
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
-from whichopt.service.errors import UnknownFunction
 from whichopt.service.planning import minutes
 from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
@@ -137,23 +136,12 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
 
 def _guest(spec: ResolvedSpec, functions: Functions | None, processes: int) -> ResolvedSpec:
     """Return the spec of a function's job with what its rehearsal told, and the plan for its minutes."""
-    if functions is not None:
+    if spec.guest is not None and spec.guest.rehearsed is None:
+        assert functions is not None  # else the job waits for somebody who has them
         spec = functions.rehearsed(spec)
-    elif spec.guest is not None and spec.guest.rehearsed is None:
-        raise _no_functions(spec)
     if spec.budget.timed and spec.budget.settled is None:
         return plan_guest_minutes(spec, processes=max(1, processes))
     return spec
-
-
-def _no_functions(spec: ResolvedSpec) -> UnknownFunction:
-    """Return the error of a worker whose operator allows no functions."""
-    return UnknownFunction(
-        f"the worker that took the job may run no functions, so not {spec.workload.title} either: set "
-        "WHICHOPT_ALLOW for all workers as for the API, and send the job again",
-        field="workload.function.name",
-        value=spec.workload.title,
-    )
 
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:

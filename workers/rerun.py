@@ -168,8 +168,10 @@ def _by_function(
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     found = source_of_named(guest) if guest.function is None else source_of(guest.function).sha256
-    results = GuestExecutor(processes=cores()).run(guest, [*plans, *more], Unwatched())
-    here = training_environment(report.job.queue)
+    executor = GuestExecutor(processes=cores())
+    results = executor.run(guest, [*plans, *more], Unwatched())
+    threads = None if executor.isolated(guest) == "inline" else 1
+    here = training_environment(report.job.queue, threads=threads)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
     asked = report.spec.guest
     same = asked is None or asked.source in (None, found)

@@ -40,6 +40,10 @@ class Functions:
     check: Check = "error"
     is_own: bool = False
 
+    def has(self, name: str) -> bool:
+        """Tell if the function of that name can be run here."""
+        return self.allow is None or name in self.allow
+
     def guest(self, spec: ResolvedSpec, *, checkpoint_s: float) -> Guest:
         """Return the function of that job."""
         return Guest.of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -57,10 +58,10 @@ def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
     return source
 
 
-def functions_of_workers(settings: Settings) -> Functions:
-    """Return what runs allowed functions on a worker: a clean process a trial, one at a time."""
+def functions_of_workers(settings: Settings, names: Sequence[str]) -> Functions:
+    """Return what runs functions of these names on a worker: a clean process a trial, one at a time."""
     executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
-    return Functions(executor, allow=settings.allowed_functions)
+    return Functions(executor, allow=tuple(names))
 
 
 def offered(settings: Settings) -> dict[str, str]:
