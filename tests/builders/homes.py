@@ -216,7 +216,8 @@ class Production(Home):
         self.workers: list[subprocess.Popen[bytes]] = []
         for _ in range(workers):
             self.start_worker()
-        self.client = Client(f"http://127.0.0.1:{port}", KEY)
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = Client(self.url, KEY)
         with socket.socket() as probe:
             wait_until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, "the API to listen")
 
