@@ -169,7 +169,10 @@ def _by_function(
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     found = source_of_named(guest) if guest.function is None else source_of(guest.function).sha256
     executor = GuestExecutor(processes=cores())
-    results = executor.run(guest, [*plans, *more], Unwatched())
+    try:
+        results = executor.run(guest, [*plans, *more], Unwatched())
+    finally:
+        executor.end()
     threads = None if executor.isolated(guest) == "inline" else 1
     here = training_environment(report.job.queue, threads=threads)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)

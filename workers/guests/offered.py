@@ -6,6 +6,7 @@ import selectors
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -60,8 +61,13 @@ def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
 
 def functions_of_workers(settings: Settings, names: Sequence[str]) -> Functions:
     """Return what runs functions of these names on a worker: a clean process a trial, one at a time."""
-    executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
-    return Functions(executor, allow=tuple(names))
+    return Functions(_executor(settings.stuck_s), allow=tuple(names))
+
+
+@cache
+def _executor(stuck_s: float) -> GuestExecutor:
+    """Return the executor of this process, which keeps what its trials are copies of."""
+    return GuestExecutor(processes=1, isolation="spawn", stuck_s=stuck_s)
 
 
 def offered(settings: Settings) -> dict[str, str]:

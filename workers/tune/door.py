@@ -140,14 +140,17 @@ def tune(
     functions = Functions(executor, function.function, None, tuple(arguments), check, is_own=True)
     numerics.repeat_to_the_bit()
     _log_only_warnings()
-    if minutes is None and trials is None:
-        raise _needs_budget(functions, spec, say)
-    source = _source(functions, spec)
-    with opened(Path(data)) as folder:
-        asks = identity(spec, source, optimizers)
-        uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
-        _until_it_ends(folder, functions, uid, say)
-        return tuned.read(folder, uid)
+    try:
+        if minutes is None and trials is None:
+            raise _needs_budget(functions, spec, say)
+        source = _source(functions, spec)
+        with opened(Path(data)) as folder:
+            asks = identity(spec, source, optimizers)
+            uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
+            _until_it_ends(folder, functions, uid, say)
+            return tuned.read(folder, uid)
+    finally:
+        executor.end()
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
