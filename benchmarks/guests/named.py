@@ -2,7 +2,7 @@
 
     python -m benchmarks.guests.named [--trials N] [--json FILE]
 
-Both rows take turns in one run, so the ratio counts and not the machine. The first copy waits for its template,
+Both rows take turns in one run, so the ratio counts, not the machine. The first copy waits for its template,
 which loads torch once; that is shown apart.
 """
 

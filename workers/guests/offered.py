@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from whichopt.service.errors import FunctionFailed, FunctionStuck
+from whichopt.service.errors import FunctionFailed, FunctionStuck, UnknownFunction
 from whichopt.service.failures import failure
 from whichopt.service.settings import Settings
 from whichopt.workers.guests import child as children
@@ -76,7 +76,7 @@ def offered(settings: Settings) -> dict[str, str]:
     for name in settings.allowed_functions:
         try:
             found[name] = source_of_named(Guest(name, ANY, allow=settings.allowed_functions))
-        except FunctionFailed as error:
+        except (FunctionFailed, UnknownFunction) as error:
             log.warning("function_not_offered", function=name, **failure(error))
     return found
 
