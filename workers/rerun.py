@@ -168,8 +168,13 @@ def _by_function(
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
     found = _sources(guest)
-    results = GuestExecutor(processes=cores()).run(guest, [*plans, *more], Unwatched())
-    here = training_environment(report.job.queue)
+    executor = GuestExecutor(processes=cores())
+    try:
+        results = executor.run(guest, [*plans, *more], Unwatched())
+    finally:
+        executor.end()
+    threads = None if executor.isolated(guest) == "inline" else 1
+    here = training_environment(report.job.queue, threads=threads)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
     asked = report.spec.guest
     same = asked is None or asked.source in (None, *found)

@@ -25,7 +25,7 @@ from whichopt.service.trials import Trial, TrialPlan
 from whichopt.service.views import Recommendation
 from whichopt.workers.engine import Unwatched, numerics
 from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.run import Run
 from whichopt.workers.sampler import suggest
 from whichopt.workers.tune.asked import spec_of
@@ -81,14 +81,14 @@ class AAJob:
 def concluding() -> Callable[[tuple[int, bool]], AAJob]:
     """In a process: concludes the job of that seed; if asked to, by `whichopt.tune` as well."""
     numerics.repeat_to_the_bit()
-    host = Host(GuestExecutor(isolation="inline"), train, is_own=True)
-    rehearsed = host.rehearsed(_spec(0)).workload
+    functions = Functions(GuestExecutor(isolation="inline"), train, is_own=True)
+    rehearsed = functions.rehearsed(_spec(0)).workload
     folder = tempfile.TemporaryDirectory(prefix="whichopt-aa-")
 
     def conclude(asked: tuple[int, bool]) -> AAJob:
         seed, by_tune = asked
         spec = _spec(seed).model_copy(update={"workload": rehearsed})
-        job = _Job(spec, host)
+        job = _Job(spec, functions)
         recommendation = job.concluded()
         if by_tune:
             _check_by_tune(recommendation, seed, folder.name)
@@ -116,10 +116,10 @@ def _spec(seed: int) -> ResolvedSpec:
 class _Job:
     """A job by the planner, the executor and the verdict of the product, without its database."""
 
-    def __init__(self, spec: ResolvedSpec, host: Host) -> None:
+    def __init__(self, spec: ResolvedSpec, functions: Functions) -> None:
         self.spec = spec
-        self.guest = host.guest(spec, checkpoint_s=float("inf"))
-        self.executor = host.executor_of(spec)
+        self.guest = functions.guest(spec, checkpoint_s=float("inf"))
+        self.executor = functions.executor_of(spec)
         self.trials: list[Trial] = []
 
     def concluded(self) -> Recommendation:

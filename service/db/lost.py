@@ -6,6 +6,7 @@ between its look and its judgement makes no other lease run out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +143,13 @@ class Lost:
                 )
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in unrung_jobs if row.plan_rings < MAX_PLANNERS]
+
+    def about(self, functions: Collection[str], *, queue: str) -> list[int]:
+        """Return the jobs about these functions that have not ended and are trained from that queue."""
+        query = sa.select(job.c.id).where(
+            job.c.function.in_(functions), job.c.queue == queue, job.c.state.in_(ACTIVE)
+        )
+        return list(self.connection.scalars(query.order_by(job.c.id)))
 
     def take_back_here(self, job_id: int) -> None:
         """Queue again what the process of a job left that is gone; nobody else may work on it.

@@ -133,6 +133,7 @@ def forked(
         status = 1
         try:
             torch.set_num_threads(1)  # first of all
+            torch.set_num_threads = _stay_with_one_thread
             settle_in(parent)
             for descriptor in (reading, *others):
                 os.close(descriptor)
@@ -176,6 +177,15 @@ def spawned(target: str, request: Mapping[str, Any], log: Path, *, environment: 
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(json.dumps({**request, "pipe": writing, "parent": os.getpid()}).encode())
     return Child(process.pid, Receiver(reading), log, process)
+
+
+def _stay_with_one_thread(nthreads: int) -> None:
+    """Take the place of torch's function in a copy: it would wait without end for the threads it lacks."""
+    if nthreads != 1:
+        sys.stderr.write(
+            f"whichopt: torch.set_num_threads({nthreads}) changes nothing here: a copy of a process has one "
+            "thread. Give the function by its name, as 'train.py:fit', for a clean process with threads\n"
+        )
 
 
 def settle_in(parent: int) -> None:

@@ -22,12 +22,14 @@ from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch
 from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import Account
+from whichopt.workers.guests.child import Child
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.optimizers import made
 from whichopt.workers.guests.pipe import Sender
 from whichopt.workers.guests.request import Request
 from whichopt.workers.guests.slot import Slot
 from whichopt.workers.guests.start import uses_cuda
+from whichopt.workers.guests.template import Template
 from whichopt.workers.guests.trial import perform
 
 ASK_S = 0.2
@@ -43,6 +45,7 @@ class Means:
     stuck_s: float
     first_sign_s: float
     gpus: tuple[str, ...]
+    template: Template | None = None
 
 
 class Cohort:
@@ -159,7 +162,7 @@ class Cohort:
         function = self.guest.function
         if self.means.isolation == "spawn" or function is None:
             request = Request.of(self.guest, plan, kept).model_dump(mode="json")
-            child = children.spawned(self.guest.name, request, log, environment=environment)
+            child = self._named(request, log, environment)
         else:
             others = [slot.child.receiver.descriptor for slot in self.slots.values()]
 
@@ -170,6 +173,13 @@ class Cohort:
         self.slots[position] = Slot(
             self.means.stuck_s, self.means.first_sign_s, child, self.accounts[position], place
         )
+
+    def _named(self, request: Mapping[str, Any], log: Path, environment: Mapping[str, str]) -> Child:
+        """Return a clean process that imports the function by its name: a copy of one, or a new one."""
+        if self.means.template is None:
+            return children.spawned(self.guest.name, request, log, environment=environment)
+        warm = sorted({plan.optimizer for plan in self.plans})
+        return self.means.template.copied(request, log, warm=warm)
 
     def _listen(self) -> None:
         with selectors.DefaultSelector() as selector:

@@ -136,11 +136,15 @@ class Course:
 
     def too_long(self) -> Stopped:
         """Return what ends a function that reports more often than its trial has epochs."""
-        detail = (
+        return self.refused(
+            "function_too_long",
             f"it reported once more after {self.plan.length} epochs: loop over run.epochs, or give "
-            "max_epochs=run.max_epochs"
+            "max_epochs=run.max_epochs",
         )
-        self.send({"fault": {"code": "function_too_long", "detail": detail}})
+
+    def refused(self, code: str, detail: str) -> Stopped:
+        """Tell that the function cannot be run, with the stable code of the reason; return what ends it."""
+        self.send({"fault": {"code": code, "detail": detail}})
         self.state = TrialState.CANCELLED
         return Stopped(self.state)
 

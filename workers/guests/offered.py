@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import selectors
 import time
+from collections.abc import Sequence
+from functools import cache
 
 import structlog
 
-from whichopt.service.errors import FunctionFailed, FunctionStuck
+from whichopt.service.errors import FunctionFailed, FunctionStuck, UnknownFunction
 from whichopt.service.failures import failure
 from whichopt.service.settings import Settings
 from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import error_of
 from whichopt.workers.guests.by_hand import ANY
 from whichopt.workers.guests.executor import GuestExecutor
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.guest import Guest
-from whichopt.workers.guests.host import Host
 from whichopt.workers.guests.pipe import Message
 from whichopt.workers.guests.request import Request
 from whichopt.workers.guests.scratch import scratch
@@ -63,10 +65,15 @@ def sources_of_named(guest: Guest, *, limit_s: float = 300.0) -> tuple[str, str]
     return told["source"], told["in_a_script"]
 
 
-def host_of_workers(settings: Settings) -> Host:
-    """Return what runs allowed functions on a worker: a clean process a trial, one at a time."""
-    executor = GuestExecutor(processes=1, isolation="spawn", stuck_s=settings.stuck_s)
-    return Host(executor, allow=settings.allowed_functions)
+def functions_of_workers(settings: Settings, names: Sequence[str]) -> Functions:
+    """Return what runs functions of these names on a worker: a clean process a trial, one at a time."""
+    return Functions(_executor(settings.stuck_s), allow=tuple(names))
+
+
+@cache
+def _executor(stuck_s: float) -> GuestExecutor:
+    """Return the executor of this process, which keeps what its trials are copies of."""
+    return GuestExecutor(processes=1, isolation="spawn", stuck_s=stuck_s)
 
 
 def offered(settings: Settings) -> dict[str, str]:
@@ -75,7 +82,7 @@ def offered(settings: Settings) -> dict[str, str]:
     for name in settings.allowed_functions:
         try:
             found[name] = source_of_named(Guest(name, ANY, allow=settings.allowed_functions))
-        except FunctionFailed as error:
+        except (FunctionFailed, UnknownFunction) as error:
             log.warning("function_not_offered", function=name, **failure(error))
     return found
 

@@ -55,7 +55,7 @@ class Run:
         self.epochs_began: float | None = None
         self._facts = guest.facts(plan.optimizer)
         self._kept = kept
-        self._steps = Steps(self._started)
+        self._steps = Steps(self._started, self._lacks_closure if self._facts.needs_closure else None)
         self._names: list[str | None] = []
         self._parts: tuple[list[Any], Parts] | None = None
 
@@ -286,6 +286,14 @@ class Run:
 
     def _started(self, start: Start) -> None:
         self.course.send({"start": start.model_dump(mode="json"), "start_at": self.course.seconds})
+
+    def _lacks_closure(self, place: str) -> None:
+        raise self.course.refused(
+            "needs_closure",
+            f"its step needs a closure, and {place} passes none: call optimizer.step(closure) there, with a "
+            "closure that zeroes the gradients, computes the loss, calls loss.backward() and returns the "
+            "loss; or leave this optimizer out",
+        )
 
     def _state(self) -> dict[str, Any]:
         start = self._steps.start

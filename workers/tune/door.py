@@ -24,7 +24,7 @@ from whichopt.service.views import JobView
 from whichopt.workers import jobs
 from whichopt.workers.engine import numerics
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.offered import source_of_named
 from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
@@ -138,18 +138,21 @@ def tune(
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
-    host = Host(executor, function.function, None, tuple(arguments), check, is_own=True)
+    functions = Functions(executor, function.function, None, tuple(arguments), check, is_own=True)
     numerics.repeat_to_the_bit()
     _log_only_warnings()
-    if minutes is None and trials is None:
-        raise _needs_budget(host, spec, say)
-    source = _source(host, spec)
-    with opened(Path(data)) as folder:
-        executor.folder = folder.runs
-        asks = identity(spec, source, optimizers)
-        uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
-        _until_it_ends(folder, host, uid, say)
-        found = tuned.read(folder, uid)
+    try:
+        if minutes is None and trials is None:
+            raise _needs_budget(functions, spec, say)
+        source = _source(functions, spec)
+        with opened(Path(data)) as folder:
+            executor.folder = folder.runs
+            asks = identity(spec, source, optimizers)
+            uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
+            _until_it_ends(folder, functions, uid, say)
+            found = tuned.read(folder, uid)
+    finally:
+        executor.end()
     if report is not None:
         say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
     return found
@@ -182,15 +185,15 @@ def _processes(asked: int | None) -> int:
     return max(1, machine.cores() if asked is None else asked)
 
 
-def _source(host: Host, spec: ResolvedSpec) -> str:
-    if host.function is not None:
-        return source_of(host.function).sha256
-    return source_of_named(host.guest(spec, checkpoint_s=float("inf")))
+def _source(functions: Functions, spec: ResolvedSpec) -> str:
+    if functions.given is not None:
+        return source_of(functions.given).sha256
+    return source_of_named(functions.guest(spec, checkpoint_s=float("inf")))
 
 
-def _needs_budget(host: Host, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
+def _needs_budget(functions: Functions, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
     say(rehearsing(spec))
-    lines = budget_lines(host.rehearsed(spec), processes=host.executor.processes)
+    lines = budget_lines(functions.rehearsed(spec), processes=functions.executor.processes)
     return BudgetNeeded(
         "\n".join(["give minutes or trials.", *lines]), field="budget", allowed="minutes or trials"
     )
@@ -248,7 +251,7 @@ def _say_known(view: JobView, say: Say) -> None:
         say(f"job {view.id} goes on: {done} of {total or 'its'} trials are there")
 
 
-def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
+def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> None:
     """Plan and train until the job has ended; beside others, if they work on it, too.
 
     Raises:
@@ -256,8 +259,8 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
     """
     ring = Here()
     progress = Progress(say, lambda: _view(folder, uid))
-    host = replace(host, tick=progress.tick)
-    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", host)
+    functions = replace(functions, tick=progress.tick)
+    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", functions)
     with folder.store.read() as tx:
         job_id = tx.jobs.id_of(uid)
         view = tx.views.job(uid, alive_s=0)

@@ -24,7 +24,7 @@ from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.trials import TrialResult
 from whichopt.workers import checkpoints, jobs
 from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.run import Run
 from whichopt.workers.tune import folder, tune
 
@@ -127,7 +127,7 @@ def test_a_trial_goes_on_elsewhere_if_its_data_folder_is_reached_from_there(
 
     budget = {"trials": 1, "replicates": 1, "epochs": 8, "confirm_seeds": 3}
     shared = Settings(blobs=tmp_path / "blobs", checkpoint_s=1e-6, tick_s=0.01)
-    host = Host(GuestExecutor(isolation="inline"), function=train)
+    host = Functions(GuestExecutor(isolation="inline"), given=train)
     here = jobs.Context(store, Recorder(), shared, "w1", host)
     beside = dataclasses.replace(here, worker_name="w2")
     apart = dataclasses.replace(beside, settings=shared.model_copy(update={"blobs": tmp_path / "others"}))

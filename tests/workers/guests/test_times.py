@@ -21,7 +21,7 @@ from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
 from whichopt.workers import checkpoints
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.rehearsal import rehearse
 from whichopt.workers.guests.run import Run
 from whichopt.workers.lease import Lease
@@ -43,8 +43,8 @@ def known(**facts: Any) -> ResolvedSpec:
     return spec.model_copy(update={"workload": spec.guest.with_rehearsal(rehearsed(spec, **facts))})
 
 
-def host(isolation: Isolation, processes: int = 1) -> Host:
-    return Host(GuestExecutor(isolation=isolation, processes=processes), function=keeps)
+def host(isolation: Isolation, processes: int = 1) -> Functions:
+    return Functions(GuestExecutor(isolation=isolation, processes=processes), given=keeps)
 
 
 def test_a_rehearsal_tells_what_a_checkpoint_takes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.builders.guests import guest_spec
 from whichopt.service.spec import ResolvedSpec
 from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 
 
 def rehearsed(epoch_s: float, fixed_s: float, slowest_s: float) -> ResolvedSpec:
@@ -23,16 +23,16 @@ def rehearsed(epoch_s: float, fixed_s: float, slowest_s: float) -> ResolvedSpec:
 
 def test_how_long_a_trial_may_be_silent_follows_from_its_rehearsal() -> None:
     """Twenty times its slowest epoch with what comes before it, two minutes at least."""
-    host = Host(GuestExecutor(stuck_s=5))
-    assert host.executor_of(guest_spec()).stuck_s == 120
-    assert host.executor_of(rehearsed(30.0, 10.0, slowest_s=60.0)).stuck_s == 20 * 70
-    assert host.executor.stuck_s == 5, "that of others stays"
+    functions = Functions(GuestExecutor(stuck_s=5))
+    assert functions.executor_of(guest_spec()).stuck_s == 120
+    assert functions.executor_of(rehearsed(30.0, 10.0, slowest_s=60.0)).stuck_s == 20 * 70
+    assert functions.executor.stuck_s == 5, "that of others stays"
 
 
 def test_a_process_takes_trials_of_two_minutes_at_a_time() -> None:
     """Its places wait for the last trial of a cohort alone; so a cohort has at least two for each."""
-    host = Host(GuestExecutor(processes=3))
+    functions = Functions(GuestExecutor(processes=3))
     epochs = guest_spec().budget.epochs
-    assert host.together(rehearsed(60.0 / epochs, 0.0, slowest_s=60.0)) == 3 * 2
-    assert host.together(rehearsed(8.0 / epochs, 2.0, slowest_s=8.0 / epochs)) == 3 * 12
-    assert host.together(rehearsed(0.0, 0.0, slowest_s=1e-6)) == 3 * 32
+    assert functions.together(rehearsed(60.0 / epochs, 0.0, slowest_s=60.0)) == 3 * 2
+    assert functions.together(rehearsed(8.0 / epochs, 2.0, slowest_s=8.0 / epochs)) == 3 * 12
+    assert functions.together(rehearsed(0.0, 0.0, slowest_s=1e-6)) == 3 * 32

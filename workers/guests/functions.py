@@ -36,12 +36,12 @@ INLINE_LEASE = 2.0
 
 
 @dataclass(frozen=True)
-class Host:
+class Functions:
     """What a process needs to run the functions of jobs.
 
     Attributes:
         executor: what runs their trials.
-        function: the callable that this process was given; None: functions are imported by their names.
+        given: the callable that this process was given; None: functions are imported by their names.
         allow: names that the operator allows; None for a person's own name, which may be a file.
         arguments: the command line of a script.
         check: what is done about a rehearsal's finding that spoils the job.
@@ -51,7 +51,7 @@ class Host:
     """
 
     executor: GuestExecutor
-    function: TrainingFunction | None = None
+    given: TrainingFunction | None = None
     allow: tuple[str, ...] | None = None
     arguments: tuple[str, ...] = ()
     check: Check = "error"
@@ -62,11 +62,15 @@ class Host:
         """Return the watch, which ticks if somebody wants to know."""
         return watch if self.tick is None else _Ticking(watch, self.tick)
 
+    def has(self, name: str) -> bool:
+        """Tell if the function of that name can be run here."""
+        return self.allow is None or name in self.allow
+
     def guest(self, spec: ResolvedSpec, *, checkpoint_s: float) -> Guest:
         """Return the function of that job."""
         return Guest.of(
             spec,
-            self.function,
+            self.given,
             allow=self.allow,
             arguments=self.arguments,
             checkpoint_s=checkpoint_s,
