@@ -19,9 +19,10 @@ class JobActivity(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     what: What = Field(
-        description="Kind of activity. `worker`: no worker is live for the job's queue; `queue`: other jobs "
-        "are served first; `planning`: its next round is being planned, or the job is being concluded; "
-        "`kernel`: a planner is compiling the optimizers' kernel; `training`: its cohorts are being trained."
+        description="Kind of activity. `worker`: no worker is live for the job's queue, or none of them has "
+        "its function; `queue`: other jobs are served first; `planning`: its next round is being planned, or "
+        "the job is being concluded; `kernel`: a planner is compiling the optimizers' kernel; "
+        "`training`: its cohorts are being trained."
     )
     since: datetime | None = Field(description="Time at which that began; null if it is not recorded.")
     detail: str = Field(description="The same in a sentence.")
@@ -56,6 +57,8 @@ class ActiveJob:
     busy: int
     planners: int
     planners_busy: int
+    lacking: str | None = None
+    """The function that the job is about, if no live worker of its queue offers it."""
     in_process: bool = False
     """True if the process that made the job trains it, and no worker does."""
 
@@ -66,6 +69,8 @@ def activity(job: ActiveJob) -> JobActivity:
         return JobActivity(what="training", since=job.training_since, detail=_training(job))
     if not job.live.get(job.queue):
         return JobActivity(what="worker", since=job.since, detail=_no_worker(job))
+    if job.lacking is not None and (job.queued or job.round == 0):
+        return JobActivity(what="worker", since=job.since, detail=_no_function(job, job.lacking))
     if job.queued:
         return JobActivity(what="queue", since=job.since, detail=_queued(job))
     if job.compiling_since is not None:
@@ -101,6 +106,15 @@ def _no_worker(job: ActiveJob) -> str:
     return (
         f"Waiting for a worker: {running}. A worker that has just started needs a few seconds; otherwise "
         f"start one with `python -m whichopt.workers --queue {job.queue}`."
+    )
+
+
+def _no_function(job: ActiveJob, function: str) -> str:
+    return (
+        f"Waiting for a worker that has {function}: none that is running for {job.queue} offers it. A worker "
+        "that has just started needs a few seconds to say what it has; otherwise set WHICHOPT_ALLOW for a "
+        "worker that can import the function. If a worker allows it already, its log says why it cannot be "
+        "imported there (function_not_offered)."
     )
 
 

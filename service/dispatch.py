@@ -21,6 +21,15 @@ MAKE_REPORT = "whichopt.make_report"
 PLAN_QUEUE = "plan"
 """Every worker listens to it, whatever it trains on."""
 
+
+def of_functions(queue: str) -> str:
+    """Return the queue beside `queue` that workers listen to which have people's own functions.
+
+    A worker that lacks the function of a message hands it on to there.
+    """
+    return f"{queue}.functions"
+
+
 log = structlog.get_logger()
 
 
@@ -64,6 +73,10 @@ class CeleryDispatcher:
 
     def report(self, job_id: int) -> None:
         self._ring(MAKE_REPORT, [job_id], PLAN_QUEUE)
+
+    def hand_on(self, task: str, row: int, queue: str) -> None:
+        """Ring a worker that has people's own functions, as this one lacks the row's."""
+        self._ring(task, [row], of_functions(queue))
 
     def waiting(self, queue: str, /) -> int | None:
         with self.celery.connection_for_write() as connection:

@@ -44,10 +44,14 @@ class Environment(BaseModel):
     )
 
     def unlike(self, other: Environment) -> list[str]:
-        """Describe the differences between the two that may change the bits of a result."""
+        """Describe what may change the bits of a result: this one is there, and the other one is here."""
+        return [f"{name}: {mine} there, {theirs} here" for name, mine, theirs in self.differences(other)]
+
+    def differences(self, other: Environment) -> list[tuple[str, str, str]]:
+        """Return (name, this one's, the other's) of each fact that may change the bits of a result."""
         mine, theirs = self._facts(), other._facts()
         return [
-            f"{name}: {mine.get(name, 'none')} there, {theirs.get(name, 'none')} here"
+            (name, mine.get(name, "none"), theirs.get(name, "none"))
             for name in dict.fromkeys((*mine, *theirs))
             if mine.get(name) != theirs.get(name)
         ]
@@ -89,6 +93,7 @@ def _packages() -> list[str]:
     return list(dict.fromkeys((*PACKAGES, *of_optimizers)))
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -69,6 +69,9 @@ class Rehearsed(_Frozen):
     fixed_seconds: dict[str, float] = Field(
         description="Seconds of a trial beside its epochs (model, data, test), by label."
     )
+    keep_seconds: float | None = Field(
+        default=None, description="Seconds that a checkpoint of `run.keep` takes; null if nothing is kept."
+    )
     judged_on: Literal["split", "test", "validation"] = Field(
         description="`split`: `run.split` holds the test part back. `test`: the function does so, and "
         "calls `run.test`. `validation`: nobody does, and confirm is judged by the last report."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import structlog
 
 from whichopt.service import blobs
 from whichopt.service.clocks import Clocks
 from whichopt.service.db import Store
-from whichopt.service.dispatch import PLAN_QUEUE, Dispatcher
+from whichopt.service.dispatch import PLAN_QUEUE, Dispatcher, of_functions
 from whichopt.service.settings import Settings
 from whichopt.service.steady import Steady
 from whichopt.service.views.datasets import STOPPED
@@ -52,12 +53,17 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Cloc
         log.warning("datasets_abandoned", count=abandoned)
     with store.read() as tx:
         live = tx.workers.live(settings.worker_alive_s)
-        queued = {queue: tx.cohorts.queued(queue) for queue in live}
-    for queue, count in queued.items():
-        if not count or not _lost(dispatcher.waiting(queue), expected=count):
+        queued = {
+            (queue, functions): tx.cohorts.queued(queue, functions=functions)
+            for queue in live
+            for functions in (False, True)
+        }
+    for (queue, functions), count in queued.items():
+        places = [queue, of_functions(queue)] if functions else [queue]
+        if not count or not _lost(_waiting(dispatcher, places), expected=count):
             continue
         with store.transaction() as tx:
-            unanswered = tx.cohorts.unanswered(queue, settings.ring_again_s)
+            unanswered = tx.cohorts.unanswered(queue, settings.ring_again_s, functions=functions)
         dispatcher.cohorts(unanswered, queue)
     if live and _lost(dispatcher.waiting(PLAN_QUEUE), expected=1):
         with store.transaction() as tx:
@@ -67,6 +73,13 @@ def sweep(store: Store, dispatcher: Dispatcher, settings: Settings, clocks: Cloc
             dispatcher.plan(job_id)
         for job_id in owed:
             dispatcher.report(job_id)
+
+
+def _waiting(dispatcher: Dispatcher, queues: Sequence[str]) -> int | None:
+    """Return the number of doorbells in those queues; None if the broker does not answer."""
+    counts = [dispatcher.waiting(queue) for queue in queues]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _lost(waiting: int | None, *, expected: int) -> bool:

@@ -167,7 +167,9 @@ class Settings(UploadSettings, BaseSettings):
         description="Number of times that a cohort is tried before its job fails",
     )
     checkpoint_s: Seconds = Field(
-        default=20.0, description="Seconds between two checkpoints of a running cohort"
+        default=20.0,
+        description="Least number of seconds between two checkpoints of a running cohort. They take at most "
+        "2% of its time",
     )
     stuck_s: Seconds = Field(
         default=1800.0, description="Seconds without an evaluation after which a cohort is given up"

@@ -28,12 +28,13 @@ from whichopt.service.dispatch import (
     RUN_COHORT,
     CeleryDispatcher,
     celery_app,
+    of_functions,
 )
 from whichopt.service.failures import failure, in_line
 from whichopt.service.settings import Settings
 from whichopt.service.states import Agreement
 from whichopt.service.steady import Steady
-from whichopt.workers import allocator, celery_changes, gpus, losses, standby
+from whichopt.workers import allocator, celery_changes, gpus, losses, own_functions, standby
 from whichopt.workers.identity import identity
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def _own_store() -> Store:
 def plan_round(task: Any, job_id: int) -> None:
     from whichopt.workers import jobs
 
-    jobs.plan_round(_context(task), job_id)
+    lacking = jobs.plan_round(_context(task), job_id)
+    if lacking is not None:
+        _hand_on(lacking, PLAN_ROUND, job_id, PLAN_QUEUE)
 
 
 # Acknowledged when it begins, for the same reason.
@@ -103,7 +106,9 @@ def run_cohort(task: Any, cohort_id: int) -> None:
     from whichopt.workers import jobs
 
     try:
-        jobs.run_cohort(_context(task), cohort_id)
+        lacking = jobs.run_cohort(_context(task), cohort_id)
+        if lacking is not None:
+            _hand_on(lacking, RUN_COHORT, cohort_id, task.request.delivery_info["routing_key"])
     except OUT_OF_REACH as error:
         raise Reject(in_line(error), requeue=True) from error  # somebody may get through
     finally:
@@ -116,17 +121,19 @@ def _context(task: Any) -> Any:
 
     until_it_answers(_ask_database, what="a message")
     _tell_agreement()
-    name = task.request.hostname
-    return Context(_own_store(), CeleryDispatcher(app), settings, worker_name=name, host=_host())
+    return Context(
+        _own_store(),
+        CeleryDispatcher(app),
+        settings,
+        worker_name=task.request.hostname,
+        functions=own_functions.runs(_own_store(), settings),
+    )
 
 
-def _host() -> Any:
-    """Return what runs the functions that the operator allows; None if there are none."""
-    if not settings.allowed_functions:
-        return None
-    from whichopt.workers.guests.offered import host_of_workers
-
-    return host_of_workers(settings)
+def _hand_on(function: str, task: str, row: int, queue: str) -> None:
+    own_functions.hand_on(
+        _own_store(), CeleryDispatcher(app), settings, function=function, task=task, row=row, queue=queue
+    )
 
 
 def _ask_database() -> None:
@@ -167,7 +174,8 @@ def _warm_up(**_: Any) -> None:
     if process is not None and not _agreement_told:
         TellAgreement("tell-agreement", TELL_AGAIN_S).start()
     if process is not None and settings.allowed_functions and current_process().index == 0:
-        TellFunctions("tell-functions", TELL_AGAIN_S, at_once=True).start()
+        ring = CeleryDispatcher(app)
+        own_functions.TellFunctions(_own_store(), ring, settings, process, pause_s=TELL_AGAIN_S).start()
     if (
         process is not None and process.queue == "cpu" and current_process().index == 0
     ):  # one of them is enough
@@ -215,23 +223,6 @@ class TellAgreement(Steady):
         _tell_agreement()
         if _agreement_told:
             self.end()
-
-
-class TellFunctions(Steady):
-    """Writes into the worker's row which of the functions that the operator allows are here, and their
-    sources."""
-
-    def step(self) -> None:
-        from whichopt.workers.guests.offered import offered
-
-        process = identity()
-        assert process is not None
-        if not _agreement_told:
-            return  # until then the worker has no row
-        found = offered(settings)
-        with _own_store().transaction() as tx:
-            tx.workers.seen(process.name, queue=process.queue, processes=process.processes, functions=found)
-        self.end()
 
 
 def _take_place() -> None:
@@ -350,8 +341,9 @@ def _ready(sender: Any, **_: Any) -> None:
     try:
         if not standby.database_is_current(_own_store(), state):
             return
-        queues = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
-        _parent = Parent(sender.hostname, ",".join(sorted(queues)), sender.pool.num_processes)
+        own = {queue.name for queue in sender.task_consumer.queues} - {PLAN_QUEUE}
+        queues = sorted(own - {of_functions(queue) for queue in {PLAN_QUEUE, *own}})
+        _parent = Parent(sender.hostname, ",".join(queues), sender.pool.num_processes)
     except Exception as error:
         # Celery would log it and go on with a worker that nobody sees. Who started it starts another.
         log.error("worker_cannot_start", **failure(error))

@@ -10,12 +10,11 @@ from typing import NoReturn
 import structlog
 
 from whichopt.service import logs
-from whichopt.service.dispatch import PLAN_QUEUE
 from whichopt.service.exit_codes import UNAVAILABLE
 from whichopt.service.ids import new_uid
 from whichopt.service.machine import why_no_workers
 from whichopt.service.settings import Settings, at_start
-from whichopt.workers import gpus, limits
+from whichopt.workers import gpus, limits, own_functions
 from whichopt.workers.gpu_claims import Claims, claim
 from whichopt.workers.identity import Identity, host
 from whichopt.workers.processes import how_many
@@ -67,7 +66,7 @@ def main() -> None:
     # Not by `worker_main`, which goes through Celery's command line and throws the exit status away.
     worker = app.Worker(
         hostname=command.name,
-        queues=f"{PLAN_QUEUE},{options.queue}",
+        queues=",".join(own_functions.queues(options.queue, settings)),
         pool_cls="prefork",
         concurrency=processes,
         quiet=True,

@@ -22,6 +22,7 @@ from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
 from whichopt.service.functions import check_unchanged
+from whichopt.service.planning.cohorts import joined
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -31,7 +32,7 @@ from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
 from whichopt.workers.engine import Cancelled
 from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
 from whichopt.workers.prepare import prepare
@@ -45,19 +46,23 @@ log = structlog.get_logger()
 class Context:
     """The resources of a worker process: made once, and handed to every message.
 
-    `host` runs people's own functions, if this process may.
+    `functions` runs people's own functions, if this process may.
     """
 
     store: Store
     dispatcher: Dispatcher
     settings: Settings
     worker_name: str
-    host: Host | None = None
+    functions: Functions | None = None
 
     @property
     def raises(self) -> bool:
         """Whether what a function raises is raised here, to whoever wrote it."""
-        return self.host is not None and self.host.is_own
+        return self.functions is not None and self.functions.is_own
+
+    def lacks(self, function: str | None) -> bool:
+        """Tell if this process cannot run the function that a job is about, if it is about one."""
+        return function is not None and (self.functions is None or not self.functions.has(function))
 
 
 NEWER_RULES = (
@@ -66,12 +71,15 @@ NEWER_RULES = (
 )
 
 
-def plan_round(context: Context, job_id: int) -> None:
+def plan_round(context: Context, job_id: int) -> str | None:
     """Plans the job's next round and rings for its cohorts, or concludes the job.
 
     Does nothing if the last round still runs, the job has ended, or another planner is first. A job whose
     spec cannot be read fails: nobody could plan it. One that was begun by newer rules is left to a newer
     worker, for which the reaper rings.
+
+    Returns:
+        The function that somebody else has to rehearse first, as this process lacks it.
     """
     try:
         with context.store.read() as tx:
@@ -79,14 +87,18 @@ def plan_round(context: Context, job_id: int) -> None:
     except UnreadableRow as error:  # the log has it
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail)
-        return
+        return None
     if planned is None:
-        return
+        return None
     if planned.spec.rules > RULES:
         log.warning("newer_rules", job=planned.uid, rules=planned.spec.rules, known=RULES, detail=NEWER_RULES)
-        return
-    if context.host is not None and context.host.is_own:
-        planned = replace(planned, workers=context.host.executor.processes)  # no worker's row tells of it
+        return None
+    guest = planned.spec.guest
+    if guest is not None and guest.rehearsed is None and context.lacks(guest.function.name):
+        return guest.function.name
+    if context.functions is not None and context.functions.is_own:
+        own = context.functions.executor.processes  # no worker's row tells of it
+        planned = replace(planned, workers=own)
     with context.store.transaction() as tx:
         tx.jobs.planner_begins(planned)
     try:
@@ -101,6 +113,7 @@ def plan_round(context: Context, job_id: int) -> None:
                 tx.jobs.planner_begins(planned, counts=-1)
         except DatabaseError as error:
             log.warning("planner_counts", job=planned.uid, round=planned.round, **failure(error))
+    return None
 
 
 def _plan(context: Context, planned: Planning) -> None:
@@ -117,7 +130,7 @@ def _plan(context: Context, planned: Planning) -> None:
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
-            host=context.host,
+            functions=context.functions,
             compiling=lambda: _note_compiling(context, planned),
         )
         following = next_round(
@@ -128,8 +141,11 @@ def _plan(context: Context, planned: Planning) -> None:
             out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
+        if following is not None and context.functions is not None and context.functions.is_own:
+            together = context.functions.together(prepared.spec)
+            following = replace(following, cohorts=joined(following.cohorts, together))
         cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
-        outcome = following or recommend(planned.uid, prepared.spec, planned.trials, cut_short=cut_short)
+        outcome = following or _concluded(context, planned, prepared.spec, cut_short=cut_short)
     except BudgetTooShort as error:
         log.info("too_short", job=planned.uid, detail=error.detail)
         with context.store.transaction() as tx:
@@ -179,6 +195,12 @@ def _plan(context: Context, planned: Planning) -> None:
         _store_forecast(context, planned, prepared.spec)
 
 
+def _concluded(context: Context, planned: Planning, spec: ResolvedSpec, *, cut_short: bool) -> Recommendation:
+    with context.store.read() as tx:
+        environments = tx.records.environments_of(planned.job_id)
+    return recommend(planned.uid, spec, planned.trials, cut_short=cut_short, environments=environments)
+
+
 def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> None:
     """Store what the results so far tell, so that nobody who asks waits until they are read again.
 
@@ -209,12 +231,19 @@ def make_report(context: Context, job_id: int) -> None:
     reporting.make_missing(context.store, context.settings.blobs, job_id)
 
 
-def run_cohort(context: Context, cohort_id: int) -> None:
-    """Trains the cohort, if nobody else does, and keeps its results; after the last one, plans on."""
+def run_cohort(context: Context, cohort_id: int) -> str | None:
+    """Trains the cohort, if nobody else does, and keeps its results; after the last one, plans on.
+
+    Returns:
+        The function that the cohort is left for, as this process lacks it.
+    """
     settings = context.settings
 
-    def claimed() -> Claim | None:
+    def claimed() -> Claim | str | None:
         with context.store.transaction() as tx:
+            function = tx.cohorts.function_of(cohort_id)
+            if context.lacks(function):
+                return function
             return tx.cohorts.claim(
                 cohort_id,
                 worker_name=context.worker_name,
@@ -224,14 +253,17 @@ def run_cohort(context: Context, cohort_id: int) -> None:
 
     # Given back at once, the message would come again at once.
     claim = until_it_answers(claimed, what="a cohort")
-    if claim is None:
-        return
+    if not isinstance(claim, Claim):
+        return claim
     log.info("claimed", cohort=cohort_id, job=claim.job_id, attempt=claim.attempt, trials=len(claim.plans))
+    if context.functions is not None and claim.spec.guest is not None:
+        settings = context.functions.settings_of(claim.spec, settings)
     with Lease(context.store, claim, settings) as lease:
         ended = _trained_and_kept(context, claim, lease)
     if ended and lease.checkpoint_name is not None:
         blobs.discard(settings.blobs, lease.checkpoint_name)
     plan_round(context, claim.job_id)
+    return None
 
 
 def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
@@ -270,7 +302,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
         detail = f"training raised {type(error).__name__}: {in_line(error)}"
         lease.keep(lambda tx: tx.cohorts.fail(claim, code="training_failed", detail=detail))
         return False
-    made_with = training_environment(claim.queue)
+    made_with = training_environment(claim.queue, threads=_threads(context, claim.spec))
     is_kept = lease.keep(lambda tx: tx.cohorts.finish(claim, results, made_with))
     log.info("finished", cohort=cohort_id, job=claim.job_id, kept=is_kept)
     return is_kept
@@ -280,18 +312,26 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
     blobs = context.settings.blobs
     resume = None if claim.checkpoint is None else checkpoints.load(blobs, claim.checkpoint)
     if claim.spec.guest is not None:
-        if context.host is None:
-            raise NoSuchExecutor(claim.executor)
-        guest = context.host.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
-        return context.host.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
+        assert context.functions is not None  # else it would not have been claimed
+        guest = context.functions.guest(claim.spec, checkpoint_s=lease.settings.checkpoint_s)
+        watch = context.functions.watched(lease)
+        return context.functions.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
     built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 
 
-def training_environment(device: str) -> Environment:
-    """Return the environment in which this process trains.
+def _threads(context: Context, spec: ResolvedSpec) -> int | None:
+    """Return the number of threads that trials have; None if it is that of this process."""
+    if context.functions is None or spec.guest is None:
+        return None
+    guest = context.functions.guest(spec, checkpoint_s=0)
+    return None if context.functions.executor.isolated(guest) == "inline" else 1
+
+
+def training_environment(device: str, *, threads: int | None = None) -> Environment:
+    """Return the environment in which this process trains, or its children do with so many `threads`.
 
     A function given in this process chooses its device by itself; what it could have is told.
     """
@@ -300,7 +340,7 @@ def training_environment(device: str) -> Environment:
     name = torch.cuda.get_device_name() if device == "cuda" else device
     return here(
         device=name,
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() if threads is None else threads,
         blas=blas(),
         instructions=torch.backends.cpu.get_cpu_capability(),
         mkl_cbwr=mode(),

@@ -49,7 +49,8 @@ class Lease(Steady):
         self._ticking = threading.Lock()
         left = claim.seconds_left
         self._ends_at = None if left is None else time.monotonic() + left
-        self._moved_at = self._looked_at = self._renewed_at = self._kept_at = time.monotonic()
+        self._moved_at = self._looked_at = self._renewed_at = time.monotonic()
+        self._keep_at = self._moved_at + settings.checkpoint_s
         self._kept_examples = 0
 
     # -- what the executor calls ---------------------------------------------------------------------
@@ -69,9 +70,16 @@ class Lease(Steady):
             self._moved_at = time.monotonic()
 
     def checkpoint(self, state: Callable[[], State]) -> None:
-        if time.monotonic() - self._kept_at < self.settings.checkpoint_s:
+        began = time.monotonic()
+        if began < self._keep_at:
             return
-        self._kept_at = time.monotonic()
+        try:
+            self._keep(state)
+        finally:
+            now = time.monotonic()
+            self._keep_at = now + max(self.settings.checkpoint_s, (now - began) / checkpoints.SHARE)
+
+    def _keep(self, state: Callable[[], State]) -> None:
         try:
             name = checkpoints.save(self.settings.blobs, state())
         except OSError as error:

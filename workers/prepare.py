@@ -10,7 +10,6 @@ import torch
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
-from whichopt.service.errors import UnknownFunction
 from whichopt.service.planning import minutes
 from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
@@ -21,7 +20,7 @@ from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
 from whichopt.workers.engine.probe import TrainingCost, choose, costs
 from whichopt.workers.engine.stackable import why_only_solo
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
@@ -42,7 +41,7 @@ def prepare(
     planned: Planning,
     *,
     blobs: Path | None = None,
-    host: Host | None = None,
+    functions: Functions | None = None,
     compiling: Callable[[], None] = lambda: None,
 ) -> PreparedJob:
     """Decide how the job's trials are trained, and plan its minutes. After the first round nothing is left
@@ -50,8 +49,8 @@ def prepare(
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
-    kernel is compiled; `blobs` is the folder with what is kept of a person's own data, and `host` runs a
-    person's own function, which is rehearsed in the place of a probe.
+    kernel is compiled; `blobs` is the folder with what is kept of a person's own data, and `functions` runs
+    a person's own function, which is rehearsed in the place of a probe.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
@@ -62,7 +61,7 @@ def prepare(
     if planned.round:
         return PreparedJob(spec, {})
     if spec.guest is not None:
-        return PreparedJob(_guest(spec, host, planned.workers), {})
+        return PreparedJob(_guest(spec, functions, planned.workers), {})
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
@@ -135,25 +134,14 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
     return [plan for cohort in first.cohorts for plan in cohort]
 
 
-def _guest(spec: ResolvedSpec, host: Host | None, processes: int) -> ResolvedSpec:
+def _guest(spec: ResolvedSpec, functions: Functions | None, processes: int) -> ResolvedSpec:
     """Return the spec of a function's job with what its rehearsal told, and the plan for its minutes."""
-    if host is not None:
-        spec = host.rehearsed(spec)
-    elif spec.guest is not None and spec.guest.rehearsed is None:
-        raise _no_functions(spec)
+    if spec.guest is not None and spec.guest.rehearsed is None:
+        assert functions is not None  # else the job waits for somebody who has them
+        spec = functions.rehearsed(spec)
     if spec.budget.timed and spec.budget.settled is None:
         return plan_guest_minutes(spec, processes=max(1, processes))
     return spec
-
-
-def _no_functions(spec: ResolvedSpec) -> UnknownFunction:
-    """Return the error of a worker whose operator allows no functions."""
-    return UnknownFunction(
-        f"the worker that took the job may run no functions, so not {spec.workload.title} either: set "
-        "WHICHOPT_ALLOW for all workers as for the API, and send the job again",
-        field="workload.function.name",
-        value=spec.workload.title,
-    )
 
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:

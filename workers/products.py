@@ -11,8 +11,10 @@ probes whether products agree.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+from pathlib import Path
 
 MODE_VARIABLE = "MKL_CBWR"
 MODE = "AUTO"
@@ -27,8 +29,28 @@ def ask_for_reproducible_products() -> None:
 
 
 def mode() -> str:
-    """The mode that MKL was asked for, as MKL spells it; "off" without one."""
-    return os.environ.get(MODE_VARIABLE) or "off"
+    """The mode that MKL was asked for, as MKL spells it; "off" without one, or if it was asked too late.
+
+    A notebook may have multiplied before it imported whichopt: then the variable says what MKL never read.
+    """
+    asked = os.environ.get(MODE_VARIABLE) or "off"
+    return "off" if _branch() == BRANCH_OFF else asked
+
+
+BRANCH, BRANCH_OFF = 1, 1
+"""MKL_CBWR_BRANCH asks for the branch of kernels; MKL_CBWR_BRANCH_OFF is that of MKL by itself (mkl.h)."""
+
+
+def _branch() -> int | None:
+    """Return the branch of kernels that MKL has taken, as `mkl_cbwr_get` numbers them; None if it cannot be
+    asked. torch has MKL inside, and of that function only the inner name can be found from outside."""
+    import torch
+
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    if not library.is_file():
+        return None
+    get = getattr(ctypes.CDLL(str(library)), "mkl_serv_cbwr_get", None)
+    return None if get is None else int(get(BRANCH))
 
 
 def blas() -> str:

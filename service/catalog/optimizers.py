@@ -106,7 +106,9 @@ class OptimizerFacts:
 
     `modes` says that the class has `train()` and `eval()`, as schedule-free optimizers have: other params are
     evaluated than those that gradients are taken at. `own_schedule` says that it brings a schedule of the
-    learning rate, so that the job's must be constant.
+    learning rate, so that the job's must be constant. `needs_closure` says that its step calls a
+    closure, which computes the loss and its gradient once more: only a person's own training function can
+    pass one.
     """
 
     build: Build
@@ -121,6 +123,7 @@ class OptimizerFacts:
     edges: tuple[str, ...] = ("lr",)
     modes: bool = False
     own_schedule: bool = False
+    needs_closure: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that are no arguments' names.
@@ -178,7 +181,7 @@ class OptimizerEntry(OptimizerFacts):
     @property
     def stackable(self) -> bool:
         """Tell if many trials can be trained at once: a stack evaluates the params that it trains."""
-        return self.stepping.stackable and not self.modes
+        return self.stepping.stackable and not self.modes and not self.needs_closure
 
     @property
     def facts(self) -> OptimizerFacts:

@@ -36,6 +36,7 @@ class Activities:
             return {}
         ids = [row.id for row in active]
         processes = Counter(Workers(self.connection).live(self.alive_s))
+        offered = self._offered() if any(row.function is not None for row in active) else set()
         busy, own, times = self._busy(), self._unfinished(ids), self._times(ids)
         activities: dict[int, JobActivity] = {}
         for row in active:
@@ -58,10 +59,16 @@ class Activities:
                     busy=busy[row.queue],
                     planners=processes.total(),
                     planners_busy=busy.total(),
+                    lacking=None if (row.queue, row.function) in offered else row.function,
                     in_process=is_here(row.queue),
                 )
             )
         return activities
+
+    def _offered(self) -> set[tuple[str, str]]:
+        """Return (queue, function) of all that live workers offer."""
+        offers = Workers(self.connection).offers(within_s=self.alive_s)
+        return {(queue, function) for _, queue, function, _ in offers}
 
     def _unfinished(self, job_ids: Sequence[int]) -> dict[tuple[int, str], tuple[int, int]]:
         """Return the number of queued and running cohorts, and the first of them, by (job, state)."""

@@ -174,7 +174,7 @@ class Cohorts:
         ).one_or_none()
         if held is None:
             return Beat.LOST
-        self.jobs.bump(claim.job_id)
+        self.jobs.bump(claim.job_id, rung_at=now())
         row = self.connection.execute(
             sa.select(job.c.state, job.c.cancel_requested).where(job.c.id == claim.job_id)
         ).one()
@@ -259,12 +259,20 @@ class Cohorts:
 
     # -- the reaper ----------------------------------------------------------------------------------
 
-    def queued(self, queue: str) -> int:
-        """Return the number of cohorts that wait in a queue."""
+    def queued(self, queue: str, *, functions: bool | None = None) -> int:
+        """Return the number of cohorts that wait in a queue.
+
+        `functions` asks for those of people's own functions, or for the others; None for all.
+        """
         query = sa.select(sa.func.count()).where(
-            cohort.c.state == CohortState.QUEUED, cohort.c.queue == queue
+            cohort.c.state == CohortState.QUEUED, cohort.c.queue == queue, _is_of_function(functions)
         )
         return self.connection.execute(query).scalar_one()
+
+    def function_of(self, cohort_id: int) -> str | None:
+        """Return the name of the function that the cohort trains, if its job is about one."""
+        query = sa.select(job.c.function).join(cohort, cohort.c.job_id == job.c.id)
+        return self.connection.scalar(query.where(cohort.c.id == cohort_id))
 
     def queued_of(self, job_id: int) -> list[int]:
         """Return the cohorts of a job that wait, in their order."""
@@ -273,13 +281,19 @@ class Cohorts:
         )
         return list(self.connection.scalars(waiting.order_by(cohort.c.id)))
 
-    def unanswered(self, queue: str, not_rung_for_s: float, *, limit: int = 64) -> list[int]:
-        """Cohorts of a queue not rung for of late, the longest unrung first; notes that they are now."""
+    def unanswered(
+        self, queue: str, not_rung_for_s: float, *, functions: bool | None = None, limit: int = 64
+    ) -> list[int]:
+        """Cohorts of a queue not rung for of late, the longest unrung first; notes that they are now.
+
+        `functions` asks for those of people's own functions, or for the others; None for all.
+        """
         longest = (
             sa.select(cohort.c.id)
             .where(
                 cohort.c.state == CohortState.QUEUED,
                 cohort.c.queue == queue,
+                _is_of_function(functions),
                 sa.or_(cohort.c.rung_at.is_(None), stale(cohort.c.rung_at, not_rung_for_s)),
             )
             .order_by(cohort.c.rung_at.asc().nulls_first(), cohort.c.id)
@@ -317,3 +331,14 @@ class Cohorts:
             .where(trial.c.cohort_id == cohort_id, trial.c.result.is_(sa.null()))
             .values(state=state, revision=revision)
         )
+
+
+def _is_of_function(functions: bool | None) -> sa.ColumnElement[bool]:
+    """Return the condition that a cohort's job is about a person's own function, or that it is not.
+
+    None is for either.
+    """
+    if functions is None:
+        return sa.true()
+    about = sa.exists().where(job.c.id == cohort.c.job_id, job.c.function.is_not(None))
+    return about if functions else sa.not_(about)

@@ -6,6 +6,7 @@ between its look and its judgement makes no other lease run out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -143,10 +144,17 @@ class Lost:
                 self.jobs.fail(row.id, code="planner_lost", detail=detail)
         return [row.id for row in unrung_jobs if row.plan_rings < MAX_PLANNERS]
 
+    def about(self, functions: Collection[str], *, queue: str) -> list[int]:
+        """Return the jobs about these functions that have not ended and are trained from that queue."""
+        query = sa.select(job.c.id).where(
+            job.c.function.in_(functions), job.c.queue == queue, job.c.state.in_(ACTIVE)
+        )
+        return list(self.connection.scalars(query.order_by(job.c.id)))
+
     def take_back_here(self, job_id: int) -> None:
         """Queue again what the process of a job left that is gone; nobody else may work on it.
 
-        The time since its last result does not count against its minutes.
+        The time in which nobody was at work does not count against its minutes.
         """
         self.jobs.lock(job_id)
         left = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state == CohortState.RUNNING)
@@ -157,15 +165,20 @@ class Lost:
                 .values(state=CohortState.QUEUED, owner=None, lease_until=None, attempt=ATTEMPT_BACK)
             )
             Cohorts(self.connection).stamp(cohort_id, job_id, TrialState.QUEUED)
-        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
-        last = self.connection.scalar(
-            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
-        )
-        if started_at is not None:
-            still = read(self.connection) - (last or started_at)
-            self.connection.execute(
-                job.update().where(job.c.id == job_id).values(started_at=started_at + still)
-            )
+        if not self.jobs.goes_on(job_id):
+            self.jobs.drop_queued(job_id)
+            self.jobs.end_if_cancelled(job_id)
+            return
+        row = self.connection.execute(
+            sa.select(job.c.started_at, job.c.rung_at).where(job.c.id == job_id)
+        ).one()
+        if row.started_at is None:
+            return
+        # Ticks, results and planners note when somebody was at work, and so does this: no time goes twice.
+        at = read(self.connection)
+        at_work = max(time for time in (row.started_at, row.rung_at) if time is not None)
+        goes_on = {"started_at": row.started_at + (at - at_work), "rung_at": at}
+        self.connection.execute(job.update().where(job.c.id == job_id).values(goes_on))
 
     def resume(self, job_id: int) -> tuple[list[int], str] | None:
         """Let a job that has failed go on: what its last round had not finished is queued, with all attempts.

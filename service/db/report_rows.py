@@ -67,8 +67,12 @@ class Records:
             trials=trials,
         )
 
-    def _trials(self, job_id: int) -> tuple[list[Environment], list[RecordedTrial]]:
-        """The distinct environments, and the trials with the place of theirs among them."""
+    def environments_of(self, job_id: int) -> list[Environment]:
+        """Return what has trained the job's trials so far, each kind once."""
+        return self._environments(job_id)[0]
+
+    def _environments(self, job_id: int) -> tuple[list[Environment], dict[int, int]]:
+        """The distinct environments, and by cohort the place of its own among them."""
         place: dict[str, int] = {}
         environments: list[Environment] = []
         of_cohort: dict[int, int] = {}
@@ -83,6 +87,11 @@ class Records:
                 place[known] = len(environments)
                 environments.append(Environment.model_validate(row.environment))
             of_cohort[row.id] = place[known]
+        return environments, of_cohort
+
+    def _trials(self, job_id: int) -> tuple[list[Environment], list[RecordedTrial]]:
+        """The distinct environments, and the trials with the place of theirs among them."""
+        environments, of_cohort = self._environments(job_id)
         rows = self.connection.execute(
             sa.select(PLAN.label("plan"), RESULT.label("result"), trial.c.state, trial.c.cohort_id)
             .where(trial.c.job_id == job_id)

@@ -83,6 +83,11 @@ class Workers:
     def gone(self, name: str) -> None:
         self.connection.execute(worker.delete().where(worker.c.name == name))
 
+    def functions_of(self, name: str) -> list[str] | None:
+        """Return the functions that worker `name` offers; None until it has told."""
+        told = self.connection.scalar(sa.select(worker.c.functions).where(worker.c.name == name))
+        return None if told is None else list(told)
+
     def offers(self, *, within_s: float) -> list[tuple[str, str, str, str]]:
         """Return (worker, queue, function, source hash) of all that live workers offer, by worker."""
         rows = self.connection.execute(

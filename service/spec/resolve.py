@@ -127,6 +127,13 @@ def _check_last_batch(spec: ResolvedSpec, catalog: Catalog) -> None:
 def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
     """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
     schedule = spec.schedule
+    if optimizer.facts.needs_closure and not isinstance(spec.workload, FunctionWorkload):
+        raise InvalidSpec(
+            f"each step of {optimizer.label} calls a closure, which only a training function of your own can "
+            f"pass; leave {optimizer.label} out",
+            field="optimizers",
+            value=optimizer.name,
+        )
     if optimizer.facts.own_schedule and (schedule.name != "constant" or schedule.warmup):
         warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
         raise InvalidSpec(

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -185,12 +186,22 @@ class Embedded(Home):
 class Production(Home):
     """The processes of docker-compose.yml without Docker: API and workers on a database and a broker."""
 
-    def __init__(self, database_url: str, broker: Broker, folder: Path, *, workers: int = 2) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        broker: Broker,
+        folder: Path,
+        *,
+        workers: int = 2,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start them; `environment` is what they have besides."""
         port = free_port()
         self.folder = folder
         self.environment = {
             **os.environ,
             **FAST,
+            **(environment or {}),
             "WHICHOPT_DATABASE_URL": database_url,
             "WHICHOPT_BROKER_URL": broker.url,
             "WHICHOPT_BLOBS": str(folder / "blobs"),
@@ -202,13 +213,21 @@ class Production(Home):
         ensure_key(self.store, KEY)
         serve = ["uvicorn", "--factory", "whichopt.service.app:from_environment", f"--port={port}"]
         self.api = self._start("api", *serve)
-        self.workers = [
-            self._start(f"worker{i}", "whichopt.workers", "--queue=cpu", "--processes=1")
-            for i in range(workers)
-        ]
-        self.client = Client(f"http://127.0.0.1:{port}", KEY)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.start_worker()
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = Client(self.url, KEY)
         with socket.socket() as probe:
             wait_until(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, "the API to listen")
+
+    def start_worker(self, **environment: str) -> Path:
+        """Start one more worker, with those variables besides; return its log."""
+        name = f"worker{len(self.workers)}"
+        self.workers.append(
+            self._start(name, "whichopt.workers", "--queue=cpu", "--processes=1", **environment)
+        )
+        return self.folder / f"{name}.log"
 
     def kill_a_worker(self) -> None:
         """kill -9, the whole of it."""
@@ -224,11 +243,11 @@ class Production(Home):
         self.client.close()
         self.store.close()
 
-    def _start(self, name: str, *module: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, *module: str, **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", *module],
-                env=self.environment,
+                env={**self.environment, **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

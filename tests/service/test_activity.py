@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from rich.console import Console
 
 from tests.builders.concluded_jobs import conclude
+from tests.builders.guests import guest_spec
 from tests.builders.jobs import add_job, add_round, finish, must_claim, planning
 from tests.builders.services import KEY
 from tests.builders.waiting import DEADLINE_S
@@ -99,6 +100,26 @@ def test_a_job_beside_other_work_says_how_much_is_ahead(lite: Store) -> None:
     unplanned = activity(lite, third)
     assert unplanned.what == "queue"
     assert "all 2 worker processes are training cohorts of other jobs" in unplanned.detail
+
+
+def test_a_function_that_no_worker_offers_is_waited_for(lite: Store) -> None:
+    with lite.transaction() as tx:
+        _, uid = tx.jobs.add(guest_spec(), queue="cpu")
+    seen(lite)
+    waits = activity(lite, uid)
+    assert waits.what == "worker"
+    assert waits.detail.startswith("Waiting for a worker that has ourlab.train:fit: none that is running for")
+    assert "WHICHOPT_ALLOW" in waits.detail
+    with lite.transaction() as tx:
+        tx.workers.seen("w-cuda", queue="cuda", functions={"ourlab.train:fit": "0" * 64})
+    assert activity(lite, uid).what == "worker", "it trains for another queue"
+    with lite.transaction() as tx:
+        tx.workers.seen("w-cpu", queue="cpu", functions={"ourlab.train:fit": "0" * 64})
+    assert activity(lite, uid).what == "planning"
+    with lite.read() as tx:
+        view = tx.views.job(uid, alive_s=15)
+    assert view is not None
+    assert view.waiting_for is None
 
 
 def test_a_cancel_that_trains_on_says_so(lite: Store) -> None:

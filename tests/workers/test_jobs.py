@@ -228,6 +228,7 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
 ) -> None:
     settings = context.settings.model_copy(update={"checkpoint_s": 1e-6})
     context = dataclasses.replace(context, settings=settings)
+    monkeypatch.setattr("whichopt.workers.checkpoints.SHARE", 1e9)  # one at each evaluation
     epochs = {"solo": 6, "stacked": 12}[executor]  # enough for eight checkpoints in a cohort
     changes = {"budget": {**SPEC["budget"], "epochs": epochs}, "executor": executor}  # type: ignore[dict-item]
     real = EXECUTORS[executor]()

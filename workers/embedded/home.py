@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from whichopt.service.alive import why_not
 from whichopt.service.exit_codes import UNAVAILABLE
 from whichopt.service.sqlite_url import sqlite_url
-from whichopt.service.storage import storage_trouble
-from whichopt.workers import gpus
+from whichopt.workers import data_folder, gpus
 from whichopt.workers.embedded import listening
 from whichopt.workers.embedded.broker import Broker
 from whichopt.workers.embedded.child import Child
 from whichopt.workers.embedded.last_words import last_words
 from whichopt.workers.embedded.outlast import Again, say, write_whole
-
-if TYPE_CHECKING:
-    from whichopt.service.db import Store
 
 API_START_S = 30.0
 STOP_S = 15.0
@@ -182,31 +177,19 @@ class Home:
         return True
 
     def _prepare_database(self) -> str:
-        """Migrates, ends what the last home left running, and returns the key.
-
-        The key is in the data folder, made at the first start, readable by its owner alone.
-        """
+        """Migrates, ends what the last home left running, and returns the key."""
         # Imported while the API and the broker start: they are what a user waits for.
-        from whichopt.service.api_keys import WeakKey
         from whichopt.service.db import DatabaseError, Store
-        from whichopt.service.db.keys import new_key
-        from whichopt.service.db.migrate import CannotMigrate, ensure_key, upgrade, wait_until_free
+        from whichopt.service.db.migrate import CannotMigrate
         from whichopt.service.db.troubles import in_words
 
         store = Store(self.database_url)
         try:
-            wait_until_free(store, self._waits)
-            self._keep_copy(store)
-            upgrade(store, waits=self._waits)
+            key = data_folder.prepared(store, self.data, waits=self._waits, says=_tell, warns=_warn)
             with store.transaction() as tx:
                 tx.lost.lapse_all()
-            path = self.data / "api-key"
-            if not path.exists() or not path.read_text().strip():
-                write_whole(path, new_key() + "\n", mode=0o600)
-            key = path.read_text().strip()
-            ensure_key(store, key)
-        except WeakKey as error:
-            raise CannotStart(f"{path}: {error}; or remove the file, and a new key is created") from None
+        except data_folder.Unusable as error:
+            raise CannotStart(str(error)) from None
         except (CannotMigrate, DatabaseError) as error:
             raise CannotStart(in_words(error, store.url)) from None
         finally:
@@ -219,25 +202,7 @@ class Home:
             raise AskedToStop
         if words not in self.remarks:
             self.remarks.add(words)
-            say(f"whichopt: {words}")
-
-    def _keep_copy(self, store: Store) -> None:
-        """Copies the database before a migration changes it; one that is too large is migrated without."""
-        from whichopt.service.db.files import keep_copy
-        from whichopt.service.db.standing import Tables, head, standing
-
-        if standing(store).tables is not Tables.OLDER:
-            return
-        try:
-            copy = keep_copy(store, f"before-{head()}")
-        except (OSError, sqlite3.Error) as error:
-            say(f"whichopt: the database is migrated without a copy, which could not be made: {error}")
-        else:
-            if copy is not None:
-                say(
-                    f"migrating the database of an earlier version; {copy} is a copy of it as it was",
-                    file=sys.stdout,
-                )
+            _warn(words)
 
     def _wait_for_api(self) -> None:
         deadline = time.monotonic() + API_START_S
@@ -247,21 +212,20 @@ class Home:
             time.sleep(0.02)
 
 
+def _tell(words: str) -> None:
+    say(words, file=sys.stdout)
+
+
+def _warn(words: str) -> None:
+    say(f"whichopt: {words}")
+
+
 def _own_folder(data: Path) -> Path:
     """Make the data folder if it is not there."""
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except (FileExistsError, NotADirectoryError):
-        raise CannotStart(f"{data} is a file, or lies in one; give --data a folder") from None
-    except OSError as error:
-        if storage_trouble(error) is not None:
-            raise
-        raise CannotStart(
-            f"the data folder {data} cannot be created ({error.strerror}); give --data another folder"
-        ) from None
-    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        raise CannotStart(f"this user may not write {data}; change its owner, or give --data another folder")
-    return data.resolve()
+        return data_folder.made(data, option="--data")
+    except data_folder.Unusable as error:
+        raise CannotStart(str(error)) from None
 
 
 def _lock(data: Path) -> TextIO:

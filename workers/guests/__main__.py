@@ -14,40 +14,17 @@ def main() -> int:
     told = json.load(sys.stdin)
     sys.stdin = open(os.devnull)  # noqa: SIM115 -- for as long as the process lives
     os.set_inheritable(told["pipe"], False)
-    send = Sender(told["pipe"])
+    send = Sender(told.pop("pipe"))
     send({"alive": True})  # torch takes seconds to come
 
     import torch
 
-    from whichopt.service.errors import WhichoptError
+    from whichopt.workers.guests import runner
     from whichopt.workers.guests.child import settle_in
-    from whichopt.workers.guests.request import Request
-    from whichopt.workers.guests.target import load
-    from whichopt.workers.guests.trial import described, perform
 
     torch.set_num_threads(1)
     settle_in(told.pop("parent"))
-    del told["pipe"]
-    request = Request.model_validate(told)
-    try:
-        function, source = load(request.name, allow=request.allow, arguments=request.arguments)
-    except WhichoptError as error:
-        send({"fault": {"code": error.code, "detail": error.detail}})
-        return 1
-    except Exception as error:  # noqa: BLE001 -- the person's module raised it
-        send({"raised": {**described(error), "nonfinite": False}})
-        return 1
-    send({"source": source.sha256})
-    if request.source not in (None, source.sha256):
-        detail = (
-            f"its source here has the hash {source.sha256}, but the one that was rehearsed has "
-            f"{request.source}: bring all workers to one version, or send a new job"
-        )
-        send({"fault": {"code": "function_changed", "detail": detail}})
-        return 1
-    if request.plan is not None:
-        perform(request.guest, function, request.plan, send, kept=request.kept)
-    return 0
+    return runner.run(told, send)
 
 
 if __name__ == "__main__":

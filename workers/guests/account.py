@@ -36,6 +36,8 @@ class Account:
         self.source: str | None = None
         self.is_alive = self.has_begun = False
         self.kept_reports: list[list[Any]] | None = None
+        self.kept_in: float | None = None
+        """Seconds that its last checkpoint took."""
         self.start_at: float | None = None
         self.epoch_at: float | None = None
         self._seconds = 0.0
@@ -144,8 +146,8 @@ class Account:
 
     @property
     def fixed_seconds(self) -> float:
-        """Seconds of the run beside its epoch, if it has one."""
-        return max(0.0, self._seconds - self.epoch_seconds)
+        """Seconds of the run beside its epoch, if it has one, and beside its checkpoint."""
+        return max(0.0, self._seconds - self.epoch_seconds - (self.kept_in or 0.0))
 
     @property
     def _confirms(self) -> bool:
@@ -207,6 +209,9 @@ class Account:
 
     def _hear_kept(self, epoch: int) -> None:
         self.kept_reports = self.reports[:epoch]
+
+    def _hear_kept_in(self, seconds: float) -> None:
+        self.kept_in = seconds
 
     def _hear_result(self, values: dict[str, float]) -> None:
         self.result = values

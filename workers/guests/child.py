@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from threadpoolctl import ThreadpoolController
 
 from whichopt.workers.guests.pipe import Receiver, Sender
 
@@ -114,28 +113,27 @@ def forked(
     body: Callable[[Sender], None],
     log: Path,
     *,
-    pools: ThreadpoolController,
     others: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Child:
     """Return a copy of this process that does `body`.
 
-    A copy has no threads, so what the parent's libraries would share work with is waited for without end: the
-    copy begins by giving each of them one thread. `pools` are the libraries; `others` are descriptors of this
-    process that the child has no use for.
+    A copy has no threads, so what the parent's libraries would share work with is waited for without end.
+    Whoever calls this has given each of them one thread, but torch, which the copy sees to. `others` are
+    descriptors of this process that the child has no use for.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # One thread in each library, below, is what makes it work beside the parent's threads.
+        # One thread in each library is what makes it work beside the parent's threads.
         warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
         parent, pid = os.getpid(), os.fork()
     if pid == 0:
         status = 1
         try:
             torch.set_num_threads(1)  # first of all
-            pools.limit(limits=1)
+            torch.set_num_threads = _stay_with_one_thread
             settle_in(parent)
             for descriptor in (reading, *others):
                 os.close(descriptor)
@@ -179,6 +177,15 @@ def spawned(target: str, request: Mapping[str, Any], log: Path, *, environment: 
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(json.dumps({**request, "pipe": writing, "parent": os.getpid()}).encode())
     return Child(process.pid, Receiver(reading), log, process)
+
+
+def _stay_with_one_thread(nthreads: int) -> None:
+    """Take the place of torch's function in a copy: it would wait without end for the threads it lacks."""
+    if nthreads != 1:
+        sys.stderr.write(
+            f"whichopt: torch.set_num_threads({nthreads}) changes nothing here: a copy of a process has one "
+            "thread. Give the function by its name, as 'train.py:fit', for a clean process with threads\n"
+        )
 
 
 def settle_in(parent: int) -> None:

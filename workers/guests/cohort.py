@@ -22,12 +22,14 @@ from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Watch
 from whichopt.workers.guests import child as children
 from whichopt.workers.guests.account import Account
+from whichopt.workers.guests.child import Child
 from whichopt.workers.guests.guest import Guest
 from whichopt.workers.guests.optimizers import made
 from whichopt.workers.guests.pipe import Sender
 from whichopt.workers.guests.request import Request
 from whichopt.workers.guests.slot import Slot
 from whichopt.workers.guests.start import uses_cuda
+from whichopt.workers.guests.template import Template
 from whichopt.workers.guests.trial import perform
 
 ASK_S = 0.2
@@ -43,6 +45,7 @@ class Means:
     stuck_s: float
     first_sign_s: float
     gpus: tuple[str, ...]
+    template: Template | None = None
 
 
 class Cohort:
@@ -67,7 +70,6 @@ class Cohort:
         self.slots: dict[int, Slot] = {}
         self.tried: dict[int, int] = {}
         """Of the trials that were lost: the epochs that a checkpoint had by then."""
-        self.pools: ThreadpoolController
         if resume is not None:
             self._resume(resume)
 
@@ -111,7 +113,15 @@ class Cohort:
 
     def run_in_children(self) -> None:
         """Run up to `processes` children at once, and listen to all of them in this one thread."""
+        if self.means.isolation != "fork":
+            self._run_children()
+            return
         self._warm()
+        # What a copy of this process inherits; set in the copy, it would cost half as much as the copying.
+        with ThreadpoolController().limit(limits=1):
+            self._run_children()
+
+    def _run_children(self) -> None:
         waiting = deque(at for at in range(len(self.plans)) if at not in self.results)
         again: deque[int] = deque()
         try:
@@ -130,13 +140,16 @@ class Cohort:
             children.end([slot.child for slot in self.slots.values()])
 
     def _warm(self) -> None:
-        """Make an optimizer of each class, so that no child has to load what that loads."""
-        if self.means.isolation == "fork":
-            self.pools = ThreadpoolController()
-            for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
-                model = torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")  # draws no number
-                with contextlib.suppress(Exception):  # the trial raises it again, with its label
-                    made(self.guest.facts(name), config, model, options={})
+        """Make an optimizer of each class, and take a step, so that no child has to load what that loads."""
+        for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
+            model = torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")  # draws no number
+            with contextlib.suppress(Exception):  # the trial raises it again, with its label
+                made(self.guest.facts(name), config, model, options={})
+        weight = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.AdamW([weight])  # torch's own: a person's class takes no step in here
+        optimizer.zero_grad()
+        torch.autograd.backward(weight.sum())
+        optimizer.step()
 
     def _start(self, position: int) -> None:
         plan, log = self.plans[position], self.folder / f"{position}.log"
@@ -149,17 +162,24 @@ class Cohort:
         function = self.guest.function
         if self.means.isolation == "spawn" or function is None:
             request = Request.of(self.guest, plan, kept).model_dump(mode="json")
-            child = children.spawned(self.guest.name, request, log, environment=environment)
+            child = self._named(request, log, environment)
         else:
             others = [slot.child.receiver.descriptor for slot in self.slots.values()]
 
             def body(send: Sender) -> None:
                 perform(self.guest, function, plan, send, kept=kept)
 
-            child = children.forked(body, log, pools=self.pools, others=others, environment=environment)
+            child = children.forked(body, log, others=others, environment=environment)
         self.slots[position] = Slot(
             self.means.stuck_s, self.means.first_sign_s, child, self.accounts[position], place
         )
+
+    def _named(self, request: Mapping[str, Any], log: Path, environment: Mapping[str, str]) -> Child:
+        """Return a clean process that imports the function by its name: a copy of one, or a new one."""
+        if self.means.template is None:
+            return children.spawned(self.guest.name, request, log, environment=environment)
+        warm = sorted({plan.optimizer for plan in self.plans})
+        return self.means.template.copied(request, log, warm=warm)
 
     def _listen(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -240,7 +260,7 @@ class Cohort:
         kept = {
             str(at): {
                 "reports": account.kept_reports,
-                "file": torch.frombuffer(bytearray(self._kept(at).read_bytes()), dtype=torch.uint8),
+                "file": _mapped(self._kept(at)),
             }
             for at, account in enumerate(self.accounts)
             if at not in self.results and account.kept_reports is not None and self._kept(at).exists()
@@ -265,3 +285,8 @@ class Cohort:
         account = Account(self.guest, self.plans[position], reports or ())
         account.kept_reports = None if reports is None else list(account.reports)
         self.accounts[position] = account
+
+
+def _mapped(file: Path) -> torch.Tensor:
+    """Return the bytes of a file, which are read as they are used: checkpoints are large."""
+    return torch.from_file(str(file), shared=False, size=file.stat().st_size, dtype=torch.uint8)

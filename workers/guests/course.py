@@ -52,6 +52,7 @@ class Course:
         self.state: TrialState | None = None
         self.tested = self.has_result = False
         self.reports: list[list[Any]] = []
+        self.scores: dict[str, float] | None = None
         self._began = perf_counter()
         self._seconds_before = 0.0
 
@@ -102,7 +103,7 @@ class Course:
         """Give what the model scores on the test part."""
         self.tested = True
         metrics = value if isinstance(value, Mapping) else {self.goal.metric: value}
-        values = self.numbers("test", metrics)
+        self.scores = values = self.numbers("test", metrics)
         self.send({"test": values})
         if not math.isfinite(_first(values)):
             self.end(TrialState.DIVERGED)
@@ -135,11 +136,15 @@ class Course:
 
     def too_long(self) -> Stopped:
         """Return what ends a function that reports more often than its trial has epochs."""
-        detail = (
+        return self.refused(
+            "function_too_long",
             f"it reported once more after {self.plan.length} epochs: loop over run.epochs, or give "
-            "max_epochs=run.max_epochs"
+            "max_epochs=run.max_epochs",
         )
-        self.send({"fault": {"code": "function_too_long", "detail": detail}})
+
+    def refused(self, code: str, detail: str) -> Stopped:
+        """Tell that the function cannot be run, with the stable code of the reason; return what ends it."""
+        self.send({"fault": {"code": code, "detail": detail}})
         self.state = TrialState.CANCELLED
         return Stopped(self.state)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,9 @@ from whichopt.workers.engine import State, Watch
 from whichopt.workers.guests.account import Account
 from whichopt.workers.guests.cohort import Cohort, Means
 from whichopt.workers.guests.guest import Guest
+from whichopt.workers.guests.scratch import scratch
 from whichopt.workers.guests.start import uses_cuda
+from whichopt.workers.guests.template import Template, can_be_used
 
 Isolation = Literal["auto", "fork", "spawn", "inline"]
 
@@ -31,7 +32,8 @@ class GuestExecutor:
         stuck_s: seconds without a report after which a trial is ended.
         first_sign_s: seconds until a forked child must have reached the function.
         gpus: what each of the `processes` gets as CUDA_VISIBLE_DEVICES; none is set if it is empty.
-        folder: the folder for output and checkpoints while trials run; the system's by default.
+        folder: the folder for output and checkpoints while trials run; the system's for such by default.
+        copies: whether the clean processes of a name may be copies of one that has loaded torch.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class GuestExecutor:
         first_sign_s: float = 30.0,
         gpus: Sequence[str] = (),
         folder: Path | None = None,
+        copies: bool = True,
     ) -> None:
         self.processes = processes
         self.isolation = isolation
@@ -50,6 +53,7 @@ class GuestExecutor:
         self.first_sign_s = first_sign_s
         self.gpus = tuple(gpus)
         self.folder = folder
+        self.template = Template() if copies and not gpus and can_be_used() else None
 
     def isolated(self, guest: Guest) -> Literal["fork", "spawn", "inline"]:
         """Return the isolation of the function's trials here."""
@@ -76,10 +80,22 @@ class GuestExecutor:
         """Run every plan to its end, and return all that was told; see `run`."""
         return self._run(guest, plans, watch, None).accounts
 
+    def end(self) -> None:
+        """End the process that clean ones are copies of; the next trial would begin another."""
+        if self.template is not None:
+            self.template.end()
+
     def _run(self, guest: Guest, plans: Sequence[TrialPlan], watch: Watch, resume: State | None) -> Cohort:
-        means = Means(self.isolated(guest), self.processes, self.stuck_s, self.first_sign_s, self.gpus)
-        with tempfile.TemporaryDirectory(prefix="whichopt-", dir=self.folder) as folder:
-            cohort = Cohort(means, guest, plans, watch, Path(folder), resume)
+        means = Means(
+            self.isolated(guest),
+            self.processes,
+            self.stuck_s,
+            self.first_sign_s,
+            self.gpus,
+            self.template,
+        )
+        with scratch(self.folder) as folder:
+            cohort = Cohort(means, guest, plans, watch, folder, resume)
             with _what_is_here_set_aside():
                 if means.isolation == "inline":
                     cohort.run_here()

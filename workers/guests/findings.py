@@ -37,6 +37,12 @@ HINTS: Mapping[str, str] = {
 }
 
 
+Warned = Literal[
+    "diverged", "test_unused", "seed_partly_fixed", "unpaired", "repeats_close", "repeats_differs"
+]
+"""The codes of what is only warned of."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A finding. `error` is what it raises if findings are errors; None if it is only warned of.
@@ -53,6 +59,10 @@ class Found:
 
 def _fault(error: type[FunctionFailed], detail: str, label: str | None = None) -> Found:
     return Found(error.code, detail, label, error)
+
+
+def _warning(code: Warned, detail: str, label: str | None = None) -> Found:
+    return Found(code, detail, label)
 
 
 # -- one run -----------------------------------------------------------------------------------------------
@@ -75,10 +85,10 @@ def steps(accounts: Sequence[Account]) -> Iterator[Found]:
 def ends(accounts: Sequence[Account]) -> Iterator[Found]:
     """Yield what is warned of at the end of a run."""
     for label in dict.fromkeys(one.plan.label for one in accounts if one.state is TrialState.DIVERGED):
-        yield Found("diverged", "its first epoch diverged near its default setting", label)
+        yield _warning("diverged", "its first epoch diverged near its default setting", label)
     whole = [account for account in accounts if account.state is TrialState.COMPLETE]
     if any(account.facts["split"] for account in whole) and judged_on(whole) == "validation":
-        yield Found(
+        yield _warning(
             "test_unused",
             "run.split holds back rows that nobody scores: call run.test(lambda part: ...) at its end, or "
             "run.split(..., test=0)",
@@ -120,7 +130,7 @@ def seeds(one: Account, again: Account, elsewhere: Account) -> Iterator[Found]:
         return
     same = [name for name in ("numpy", "python") if a.generators[name] == b.generators[name]]
     if same:
-        yield Found(
+        yield _warning(
             "seed_partly_fixed",
             f"the generator of {' and of '.join(same)} stands at the same state for two seeds: "
             "seed it by run.seed",
@@ -152,15 +162,15 @@ def repeats(one: Account, again: Account, *, inline: bool) -> Iterator[Found]:
                 "function, as trials run one after another in this process",
             )
         else:
-            yield Found(
+            yield _warning(
                 "unpaired",
                 "the same seeds start elsewhere, so trials are not compared on equal starts: something is "
                 "drawn from the clock or from a generator that nobody seeds",
             )
     elif (found := agreement(one, again)) != "bits":
         words = "nearly the same" if found == "close" else "other"
-        yield Found(
-            f"repeats_{found}",
+        yield _warning(
+            "repeats_close" if found == "close" else "repeats_differs",
             f"the same seeds give {words} reports: threads, a GPU's kernels or the clock decide something; a "
             "rerun has a tolerance, and equal trials differ",
         )

@@ -1,9 +1,10 @@
-"""The checkpoint of a trial that `run.keep` writes: state dicts, generators, and what was reported."""
+"""The checkpoint of a trial that `run.keep` writes: state dicts, modes, generators, and what was reported."""
 
 from __future__ import annotations
 
 import pickle
 import random
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
@@ -11,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from whichopt.workers import checkpoints
 from whichopt.workers.guests.start import uses_cuda
-
-SHARE = 0.02
-"""Most of the time that checkpoints may take."""
 
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError)
 
@@ -32,9 +32,11 @@ class Kept:
         self._every_s = every_s
         self._clock = clock
         self._due = clock() + every_s
+        self.seconds = 0.0
+        """Seconds that the last one took."""
         self._parts: dict[str, Any] = {}
         self._checked = False
-        self._generators: dict[str, Any] | None = None
+        self._loaded: dict[str, Any] | None = None
 
     def begin(self, parts: Mapping[str, Any]) -> dict[str, Any] | None:
         """Load the last checkpoint into `parts`; return what had been reported, None if there is none.
@@ -54,19 +56,24 @@ class Kept:
             return None
         for name, part in parts.items():
             part.load_state_dict(saved["parts"][name])
-        self._generators = saved["generators"]
-        self.put_generators()
+        self._loaded = saved
+        self.put_back()
         reported: dict[str, Any] = saved["course"]
         return reported
 
-    def put_generators(self) -> None:
-        """Set the random generators as they stood at the checkpoint, if one was loaded."""
-        if self._generators is not None:
-            _set(self._generators)
+    def put_back(self) -> None:
+        """Set generators and the modes of models as they stood at the checkpoint, if one was loaded.
+
+        A state dict does not say which modules train and which are evaluated, nor what is frozen.
+        """
+        if self._loaded is not None:
+            _set(self._loaded["generators"])
+            for name, modes in self._loaded.get("modes", {}).items():
+                _set_modes(self._parts[name], modes)
 
     def went_on(self) -> None:
-        """Note that training has gone on from the checkpoint: the generators are its own from here."""
-        self._generators = None
+        """Note that training has gone on from the checkpoint: generators and modes are its own from here."""
+        self._loaded = None
 
     def write_if_due(self, course: Callable[[], dict[str, Any]]) -> bool:
         """Write a checkpoint, if it is time; return whether one was written.
@@ -79,24 +86,39 @@ class Kept:
         began = self._clock()
         state = {
             "parts": {name: part.state_dict() for name, part in self._parts.items()},
+            "modes": {
+                name: _modes(part) for name, part in self._parts.items() if isinstance(part, nn.Module)
+            },
             "generators": _generators(),
             "course": course(),
         }
-        part_file = self.path.with_suffix(".part")
-        torch.save(state, part_file)
-        if not self._checked:
-            self._check(part_file)
-        part_file.replace(self.path)
-        now = self._clock()
-        self._due = now + max(self._every_s, (now - began) / SHARE)
+        try:
+            self._write(state)
+        except OSError as error:
+            # It goes to the trial's output; without a checkpoint, nothing but time is lost after a kill.
+            sys.stderr.write(f"whichopt: run.keep: the checkpoint could not be written: {error}\n")
+            return False
+        finally:
+            self.seconds = self._clock() - began
+            self._due = self._clock() + max(self._every_s, self.seconds / checkpoints.SHARE)
         return True
+
+    def _write(self, state: dict[str, Any]) -> None:
+        part_file = self.path.with_suffix(".part")
+        try:
+            with part_file.open("wb") as file:
+                checkpoints.write(state, file)
+            if not self._checked:
+                self._check(part_file)
+            part_file.replace(self.path)
+        finally:
+            part_file.unlink(missing_ok=True)
 
     def _check(self, path: Path) -> None:
         """Read the first one back: better to fail now than when a day's training is to go on."""
         try:
             torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            path.unlink()
             raise TypeError(
                 "run.keep keeps tensors, numbers, strings and containers of them; one of its state dicts "
                 f"holds something else: {error}"
@@ -111,6 +133,20 @@ class Kept:
         except UNREADABLE:  # a damaged one costs the time to begin anew, and no more
             return None
         return saved
+
+
+def _modes(model: nn.Module) -> dict[str, list[bool]]:
+    return {
+        "trains": [module.training for module in model.modules()],
+        "requires_grad": [param.requires_grad for param in model.parameters()],
+    }
+
+
+def _set_modes(model: nn.Module, modes: Mapping[str, list[bool]]) -> None:
+    for module, trains in zip(model.modules(), modes["trains"], strict=True):
+        module.training = trains
+    for param, requires_grad in zip(model.parameters(), modes["requires_grad"], strict=True):
+        param.requires_grad_(requires_grad)
 
 
 def _generators() -> dict[str, Any]:

@@ -179,6 +179,7 @@ def _told(guest: Guest, accounts: Sequence[Account], found: Sequence[Found]) -> 
         metrics=tuple(names),
         epoch_seconds=_least(accounts, {at: account.epoch_seconds for at, account in enumerate(accounts)}),
         fixed_seconds=_least(accounts, {at: account.fixed_seconds for at, account in enumerate(accounts)}),
+        keep_seconds=max((one.kept_in for one in accounts if one.kept_in is not None), default=None),
         judged_on=findings.judged_on(whole),
         parts=first.parts,
         scheduled=any(account.facts["scheduled"] for account in whole),

@@ -55,7 +55,7 @@ class Run:
         self.epochs_began: float | None = None
         self._facts = guest.facts(plan.optimizer)
         self._kept = kept
-        self._steps = Steps(self._started)
+        self._steps = Steps(self._started, self._lacks_closure if self._facts.needs_closure else None)
         self._names: list[str | None] = []
         self._parts: tuple[list[Any], Parts] | None = None
 
@@ -197,7 +197,7 @@ class Run:
         if self._kept is not None:
             self._kept.went_on()
             if self._kept.write_if_due(self._state):
-                self.course.send({"kept": self.course.epoch})
+                self.course.send({"kept": self.course.epoch, "kept_in": self._kept.seconds})
 
     def result(self, **metrics: Any) -> None:
         """Give the value to judge, once, if it is not the last report's: that of a restored best model."""
@@ -234,6 +234,16 @@ class Run:
             start = None if reported["start"] is None else Start.model_validate(reported["start"])
             self._steps.resume(reported["steps"], start)
             self.course.resume(reported)
+
+    @property
+    def reports(self) -> list[dict[str, float]]:
+        """What was reported so far, an epoch each."""
+        return [dict(metrics) for _, _, metrics in self.course.reports]
+
+    @property
+    def scores(self) -> dict[str, float] | None:
+        """What `run.test` gave, if it was called: by hand, and in the final training."""
+        return None if self.course.scores is None else dict(self.course.scores)
 
     def lightning(self) -> Any:
         """Return a callback for Lightning's Trainer that reports after each epoch."""
@@ -272,10 +282,18 @@ class Run:
     def _epochs_begin(self) -> None:
         self.epochs_began = self.course.seconds
         if self._kept is not None:
-            self._kept.put_generators()
+            self._kept.put_back()
 
     def _started(self, start: Start) -> None:
         self.course.send({"start": start.model_dump(mode="json"), "start_at": self.course.seconds})
+
+    def _lacks_closure(self, place: str) -> None:
+        raise self.course.refused(
+            "needs_closure",
+            f"its step needs a closure, and {place} passes none: call optimizer.step(closure) there, with a "
+            "closure that zeroes the gradients, computes the loss, calls loss.backward() and returns the "
+            "loss; or leave this optimizer out",
+        )
 
     def _state(self) -> dict[str, Any]:
         start = self._steps.start

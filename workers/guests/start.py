@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 import random
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,28 @@ from whichopt.service.guests import Start
 MOST_GROUPS = 64
 """Groups whose settings are recorded: a network with an lr for each layer has hundreds."""
 
+NOT_THEIRS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+"""Folders of the code between a person's line and the hook of an optimizer's step."""
+
 Closure = Callable[[], Any]
 
 
 class Steps:
     """Counts the steps of a trial's optimizers, and tells once from where the first one began."""
 
-    def __init__(self, tell: Callable[[Start], None]) -> None:
+    def __init__(
+        self, tell: Callable[[Start], None], lacks_closure: Callable[[str], None] | None = None
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            tell: takes the start.
+            lacks_closure: is called with the place of a step without a closure, if steps need one.
+        """
         self.optimizers: list[Optimizer] = []
         self.start: Start | None = None
         self._tell = tell
+        self._lacks_closure = lacks_closure
         self._counts: list[int] = []
 
     @property
@@ -42,6 +56,8 @@ class Steps:
         self._counts.append(self._resumed if number == 0 else 0)
 
         def before_step(stepping: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if self._lacks_closure is not None and _closure(args, kwargs) is None:
+                self._lacks_closure(_place_of_step())
             self._counts[number] += 1
             return None if self.start is not None else self._at_first_step(stepping, args, kwargs)
 
@@ -66,7 +82,7 @@ class Steps:
             )
 
     def _at_first_step(self, stepping: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = args[1] if len(args) > 1 else kwargs.get("closure")
+        given = _closure(args, kwargs)
         if given is None:
             self._told(stepping, closure=False)
             return None
@@ -93,6 +109,20 @@ class Steps:
             closure=closure,
         )
         self._tell(self.start)
+
+
+def _closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Closure | None:
+    """Return the closure that a step was called with."""
+    given: Closure | None = args[1] if len(args) > 1 else kwargs.get("closure")
+    return given
+
+
+def _place_of_step() -> str:
+    """Return the line that calls the step: the innermost one of neither torch nor this package."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THEIRS):
+        frame = frame.f_back
+    return "a step" if frame is None else f"{frame.f_code.co_filename}, line {frame.f_lineno},"
 
 
 def generators() -> dict[str, str]:

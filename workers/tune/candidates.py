@@ -36,6 +36,7 @@ def candidate(
     default: Mapping[str, Value],
     name: str | None = None,
     state_bytes: int = 8,
+    needs_closure: bool | None = None,
 ) -> Candidate:
     """Return an optimizer of your own for `tune(optimizers=[...])`.
 
@@ -46,6 +47,8 @@ def candidate(
         default: the setting of the first trial, a value for each of them.
         name: its name in tables; that of the class in small letters by default.
         state_bytes: bytes of state that it keeps for each float32 param.
+        needs_closure: whether `step` must be given a closure; by default it must if its class says so, by a
+            `closure` that has no default.
 
     Raises:
         InvalidSpec: the space, the setting or the class do not fit each other.
@@ -75,6 +78,7 @@ def candidate(
             source=f"{kind.__module__}.{kind.__qualname__}, a person's own class",
             packed=packed,
             own_limits={key: _limits(one) for key, one in dimensions.items() if key not in LIMITS},
+            needs_closure=_demands_closure(kind) if needs_closure is None else needs_closure,
         )
     except ValueError as error:
         raise InvalidSpec(f"candidate {called}: {error}", field="space") from error
@@ -96,6 +100,12 @@ def _check_arguments(
             f"{', '.join(list(known)[1:])}",
             field=f"space.{unknown[0]}",
         )
+
+
+def _demands_closure(kind: type[Optimizer]) -> bool:
+    """Tell if the class's `step` cannot be called without a closure."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def _limits(dimension: Dimension) -> Dimension:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from whichopt.service import machine
-from whichopt.service.errors import BudgetNeeded, WhichoptError, kind_of
+from whichopt.service.db import DatabaseError
+from whichopt.service.errors import BudgetNeeded, NotResumable, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
 from whichopt.service.spec import ResolvedSpec
@@ -22,26 +24,23 @@ from whichopt.service.views import JobView
 from whichopt.workers import jobs
 from whichopt.workers.engine import numerics
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
-from whichopt.workers.guests.host import Host
+from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.offered import source_of_named
 from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
-from whichopt.workers.tune.folder import AtWork, Folder, opened
+from whichopt.workers.tune.folder import Folder, opened
+from whichopt.workers.tune.others import Others
+from whichopt.workers.tune.progress import Progress, Say, rehearsed, rehearsing, to_stderr
 from whichopt.workers.tune.ring import Here
 from whichopt.workers.tune.tuned import Tuned
 
 OTHERS_S = 0.5
 """Seconds between two looks at a job of which other processes train what is left of a round."""
 
-SAY_S = 10.0
-"""Least seconds between two lines of progress."""
-
 MOST_JOBS = 1000
 """Most jobs that ask the same question, one after the other: failed ones, and those with `fresh`."""
-
-Say = Callable[[str], None]
 
 
 def tune(
@@ -69,6 +68,7 @@ def tune(
     isolation: Isolation = "auto",
     check: Check = "error",
     arguments: Sequence[str] = (),
+    report: str | Path | None = None,
     data: str | Path = "whichopt-data",
     say: Say | None = None,
 ) -> Tuned:
@@ -101,6 +101,7 @@ def tune(
         isolation: `auto`, `fork`, `spawn` or `inline`; see `GuestExecutor`.
         check: `warn` goes on despite a finding of the rehearsal that spoils the job, if it can.
         arguments: the command line of a script.
+        report: file to save the evidence in at the end, as `Tuned.save_report` does.
         data: folder of the jobs, which `whichopt up --data` shows.
         say: takes each line about the progress; the standard error by default.
 
@@ -132,22 +133,29 @@ def tune(
         ('sgd', ['lr', 'momentum'])
         >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
     """
-    say = say or _to_stderr
+    say = say or to_stderr()
     function = Function.of(train)
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
-    host = Host(executor, function.function, None, tuple(arguments), check, is_own=True)
+    functions = Functions(executor, function.function, None, tuple(arguments), check, is_own=True)
     numerics.repeat_to_the_bit()
     _log_only_warnings()
-    if minutes is None and trials is None:
-        raise _needs_budget(host, spec, say)
-    source = _source(host, spec)
-    with opened(Path(data)) as folder:
-        asks = identity(spec, source, optimizers)
-        uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
-        _until_it_ends(folder, host, uid, say)
-        return tuned.read(folder, uid)
+    try:
+        if minutes is None and trials is None:
+            raise _needs_budget(functions, spec, say)
+        source = _source(functions, spec)
+        with opened(Path(data)) as folder:
+            executor.folder = folder.runs
+            asks = identity(spec, source, optimizers)
+            uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
+            _until_it_ends(folder, functions, uid, say)
+            found = tuned.read(folder, uid)
+    finally:
+        executor.end()
+    if report is not None:
+        say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
+    return found
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,16 +185,15 @@ def _processes(asked: int | None) -> int:
     return max(1, machine.cores() if asked is None else asked)
 
 
-def _source(host: Host, spec: ResolvedSpec) -> str:
-    if host.function is not None:
-        return source_of(host.function).sha256
-    return source_of_named(host.guest(spec, checkpoint_s=float("inf")))
+def _source(functions: Functions, spec: ResolvedSpec) -> str:
+    if functions.given is not None:
+        return source_of(functions.given).sha256
+    return source_of_named(functions.guest(spec, checkpoint_s=float("inf")))
 
 
-def _needs_budget(host: Host, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
-    say(_rehearsing(spec))
-    rehearsed = host.rehearsed(spec)
-    lines = budget_lines(rehearsed, processes=host.executor.processes)
+def _needs_budget(functions: Functions, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
+    say(rehearsing(spec))
+    lines = budget_lines(functions.rehearsed(spec), processes=functions.executor.processes)
     return BudgetNeeded(
         "\n".join(["give minutes or trials.", *lines]), field="budget", allowed="minutes or trials"
     )
@@ -222,8 +229,11 @@ def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, s
             failed = view.error is not None and view.error.code not in RESUMABLE
             if not (failed or view.state is JobState.CANCELLED or (fresh and view.state.ended)):
                 _say_known(view, say)
-                if view.state is JobState.FAILED:
-                    tx.lost.resume(tx.jobs.id_of(uid) or 0)
+                if view.state is JobState.FAILED and tx.lost.resume(tx.jobs.id_of(uid) or 0) is None:
+                    raise NotResumable(
+                        f"another process is still ending its part of job {uid}; try again in a moment",
+                        field="state",
+                    )
                 return uid
     else:
         raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")
@@ -241,14 +251,16 @@ def _say_known(view: JobView, say: Say) -> None:
         say(f"job {view.id} goes on: {done} of {total or 'its'} trials are there")
 
 
-def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
+def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> None:
     """Plan and train until the job has ended; beside others, if they work on it, too.
 
     Raises:
         WhichoptError: it has failed, or was cancelled.
     """
     ring = Here()
-    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", host)
+    progress = Progress(say, lambda: _view(folder, uid))
+    functions = replace(functions, tick=progress.tick)
+    context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", functions)
     with folder.store.read() as tx:
         job_id = tx.jobs.id_of(uid)
         view = tx.views.job(uid, alive_s=0)
@@ -256,12 +268,12 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
     assert view is not None
     if view.state is JobState.SUCCEEDED:
         return
-    progress = _Progress(say)
-    at_work = AtWork(folder.path, uid)
+    others = Others(folder, uid, job_id)
     try:
-        _take_back(folder, at_work, job_id)
-        if view.spec.guest is not None and view.spec.guest.rehearsed is None:
-            say(_rehearsing(view.spec))
+        others.take_back()
+        unrehearsed = view.spec.guest is not None and view.spec.guest.rehearsed is None
+        if unrehearsed:
+            say(rehearsing(view.spec))
         while True:
             rung = ring.take()
             if rung is not None:
@@ -271,8 +283,13 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
                 view = tx.views.job(uid, alive_s=0)
                 queued = tx.cohorts.queued_of(job_id)
             assert view is not None
-            progress.tell(view)
+            if unrehearsed and view.spec.guest is not None and view.spec.guest.rehearsed is not None:
+                unrehearsed = False
+                for line in rehearsed(view.spec.guest.rehearsed):
+                    say(line)
+            progress.tick()
             if view.state.ended:
+                progress.tell(view)
                 while (rung := ring.take()) is not None:
                     if rung.what == "report":
                         jobs.make_report(context, rung.row)
@@ -282,22 +299,27 @@ def _until_it_ends(folder: Folder, host: Host, uid: str, say: Say) -> None:
                     ring.cohorts(queued, view.queue)
                 elif view.progress.cohorts_running:
                     time.sleep(OTHERS_S)  # another process trains them
-                    _take_back(folder, at_work, job_id)
+                    others.take_back()
                 else:
                     ring.plan(job_id)
+    except KeyboardInterrupt:
+        progress.end()
+        say("interrupted: the same call goes on where it stood")
+        raise
     finally:
-        at_work.end()
+        progress.end()
+        others.leave(for_good=view is not None and view.state.ended)
     if view.state is not JobState.SUCCEEDED:
         raise _failure(view)
 
 
-def _take_back(folder: Folder, at_work: AtWork, job_id: int) -> None:
-    """Queue again what processes left that worked on the job and are gone, if nobody else does."""
-    at_work.end()
-    if at_work.begin():
-        with folder.store.transaction() as tx:
-            tx.lost.take_back_here(job_id)
-        at_work.share()
+def _view(folder: Folder, uid: str) -> JobView | None:
+    """Return the job; None if it cannot be read now, which is no reason to stop what trains."""
+    try:
+        with folder.store.read() as tx:
+            return tx.views.job(uid, alive_s=0)
+    except DatabaseError:
+        return None
 
 
 def _failure(view: JobView) -> WhichoptError:
@@ -305,31 +327,3 @@ def _failure(view: JobView) -> WhichoptError:
         return WhichoptError(f"job {view.id} was cancelled; fresh=True begins anew")
     kind = kind_of(view.error.code) or WhichoptError
     return kind(f"job {view.id} failed: {view.error.detail}")
-
-
-def _rehearsing(spec: ResolvedSpec) -> str:
-    runs = len(spec.labels) + 2
-    return f"rehearsing {spec.workload.title}: {runs} runs of one epoch, before anything is spent"
-
-
-class _Progress:
-    """Says how far the job is, at most every few seconds."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._said_at = time.monotonic()
-        self._last = ""
-
-    def tell(self, view: JobView) -> None:
-        words = (
-            f"{view.phase or 'search'}: {view.progress.trials_done} of {view.progress.trials_total} trials"
-        )
-        now = time.monotonic()
-        if words != self._last and (now - self._said_at >= SAY_S or view.state.ended):
-            self._say(words)
-            self._said_at, self._last = now, words
-
-
-def _to_stderr(line: str) -> None:
-    sys.stderr.write(f"whichopt: {line}\n")
-    sys.stderr.flush()

@@ -186,6 +186,7 @@ def _recommendation(report: Report) -> Iterator[Difference]:
             report.trials,
             cut_short=report.job.cut_short,
             shows_stand_ins=report.recommendation.shows_stand_ins,
+            environments=report.environments,
         )
     except _IMPOSSIBLE as error:
         yield Difference(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from whichopt.service.environment import Environment
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate
 from whichopt.service.evidence.statistics.intervals import Bounds
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
@@ -58,6 +59,7 @@ def recommend(
     *,
     cut_short: bool = False,
     shows_stand_ins: bool = False,
+    environments: Sequence[Environment] = (),
 ) -> Recommendation:
     """Conclude a job: what to use, how sure that is, and what it cost.
 
@@ -80,6 +82,7 @@ def recommend(
         trials: trials of both phases, in any order.
         cut_short: True if `max_seconds` ended the search.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
+        environments: what trained the trials, each kind once; a warning says if results may differ by it.
 
     Returns:
         The conclusion. Values are in the metric's units, costs in trials, steps, examples and seconds of
@@ -131,7 +134,14 @@ def recommend(
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
         cost=_cost(trials),
-        warnings=job_warnings(spec, trials, table, cut_short=cut_short, level=_inclusion_level(look)),
+        warnings=job_warnings(
+            spec,
+            trials,
+            table,
+            cut_short=cut_short,
+            environments=environments,
+            level=_inclusion_level(look),
+        ),
         snippet=None if pick is None else _snippet(spec, trials, pick),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),

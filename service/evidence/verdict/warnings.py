@@ -9,6 +9,7 @@ study_empty         the default stood in                  default_best      tuni
 edge                a study's best lies at a range's end  winners_curse     searched value was the luckier
 unequal_spaces      open to one and fixed for another     fixed_test_split  always
 under_tuned         lost to a special case of its own     inclusion_excluded  so, but a range keeps it out
+mixed_environments  trained where results may differ in the last digits
 few_configs         its space had no more to try          mixed_executors    some solo, some stacked
 skewed              runs have a long tail to one side     last_bits          they depend on the company
 no_test_split       of a function: nobody holds one back  unpaired           trials of a seed began otherwise
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from whichopt.service.environment import Environment
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.divergence import what_to_change
@@ -51,6 +53,7 @@ def job_warnings(
     table: ConfirmTable,
     *,
     cut_short: bool,
+    environments: Sequence[Environment] = (),
     level: float = ALPHA,
 ) -> list[JobWarning]:
     """Return all warnings of a job, in the order in which they are shown."""
@@ -59,6 +62,7 @@ def job_warnings(
         *_budget(spec, trials, table, cut_short),
         *_agreement(spec),
         *_executors(spec),
+        *_environments(environments),
         *_diverged(spec, table),
         *_untrained(spec, trials, table),
         *_skewed(table),
@@ -163,6 +167,19 @@ def _executors(spec: ResolvedSpec) -> Iterator[JobWarning]:
             detail=f"Trials of {solo} were trained solo and those of {stacked} in stacks. The two round "
             "differently, so they agree only within a tolerance, and a small difference between these "
             "optimizers may come from that. To rule it out, send the job again with executor solo.",
+        )
+
+
+def _environments(environments: Sequence[Environment]) -> Iterator[JobWarning]:
+    first, *others = environments or (None,)
+    differences = [one for other in others if first is not None for one in first.differences(other)]
+    if differences:
+        shown = "; ".join(dict.fromkeys(f"{name} {mine} and {theirs}" for name, mine, theirs in differences))
+        yield JobWarning(
+            code="mixed_environments",
+            detail=f"Trials were trained in {len(environments)} environments that may round differently "
+            f"({shown}). Between them, runs of the same config and seed agree only within a tolerance. To "
+            "rule that out, train a job on workers that are alike.",
         )
 
 

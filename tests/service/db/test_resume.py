@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from tests.builders.guests import guest_spec
@@ -26,7 +27,7 @@ from tests.builders.jobs import (
 )
 from tests.builders.services import Recorder
 from whichopt.service.db import Store
-from whichopt.service.db.tables import job
+from whichopt.service.db.tables import job, trial
 from whichopt.service.errors import NotResumable
 from whichopt.service.jobs import cancel, resume, submit
 from whichopt.service.states import JobState
@@ -100,6 +101,78 @@ def test_time_that_it_stood_still_does_not_count(store: Store) -> None:
     resume(store, Recorder(), uid, alive_s=10)
     with store.read() as tx:
         assert 59 < tx.jobs.running_s(job_id) < 120
+
+
+def begun_here(store: Store) -> tuple[int, str, list[int]]:
+    """A job of a process with a round of two cohorts, the first of which is done."""
+    job_id, uid = here_job(store)
+    planned = planning(store, job_id)
+    assert planned is not None
+    plans = make_plans(planned.spec)
+    with store.transaction() as tx:
+        ids = tx.jobs.add_round(planned, [plans[:2], plans[2:]], spec=planned.spec, cut_short=False)
+    assert ids is not None
+    finish(store, must_claim(store, ids[0]))
+    return job_id, uid, ids
+
+
+def hour_passes(store: Store, job_id: int) -> None:
+    """All that is known of the job happened an hour earlier."""
+    hour = timedelta(hours=1)
+    with store.transaction() as tx:
+        for table, key, names in (
+            (job, job.c.id, ("started_at", "rung_at")),
+            (trial, trial.c.job_id, ("started_at", "finished_at")),
+        ):
+            for row in tx.connection.execute(sa.select(table).where(key == job_id)).mappings().all():
+                earlier = {name: row[name] - hour for name in names if row[name] is not None}
+                tx.connection.execute(table.update().where(table.c.id == row["id"]).values(earlier))
+
+
+def go_on_here(store: Store, job_id: int) -> float:
+    """The process of the job begins anew; the seconds that the job has had of its minutes."""
+    with store.transaction() as tx:
+        tx.lost.take_back_here(job_id)
+        return tx.jobs.running_s(job_id)
+
+
+def test_a_standstill_of_a_process_does_not_count_however_often_it_begins_anew(store: Store) -> None:
+    job_id, _, (_, second) = begun_here(store)
+    with store.read() as tx:
+        before_s = tx.jobs.running_s(job_id)
+    for _ in range(3):  # it is interrupted again before there is any result
+        must_claim(store, second)
+        hour_passes(store, job_id)
+        assert 0 <= go_on_here(store, job_id) < before_s + 60
+    finish(store, must_claim(store, second))
+    with store.read() as tx:
+        elapsed_s = tx.jobs.elapsed_s(job_id)
+    assert elapsed_s is not None
+    assert 0 < elapsed_s < before_s + 120
+
+
+def test_a_standstill_after_a_failure_does_not_count_twice(store: Store) -> None:
+    job_id, uid, (_, second) = begun_here(store)
+    must_claim(store, second, lease_s=LAPSED_S)
+    with store.transaction() as tx:
+        tx.jobs.fail(job_id, code="worker_lost", detail="gone")
+    hour_passes(store, job_id)
+    with store.transaction() as tx:
+        at = tx.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
+        assert at is not None
+        tx.connection.execute(job.update().where(job.c.id == job_id).values(finished_at=at))
+    resume(store, Recorder(), uid, alive_s=10)
+    assert 0 <= go_on_here(store, job_id) < 60
+
+
+def test_what_a_process_left_of_a_cancelled_job_ends_with_it(store: Store) -> None:
+    job_id, uid, (_, second) = begun_here(store)
+    must_claim(store, second)
+    cancel(store, uid, alive_s=10)
+    assert state_of(store, uid) is JobState.RUNNING, "its process may still hear of it"
+    go_on_here(store, job_id)
+    assert state_of(store, uid) is JobState.CANCELLED
+    assert sorted(set(trial_states(store, job_id))) == ["cancelled", "complete"]
 
 
 def test_over_http(http: TestClient, lite: Store, dispatcher: Recorder) -> None:

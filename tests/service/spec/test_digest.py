@@ -56,7 +56,7 @@ def test_an_upload_differs_by_its_content() -> None:
         (
             {"workload": WORKLOAD},
             "c0d6f7dcf9f8956f34a828a048eb6464f326d08cd89a328446897a82a909999c",
-            "4159a7ff7f1b813e36273a5bf04f1d6bbbfb83644e9dcfe9d598f42d74738ad8",
+            "e2978cd427f862eb26ad2f9e86e3b703c6077830446442aaff6594cc5487d99f",
         ),
         (
             {
@@ -71,7 +71,7 @@ def test_an_upload_differs_by_its_content() -> None:
                 "executor": "solo",
             },
             "d10bca9ca9fbb12f48fd764184216c116992c8797bf34d8da3e76bd9371d75bf",
-            "ee3aeb0252a28efc6e0cb93fa23ed19e373805376c69513b20a452039ab387e9",
+            "8a8b67870c6b3a52ec06d65ac2616c514774a42e349f57d4790daa3f34ea5815",
         ),
     ],
 )

@@ -79,6 +79,23 @@ def test_results_say_what_they_were_multiplied_by() -> None:
     assert here.unlike(here) == unknown.unlike(unknown) == []
 
 
+def test_a_mode_that_was_asked_for_after_the_first_product_is_none() -> None:
+    """As in a notebook that multiplies before it imports whichopt."""
+    script = """
+import torch
+torch.mm(torch.ones(50, 50), torch.ones(50, 50))
+import whichopt.workers
+from whichopt.workers import products
+print(products.mode(), products._branch())
+"""
+    environment = {name: value for name, value in os.environ.items() if name != products.MODE_VARIABLE}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    mode, branch = found.stdout.split()
+    assert mode == ("off" if branch != "None" else products.MODE), "a torch without MKL cannot be asked"
+
+
 # -- a job ---------------------------------------------------------------------------------------------
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.builders.optimizers import TWO_FACED, add_to_catalog
+from tests.builders.optimizers import SIGN_DESCENT, TWO_FACED, add_to_catalog
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.verdict.snippet import snippet
@@ -91,3 +92,16 @@ def test_its_own_schedule_allows_no_other(schedule: Any) -> None:
         asked(schedule=schedule)
     assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
     assert asked().schedule.name == "constant"
+
+
+def test_a_step_that_calls_a_closure_is_for_peoples_own_functions_alone() -> None:
+    entry = dataclasses.replace(SIGN_DESCENT, name="sharp", needs_closure=True)
+    catalog = dataclasses.replace(built_in(), optimizers=(entry,))
+    assert not entry.stackable
+    body = {"optimizers": ["sharp"], "budget": {"trials": 3}}
+    with pytest.raises(InvalidSpec, match="each step of sharp calls a closure") as refused:
+        resolve(JobSpec.model_validate({**body, "workload": {"dataset": "wine", "model": "linear"}}), catalog)
+    assert refused.value.field == "optimizers"
+    workload = {"function": "ourlab.train:fit", "minimize": "loss"}
+    own = resolve(JobSpec.model_validate({**body, "workload": workload}), catalog)
+    assert own.optimizer("sharp").facts.needs_closure

@@ -82,7 +82,7 @@ def test_a_killed_child_goes_on_from_its_checkpoint_to_the_same_bits(tmp_path: P
     assert ran.read_text() in (
         "0 1 2 1 2 3 0 1 2 3 ",
         "0 1 2 2 3 0 1 2 3 ",
-    )  # as often as 2 % of the time let it
+    )  # as often as their share of the time let it
     assert results[0] == results[1]
 
 
@@ -90,7 +90,7 @@ def test_a_trial_that_is_killed_at_every_other_epoch_ends_as_if_it_never_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A try counts only if it left no new checkpoint."""
-    monkeypatch.setattr("whichopt.workers.guests.kept.SHARE", 1e9)  # one after each epoch
+    monkeypatch.setattr("whichopt.workers.checkpoints.SHARE", 1e9)  # one after each epoch
 
     def kept(run: Run) -> None:
         fitted, validation = run.split(ROWS)

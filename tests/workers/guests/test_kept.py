@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,35 @@ def test_parts_and_generators_come_back(tmp_path: Path) -> None:
     assert torch.equal(other.weight, model.weight)
     assert others.state_dict()["state"][0]["step"] == 1
     assert drawn() == after
-    again.put_generators()  # the loop begins: what was drawn since is drawn for nothing
+    again.put_back()  # the loop begins: what was drawn since is drawn for nothing
     assert drawn() == after
     again.went_on()
-    again.put_generators()
+    again.put_back()
     assert drawn() != after
+
+
+def test_models_train_and_are_frozen_as_they_were(tmp_path: Path) -> None:
+    def made() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5), nn.Linear(2, 1))
+
+    model = made().eval()
+    model[1].train()
+    model[0].weight.requires_grad_(False)
+    kept = Kept(tmp_path / "trial.pt", 0.0)
+    kept.begin({"model": model})
+    assert kept.write_if_due(course)
+
+    other = made()
+    again = Kept(tmp_path / "trial.pt", 0.0)
+    again.begin({"model": other})
+    other.train()  # as a function may do between run.keep and its loop
+    again.put_back()
+    assert [module.training for module in other.modules()] == [False, False, True, False]
+    assert [param.requires_grad for param in other.parameters()] == [False, True, True, True]
+    again.went_on()
+    other.train()
+    again.put_back()
+    assert other.training, "its own from here"
 
 
 def test_it_is_written_at_most_so_often_and_in_its_share_of_the_time(tmp_path: Path) -> None:
@@ -71,11 +96,27 @@ def test_it_is_written_at_most_so_often_and_in_its_share_of_the_time(tmp_path: P
     kept.begin({"slow": Slow()})
     assert not kept.write_if_due(course)
     clock.now = 10.0
-    assert kept.write_if_due(course)  # takes 2 s, so that 2 % are over after 100 s
-    clock.now = 111.0
+    assert kept.write_if_due(course)  # takes 2 s, so that 1 % is over after 200 s
+    clock.now = 211.0
     assert not kept.write_if_due(course)
-    clock.now = 112.0
+    clock.now = 212.0
     assert kept.write_if_due(course)
+
+
+def test_a_disk_that_takes_no_more_costs_the_checkpoint_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = nn.Linear(1000, 1000)
+    kept = Kept(tmp_path / "trial.pt", 0.0)
+    kept.begin({"model": model})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        assert not kept.write_if_due(course)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "the checkpoint could not be written: [Errno 27] File too large" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_parts_nothing_is_written(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ from tests.builders.training_functions import ROWS, X, Y, epoch, fit, guest, sco
 from whichopt.service.errors import (
     DistributedUnsupported,
     FunctionFailed,
-    FunctionMute,
-    FunctionTooLong,
     NoStep,
     NotRepeatable,
     SeedFixed,
@@ -119,28 +117,6 @@ def test_what_diverges_with_one_optimizer_is_said_and_with_all_is_an_error() -> 
     assert [(finding.code, finding.label) for finding in told.findings] == [("diverged", "sgd")]
     with pytest.raises(FunctionFailed, match="diverged with every optimizer"):
         found(lambda run: run.report(loss=float("inf")))
-
-
-def test_no_report_and_one_too_many() -> None:
-    def mute(run: Run) -> None:
-        epoch(model := nn.Linear(3, 1), run.optimizer(model), range(8))
-        run.result(loss=1.0)
-
-    def long(run: Run) -> None:
-        for _ in range(20):
-            run.report(loss=1.0)
-
-    def once(run: Run) -> None:
-        epoch(model := nn.Linear(3, 1), run.optimizer(model), range(8))
-        for _ in range(run.max_epochs):
-            run.report(loss=score(model, range(8)))
-        run.result(loss=score(model, range(8)))
-
-    with pytest.raises(FunctionMute):
-        found(mute)
-    with pytest.raises(FunctionTooLong):
-        found(long)
-    assert codes(found(once)) == []
 
 
 def test_no_step() -> None:
@@ -319,27 +295,6 @@ def test_who_holds_the_test_part() -> None:
     told = found(own_test_data)
     assert (told.judged_on, told.parts, codes(told)) == ("test", (36, 12, 0), [])
     assert found(trained).judged_on == "test"
-
-
-def test_early_stopping_with_the_best_restored_is_no_fault() -> None:
-    def patient(run: Run) -> None:
-        fitted, validation = run.split(ROWS)
-        model = nn.Linear(3, 1)
-        optimizer = run.optimizer(model)
-        best, kept = float("inf"), model.state_dict()
-        for _ in run.epochs:
-            epoch(model, optimizer, fitted)
-            loss = score(model, validation)
-            run.report(loss=loss)
-            if loss < best:
-                best, kept = loss, copy.deepcopy(model.state_dict())
-        model.load_state_dict(kept)
-        run.result(loss=score(model, validation))
-        run.test(lambda rows: score(model, rows))
-
-    told = found(patient)
-    assert codes(told) == []
-    assert told.judged_on == "split"
 
 
 def test_a_gan_with_two_optimizers_is_no_fault() -> None:

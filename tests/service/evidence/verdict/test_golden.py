@@ -40,14 +40,14 @@ def simulated(lead: float) -> Confirm:
     return value
 
 
-def winner(**options: bool) -> dict[str, Any]:
+def winner(**options: Any) -> dict[str, Any]:
     """At its second look."""
     spec = spec_of("adam", "adamw", "sgd", seeds=10)
     trials = confirm(spec, flat(spec), simulated(0.3), seeds=6)
     return recommend("job", spec, trials, **options).model_dump(mode="json")
 
 
-def tie(**options: bool) -> dict[str, Any]:
+def tie(**options: Any) -> dict[str, Any]:
     """With a margin, and all its seeds."""
     spec = spec_of("adam", "adamw", "sgd", seeds=6, margin={"percent": 30})
     trials = confirm(spec, flat(spec), simulated(0.01))

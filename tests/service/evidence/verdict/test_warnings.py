@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.builders.trials import Confirm, confirm, flat, plan_of, search, spec_of, trial_of
+from whichopt.service.environment import here
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
@@ -40,6 +41,22 @@ def test_an_ordinary_job_is_told_only_about_its_test_split() -> None:
     found = warnings_of(spec_of("adam", "sgd"))
     assert set(found) == {"fixed_test_split"}
     assert "359 test examples" in found["fixed_test_split"][0].detail
+
+
+def test_environments_that_round_differently_are_said_and_others_are_not() -> None:
+    spec = spec_of("adam", "sgd")
+    trials = confirm(spec, flat(spec), steady)
+    one = here(instructions="AVX2", mkl_cbwr="AUTO")
+    fewer_cores = one.model_copy(update={"cores": one.cores + 1})
+    other = one.model_copy(update={"instructions": "AVX512", "mkl_cbwr": "COMPATIBLE"})
+    alike = recommend("job", spec, trials, environments=[one, fewer_cores]).warnings
+    assert "mixed_environments" not in {warning.code for warning in alike}
+    (warning,) = (
+        warning
+        for warning in recommend("job", spec, trials, environments=[one, fewer_cores, other]).warnings
+        if warning.code == "mixed_environments"
+    )
+    assert "(instructions AVX2 and AVX512; mkl_cbwr AUTO and COMPATIBLE)" in warning.detail
 
 
 def test_few_seeds_and_few_studies() -> None:
