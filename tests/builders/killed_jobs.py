@@ -178,10 +178,10 @@ JOB: dict[str, Any] = {
 def tuned(data: Path, seed: int) -> str:
     """Tune the function in this process; the uid of its job."""
     from whichopt.workers import checkpoints
-    from whichopt.workers.guests import host
+    from whichopt.workers.guests import functions
     from whichopt.workers.tune import folder, tune
 
-    host.LEAST_STUCK_S = 3600.0  # what is stopped from outside goes on some time
+    functions.LEAST_STUCK_S = 3600.0  # what is stopped from outside goes on some time
     folder.CHECKPOINT_S = 1e-6
     checkpoints.SHARE = 1e9  # one after each epoch: a job of seconds has no time for them otherwise
     return tune(train, **JOB, seed=seed, data=data, say=lambda _: None).job_id
