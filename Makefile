@@ -10,11 +10,12 @@ SAY = echo "installing into $(VENV), which takes minutes; the first time pip dow
 
 TORCH_VENV := $(VENV)-torch
 SERVICE_VENV := $(VENV)-service
+RAY_VENV := $(VENV)-ray
 
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -24,7 +25,7 @@ up: $(VENV)/.workers
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone and not examples"
 
 # What takes longer than the suite may: kernels compiled for every dtype, and the like.
 test-slow: $(VENV)/.dev
@@ -56,7 +57,8 @@ test-torch: $(TORCH_VENV)/.dev
 		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
 		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 
-# Training functions with Lightning, transformers and peft, in an environment that has them.
+# Training functions with Lightning, transformers, peft and others, the examples as processes and the notebook, in
+# an environment that has all that they import.
 test-examples: $(VENV)/.examples
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/examples tests/workers/guests/test_lightning.py \
 		tests/workers/guests/test_transformers.py
@@ -65,12 +67,17 @@ test-examples: $(VENV)/.examples
 gpu-check: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.gpu_check
 
+# What a person's own function costs, beside a plain Optuna loop and Ray Tune, in an environment of its own that has
+# Ray; about six minutes, and writes benchmarks/results/guests.md.
+bench-guests: $(RAY_VENV)/.ray
+	$(RAY_VENV)/bin/python -m benchmarks.guests
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.secrets.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose*.yml
 	$(BIN)/hadolint Dockerfile
 
 # The documentation as a site, in site/; every warning is an error.
@@ -97,7 +104,7 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) $(SERVICE_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
+	rm -rf $(VENV) $(TORCH_VENV) $(SERVICE_VENV) $(RAY_VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whichopt needs Python 3.11 or newer; say which with PYTHON=...")'
@@ -121,6 +128,12 @@ $(VENV)/.docs: $(VENV)/.dev
 $(SERVICE_VENV)/.service: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(SERVICE_VENV)
 	$(SERVICE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[service]'
+	touch $@
+
+$(RAY_VENV)/.ray: pyproject.toml constraints.txt
+	@$(SAY)
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,ray]'
 	touch $@
 
 $(VENV)/.examples: $(VENV)/.dev

@@ -44,4 +44,4 @@ def train(run):
 
 
 if __name__ == "__main__":
-    print(whichopt.tune(train, minimize="val_loss", epochs=5, minutes=2))
+    print(whichopt.tune(train, minimize="val_loss", epochs=5, trials=3, report="lightning.html"))

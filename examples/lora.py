@@ -46,4 +46,4 @@ def train(run):
 
 
 if __name__ == "__main__":
-    print(whichopt.tune(train, maximize="accuracy", epochs=5, minutes=5))
+    print(whichopt.tune(train, maximize="accuracy", epochs=3, trials=3, report="lora.html"))

@@ -39,4 +39,4 @@ def train(run):
 
 
 if __name__ == "__main__":
-    print(whichopt.tune(train, minimize="nll", epochs=5, minutes=2))
+    print(whichopt.tune(train, minimize="nll", epochs=5, trials=6, report="plain.html"))

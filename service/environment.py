@@ -93,6 +93,7 @@ def _packages() -> list[str]:
     return list(dict.fromkeys((*PACKAGES, *of_optimizers)))
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

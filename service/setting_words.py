@@ -24,6 +24,7 @@ OTHERS = {
     "WHICHOPT_KEY_FILE": "File that holds that key",
     "WHICHOPT_PORT": "Port of this host on which docker-compose.yml publishes the API",
     "WHICHOPT_SECRETS": "Folder of the files that docker-compose.secrets.yml mounts",
+    "WHICHOPT_FUNCTIONS": "Folder of the packages that docker-compose.functions.yml mounts",
 }
 """Variables that are not fields of the settings."""
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.builders.compose import services
+from tests.builders.compose import ROOT, services
 from whichopt.service.setting_words import unknown
 from whichopt.service.settings import Settings
+from whichopt.workers.guests.offered import offered
 
 SERVICES = ("migrate", "api", "worker", "worker-gpu")
 
@@ -79,6 +80,34 @@ def test_what_a_proxy_needs_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (by_itself.forwarded_allow_ips, by_itself.base_path) == ("127.0.0.1", "")
 
 
-def test_no_variable_is_given_in_vain() -> None:
-    for service in services("docker-compose.yml").values():
+WITH_FUNCTIONS = ("docker-compose.yml", "docker-compose.functions.yml")
+
+
+def test_functions_are_allowed_and_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, found = services("docker-compose.yml"), services(*WITH_FUNCTIONS)
+    for name in ("api", "worker", "worker-gpu"):
+        settings = settings_of(environment(found[name]), monkeypatch)
+        assert settings.allowed_functions == ("ourlab.train:fit",)
+        assert environment(before[name]).items() <= environment(found[name]).items(), "nothing is lost"
+    for name in ("worker", "worker-gpu"):
+        (mounted,) = [entry for entry in found[name]["volumes"] if entry not in before[name]["volumes"]]
+        assert mounted["read_only"] is True
+        assert mounted["target"] == environment(found[name])["PYTHONPATH"]
+        assert (ROOT / mounted["source"] / "ourlab" / "train.py").is_file()
+    assert found["api"]["volumes"] == before["api"]["volumes"]
+    own = services(*WITH_FUNCTIONS, WHICHOPT_FUNCTIONS="/srv/ours", WHICHOPT_ALLOW="a.b:c,a.b:d")
+    assert [entry["source"] for entry in own["worker"]["volumes"] if isinstance(entry, dict)] == ["/srv/ours"]
+    assert settings_of(environment(own["api"]), monkeypatch).allowed_functions == ("a.b:c", "a.b:d")
+
+
+def test_the_mounted_function_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what a worker does at its start, in the environment that it gets."""
+    settings = settings_of(environment(services(*WITH_FUNCTIONS)["worker"]), monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "examples" / "workers"))  # where it is outside of a container
+    assert set(offered(settings)) == {"ourlab.train:fit"}
+
+
+@pytest.mark.parametrize("files", [("docker-compose.yml",), WITH_FUNCTIONS], ids=["alone", "functions"])
+def test_no_variable_is_given_in_vain(files: tuple[str, ...]) -> None:
+    for service in services(*files).values():
         assert unknown(service.get("environment") or (), Settings) == []

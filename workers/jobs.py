@@ -22,6 +22,7 @@ from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
 from whichopt.service.functions import check_unchanged
+from whichopt.service.planning.cohorts import joined
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
@@ -129,6 +130,9 @@ def _plan(context: Context, planned: Planning) -> None:
             out_of_time=limit_s is not None and planned.running_s > limit_s,
             elapsed_s=planned.elapsed_s,
         )
+        if following is not None and context.functions is not None and context.functions.is_own:
+            together = context.functions.together(prepared.spec)
+            following = replace(following, cohorts=joined(following.cohorts, together))
         cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
         outcome = following or _concluded(context, planned, prepared.spec, cut_short=cut_short)
     except BudgetTooShort as error:
@@ -297,7 +301,8 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
     if claim.spec.guest is not None:
         assert context.functions is not None  # else it would not have been claimed
         guest = context.functions.guest(claim.spec, checkpoint_s=context.settings.checkpoint_s)
-        return context.functions.executor_of(claim.spec).run(guest, claim.plans, lease, resume)
+        watch = context.functions.watched(lease)
+        return context.functions.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
     built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)

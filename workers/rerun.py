@@ -41,8 +41,8 @@ from whichopt.workers.engine import Unwatched, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
-from whichopt.workers.guests.offered import source_of_named
-from whichopt.workers.guests.source import source_of
+from whichopt.workers.guests.offered import sources_of_named
+from whichopt.workers.guests.source import source_in_a_script, source_of
 from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import (
     Agreement,
@@ -167,7 +167,7 @@ def _by_function(
         guest = Guest.of(report.spec, function)
     plans = [trial.plan for trial in trials]
     more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    found = source_of_named(guest) if guest.function is None else source_of(guest.function).sha256
+    found = _sources(guest)
     executor = GuestExecutor(processes=cores())
     try:
         results = executor.run(guest, [*plans, *more], Unwatched())
@@ -177,9 +177,16 @@ def _by_function(
     here = training_environment(report.job.queue, threads=threads)
     judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
     asked = report.spec.guest
-    same = asked is None or asked.source in (None, found)
-    edited = [] if same else [f"the function's source: {found[:16]} here, another in the report"]
+    same = asked is None or asked.source in (None, *found)
+    edited = [] if same else [f"the function's source: {found[0][:16]} here, another in the report"]
     return judged.model_copy(update={"unlike": [*edited, *judged.unlike]})
+
+
+def _sources(guest: Guest) -> tuple[str, str]:
+    """Return the hashes of the function's source: as what it is here, and as a script would have it."""
+    if guest.function is None:
+        return sources_of_named(guest)
+    return source_of(guest.function).sha256, source_in_a_script(guest.function).sha256
 
 
 def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:

@@ -37,9 +37,10 @@ from benchmarks.aa.judge import (
     rates,
 )
 from benchmarks.aa.pool import QUICK, SETTINGS, Pool, Setting, build, described, load, save
-from benchmarks.aa.rows import LOWER, MOST, MethodRates
+from benchmarks.aa.rows import MethodRates
 from benchmarks.shared.machine import environment
 from benchmarks.shared.processes import PROCESSES
+from benchmarks.shared.rates import LOWER, MOST
 from benchmarks.shared.trainers import trainers
 
 NAMES, REPLICATES, SEEDS = (2, 6), (3, 1, 5), 10

@@ -36,7 +36,7 @@ from benchmarks.aa.jobs import (
 )
 from benchmarks.aa.pool import Pool, load
 from benchmarks.aa.rules import RULES, Entrants
-from whichopt.service.evidence.statistics.estimates import ALPHA
+from benchmarks.shared.rates import clopper_pearson
 from whichopt.service.evidence.verdict.recommend import recommend
 
 OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, the same without stages"
@@ -189,12 +189,3 @@ def jackknife_variance(named: npt.NDArray[np.float64], membership: npt.NDArray[n
     share = float(membership.mean())
     noise = (units - 1) * float(named.var()) / jobs * share / (1 - share)
     return float(max(0.0, raw - noise))
-
-
-def clopper_pearson(hits: float, trials: float) -> tuple[float, float]:
-    """At 95%, both sides together; for numbers that are no integers too."""
-    from scipy.special import betaincinv
-
-    low = float(betaincinv(hits, trials - hits + 1, ALPHA / 2)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 1 - ALPHA / 2)) if hits < trials else 1.0
-    return low, high

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.aa.judge import OPTIMIZER, Rate
-
-MOST, LOWER = 0.065, 0.05
-"""What the optimizer verdict's rate, and its lower bound, may be at most."""
+from benchmarks.shared.rates import LOWER, MOST
 
 
 @dataclass(frozen=True)

@@ -1,172 +1,153 @@
-"""What a trial of a person's own function costs beside the function, and what it leaves behind.
+"""What a job of a person's own function costs, and what it leaves behind.
 
-    python -m benchmarks.guests [--trials N] [--json FILE]
+    python -m benchmarks.guests [--trials N] [--repeats N] [--epochs N] [--rows whichopt,optuna,ray]
 
-A bare fork copies this process, sets one thread, does the work and ends; it is what `multiprocessing` does at
-its best. The rows take turns in one run, so the ratio counts and not the machine.
+First the overhead of a trial, in bare forks of the same process, and what many trials leave behind
+(`overhead`). Then the same search by `whichopt.tune`, by a plain loop around Optuna and by Ray Tune, with two
+processes each (`search`). All rows take turns in one run, and so it is ratios that count. Ray is in no
+environment but its own: `make bench-guests` makes one and runs this in it; without it that row is left out.
+Writes guests.json and guests.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
-import statistics
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from typing import Any
 
-import psutil
-import torch
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
-from benchmarks.guests import plain
+from benchmarks.guests.overhead import Outcome, measure
+from benchmarks.guests.search import BASE, ROWS, TITLES, Found, Size, rows_here, search
 from benchmarks.shared.machine import environment
-from whichopt.service.catalog.optimizers import optimizer
-from whichopt.service.goal import Goal
-from whichopt.service.states import Direction, Origin, Phase
-from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan
-from whichopt.workers.engine import Unwatched
-from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.guest import Guest, TrainingFunction
-from whichopt.workers.products import ask_for_reproducible_products
+from benchmarks.shared.processes import PROCESSES
 
-MIB = 2**20
+RESULTS = Path(__file__).parents[1] / "results"
+
+MOST = 2.0
+"""Bare forks that the overhead of a trial may be."""
 
 
-@dataclass(frozen=True)
-class Left:
-    """What this process holds."""
-
-    mib: float
-    descriptors: int
-    children: int
-    files: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Milliseconds of a trial, by row (the median of means over ten trials), and what the trials left."""
-
-    trials: int
-    bare_ms: float
-    guest_ms: float
-    bare_training_ms: float
-    guest_training_ms: float
-    inline_training_ms: float
-    before: Left
-    after: Left
-
-    @property
-    def ratio(self) -> float:
-        """Overhead of a trial, in bare forks."""
-        return self.guest_ms / self.bare_ms
-
-
-def plan(seed: int, epochs: int) -> TrialPlan:
-    """Return a trial of AdamW at its default setting."""
-    return TrialPlan(
-        label="adamw",
-        optimizer="adamw",
-        config=optimizer("adamw").default,
-        training=Training(batch_size=1, schedule=Schedule(name="constant")),
-        seeds=Seeds(init=seed, order=seed, split=seed),
-        length=epochs,
-        evaluations=tuple(range(1, epochs + 1)),
-        phase=Phase.SEARCH,
-        origin=Origin.DEFAULT,
-        replicate=0,
-        number=seed,
-    )
-
-
-def bare_fork(work: Callable[[], object]) -> float:
-    """Return the seconds of the work in a copy of this process."""
-    began = perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            torch.set_num_threads(1)
-            work()
-        finally:
-            os._exit(0)
-    os.waitpid(pid, 0)
-    return perf_counter() - began
-
-
-def guests(function: TrainingFunction, trials: int, epochs: int, executor: GuestExecutor) -> float:
-    """Return the seconds of a trial, of so many in one cohort."""
-    goal = Goal(metrics=("loss",), direction=Direction.MINIMIZE)
-    plans = [plan(seed, epochs) for seed in range(trials)]
-    began = perf_counter()
-    executor.run(Guest(function.__name__, goal, function), plans, Unwatched())
-    return (perf_counter() - began) / trials
-
-
-def left(folder: Path) -> Left:
-    """Return what this process holds now."""
-    gc.collect()
-    here = psutil.Process()
-    return Left(
-        here.memory_info().rss / MIB,
-        here.num_fds(),
-        len(here.children(recursive=True)),
-        len(list(folder.iterdir())),
-    )
-
-
-def measure(trials: int, folder: Path) -> Outcome:
-    """Run all rows, in turns of ten trials."""
-    forks, here = (
-        GuestExecutor(isolation="fork", folder=folder),
-        GuestExecutor(isolation="inline", folder=folder),
-    )
-    rows: dict[str, Callable[[], float]] = {
-        "bare": lambda: statistics.mean(bare_fork(lambda: None) for _ in range(10)),
-        "guest": lambda: guests(plain.nothing, 10, 1, forks),
-        "bare_training": lambda: statistics.mean(bare_fork(plain.before) for _ in range(10)),
-        "guest_training": lambda: guests(plain.after, 10, plain.EPOCHS, forks),
-        "inline_training": lambda: guests(plain.after, 10, plain.EPOCHS, here),
+def overhead_lines(outcome: Outcome) -> list[str]:
+    """Return the table of what a trial costs."""
+    rows = {
+        "bare fork of the process": outcome.bare_ms,
+        "a trial that only reports": outcome.guest_ms,
+        "bare fork that trains": outcome.bare_training_ms,
+        "a trial that trains": outcome.guest_training_ms,
+        "the same in the process itself": outcome.inline_training_ms,
     }
-    for row in rows.values():  # what is loaded once is nobody's overhead
-        row()
-    before = left(folder)
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(max(1, trials // 10)):
-        for name, row in rows.items():
-            seconds[name].append(row())
-    median = {f"{name}_ms": 1000 * statistics.median(one) for name, one in seconds.items()}
-    return Outcome(trials=trials, before=before, after=left(folder), **median)
+    before, after = outcome.before, outcome.after
+    met = "" if outcome.ratio <= MOST else f": MORE than the {MOST:g} that are allowed"
+    left = "nothing is left" if outcome.leaves_nothing else "SOMETHING IS LEFT"
+    return [
+        f"| {outcome.trials} trials of each row, in turns | ms a trial |",
+        "|---|---|",
+        *(f"| {title} | {ms:.1f} |" for title, ms in rows.items()),
+        "",
+        f"The overhead of a trial is {outcome.ratio:.2f} bare forks{met}.",
+        "",
+        f"Before and after all trials: {before.mib:.1f} and {after.mib:.1f} MiB, {before.descriptors} and "
+        f"{after.descriptors} descriptors, {before.children} and {after.children} child processes, "
+        f"{after.files} files: {left}.",
+    ]
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    ask_for_reproducible_products()
+def search_lines(found: Sequence[Found], size: Size) -> list[str]:
+    """Return the table of the search side by side."""
+    rows = list(dict.fromkeys(one.row for one in found))
+    lines = [
+        f"| {PROCESSES} processes, {size.epochs} epochs a trial | trials | s | beside the plain loop "
+        "| with its answer | processor s a trial |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        of_row = [one for one in found if one.row == row]
+        cpu = [one.cpu / one.trials for one in of_row if one.cpu is not None]
+        cells = [
+            TITLES[row],
+            str(of_row[-1].trials),
+            f"{median(one.seconds for one in of_row):.1f}",
+            _ratios([one.seconds for one in of_row], found),
+            _ratios([one.whole for one in of_row], found),
+            f"{median(cpu):.3f}" if cpu else "-",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "s: until the last trial has ended, the median of the repeats. Beside the plain loop: the ratio to "
+        "it in the same repeat (median, least and most). With its answer: the same until the verdict and the "
+        "report, which only whichopt gives, are there. They are in its seconds of the processor, too.",
+    ]
+    if missing := [row for row in ROWS if row not in rows]:
+        titles = ", ".join(TITLES[row] for row in missing)
+        lines += ["", f"Left out: {titles}. Ray is installed by `make bench-guests`."]
+    return lines
+
+
+def _ratios(seconds: Sequence[float], found: Sequence[Found]) -> str:
+    base = [one.seconds for one in found if one.row == BASE]
+    if len(base) != len(seconds):
+        return "-"
+    ratios = [one / other for one, other in zip(seconds, base, strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    given = _options(argv)
+    size = Size(given.search_trials, given.epochs)
+    load = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
         outcome = measure(given.trials, Path(folder))
-    console = Console()
-    table = Table("row", "ms a trial", title=f"{given.trials} trials of each row, in turns")
-    table.add_row("bare fork of this process", f"{outcome.bare_ms:.1f}")
-    table.add_row("a trial that only reports", f"{outcome.guest_ms:.1f}")
-    table.add_row("bare fork that trains", f"{outcome.bare_training_ms:.1f}")
-    table.add_row("a trial that trains", f"{outcome.guest_training_ms:.1f}")
-    table.add_row("the same in this process", f"{outcome.inline_training_ms:.1f}")
-    console.print(table)
-    console.print(f"overhead of a trial: {outcome.ratio:.2f} bare forks")
-    console.print(f"before: {outcome.before}\nafter:  {outcome.after}")
-    if given.json:
-        told = {**asdict(outcome), "environment": environment()}
-        given.json.write_text(json.dumps(told, indent=2, default=str) + "\n")
+    found = list(search(size, given.repeats, given.rows, print))
+    lines = [
+        "# What a job of a person's own function costs",
+        "",
+        f"`python -m benchmarks.guests`, load {load[0]:.1f} before it and {os.getloadavg()[0]:.1f} after it",
+        "",
+        *overhead_lines(outcome),
+        "",
+        *search_lines(found, size),
+    ]
+    Console(width=120).print(Markdown("\n".join(lines)))
+    document: dict[str, Any] = {
+        "overhead": {**asdict(outcome), "ratio": outcome.ratio},
+        "size": asdict(size),
+        "search": [asdict(one) for one in found],
+        "load": {"before": load, "after": os.getloadavg()},
+        "environment": environment(),
+    }
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "guests.json").write_text(json.dumps(document, indent=1, default=str) + "\n")
+    (given.out / "guests.md").write_text("\n".join(lines) + "\n")
+    print(f"written: {given.out / 'guests.md'}")
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.guests", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--trials", type=int, default=200, help="of each row of the overhead")
+    parser.add_argument("--repeats", type=int, default=3, help="of the search")
+    parser.add_argument("--search-trials", type=int, default=Size.trials, help="of each of its optimizers")
+    parser.add_argument("--epochs", type=int, default=Size.epochs, help="of each of its trials")
+    parser.add_argument("--rows", type=_rows, default=rows_here(), metavar="whichopt,optuna,ray")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="for guests.md")
+    return parser.parse_args(argv)
+
+
+def _rows(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(ROWS):
+        raise argparse.ArgumentTypeError(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    return names
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.guests.__main__ import plan
+from benchmarks.guests.overhead import plan
 from benchmarks.shared.machine import environment
 from whichopt.service.goal import Goal
 from whichopt.service.states import Direction

@@ -70,6 +70,15 @@ def _chunks(plans: list[TrialPlan], count: int) -> list[list[TrialPlan]]:
     return [plans[start:end] for start, end in pairwise([0, *ends(len(plans), count)])]
 
 
+def joined(cohorts: Sequence[Sequence[TrialPlan]], most: int) -> list[list[TrialPlan]]:
+    """Return the same trials in the same order, `most` to a cohort: for a process that trains all of them.
+
+    It trains several at a time, and at the end of each cohort all but one of its places wait for the last.
+    """
+    plans = [plan for cohort in cohorts for plan in cohort]
+    return [plans[start : start + most] for start in range(0, len(plans), most)]
+
+
 def ends(total: int, count: int) -> list[int]:
     """Return the end of each of `count` nearly equal parts of `total` things."""
     return [round(total * i / count) for i in range(1, count + 1)]

@@ -23,13 +23,13 @@ from benchmarks.aa.judge import (
     Cell,
     Part,
     check,
-    clopper_pearson,
     jackknife_variance,
     judged,
     rates,
 )
 from benchmarks.aa.pool import DIGITS, Pool, PoolStudy, Setting, key, load, save
 from benchmarks.aa.rules import RULES, Entrants, least
+from benchmarks.shared.rates import clopper_pearson
 from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive, trial_seeds

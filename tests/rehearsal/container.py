@@ -138,9 +138,11 @@ class Container:
     def environment(self) -> dict[str, str]:
         python = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
         own = {"PATH": python}
-        if self.image is not None:  # the image has it among its packages
-            own |= {**self.image.variables(), "PYTHONPATH": "/app"}
-        return own | {name: str(value) for name, value in (self.service.get("environment") or {}).items()}
+        own |= {} if self.image is None else self.image.variables()
+        own |= {name: str(value) for name, value in (self.service.get("environment") or {}).items()}
+        if self.image is not None:  # which has it among its packages, so after what the service names
+            own["PYTHONPATH"] = ":".join(filter(None, (own.get("PYTHONPATH"), "/app")))
+        return own
 
     def start(self, *command: str) -> None:
         """Start the service's command, or another in its place."""
@@ -208,8 +210,12 @@ class Container:
         if self.image is not None:
             lines += _bound(self.image.code, "/app")
         for entry in self.service.get("volumes") or ():
-            volume, place = entry.split(":")[:2]
-            lines += _bound(self.volumes[volume], place, writable=True)
+            if isinstance(entry, str):
+                volume, place = entry.split(":")
+                lines += _bound(self.volumes[volume], place, writable=True)
+            else:
+                assert entry["type"] == "bind"
+                lines += _bound(ROOT / entry["source"], entry["target"], writable=not entry["read_only"])
         if self.service.get("read_only"):
             lines.append("mount -o remount,ro $root")
         return lines

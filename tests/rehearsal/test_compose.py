@@ -30,6 +30,13 @@ SPEC = {
     "budget": {"trials": 8, "replicates": 2, "epochs": 4, "confirm_seeds": 3},
 }
 
+OF_A_FUNCTION = {
+    "workload": {"function": {"name": "ourlab.train:fit", "options": {"width": 16}}, "minimize": "val_loss"},
+    "optimizers": ["sgd"],
+    "budget": {"trials": 2, "replicates": 1, "epochs": 2, "confirm_seeds": 3},
+}
+"""Of few trials, as each is a process of its own that imports torch."""
+
 Make = Callable[..., Container]
 
 
@@ -41,8 +48,14 @@ def network() -> Iterator[Network]:
 
 
 @pytest.fixture
-def compose() -> dict[str, Any]:
-    return services("docker-compose.yml", POSTGRES_PASSWORD=PASSWORD, WHICHOPT_API_KEY=KEY)
+def laid_over() -> tuple[str, ...]:
+    """Files that are laid over docker-compose.yml; a test that wants some is parametrized with them."""
+    return ()
+
+
+@pytest.fixture
+def compose(laid_over: tuple[str, ...]) -> dict[str, Any]:
+    return services("docker-compose.yml", *laid_over, POSTGRES_PASSWORD=PASSWORD, WHICHOPT_API_KEY=KEY)
 
 
 @pytest.fixture
@@ -55,8 +68,8 @@ def make(tmp_path: Path, network: Network, compose: dict[str, Any]) -> Iterator[
 
     def container(name: str) -> Container:
         service, volumes = compose[name], {}
-        for entry in service.get("volumes") or ():
-            volume = entry.split(":")[0]
+        named = [entry for entry in service.get("volumes") or () if isinstance(entry, str)]
+        for volume in (entry.split(":")[0] for entry in named):
             volumes[volume] = tmp_path / f"volume-{volume}"
             if not volumes[volume].exists():
                 volumes[volume].mkdir(mode=0o755)
@@ -119,7 +132,8 @@ def start_broker(broker: Container) -> None:
     wait_until(answers, "the broker")
 
 
-def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
+def start_all(make: Make) -> tuple[Container, Container]:
+    """Start all services; return the API and a worker, both healthy."""
     db, broker, migrate, api, worker = map(make, ("db", "broker", "migrate", "api", "worker"))
     start_postgres(db)
     start_broker(broker)
@@ -132,13 +146,24 @@ def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
     wait_until(lambda: is_healthy(api), "the API to be healthy")
     worker.start()
     wait_until(lambda: is_healthy(worker), "the worker to be healthy")
+    return api, worker
 
+
+def recommended(api: Container, worker: Container, job: dict[str, Any]) -> dict[str, Any]:
+    """Send a job and wait; return its recommendation."""
     client = ("--url", "http://api:8000", "--key", KEY)
-    told = api.run("whichopt", "submit", "-", "--wait", "--json", *client, given=json.dumps(SPEC))
+    command = ("whichopt", "submit", "-", "--wait", "--json", *client)
+    told = api.run(*command, given=json.dumps(job), timeout_s=600)
     assert told.returncode == 0, f"{told.stderr}\n{log(worker)}"
-    recommendation = json.loads(told.stdout)
+    recommendation: dict[str, Any] = json.loads(told.stdout)
     assert recommendation["verdict"] in ("winner", "tie")
-    assert {row["optimizer"] for row in recommendation["ranking"]} == {"adabelief", "sgd"}
+    assert {row["optimizer"] for row in recommendation["ranking"]} == set(job["optimizers"])
+    return recommendation
+
+
+def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
+    api, worker = start_all(make)
+    recommended(api, worker, SPEC)
 
     for one in (api, worker):
         assert one.process is not None
@@ -156,6 +181,22 @@ def test_from_migrate_to_a_recommendation(make: Make, tmp_path: Path) -> None:
     assert api.stop() in (0, -15, 143)
     assert worker.stop() == 0
     assert not list(tmp_path.glob("volume-*/**/core*"))
+
+
+@pytest.mark.parametrize("laid_over", [("docker-compose.functions.yml",)], ids=["functions"])
+def test_a_function_of_a_mounted_package_trains(make: Make) -> None:
+    api, worker = start_all(make)
+    recommendation = recommended(api, worker, OF_A_FUNCTION)
+    assert recommendation["metric"] == "val_loss"
+    assert mounted(worker, "/functions") == "ro"
+    assert mounted(api, "/functions") is None, "only workers have it"
+
+
+def mounted(container: Container, place: str) -> str | None:
+    """Return how that place is mounted in the container, ro or rw; None if it is not."""
+    lines = container.run("cat", "/proc/self/mounts").stdout.splitlines()
+    options = [line.split()[3] for line in lines if line.split()[1] == place]
+    return options[-1].split(",")[0] if options else None
 
 
 def is_healthy(container: Container) -> bool:

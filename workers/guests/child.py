@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from threadpoolctl import ThreadpoolController
 
 from whichopt.workers.guests.pipe import Receiver, Sender
 
@@ -114,21 +113,20 @@ def forked(
     body: Callable[[Sender], None],
     log: Path,
     *,
-    pools: ThreadpoolController,
     others: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Child:
     """Return a copy of this process that does `body`.
 
-    A copy has no threads, so what the parent's libraries would share work with is waited for without end: the
-    copy begins by giving each of them one thread. `pools` are the libraries; `others` are descriptors of this
-    process that the child has no use for.
+    A copy has no threads, so what the parent's libraries would share work with is waited for without end.
+    Whoever calls this has given each of them one thread, but torch, which the copy sees to. `others` are
+    descriptors of this process that the child has no use for.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # One thread in each library, below, is what makes it work beside the parent's threads.
+        # One thread in each library is what makes it work beside the parent's threads.
         warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
         parent, pid = os.getpid(), os.fork()
     if pid == 0:
@@ -136,7 +134,6 @@ def forked(
         try:
             torch.set_num_threads(1)  # first of all
             torch.set_num_threads = _stay_with_one_thread
-            pools.limit(limits=1)
             settle_in(parent)
             for descriptor in (reading, *others):
                 os.close(descriptor)

@@ -70,7 +70,6 @@ class Cohort:
         self.slots: dict[int, Slot] = {}
         self.tried: dict[int, int] = {}
         """Of the trials that were lost: the epochs that a checkpoint had by then."""
-        self.pools: ThreadpoolController
         if resume is not None:
             self._resume(resume)
 
@@ -114,7 +113,15 @@ class Cohort:
 
     def run_in_children(self) -> None:
         """Run up to `processes` children at once, and listen to all of them in this one thread."""
+        if self.means.isolation != "fork":
+            self._run_children()
+            return
         self._warm()
+        # What a copy of this process inherits; set in the copy, it would cost half as much as the copying.
+        with ThreadpoolController().limit(limits=1):
+            self._run_children()
+
+    def _run_children(self) -> None:
         waiting = deque(at for at in range(len(self.plans)) if at not in self.results)
         again: deque[int] = deque()
         try:
@@ -133,13 +140,16 @@ class Cohort:
             children.end([slot.child for slot in self.slots.values()])
 
     def _warm(self) -> None:
-        """Make an optimizer of each class, so that no child has to load what that loads."""
-        if self.means.isolation == "fork":
-            self.pools = ThreadpoolController()
-            for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
-                model = torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")  # draws no number
-                with contextlib.suppress(Exception):  # the trial raises it again, with its label
-                    made(self.guest.facts(name), config, model, options={})
+        """Make an optimizer of each class, and take a step, so that no child has to load what that loads."""
+        for name, config in {plan.optimizer: plan.config for plan in self.plans}.items():
+            model = torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")  # draws no number
+            with contextlib.suppress(Exception):  # the trial raises it again, with its label
+                made(self.guest.facts(name), config, model, options={})
+        weight = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.AdamW([weight])  # torch's own: a person's class takes no step in here
+        optimizer.zero_grad()
+        torch.autograd.backward(weight.sum())
+        optimizer.step()
 
     def _start(self, position: int) -> None:
         plan, log = self.plans[position], self.folder / f"{position}.log"
@@ -159,7 +169,7 @@ class Cohort:
             def body(send: Sender) -> None:
                 perform(self.guest, function, plan, send, kept=kept)
 
-            child = children.forked(body, log, pools=self.pools, others=others, environment=environment)
+            child = children.forked(body, log, others=others, environment=environment)
         self.slots[position] = Slot(
             self.means.stuck_s, self.means.first_sign_s, child, self.accounts[position], place
         )

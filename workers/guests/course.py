@@ -52,6 +52,7 @@ class Course:
         self.state: TrialState | None = None
         self.tested = self.has_result = False
         self.reports: list[list[Any]] = []
+        self.scores: dict[str, float] | None = None
         self._began = perf_counter()
         self._seconds_before = 0.0
 
@@ -102,7 +103,7 @@ class Course:
         """Give what the model scores on the test part."""
         self.tested = True
         metrics = value if isinstance(value, Mapping) else {self.goal.metric: value}
-        values = self.numbers("test", metrics)
+        self.scores = values = self.numbers("test", metrics)
         self.send({"test": values})
         if not math.isfinite(_first(values)):
             self.end(TrialState.DIVERGED)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
 from whichopt.service.spec import ResolvedSpec
-from whichopt.workers.engine import Watch
+from whichopt.service.trials import Point
+from whichopt.workers.engine import State, Watch
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
 from whichopt.workers.guests.rehearsal import Check, rehearse
@@ -17,6 +19,13 @@ may have the cores meanwhile, and the first report waits for the data as well.""
 
 LEAST_STUCK_S = 120.0
 """The same at least: a machine that swaps makes short epochs long."""
+
+TOGETHER_S = 120.0
+"""Seconds of training after which it is counted anew how many trials are done: the length of a cohort."""
+
+TOGETHER = (2, 32)
+"""Least and most trials of a cohort for each place: what is lost with a process is few, and its results so
+far, which are kept every other second, stay short."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Functions:
         check: what is done about a rehearsal's finding that spoils the job.
         is_own: whether the function is that of whoever runs this process. What it raises is then raised here,
             and its job waits for the next call; on workers it fails the job.
+        tick: called now and then while trials run, in the thread that runs them.
     """
 
     executor: GuestExecutor
@@ -39,6 +49,11 @@ class Functions:
     arguments: tuple[str, ...] = ()
     check: Check = "error"
     is_own: bool = False
+    tick: Callable[[], None] | None = None
+
+    def watched(self, watch: Watch) -> Watch:
+        """Return the watch, which ticks if somebody wants to know."""
+        return watch if self.tick is None else _Ticking(watch, self.tick)
 
     def has(self, name: str) -> bool:
         """Tell if the function of that name can be run here."""
@@ -64,6 +79,19 @@ class Functions:
         patient.stuck_s = max(LEAST_STUCK_S, STUCK * usual)
         return patient
 
+    def together(self, spec: ResolvedSpec) -> int:
+        """Return how many trials this process takes at a time: minutes of training, two for each place."""
+        places = self.executor.processes
+        known = None if spec.guest is None else spec.guest.rehearsed
+        if known is None:
+            return TOGETHER[0] * places
+        longest = max(
+            known.epoch_seconds[label] * spec.budget.epochs + known.fixed_seconds[label]
+            for label in spec.labels
+        )
+        least, most = TOGETHER
+        return places * max(least, int(TOGETHER_S / max(longest, TOGETHER_S / most)))
+
     def rehearsed(self, spec: ResolvedSpec, *, watch: Watch | None = None) -> ResolvedSpec:
         """Return the job with what a rehearsal of its function tells; as it is if there was one.
 
@@ -82,3 +110,21 @@ class Functions:
             watch=watch,
         )
         return spec.model_copy(update={"workload": spec.guest.with_rehearsal(found)})
+
+
+@dataclass(frozen=True)
+class _Ticking:
+    """A watch that ticks as often as it is asked."""
+
+    watch: Watch
+    tick: Callable[[], None]
+
+    def cancelled(self) -> bool:
+        self.tick()
+        return self.watch.cancelled()
+
+    def progress(self, position: int, examples: int, curve: Sequence[Point]) -> None:
+        self.watch.progress(position, examples, curve)
+
+    def checkpoint(self, state: Callable[[], State]) -> None:
+        self.watch.checkpoint(state)

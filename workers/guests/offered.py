@@ -29,6 +29,14 @@ log = structlog.get_logger()
 def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
     """Return the hash of the source of the function of that name, as a worker offers it.
 
+    It raises what `sources_of_named` does.
+    """
+    return sources_of_named(guest, limit_s=limit_s)[0]
+
+
+def sources_of_named(guest: Guest, *, limit_s: float = 300.0) -> tuple[str, str]:
+    """Return the hashes of the source of the function of that name: by its file, and as a script has it.
+
     Args:
         guest: the function by its name, with the names that the operator allows.
         limit_s: seconds that its module may take to be imported.
@@ -51,12 +59,11 @@ def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
         raise error_of(fault["code"], f"{guest.name}: {fault['detail']}", log=output)
     if raised := told.get("raised"):
         raise FunctionFailed(f"importing {guest.name} raised {raised['traceback'].rstrip()}", log=output)
-    if "source" not in told:
+    if "in_a_script" not in told:
         if is_late:
             raise FunctionStuck(f"importing {guest.name} took more than {limit_s:g} s", log=output)
         raise FunctionFailed(f"importing {guest.name} ended with exit status {child.status}", log=output)
-    source: str = told["source"]
-    return source
+    return told["source"], told["in_a_script"]
 
 
 def functions_of_workers(settings: Settings, names: Sequence[str]) -> Functions:

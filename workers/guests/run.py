@@ -235,6 +235,16 @@ class Run:
             self._steps.resume(reported["steps"], start)
             self.course.resume(reported)
 
+    @property
+    def reports(self) -> list[dict[str, float]]:
+        """What was reported so far, an epoch each."""
+        return [dict(metrics) for _, _, metrics in self.course.reports]
+
+    @property
+    def scores(self) -> dict[str, float] | None:
+        """What `run.test` gave, if it was called: by hand, and in the final training."""
+        return None if self.course.scores is None else dict(self.course.scores)
+
     def lightning(self) -> Any:
         """Return a callback for Lightning's Trainer that reports after each epoch."""
         return callbacks.lightning(self)

@@ -43,7 +43,15 @@ def source_of(function: Any) -> Source:
     file = getattr(module, "__file__", None)
     if module is not None and module.__name__ != "__main__" and file is not None and Path(file).is_file():
         return source_of_file(Path(file))
-    return Source("\n".join(_named(inner)))
+    return source_in_a_script(inner)
+
+
+def source_in_a_script(function: Any) -> Source:
+    """Return the source that a function has in a notebook or a script: it, and what it names there.
+
+    A function of a module has this source, too, if the module is run: `python -m examples.plain`.
+    """
+    return Source("\n".join(_named(_plain(function))))
 
 
 def source_of_file(path: Path) -> Source:

@@ -58,18 +58,16 @@ def _main(asked: argparse.Namespace) -> int:
             processes=asked.processes,
             check="warn" if asked.warn else "error",
             arguments=asked.argument,
+            report=asked.report,
             data=asked.data,
         )
-        if asked.report is not None:
-            found.save_report(asked.report)
     except json.JSONDecodeError as error:
         sys.stderr.write(f"whichopt: --options is no JSON ({error})\n")
         return CANNOT
     except WhichoptError as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
-    except KeyboardInterrupt:
-        sys.stderr.write("whichopt: stopped; the same command goes on\n")
+    except KeyboardInterrupt:  # which tune has told of
         return INTERRUPTED
     if asked.json:
         sys.stdout.write(found.recommendation.model_dump_json(indent=2) + "\n")

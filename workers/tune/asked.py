@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,7 +52,18 @@ class Function:
         while isinstance(inner, functools.partial):
             inner = inner.func
         kind = inner if hasattr(inner, "__qualname__") else type(inner)
-        return cls(f"{kind.__module__}:{kind.__qualname__}"[:200], train)
+        return cls(f"{_home(kind.__module__)}:{kind.__qualname__}"[:200], train)
+
+
+def _home(module: str) -> str:
+    """Return the name of a module; of one that is run, that by which it is run, as train.py."""
+    if module != "__main__":
+        return module
+    main = sys.modules[module]
+    if main.__spec__ is not None:
+        return main.__spec__.name.removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return module if file is None else Path(file).name
 
 
 def spec_of(body: Mapping[str, Any], optimizers: Sequence[Asked] | None) -> ResolvedSpec:

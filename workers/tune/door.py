@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from whichopt.service import machine
+from whichopt.service.db import DatabaseError
 from whichopt.service.errors import BudgetNeeded, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
@@ -29,19 +31,15 @@ from whichopt.workers.guests.source import source_of
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
 from whichopt.workers.tune.folder import AtWork, Folder, opened
+from whichopt.workers.tune.progress import Progress, Say, rehearsed, rehearsing, to_stderr
 from whichopt.workers.tune.ring import Here
 from whichopt.workers.tune.tuned import Tuned
 
 OTHERS_S = 0.5
 """Seconds between two looks at a job of which other processes train what is left of a round."""
 
-SAY_S = 10.0
-"""Least seconds between two lines of progress."""
-
 MOST_JOBS = 1000
 """Most jobs that ask the same question, one after the other: failed ones, and those with `fresh`."""
-
-Say = Callable[[str], None]
 
 
 def tune(
@@ -69,6 +67,7 @@ def tune(
     isolation: Isolation = "auto",
     check: Check = "error",
     arguments: Sequence[str] = (),
+    report: str | Path | None = None,
     data: str | Path = "whichopt-data",
     say: Say | None = None,
 ) -> Tuned:
@@ -101,6 +100,7 @@ def tune(
         isolation: `auto`, `fork`, `spawn` or `inline`; see `GuestExecutor`.
         check: `warn` goes on despite a finding of the rehearsal that spoils the job, if it can.
         arguments: the command line of a script.
+        report: file to save the evidence in at the end, as `Tuned.save_report` does.
         data: folder of the jobs, which `whichopt up --data` shows.
         say: takes each line about the progress; the standard error by default.
 
@@ -132,7 +132,7 @@ def tune(
         ('sgd', ['lr', 'momentum'])
         >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
     """
-    say = say or _to_stderr
+    say = say or to_stderr()
     function = Function.of(train)
     body = _body(locals())
     spec = spec_of(body, optimizers)
@@ -148,9 +148,12 @@ def tune(
             asks = identity(spec, source, optimizers)
             uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
             _until_it_ends(folder, functions, uid, say)
-            return tuned.read(folder, uid)
+            found = tuned.read(folder, uid)
     finally:
         executor.end()
+    if report is not None:
+        say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
+    return found
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,9 +190,8 @@ def _source(functions: Functions, spec: ResolvedSpec) -> str:
 
 
 def _needs_budget(functions: Functions, spec: ResolvedSpec, say: Say) -> BudgetNeeded:
-    say(_rehearsing(spec))
-    rehearsed = functions.rehearsed(spec)
-    lines = budget_lines(rehearsed, processes=functions.executor.processes)
+    say(rehearsing(spec))
+    lines = budget_lines(functions.rehearsed(spec), processes=functions.executor.processes)
     return BudgetNeeded(
         "\n".join(["give minutes or trials.", *lines]), field="budget", allowed="minutes or trials"
     )
@@ -251,6 +253,8 @@ def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> 
         WhichoptError: it has failed, or was cancelled.
     """
     ring = Here()
+    progress = Progress(say, lambda: _view(folder, uid))
+    functions = replace(functions, tick=progress.tick)
     context = jobs.Context(folder.store, ring, folder.settings, f"here-{uid}", functions)
     with folder.store.read() as tx:
         job_id = tx.jobs.id_of(uid)
@@ -259,12 +263,12 @@ def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> 
     assert view is not None
     if view.state is JobState.SUCCEEDED:
         return
-    progress = _Progress(say)
     at_work = AtWork(folder.path, uid)
     try:
         _take_back(folder, at_work, job_id)
-        if view.spec.guest is not None and view.spec.guest.rehearsed is None:
-            say(_rehearsing(view.spec))
+        unrehearsed = view.spec.guest is not None and view.spec.guest.rehearsed is None
+        if unrehearsed:
+            say(rehearsing(view.spec))
         while True:
             rung = ring.take()
             if rung is not None:
@@ -274,8 +278,13 @@ def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> 
                 view = tx.views.job(uid, alive_s=0)
                 queued = tx.cohorts.queued_of(job_id)
             assert view is not None
-            progress.tell(view)
+            if unrehearsed and view.spec.guest is not None and view.spec.guest.rehearsed is not None:
+                unrehearsed = False
+                for line in rehearsed(view.spec.guest.rehearsed):
+                    say(line)
+            progress.tick()
             if view.state.ended:
+                progress.tell(view)
                 while (rung := ring.take()) is not None:
                     if rung.what == "report":
                         jobs.make_report(context, rung.row)
@@ -288,10 +297,24 @@ def _until_it_ends(folder: Folder, functions: Functions, uid: str, say: Say) -> 
                     _take_back(folder, at_work, job_id)
                 else:
                     ring.plan(job_id)
+    except KeyboardInterrupt:
+        progress.end()
+        say("interrupted: the same call goes on where it stood")
+        raise
     finally:
+        progress.end()
         at_work.end()
     if view.state is not JobState.SUCCEEDED:
         raise _failure(view)
+
+
+def _view(folder: Folder, uid: str) -> JobView | None:
+    """Return the job; None if it cannot be read now, which is no reason to stop what trains."""
+    try:
+        with folder.store.read() as tx:
+            return tx.views.job(uid, alive_s=0)
+    except DatabaseError:
+        return None
 
 
 def _take_back(folder: Folder, at_work: AtWork, job_id: int) -> None:
@@ -308,31 +331,3 @@ def _failure(view: JobView) -> WhichoptError:
         return WhichoptError(f"job {view.id} was cancelled; fresh=True begins anew")
     kind = kind_of(view.error.code) or WhichoptError
     return kind(f"job {view.id} failed: {view.error.detail}")
-
-
-def _rehearsing(spec: ResolvedSpec) -> str:
-    runs = len(spec.labels) + 2
-    return f"rehearsing {spec.workload.title}: {runs} runs of one epoch, before anything is spent"
-
-
-class _Progress:
-    """Says how far the job is, at most every few seconds."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._said_at = time.monotonic()
-        self._last = ""
-
-    def tell(self, view: JobView) -> None:
-        words = (
-            f"{view.phase or 'search'}: {view.progress.trials_done} of {view.progress.trials_total} trials"
-        )
-        now = time.monotonic()
-        if words != self._last and (now - self._said_at >= SAY_S or view.state.ended):
-            self._say(words)
-            self._said_at, self._last = now, words
-
-
-def _to_stderr(line: str) -> None:
-    sys.stderr.write(f"whichopt: {line}\n")
-    sys.stderr.flush()

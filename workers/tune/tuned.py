@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ FINAL = "final"
 """Use of the seeds of a final training: no trial of the job has them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuned:
     """The answer about a training function.
 
@@ -44,7 +44,7 @@ class Tuned:
     recommendation: Recommendation
     spec: ResolvedSpec
     data: Path
-    _plan: TrialPlan | None = field(default=None, repr=False)
+    _plan: TrialPlan | None = None
 
     @property
     def statement(self) -> str:
@@ -114,9 +114,13 @@ class Tuned:
         if self.config is not None:
             settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             lines.append(f"deploy {self.recommendation.optimizer}: {settings}")
-        lines += [f"warning: {one.detail}" for one in self.recommendation.warnings]
+        for one in self.recommendation.warnings:
+            of = "" if one.optimizer is None else f"{one.optimizer}: "
+            lines.append(f"warning: {of}{one.detail}")
         lines.append(f"job {self.job_id} in {self.data}; save_report('report.html') keeps the evidence")
         return "\n".join(lines)
+
+    __repr__ = __str__  # in a session, too, the verdict is what is wanted
 
     def _repr_html_(self) -> str:
         metric = html.escape(self.recommendation.metric)

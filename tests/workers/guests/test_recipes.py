@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -130,16 +131,20 @@ def test_a_copy_does_not_wait_for_the_threads_that_it_lacks() -> None:
         np.linalg.svd(rows, full_matrices=False)
         torch.mm(large, large)
 
+    def most_threads() -> int:
+        return max(int(pool["num_threads"]) for pool in threadpool_info())
+
     def function(run: Run) -> None:
         in_threads()
-        run.report(loss=1.0)
+        run.report(loss=most_threads())
 
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        in_threads()
-        assert GuestExecutor(stuck_s=30).run(guest(function), [plan()], Unwatched())[0].value == 1.0
-        assert torch.get_num_threads() == 2
+        with threadpool_limits(limits=2):
+            in_threads()
+            assert GuestExecutor(stuck_s=30).run(guest(function), [plan()], Unwatched())[0].value == 1
+            assert most_threads() == torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +71,12 @@ def of_job(data: Path, uid: str) -> Any:
         store.close()
 
 
+def cohorts_by_round(data: Path) -> list[int]:
+    with contextlib.closing(sqlite3.connect(data / "whichopt.db")) as connection:
+        rows = connection.execute("SELECT count(*) FROM cohort GROUP BY job_id, round")
+        return [count for (count,) in rows]
+
+
 def outcome(data: Path, found: Tuned) -> list[Any]:
     trials = of_job(data, found.job_id).trials
     return [
@@ -77,21 +85,31 @@ def outcome(data: Path, found: Tuned) -> list[Any]:
 
 
 def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said: list[str]) -> None:
-    best = tune(train, **SMALL, data=tmp_path / "data", say=said.append)
+    kept = tmp_path / "report.html"
+    best = tune(train, **SMALL, report=kept, data=tmp_path / "data", say=said.append)
+    assert any(line.startswith("rehearsed: an epoch takes") for line in said)
+    assert str(kept) in said[-1]
     record = of_job(tmp_path / "data", best.job_id)
     assert record.state is JobState.SUCCEEDED
     assert len([one for one in record.trials if one.plan.phase is Phase.SEARCH]) == 8
+    assert set(cohorts_by_round(tmp_path / "data")) == {1}, "no place waits before its round ends"
     assert best.recommendation.unit == "epochs"
     assert "epoch" in "".join(said)
-    report = read_report(best.save_report(tmp_path / "report.html"))
+    report = read_report(kept)
     assert verify(report).outcome == "confirmed", verify(report)
+    assert read_report(best.save_report(tmp_path / "again.html")) == report
     assert best.statement in str(best)
+    assert repr(best) == str(best), "in a session, too"
     assert best.statement.split(":")[0] in best._repr_html_()
     model = nn.Linear(4, 1)
     group = best.optimizer(model).param_groups[0]
     assert best.config is not None
     assert group["lr"] == best.config["lr"]
-    train(best.run(epochs=3))
+    final = best.run(epochs=3)
+    train(final)
+    assert len(final.reports) == 3
+    assert final.scores is not None
+    assert set(final.scores) == {"loss"}
     repeated = rerun(report, new_seeds=1, function=train)
     assert {one.outcome for one in repeated.repeated} == {"same bits"}
     assert repeated.unlike == []
@@ -217,6 +235,23 @@ def script(tmp_path: Path) -> Path:
         "        run.report(loss=loss)\n"
     )
     return file
+
+
+def test_a_script_that_is_run_is_named_and_rerun_by_its_file(script: Path) -> None:
+    with script.open("a") as file:
+        small = "trials=1, replicates=1, epochs=1, confirm_seeds=3, optimizers=['sgd'], report='r.html'"
+        file.write(
+            f"\n\nif __name__ == '__main__':\n    import whichopt\n\n"
+            f"    whichopt.tune(fit, minimize='loss', {small})\n"
+        )
+    ran = subprocess.run([sys.executable, script.name], cwd=script.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "rehearsing train.py:fit" in ran.stderr
+    report = read_report(script.parent / "r.html")
+    assert "source" not in str(rerun(report, new_seeds=0, function=f"{script}:fit").unlike)
+    script.write_text(script.read_text().replace("- 1)", "- 2)"))
+    edited, *_ = rerun(report, new_seeds=0, function=f"{script}:fit").unlike
+    assert edited.startswith("the function's source: ")
 
 
 def test_a_file_is_tuned_by_the_command(script: Path) -> None:

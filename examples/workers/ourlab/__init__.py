@@ -1,0 +1,1 @@
+"""A package of training functions, as workers have it mounted."""
