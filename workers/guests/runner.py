@@ -7,6 +7,7 @@ from typing import Any
 from whichopt.service.errors import WhichoptError
 from whichopt.workers.guests.pipe import Sender
 from whichopt.workers.guests.request import Request
+from whichopt.workers.guests.source import source_in_a_script
 from whichopt.workers.guests.target import load
 from whichopt.workers.guests.trial import described, perform
 
@@ -30,6 +31,8 @@ def run(told: dict[str, Any], send: Sender) -> int:
         )
         send({"fault": {"code": "function_changed", "detail": detail}})
         return 1
-    if request.plan is not None:
+    if request.plan is None:
+        send({"in_a_script": source_in_a_script(function).sha256})
+    else:
         perform(request.guest, function, request.plan, send, kept=request.kept)
     return 0
