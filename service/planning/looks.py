@@ -48,7 +48,7 @@ from whichopt.service.spec import ResolvedSpec
 FEWEST_STAGED = 6
 """With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""
 
-FEWEST_QUARTER = 3
+FEWEST_LOOKED_AT = 3
 """Champions are looked at early after at least so many seeds."""
 
 FEWEST_CHAMPIONS = 3
@@ -151,11 +151,14 @@ def first_stage(confirm_seeds: int) -> int:
 def champion_looks(confirm_seeds: int, arms: int, champions: int) -> tuple[int, ...]:
     """Seeds of the champions at each look: as many at the last one as the runs that the others save.
 
-    There are three looks, after n, 2n and 4n seeds, or one if a quarter is too few for a look.
+    There are three looks, after n, 2n and 4n seeds; two if a quarter is too few for a look, and one if a half
+    is.
     """
     most = arms * (confirm_seeds - first_stage(confirm_seeds)) // champions
     quarter = most // 4
-    return (quarter, 2 * quarter, 4 * quarter) if quarter >= FEWEST_QUARTER else (most,)
+    if quarter >= FEWEST_LOOKED_AT:
+        return (quarter, 2 * quarter, 4 * quarter)
+    return (most // 2, most) if most // 2 >= FEWEST_LOOKED_AT else (most,)
 
 
 def planned_looks(spec: ResolvedSpec, finalists: int | None = None) -> tuple[int, ...]:
