@@ -86,7 +86,8 @@ def test_confirm_retrains_finalists_and_defaults_on_fresh_seeds_shared_by_all() 
     by_number = defaultdict(list)
     for plan in confirm:
         by_number[plan.number].append(plan)
-    assert sorted(by_number) == list(range(planned_looks(spec, len(by_number[0]))[-1]))
+    planned = planned_looks(spec, len(by_number[0]))
+    assert sorted(by_number) in [list(range(end)) for end in planned[1:]], "until a look ends it"
     arms = {
         number: [(plan.label, plan.config) for plan in sorted(plans, key=lambda p: (p.label, str(p.config)))]
         for number, plans in by_number.items()

@@ -56,7 +56,7 @@ def test_there_are_never_more_runs_than_asked_for(seeds: int, replicates: int, l
         planned = planned_looks(spec, finalists)
         assert list(planned) == sorted(set(planned))
         assert most_runs(spec, finalists) <= finalists * seeds
-        assert len(planned) in (1, 2, 4)
+        assert len(planned) in (1, 2, 3, 4)
         assert planned[-1] - planned[0] >= 3 or planned == (seeds,)
 
 
