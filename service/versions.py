@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-RULES = 1
+RULES = 2
 """Version of the rules that jobs are planned and judged by. A resolved spec names its own."""
 
 WORDS = 2

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from tests.builders.homes import Embedded
 from tests.builders.optimizers import SIGN_DESCENT
+from tests.builders.present import present
 from tests.builders.services import Recorder
 from whichopt.service.app import create_app
 from whichopt.service.catalog import optimizers
@@ -149,6 +150,8 @@ def test_the_running_job_goes_on_to_its_end(earlier: Path) -> None:
         home.finish(before["running"])
         after = {trial.id: trial for trial in home.client.trials(before["running"].id)}
         assert {uid: after[uid] for uid in kept} == kept
+        concluded = home.client.recommendation(before["running"].id)
+        assert (concluded.rules, present(concluded.stage).first) == (1, None), "as it began"
         for name in ("finished", "cancelled", "failed"):
             assert home.client.job(before[name].id).state is before[name].state
     finally:

@@ -27,6 +27,7 @@ from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import TrialResult
+from whichopt.service.versions import RULES
 from whichopt.service.views import Recommendation
 from whichopt.workers import checkpoints, workload
 from whichopt.workers.engine import Cancelled
@@ -64,11 +65,18 @@ class Context:
         return function is not None and (self.functions is None or not self.functions.has(function))
 
 
+NEWER_RULES = (
+    "A newer version began this job, by rules that this worker does not know. A worker of that version plans "
+    "and concludes it; this one only trains. Upgrade the workers."
+)
+
+
 def plan_round(context: Context, job_id: int) -> str | None:
     """Plans the job's next round and rings for its cohorts, or concludes the job.
 
     Does nothing if the last round still runs, the job has ended, or another planner is first. A job whose
-    spec cannot be read fails: nobody could plan it.
+    spec cannot be read fails: nobody could plan it. One that was begun by newer rules is left to a newer
+    worker, for which the reaper rings.
 
     Returns:
         The function that somebody else has to rehearse first, as this process lacks it.
@@ -81,6 +89,9 @@ def plan_round(context: Context, job_id: int) -> str | None:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail)
         return None
     if planned is None:
+        return None
+    if planned.spec.rules > RULES:
+        log.warning("newer_rules", job=planned.uid, rules=planned.spec.rules, known=RULES, detail=NEWER_RULES)
         return None
     guest = planned.spec.guest
     if guest is not None and guest.rehearsed is None and context.lacks(guest.function.name):

@@ -39,7 +39,7 @@ from benchmarks.aa.rules import RULES, Entrants
 from benchmarks.shared.rates import clopper_pearson
 from whichopt.service.evidence.verdict.recommend import recommend
 
-OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, the same without stages"
+OPTIMIZER, OPTIMIZER_FIXED = "whichopt, optimizer verdict", "whichopt, the same after one stage"
 CONFIG, CONFIG_WRONG = "whichopt, config verdict", "whichopt, config verdict: a worse one"
 METHODS = (OPTIMIZER, OPTIMIZER_FIXED, *RULES, CONFIG, CONFIG_WRONG)
 
@@ -88,7 +88,7 @@ def judged(pool: Pool, part: Part) -> Judged:
         if number < part.checked:
             check(pool, sample, staged)
         fixed = conclude(pool, sample, staged=False)
-        entrants = Entrants(pool, sample.studies(pool), sample.seeds)
+        entrants = Entrants(pool, sample.studies(pool), sample.seeds[: sample.confirm_seeds])
         outcome.groups.append(sample.groups)
         outcome.drawn_seeds.append(sample.seeds)
         outcome.seeds.append(staged.seeds)

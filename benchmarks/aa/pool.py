@@ -55,7 +55,7 @@ class Setting:
     trials: int = 16
     groups: int = 20
     each: int = 6
-    fresh: int = 30
+    fresh: int = 48
     seed: int = 0
 
     def spec(self, names: int, replicates: int, *, seed: int, confirm_seeds: int = 10) -> ResolvedSpec:

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.calibration.worlds import Floats, World, simulate_jobs
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+from whichopt.service.versions import RULES
 
 BINS = 10
 DRAWS = 2**11
@@ -45,19 +46,20 @@ class Chances:
         return sum(count * abs(stated - came) for stated, came, count in self.bins) / len(self.stated)
 
 
-def chances(world: World, jobs: int, seed: int) -> dict[str, Chances]:
-    """By question."""
+def chances(world: World, jobs: int, seed: int, rules: int = RULES) -> dict[str, Chances]:
+    """By question; the best config is the best of those that the last look compares."""
     simulated = simulate_jobs(world, jobs, seed)
     stated: dict[str, list[float]] = {"config": [], "optimizer": []}
     came: dict[str, list[bool]] = {"config": [], "optimizer": []}
     arms = world.replicates + 1
     for job in range(jobs):
-        table = simulated.confirm_table(job, world.seeds)
+        table = simulated.confirm_table(job, world.planned(rules)[-1], rules)
+        places = simulated.places(table.arms)
         optimizer = study_probabilities(table, world.replicates, seed=job)
         assert optimizer is not None
         probabilities = {"config": config_probabilities(table, seed=job, draws=DRAWS), "optimizer": optimizer}
         best = {
-            "config": int(simulated.truth[job].argmin()) // arms,
+            "config": places[int(simulated.truth[job][places].argmin())] // arms,
             "optimizer": int(simulated.merits[job].argmin()),
         }
         for question, probability in probabilities.items():

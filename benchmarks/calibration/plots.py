@@ -49,7 +49,7 @@ def plot(tallies: Sequence[Tally], stated: dict[str, Chances], path: Path) -> No
         right.plot([t.world.lead for t in leads], [t.share(event) for t in leads], "o-", label=label)
     right.plot(
         [t.world.lead for t in leads],
-        [t.seed_share for t in leads],
+        [t.run_share for t in leads],
         "k:",
         label="share of seeds used, staged",
     )

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Floats, Jobs, World, label_of, simulate_jobs
+from benchmarks.calibration.worlds import Jobs, World, label_of, simulate_jobs
 from whichopt.service.evidence.statistics.estimates import critical_t
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.warnings import looks_skewed
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict, study_verdict
-from whichopt.service.planning.looks import Look, looks
+from whichopt.service.planning.looks import ChampionLook, Look
+from whichopt.service.versions import RULES
 
 SLACK = 1e-9
 
@@ -31,8 +32,8 @@ class Tally:
     world: World
     jobs: int
     counts: Counter[str] = field(default_factory=Counter)
-    seeds: int = 0
-    """Used by all staged jobs together."""
+    runs: int = 0
+    """Of confirm, in all staged jobs together."""
 
     def share(self, event: str) -> float:
         return self.counts[event] / self.jobs
@@ -49,8 +50,9 @@ class Tally:
         return float(betaincinv(count, self.jobs - count + 1, tail)) if count else 0.0
 
     @property
-    def seed_share(self) -> float:
-        return self.seeds / (self.jobs * self.world.seeds)
+    def run_share(self) -> float:
+        """The share of the runs that confirm may have at most."""
+        return self.runs / (self.jobs * self.world.arms * self.world.seeds)
 
 
 def merged(tallies: Sequence[Tally]) -> Tally:
@@ -58,59 +60,67 @@ def merged(tallies: Sequence[Tally]) -> Tally:
     total = Tally(tallies[0].world, sum(tally.jobs for tally in tallies))
     for tally in tallies:
         total.counts.update(tally.counts)
-        total.seeds += tally.seeds
+        total.runs += tally.runs
     return total
 
 
-def run(world: World, jobs: int, seed: int) -> Tally:
+def run(world: World, jobs: int, seed: int, rules: int = RULES) -> Tally:
     simulated = simulate_jobs(world, jobs, seed)
     tally = Tally(world, jobs)
     for job in range(jobs):
-        tally.counts.update(_judge(simulated, job, tally))
+        tally.counts.update(_judge(simulated, job, tally, rules))
     return tally
 
 
-def _judge(jobs: Jobs, job: int, tally: Tally) -> set[str]:
-    """What happened in one job: fixed (all seeds, one look) and staged."""
+def _judge(jobs: Jobs, job: int, tally: Tally, rules: int) -> set[str]:
+    """What happened in one job: as it is staged, at any look, and with one look alone (`fixed`).
+
+    By rules 1 that one look has all seeds. By rules 2 it is the first stage, of a job that ends there.
+    """
     world = jobs.world
-    truth, merits = jobs.truth[job], jobs.merits[job]
-    full = jobs.confirm_table(job, world.seeds)
-    events = _look(full, Look((world.seeds,), world.seeds), truth, merits, "fixed", intervals=True)
-    if looks_skewed(full):
+    planned = world.planned(rules)
+    only = world.seeds if rules < 2 else planned[0]
+    alone = jobs.confirm_table(job, only, rules)
+    look = Look((only,), only) if rules < 2 else ChampionLook(planned, only)
+    events = _look(jobs, job, alone, look, "fixed", intervals=True)
+    if looks_skewed(alone):
         events.add("skew warned")
-    planned = looks(world.seeds)
     stopped = False
-    for seeds in planned:
-        look = Look(planned, seeds)
-        table = full if seeds == world.seeds else jobs.confirm_table(job, seeds)
+    for seeds in planned if rules < 2 else planned[1:]:
+        look = Look(planned, seeds) if rules < 2 else ChampionLook(planned, seeds)
+        table = jobs.confirm_table(job, seeds, rules)
         stops = not stopped and (
-            seeds == world.seeds
-            or reason_to_stop_at(table, look, margin=None, risk=None, seed=job) is not None
+            not look.further or reason_to_stop_at(table, look, margin=None, risk=None, seed=job) is not None
         )
-        events_at_look = _look(table, look, truth, merits, "staged", intervals=stops)
+        events_at_look = _look(jobs, job, table, look, "staged", intervals=stops)
         events |= {event.replace("staged", "any look") for event in events_at_look if "false" in event}
         if stops:
             stopped = True
             events |= events_at_look
-            tally.seeds += seeds
+            tally.runs += len(table.finalists.arms) * len(table.finalists.seeds)
+            tally.runs += len(table.arms) * len(table.seeds) if table.first else 0
     events |= _plain(jobs, job)
     return events
 
 
-def _look(
-    table: ConfirmTable, look: Look, truth: Floats, merits: Floats, kind: str, *, intervals: bool
-) -> set[str]:
+def _look(jobs: Jobs, job: int, table: ConfirmTable, look: Look, kind: str, *, intervals: bool) -> set[str]:
+    """What the verdicts say of the table, and if it is true.
+
+    A winner is one by the truth if it is better than every arm of the others, champion or not.
+    """
+    truth, merits, places = jobs.truth[job], jobs.merits[job], jobs.places(table.arms)
     events: set[str] = set()
     verdict = config_verdict(table, alpha=look.config_level)
-    labels = np.asarray([arm.label for arm in table.arms])
+    best = places[verdict.best]
     if verdict.verdict == "winner":
-        others = truth[labels != labels[verdict.best]].min()
-        is_true = truth[verdict.best] < others
-        events.add(f"{kind} config {'true' if is_true else 'false'}")
-        if verdict.lead is not None and verdict.lead > max(others - truth[verdict.best], 0) + SLACK:
+        mine = best // (jobs.world.replicates + 1)
+        labels = np.arange(len(truth)) // (jobs.world.replicates + 1)
+        events.add(f"{kind} config {'true' if truth[best] < truth[labels != mine].min() else 'false'}")
+        rivals = [truth[i] for i in places if labels[i] != mine]
+        if verdict.lead is not None and verdict.lead > max(min(rivals) - truth[best], 0) + SLACK:
             events.add(f"{kind} config lead overstated")
 
-    replicates = len({r for arm in table.arms for r in arm.replicates})
+    replicates = jobs.world.replicates
 
     def alpha(level: float) -> float:
         return look.study_level(level, replicates)
@@ -122,12 +132,12 @@ def _look(
         events.add(f"{kind} optimizer {'true' if is_true else 'false'}")
     if intervals:
         gaps = config_gaps(table, alpha=look.config_level)
-        least = truth.min()
-        if all(_holds(bounds, value - least) for bounds, value in zip(gaps.bounds, truth, strict=True)):
+        least = min(truth[i] for i in places)
+        if all(_holds(bounds, truth[i] - least) for bounds, i in zip(gaps.bounds, places, strict=True)):
             events.add(f"{kind} config covered")
-        best = min(by_label.values())
+        lowest = min(by_label.values())
         if studies is not None and all(
-            _holds(row.gap, by_label[row.label] - best) for row in studies.differences
+            _holds(row.gap, by_label[row.label] - lowest) for row in studies.differences
         ):
             events.add(f"{kind} optimizer covered")
     return events
@@ -146,7 +156,7 @@ def _plain(jobs: Jobs, job: int) -> set[str]:
     first = int(jobs.searched[job].min(axis=1).argmin())
     others = np.delete(merits, first).min()
     events.add(f"naive {'true' if merits[first] < others else 'false'}")
-    values = jobs.values[job].reshape(world.optimizers, -1, world.seeds)
+    values = jobs.values[job][:, : world.seeds].reshape(world.optimizers, -1, world.seeds)
     best_arms = values.mean(axis=2).argmin(axis=1)
     rows = values[np.arange(world.optimizers), best_arms]
     best = int(rows.mean(axis=1).argmin())

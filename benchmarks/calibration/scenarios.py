@@ -61,6 +61,19 @@ LEADS = (
 CLEAR = ("lead 2.5 sd, strong pairing", "lead 2.5 sd, strong pairing, 20 seeds")
 """Where it is clearly the best: its lead is 8 standard deviations of a paired difference of two runs."""
 
+LIMITS = tuple(
+    strong(
+        f"two tie, studies skewed, {ratio:g} times wider",
+        luck=0.0,
+        contenders=2,
+        unequal=ratio**0.5,
+        study_skew=0.5,
+    )
+    for ratio in (1, 2, 4)
+)
+"""Where a promise ends: now and then a study finds a much worse config, and one label's studies much more so
+than the other's. Three studies cannot tell that, whatever the test."""
+
 PRIOR = tuple(
     World(f"merits from N(0, {spread:g}), {seeds} seeds", optimizers=4, seeds=seeds, merits=spread)
     for spread in (0.1, 0.2, 0.4, 0.8, 1.6)

@@ -10,6 +10,7 @@ the others are on the average. The finalists' runs on a fresh seed share what th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, Ties, champions
 from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import champion_looks, first_stage, looks
 from whichopt.service.states import Origin
 
 Floats = NDArray[np.float64]
@@ -57,9 +59,30 @@ class World:
     grid: float | None = None
     """Values are rounded to multiples of it, as a count of right answers is."""
 
+    study_skew: float = 0.0
+    """Standard deviation of a further piece of luck of each study, which is exponential (skewness 2), and of
+    the scale that runs have for that label."""
+
     @property
     def symmetric(self) -> bool:
-        return self.noise != "skewed"
+        return self.noise != "skewed" and not self.study_skew
+
+    @property
+    def arms(self) -> int:
+        return self.optimizers * (self.replicates + 1)
+
+    def planned(self, rules: int) -> tuple[int, ...]:
+        """Fresh seeds after each stage of confirm."""
+        if rules < 2:
+            return looks(self.seeds)
+        first = first_stage(self.seeds)
+        later = champion_looks(self.seeds, self.arms, self.optimizers)
+        return (first, *(first + more for more in later))
+
+    @property
+    def most_seeds(self) -> int:
+        """The most fresh seeds of an arm, by whatever rules."""
+        return max(self.planned(rules)[-1] for rules in (1, 2))
 
 
 @dataclass(frozen=True)
@@ -74,19 +97,43 @@ class Jobs:
     merits: Floats
     searched: Floats
 
-    def confirm_table(self, job: int, seeds: int) -> ConfirmTable:
-        """The table of one job after its first `seeds` fresh seeds."""
-        rows = tuple(map(tuple, self.values[job, :, :seeds].tolist()))
+    def confirm_table(self, job: int, seeds: int, rules: int = 1) -> ConfirmTable:
+        """The table of one job after its first `seeds` fresh seeds.
+
+        By rules 2 it is that of the champions, if these have more seeds than the first stage.
+        """
+        first = seeds if rules < 2 else self.world.planned(rules)[0]
         arms = finalists_of(self.world.optimizers, self.world.replicates)
+        every = self._table(job, arms, range(first), rules, None)
+        if rules < 2 or seeds <= first:
+            return every
+        return self._table(job, champions(every), range(first, seeds), rules, every)
+
+    def _table(
+        self,
+        job: int,
+        arms: Sequence[Finalist],
+        seeds: range,
+        rules: int,
+        first: ConfirmTable | None,
+    ) -> ConfirmTable:
+        rows = self.values[job][self.places(arms), seeds.start : seeds.stop].tolist()
         return ConfirmTable(
-            arms=arms,
-            seeds=tuple(range(seeds)),
-            values=rows,
+            arms=tuple(arms),
+            seeds=tuple(seeds),
+            values=tuple(map(tuple, rows)),
             validation=(None,) * len(arms),
             diverged=(0,) * len(arms),
             sign=1.0,
             ties={arm.label: _ties(arm.optimizer) for arm in arms},
+            rules=rules,
+            first=first,
         )
+
+    def places(self, arms: Sequence[Finalist]) -> list[int]:
+        """The places of the arms among all of the job."""
+        every = finalists_of(self.world.optimizers, self.world.replicates)
+        return [every.index(arm) for arm in arms]
 
 
 def label_of(number: int) -> str:
@@ -135,16 +182,22 @@ def simulate_jobs(world: World, jobs: int, seed: int) -> Jobs:
     truth = merits[:, :, None] + np.concatenate([chosen_luck, default], axis=2)
     exponents = np.asarray([-1.0, 1.0, *np.linspace(-1, 1, labels)[1:-1]])
     scale = world.unequal**exponents
+    if world.study_skew:
+        further = (
+            scale[:, None] * world.study_skew * (random.standard_exponential((jobs, labels, studies)) - 1)
+        )
+        truth[:, :, :studies] += further
     run_share = 1 - world.pairing - world.own
-    common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, world.seeds))
-    by_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, world.seeds))
-    noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, world.seeds))
+    seeds = world.most_seeds
+    common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, seeds))
+    by_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, seeds))
+    noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, seeds))
     values = truth[..., None] + common + scale[:, None, None] * (by_label + noise)
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
     return Jobs(
         world=world,
-        values=values.reshape(jobs, labels * arms, world.seeds),
+        values=values.reshape(jobs, labels * arms, seeds),
         truth=truth.reshape(jobs, labels * arms),
         merits=merits,
         searched=merits[:, :, None] + np.take_along_axis(tried, chosen, axis=3)[..., 0],

@@ -23,12 +23,11 @@ import optuna
 from benchmarks.regret.problems import Cohort, Single, divided_workload, like
 from benchmarks.shared.spaces import default_params, suggested
 from benchmarks.shared.trainers import AnyTrainers
-from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
+from whichopt.service.evidence.verdict.confirm_table import look_at, read_confirm_table
 from whichopt.service.evidence.verdict.recommend import recommend, shown
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning import minutes
 from whichopt.service.planning.finalists import Finalist
-from whichopt.service.planning.looks import look_of
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
@@ -79,7 +78,7 @@ def whichopt(crew: AnyTrainers, spec: ResolvedSpec, aside: int) -> tuple[Pick, P
     recommendation = recommend("regret", spec, trials)
     seconds = time.perf_counter() - started
     table = read_confirm_table(spec, trials)
-    look = look_of(spec, len(table.seeds))
+    look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     pick, best = table.arms[verdict.pick], table.arms[verdict.best]
     picked = pick.label, shown(spec, pick.label, pick.config)

@@ -41,7 +41,9 @@ def tune(
     ] = None,
     epochs: Annotated[int, typer.Option(help="Reports of a full trial.")] = 20,
     replicates: Annotated[int, typer.Option(help="Independent studies of each optimizer.")] = 3,
-    confirm_seeds: Annotated[int, typer.Option(help="Most fresh seeds for the finalists.")] = 10,
+    confirm_seeds: Annotated[
+        int, typer.Option(help="Fresh seeds for each finalist on average, at most.")
+    ] = 10,
     options: Annotated[str | None, typer.Option(help="JSON that the function finds as run.options.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
     version: Annotated[

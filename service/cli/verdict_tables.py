@@ -83,7 +83,7 @@ def _ranking(recommendation: Recommendation) -> RenderableType:
         [
             (
                 Cell(row.optimizer, "bold" if row.optimizer == recommendation.optimizer else ""),
-                _value(row, recommendation.seeds),
+                _value(row, recommendation.all_seeds),
                 _behind(row),
                 number_text(row.probability_best, ".2f"),
                 "diverged" if row.default_value is None else f"{row.default_value.mean:.4g}",

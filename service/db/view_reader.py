@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,7 +17,7 @@ from whichopt.service.db.readable import read_spec, readable, recommendation_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.upgrade import goal_of, packed_of
 from whichopt.service.states import CohortState, Direction, JobState, Phase, TrialState
@@ -123,20 +123,21 @@ class ViewReader:
             ledgers[row.job_id][row.label] = row
         return ledgers
 
-    def _fresh_seeds(self, job_ids: Sequence[int]) -> dict[int, dict[int, bool]]:
-        """Per job: confirm's fresh seeds by number, and whether every finalist has been run with it."""
+    def _fresh_seeds(self, job_ids: Sequence[int]) -> dict[int, dict[int, _Seed]]:
+        """Per job: confirm's fresh seeds by number."""
         query = (
             sa.select(
                 trial.c.job_id,
                 trial.c.number,
+                sa.func.count(),
                 sa.func.count() == sa.func.count(sa.case((trial.c.state.in_(_DONE), 1))),
             )
             .where(trial.c.job_id.in_(job_ids), trial.c.phase == Phase.CONFIRM)
             .group_by(trial.c.job_id, trial.c.number)
         )
-        fresh: dict[int, dict[int, bool]] = defaultdict(dict)
-        for job_id, number, done in self.connection.execute(query):
-            fresh[job_id][number] = bool(done)
+        fresh: dict[int, dict[int, _Seed]] = defaultdict(dict)
+        for job_id, number, runs, done in self.connection.execute(query):
+            fresh[job_id][number] = _Seed(runs, bool(done))
         return fresh
 
     def _running(self, job_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -270,11 +271,18 @@ class ViewReader:
         return Page(items=items, unreadable=unreadable, cursor=cursor)
 
 
+class _Seed(NamedTuple):
+    """A fresh seed: the runs that are planned with it, and if all of them have ended."""
+
+    runs: int
+    done: bool
+
+
 def _job_view(
     row: Row,
     ledger: dict[str, Row],
     running: tuple[int, int],
-    fresh: dict[int, bool],
+    fresh: dict[int, _Seed],
     activity: JobActivity | None,
 ) -> JobView:
     spec = read_spec(row)
@@ -317,12 +325,13 @@ def _job_view(
     )
 
 
-def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, bool]) -> ConfirmProgress:
+def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, _Seed]) -> ConfirmProgress:
+    planned = planned_looks(spec, fresh[min(fresh)].runs)  # every finalist has the first seed
     return ConfirmProgress(
-        seeds_done=sum(fresh.values()),
+        seeds_done=sum(seed.done for seed in fresh.values()),
         seeds_planned=len(fresh),
-        seeds_most=spec.budget.confirm_seeds,
-        looks=list(looks(spec.budget.confirm_seeds)),
+        seeds_most=planned[-1],
+        looks=list(planned),
     )
 
 

@@ -1,5 +1,13 @@
 """Confirm in stages: when to look at the results, and what each look may spend.
 
+*Rules 2* begin with a first stage, in which every finalist trains on a few fresh seeds. It decides the
+optimizer verdict, and chooses one champion for each optimizer. Only champions train on the seeds that follow,
+and the config verdict looks at these: after a quarter of them, a half, and all (`ChampionLook`). A test of it
+spends its level by the joint law of the looks (`whichopt.service.evidence.statistics.sequential`). The runs
+that the other finalists would have had are the champions', so a job has no more runs than before.
+
+*Rules 1* run every finalist on every seed (`Look`). What follows is about them.
+
 Fresh seeds are added in at most three stages, and the verdicts are taken after each (a *look*). Looking
 repeatedly at a fixed level would err more often the more often one looks, so the level is spent over the
 looks (Lan and DeMets 1983, Biometrika 70: 659-663), and all tests and intervals at a look are made at what
@@ -34,10 +42,17 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from whichopt.service.evidence.statistics.sequential import level_at
 from whichopt.service.spec import ResolvedSpec
 
 FEWEST_STAGED = 6
 """With fewer fresh seeds there is one look: two of three seeds each would tell nothing."""
+
+FEWEST_LOOKED_AT = 3
+"""Champions are looked at early after at least so many seeds."""
+
+FEWEST_CHAMPIONS = 3
+"""With fewer seeds of its champions a job has none."""
 
 SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.3, 0.7), 3: (0.1, 0.35, 0.55)}
 """Share of the level that each look may spend, by the number of looks."""
@@ -89,9 +104,100 @@ class Look:
         return _study_level(alpha, replicates, self.planned)
 
 
-def look_of(spec: ResolvedSpec, seeds: int) -> Look:
-    """The look at `seeds` fresh seeds of the spec's."""
-    return Look(looks(spec.budget.confirm_seeds), seeds)
+@dataclass(frozen=True)
+class ChampionLook(Look):
+    """The progress of confirm by rules 2: every finalist has the first `planned[0]` seeds, a champion all.
+
+    Before the champions have any, nothing is looked at later if the job ends: it has the whole level.
+    """
+
+    @property
+    def first(self) -> int:
+        """Fresh seeds of every finalist, which choose the champions."""
+        return self.planned[0]
+
+    @property
+    def champions(self) -> int:
+        """Fresh seeds that the champions have alone, so far."""
+        return max(0, self.seeds - self.first)
+
+    @property
+    def share(self) -> float:
+        return SHARES[len(self.planned) - 1][self.index - 1] if self.champions else 1.0
+
+    def config_level(self, alpha: float) -> float:
+        if not self.champions:
+            return alpha
+        if self.seeds not in self.planned:
+            return alpha * self.share
+        return level_at(alpha, self.index - 1, self.champions, SHARES[len(self.planned) - 1])
+
+    def study_level(self, alpha: float, replicates: int) -> float:  # noqa: ARG002
+        """The whole: the optimizer verdict is decided once, by the first stage."""
+        return alpha
+
+
+def first_stage(confirm_seeds: int) -> int:
+    """Fresh seeds of every finalist by rules 2, of a job with so many for each of them on the average.
+
+    They are a quarter, but at least 4 (by 4 a champion is chosen and the studies are judged) and at most 8;
+    with fewer than six seeds in all, about half of them.
+    """
+    if confirm_seeds < FEWEST_STAGED:
+        return (confirm_seeds + 1) // 2
+    return min(max(4, confirm_seeds // 4), 8)
+
+
+def champion_looks(confirm_seeds: int, arms: int, champions: int) -> tuple[int, ...]:
+    """Seeds of the champions at each look: as many at the last one as the runs that the others save.
+
+    There are three looks, after n, 2n and 4n seeds; two if a quarter is too few for a look, and one if a half
+    is.
+    """
+    most = arms * (confirm_seeds - first_stage(confirm_seeds)) // champions
+    quarter = most // 4
+    if quarter >= FEWEST_LOOKED_AT:
+        return (quarter, 2 * quarter, 4 * quarter)
+    return (most // 2, most) if most // 2 >= FEWEST_LOOKED_AT else (most,)
+
+
+def planned_looks(spec: ResolvedSpec, finalists: int | None = None) -> tuple[int, ...]:
+    """Fresh seeds after each stage of confirm, with so many finalists.
+
+    Before these are known, it is as if the default and the choices of all studies were different configs.
+    """
+    seeds = spec.budget.confirm_seeds
+    if spec.rules < 2:
+        return looks(seeds)
+    count = len(spec.labels) * (spec.budget.replicates + 1) if finalists is None else finalists
+    first = first_stage(seeds)
+    later = champion_looks(seeds, count, _champions(spec, count))
+    # Too few for a test: then every finalist has all seeds, and all are tested.
+    return (first, *(first + more for more in later)) if later[-1] >= FEWEST_CHAMPIONS else (seeds,)
+
+
+def most_runs(spec: ResolvedSpec, finalists: int) -> int:
+    """The runs of confirm if every stage is run."""
+    planned = planned_looks(spec, finalists)
+    if spec.rules < 2:
+        return finalists * planned[-1]
+    return finalists * planned[0] + _champions(spec, finalists) * (planned[-1] - planned[0])
+
+
+def later_seeds(spec: ResolvedSpec, confirm_seeds: int) -> int:
+    """How many of so many fresh seeds come after the first stage, as runs of every finalist."""
+    return confirm_seeds - (first_stage(confirm_seeds) if spec.rules > 1 else looks(confirm_seeds)[0])
+
+
+def _champions(spec: ResolvedSpec, finalists: int) -> int:
+    """The arms of the later stages by rules 2: an only optimizer's champion meets its default."""
+    return len(spec.labels) if len(spec.labels) > 1 else min(2, finalists)
+
+
+def look_of(spec: ResolvedSpec, seeds: int, finalists: int) -> Look:
+    """The look at `seeds` fresh seeds of the spec's, with so many finalists."""
+    planned = planned_looks(spec, finalists)
+    return Look(planned, seeds) if spec.rules < 2 else ChampionLook(planned, seeds)
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from whichopt.service.configs import room
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import later_seeds
 from whichopt.service.planning.training_time import clock, search_seconds, seed_seconds, whole_trial_seconds
 from whichopt.service.spec import Pruning, ResolvedSpec
 from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, TimedPlan
@@ -58,9 +58,9 @@ def plan_minutes(
     assert budget.minutes is not None
     time = 60 * budget.minutes * processes
     seed = (budget.replicates + 1) * math.fsum(trial_seconds.values())
-    seeds = _seeds(budget.confirm_seeds, seed, time)
+    seeds = _seeds(spec, seed, time)
     search_share = _search_share(spec.pruning)
-    search = time + _later(seeds) * seed / 2 - seeds * seed
+    search = time + later_seeds(spec, seeds) * seed / 2 - seeds * seed
     each = search / len(spec.labels)
     per_study = {
         label: round(each / (budget.replicates * search_share * seconds))
@@ -99,19 +99,14 @@ def least_minutes(spec: ResolvedSpec, trial_seconds: Mapping[str, float], *, pro
     return (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
 
 
-def _seeds(asked: int, seed: float, time: float) -> int:
+def _seeds(spec: ResolvedSpec, seed: float, time: float) -> int:
     """The most fresh seeds that there is time for, at `seed` training seconds each."""
     fitting = (
         seeds
-        for seeds in range(asked, FEWEST_SEEDS, -1)
-        if seeds * seed <= CONFIRM_SHARE * time and _later(seeds) * seed <= LATER_SHARE * time
+        for seeds in range(spec.budget.confirm_seeds, FEWEST_SEEDS, -1)
+        if seeds * seed <= CONFIRM_SHARE * time and later_seeds(spec, seeds) * seed <= LATER_SHARE * time
     )
     return next(fitting, FEWEST_SEEDS)
-
-
-def _later(seeds: int) -> int:
-    """Return how many of that many fresh seeds come after the first stage."""
-    return seeds - looks(seeds)[0]
 
 
 def _search_share(pruning: Pruning) -> float:
@@ -191,17 +186,17 @@ def search_minutes(spec: ResolvedSpec, trials: Sequence[Trial], ratio: float) ->
     budget = spec.budget
     assert budget.minutes is not None
     seed = (seed_seconds(spec, trials) or 0.0) * ratio / 60
-    later = min(_later(budget.confirm_seeds) * seed / 2, AIM_SHARE * budget.minutes)
+    later = min(later_seeds(spec, budget.confirm_seeds) * seed / 2, AIM_SHARE * budget.minutes)
     return budget.minutes + later - budget.confirm_seeds * seed
 
 
-def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int, elapsed_s: float | None) -> bool:
-    """Tell if that many more fresh seeds should end about in time; always true without minutes."""
+def has_time(spec: ResolvedSpec, trials: Sequence[Trial], seeds: range, elapsed_s: float | None) -> bool:
+    """Tell if those fresh seeds should end about in time; always true without minutes."""
     ratio = _clock(spec, trials, elapsed_s)
     if spec.budget.minutes is None or ratio is None:
         return True
     used = math.fsum(trial.result.seconds for trial in trials if trial.result is not None)
-    end = (used + seeds * (seed_seconds(spec, trials) or 0.0)) * ratio
+    end = (used + len(seeds) * (seed_seconds(spec, trials, seeds.start) or 0.0)) * ratio
     return end <= (1 + LATE_SHARE) * 60 * spec.budget.minutes
 
 

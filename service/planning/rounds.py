@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.planning.cohorts import cut, ends, spread
 from whichopt.service.planning.deadline import require_trials, was_stopped
 from whichopt.service.planning.finalists import finalists
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.planning.minutes import has_time, more_trials
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
@@ -66,8 +67,9 @@ def next_round(
     """Return the round after `trials`, all of which have ended; None once the job can be concluded.
 
     Search comes first, then confirm in the stages of `whichopt.service.planning.looks`, each a round, while
-    the outcome is open. Once it is `out_of_time`, or trials of the search were stopped by time, the search is
-    over, and confirm has one stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
+    the outcome is open: by rules 2 every finalist in the first, and champions alone in the others. Once it
+    is `out_of_time`, or trials of the search were stopped by time, the search is over, and confirm has one
+    stage: the first one, or CUT_SHORT_SEEDS if the search was cut short.
 
     Args:
         spec: the job. Labels with different `executors` share no cohort; before those are chosen, trials are
@@ -105,7 +107,7 @@ def next_round(
         if left and not cut_short:
             groups = _search(spec, trials, left, suggest)
         else:
-            first = looks(spec.budget.confirm_seeds)[0]
+            first = _planned(spec, trials)[0]
             seeds = min(first, CUT_SHORT_SEEDS) if cut_short else first
             if stopped:
                 require_trials(spec, trials, seeds=seeds, processes=max(1, workers))
@@ -118,7 +120,7 @@ def next_round(
 
 def ended_early(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
     """Tell if the last round left out fresh seeds that could matter, which only a lack of time does."""
-    return _confirmed(trials) < spec.budget.confirm_seeds and _is_open(spec, trials)
+    return _confirmed(trials) < _planned(spec, trials)[-1] and _is_open(spec, trials)
 
 
 def _left(spec: ResolvedSpec, trials: Sequence[Trial], elapsed_s: float | None) -> dict[str, range]:
@@ -144,10 +146,15 @@ def _next_seeds(
 ) -> range:
     """The fresh seeds of the next stage of confirm; none if there is none, or no need or time for it."""
     done = _confirmed(trials)
-    end = next((seeds for seeds in looks(spec.budget.confirm_seeds) if seeds > done), done)
-    if end == done or out_of_time or not has_time(spec, trials, end - done, elapsed_s):
+    end = next((seeds for seeds in _planned(spec, trials) if seeds > done), done)
+    if end == done or out_of_time or not has_time(spec, trials, range(done, end), elapsed_s):
         return range(0)
     return range(done, end) if _is_open(spec, trials) else range(0)
+
+
+def _planned(spec: ResolvedSpec, trials: Sequence[Trial]) -> tuple[int, ...]:
+    """Fresh seeds after each stage of confirm."""
+    return planned_looks(spec, len(finalists(spec, trials)))
 
 
 def _confirmed(trials: Iterable[Trial]) -> int:
@@ -254,9 +261,12 @@ def _rungs(spec: ResolvedSpec, earlier: Sequence[Trial]) -> tuple[Rung, ...]:
 
 
 def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> list[list[TrialPlan]]:
-    """Every finalist once on each of the fresh seeds: init, order, and train against validation."""
+    """Every arm once on each of the fresh seeds: init, order, and train against validation.
+
+    The arms are the finalists, and by rules 2 after the first stage the champions among them.
+    """
     common = _common(spec)
-    arms = spread(finalists(spec, trials))
+    arms = spread(arms_at(spec, trials, numbers.start) if numbers else [])
     return [
         [
             TrialPlan(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.forecasts import RoundForecast, Used
-from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.looks import most_runs
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Trial
@@ -70,13 +71,13 @@ def _whole(trials: Iterable[Trial]) -> float | None:
     return math.fsum(each) / len(each) if each else None
 
 
-def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> float | None:
-    """Training seconds of one fresh seed of all finalists; None if nothing tells."""
+def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial], seed: int = 0) -> float | None:
+    """Training seconds of that fresh seed of all that train on it; None if nothing tells."""
     trial_seconds = whole_trial_seconds(spec, trials)
     return (
         None
         if trial_seconds is None
-        else math.fsum(trial_seconds[arm.label] for arm in finalists(spec, trials))
+        else math.fsum(trial_seconds[arm.label] for arm in arms_at(spec, trials, seed))
     )
 
 
@@ -104,7 +105,8 @@ def seconds_left(
     if seed is None or whole is None or ratio is None:
         return None
     confirmed = sum(one.results for (_, of), one in used.items() if of is Phase.CONFIRM)
-    left = seed * max(0.0, budget.confirm_seeds - confirmed / len(known.finalists))
+    finalists = len(known.finalists)
+    left = seed * max(0, most_runs(spec, finalists) - confirmed) / finalists
     if phase is Phase.CONFIRM:
         return left * ratio
     if budget.minutes is not None:

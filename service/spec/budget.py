@@ -82,7 +82,8 @@ class Budget(NumbersAreNumbers):
         default=10,
         ge=3,
         le=100,
-        description="Most fresh seeds; they are added in stages while the outcome is open.",
+        description="Fresh seeds for each finalist on average, at most: all have the first ones, and "
+        "champions those that are left for all. They are added in stages while the outcome is open.",
     )
     risk: float | None = Field(
         default=None,

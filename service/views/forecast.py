@@ -30,7 +30,7 @@ class SearchForecast(View):
 class ConfirmForecast(View):
     """The state of confirm, and the changes to expect from more fresh seeds."""
 
-    seeds: int = Field(description="Number of fresh seeds that every finalist has run with.")
+    seeds: int = Field(description="Number of fresh seeds of a champion; by rules 1, of every finalist.")
     most: int
     looks: list[int]
     pick: str | None = Field(

@@ -18,9 +18,9 @@ from whichopt.service.views.view import View
 class ConfirmProgress(View):
     """The progress of confirm, which adds fresh seeds in stages while the outcome is open."""
 
-    seeds_done: int = Field(description="Number of fresh seeds that every finalist has run with.")
+    seeds_done: int = Field(description="Number of fresh seeds that all planned runs have ended on.")
     seeds_planned: int = Field(description="Number of seeds finished or planned in the current stage.")
-    seeds_most: int = Field(description="Most fresh seeds (`budget.confirm_seeds`).")
+    seeds_most: int = Field(description="Most fresh seeds of a config.")
     looks: list[int] = Field(description="Number of fresh seeds after each stage.")
 
 

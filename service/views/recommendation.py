@@ -65,7 +65,9 @@ class RankedOptimizer(View):
         description="Number of the study that found the config; null for the default setting."
     )
     value: Interval | None = Field(description="Mean on the test split, over the fresh seeds.")
-    default_value: Interval | None
+    default_value: Interval | None = Field(
+        description="The same of the default setting; by rules 2 over the seeds of the first stage."
+    )
     diverged_seeds: int | None = Field(
         default=None,
         description="Number of fresh seeds on which this config diverged; if above 0, it is not recommended.",
@@ -136,10 +138,19 @@ class OptimizerVerdict(View):
 class Stage(View):
     """The progress of confirm. All tests and intervals use the level of this look."""
 
-    seeds: int = Field(description="Number of fresh seeds that every finalist has run with.")
-    most: int = Field(description="Most fresh seeds (`budget.confirm_seeds`).")
-    looks: list[int] = Field(description="Number of fresh seeds at each planned look at the results.")
+    seeds: int = Field(description="Number of fresh seeds of a champion; by rules 1, of every finalist.")
+    most: int = Field(description="Most fresh seeds of a champion; by rules 1, `budget.confirm_seeds`.")
+    looks: list[int] = Field(
+        description="Number of fresh seeds at each planned look at the results. By rules 2 the first stage, "
+        "which chooses the champions, is the first of them."
+    )
     look: int = Field(description="Number of this look, from 1.")
+    first: int | None = Field(
+        default=None,
+        exclude_if=lambda first: first is None,
+        description="Number of fresh seeds of every finalist, by which the champions are chosen and the "
+        "optimizers are compared; absent by rules 1.",
+    )
     alpha: float = Field(
         description="Part of the config verdict's family-wise level of 0.05 that this look may spend."
     )
@@ -178,6 +189,12 @@ class Recommendation(View):
     model_config = ConfigDict(json_schema_extra=without_example)
 
     job_id: str
+    rules: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda rules: rules == 1,
+        description="Version of the rules by which it was concluded; absent by rules 1.",
+    )
     words: int = Field(default=1, ge=1, description="Version of the words of its sentences.")
     task: str | None
     dataset: str | None
@@ -232,10 +249,21 @@ class Recommendation(View):
 
     @property
     def seeds(self) -> int:
-        """The number of fresh seeds that every finalist has run with."""
-        if self.stage is not None:
-            return self.stage.seeds
-        return 0 if self.value is None else self.value.seeds
+        """The number of fresh seeds that the comparison of configs rests on."""
+        if self.stage is None:
+            return 0 if self.value is None else self.value.seeds
+        first = self.stage.first or 0
+        return self.stage.seeds - first if self.stage.seeds > first else self.stage.seeds
+
+    @property
+    def all_seeds(self) -> int:
+        """The number of fresh seeds of the configs that are compared, the first stage included."""
+        return self.seeds if self.stage is None else self.stage.seeds
+
+    @property
+    def first_seeds(self) -> int:
+        """The number of fresh seeds of every finalist."""
+        return self.all_seeds if self.stage is None or self.stage.first is None else self.stage.first
 
     @property
     def shows_stand_ins(self) -> bool:

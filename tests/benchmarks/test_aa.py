@@ -31,6 +31,7 @@ from benchmarks.aa.pool import DIGITS, Pool, PoolStudy, Setting, key, load, save
 from benchmarks.aa.rules import RULES, Entrants, least
 from benchmarks.shared.rates import clopper_pearson
 from whichopt.service.evidence.verdict.confirm_table import read_confirm_table
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.seeds import derive, trial_seeds
 from whichopt.service.space import Config
@@ -38,7 +39,7 @@ from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 from whichopt.workers.sampler import suggest
 
-GROUPS, EACH, FRESH = 6, 6, 16
+GROUPS, EACH, FRESH = 6, 6, 42
 SETTING = Setting(
     "made-up", "adam", DIGITS, batch_size=64, epochs=2, trials=4, groups=GROUPS, each=EACH, fresh=FRESH
 )
@@ -137,7 +138,8 @@ def test_a_drawn_job_is_what_the_product_reads_from_its_trials(pool: Pool) -> No
     for names, replicates in ((2, 3), (6, 3), (2, 1), (6, 5)):
         for drawn in simulate_jobs(pool, names, replicates, 10, jobs=2, seed=7):
             spec = spec_of(pool, drawn)
-            assert read_confirm_table(spec, as_trials(pool, drawn)) == confirm_table(pool, drawn, 10)
+            found = read_confirm_table(spec, as_trials(pool, drawn))
+            assert found == confirm_table(pool, drawn, planned_looks(spec, len(found.finalists.arms))[-1])
             check(pool, drawn, conclude(pool, drawn, staged=True))  # and so is its recommendation
 
 
@@ -147,9 +149,11 @@ def test_a_diverged_finalist_is_scored_as_the_product_scores_it(pool: Pool) -> N
     gone = runs[worst][0].model_copy(update={"state": TrialState.DIVERGED, "value": None})
     runs[worst] = (gone, *runs[worst][1:])
     hurt = replace(pool, runs=runs)
-    drawn = JobSample(groups=(0, 1), members=((0, 0), (1, 1)), seeds=tuple(range(6)))
-    table = confirm_table(hurt, drawn, 6)
-    assert table == read_confirm_table(spec_of(hurt, drawn), as_trials(hurt, drawn))
+    drawn = JobSample(groups=(0, 1), members=((0, 0), (1, 1)), seeds=tuple(range(12)), confirm_seeds=6)
+    spec = spec_of(hurt, drawn)
+    whole = confirm_table(hurt, drawn, planned_looks(spec, len(confirm_table(hurt, drawn, 1).arms))[-1])
+    assert whole == read_confirm_table(spec, as_trials(hurt, drawn))
+    table = whole.finalists
     assert table.values[0][0] == 2.3
     assert table.barred == {"name-a"}
     assert conclude(hurt, drawn, staged=False).optimizer != 0
@@ -158,7 +162,7 @@ def test_a_diverged_finalist_is_scored_as_the_product_scores_it(pool: Pool) -> N
 def test_names_of_a_job_share_their_search_seeds_by_replicate_and_no_study_comes_twice(pool: Pool) -> None:
     for drawn in simulate_jobs(pool, 6, 3, 10, jobs=20, seed=1):
         assert len(set(drawn.groups)) == 3
-        assert len(set(drawn.seeds)) == 10
+        assert len(set(drawn.seeds)) == 28
         studies = [study for own in drawn.studies(pool) for study in own]
         assert len({id(study) for study in studies}) == 18
         for replicate in range(3):
@@ -175,7 +179,7 @@ def test_equal_names_rarely_win_by_the_verdict_and_often_by_the_rules(pool: Pool
     assert rate["DeepOBS, best mean"].rate > 0.7
     # Each study's luck is 0.05, a seed's on a difference sqrt(2) * 0.02: a t-test sees studies, not merit.
     assert rate["t-test, paired"].rate > 0.5
-    assert all(4 <= seeds <= 10 for seeds in found.seeds)
+    assert all(4 < seeds <= 28 for seeds in found.seeds)
 
 
 def test_rules_on_a_job_that_can_be_checked_by_hand(pool: Pool) -> None:
@@ -245,7 +249,7 @@ def test_a_pool_survives_its_file(pool: Pool, tmp_path: Path) -> None:
     (found,) = load(tmp_path / "pool.json")
     assert found.setting == pool.setting
     drawn = next(simulate_jobs(pool, 6, 3, 10, jobs=1, seed=0))
-    assert confirm_table(found, drawn, 10) == confirm_table(pool, drawn, 10)
+    assert confirm_table(found, drawn, 16) == confirm_table(pool, drawn, 16)
 
 
 def test_the_command_judges_a_kept_pool_and_fails_where_winners_are_false(

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
 from benchmarks.calibration.run import Tally, merged, run
-from benchmarks.calibration.scenarios import LEADS, PRIOR, TIES
+from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES
 from benchmarks.calibration.worlds import Noise, World, simulate_jobs
 from whichopt.service.evidence.verdict.winners import config_verdict
 
@@ -35,18 +35,37 @@ def test_noise_is_in_units_of_its_standard_deviation(noise: Noise) -> None:
 
 def test_a_tally_counts_what_the_verdicts_say() -> None:
     world = World("made up", optimizers=3, seeds=6, pairing=0.95, own=0.01, lead=1.5)
-    jobs, tally = simulate_jobs(world, 12, 3), run(world, 12, 3)
+    jobs, tally = simulate_jobs(world, 12, 3), run(world, 12, 3, rules=1)
     winners = [config_verdict(jobs.confirm_table(job, 6)) for job in range(12)]
     named = sum(found.verdict == "winner" for found in winners)
     assert named > 0
     assert tally.counts["fixed config true"] + tally.counts["fixed config false"] == named
-    assert 4 * 12 <= tally.seeds <= 6 * 12
+    assert 4 * 12 * 12 <= tally.runs <= 6 * 12 * 12
     both = merged([tally, tally])
-    assert (both.jobs, both.seeds, both.share("naive false")) == (
+    assert (both.jobs, both.runs, both.share("naive false")) == (
         24,
-        2 * tally.seeds,
+        2 * tally.runs,
         tally.share("naive false"),
     )
+
+
+def test_by_rules_2_champions_are_judged_by_seeds_of_their_own() -> None:
+    """Of 3 x 4 finalists with 7 seeds each, 4 seeds leave 36 runs, which are 12 for each of 3 champions."""
+    world = World("made up", optimizers=3, seeds=7, pairing=0.95, own=0.01, lead=1.5)
+    assert world.planned(2) == (4, 7, 10, 16)
+    jobs, tally = simulate_jobs(world, 12, 3), run(world, 12, 3, rules=2)
+    table = jobs.confirm_table(0, 16, rules=2)
+    assert table.first is not None
+    assert (len(table.first.arms), table.first.seeds, len(table.arms)) == (12, (0, 1, 2, 3), 3)
+    assert table.seeds == tuple(range(4, 16))
+    for arm in table.arms:
+        place = jobs.places([arm])[0]
+        assert table.losses[table.arms.index(arm)] == tuple(jobs.values[0, place, 4:16])
+    winners = [config_verdict(jobs.confirm_table(job, 4, rules=2)) for job in range(12)]
+    named = sum(found.verdict == "winner" for found in winners)
+    assert tally.counts["fixed config true"] + tally.counts["fixed config false"] == named
+    assert tally.counts["staged config true"] >= named
+    assert 12 * (12 * 4 + 3 * 3) <= tally.runs <= 12 * 12 * 7
 
 
 def test_what_is_not_met_is_named() -> None:
@@ -75,5 +94,5 @@ def test_clopper_and_pearson() -> None:
 
 
 def test_scenarios_have_names_of_their_own() -> None:
-    names = [world.name for world in (*TIES, *LEADS, *PRIOR)]
+    names = [world.name for world in (*TIES, *LEADS, *LIMITS, *PRIOR)]
     assert len(set(names)) == len(names)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.planning.finalists import Finalist, finalists
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 from whichopt.service.trials import Seeds, Trial, TrialPlan, TrialResult
@@ -26,9 +28,11 @@ def spec_of(
     replicates: int = 3,
     seeds: int = 5,
     dataset: str = "digits",
+    rules: int = 1,
     **rest: Any,
 ) -> ResolvedSpec:
-    return resolve(
+    """Return a job that is planned and judged by those rules: by rules 1, a job of before they changed."""
+    resolved = resolve(
         JobSpec.model_validate(
             {
                 "workload": {"dataset": {"name": dataset}, "model": {"name": "mlp"}},
@@ -38,6 +42,7 @@ def spec_of(
             }
         )
     )
+    return resolved.model_copy(update={"rules": rules})
 
 
 def mirrored(spec: ResolvedSpec) -> ResolvedSpec:
@@ -72,10 +77,14 @@ def confirm(
     validation: Confirm | None = None,
     seeds: int | None = None,
 ) -> list[Trial]:
-    """The whole job: `searched`, and every finalist's runs on the fresh seeds."""
+    """The whole job: `searched`, and the runs on the fresh seeds.
+
+    They are of every finalist, and by rules 2 after the first stage of champions alone.
+    """
     trials = list(searched)
-    for arm in finalists(spec, searched):
-        for number in range(spec.budget.confirm_seeds if seeds is None else seeds):
+    every = len(finalists(spec, searched))
+    for number in range(planned_looks(spec, every)[-1] if seeds is None else seeds):
+        for arm in arms_at(spec, trials, number):
             plan = plan_of(
                 spec, arm.label, arm.config, Phase.CONFIRM, arm.replicate, number, origin=arm.origin
             )

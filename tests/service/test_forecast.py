@@ -20,6 +20,7 @@ from whichopt.service.db import Store
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.forecasts import Used
 from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.looks import most_runs, planned_looks
 from whichopt.service.planning.training_time import seconds_left
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial
@@ -37,6 +38,11 @@ def ended_trials() -> list[Trial]:
         return 0.3 + 0.02 * SPEC.labels.index(label) + 0.01 * ((7 * seed + len(label)) % 5)
 
     return confirm(SPEC, flat(SPEC), value, seeds=SEEDS)
+
+
+def planned() -> tuple[int, ...]:
+    """Fresh seeds after each stage of that job."""
+    return planned_looks(SPEC, len(finalists(SPEC, ended_trials())))
 
 
 def keep(store: Store, job_id: int, trials: Sequence[Trial]) -> None:
@@ -81,13 +87,19 @@ def test_in_confirm_it_tells_what_the_next_seeds_would_change(
     assert answer.status_code == 200
     found = JobForecast.model_validate_json(answer.content)
     assert found.confirm is not None
-    assert (found.confirm.seeds, found.confirm.most) == (SEEDS, 10)
+    assert (found.confirm.seeds, found.confirm.most) == (SEEDS, planned()[-1])
+    assert found.confirm.looks == list(planned())
+    assert found.confirm.verdict == "tie", "the first stage names nobody while champions are to come"
     assert sum(found.confirm.probability_best.values()) == pytest.approx(1)
     assert found.seconds_per_seed is not None
     assert found.confirm.next_seeds is not None
     assert found.confirm.next_seconds == pytest.approx(found.confirm.next_seeds * found.seconds_per_seed)
     progress = http.get(f"/v1/jobs/{uid}").json()["progress"]["confirm"]
-    assert (progress["seeds_done"], progress["seeds_planned"], progress["seeds_most"]) == (SEEDS, SEEDS, 10)
+    assert (progress["seeds_done"], progress["seeds_planned"], progress["seeds_most"]) == (
+        SEEDS,
+        SEEDS,
+        planned()[-1],
+    )
     assert progress["looks"] == found.confirm.looks
 
     conclude(lite, job_id)
@@ -102,9 +114,13 @@ def test_seconds_left_are_those_of_the_trials_that_are_left() -> None:
     trials = ended_trials()
     search = [trial for trial in trials if trial.plan.phase is Phase.SEARCH]
     arms = (len(trials) - len(search)) // SEEDS
-    assert left(trials, 0.2 * len(trials)) == pytest.approx(0.2 * arms * (10 - SEEDS))
+    further = len(SPEC.labels) * (planned()[-1] - SEEDS)
+    assert further <= arms * (10 - SEEDS)
+    assert left(trials, 0.2 * len(trials)) == pytest.approx(0.2 * further)
     some = search[:-3]
-    assert left(some, 0.2 * len(some)) == pytest.approx(0.2 * (3 + 10 * len(finalists(SPEC, some))))
+    assert left(some, 0.2 * len(some)) == pytest.approx(
+        0.2 * (3 + most_runs(SPEC, len(finalists(SPEC, some))))
+    )
     assert left([], 0.0) is None
 
 

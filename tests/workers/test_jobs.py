@@ -32,7 +32,6 @@ from whichopt.service.db import Store
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.evidence.report.document import evidence
 from whichopt.service.evidence.report.verify import verify
-from whichopt.service.planning.looks import looks
 from whichopt.service.reaper import sweep
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState, TrialState
@@ -284,7 +283,7 @@ def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
 HOPELESS = {"name": "sgd", "label": "hopeless", "space": {"lr": 1e-7, "momentum": 0, "weight_decay": 0}}
 
 
-def test_a_job_with_a_clear_winner_stops_after_the_first_stage(context: jobs.Context) -> None:
+def test_a_job_with_a_clear_winner_stops_at_the_first_look_at_its_champions(context: jobs.Context) -> None:
     job_id, uid = submit(
         context,
         optimizers=["adamw", HOPELESS],
@@ -295,12 +294,15 @@ def test_a_job_with_a_clear_winner_stops_after_the_first_stage(context: jobs.Con
     ended, found = view(context, uid), conclusion(context, uid)
     assert (found.verdict, found.optimizer) == ("winner", "adamw")
     assert ended.progress.confirm is not None
-    first = looks(10)[0]
-    assert (ended.progress.confirm.seeds_done, ended.progress.confirm.seeds_most) == (first, 10)
+    stage = present(found.stage)
+    assert ended.progress.confirm.looks == stage.looks
+    assert (ended.progress.confirm.seeds_done, ended.progress.confirm.seeds_most) == (
+        stage.looks[1],
+        stage.looks[-1],
+    )
     assert ended.progress.trials_done == ended.progress.trials_total
-    assert present(found.value).seeds == first
-    assert found.stage is not None
-    assert "clear winner" in found.stage.stopped
+    assert present(found.value).seeds == stage.looks[1] - present(stage.first)
+    assert "clear winner" in stage.stopped
     assert not any("cut_short" in warning.code for warning in found.warnings)
 
 

@@ -86,7 +86,7 @@ def tune(
         trials: search trials of each optimizer.
         replicates: independent studies of each optimizer; 1 leaves out the verdict on optimizers.
         epochs: reports of a full trial.
-        confirm_seeds: most fresh seeds for the finalists.
+        confirm_seeds: fresh seeds for each finalist on average, at most.
         risk: as in a job's budget.
         margin: as in a job: the least difference that matters.
         pruning: as in a job.

@@ -56,7 +56,7 @@ class JobData:
     """A job's trials. `studies` has each label's, by replicate, without those that have no ended trial.
 
     `table` and `runs` are of the confirm phase: its table, and the results behind it on the seeds that
-    all finalists share. None and empty if there is no such seed yet. `sign` turns a value into a loss and
+    all its arms share. None and empty if there is no such seed yet. `sign` turns a value into a loss and
     a loss into a value.
     """
 
@@ -151,4 +151,4 @@ def _confirm(
     if not set.intersection(*(set(runs[arm.key]) for arm in arms)):
         return None, {}
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
-    return table, {arm.key: tuple(runs[arm.key][seed] for seed in table.seeds) for arm in arms}
+    return table, {arm.key: tuple(runs[arm.key][seed] for seed in table.seeds) for arm in table.arms}

@@ -48,7 +48,7 @@ def tunability(data: JobData, label: str) -> Tunability:
         tuned_value=data.value(mean([mean(row) for row in tuned])) if tuned else None,
         gain=gain,
         gain_over=None if gain is None else "studies and seeds" if len(tuned) > 1 else "seeds",
-        seeds=0 if data.table is None else len(data.table.seeds),
+        seeds=0 if data.table is None else len(data.table.finalists.seeds),
         searched_value=data.value(mean(searched)) if searched else None,
         confirmed_value=data.value(mean(confirmed)) if confirmed else None,
         search_optimism=mean(confirmed) - mean(searched) if searched else None,
@@ -73,7 +73,7 @@ def _areas(data: JobData, label: str) -> tuple[float | None, float | None]:
 
 def _test(data: JobData, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
     """Losses on the test split by seed, of the default and of each study's choice; none if a run diverged."""
-    table = data.table
+    table = None if data.table is None else data.table.finalists
     if table is None:
         return (), []
     default = table.default(label)
@@ -106,7 +106,7 @@ def _validation(data: JobData, label: str) -> tuple[list[float], list[float]]:
     """
     searched: list[float] = []
     confirmed: list[float] = []
-    table = data.table
+    table = None if data.table is None else data.table.finalists
     if table is None:
         return searched, confirmed
     for (of, replicate), trial in sorted(study_bests(data.spec, data.trials).items()):

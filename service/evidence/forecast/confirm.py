@@ -6,16 +6,24 @@ The chances are predictive probabilities (`whichopt.service.evidence.forecast.si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from whichopt.service.evidence.forecast.durations import chance_text, duration_text
-from whichopt.service.evidence.forecast.simulated_seeds import scaled, simulate, winner_chances, with_losses
-from whichopt.service.evidence.statistics.estimates import ALPHA, mean
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
+from whichopt.service.evidence.forecast.simulated_seeds import (
+    judged_seeds,
+    scaled,
+    simulate,
+    to_come,
+    winner_chances,
+    with_losses,
+)
+from whichopt.service.evidence.statistics.estimates import mean
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import finalists
-from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.planning.looks import Look
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
@@ -49,8 +57,9 @@ def _common_seed(spec: ResolvedSpec, trials: Sequence[Trial]) -> bool:
 
 
 def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> ConfirmForecast:
-    look = look_of(spec, len(table.seeds))
+    look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
+    undecided = table.rules > 1 and table.first is None and bool(look.further)
     if table.has_nothing:
         return ConfirmForecast(
             seeds=look.seeds,
@@ -69,14 +78,14 @@ def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> Con
         )
     pick = table.arms[verdict.pick].label
     further = look.further[0] - look.seeds if look.further else None
-    chances = winner_chances(table, _coming_levels(look), spec.margin, seed=spec.seed)
+    chances = winner_chances(table, _coming(look), spec.margin, seed=spec.seed)
     changes, expected = _next_look(spec, table, look, pick) if chances else (None, None)
     return ConfirmForecast(
         seeds=look.seeds,
         most=look.planned[-1],
         looks=list(look.planned),
         pick=pick,
-        verdict=verdict.verdict,
+        verdict="tie" if undecided else verdict.verdict,
         probability_best=config_probabilities(table, seed=spec.seed),
         stops=reason_to_stop_at(table, look, margin=spec.margin, risk=risk, seed=spec.seed),
         next_seeds=further,
@@ -88,20 +97,20 @@ def _confirm(spec: ResolvedSpec, table: ConfirmTable, risk: float | None) -> Con
     )
 
 
-def _coming_levels(look: Look) -> list[tuple[int, float]]:
-    """Return the looks after this one: their seeds, and what each spends of the config verdict's level."""
-    later = [Look(look.planned, seeds) for seeds in look.further]
-    return [(each.seeds, each.config_level(ALPHA)) for each in later]
+def _coming(look: Look) -> list[Look]:
+    """Return the looks after this one."""
+    return [replace(look, seeds=seeds) for seeds in look.further]
 
 
 def _next_look(spec: ResolvedSpec, table: ConfirmTable, look: Look, pick: str) -> tuple[float, float]:
     """Return how often the next look would pick another optimizer, and the mean probability that its pick is
     the best, over simulated tables of results."""
     table, margin = scaled(table, spec.margin)
-    seeds = look.further[0]
-    then = Look(look.planned, seeds)
+    table, seen = to_come(table)
+    then = _coming(look)[0]
+    seeds = seen + judged_seeds(table, then)
     changed, probability = 0, []
-    for losses in simulate(table, seeds, seed=spec.seed, draws=DRAWS).tolist():
+    for losses in simulate(table, seeds, seed=spec.seed, draws=DRAWS)[:, :, seen:].tolist():
         coming = with_losses(table, losses)
         label = coming.arms[config_verdict(coming, alpha=then.config_level, margin=margin).pick].label
         changed += label != pick

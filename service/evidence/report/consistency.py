@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from whichopt.service.configs import room
+from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
 from whichopt.service.spec import ResolvedSpec
@@ -240,13 +242,24 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
             "default: by the search trials, another config is a finalist"
         )
     seeds = set().union(*(set(runs[key]) for key in arms))
-    if beyond := sorted(number for number in seeds if number >= spec.budget.confirm_seeds):
-        yield f"fresh seeds {_numbers(beyond)} beyond the {spec.budget.confirm_seeds} that the spec allows"
+    most = planned_looks(spec, len(arms))[-1]
+    if beyond := sorted(number for number in seeds if number >= most):
+        yield f"fresh seeds {_numbers(beyond)} beyond the {most} that the spec allows"
+    first = planned_looks(spec, len(arms))[0]
+    later = set(arms)
+    # Of finalists that have no runs, as the search says now, there is no champion to be told.
+    if all(runs.values()) and any(seed >= first for seed in seeds):
+        later = {arm.key for arm in arms_at(spec, trials, first)}
     for key, arm in arms.items():
         which = "default" if arm.replicate is None else f"config of study {arm.replicate}"
         whose = f"{arm.label}, {which}"
-        if missing := sorted(seeds - set(runs[key])):
+        if missing := sorted(seed for seed in seeds - set(runs[key]) if seed < first or key in later):
             yield f"{whose}: its confirm runs on fresh seeds {_numbers(missing)} missing"
+        if extra := sorted(seed for seed in runs[key] if seed >= first and key not in later):
+            yield (
+                f"{whose}: its confirm runs on fresh seeds {_numbers(extra)} there, but by the first "
+                f"stage another config is the champion of {arm.label}"
+            )
         if twice := sorted(number for number, count in runs[key].items() if count > 1):
             yield f"{whose}: its confirm runs on fresh seeds {_numbers(twice)} there more than once"
 

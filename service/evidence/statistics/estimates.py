@@ -38,11 +38,11 @@ ROUNDING = 1e-12
 
 
 class Estimate(NamedTuple):
-    """A mean with its standard error on `df` degrees of freedom."""
+    """A mean with its standard error on `df` degrees of freedom, which need not be a whole number."""
 
     mean: float
     error: float
-    df: int
+    df: float
 
     def bounds(self, tail: float) -> tuple[float, float] | tuple[None, None]:
         """The t interval with probability `tail` beyond each end; none if nothing tells the spread.
@@ -81,7 +81,7 @@ class Estimate(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def critical_t(df: int, tail: float) -> float:
+def critical_t(df: float, tail: float) -> float:
     """Return the value that Student's t on `df` degrees of freedom exceeds with probability `tail`."""
     from scipy.special import stdtrit
 
@@ -138,6 +138,46 @@ def crossed_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequenc
     return _without_rounding(difference, unit, largest)
 
 
+def welch_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate:
+    """The mean of `ours - theirs` over studies (rows) and fresh seeds (columns), by studies unpaired.
+
+    That two labels' studies of one replicate share a seed pairs them by next to nothing, and to pair them
+    would halve what tells their spread. All finalists of all studies do share the fresh seeds. So with A and
+    B the R x S losses and D the differences of their column means,
+
+        error^2 = var(row means of A) / R + var(row means of B) / R + var(D) / S,
+
+    on the degrees of freedom of Welch (1947, Biometrika 34: 28-35) and Satterthwaite (1946). If the seeds'
+    part is the largest, they are at most S - 1: with three parts of few degrees each, the formula gives too
+    many (`benchmarks.calibration`). As in `crossed_difference`, the error of single runs is in it twice.
+    """
+    largest = max(_largest(row) for side in (ours, theirs) for row in side)
+    unit = unit_of(largest)
+    a, b = ([_in(unit, row) for row in side] for side in (ours, theirs))
+    studies, seeds = len(a), len(a[0])
+    of_a, of_b = (_estimate([math.fsum(row) / seeds for row in rows], 1.0) for rows in (a, b))
+    columns = [
+        math.fsum(column) / studies - math.fsum(other) / studies
+        for column, other in zip(zip(*a, strict=True), zip(*b, strict=True), strict=True)
+    ]
+    by_seed = _estimate(columns, 1.0)
+    error = math.hypot(of_a.error, of_b.error, by_seed.error)
+    df = welch_df(of_a.error**2, of_b.error**2, by_seed.error**2, studies, seeds)
+    return _without_rounding(Estimate(by_seed.mean, error, df), unit, largest)
+
+
+def welch_df(a: float, b: float, c: float, studies: int, seeds: int) -> float:
+    """The degrees of freedom of a + b + c: variances of two means over studies, and of one over seeds."""
+    if min(studies, seeds) < 2:
+        return 0.0
+    total = a + b + c
+    if not total:
+        return min(studies, seeds) - 1.0
+    a, b, c = a / total, b / total, c / total
+    df = max(1.0, 1 / ((a * a + b * b) / (studies - 1) + c * c / (seeds - 1)))
+    return min(df, seeds - 1.0) if c > a + b else df
+
+
 def probability_best(
     losses: Sequence[Sequence[float]], labels: Sequence[str], *, seed: int, draws: int = DRAWS
 ) -> dict[str, float]:
@@ -172,7 +212,7 @@ def probability_best(
 
 
 def study_probability_best(
-    losses: Sequence[Sequence[Sequence[float]]], labels: Sequence[str], *, seed: int
+    losses: Sequence[Sequence[Sequence[float]]], labels: Sequence[str], *, seed: int, paired: bool = True
 ) -> dict[str, float]:
     """For each label, the probability that its expected loss over studies and seeds is the lowest.
 
@@ -183,7 +223,8 @@ def study_probability_best(
                    + Y' (column means - x_bar) / sqrt(S chi2_{S-1}),    Z ~ N(0, I_R), Y ~ N(0, I_S),
 
     so that the difference of two labels has the Behrens-Fisher posterior of its two spreads (Box and Tiao
-    1973, section 2.5). Draws of Z and Y are common to the labels, as studies and seeds are paired.
+    1973, section 2.5). Draws of Y are common to the labels, as seeds are paired. So are those of Z if studies
+    are `paired`; else each label has its own (`welch_difference`).
     """
     import numpy as np
 
@@ -195,11 +236,22 @@ def study_probability_best(
     centers = np.asarray([[mean([mean(row) for row in rows]) / scale] for rows in losses])
     random = np.random.default_rng([_STREAM, seed, studies])
     draws = centers + np.zeros((len(labels), DRAWS))
-    for residuals in (table.mean(axis=2) - centers, table.mean(axis=1) - centers):
-        count = residuals.shape[1]
-        normal = random.standard_normal((count, DRAWS))
-        draws += (residuals @ normal) / np.sqrt(count * random.chisquare(count - 1, size=DRAWS))
+    of_studies, of_seeds = table.mean(axis=2) - centers, table.mean(axis=1) - centers
+    if paired:
+        draws += _luck(of_studies, random)
+    else:
+        draws += np.concatenate([_luck(residuals[None], random) for residuals in of_studies])
+    draws += _luck(of_seeds, random)
     return _shares(draws, labels)
+
+
+def _luck(residuals: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Draws of the errors of means whose residuals are the rows, with the same draws for each row."""
+    import numpy as np
+
+    count = residuals.shape[1]
+    normal = random.standard_normal((count, DRAWS))
+    return np.asarray((residuals @ normal) / np.sqrt(count * random.chisquare(count - 1, size=DRAWS)))
 
 
 def _shares(draws: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:

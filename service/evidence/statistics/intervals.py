@@ -15,10 +15,13 @@ much worse than the best, not than the one that happened to have the best mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, Spend, critical_t
 from whichopt.service.evidence.statistics.pairwise import PairwiseDifferences
+
+if TYPE_CHECKING:
+    from whichopt.service.evidence.statistics.pairwise import Matrix
 
 
 class Bounds(NamedTuple):
@@ -46,9 +49,9 @@ def gaps_to_best(differences: PairwiseDifferences, candidates: Sequence[int], al
 
     count = len(differences.means)
     tail = alpha(ALPHA / (2 * max(count - 1, 1)))
-    if differences.df < 1:
+    if np.min(differences.df) < 1:
         return Gaps(tuple(candidates), (Bounds(None, None),) * count, tail)
-    reach = critical_t(differences.df, tail) * differences.errors
+    reach = _critical(differences.df, tail) * differences.errors
     rivals = list(candidates)
     high = differences.means + reach
     possible = [k for k in rivals if (high[rivals, k] >= 0).all()]
@@ -61,3 +64,13 @@ def gaps_to_best(differences: PairwiseDifferences, candidates: Sequence[int], al
         for low, high, known in zip(lows.tolist(), highs.tolist(), finite.tolist(), strict=True)
     ]
     return Gaps(tuple(possible), tuple(bounds), tail)
+
+
+def _critical(df: int | Matrix, tail: float) -> float | Matrix:
+    """What Student's t exceeds with probability `tail`; the level, exactly, of each pair's own degrees."""
+    if isinstance(df, int):
+        return critical_t(df, tail)
+    import numpy as np
+    from scipy.special import stdtrit
+
+    return np.asarray(-stdtrit(df, tail))

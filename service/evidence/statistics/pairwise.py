@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from whichopt.service.evidence.statistics.estimates import ROUNDING, unit_of
+from whichopt.service.evidence.statistics.estimates import ROUNDING, unit_of, welch_df
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 
 class PairwiseDifferences(NamedTuple):
-    """[i, k] has the estimate of mu_i - mu_k and its standard error, on `df` degrees of freedom."""
+    """[i, k] has the estimate of mu_i - mu_k and its standard error, on `df` degrees of freedom.
+
+    `df` is one number, or one for each pair.
+    """
 
     means: Matrix
     errors: Matrix
-    df: int
+    df: int | Matrix
 
 
 def all_paired(losses: Sequence[Sequence[float]]) -> PairwiseDifferences:
@@ -44,6 +47,26 @@ def all_crossed(losses: Sequence[Sequence[Sequence[float]]]) -> PairwiseDifferen
     return _differences(means, np.sqrt(over_studies + over_seeds), df, unit, least)
 
 
+def all_welch(losses: Sequence[Sequence[Sequence[float]]]) -> PairwiseDifferences:
+    """Compare tables of runs by `estimates.welch_difference`: one row a study, one column a seed."""
+    import numpy as np
+
+    table, unit, least = _scaled(losses)
+    studies, seeds = table.shape[1:]
+    centers, over_studies = _moments(table.mean(axis=2))
+    by_seed = table.mean(axis=1)
+    _, over_seeds = _moments(by_seed[:, None] - by_seed[None, :])
+    a, b = over_studies[:, None], over_studies[None, :]
+    total = a + b + over_seeds
+    df = np.asarray(
+        [
+            [welch_df(x, y, z, studies, seeds) for y, z in zip(over_studies, row, strict=True)]
+            for x, row in zip(over_studies, over_seeds, strict=True)
+        ]
+    )
+    return _differences(centers[:, None] - centers[None, :], np.sqrt(total), df, unit, least)
+
+
 def _scaled(
     losses: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]],
 ) -> tuple[Matrix, float, float]:
@@ -64,7 +87,9 @@ def _moments(samples: Matrix) -> tuple[Matrix, Matrix]:
     return means, squares / (max(count - 1, 1) * count)
 
 
-def _differences(means: Matrix, errors: Matrix, df: int, unit: float, least: float) -> PairwiseDifferences:
+def _differences(
+    means: Matrix, errors: Matrix, df: int | Matrix, unit: float, least: float
+) -> PairwiseDifferences:
     import numpy as np
 
     means, errors = means * unit, errors * unit

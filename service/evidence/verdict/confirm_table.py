@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from whichopt.service.evidence.statistics.estimates import mean
+from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, mean, paired_difference
+from whichopt.service.evidence.statistics.pairwise import all_paired
 from whichopt.service.planning.finalists import Finalist, finalists
+from whichopt.service.planning.looks import Look, look_of, planned_looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import TrialState
 from whichopt.service.trial_set import Key, TrialSet
@@ -44,6 +48,64 @@ class ConfirmTable:
     sign: float
     ties: Mapping[str, Ties]
     shows_stand_ins: bool = False
+    rules: int = 1
+    first: ConfirmTable | None = None
+
+    @property
+    def finalists(self) -> ConfirmTable:
+        """The table of every finalist: this one, or that of the first stage."""
+        return self.first or self
+
+    @property
+    def all_seeds(self) -> int:
+        """Fresh seeds of a champion, or if there is none of every finalist."""
+        return len(self.seeds) + (len(self.first.seeds) if self.first else 0)
+
+    @property
+    def config_alpha(self) -> float:
+        """The one-sided level of a test of two arms of different labels, before it is spent over looks.
+
+        See `whichopt.service.evidence.verdict.winners`.
+        """
+        if self.rules < 2:
+            return ALPHA / len(self.arms)
+        if self.first:
+            return ALPHA / 2
+        return ALPHA / (2 * max(len(self.of(label)) for label in self.labels))
+
+    def difference(self, arm: int, other: int, theirs: Sequence[float] | None = None) -> Estimate:
+        """The mean loss of `arm` minus that of `other`; by rules 2 its error is at least the pooled one.
+
+        Args:
+            theirs: losses to take in place of the other arm's, such as these worsened by a margin.
+        """
+        estimate = paired_difference(self.losses[arm], self.losses[other] if theirs is None else theirs)
+        return estimate._replace(error=max(estimate.error, self.least_error(arm, other)))
+
+    def least_error(self, arm: int, other: int) -> float:
+        """The least standard error of the difference of two arms' means on these seeds; 0 by rules 1."""
+        if self.rules < 2:
+            return 0.0
+        spread = self.finalists.pooled_spreads[self.arms[arm].label, self.arms[other].label]
+        return spread / math.sqrt(len(self.seeds))
+
+    @cached_property
+    def pooled_spreads(self) -> Mapping[tuple[str, str], float]:
+        """The standard deviation, over seeds, of the difference of two labels' runs, by pair of labels.
+
+        It is pooled over all pairs of a finalist of the one and a finalist of the other, of those that stayed
+        finite. If the few runs of one config look calm by luck, those of its label's others know better.
+        """
+        spread = all_paired(self.losses).errors * math.sqrt(len(self.seeds))
+        finite = {label: [i for i in self.of(label) if i in self.finite] for label in self.labels}
+        return {
+            (one, other): 0.0
+            if one == other or not finite[one] or not finite[other]
+            else math.hypot(*spread[finite[one]][:, finite[other]].ravel().tolist())
+            / math.sqrt(len(finite[one]) * len(finite[other]))
+            for one in self.labels
+            for other in self.labels
+        }
 
     @cached_property
     def losses(self) -> tuple[tuple[float, ...], ...]:
@@ -62,10 +124,14 @@ class ConfirmTable:
 
     @cached_property
     def barred(self) -> frozenset[str]:
-        """Labels that cannot win: a config that one of their studies chose diverged on a fresh seed."""
-        return frozenset(
-            arm.label for arm, count in zip(self.arms, self.diverged, strict=True) if count and arm.replicates
-        )
+        """Labels that cannot win: a config that one of their studies chose diverged on a fresh seed, or their
+        champion did."""
+        own = {
+            arm.label
+            for i, (arm, count) in enumerate(zip(self.arms, self.diverged, strict=True))
+            if count and (arm.replicates or (self.first is not None and i == self.of(arm.label)[0]))
+        }
+        return frozenset(own | (self.first.barred if self.first else set()))
 
     @cached_property
     def finite(self) -> tuple[int, ...]:
@@ -103,7 +169,27 @@ class ConfirmTable:
         return min(self.of(label), key=lambda i: (self.diverged[i], self.means[i]))
 
     def default(self, label: str) -> int:
+        """The label's default, of a table that has it: that of the finalists does."""
         return next(i for i in self.of(label) if self.arms[i].is_default)
+
+    def with_default(self, label: str) -> ConfirmTable:
+        """The table that has the label's default: this one, or that of the first stage."""
+        return self if any(self.arms[i].is_default for i in self.of(label)) else self.finalists
+
+    def diverged_runs(self, label: str) -> int:
+        """Runs of the label's finalists that diverged."""
+        arms = [self.arms[i].key for i in self.of(label)]
+        others = [i for i in self.finalists.of(label) if self.finalists.arms[i].key not in arms]
+        return sum(self.diverged[i] for i in self.of(label)) + sum(self.finalists.diverged[i] for i in others)
+
+    @property
+    def whose(self) -> str:
+        """What its arms are called."""
+        return "finalist" if self.first is None else "champion"
+
+    def default_mean(self, label: str) -> float:
+        """The mean loss of the label's default, on the fresh seeds of every finalist."""
+        return self.finalists.means[self.finalists.default(label)]
 
     def study(self, label: str, replicate: int) -> int:
         """The arm that the label's study chose."""
@@ -115,10 +201,11 @@ def read_confirm_table(
 ) -> ConfirmTable:
     """The table of the confirm runs among `trials`; finalists come from the search trials among them.
 
+    By rules 2 it is that of the champions once they have a fresh seed of their own.
+
     Raises:
         ValueError: there is no fresh seed on which every finalist was run.
     """
-    metric = spec.goal.metric
     arms = finalists(spec, trials)
     confirm = TrialSet(spec, trials).by_finalist
     runs: dict[Key, dict[int, TrialResult]] = {
@@ -129,21 +216,82 @@ def read_confirm_table(
         }
         for arm in arms
     }
-    seeds = tuple(sorted(set.intersection(*(set(runs[arm.key]) for arm in arms))))
-    if not seeds:
-        raise ValueError("there is no fresh seed on which every finalist was confirmed")
-    stand_in = _stand_in(spec, runs.values())
-    rows = [[runs[arm.key][seed] for seed in seeds] for arm in arms]
-    return ConfirmTable(
-        arms=tuple(arms),
-        seeds=seeds,
-        values=tuple(tuple(_value(result, metric, stand_in) for result in row) for row in rows),
-        validation=tuple(_validation(row, metric) for row in rows),
-        diverged=tuple(sum(r.value is None for r in runs[arm.key].values()) for arm in arms),
-        sign=spec.goal.sign,
-        ties={one.label: Ties(one.facts.state_bytes, one.place) for one in spec.optimizers},
-        shows_stand_ins=shows_stand_ins,
-    )
+    reader = _Reader(spec, runs, shows_stand_ins)
+    if spec.rules < 2:
+        return reader.table(arms, range(sys.maxsize))
+    planned = planned_looks(spec, len(arms))
+    first = reader.table(arms, range(planned[0]))
+    later, alone = champions(first), range(planned[0], planned[-1])
+    return reader.table(later, alone, first) if reader.seeds(later, alone) else first
+
+
+def look_at(spec: ResolvedSpec, table: ConfirmTable) -> Look:
+    """The look that the table's seeds are."""
+    return look_of(spec, table.all_seeds, len(table.finalists.arms))
+
+
+def arms_at(spec: ResolvedSpec, trials: Sequence[Trial], seed: int) -> list[Finalist]:
+    """The finalists that train on that fresh seed: all, or by rules 2 after the first stage the champions."""
+    every = finalists(spec, trials)
+    if spec.rules < 2 or seed < planned_looks(spec, len(every))[0]:
+        return every
+    return champions(read_confirm_table(spec, trials).finalists)
+
+
+def champions(first: ConfirmTable) -> list[Finalist]:
+    """The arms of the later stages of confirm by rules 2, from the table of the first stage.
+
+    They are each label's best finalist, of those that stayed finite if any did; an only label's champion is
+    followed by its default, so that it has something to beat.
+    """
+    arms = [first.arms[first.best(label)] for label in first.labels]
+    if len(arms) == 1 and not arms[0].is_default:
+        arms.append(first.arms[first.default(arms[0].label)])
+    return arms
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The results of each finalist by fresh seed, of which tables are made."""
+
+    spec: ResolvedSpec
+    runs: Mapping[Key, Mapping[int, TrialResult]]
+    shows_stand_ins: bool
+
+    def seeds(self, arms: Sequence[Finalist], among: range) -> tuple[int, ...]:
+        """The fresh seeds among those that all of the arms have run with."""
+        common = set.intersection(*(set(self.runs[arm.key]) for arm in arms))
+        return tuple(sorted(seed for seed in common if seed in among))
+
+    def table(
+        self, arms: Sequence[Finalist], among: range, first: ConfirmTable | None = None
+    ) -> ConfirmTable:
+        """The table of the arms on the fresh seeds among those."""
+        spec, metric = self.spec, self.spec.goal.metric
+        seeds = self.seeds(arms, among)
+        if not seeds:
+            raise ValueError("there is no fresh seed on which every finalist was confirmed")
+        runs = {
+            arm.key: {seed: run for seed, run in self.runs[arm.key].items() if seed in among} for arm in arms
+        }
+        stand_in = _stand_in(spec, self.runs.values())
+        rows = [[runs[arm.key][seed] for seed in seeds] for arm in arms]
+        return ConfirmTable(
+            arms=tuple(arms),
+            seeds=seeds,
+            values=tuple(tuple(_value(result, metric, stand_in) for result in row) for row in rows),
+            validation=tuple(_validation(row, metric) for row in rows),
+            # A champion that diverged in the first stage is no more to be deployed than one that does later.
+            diverged=tuple(
+                sum(run.value is None for run in (runs if first is None else self.runs)[arm.key].values())
+                for arm in arms
+            ),
+            sign=spec.goal.sign,
+            ties={one.label: Ties(one.facts.state_bytes, one.place) for one in spec.optimizers},
+            shows_stand_ins=self.shows_stand_ins,
+            rules=spec.rules,
+            first=first,
+        )
 
 
 def _stand_in(spec: ResolvedSpec, runs: Iterable[Mapping[int, TrialResult]]) -> float | None:

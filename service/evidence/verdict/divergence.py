@@ -22,13 +22,13 @@ def nothing_statement(spec: ResolvedSpec, trials: Sequence[Trial], table: Confir
     steady = min(range(len(table.arms)), key=lambda i: (table.diverged[i], table.means[i]))
     least = table.diverged[steady]
     if least >= look.seeds:
-        why = f"every run of every finalist diverged ({look.seeds} fresh seeds)"
+        why = f"every run of every {table.whose} diverged ({look.seeds} fresh seeds)"
     else:
         arm = table.arms[steady]
         which = "its default" if arm.is_default else "a config that its search found"
         why = (
-            f"every finalist diverged on at least one fresh seed; the steadiest, {arm.label} with {which}, "
-            f"diverged on {least} of {look.seeds}"
+            f"every {table.whose} diverged on at least one fresh seed; the steadiest, {arm.label} with "
+            f"{which}, diverged on {least} of {look.seeds}"
         )
     sentences = [f"Which config to deploy? None: {why}. A config that may diverge is not recommended."]
     sentences += _search(spec, trials)

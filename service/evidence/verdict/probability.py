@@ -32,5 +32,7 @@ def study_probabilities(table: ConfirmTable, replicates: int, *, seed: int) -> d
         return None
     losses = study_losses(table, replicates)
     able = [label for label in labels if label not in table.barred] or list(labels)
-    probability = study_probability_best([losses[label] for label in able], able, seed=seed)
+    probability = study_probability_best(
+        [losses[label] for label in able], able, seed=seed, paired=table.rules < 2
+    )
     return {label: probability.get(label, 0.0) for label in labels}

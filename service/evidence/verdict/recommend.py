@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from whichopt.service.environment import Environment
-from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate, paired_difference
+from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate
 from whichopt.service.evidence.statistics.intervals import Bounds
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
@@ -33,7 +34,7 @@ from whichopt.service.evidence.verdict.winners import (
     study_verdict,
 )
 from whichopt.service.planning.finalists import Finalist, judged
-from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.planning.looks import ChampionLook, Look
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
@@ -101,13 +102,14 @@ def recommend(
     """
     goal = spec.goal
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
-    look = look_of(spec, len(table.seeds))
+    look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
     ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
+        rules=spec.rules,
         words=WORDS,
         task=spec.workload.task,
         dataset=spec.workload.dataset_name,
@@ -138,16 +140,17 @@ def recommend(
             table,
             cut_short=cut_short,
             environments=environments,
-            level=look.config_level(ALPHA),
+            level=_inclusion_level(look),
         ),
         snippet=None if pick is None else _snippet(spec, trials, pick),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
         stage=Stage(
             seeds=look.seeds,
-            most=spec.budget.confirm_seeds,
+            most=look.planned[-1],
             looks=list(look.planned),
             look=look.index + 1,
+            first=look.first if isinstance(look, ChampionLook) else None,
             alpha=look.config_level(ALPHA),
             stopped=_stopped(spec, table, look, cut_short),
         ),
@@ -189,7 +192,8 @@ def _ranking(
     counts_diverged = not table.shows_stand_ins
     ranking = []
     for label in sorted(ranked(table), key=lambda label: not table.shown(table.best(label))):
-        arm, default = table.representative(label), table.default(label)
+        arm, with_default = table.representative(label), table.with_default(label)
+        default = with_default.default(label)
         finalist, validation = table.arms[arm], table.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
         ranking.append(
@@ -198,9 +202,9 @@ def _ranking(
                 config=shown(spec, finalist.label, finalist.config),
                 replicate=finalist.replicate,
                 value=_interval(table, arm, look),
-                default_value=_interval(table, default, look),
+                default_value=_interval(with_default, default, _look_of(with_default, table, look)),
                 diverged_seeds=table.diverged[arm] if counts_diverged else None,
-                default_diverged_seeds=table.diverged[default] if counts_diverged else None,
+                default_diverged_seeds=with_default.diverged[default] if counts_diverged else None,
                 searched_value=finalist.searched_value,
                 confirmed_validation=None if validation is None else mean(validation),
                 probability_best=None if table.has_nothing else probability[label],
@@ -208,7 +212,7 @@ def _ranking(
                 practically_equivalent=None
                 if spec.margin is None
                 else label in gaps.within and not table.has_nothing,
-                diverged=sum(table.diverged[i] for i in table.of(label)),
+                diverged=table.diverged_runs(label),
                 trials=cost.trials,
                 steps=cost.steps,
                 examples=cost.examples,
@@ -216,6 +220,16 @@ def _ranking(
             )
         )
     return ranking
+
+
+def _inclusion_level(look: Look) -> float:
+    """The level of the inclusion audit, which by rules 2 is made once, of the first stage."""
+    return ALPHA if isinstance(look, ChampionLook) else look.config_level(ALPHA)
+
+
+def _look_of(part: ConfirmTable, table: ConfirmTable, look: Look) -> Look:
+    """The look of a part of the table: its first stage is looked at once."""
+    return look if part is table else replace(look, seeds=len(part.seeds))
 
 
 def _interval(table: ConfirmTable, arm: int, look: Look) -> Interval | None:
@@ -232,7 +246,7 @@ def _difference(table: ConfirmTable, arm: int, best: int, gap: Bounds) -> Differ
     if not table.shown(arm):
         return None
     ours, theirs = table.losses[arm], table.losses[best]
-    difference = paired_difference(ours, theirs)
+    difference = table.difference(arm, best)
     spread = difference.error * math.sqrt(len(ours))
     worse = [(a > b) + (a == b) / 2 for a, b in zip(ours, theirs, strict=True)]
     return Difference(

@@ -47,12 +47,17 @@ class Skewness:
 
     def of_difference(self, ours: int, theirs: int) -> float:
         """The skewness of the difference of two arms' losses on a seed."""
+        if not self.kappa:
+            return 0.0
         a, b = self.spreads[ours], self.spreads[theirs]
         largest = max(a, b)
-        if not self.kappa or not largest:
+        if not largest:
             return 0.0
         a, b = a / largest, b / largest
         return float(self.kappa * (a**3 - b**3) / (a * a + b * b) ** 1.5)
+
+
+NOT_SKEWED = Skewness(0.0, ())
 
 
 def skewness_of(table: ConfirmTable) -> Skewness:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from whichopt.service.evidence.statistics.estimates import ALPHA, paired_difference
+from whichopt.service.evidence.statistics.estimates import ALPHA
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.winners import ConfigGaps, ConfigVerdict, StudyVerdict
-from whichopt.service.planning.looks import Look
+from whichopt.service.planning.looks import ChampionLook, Look
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.budget import Budget
 
@@ -34,6 +34,7 @@ def config_statement(
     metric = spec.goal.metric
     ground = f"{_on(spec)}, over {_seeds(look)}"
     among = " that stayed finite" if any(table.diverged) else ""
+    rivals = "finalist of the other optimizers" if table.first is None else "other optimizer's champion"
     sentences = [_TO_DEPLOY]
     if len(table.labels) == 1:
         sentences.append(f"{label} is the only optimizer of this job, so there is no other to beat.")
@@ -41,7 +42,7 @@ def config_statement(
     elif verdict.verdict == "winner":
         sentences.append(
             f"{label} wins with this config: {ground}, its expected {metric} is better than that of every "
-            f"finalist of the other optimizers{among}{_by_margin(spec)}. It leads by at least "
+            f"{rivals}{among}{_by_margin(spec)}. It leads by at least "
             f"{verdict.lead:.3g} ({_test(look)})."
         )
     else:
@@ -50,6 +51,11 @@ def config_statement(
             f"{_untold(verdict.equivalent[1:], spec, _test(look))}."
         )
         sentences += _equivalent(spec, verdict.equivalent, gaps.within)
+    if table.first is not None and len(table.labels) > 1:
+        sentences.append(
+            f"Each optimizer is represented by its champion, the finalist that did best on "
+            f"{len(table.first.seeds)} seeds before."
+        )
     if verdict.verdict == "tie" and verdict.reason:
         sentences.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
     sentences += _barred(table)
@@ -69,8 +75,7 @@ def _against_default(table: ConfirmTable, best: int, metric: str, ground: str, l
     default = table.default(arm.label)
     if table.diverged[default]:
         return "Its default diverged on a fresh seed, so it is not compared."
-    lead = paired_difference(table.losses[default], table.losses[best])
-    if lead.above_zero(look.config_level(ALPHA / len(table.arms))):
+    if table.difference(default, best).above_zero(look.config_level(table.config_alpha)):
         return f"Its tuned config has a better expected {metric} than its default {ground} ({_test(look)})."
     return f"Its tuned config cannot be distinguished from its default {ground} ({_test(look)})."
 
@@ -105,19 +110,19 @@ def study_statement(
         )
     if none_can_be_told(table):
         return f"{_TO_TUNE} None can win: every optimizer has a finalist that diverged on a fresh seed."
-    ground = f"tuned {_effort(budget, stopped)}{_but(few)}, {_on(spec)}, over {_seeds(look)}"
+    ground = f"tuned {_effort(budget, stopped)}{_but(few)}, {_on(spec)}, over {_study_seeds(look)}"
     if verdict.verdict == "winner":
         among = " whose finalists stayed finite" if table.barred else ""
         sentences = [
             f"{verdict.best} is the better optimizer here: {ground}, its studies find configs with a better "
             f"expected {metric} than those of every other optimizer{among}{_by_margin(spec)}. It leads by at "
-            f"least {verdict.lead:.3g} ({_test(look, _CROSSED)})."
+            f"least {verdict.lead:.3g} ({_study_test(look)})."
         ]
     else:
         sentences = [
             f"No clear winner among the optimizers: {ground}, {verdict.best} has the best mean {metric} over "
             f"its studies{_of_whom(table)}"
-            f"{_untold(verdict.equivalent[1:], spec, _test(look, _CROSSED))}.",
+            f"{_untold(verdict.equivalent[1:], spec, _study_test(look))}.",
             *_equivalent(spec, verdict.equivalent, verdict.within),
         ]
     return " ".join((_TO_TUNE, *sentences, *_barred(table), _OPTIMIZERS))
@@ -176,9 +181,24 @@ def _barred(table: ConfirmTable) -> list[str]:
 
 def _test(look: Look, paired: str = "") -> str:
     level = f"paired t-tests{paired}, family-wise level {ALPHA:g}"
-    if len(look.planned) == 1 or look.seeds < look.planned[0]:
-        return level
-    return f"{level}, spent over {len(look.planned)} planned looks; this is look {look.index + 1}"
+    if isinstance(look, ChampionLook):
+        looks, number = len(look.planned) - 1, look.index  # the first stage chooses, and tests nothing
+        alone = looks == 1 or not look.champions
+    else:
+        looks, number = len(look.planned), look.index + 1
+        alone = looks == 1 or look.seeds < look.planned[0]
+    return level if alone else f"{level}, spent over {looks} planned looks; this is look {number}"
+
+
+def _study_test(look: Look) -> str:
+    if isinstance(look, ChampionLook):
+        return f"Welch's t-tests over studies and seeds, family-wise level {ALPHA:g}"
+    return _test(look, _CROSSED)
+
+
+def _study_seeds(look: Look) -> str:
+    """Optimizers are compared by the first stage, if there are champions."""
+    return _counted(min(look.seeds, look.first)) if isinstance(look, ChampionLook) else _seeds(look)
 
 
 def _on(spec: ResolvedSpec) -> str:
@@ -210,9 +230,14 @@ def _held(spec: ResolvedSpec) -> list[str]:
 
 
 def _seeds(look: Look) -> str:
+    first = look.first if isinstance(look, ChampionLook) and look.champions else 0
     if look.further:
-        return f"{look.seeds} of at most {look.planned[-1]} fresh seeds"
-    return f"{look.seeds} fresh seed{'s' if look.seeds != 1 else ''}"
+        return f"{look.seeds - first} of at most {look.planned[-1] - first} fresh seeds"
+    return _counted(look.seeds - first)
+
+
+def _counted(seeds: int) -> str:
+    return f"{seeds} fresh seed{'s' if seeds != 1 else ''}"
 
 
 def _listed(names: Sequence[str]) -> str:

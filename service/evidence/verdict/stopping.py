@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_confirm_table
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict
-from whichopt.service.planning.looks import Look, look_of
+from whichopt.service.planning.looks import Look
 from whichopt.service.spec import Margin, ResolvedSpec
 from whichopt.service.trials import Trial
 
@@ -24,9 +24,7 @@ def reason_to_stop(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | No
         risk: enough, once the pick is not the best one with at most this probability.
     """
     table = read_confirm_table(spec, trials)
-    return reason_to_stop_at(
-        table, look_of(spec, len(table.seeds)), margin=spec.margin, risk=risk, seed=spec.seed
-    )
+    return reason_to_stop_at(table, look_at(spec, table), margin=spec.margin, risk=risk, seed=spec.seed)
 
 
 def reason_to_stop_at(
@@ -34,7 +32,9 @@ def reason_to_stop_at(
 ) -> str | None:
     """Return the same as `reason_to_stop`, for a table of results."""
     if table.has_nothing:
-        return "every finalist has diverged on a fresh seed"
+        return f"every {table.whose} has diverged on a fresh seed"
+    if table.rules > 1 and table.first is None and look.further:
+        return None  # champions are to be judged by the seeds that follow
     verdict = config_verdict(table, alpha=look.config_level, margin=margin)
     pick = table.arms[verdict.pick].label
     if verdict.verdict == "winner":

@@ -28,6 +28,7 @@ from whichopt.service.evidence.verdict.guest_warnings import guest_warnings, sta
 from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.special_cases import inclusion_warnings
 from whichopt.service.planning.finalists import judged, study_bests
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.space import Categorical
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
@@ -70,7 +71,7 @@ def job_warnings(
         *_edges(spec, trials),
         *_tuning(spec, searched, table),
         *unequal_spaces(spec),
-        *([] if table.has_nothing else inclusion_warnings(spec, table, level=level)),
+        *([] if table.has_nothing else inclusion_warnings(spec, table.finalists, level=level)),
         *([] if spec.guest is None else guest_warnings(spec.guest, trials)),
         *_test_split(spec),
     ]
@@ -102,7 +103,7 @@ def _budget(
     elif cut_short:
         yield JobWarning(
             code="confirm_cut_short",
-            detail=f"Time ran out after {seeds} of at most {spec.budget.confirm_seeds} fresh seeds, while "
+            detail=f"Time ran out after {table.all_seeds} of at most {_most(spec, table)} fresh seeds, while "
             "the outcome was still open.",
         )
     if seeds < FEW_SEEDS:
@@ -118,6 +119,10 @@ def _budget(
             if replicates == 1
             else f"With {replicates} studies each, the verdict on optimizers has little power.",
         )
+
+
+def _most(spec: ResolvedSpec, table: ConfirmTable) -> int:
+    return planned_looks(spec, len(table.finalists.arms))[-1]
 
 
 def _stopped(spec: ResolvedSpec, trials: Sequence[Trial], ended: int) -> str:
@@ -181,19 +186,20 @@ def _environments(environments: Sequence[Environment]) -> Iterator[JobWarning]:
 def _diverged(spec: ResolvedSpec, table: ConfirmTable) -> Iterator[JobWarning]:
     scores = "what a constant predictor scores" if spec.guest is None else stand_in(spec.guest)
     for label in table.labels:
-        arms, default = table.of(label), table.default(label)
+        with_default = table.with_default(label)
+        default = with_default.default(label)
         if label in table.barred:
-            count = sum(table.diverged[i] for i in arms)
+            count = table.diverged_runs(label)
             yield JobWarning(
                 code="finalist_diverged",
                 detail=f"{_runs(count)} of its finalists diverged (a diverged run scores {scores})"
                 f"{', so it cannot win' if len(table.labels) > 1 else ''}.",
                 optimizer=label,
             )
-        elif table.diverged[default]:
+        elif broken := with_default.diverged[default]:
             yield JobWarning(
                 code="default_diverged",
-                detail=f"{_runs(table.diverged[default])} of its default diverged (a diverged run scores "
+                detail=f"{_runs(broken)} of its default diverged (a diverged run scores "
                 f"{scores}). Its tuned configs did not diverge.",
                 optimizer=label,
             )
@@ -295,14 +301,14 @@ def _edges(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[JobWarning]:
 def _tuning(spec: ResolvedSpec, searched: Sequence[Trial], table: ConfirmTable) -> Iterator[JobWarning]:
     fixed = {label for label, configs in exhausted(spec, searched).items() if configs == 1}
     for label in table.labels:
-        best = table.best(label)
+        best, every = table.best(label), table.finalists
         arm, validation = table.arms[best], table.validation[best]
-        tuned = [i for i in table.of(label) if not table.arms[i].is_default]
-        default = table.default(label)
+        tuned = [i for i in every.of(label) if not every.arms[i].is_default]
+        default = every.default(label)
         if spec.budget.study_trials == 1 or label in fixed:
             continue  # nothing was tuned
-        compared = all(table.shown(i) for i in (default, *tuned))
-        if compared and all(table.means[default] < table.means[i] for i in tuned):
+        compared = all(every.shown(i) for i in (default, *tuned))
+        if compared and all(every.means[default] < every.means[i] for i in tuned):
             yield JobWarning(
                 code="default_best",
                 detail="Its default has a better mean than every config that its studies found."

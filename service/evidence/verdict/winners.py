@@ -1,28 +1,39 @@
 """The two verdicts, never mixed: which config to deploy (the unit is a seed), and which optimizer is better
 here when tuned with this budget (the unit is a study).
 
-Both ask for a winner in the same way. Of n candidates (configs or optimizers) take the one with the best
-mean, b, and test each rival j by a one-sided paired t-test of "j is at least as good as b" at level
-alpha / n; b wins if every test rejects.
+Both ask for a winner in the same way: take the candidate with the best mean, b, and test each rival j by a
+one-sided t-test of "j is at least as good as b"; b wins if every test rejects. That all must reject makes
+the error of one b at most the level of a test, however many rivals it has: an intersection-union test (Berger
+1982, Technometrics 24: 295-300). But which b is put to the test is chosen by the data.
 
-*A false winner is rarer than alpha.* Let b be any candidate that is not better than all its rivals (under
-exact ties, that is every candidate). Then one of the hypotheses that b must reject is true, so b is declared
-with probability at most alpha / n, however many rivals it has: an intersection-union test (Berger 1982,
-Technometrics 24: 295-300). Which b is put to the test is chosen by the data, so the n choices are added up
-(Bonferroni). alpha / (n - 1) would do for "nobody is better" (Hsu 1984, Annals of Statistics 12: 1136-1144),
-but calls a winner between two *identical* optimizers in 2 alpha of all jobs.
+*Rules 2: level alpha / 2, whatever the number of candidates.* That "b beats all its rivals" is said of two
+different b exclude each other, and for a b that is not the best the hardest test is the one against its
+closest rival. So a false winner is about as rare as if these two were alone, when one of two one-sided tests
+at alpha / 2 errs. For equal variances this is a theorem of Gutmann and Maymin (1987, Annals of Statistics
+15: 456-461), and for any covariance one of Sood (2025, arXiv 2503.01065); both take the covariance as known.
+`benchmarks.calibration` checks it with variances that are estimated from few runs. It needs one candidate a
+label, so confirm chooses a champion each by its first stage, and judges it by the seeds that follow alone:
+the choice needs no correction then. A job that ends before has m candidates a label, and tests at
+alpha / (2 m). The error of a difference of champions is at least the one pooled over all finalists of the two
+labels in the first stage (`ConfirmTable.pooled_spreads`). Optimizers are compared by the first stage, which
+every study's choice has run, unpaired over studies (`estimates.welch_difference`).
 
-*The set of equivalents holds the best.* A candidate that nobody surpasses is dropped only if some other b
-rejects a true hypothesis, at most n - 1 of them at alpha / n each: a subset selection (Gupta 1965,
-Technometrics 7: 225-245).
+*Rules 1: level alpha / n for n candidates.* The n choices of b are added up (Bonferroni). alpha / (n - 1)
+would do for "nobody is better" (Hsu 1984, Annals of Statistics 12: 1136-1144), but calls a winner between two
+*identical* optimizers in 2 alpha of all jobs.
 
-*The lead is a confidence bound.* The least of the n tests' lower bounds exceeds b's true lead over the best
-rival with probability at most alpha / n, by the same argument; so it holds for the b that was selected.
+*The set of equivalents holds the best* by rules 1. A candidate that nobody surpasses is dropped only if some
+other b rejects a true hypothesis, at most n - 1 of them at alpha / n each: a subset selection (Gupta 1965,
+Technometrics 7: 225-245). By rules 2 it is the set of those that the winner does not beat.
+
+*The lead is a confidence bound.* The least of the tests' lower bounds exceeds b's true lead over the best
+rival as rarely as a winner is false, by the same arguments with every rival shifted by the bound.
 
 The intervals of single differences claim more: each holds for the difference to the best one, whichever that
 is, and from both sides (`intervals.gaps_to_best`). So one may reach beyond zero beside a winner.
 
-If the runs are skewed, the tests of the config verdict allow for it (`skewness`).
+If the runs are skewed, the tests of the config verdict allow for it by rules 1 (`skewness`); by rules 2 the
+pooled error does.
 
 If the results are looked at in stages, each level above is the part that the look may spend (`looks`).
 
@@ -43,14 +54,19 @@ from whichopt.service.evidence.statistics.estimates import (
     Spend,
     crossed_difference,
     mean,
-    paired_difference,
     unspent,
+    welch_difference,
 )
 from whichopt.service.evidence.statistics.intervals import Bounds, Gaps, gaps_to_best
-from whichopt.service.evidence.statistics.pairwise import all_crossed, all_paired
+from whichopt.service.evidence.statistics.pairwise import (
+    PairwiseDifferences,
+    all_crossed,
+    all_paired,
+    all_welch,
+)
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.margin import worsened, worsened_rows
-from whichopt.service.evidence.verdict.skewness import skewness_of
+from whichopt.service.evidence.verdict.skewness import NOT_SKEWED, skewness_of
 from whichopt.service.spec import Margin
 
 Verdict = Literal["winner", "tie"]
@@ -120,25 +136,22 @@ def config_verdict(
     unbarred = [i for i in table.finite if arms[i].label not in table.barred]
     best = min(unbarred or table.finite, key=lambda i: means[i])
     rivals = [i for i in table.finite if arms[i].label != arms[best].label]
-    tail = alpha(ALPHA / len(arms))
+    tail = alpha(table.config_alpha)
     bar = worsened(losses[best], margin)
-    skewness = skewness_of(table)
+    skewness = skewness_of(table) if table.rules < 2 else NOT_SKEWED
     unbeaten = {
         i
         for i in rivals
-        if not paired_difference(losses[i], bar).above_zero(tail, skewness.of_difference(i, best))
+        if not table.difference(i, best, bar).above_zero(tail, skewness.of_difference(i, best))
     }
     others = {arms[i].label for i in unbeaten}
     equivalent = (arms[best].label, *(label for label in ranked(table) if label in others))
     if rivals and not unbeaten and unbarred:
-        lead = min(
-            paired_difference(losses[i], losses[best]).low(tail, skewness.of_difference(i, best))
-            for i in rivals
-        )
+        lead = min(table.difference(i, best).low(tail, skewness.of_difference(i, best)) for i in rivals)
         return ConfigVerdict("winner", best, best, None, equivalent, lead)
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
     equals = [i for i in map(table.best, equivalent) if i == best or i in unbeaten]
-    pick, reason = _pick(table, _near(losses, best, bar, equals), bool(unbarred))
+    pick, reason = _pick(table, _near(table, best, bar, equals), bool(unbarred))
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
 
 
@@ -147,15 +160,27 @@ def config_gaps(table: ConfirmTable, *, alpha: Spend = unspent, margin: Margin |
     arms, losses = table.arms, table.losses
     unbarred = [i for i in table.finite if arms[i].label not in table.barred]
     candidates = sorted(unbarred or table.finite, key=lambda i: table.means[i])
-    gaps = gaps_to_best(all_paired(losses), candidates, alpha)
+    gaps = gaps_to_best(_differences(table), candidates, alpha)
     chosen = {label: table.best(label) for label in table.labels}
     within = _within(
         {label: i for label, i in chosen.items() if i in candidates},
         gaps,
-        lambda i, k: paired_difference(losses[i], worsened(losses[k], margin)),
+        lambda i, k: table.difference(i, k, worsened(losses[k], margin)),
         margin,
     )
     return ConfigGaps(gaps.bounds, within)
+
+
+def _differences(table: ConfirmTable) -> PairwiseDifferences:
+    """The differences of every two arms, with errors that are at least the pooled ones."""
+    found = all_paired(table.losses)
+    if table.rules < 2:
+        return found
+    arms = range(len(table.arms))
+    import numpy as np
+
+    least = np.asarray([[table.least_error(i, k) for k in arms] for i in arms])
+    return found._replace(errors=np.maximum(found.errors, least))
 
 
 def _within(
@@ -180,14 +205,14 @@ def ranked(table: ConfirmTable) -> list[str]:
     )
 
 
-def _near(losses: Sequence[Row], best: int, bar: Row, candidates: list[int]) -> list[int]:
+def _near(table: ConfirmTable, best: int, bar: Row, candidates: list[int]) -> list[int]:
     """Return the candidates whose mean is within one standard error of the best mean, worsened by the margin.
 
     This is the rule of Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees,
     section 3.4.3). With few runs, candidates that are probably worse often cannot be distinguished from the
     best; they are not to be picked for their size.
     """
-    differences = {i: paired_difference(losses[i], bar) for i in candidates}
+    differences = {i: table.difference(i, best, bar) for i in candidates}
     return [i for i, difference in differences.items() if i == best or difference.mean <= difference.error]
 
 
@@ -201,7 +226,7 @@ def _pick(table: ConfirmTable, candidates: list[int], unbarred: bool) -> tuple[i
     decided = []
     for rule, rank in (
         ("has the fewest bytes of state", lambda i: ties[i].state_bytes),
-        ("has the best default", lambda i: table.means[table.default(table.arms[i].label)]),
+        ("has the best default", lambda i: table.default_mean(table.arms[i].label)),
         ("comes first in the catalog", lambda i: ties[i].place),
         ("comes first in the job", lambda i: i),
     ):
@@ -214,8 +239,9 @@ def _pick(table: ConfirmTable, candidates: list[int], unbarred: bool) -> tuple[i
 
 
 def study_losses(table: ConfirmTable, replicates: int) -> dict[str, list[tuple[float, ...]]]:
-    """By label: one row a study, the losses of the arm that it chose on the fresh seeds."""
-    return {label: [table.losses[table.study(label, r)] for r in range(replicates)] for label in table.labels}
+    """By label: one row a study, the losses of the arm that it chose on the fresh seeds of every finalist."""
+    every = table.finalists
+    return {label: [every.losses[every.study(label, r)] for r in range(replicates)] for label in every.labels}
 
 
 def study_verdict(
@@ -224,8 +250,9 @@ def study_verdict(
     """Decide which optimizer is better when tuned with this budget; labels are candidates.
 
     A label's value in a study is the mean over the fresh seeds of the arm that the study chose; the tests
-    are paired by replicate and by seed, and count the luck of both (`crossed_difference`). None with one
-    replicate, which leaves the luck of the search in the optimizer's merit, and with one label.
+    count the luck of studies and of seeds. They are paired by seed, and by rules 1 by replicate as well
+    (`crossed_difference`). None with one replicate, which leaves the luck of the search in the optimizer's
+    merit, and with one label.
 
     Args:
         alpha: The level of a test at this look.
@@ -240,20 +267,23 @@ def study_verdict(
     order = sorted(labels, key=lambda label: (label in table.barred, means[label]))
     best = order[0]
     candidates = [labels.index(label) for label in order if label in unbarred or not unbarred]
+    difference, all_differences, level = (
+        (crossed_difference, all_crossed, ALPHA / len(labels))
+        if table.rules < 2
+        else (welch_difference, all_welch, ALPHA / 2)
+    )
 
     def beyond(i: int, k: int) -> Estimate:
-        return crossed_difference(losses[labels[i]], worsened_rows(losses[labels[k]], margin))
+        return difference(losses[labels[i]], worsened_rows(losses[labels[k]], margin))
 
-    gaps = gaps_to_best(all_crossed([losses[label] for label in labels]), candidates, alpha)
+    gaps = gaps_to_best(all_differences([losses[label] for label in labels]), candidates, alpha)
     differences = tuple(
-        StudyDifference(
-            label, crossed_difference(losses[label], losses[best]), gaps.bounds[labels.index(label)]
-        )
+        StudyDifference(label, difference(losses[label], losses[best]), gaps.bounds[labels.index(label)])
         for label in order
         if label != best
     )
     rivals = [label for label in order[1:] if label in unbarred or not unbarred]
-    tail = alpha(ALPHA / len(labels))
+    tail = alpha(level)
     unbeaten = [
         label for label in rivals if not beyond(labels.index(label), labels.index(best)).above_zero(tail)
     ]

@@ -126,7 +126,7 @@ def diverges(plan: TrialPlan, epoch: int, *, label: str) -> float | None:
 def test_a_diverged_run_scores_the_baseline_or_the_worst(baseline: float | None, scores: str) -> None:
     spec = guest_spec(workload={"baseline": baseline})
     trials = whole_job(spec, partial(diverges, label="sgd"))
-    table = read_confirm_table(spec, trials)
+    table = read_confirm_table(spec, trials).finalists
     values = [
         trial.result.value
         for trial in trials

@@ -14,7 +14,7 @@ import pytest
 
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.planning.finalists import finalists
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import later_seeds, planned_looks
 from whichopt.service.planning.minutes import FEWEST_TRIALS, LATER_SHARE, plan_minutes
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.space import Config
@@ -146,7 +146,7 @@ def test_what_comes_after_the_first_stage_of_confirm_is_a_small_share(minutes: f
     spec = with_plan(spec_of(minutes, confirm_seeds=100))
     seeds = spec.budget.confirm_seeds
     a_seed = 4 * sum(SECONDS.values()) / 2
-    assert (seeds - looks(seeds)[0]) * a_seed <= LATER_SHARE * 60 * minutes
+    assert later_seeds(spec, seeds) * a_seed <= LATER_SHARE * 60 * minutes
     assert seeds * a_seed <= 0.4 * 60 * minutes or seeds == 3
 
 
@@ -174,7 +174,8 @@ def test_a_job_whose_outcome_is_clear_stops_early_and_still_ends_in_time() -> No
     spec = with_plan(spec_of(6))
     trials, ended = Machine(apart=0.5).job(spec)
     seeds = {t.plan.number for t in trials if t.plan.phase is Phase.CONFIRM}
-    assert len(seeds) == looks(spec.budget.confirm_seeds)[0] < spec.budget.confirm_seeds
+    planned = planned_looks(spec, len(finalists(spec, trials)))
+    assert len(seeds) == planned[1] < planned[-1], "the first look at the champions"
     assert abs(ended / 360 - 1) <= WITHIN
 
 
@@ -211,7 +212,7 @@ def test_a_failed_clock_does_not_keep_a_job_from_confirming() -> None:
     plans = [plan for cohort in late.cohorts for plan in cohort]
     assert {plan.phase for plan in plans} == {Phase.CONFIRM}
     arms = len(finalists(spec, trials))
-    assert len(plans) == arms * looks(spec.budget.confirm_seeds)[0]
+    assert len(plans) == arms * planned_looks(spec, arms)[0]
     for plan in plans:
         found = machine.train(plan)
         trials.append(Trial(plan=plan, state=found.state, result=found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,20 +17,18 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
 from tests.builders.studies import GOAL, flat, plans_of, result, run, spec_of, train
 from whichopt.service.catalog.optimizers import OPTIMIZERS
-from whichopt.service.planning.looks import looks
+from whichopt.service.planning.looks import first_stage, planned_looks
 from whichopt.service.planning.rounds import (
     CUT_SHORT_SEEDS,
-    ended_early,
     evaluations,
     next_round,
     round_ends,
     startup_trials,
 )
-from whichopt.service.seeds import derive
 from whichopt.service.space import Categorical, Float
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import Origin, Phase
-from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
+from whichopt.service.trials import Point, Trial, TrialResult
 from whichopt.workers.sampler import (
     TPE_BEST,
     TPE_TRIALS,
@@ -88,18 +86,24 @@ def test_confirm_retrains_finalists_and_defaults_on_fresh_seeds_shared_by_all() 
     by_number = defaultdict(list)
     for plan in confirm:
         by_number[plan.number].append(plan)
-    assert sorted(by_number) == list(range(spec.budget.confirm_seeds))
+    planned = planned_looks(spec, len(by_number[0]))
+    assert sorted(by_number) in [list(range(end)) for end in planned[1:]], "until a look ends it"
     arms = {
         number: [(plan.label, plan.config) for plan in sorted(plans, key=lambda p: (p.label, str(p.config)))]
         for number, plans in by_number.items()
     }
-    assert all(found == arms[0] for found in arms.values())
+    first = first_stage(spec.budget.confirm_seeds)
+    assert all(arms[number] == arms[0] for number in range(first))
+    assert all(arms[number] == arms[first] for number in arms if number >= first)
+    assert [label for label, _ in arms[first]] == sorted(spec.labels), "a champion each"
+    assert set(map(str, arms[first])) < set(map(str, arms[0]))
     for label in spec.labels:
         configs = [config for name, config in arms[0] if name == label]
         assert spec.optimizer(label).default in configs
         assert 1 < len(configs) <= spec.budget.replicates + 1
     seeds = {plan.seeds for plan in confirm}
-    assert len(seeds) == spec.budget.confirm_seeds
+    assert len(seeds) == len(by_number)
+    assert len(confirm) <= spec.budget.confirm_seeds * len(by_number[0]), "as many runs at most as asked for"
     used = {value for found in search_seeds for value in (found.init, found.order, found.split)}
     assert not used & {value for found in seeds for value in (found.init, found.order, found.split)}
     assert not any(plan.rungs for plan in confirm)
@@ -149,70 +153,6 @@ def test_out_of_time_ends_the_search_and_confirms_with_fewer_seeds() -> None:
     planned = next_round(spec, [], suggest, out_of_time=True)
     assert planned is not None
     assert not planned.cut_short, "one round is searched in any case"
-
-
-# -- confirm in stages ---------------------------------------------------------------------------------
-
-
-def apart(by: float) -> Callable[[TrialPlan], TrialResult]:
-    """Training runs in which the optimizers' test values lie `by` apart, beside the luck of each run."""
-
-    def train_apart(plan: TrialPlan) -> TrialResult:
-        found = train(plan)
-        if plan.phase is Phase.SEARCH or found.value is None:
-            return found
-        luck = derive(0, plan.label, plan.number, str(plan.config)) / 2**31
-        order = ["sgd", "adabelief", "lamb"].index(plan.label)  # a tie would pick sgd
-        return found.model_copy(update={"value": 1 + by * order + 0.1 * luck})
-
-    return train_apart
-
-
-def stages(rounds: Sequence[Sequence[Sequence[TrialPlan]]]) -> list[set[int]]:
-    """The fresh seeds of each round of confirm; every finalist is run once with each."""
-    found = []
-    for cohorts in rounds:
-        plans = [plan for plan in flat(cohorts) if plan.phase is Phase.CONFIRM]
-        if plans:
-            runs = Counter((plan.label, str(plan.config), plan.number) for plan in plans)
-            assert set(runs.values()) == {1}
-            numbers = Counter(plan.number for plan in plans)
-            assert len(set(numbers.values())) == 1, "all finalists"
-            found.append(set(numbers))
-    return found
-
-
-def test_seeds_are_added_in_stages_and_none_twice_while_the_outcome_is_open() -> None:
-    spec = spec_of(trials=6, confirm_seeds=10)
-    rounds = run(spec, train=apart(0.05))
-    found = stages(rounds)
-    ends = looks(10)
-    assert found == [set(range(start, end)) for start, end in pairwise((0, *ends))]
-    finalists_of = [{(plan.label, str(plan.config)) for plan in flat(cohorts)} for cohorts in rounds[-3:]]
-    assert finalists_of[0] == finalists_of[1] == finalists_of[2], "as chosen after the search"
-
-
-def test_a_clear_winner_needs_no_further_stage() -> None:
-    spec = spec_of(trials=6, confirm_seeds=10)
-    assert stages(run(spec, train=apart(5.0))) == [set(range(looks(10)[0]))]
-
-
-def test_an_accepted_risk_ends_confirm_before_a_winner_is_shown() -> None:
-    spec = spec_of(trials=6, confirm_seeds=10, risk=0.1)
-    assert stages(run(spec, train=apart(0.05))) == [set(range(looks(10)[0]))]
-
-
-@pytest.mark.parametrize("after", [1, 2])
-def test_no_stage_is_begun_once_the_time_is_over(after: int) -> None:
-    spec = spec_of(trials=6, confirm_seeds=10)
-    searching = len(run(spec, train=apart(0.05))) - len(looks(10))
-    rounds = run(spec, stop_after=searching + after, train=apart(0.05))
-    assert len(stages(rounds)) == after
-    plans = flat([cohort for cohorts in rounds for cohort in cohorts])
-    trials = [
-        Trial(plan=plan, state=found.state, result=found) for plan in plans for found in [apart(0.05)(plan)]
-    ]
-    assert ended_early(spec, trials)
 
 
 @given(trials=st.integers(1, 3000))

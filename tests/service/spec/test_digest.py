@@ -56,7 +56,7 @@ def test_an_upload_differs_by_its_content() -> None:
         (
             {"workload": WORKLOAD},
             "c0d6f7dcf9f8956f34a828a048eb6464f326d08cd89a328446897a82a909999c",
-            "e2978cd427f862eb26ad2f9e86e3b703c6077830446442aaff6594cc5487d99f",
+            "5f4076ccdfcd035b130c87e737786e6dc127cb73032cfeb5996c15d19d3cfd65",
         ),
         (
             {
@@ -71,7 +71,7 @@ def test_an_upload_differs_by_its_content() -> None:
                 "executor": "solo",
             },
             "d10bca9ca9fbb12f48fd764184216c116992c8797bf34d8da3e76bd9371d75bf",
-            "8a8b67870c6b3a52ec06d65ac2616c514774a42e349f57d4790daa3f34ea5815",
+            "c50896d000804f01baa23449d408f65e424732d4951c721baea0d22a63750e0f",
         ),
     ],
 )

@@ -11,11 +11,11 @@ from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.round import forecast
 from whichopt.service.evidence.forecast.search import expected_best
 from whichopt.service.evidence.forecast.simulated_seeds import named, simulate, winner_chances, with_losses
-from whichopt.service.evidence.statistics.estimates import ALPHA
 from whichopt.service.evidence.verdict.skewness import skewness_of
 from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.evidence.verdict.winners import config_verdict
 from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.looks import Look
 from whichopt.service.spec import Margin
 from whichopt.service.states import Phase
 
@@ -32,7 +32,7 @@ def test_the_drawn_verdicts_are_the_verdicts() -> None:
     """Each drawn table, judged alone."""
     table = confirm_table_of(rows_of(5, 0.2))
     losses = simulate(table, 9, seed=1, draws=60)
-    found = named(table, losses, 0.05, None)
+    found = named(table, losses, Look((9,), 9), None)
     assert 0.1 < found.mean() < 0.9
     same = 0
     for job, wins in zip(losses.tolist(), found.tolist(), strict=True):
@@ -61,7 +61,7 @@ def test_the_forecasts_verdict_is_the_verdict_on_skewed_runs(margin: Margin | No
             }
         )
         verdict = config_verdict(table, margin=margin).verdict
-        (forecast_winner,) = named(table, np.asarray([table.losses]), ALPHA, margin).tolist()
+        (forecast_winner,) = named(table, np.asarray([table.losses]), Look((10,), 10), margin).tolist()
         unlike += forecast_winner != (verdict == "winner")
         winners += verdict == "winner"
         skewed += skewness_of(table).kappa > 0
@@ -95,9 +95,9 @@ def test_what_is_drawn_has_the_predictive_moments() -> None:
 
 
 def test_chances_grow_with_the_lead_and_with_the_looks() -> None:
-    levels = [(6, 0.02), (10, 0.03)]
+    looks = [Look((4, 6, 10), 6), Look((4, 6, 10), 10)]
     chances = [
-        winner_chances(confirm_table_of(rows_of(4, lead)), levels, None, seed=0) for lead in (0.0, 0.3, 2.0)
+        winner_chances(confirm_table_of(rows_of(4, lead)), looks, None, seed=0) for lead in (0.0, 0.3, 2.0)
     ]
     assert all(first <= last for first, last in chances)
     assert all(a[1] < b[1] for a, b in itertools.pairwise(chances))

@@ -77,7 +77,7 @@ def test_huge_values_overflow_nothing() -> None:
 
 def test_one_run_tells_no_spread() -> None:
     found = mean_estimate([0.3])
-    assert found == (0.3, 0.0, 0)
+    assert found == Estimate(0.3, 0.0, 0)
     assert found.bounds(0.025) == (None, None)
     assert not found.above_zero(0.025)
 

@@ -12,7 +12,7 @@ from tests.workers.engine.test_agree import live, run
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, trial
 from whichopt.service.settings import Settings
-from whichopt.service.states import Agreement
+from whichopt.service.states import Agreement, Phase
 from whichopt.workers import jobs
 
 COMPANY_TESTS = (
@@ -47,7 +47,8 @@ def test_a_job_that_agrees_closely_says_so_and_is_cut_by_its_spec_alone(
     context: jobs.Context, answer: Agreement
 ) -> None:
     live(context.store, answer)
-    job_id, uid = submit(context)
+    budget = {"trials": 8, "replicates": 2, "epochs": 2, "confirm_seeds": 5}
+    job_id, uid = submit(context, budget=budget)
     bell(context).plan(job_id)
     answer_all(context)
     warned = {warning.code for warning in conclusion(context, uid).warnings}
@@ -57,12 +58,12 @@ def test_a_job_that_agrees_closely_says_so_and_is_cut_by_its_spec_alone(
         sizes = tx.connection.execute(
             sa.select(cohort.c.round, sa.func.count())
             .join(trial, trial.c.cohort_id == cohort.c.id)
-            .where(cohort.c.job_id == job_id)
+            .where(cohort.c.job_id == job_id, trial.c.phase == Phase.CONFIRM)
             .group_by(cohort.c.id)
         ).all()
     assert job is not None
     assert job.spec.agreement == answer.value
-    last_round = max(round_ for round_, _ in sizes)
-    assert [size for round_, size in sizes if round_ == last_round] == (
+    first = min(round_ for round_, _ in sizes)
+    assert [size for round_, size in sizes if round_ == first] == (
         [6, 6, 6] if answer is Agreement.CLOSE else [9, 9]
     )
