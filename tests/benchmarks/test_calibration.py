@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from benchmarks.calibration import adversarial
 from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES
 from benchmarks.calibration.worlds import Noise, World, simulate_jobs
-from whichopt.service.evidence.verdict.winners import config_verdict
+from tests.builders.confirm_tables import confirm_table_of
+from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 
 
 def test_a_drawn_job_has_its_truth_and_its_noise() -> None:
@@ -96,3 +100,24 @@ def test_clopper_and_pearson() -> None:
 def test_scenarios_have_names_of_their_own() -> None:
     names = [world.name for world in (*TIES, *LEADS, *LIMITS, *PRIOR)]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("noise", ["normal", "skewed"])
+def test_the_search_for_bad_worlds_judges_as_the_verdict_does(noise: adversarial.Noise) -> None:
+    """Each drawn job as a table of its own, with studies far apart so that some have a winner."""
+    random = np.random.default_rng(3)
+    named = 0
+    for _ in range(30):
+        world = adversarial.setting(random, noise)
+        losses = world.draw(random, 4) + 3 * np.arange(len(world.merits))[:, None, None]
+        for job, found in zip(losses, adversarial.names_winner(losses), strict=True):
+            rows = {
+                f"o{label:02}": [list(row) for row in studies] + [[9.0] * world.seeds]
+                for label, studies in enumerate(job)
+            }
+            table = replace(confirm_table_of(rows), rules=2)
+            verdict = study_verdict(table, world.replicates)
+            assert verdict is not None
+            assert (verdict.verdict == "winner") == bool(found)
+            named += bool(found)
+    assert 20 < named < 110, "jobs that are all alike would tell nothing"
