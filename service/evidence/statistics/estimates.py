@@ -148,8 +148,9 @@ def welch_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[
         error^2 = var(row means of A) / R + var(row means of B) / R + var(D) / S,
 
     on the degrees of freedom of Welch (1947, Biometrika 34: 28-35) and Satterthwaite (1946). If the seeds'
-    part is the largest, they are at most S - 1: with three parts of few degrees each, the formula gives too
-    many (`benchmarks.calibration`). As in `crossed_difference`, the error of single runs is in it twice.
+    part is the largest, they are at most S - 1, and with two studies they are 1: there the formula gives too
+    many, as a part of few degrees may look small by luck (`benchmarks.calibration.adversarial`). As in
+    `crossed_difference`, the error of single runs is in it twice.
     """
     largest = max(_largest(row) for side in (ours, theirs) for row in side)
     unit = unit_of(largest)
@@ -171,7 +172,7 @@ def welch_df(a: float, b: float, c: float, studies: int, seeds: int) -> float:
     if min(studies, seeds) < 2:
         return 0.0
     total = a + b + c
-    if not total:
+    if not total or studies == 2:
         return min(studies, seeds) - 1.0
     a, b, c = a / total, b / total, c / total
     df = max(1.0, 1 / ((a * a + b * b) / (studies - 1) + c * c / (seeds - 1)))

@@ -207,17 +207,22 @@ def test_many_tables_are_judged_as_each_is(margin: Margin | None) -> None:
 
 
 def test_welchs_error_worked_by_hand() -> None:
-    """A: row means 2 and 4, variance 2. B: 0 and 1, variance 1/2. Columns of A - B: 1.5, 2.5, 3.5."""
-    ours, theirs = [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], [[0.0] * 3, [1.0] * 3]
+    """A: row means 2, 4 and 6, variance 4. B: 0, 1 and 2, variance 1. Columns of A - B: 2, 3 and 4."""
+    ours, theirs = [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [5.0, 6.0, 7.0]], [[0.0] * 3, [1.0] * 3, [2.0] * 3]
     found = welch_difference(ours, theirs)
-    a, b, c = 2 / 2, 0.5 / 2, 1 / 3
-    assert found.mean == pytest.approx(2.5)
+    a, b, c = 4 / 3, 1 / 3, 1 / 3
+    assert found.mean == pytest.approx(3)
     assert found.error == pytest.approx(math.sqrt(a + b + c))
-    assert found.df == pytest.approx((a + b + c) ** 2 / ((a * a + b * b) / 1 + c * c / 2))
+    assert found.df == pytest.approx((a + b + c) ** 2 / ((a * a + b * b) / 2 + c * c / 2))
     pairs = all_welch([ours, theirs])
     assert pairs.means[0, 1] == pytest.approx(found.mean)
     assert pairs.errors[0, 1] == pytest.approx(found.error)
     assert np.asarray(pairs.df)[0, 1] == pytest.approx(found.df)
+
+
+def test_two_studies_leave_one_degree_of_freedom() -> None:
+    """One of their two variances is soon small by luck, and the formula would trust it."""
+    assert welch_difference([[1.0, 2.0], [5.0, 7.0]], [[0.0, 0.0], [0.1, 0.1]]).df == 1
 
 
 def test_where_the_seeds_rule_the_degrees_are_the_seeds() -> None:
