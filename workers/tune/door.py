@@ -14,7 +14,7 @@ import structlog
 
 from whichopt.service import machine
 from whichopt.service.db import DatabaseError
-from whichopt.service.errors import BudgetNeeded, NotResumable, WhichoptError, kind_of
+from whichopt.service.errors import BudgetNeeded, InvalidSpec, NotResumable, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
 from whichopt.service.spec import ResolvedSpec
@@ -135,6 +135,7 @@ def tune(
     """
     say = say or to_stderr()
     function = Function.of(train)
+    _check_folder(report)
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
@@ -156,6 +157,14 @@ def tune(
     if report is not None:
         say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
     return found
+
+
+def _check_folder(report: str | Path | None) -> None:
+    """Refuse a report that cannot be saved before anything is spent."""
+    if report is not None and not Path(report).absolute().parent.is_dir():
+        raise InvalidSpec(
+            f"report={str(report)!r} names a folder that does not exist: make it first", field="report"
+        )
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +247,10 @@ def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, s
     else:
         raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")
     if edited is not None and not fresh and not number:
-        say(f"the question about {spec.workload.title} is another than before: a new job begins")
+        say(
+            f"the question about {spec.workload.title} is not the one asked before, as the function, an "
+            "argument or a value that it names differs: a new job begins"
+        )
     say(f"job {uid} in {folder.path}")
     return uid
 

@@ -142,6 +142,26 @@ def test_what_it_raises_is_seen_and_the_next_call_goes_on(tmp_path: Path, said: 
     assert any(f"job {found.job_id} goes on" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"minimize": None}, "neither minimize nor maximize is given: say one"),
+        ({"maximize": "accuracy"}, "minimize and maximize are both given: say one"),
+        ({"optimizers": "adamw"}, r"a list of names, such as \['adamw'\]"),
+        ({"optimizers": ["sgd", torch.optim.RMSprop]}, r"whichopt\.candidate\(RMSprop, space="),
+        ({"report": "no/such/folder/report.html"}, "names a folder that does not exist"),
+        ({"train": 5}, "and was given 5; give the function itself"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_is_spent(
+    tmp_path: Path, said: list[str], given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidSpec, match=says):
+        tune(**{"train": train, **SMALL, **given}, data=tmp_path / "data", say=said.append)
+    assert said == []
+    assert not (tmp_path / "data").exists()
+
+
 def test_without_a_budget_it_says_what_some_would_buy(tmp_path: Path, said: list[str]) -> None:
     asked = {name: value for name, value in SMALL.items() if name != "trials"}
     with pytest.raises(BudgetNeeded) as caught:
