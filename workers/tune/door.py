@@ -23,11 +23,13 @@ from whichopt.service.states import JobState
 from whichopt.service.views import JobView
 from whichopt.workers import jobs
 from whichopt.workers.engine import numerics
+from whichopt.workers.guests.by_hand import is_in_a_trial
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
 from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.offered import source_of_named
 from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
+from whichopt.workers.guests.target import is_importing
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
 from whichopt.workers.tune.folder import Folder, opened
@@ -134,6 +136,7 @@ def tune(
         >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
     """
     say = say or to_stderr()
+    _refuse_inside()
     function = Function.of(train)
     _check_folder(report)
     body = _body(locals())
@@ -157,6 +160,20 @@ def tune(
     if report is not None:
         say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
     return found
+
+
+def _refuse_inside() -> None:
+    """Refuse a call that training itself makes: each trial, or each process, would tune anew without end."""
+    if is_in_a_trial():
+        raise InvalidSpec(
+            "whichopt.tune is called in the middle of a trial, as the function or the script that is tuned "
+            "calls it: give the function alone, such as train.py:fit, and call tune outside of it"
+        )
+    if is_importing():
+        raise InvalidSpec(
+            "whichopt.tune is called while the function's module is imported: each process that trains "
+            "imports it, and would tune anew. Put the call under if __name__ == '__main__':"
+        )
 
 
 def _check_folder(report: str | Path | None) -> None:
