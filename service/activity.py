@@ -81,7 +81,11 @@ def activity(job: ActiveJob) -> JobActivity:
         return JobActivity(what="kernel", since=job.compiling_since, detail=detail)
     what = "the first round" if job.round == 0 else f"round {job.round + 1}, or the conclusion"
     if job.planners_busy >= job.planners:
-        busy = f"all {_count(job.planners, 'worker process', 'es')} are training cohorts of other jobs"
+        busy = (
+            "the only worker process is training a cohort of another job"
+            if job.planners == 1
+            else f"all {job.planners} worker processes are training cohorts of other jobs"
+        )
         return JobActivity(
             what="queue", since=job.since, detail=f"Waiting for a free process to plan {what}: {busy}."
         )

@@ -102,6 +102,16 @@ def test_a_job_beside_other_work_says_how_much_is_ahead(lite: Store) -> None:
     assert "all 2 worker processes are training cohorts of other jobs" in unplanned.detail
 
 
+def test_a_job_that_waits_for_the_only_process_says_so(lite: Store) -> None:
+    seen(lite, processes=1)
+    other, _ = add_job(lite)
+    (cohort, *_) = add_round(lite, other)
+    must_claim(lite, cohort)
+    _, uid = add_job(lite)
+    detail = activity(lite, uid).detail
+    assert "the only worker process is training a cohort of another job" in detail
+
+
 def test_a_function_that_no_worker_offers_is_waited_for(lite: Store) -> None:
     with lite.transaction() as tx:
         _, uid = tx.jobs.add(guest_spec(), queue="cpu")

@@ -111,6 +111,11 @@ def forget_run_of_trial() -> None:
     _of_trial.pop()
 
 
+def is_in_a_trial() -> bool:
+    """Tell if this process is in the middle of a trial."""
+    return bool(_of_trial)
+
+
 class _Free(Course):
     """A course that only checks what it is told."""
 

@@ -121,7 +121,7 @@ class Course:
                 detail = f"run.test gives {', '.join(metrics)}, but the job is judged by {wanted!r}"
                 self.send({"fault": {"code": "test_lacks_metric", "detail": detail}})
             close = difflib.get_close_matches(wanted, list(metrics), n=1)
-            hint = f"; it has {close[0]!r}" if close else ""
+            hint = f"; if you mean {close[0]!r}, name that one in the job" if close else ""
             named = ", ".join(metrics) or "nothing"
             raise ValueError(f"run.{of} has {named}, but the job is judged by {wanted!r}{hint}")
         if len(metrics) > MOST_METRICS:
@@ -136,10 +136,10 @@ class Course:
 
     def too_long(self) -> Stopped:
         """Return what ends a function that reports more often than its trial has epochs."""
+        epochs = "1 epoch" if self.plan.length == 1 else f"{self.plan.length} epochs"
         return self.refused(
             "function_too_long",
-            f"it reported once more after {self.plan.length} epochs: loop over run.epochs, or give "
-            "max_epochs=run.max_epochs",
+            f"it reported once more after {epochs}: loop over run.epochs, or give max_epochs=run.max_epochs",
         )
 
     def refused(self, code: str, detail: str) -> Stopped:

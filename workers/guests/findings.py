@@ -29,7 +29,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {"lr": ("lr", "initial_lr", "max_lr")}
 """Keys of a group that have a searched value, if not its own name alone: schedules keep it there."""
 
 HINTS: Mapping[str, str] = {
-    "lr": "a schedule sets it: give it run.lr, as OneCycleLR(optimizer, max_lr=run.lr, ...)",
+    "lr": "leave it to run.optimizer, or give your schedule run.lr, as OneCycleLR(optimizer, "
+    "max_lr=run.lr, ...)",
     "betas": "OneCycleLR cycles momentum: give it cycle_momentum=False",
     "momentum": "OneCycleLR cycles momentum: give it cycle_momentum=False",
     "weight_decay": "a group of yours or of a trainer sets it: leave it out of the groups, and hand the "
@@ -222,7 +223,7 @@ def overridden(guest: Guest, names: Sequence[str], one: Account, moved: Account)
             hint = HINTS.get(argument, "leave it out of the groups of params")
             yield _fault(
                 SettingOverridden,
-                f"{name} is searched, but trains as {_listed(seen)} where the trial has {_shown(asked)}: "
+                f"{name} is searched, but trains as {_listed(seen)}, and the trial has {_shown(asked)}: "
                 f"{hint}",
                 one.plan.label,
             )

@@ -130,7 +130,7 @@ def _demand_one_that_is_whole(guest: Guest, accounts: Sequence[Account]) -> None
     if not any(account.state is TrialState.COMPLETE for account in accounts):
         raise FunctionFailed(
             f"{guest.name}: its first epoch diverged with every optimizer near its default setting: look for "
-            f"a loss that is not finite, or for {guest.goal.metric} of no rows"
+            f"a loss that is not finite, or for a {guest.goal.metric} that is computed over no rows"
         )
 
 

@@ -187,12 +187,15 @@ class Run:
         self.course.send({"parts": [sizes.train, sizes.validation, sizes.test]})
         return divided[:2]
 
-    def report(self, **metrics: Any) -> None:
+    def report(self, *unnamed: Any, **metrics: Any) -> None:
         """End an epoch with its metrics, the job's among them; what is reported is the validation split's.
 
         Raises:
             Stopped: the trial is pruned, has diverged, is cancelled or over.
         """
+        if unnamed:
+            metric = self.course.goal.metric
+            raise TypeError(f"run.report takes its metrics by name, as run.report({metric}=...)")
         self.course.report(metrics, self._steps.count)
         if self._kept is not None:
             self._kept.went_on()

@@ -9,7 +9,7 @@ import inspect
 import json
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
@@ -36,14 +36,16 @@ def source_of(function: Any) -> Source:
 
     For a module it is the file: that is what changes when somebody edits it. A notebook or a script has no
     such file, or one that holds the question as well: of those it is the function, and the functions, classes
-    and plain values of theirs that it names, and that those name. Data are not looked at.
+    and plain values of theirs that it names, and that those name. What is bound to it counts as well: the
+    arguments of a partial, the attributes of an object, the variables of a closure. Data are not looked at.
     """
     inner = _plain(function)
     module = sys.modules.get(getattr(inner, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     if module is not None and module.__name__ != "__main__" and file is not None and Path(file).is_file():
-        return source_of_file(Path(file))
-    return source_in_a_script(inner)
+        bound = [*_bound(function), *(f"{name} = {text}" for name, text in _texts(_cells(inner)))]
+        return _with(source_of_file(Path(file)), bound)
+    return source_in_a_script(function)
 
 
 def source_in_a_script(function: Any) -> Source:
@@ -51,7 +53,7 @@ def source_in_a_script(function: Any) -> Source:
 
     A function of a module has this source, too, if the module is run: `python -m examples.plain`.
     """
-    return Source("\n".join(_named(_plain(function))))
+    return _with(Source("\n".join(_named(_plain(function)))), _bound(function))
 
 
 def source_of_file(path: Path) -> Source:
@@ -76,6 +78,56 @@ def _plain(function: Any) -> Any:
             return function
         else:
             function = type(function)
+
+
+def _with(source: Source, bound: Iterable[str]) -> Source:
+    """Return the source with what is bound to the function; itself if nothing is."""
+    lines = [*bound]
+    return Source("\n".join([source.text, *lines])) if lines else source
+
+
+def _bound(function: Any) -> Iterator[str]:
+    """Yield what the text of a function does not say, as it is bound to it: one line for each value."""
+    while not isinstance(function, type):
+        values: list[tuple[str, Any]]
+        inside: Any
+        if isinstance(function, functools.partial):
+            values = [*((f"argument {at}", value) for at, value in enumerate(function.args))]
+            values += sorted(function.keywords.items())
+            inside = function.func
+        elif isinstance(function, MethodType):
+            values, inside = [], function.__self__
+        elif isinstance(function, FunctionType):
+            values, inside = _defaults(function), type(function)
+        else:
+            values, inside = sorted(getattr(function, "__dict__", {}).items()), type(function)
+        yield from (f"{name} = {text}" for name, text in _texts(values))
+        function = inside
+
+
+def _defaults(function: FunctionType) -> list[tuple[str, Any]]:
+    """The defaults of a function without a name that others could import; those of others are in its text."""
+    if "<" not in function.__qualname__:
+        return []
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    positional = zip(names[len(names) - len(values) :], values, strict=True)
+    return [*positional, *(function.__kwdefaults__ or {}).items()]
+
+
+def _texts(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the values whose text says all of them: plain ones, lists of those, and code by its name."""
+    for name, value in values:
+        if _is_plain(value):
+            yield name, repr(value)
+        elif isinstance(value, FunctionType | type):
+            yield name, f"{value.__module__}.{value.__qualname__}"
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is dict:
+        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
+    return all(map(_is_plain, value)) if type(value) in (list, tuple) else isinstance(value, PLAIN)
 
 
 def _named(first: Any) -> Iterator[str]:
@@ -124,6 +176,13 @@ def _globals_of(one: FunctionType | type) -> Iterator[tuple[str, Any]]:
     for name in dict.fromkeys(_loaded(one.__code__)):
         if name in one.__globals__:
             yield name, one.__globals__[name]
+    yield from _cells(one)
+
+
+def _cells(one: FunctionType | type) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a closure."""
+    if isinstance(one, type):
+        return
     for name, cell in zip(one.__code__.co_freevars, one.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents

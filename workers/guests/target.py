@@ -19,6 +19,14 @@ from whichopt.service.function_names import ALLOWED_NAME
 from whichopt.workers.guests.guest import TrainingFunction
 from whichopt.workers.guests.source import Source, source_of, source_of_file
 
+_imports: list[str] = []
+"""The functions whose module is being imported now."""
+
+
+def is_importing() -> bool:
+    """Tell if what runs now does so because a function's module is imported."""
+    return bool(_imports)
+
 
 class Loaded(NamedTuple):
     """A function with its source."""
@@ -59,7 +67,11 @@ def load(name: str, *, allow: Sequence[str] | None = None, arguments: Sequence[s
     if not colon:
         path = _file(name)
         return Loaded(_script(path, arguments), source_of_file(path))
-    module = _module(_file(place)) if place.endswith(".py") else _imported(place, name)
+    _imports.append(name)
+    try:
+        module = _module(_file(place)) if place.endswith(".py") else _imported(place, name)
+    finally:
+        _imports.pop()
     function = getattr(module, attribute, None)
     if not callable(function):
         raise UnknownFunction(

@@ -44,8 +44,8 @@ class Function:
             return cls(train, None)
         if not callable(train):
             raise InvalidSpec(
-                f"tune takes a function of a run, or its name as in 'train.py:fit', not a "
-                f"{type(train).__name__}",
+                f"tune takes a function of a run, or its name as in 'train.py:fit', and was given "
+                f"{train!r:.100}; give the function itself, without calling it",
                 field="train",
             )
         inner: Callable[..., Any] = train
@@ -72,7 +72,8 @@ def spec_of(body: Mapping[str, Any], optimizers: Sequence[Asked] | None) -> Reso
     Raises:
         InvalidSpec: something is unknown or out of bounds; the error names it.
     """
-    chosen = list(optimizers) if optimizers is not None else list(DEFAULT_OPTIMIZERS)
+    _check_metric(body["workload"])
+    chosen = _chosen(optimizers)
     own = [one.entry for one in chosen if isinstance(one, Candidate)]
     names = [one.name if isinstance(one, Candidate) else one for one in chosen]
     known = built_in()
@@ -83,6 +84,40 @@ def spec_of(body: Mapping[str, Any], optimizers: Sequence[Asked] | None) -> Reso
         field = ".".join(map(str, first["loc"]))
         raise InvalidSpec(f"{field}: {first['msg']}", field=field, value=first["input"]) from None
     return resolve(asked, replace(known, optimizers=(*known.optimizers, *own)))
+
+
+def _check_metric(workload: Mapping[str, Any]) -> None:
+    if ("minimize" in workload) is ("maximize" in workload):
+        both = "minimize" in workload
+        given = "minimize and maximize are both" if both else "neither minimize nor maximize is"
+        raise InvalidSpec(
+            f"{given} given: say one of them, such as minimize='val_loss', with the name under which the "
+            "function reports the metric",
+            field="minimize",
+        )
+
+
+def _chosen(optimizers: Sequence[Asked] | None) -> list[Asked]:
+    """Return the optimizers as a list.
+
+    Raises:
+        InvalidSpec: they are one name, or a class is among them.
+    """
+    if optimizers is None:
+        return list(DEFAULT_OPTIMIZERS)
+    if isinstance(optimizers, str):
+        raise InvalidSpec(
+            f"optimizers takes a list of names, such as [{optimizers!r}], not one name", field="optimizers"
+        )
+    chosen = list(optimizers)
+    for one in chosen:
+        if isinstance(one, type):
+            raise InvalidSpec(
+                f"optimizers has the class {one.__name__}: name an optimizer of the catalog, such as "
+                f"'adamw', or say what is searched, whichopt.candidate({one.__name__}, space={{...}})",
+                field="optimizers",
+            )
+    return chosen
 
 
 def identity(spec: ResolvedSpec, source: str, optimizers: Sequence[Asked] | None) -> str:

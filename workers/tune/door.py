@@ -14,7 +14,7 @@ import structlog
 
 from whichopt.service import machine
 from whichopt.service.db import DatabaseError
-from whichopt.service.errors import BudgetNeeded, NotResumable, WhichoptError, kind_of
+from whichopt.service.errors import BudgetNeeded, InvalidSpec, NotResumable, WhichoptError, kind_of
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.planning.guest_minutes import budget_lines
 from whichopt.service.spec import ResolvedSpec
@@ -23,11 +23,13 @@ from whichopt.service.states import JobState
 from whichopt.service.views import JobView
 from whichopt.workers import jobs
 from whichopt.workers.engine import numerics
+from whichopt.workers.guests.by_hand import is_in_a_trial
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
 from whichopt.workers.guests.functions import Functions
 from whichopt.workers.guests.offered import source_of_named
 from whichopt.workers.guests.rehearsal import Check
 from whichopt.workers.guests.source import source_of
+from whichopt.workers.guests.target import is_importing
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
 from whichopt.workers.tune.folder import Folder, opened
@@ -134,7 +136,9 @@ def tune(
         >>> optimizer = best.optimizer(torch.nn.Linear(4, 1))
     """
     say = say or to_stderr()
+    _refuse_inside()
     function = Function.of(train)
+    _check_folder(report)
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
@@ -156,6 +160,28 @@ def tune(
     if report is not None:
         say(f"the evidence is in {found.save_report(report)}, which 'whichopt verify' checks")
     return found
+
+
+def _refuse_inside() -> None:
+    """Refuse a call that training itself makes: each trial, or each process, would tune anew without end."""
+    if is_in_a_trial():
+        raise InvalidSpec(
+            "whichopt.tune is called in the middle of a trial, as the function or the script that is tuned "
+            "calls it: give the function alone, such as train.py:fit, and call tune outside of it"
+        )
+    if is_importing():
+        raise InvalidSpec(
+            "whichopt.tune is called while the function's module is imported: each process that trains "
+            "imports it, and would tune anew. Put the call under if __name__ == '__main__':"
+        )
+
+
+def _check_folder(report: str | Path | None) -> None:
+    """Refuse a report that cannot be saved before anything is spent."""
+    if report is not None and not Path(report).absolute().parent.is_dir():
+        raise InvalidSpec(
+            f"report={str(report)!r} names a folder that does not exist: make it first", field="report"
+        )
 
 
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +264,10 @@ def _find_or_add(folder: Folder, spec: ResolvedSpec, key: str, *, fresh: bool, s
     else:
         raise WhichoptError(f"{MOST_JOBS} jobs have asked this already; give another data folder")
     if edited is not None and not fresh and not number:
-        say(f"the question about {spec.workload.title} is another than before: a new job begins")
+        say(
+            f"the question about {spec.workload.title} is not the one asked before, as the function, an "
+            "argument or a value that it names differs: a new job begins"
+        )
     say(f"job {uid} in {folder.path}")
     return uid
 

@@ -39,8 +39,8 @@ def fixed_lr(run: Run) -> None:
     [
         (overridden_lr, "max_lr=run.lr"),
         (overridden_momentum, "cycle_momentum=False"),
-        (overridden_decay, r"weight_decay is searched, but trains as 0 .*optimizers=\(run.optimizer"),
-        (fixed_lr, "lr is searched, but trains as 0.001 where the trial has 0.00083"),
+        (overridden_decay, r"weight_decay is searched, but trains as 0, .*optimizers=\(run.optimizer"),
+        (fixed_lr, "lr is searched, but trains as 0.001, and the trial has 0.00083"),
     ],
 )
 def test_a_setting_that_is_overridden_in_silence(function: Function, said: str) -> None:

@@ -142,7 +142,7 @@ def test_reports_are_told_with_the_steps_and_the_jobs_metric_first() -> None:
     ("metrics", "said"),
     [
         ({}, "run.report has nothing, but the job is judged by 'loss'"),
-        ({"los": 1.0}, "it has 'los'"),
+        ({"los": 1.0}, "if you mean 'los', name that one in the job"),
         ({"loss": True}, "takes a number or a tensor of one, not bool"),
         ({"loss": torch.ones(2)}, r"not of shape \(2,\)"),
         ({"loss": "1.0"}, "not str"),
@@ -152,6 +152,13 @@ def test_reports_are_told_with_the_steps_and_the_jobs_metric_first() -> None:
 def test_a_report_needs_the_jobs_metric_as_a_number(metrics: dict[str, Any], said: str) -> None:
     with pytest.raises((ValueError, TypeError), match=said):
         run_of(plan())[0].report(**metrics)
+
+
+def test_a_report_without_a_name_is_told_how_to_give_one() -> None:
+    run, told = run_of(plan())
+    with pytest.raises(TypeError, match=r"by name, as run\.report\(loss=\.\.\.\)"):
+        run.report(0.3)
+    assert told_of(told, "report") == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +206,9 @@ def test_a_report_too_many_is_a_fault() -> None:
     run.report(loss=1.0)
     with pytest.raises(Stopped):
         run.report(loss=1.0)
-    assert told_of(told, "fault")[0]["code"] == "function_too_long"
+    fault = told_of(told, "fault")[0]
+    assert fault["code"] == "function_too_long"
+    assert "after 1 epoch:" in fault["detail"]
 
 
 def test_a_result_is_given_once() -> None:

@@ -90,6 +90,69 @@ def test_of_a_module_it_is_the_file() -> None:
     assert load("tests.builders.training_functions:fit").source == file
 
 
+BOUND = """
+import functools
+BLOCK = object()
+def fit(run, width=8, sizes=(), layer=None, data=BLOCK): ...
+def small(): ...
+def large(): ...
+def closed(width):
+    def inner(run):
+        return width
+    return inner
+class Trainer:
+    def __init__(self, width):
+        self.width, self.data = width, object()
+    def __call__(self, run):
+        return self.width
+    def go(self, run):
+        return self.width
+"""
+
+
+@pytest.fixture(params=["module", "script"])
+def bound(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    name = "bound_values" if request.param == "module" else "__main__"
+    module = ModuleType(name)
+    module.__file__ = str(tmp_path / "bound_values.py")
+    Path(module.__file__).write_text(BOUND)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(BOUND, module.__file__, "exec"), vars(module))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("functools.partial(fit, width=2)", "functools.partial(fit, width=3)", True),
+        ("functools.partial(fit, width=2)", "functools.partial(fit, width=2)", False),
+        ("functools.partial(fit, 2)", "fit", True),
+        (
+            "functools.partial(functools.partial(fit, width=2), sizes=1)",
+            "functools.partial(fit, sizes=1)",
+            True,
+        ),
+        ("functools.partial(fit, sizes=[64, 32])", "functools.partial(fit, sizes=[64, 64])", True),
+        ("functools.partial(fit, sizes={'a': 1})", "functools.partial(fit, sizes={'a': 2})", True),
+        ("functools.partial(fit, layer=small)", "functools.partial(fit, layer=large)", True),
+        ("functools.partial(fit, data=object())", "functools.partial(fit, data=object())", False),
+        ("functools.partial(fit)", "fit", False),
+        ("closed(2)", "closed(3)", True),
+        ("closed(2)", "closed(2)", False),
+        ("Trainer(2)", "Trainer(3)", True),
+        ("Trainer(2)", "Trainer(2)", False),
+        ("Trainer(2).go", "Trainer(3).go", True),
+        ("functools.partial(Trainer(2).go)", "Trainer(3).go", True),
+        ("[lambda run, w=w: w for w in (2, 3)][0]", "[lambda run, w=w: w for w in (2, 3)][1]", True),
+    ],
+)
+def test_what_is_bound_to_a_function_tells_it_from_another(
+    bound: ModuleType, one: str, other: str, differ: bool
+) -> None:
+    first, second = (source_of(eval(text, vars(bound))).sha256 for text in (one, other))
+    assert (first != second) is differ
+
+
 def test_options_and_version_are_part_of_the_identity() -> None:
     source = Source("def fit(run): ...")
     one = identity(source, options={"depth": 1})

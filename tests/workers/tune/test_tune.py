@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -140,6 +141,66 @@ def test_what_it_raises_is_seen_and_the_next_call_goes_on(tmp_path: Path, said: 
         _FAULT.clear()
     found = tune(faulty, **SMALL, data=tmp_path, say=said.append)
     assert any(f"job {found.job_id} goes on" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"minimize": None}, "neither minimize nor maximize is given: say one"),
+        ({"maximize": "accuracy"}, "minimize and maximize are both given: say one"),
+        ({"optimizers": "adamw"}, r"a list of names, such as \['adamw'\]"),
+        ({"optimizers": ["sgd", torch.optim.RMSprop]}, r"whichopt\.candidate\(RMSprop, space="),
+        ({"report": "no/such/folder/report.html"}, "names a folder that does not exist"),
+        ({"train": 5}, "and was given 5; give the function itself"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_is_spent(
+    tmp_path: Path, said: list[str], given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidSpec, match=says):
+        tune(**{"train": train, **SMALL, **given}, data=tmp_path / "data", say=said.append)
+    assert said == []
+    assert not (tmp_path / "data").exists()
+
+
+UNGUARDED = """
+import sys
+import whichopt
+from tests.workers.tune.test_tune import SMALL, train
+def fit(run):
+    train(run)
+whichopt.tune({asked}, **SMALL, data=sys.argv[1])
+"""
+
+
+def ended(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_a_module_that_tunes_when_it_is_imported_is_told_to_guard_the_call(tmp_path: Path) -> None:
+    (tmp_path / "unguarded.py").write_text(UNGUARDED.format(asked="'unguarded.py:fit'"))
+    told = ended(tmp_path, "unguarded.py", str(tmp_path / "data"))
+    assert told.returncode != 0
+    assert "Put the call under if __name__ == '__main__':" in told.stderr
+
+
+def test_a_script_that_tunes_is_not_tuned_itself(tmp_path: Path) -> None:
+    (tmp_path / "tunes.py").write_text(UNGUARDED.format(asked="fit"))
+    asked = ("--minimize", "loss", "--trials", "3", "--data", str(tmp_path / "data"))
+    told = ended(
+        tmp_path, "-m", "whichopt.service.cli", "tune", "tunes.py", *asked, "--", str(tmp_path / "in")
+    )
+    assert told.returncode != 0
+    assert "give the function alone, such as train.py:fit" in told.stderr
+    assert not (tmp_path / "in").exists()
 
 
 def test_without_a_budget_it_says_what_some_would_buy(tmp_path: Path, said: list[str]) -> None:
