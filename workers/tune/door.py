@@ -31,6 +31,7 @@ from whichopt.workers.guests.source import source_of
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
 from whichopt.workers.tune.folder import Folder, opened
+from whichopt.workers.tune.means import check_means
 from whichopt.workers.tune.others import Others
 from whichopt.workers.tune.progress import Progress, Say, rehearsed, rehearsing, to_stderr
 from whichopt.workers.tune.ring import Here
@@ -135,6 +136,7 @@ def tune(
     """
     say = say or to_stderr()
     function = Function.of(train)
+    check_means(processes, isolation, check, options, optimizers, report)
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
@@ -182,7 +184,7 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _processes(asked: int | None) -> int:
-    return max(1, machine.cores() if asked is None else asked)
+    return machine.cores() if asked is None else asked
 
 
 def _source(functions: Functions, spec: ResolvedSpec) -> str:
