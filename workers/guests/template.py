@@ -76,7 +76,7 @@ class Template:
             self._begin()
             message, descriptors = {"warm": list(warm)}, [told, writing, output]
             pid = self._answer(message, descriptors)
-            if pid is None:  # it was killed, for want of memory perhaps
+            if pid is None:  # it was killed, for want of memory perhaps, or did not answer
                 self._begin()
                 pid = self._answer(message, descriptors)
         finally:
@@ -84,11 +84,16 @@ class Template:
                 os.close(descriptor)
         if pid is None:
             os.close(reading)
-            raise FunctionFailed("the process that trials are copies of has ended twice; its log says why")
+            raise FunctionFailed(
+                "the process that trials are copies of has twice ended, or not answered: look at this "
+                "machine's memory and at what was printed here, then try again"
+            )
         return Copy(self, pid, Receiver(reading), log)
 
     def bury(self, pid: int) -> int:
         """Wait for a copy that was killed; return its status: that signal, if its template is gone."""
+        if self.process is None or self.process.poll() is not None:
+            return -signal.SIGKILL
         status = self._answer({"bury": pid})
         return -signal.SIGKILL if status is None else status
 
@@ -121,6 +126,9 @@ class Template:
             socket.send_fds(self._socket, [json.dumps(dict(message)).encode()], list(descriptors))
             answer = self._socket.recv(LARGEST)
         except (BrokenPipeError, ConnectionResetError):
+            return None
+        except TimeoutError:  # it hangs; an answer that comes later would be taken for the next one
+            self._end()
             return None
         return int(answer) if answer else None
 

@@ -167,6 +167,31 @@ def test_a_copy_that_ends_with_its_template_runs_once_more(module: Path) -> None
     assert run(GuestExecutor(), named("ends_with_its_template", module.parent / "lost")).value == 2.0
 
 
+@pytest.mark.usefixtures("module")
+def test_a_template_that_hangs_is_replaced() -> None:
+    executor = GuestExecutor()
+    first = run(executor, named("at_import"))
+    assert executor.template is not None
+    assert executor.template.process is not None
+    hanging = psutil.Process(executor.template.process.pid)
+    assert executor.template._socket is not None
+    executor.template._socket.settimeout(0.5)
+    hanging.suspend()
+    again = run(executor, named("at_import"))
+    assert again.value is not None
+    assert again.value != first.value
+    assert not runs(hanging)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_copy_is_buried_without_its_template() -> None:
+    executor = GuestExecutor()
+    run(executor, named("at_import"))
+    assert executor.template is not None
+    executor.end()
+    assert executor.template.bury(2**22 + 1) == -signal.SIGKILL
+
+
 def test_a_copy_ends_with_whoever_asked_for_it(module: Path) -> None:
     file = module.parent / "pid"
     parent = subprocess.Popen([sys.executable, "-c", EXECUTES, str(file)], stderr=subprocess.DEVNULL)
