@@ -120,17 +120,18 @@ class Template:
         self._end = weakref.finalize(self, _end, ours, self.process, os.getpid())
 
     def _answer(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> int | None:
-        """Return the answer; None if the process has ended."""
+        """Return the answer; None if the process has ended or hangs, which is ended, then."""
         assert self._socket is not None
         try:
             socket.send_fds(self._socket, [json.dumps(dict(message)).encode()], list(descriptors))
             answer = self._socket.recv(LARGEST)
-        except (BrokenPipeError, ConnectionResetError):
-            return None
-        except TimeoutError:  # it hangs; an answer that comes later would be taken for the next one
-            self._end()
-            return None
-        return int(answer) if answer else None
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            answer = b""
+        if answer:
+            return int(answer)
+        # Its socket is gone before its process is seen to be, and a late answer would be taken for the next.
+        self._end()
+        return None
 
 
 def _end(ours: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,20 @@ def test_a_template_that_hangs_is_replaced() -> None:
     assert again.value is not None
     assert again.value != first.value
     assert not runs(hanging)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_template_whose_socket_is_gone_before_its_process_is_replaced() -> None:
+    executor = GuestExecutor()
+    run(executor, named("at_import"))
+    assert executor.template is not None
+    assert executor.template.process is not None
+    ending = psutil.Process(executor.template.process.pid)
+    assert executor.template._socket is not None
+    executor.template._socket.shutdown(socket.SHUT_RDWR)  # as the end of a process does first
+    ending.suspend()
+    assert run(executor, named("at_import")).value is not None
+    assert not runs(ending)
 
 
 @pytest.mark.usefixtures("module")
