@@ -17,6 +17,11 @@ from torch import nn
 from whichopt.workers import checkpoints
 from whichopt.workers.guests.start import uses_cuda
 
+KEEPS = (
+    "run.keep keeps tensors, numbers, strings and containers of them; one of its state dicts holds "
+    "something else"
+)
+
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError)
 
 
@@ -107,7 +112,10 @@ class Kept:
         part_file = self.path.with_suffix(".part")
         try:
             with part_file.open("wb") as file:
-                checkpoints.write(state, file)
+                try:
+                    checkpoints.write(state, file)
+                except (pickle.PicklingError, AttributeError, TypeError) as error:
+                    raise TypeError(f"{KEEPS}: {error}") from error
             if not self._checked:
                 self._check(part_file)
             part_file.replace(self.path)
@@ -119,10 +127,7 @@ class Kept:
         try:
             torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            raise TypeError(
-                "run.keep keeps tensors, numbers, strings and containers of them; one of its state dicts "
-                f"holds something else: {error}"
-            ) from error
+            raise TypeError(f"{KEEPS}: {error}") from error
         self._checked = True
 
     def _read(self) -> dict[str, Any] | None:

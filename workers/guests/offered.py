@@ -24,6 +24,9 @@ from whichopt.workers.guests.scratch import scratch
 
 log = structlog.get_logger()
 
+ASK_S = 0.2
+"""Seconds between two looks at whether a process that imports has ended."""
+
 
 def source_of_named(guest: Guest, *, limit_s: float = 300.0) -> str:
     """Return the hash of the source of the function of that name, as a worker offers it.
@@ -93,7 +96,10 @@ def _told(child: children.Child, until: float) -> Message:
     with selectors.DefaultSelector() as selector:
         selector.register(child.receiver.descriptor, selectors.EVENT_READ)
         while child.receiver.is_open and time.monotonic() < until:
-            if selector.select(max(0.0, until - time.monotonic())):
-                for message in child.receiver.read():
-                    told |= message
+            ended = child.has_ended()  # what it has started may keep the pipe open
+            selector.select(min(ASK_S, max(0.0, until - time.monotonic())))
+            for message in child.receiver.read():
+                told |= message
+            if ended:
+                break
     return told

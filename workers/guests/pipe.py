@@ -17,8 +17,14 @@ class Sender:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._process = os.getpid()
 
     def __call__(self, message: Message) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "a copy of the trial's process cannot report for it: let the process that was given the run "
+                "report, and end the others before"
+            )
         data = json.dumps(message).encode() + b"\n"  # NaN is written as Python reads it: both ends are ours
         try:
             while data:
@@ -46,10 +52,25 @@ class Receiver:
                 break
             self.is_open = bool(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
-            messages += [json.loads(line) for line in lines]
+            messages += [_message(line) for line in lines]
         return messages
 
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self.descriptor)
         self.is_open = False
+
+
+def _message(line: bytes) -> Message:
+    """Return the message of a line; that it is none, if something else was written there."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if isinstance(message, dict):
+        return message
+    detail = (
+        f"something else was written into the pipe by which its process reports, {line[:40]!r}: write only "
+        "to the files and descriptors that the function has opened itself"
+    )
+    return {"fault": {"code": "function_failed", "detail": detail}}

@@ -30,7 +30,7 @@ class Slot:
         self.heard_at = time.monotonic()
         self._stuck_s = stuck_s
         self._first_sign_s = first_sign_s
-        self._is_stuck = False
+        self._is_stuck = self._has_closed = False
         self._kills_before = memory_kills()
 
     def is_over(self) -> bool:
@@ -47,7 +47,15 @@ class Slot:
         return self._is_stuck
 
     def end(self) -> None:
-        """End the child, and what it started."""
+        """End the child, and what it started.
+
+        One that has closed its end of the pipe has time to end by itself, so that its own end is seen.
+        """
+        if not self.child.receiver.is_open:
+            until = time.monotonic() + LAST_S
+            while not self.child.has_ended() and time.monotonic() < until:
+                time.sleep(0.001)
+            self._has_closed = not self.child.has_ended()
         if self.child.receiver.is_open and not self.child.has_ended():
             children.end([self.child])
         else:
@@ -58,7 +66,8 @@ class Slot:
         if self.account.raised is not None:
             return bool(self.account.raised["memory"])
         status = self.child.status
-        return not self._is_stuck and status is not None and status < 0
+        lost = not (self._is_stuck or self._has_closed)
+        return lost and status is not None and status < 0
 
     def why_lost(self, output: str) -> FunctionFailed:
         """Return the error of a child that ended, or was ended, without a word."""
@@ -77,6 +86,12 @@ class Slot:
                 "that: report more often, or allow more"
             )
             return FunctionStuck(f"{name} with {label}: {detail}{printed}", label=label, log=output)
+        if self._has_closed:
+            detail = (
+                "it closed the pipe by which its process reports, and went on: close only the files and "
+                "descriptors that the function has opened itself"
+            )
+            return FunctionFailed(f"{name} with {label}: {detail}{printed}", label=label, log=output)
         return FunctionFailed(f"{name} with {label}: {self._end()}{printed}", label=label, log=output)
 
     def _end(self) -> str:

@@ -67,6 +67,10 @@ def load(name: str, *, allow: Sequence[str] | None = None, arguments: Sequence[s
     if not colon:
         path = _file(name)
         return Loaded(_script(path, arguments), source_of_file(path))
+    if not place or not attribute:
+        raise UnknownFunction(
+            f"{name!r} is no name of a function; give module:function, or file.py:function", value=name
+        )
     _imports.append(name)
     try:
         module = _module(_file(place)) if place.endswith(".py") else _imported(place, name)

@@ -76,7 +76,7 @@ class Template:
             self._begin()
             message, descriptors = {"warm": list(warm)}, [told, writing, output]
             pid = self._answer(message, descriptors)
-            if pid is None:  # it was killed, for want of memory perhaps
+            if pid is None:  # it was killed, for want of memory perhaps, or did not answer
                 self._begin()
                 pid = self._answer(message, descriptors)
         finally:
@@ -84,11 +84,16 @@ class Template:
                 os.close(descriptor)
         if pid is None:
             os.close(reading)
-            raise FunctionFailed("the process that trials are copies of has ended twice; its log says why")
+            raise FunctionFailed(
+                "the process that trials are copies of has twice ended, or not answered: look at this "
+                "machine's memory and at what was printed here, then try again"
+            )
         return Copy(self, pid, Receiver(reading), log)
 
     def bury(self, pid: int) -> int:
         """Wait for a copy that was killed; return its status: that signal, if its template is gone."""
+        if self.process is None or self.process.poll() is not None:
+            return -signal.SIGKILL
         status = self._answer({"bury": pid})
         return -signal.SIGKILL if status is None else status
 
@@ -115,14 +120,18 @@ class Template:
         self._end = weakref.finalize(self, _end, ours, self.process, os.getpid())
 
     def _answer(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> int | None:
-        """Return the answer; None if the process has ended."""
+        """Return the answer; None if the process has ended or hangs, which is ended, then."""
         assert self._socket is not None
         try:
             socket.send_fds(self._socket, [json.dumps(dict(message)).encode()], list(descriptors))
             answer = self._socket.recv(LARGEST)
-        except (BrokenPipeError, ConnectionResetError):
-            return None
-        return int(answer) if answer else None
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            answer = b""
+        if answer:
+            return int(answer)
+        # Its socket is gone before its process is seen to be, and a late answer would be taken for the next.
+        self._end()
+        return None
 
 
 def _end(ours: socket.socket, process: subprocess.Popen[bytes], owner: int) -> None:

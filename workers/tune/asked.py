@@ -101,14 +101,10 @@ def _chosen(optimizers: Sequence[Asked] | None) -> list[Asked]:
     """Return the optimizers as a list.
 
     Raises:
-        InvalidSpec: they are one name, or a class is among them.
+        InvalidSpec: a class is among them.
     """
     if optimizers is None:
         return list(DEFAULT_OPTIMIZERS)
-    if isinstance(optimizers, str):
-        raise InvalidSpec(
-            f"optimizers takes a list of names, such as [{optimizers!r}], not one name", field="optimizers"
-        )
     chosen = list(optimizers)
     for one in chosen:
         if isinstance(one, type):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch.optim import Optimizer
 
 from whichopt.service.catalog.optimizers import BETAS, LIMITS, Build, OptimizerEntry
@@ -61,12 +62,14 @@ def candidate(
         >>> whichopt.candidate(Mine, space={"lr": lr}, default={"lr": 0.1}, state_bytes=0).name
         'mine'
     """
+    _check_kind(kind)
+    _check_names("space", space)
+    _check_names("default", default)
     called = name or kind.__name__.lower()
-    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-        raise InvalidSpec(f"candidate: {kind!r} is no class of torch.optim.Optimizer", field="kind")
-    dimensions: Space = {key: _DIMENSION.validate_python(value) for key, value in space.items()}
+    dimensions: Space = {key: _dimension(called, key, value) for key, value in space.items()}
     packed = {key: parts for key, parts in BETAS.items() if set(parts) <= dimensions.keys()}
     _check_arguments(kind, called, dimensions, packed)
+    _check_default(called, dimensions, default)
     try:
         entry = OptimizerEntry(
             name=called,
@@ -83,6 +86,50 @@ def candidate(
     except ValueError as error:
         raise InvalidSpec(f"candidate {called}: {error}", field="space") from error
     return Candidate(kind, entry)
+
+
+def _check_kind(kind: Any) -> None:
+    """Raise InvalidSpec unless this is a class of optimizers."""
+    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+        given = repr(kind) if isinstance(kind, type | str) else f"a {type(kind).__name__}"
+        raise InvalidSpec(f"candidate takes a class of torch.optim.Optimizer, not {given}", field="kind")
+
+
+def _check_names(field: str, given: Any) -> None:
+    """Raise InvalidSpec unless this has a value for each of some names."""
+    if not isinstance(given, Mapping):
+        raise InvalidSpec(f"candidate: {field} names each hyperparameter, as {{'lr': ...}}", field=field)
+
+
+def _dimension(candidate: str, name: str, given: Any) -> Dimension:
+    """Return the range of a hyperparameter; raise InvalidSpec if there is no such range."""
+    try:
+        return _DIMENSION.validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(("space", name, *(str(one) for one in first["loc"] if one != first["input"])))
+        raise InvalidSpec(
+            f"candidate {candidate}: space.{name}: {first['msg']}; a range is written as "
+            '{"type": "float", "low": 1e-4, "high": 1.0, "log": True}',
+            field=field,
+            value=given,
+        ) from None
+
+
+def _check_default(candidate: str, space: Space, default: Mapping[str, Value]) -> None:
+    """Raise InvalidSpec if a value is none to train with. It may be outside of its range, as a 0 often is."""
+    for name, value in default.items():
+        dimension = space.get(name)
+        if dimension is None or dimension.contains(value):
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or isinstance(dimension, Categorical):
+            raise InvalidSpec(
+                f"candidate {candidate}: default.{name} is {value!r}, but space.{name} has "
+                f"{dimension.allowed()}",
+                field=f"default.{name}",
+                value=value,
+            )
 
 
 def _check_arguments(

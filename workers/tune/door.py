@@ -33,6 +33,7 @@ from whichopt.workers.guests.target import is_importing
 from whichopt.workers.tune import tuned
 from whichopt.workers.tune.asked import Asked, Function, Train, identity, spec_of
 from whichopt.workers.tune.folder import Folder, opened
+from whichopt.workers.tune.means import check_means
 from whichopt.workers.tune.others import Others
 from whichopt.workers.tune.progress import Progress, Say, rehearsed, rehearsing, to_stderr
 from whichopt.workers.tune.ring import Here
@@ -138,7 +139,7 @@ def tune(
     say = say or to_stderr()
     _refuse_inside()
     function = Function.of(train)
-    _check_folder(report)
+    check_means(processes, isolation, check, options, optimizers, report)
     body = _body(locals())
     spec = spec_of(body, optimizers)
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
@@ -176,14 +177,6 @@ def _refuse_inside() -> None:
         )
 
 
-def _check_folder(report: str | Path | None) -> None:
-    """Refuse a report that cannot be saved before anything is spent."""
-    if report is not None and not Path(report).absolute().parent.is_dir():
-        raise InvalidSpec(
-            f"report={str(report)!r} names a folder that does not exist: make it first", field="report"
-        )
-
-
 def _body(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the job's body by the arguments of `tune`."""
     function: Function = given["function"]
@@ -208,7 +201,7 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _processes(asked: int | None) -> int:
-    return max(1, machine.cores() if asked is None else asked)
+    return machine.cores() if asked is None else asked
 
 
 def _source(functions: Functions, spec: ResolvedSpec) -> str:

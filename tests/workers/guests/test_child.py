@@ -17,6 +17,7 @@ from whichopt.service.errors import FunctionFailed
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.guests import child
 from whichopt.workers.guests.executor import GuestExecutor
+from whichopt.workers.guests.pipe import Sender
 from whichopt.workers.guests.run import Run
 
 PARENT = """
@@ -133,6 +134,48 @@ def test_addresses_and_keys_are_no_part_of_a_runners_environment() -> None:
         "PATH": "/bin",
     }
     assert child.without_secrets(environment) == {"PATH": "/bin"}
+
+
+def test_a_function_that_closes_the_pipe_is_told_so() -> None:
+    def closes(_: Run) -> None:
+        os.closerange(3, 1024)
+        time.sleep(3600)
+
+    with pytest.raises(FunctionFailed, match="it closed the pipe by which its process reports, and went on"):
+        GuestExecutor().run(guest(closes), [plan()], Unwatched())
+
+
+def test_a_child_that_cannot_report_ends_with_what_it_printed() -> None:
+    def closes(run: Run) -> None:
+        os.closerange(3, 1024)
+        run.report(loss=1.0)
+
+    with pytest.raises(FunctionFailed, match=r"exit status 1 before(?s:.*)Bad file descriptor"):
+        GuestExecutor().run(guest(closes), [plan()], Unwatched())
+
+
+@pytest.mark.parametrize("line", [b"garbage\n", b"5\n", b"\xff\n"])
+def test_what_is_no_message_fails_the_function_and_not_its_parent(line: bytes) -> None:
+    def writes(run: Run) -> None:
+        assert isinstance(run.course.send, Sender)
+        os.write(run.course.send._descriptor, line)
+        time.sleep(3600)
+
+    with pytest.raises(FunctionFailed, match="something else was written into the pipe"):
+        GuestExecutor().run(guest(writes), [plan()], Unwatched())
+
+
+def test_a_copy_of_a_child_reports_nothing() -> None:
+    def forks(run: Run) -> None:
+        copy = os.fork()
+        if copy:
+            os.waitpid(copy, 0)
+        for _ in run.epochs:
+            run.report(loss=1.0)
+
+    (result,) = GuestExecutor().run(guest(forks), [plan()], Unwatched())
+    assert result.examples == plan().length
+    assert len(result.curves["validation.loss"]) == plan().length
 
 
 def test_output_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,13 +135,14 @@ def test_a_file_that_cannot_be_read_begins_anew(tmp_path: Path, damage: str) -> 
     assert Kept(path, 0.0).begin({"model": model}) is None
 
 
-def test_what_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [Path("a/path"), lambda: 1], ids=["read", "written"])
+def test_what_cannot_be_kept_is_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(TypeError, match=r"run\.keep\(data=\.\.\.\) takes what has state_dict"):
         Kept(tmp_path / "trial.pt", 0.0).begin({"data": [1]})
 
     class Odd:
         def state_dict(self) -> dict[str, object]:
-            return {"path": tmp_path}
+            return {"value": value}
 
         def load_state_dict(self, state: dict[str, object]) -> None: ...
 

@@ -66,6 +66,24 @@ def test_a_source_is_found_without_an_import_here(tmp_path: Path, monkeypatch: p
         source_of_named(named, limit_s=0.5)
 
 
+def test_what_a_module_starts_at_its_import_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "starts_another.py"
+    module.write_text(
+        "import os, time\nif os.fork() == 0:\n    time.sleep(3600)\ndef fit(run):\n    run.report(loss=1.0)\n"
+    )
+    named = guest(None, name="starts_another:fit")
+    assert source_of_named(named, limit_s=3600.0) == source_of_file(module).sha256
+
+
+@pytest.mark.parametrize("name", [":", ":fit", "ourlab_training:"])
+def test_a_name_without_both_parts_is_refused(name: str) -> None:
+    with pytest.raises(UnknownFunction, match="is no name of a function; give module:function"):
+        source_of_named(guest(None, name=name))
+
+
 def test_another_function_than_the_rehearsed_one_is_refused() -> None:
     with pytest.raises(FunctionChanged, match=f"but the one that was rehearsed has {'0' * 64}"):
         GuestExecutor().run(guest(None, name=NAMED, source="0" * 64), [plan()], Unwatched())

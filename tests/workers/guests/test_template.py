@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,45 @@ def test_a_name_is_checked_before_it_is_imported(module: Path) -> None:
 
 def test_a_copy_that_ends_with_its_template_runs_once_more(module: Path) -> None:
     assert run(GuestExecutor(), named("ends_with_its_template", module.parent / "lost")).value == 2.0
+
+
+@pytest.mark.usefixtures("module")
+def test_a_template_that_hangs_is_replaced() -> None:
+    executor = GuestExecutor()
+    first = run(executor, named("at_import"))
+    assert executor.template is not None
+    assert executor.template.process is not None
+    hanging = psutil.Process(executor.template.process.pid)
+    assert executor.template._socket is not None
+    executor.template._socket.settimeout(0.5)
+    hanging.suspend()
+    again = run(executor, named("at_import"))
+    assert again.value is not None
+    assert again.value != first.value
+    assert not runs(hanging)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_template_whose_socket_is_gone_before_its_process_is_replaced() -> None:
+    executor = GuestExecutor()
+    run(executor, named("at_import"))
+    assert executor.template is not None
+    assert executor.template.process is not None
+    ending = psutil.Process(executor.template.process.pid)
+    assert executor.template._socket is not None
+    executor.template._socket.shutdown(socket.SHUT_RDWR)  # as the end of a process does first
+    ending.suspend()
+    assert run(executor, named("at_import")).value is not None
+    assert not runs(ending)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_copy_is_buried_without_its_template() -> None:
+    executor = GuestExecutor()
+    run(executor, named("at_import"))
+    assert executor.template is not None
+    executor.end()
+    assert executor.template.bury(2**22 + 1) == -signal.SIGKILL
 
 
 def test_a_copy_ends_with_whoever_asked_for_it(module: Path) -> None:
