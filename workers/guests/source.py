@@ -138,8 +138,8 @@ def _named(first: Any) -> Iterator[str]:
         one = waiting.pop(0)
         yield _text(one)
         for name, value in _globals_of(one):
-            if isinstance(value, PLAIN):
-                yield f"{name} = {value!r}"
+            if isinstance(value, PLAIN) or (type(value) is dict and _is_plain(value)):
+                yield f"{name} = {value!r}"  # settings; a list may be all of the data
             elif _is_of(value, home) and id(value) not in seen:
                 seen.add(id(value))
                 waiting.append(value)

@@ -18,6 +18,8 @@ from whichopt.workers.guests.target import check_allowed, load
 NOTEBOOK = """
 import torch
 BATCH = 64
+CONFIG = {"width": [64, 32], "bias": True}
+TABLES = {"train": object}
 data = [1, 2, 3]
 unused = 1
 class Base:
@@ -32,7 +34,7 @@ def other():
     return 0
 def fit(run):
     lr = run.lr
-    return Net(), BATCH, data, torch.ones(1)
+    return Net(), BATCH, CONFIG, TABLES, data, torch.ones(1)
 """
 
 
@@ -62,6 +64,8 @@ def of_notebook(main: ModuleType, text: str) -> str:
         ("lr = run.lr", "lr = 2 * run.lr", True),
         ("unused = 1", "unused = 2", False),
         ("return 0", "return 1", False),
+        ('"width": [64, 32]', '"width": [64]', True),
+        ('"train": object', '"train": object, "test": object', False),
         ("data = [1, 2, 3]", "data = [4]", False),
     ],
 )
