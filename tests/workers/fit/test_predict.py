@@ -155,7 +155,9 @@ def test_a_number_is_the_word_that_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [("cut.csv.gz", gzip.compress(b"x" * 9999)[:20]), ("a.pq", b"PAR1")]
+    ("name", "data"),
+    [("cut.csv.gz", gzip.compress(b"x" * 9999)[:20]), ("a.pq", b"PAR1")],
+    ids=["cut.csv.gz", "a.pq"],  # compressed bytes have the time in them, and an id must not
 )
 def test_a_damaged_file_is_refused(
     name: str, data: bytes, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
