@@ -100,7 +100,7 @@ def tune(
         name: name of the job.
         version: version of what the function reads, such as its data: another one is another job.
         fresh: whether to begin anew, whatever is known.
-        processes: trials at once; as many as there are cores by default, and one for each GPU.
+        processes: trials at once; as many as there are cores by default.
         isolation: `auto`, `fork`, `spawn` or `inline`; see `GuestExecutor`.
         check: `warn` goes on despite a finding of the rehearsal that spoils the job, if it can.
         arguments: the command line of a script.
