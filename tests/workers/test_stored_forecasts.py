@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.builders.messages import SPEC, Bell
 from whichopt.service.db import Store
@@ -51,14 +52,13 @@ def test_every_round_that_has_ended_has_its_forecast(context: jobs.Context) -> N
     assert asked.stored.confirm is not None
 
 
-def test_a_forecast_that_fails_fails_no_job(
-    context: jobs.Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_forecast_that_fails_fails_no_job(context: jobs.Context, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ArithmeticError("no such chance")
 
     monkeypatch.setattr(jobs, "of_round", broken)
-    _, uid = run(context)
+    with capture_logs() as logged:
+        _, uid = run(context)
     with context.store.read() as tx:
         job = tx.views.job(uid, alive_s=10)
         asked = tx.forecasts.asked(uid)
@@ -66,4 +66,4 @@ def test_a_forecast_that_fails_fails_no_job(
     assert job.state is JobState.SUCCEEDED
     assert asked is not None
     assert asked.stored is None
-    assert "no such chance" in capsys.readouterr().out
+    assert "no such chance" in str([line for line in logged if line["event"] == "forecast_failed"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,17 +146,17 @@ def tune(
     executor = GuestExecutor(processes=_processes(processes), isolation=isolation)
     functions = Functions(executor, function.function, None, tuple(arguments), check, is_own=True)
     numerics.repeat_to_the_bit()
-    _log_only_warnings()
     try:
-        if minutes is None and trials is None:
-            raise _needs_budget(functions, spec, say)
-        source = _source(functions, spec)
-        with opened(Path(data)) as folder:
-            executor.folder = folder.runs
-            asks = identity(spec, source, optimizers)
-            uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
-            _until_it_ends(folder, functions, uid, say)
-            found = tuned.read(folder, uid)
+        with _only_warnings():
+            if minutes is None and trials is None:
+                raise _needs_budget(functions, spec, say)
+            source = _source(functions, spec)
+            with opened(Path(data)) as folder:
+                executor.folder = folder.runs
+                asks = identity(spec, source, optimizers)
+                uid = _find_or_add(folder, spec, f"tune-{asks}", fresh=fresh, say=say)
+                _until_it_ends(folder, functions, uid, say)
+                found = tuned.read(folder, uid)
     finally:
         executor.end()
     if report is not None:
@@ -218,13 +219,23 @@ def _needs_budget(functions: Functions, spec: ResolvedSpec, say: Say) -> BudgetN
     )
 
 
-def _log_only_warnings() -> None:
-    """Leave out of a person's output what a service logs, unless they have set up our logging themselves."""
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
+@contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Leave out of a person's output what a service logs, unless they have set up structlog themselves.
+
+    What is set is for the whole process, so it is undone at the end: their own logs are theirs.
+    """
+    if structlog.is_configured():
+        yield
+        return
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
 
 
 # -- the job -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import torch
 from torch import nn
 
@@ -118,6 +119,7 @@ def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said
     anew = tune(train, **SMALL, data=tmp_path / "data", fresh=True, say=said.append)
     assert anew.job_id != best.job_id
     assert outcome(tmp_path / "data", anew) == outcome(tmp_path / "data", best)
+    assert not structlog.is_configured(), "the logs of the process are as they were"
 
 
 _FAULT: list[str] = []
