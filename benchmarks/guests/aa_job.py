@@ -83,7 +83,6 @@ def concluding() -> Callable[[tuple[int, bool]], AAJob]:
     numerics.repeat_to_the_bit()
     functions = Functions(GuestExecutor(isolation="inline"), train, is_own=True)
     rehearsed = functions.rehearsed(_spec(0)).workload
-    folder = tempfile.TemporaryDirectory(prefix="whichopt-aa-")
 
     def conclude(asked: tuple[int, bool]) -> AAJob:
         seed, by_tune = asked
@@ -91,7 +90,8 @@ def concluding() -> Callable[[tuple[int, bool]], AAJob]:
         job = _Job(spec, functions)
         recommendation = job.concluded()
         if by_tune:
-            _check_by_tune(recommendation, seed, folder.name)
+            with tempfile.TemporaryDirectory(prefix="whichopt-aa-") as folder:
+                _check_by_tune(recommendation, seed, folder)
         named = recommendation.optimizer_verdict.optimizer
         is_named = recommendation.verdict == "winner"
         return AAJob(

@@ -6,12 +6,17 @@ second time also its verdict and its report.
 
 Generous to the plain loop: two lasting processes of one thread over one SQLite file, as Optuna's guide has
 it; they have imported everything and have trained before the clock starts, no trial has a process of its own,
-nothing is reported, and nobody waits for the other before the runs on fresh seeds. whichopt's process is warm
-as well, and copies itself for each trial.
+and nobody waits for the other before the runs on fresh seeds. whichopt's process is warm as well, and copies
+itself for each trial.
+
+The plain loop is run twice. Once it keeps what whichopt keeps: each epoch's value, by Optuna's own
+`trial.report`, as in its examples. Once it keeps a trial's last value and nothing else, which is the least
+that a search can do.
 """
 
 from __future__ import annotations
 
+import math
 import resource
 import sqlite3
 import time
@@ -151,7 +156,19 @@ def _nothing(_line: str) -> None:
 
 @contextmanager
 def _plain(size: Size) -> Iterator[Search]:
-    with members(PROCESSES, _optimizes, size) as connections:
+    with _loop("optuna", size, reports=True) as search:
+        yield search
+
+
+@contextmanager
+def _bare(size: Size) -> Iterator[Search]:
+    with _loop("bare", size, reports=False) as search:
+        yield search
+
+
+@contextmanager
+def _loop(row: str, size: Size, *, reports: bool) -> Iterator[Search]:
+    with members(PROCESSES, _optimizes, size, reports) as connections:
 
         def run(repeat: int, fresh: Mapping[str, int]) -> Found:
             with TemporaryDirectory() as folder:
@@ -166,12 +183,12 @@ def _plain(size: Size) -> Iterator[Search]:
                 best = min(
                     optuna.load_study(storage=storage, study_name=name).best_value for name in digits.MAKE
                 )
-            return Found("optuna", repeat, seconds, seconds, trained, best, cpu)
+            return Found(row, repeat, seconds, seconds, trained, best, cpu)
 
         yield run
 
 
-def _optimizes(connection: Connection, size: Size) -> None:
+def _optimizes(connection: Connection, size: Size, reports: bool) -> None:
     """In a process: its half of the trials, each time that it is asked to."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -184,11 +201,11 @@ def _optimizes(connection: Connection, size: Size) -> None:
         except EOFError:
             return
         before = _cpu()
-        trained = _optimized(size, number, storage, fresh)
+        trained = _optimized(size, number, storage, fresh, reports=reports)
         connection.send((trained, _cpu() - before))
 
 
-def _optimized(size: Size, number: int, storage: str, fresh: Mapping[str, int]) -> int:
+def _optimized(size: Size, number: int, storage: str, fresh: Mapping[str, int], *, reports: bool) -> int:
     """Return the number of trials and runs that this process has trained."""
     trained = 0
     for name in digits.MAKE:
@@ -196,8 +213,11 @@ def _optimized(size: Size, number: int, storage: str, fresh: Mapping[str, int]) 
         def objective(trial: optuna.Trial, name: str = name) -> float:
             lr = trial.suggest_float("lr", *digits.LR, log=True)
             weight_decay = trial.suggest_float("weight_decay", *digits.DECAY, log=True)
-            *_, last = digits.before(name, lr, weight_decay, epochs=size.epochs, seed=0)
-            return last
+            value = math.nan
+            for epoch, value in enumerate(digits.before(name, lr, weight_decay, epochs=size.epochs, seed=0)):
+                if reports:
+                    trial.report(value, epoch)
+            return value
 
         study = optuna.load_study(storage=storage, study_name=name)
         mine = len(range(number, size.trials, PROCESSES))
@@ -221,7 +241,12 @@ def _ray(size: Size) -> Iterator[Search]:
     yield lambda repeat, fresh: Found("ray", repeat, *searched(size.trials, size.epochs, fresh))
 
 
-ROWS: Mapping[str, Callable[[Size], Any]] = {"whichopt": _whichopt, "optuna": _plain, "ray": _ray}
+ROWS: Mapping[str, Callable[[Size], Any]] = {
+    "whichopt": _whichopt,
+    "optuna": _plain,
+    "bare": _bare,
+    "ray": _ray,
+}
 
 BASE = "optuna"
 """The row that the others are held against."""
@@ -229,6 +254,7 @@ BASE = "optuna"
 TITLES = {
     "whichopt": "whichopt.tune",
     "optuna": "a plain loop around Optuna",
+    "bare": "the same, reporting nothing",
     "ray": "Ray Tune, actors reused",
 }
 
