@@ -2,11 +2,11 @@
 
     python -m benchmarks.aa [--quick] [--pool FILE] [--json FILE] [--plot FILE]
 
-First the pool: for each of two workloads 120 real studies of one optimizer, and every config that one of them
-chose on 48 common fresh seeds (`pool`). That takes some minutes on two cores; `--pool` keeps it, goes on
-with what an interrupted run has left, and once it is whole only judges. Then thousands of jobs are drawn from
-the pool (`jobs`) and concluded by the product, and by the rules that people use (`rules`). The command
-fails where the optimizer verdict errs too often: its rate above 6.5%, or its lower bound above 5%.
+First the pools: for each of five workloads 120 real studies of one optimizer, and every config that one of
+them chose on 48 common fresh seeds (`pool`). That takes some minutes on two cores; `--pool` keeps them, goes
+on with what an interrupted run has left, and once they are whole only judges. Then thousands of jobs are
+drawn from the pools (`jobs`) and concluded by the product, and by the rules that people use (`rules`). The
+command fails where the optimizer verdict errs too often: its rate above 6.5%, or its lower bound above 5%.
 """
 
 from __future__ import annotations

@@ -91,9 +91,15 @@ class Setting:
 
 DIGITS = {"dataset": {"name": "digits"}, "model": {"name": "mlp", "hidden": [128, 64]}}
 CANCER = {"dataset": {"name": "breast_cancer"}, "model": {"name": "mlp", "hidden": [32]}}
+WINE = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+DIABETES = {"dataset": {"name": "diabetes"}, "model": {"name": "mlp", "hidden": [32]}}
+FRIEDMAN = {"dataset": {"name": "friedman1"}, "model": {"name": "mlp", "hidden": [32]}}
 SETTINGS = (
     Setting("digits-mlp", "adam", DIGITS, batch_size=64, epochs=10),
     Setting("cancer-mlp", "adabelief", CANCER, batch_size=32, epochs=10),
+    Setting("wine-linear", "sgd", WINE, batch_size=32, epochs=20),
+    Setting("diabetes-mlp", "adamw", DIABETES, batch_size=32, epochs=10),
+    Setting("friedman1-mlp", "nadam", FRIEDMAN, batch_size=32, epochs=10),
 )
 QUICK = (
     Setting("digits-mlp", "adam", DIGITS, batch_size=64, epochs=1, trials=4, groups=4, each=6, fresh=12),
