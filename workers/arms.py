@@ -228,7 +228,7 @@ def comparison_table(result: Comparison) -> str:
     for name, facts in result.other_facts.items():
         lines.append(f"This version says otherwise of {name}: {', '.join(facts)}.")
     if result.unlike:
-        lines.append("This is not the machine that trained the report:")
+        lines.append("What trains here is not what trained the report:")
         lines += [f"  {difference}" for difference in result.unlike]
     return "\n".join(lines) + "\n"
 

@@ -99,7 +99,7 @@ def audit_table(result: Audit) -> str:
     for name, facts in result.other_facts.items():
         lines.append(f"This version says otherwise of {name}: {', '.join(facts)}.")
     if result.unlike and any(row.outcome != "same bits" for row in result.drawn):
-        lines.append("This is not the machine that trained the report:")
+        lines.append("What trains here is not what trained the report:")
         lines += [f"  {difference}" for difference in result.unlike]
     return "\n".join(lines) + "\n"
 
