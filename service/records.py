@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from whichopt.service.states import JobState
 from whichopt.service.trials import Trial
 
 
@@ -36,3 +37,34 @@ class RecordedTrial(Trial):
     """A trial, and the place in `environments` of what trained it."""
 
     environment: int | None = None
+
+
+MOST_EARLIER = 20
+"""Most earlier jobs that are listed."""
+
+
+class EarlierJob(BaseModel):
+    """One of the earlier jobs with the same data, model and metric, as it stood when the later one ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    created_at: datetime
+    state: JobState | None = Field(description="State in which it had ended; null if it had not.")
+    verdict: str | None = Field(default=None, description="Verdict on configs; null without a conclusion.")
+    optimizer: str | None = Field(default=None, description="Label that it recommends.")
+    optimizer_verdict: str | None = Field(default=None, description="Verdict on optimizers.")
+    optimizer_winner: str | None = Field(default=None, description="Label that wins among optimizers.")
+
+
+class EarlierJobs(BaseModel):
+    """The jobs of this service before a job that had the same data, model and metric.
+
+    No conclusion rests on them. But who asks often enough is told of a winner by luck at some time, so
+    whoever reads an answer should know how often it was asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = Field(ge=0)
+    jobs: list[EarlierJob] = Field(description=f"The newest of them, newest first, {MOST_EARLIER} at most.")

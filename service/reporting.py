@@ -52,7 +52,7 @@ def renderer() -> str:
     nobody has to remember to raise a number.
     """
     package = Path(__file__).parent
-    files = [*package.rglob("*.py"), *(package / "web" / "templates").glob("report.*")]
+    files = [*package.rglob("*.py"), *(package / "web" / "templates").glob("report*")]
     digest = hashlib.sha256()
     for library in ("whichopt", "matplotlib", "numpy", "jinja2", "pydantic"):
         digest.update(f"{library} {version(library)}\n".encode())
@@ -129,6 +129,7 @@ def _make(
         _check_room(folder)
     with store.read() as tx:
         record = tx.records.of_job(uid)
+        earlier = tx.records.earlier(uid)
     assert record is not None
     assert record.recommendation is not None
     try_of = (row.job_id, record.revision, renderer())
@@ -138,7 +139,12 @@ def _make(
     made: dict[Form, Packed] = {}
     try:
         report = evidence(
-            record.facts, record.spec, record.trials, record.recommendation, record.environments
+            record.facts,
+            record.spec,
+            record.trials,
+            record.recommendation,
+            record.environments,
+            earlier=earlier,
         )
         for form in forms:
             if form == "json":

@@ -62,14 +62,8 @@ def confirmed(report: Report, label: str | None = None) -> list[RecordedTrial]:
             f"the report has no confirm runs of {whose}; see whichopt verify",
             field="recommendation.config",
         )
-    if report.spec.guest is None and executor_of(report, wanted) not in EXECUTORS:
-        raise InvalidReport(
-            f"the runs to repeat were trained by {executor_of(report, wanted)!r}, which this version does "
-            "not have",
-            field="job.executor",
-            value=executor_of(report, wanted),
-            allowed=list(EXECUTORS),
-        )
+    if report.spec.guest is None:
+        known_executor(report, wanted)
     return sorted(runs, key=lambda trial: trial.plan.number)
 
 
@@ -98,6 +92,31 @@ def executor_of(report: Report, label: str) -> str:
     """Return the executor that trained the label; up to 0.1 a job had one for all."""
     executors = report.spec.executors
     return executors[label] if executors else report.job.executor
+
+
+def known_executor(report: Report, label: str) -> str:
+    """Return the executor that trained the label.
+
+    Raises:
+        InvalidReport: this version lacks it, or the report names none for that label.
+    """
+    executors = report.spec.executors
+    if executors and label not in executors:
+        raise InvalidReport(
+            f"the spec names no executor for the label {label!r}, so its runs cannot be repeated",
+            field="spec.executors",
+            value=label,
+            allowed=list(executors),
+        )
+    executor = executor_of(report, label)
+    if executor not in EXECUTORS:
+        raise InvalidReport(
+            f"the runs to repeat were trained by {executor!r}, which this version does not have",
+            field="job.executor",
+            value=executor,
+            allowed=list(EXECUTORS),
+        )
+    return executor
 
 
 @contextmanager

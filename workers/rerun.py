@@ -5,13 +5,16 @@ On another one the last bit of a product differs, and training near the edge of 
 a run still agrees if it differs from the reported one by at most TOLERANCE of the spread between seeds,
 which moves no conclusion that rests on that spread.
 
-Then on new seeds, which nobody could have chosen. If the reported runs were typical, all N new values lie in
+Then on new seeds, which no job has. They follow from the report's seed and, if whoever asks gives one, from
+that seed, which nobody can have foreseen. If the reported runs were typical, all N new values lie in
 
     mean +- t(1 - 0.05 / (2 N), n - 1) * s * sqrt(1 + 1 / n)
 
 of the n reported ones with probability 95% or more: Student's prediction interval for one future value,
 made simultaneous for N of them by Bonferroni (Hahn and Meeker 1991, Statistical Intervals, section 4.8).
 A new run that diverged lies outside.
+
+With `--arms winner,runner-up`, it repeats the comparison on new seeds instead: `whichopt.workers.arms`.
 """
 
 from __future__ import annotations
@@ -20,40 +23,23 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.environment import Environment
-from whichopt.service.errors import InvalidReport, WhichoptError
+from whichopt.service.errors import WhichoptError
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.statistics.estimates import mean
 from whichopt.service.exit_codes import CANNOT, NO
-from whichopt.service.machine import cores
 from whichopt.service.records import RecordedTrial
-from whichopt.service.seeds import trial_seeds
 from whichopt.service.streams import prepare_output, quiet_pipe
-from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers.engine import Unwatched, numerics
-from whichopt.workers.engine.executors import EXECUTORS
-from whichopt.workers.guests.executor import GuestExecutor
-from whichopt.workers.guests.guest import Guest, TrainingFunction
-from whichopt.workers.guests.offered import sources_of_named
-from whichopt.workers.guests.source import source_in_a_script, source_of
-from whichopt.workers.jobs import training_environment
-from whichopt.workers.reported import (
-    Agreement,
-    agreement,
-    built_again,
-    confirmed,
-    executor_of,
-    facts_otherwise,
-    spread,
-    tolerance_of,
-)
+from whichopt.service.trials import TrialResult
+from whichopt.workers.arms import Comparison, compare, comparison_table
+from whichopt.workers.guests.guest import TrainingFunction
+from whichopt.workers.reported import Agreement, agreement, confirmed, executor_of, spread, tolerance_of
+from whichopt.workers.retrained import new_plan, retrain
 
 ALPHA = 0.05
 
@@ -62,9 +48,6 @@ FEW_SEEDS = 5
 
 For 5 new seeds it reaches 11 standard deviations from the mean with 3 runs, and 5 with 5.
 """
-
-NEW = "rerun"
-"""Use of the new seeds: no job ever derives such seeds, so they are fresh for every report."""
 
 
 class _Frozen(BaseModel):
@@ -111,6 +94,7 @@ def rerun(
     new_seeds: int = 5,
     data: Path | None = None,
     function: TrainingFunction | str | None = None,
+    seed: int | None = None,
 ) -> Rerun:
     """Trains the recommended config on its confirm seeds and on `new_seeds` new ones.
 
@@ -120,6 +104,7 @@ def rerun(
         data: the file that was sent, if the job was about a person's own data. Without it they are looked for
             in the folder of blobs.
         function: the training function, if the job was about one: itself, or its name as in `train.py:fit`.
+        seed: the seed that new seeds follow from besides the report's, if whoever asks wants to choose it.
 
     Raises:
         InvalidReport: the report has no confirm runs of what it recommends, or this machine lacks the device
@@ -128,71 +113,12 @@ def rerun(
         UnreadableDataset: the file cannot be read, or holds other data.
     """
     trials = confirmed(report)
-    if report.spec.guest is not None:
-        return _by_function(report, trials, new_seeds, function)
-    if function is not None:
-        raise InvalidReport("the report is not about a function: leave --function out", field="spec.workload")
-    other_facts = facts_otherwise(report, trials[0].plan.optimizer)
-    device = report.job.queue
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InvalidReport("the report's trials were trained on a GPU, and there is none here")
-    torch.set_num_threads(1)  # as workers train: another number cuts sums at other places
-    numerics.repeat_to_the_bit()
     plans = [trial.plan for trial in trials]
-    more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    executor = executor_of(report, trials[0].plan.label)
-    with built_again(report, device, data) as (built, _):
-        results = EXECUTORS[executor]().run(built, [*plans, *more], Unwatched())
-    here = training_environment(device)
-    judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
-    return judged.model_copy(update={"other_facts": other_facts})
-
-
-def _by_function(
-    report: Report,
-    trials: Sequence[RecordedTrial],
-    new_seeds: int,
-    function: TrainingFunction | str | None,
-) -> Rerun:
-    """Train the config of a function's report again, by that function."""
-    if function is None:
-        raise InvalidReport(
-            f"the report is about the function {report.spec.workload.title}, which it does not hold: say "
-            "where it is by --function, as in --function train.py:fit",
-            field="spec.workload.function",
-        )
-    if isinstance(function, str):
-        guest = replace(Guest.of(report.spec), name=function, source=None)
-    else:
-        guest = Guest.of(report.spec, function)
-    plans = [trial.plan for trial in trials]
-    more = [_new_plan(report, plans[0], number) for number in range(new_seeds)]
-    found = _sources(guest)
-    executor = GuestExecutor(processes=cores())
-    try:
-        results = executor.run(guest, [*plans, *more], Unwatched())
-    finally:
-        executor.end()
-    threads = None if executor.isolated(guest) == "inline" else 1
-    here = training_environment(report.job.queue, threads=threads)
-    judged = _judged(report, trials, results[: len(plans)], results[len(plans) :], here)
-    asked = report.spec.guest
-    same = asked is None or asked.source in (None, *found)
-    edited = [] if same else [f"the function's source: {found[0][:16]} here, another in the report"]
-    return judged.model_copy(update={"unlike": [*edited, *judged.unlike]})
-
-
-def _sources(guest: Guest) -> tuple[str, str]:
-    """Return the hashes of the function's source: as what it is here, and as a script would have it."""
-    if guest.function is None:
-        return sources_of_named(guest)
-    return source_of(guest.function).sha256, source_in_a_script(guest.function).sha256
-
-
-def _new_plan(report: Report, like: TrialPlan, number: int) -> TrialPlan:
-    return like.model_copy(
-        update={"number": number, "seeds": trial_seeds(report.spec.seed, NEW, number), "rungs": ()}
-    )
+    more = [new_plan(report, plans[0], number, seed=seed) for number in range(new_seeds)]
+    found = retrain(report, [*plans, *more], data=data, function=function)
+    judged = _judged(report, trials, found.results[: len(plans)], found.results[len(plans) :], found.here)
+    other_facts = found.other_facts.get(plans[0].optimizer, [])
+    return judged.model_copy(update={"other_facts": other_facts, "unlike": [*found.edited, *judged.unlike]})
 
 
 # -- judged --------------------------------------------------------------------------------------------
@@ -291,6 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, help="a report: its JSON or its page")
     parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")
+    parser.add_argument("--arms", help="arms to compare on the new seeds, such as winner,runner-up,default")
+    parser.add_argument("--seed", type=int, help="a seed of your own that the new seeds follow from")
     parser.add_argument(
         "--data", type=Path, help="the file that was sent, if the report is about a person's own data"
     )
@@ -304,17 +232,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     try:
-        result = rerun(
-            read_report(options.file),
-            new_seeds=max(0, options.new_seeds),
-            data=options.data,
-            function=options.function,
-        )
+        result = _asked(options)
     except WhichoptError as error:
         sys.stderr.write(f"whichopt: {error.detail}\n")
         return CANNOT
-    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else _table(result))
+    table = comparison_table(result) if isinstance(result, Comparison) else _table(result)
+    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else table)
     return 0 if result.holds else NO
+
+
+def _asked(options: argparse.Namespace) -> Rerun | Comparison:
+    report, new_seeds = read_report(options.file), max(0, options.new_seeds)
+    data, function, seed = options.data, options.function, options.seed
+    if options.arms is None:
+        return rerun(report, new_seeds=new_seeds, data=data, function=function, seed=seed)
+    arms = [name.strip() for name in options.arms.split(",")]
+    return compare(report, arms, new_seeds=new_seeds, data=data, function=function, seed=seed)
 
 
 def _table(result: Rerun) -> str:

@@ -1,4 +1,4 @@
-"""The commands that save the evidence and check it: report, verify, rerun."""
+"""The commands that save the evidence and check it: report, verify, audit, rerun."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def report(
         Path | None, typer.Option(help="HTML file to save it in; the page needs no other files.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json-file", "-o", help="JSON file to save it in, for verify and rerun.")
+        Path | None,
+        typer.Option("--json-file", "-o", help="JSON file to save it in, for verify, audit and rerun."),
     ] = None,
     url: Url = None,
     key: Key = None,
@@ -59,7 +60,7 @@ def report(
         elif html is None and json_file is None:
             recommendation = client.report(job).recommendation
             show(recommendation, as_json, verdict_tables.recommendation_panel(recommendation))
-            typer.echo("\nSave the evidence with --html FILE, or with -o FILE for verify and rerun.")
+            typer.echo("\nSave the evidence with --html FILE, or with -o FILE for verify, audit and rerun.")
     if not as_json:
         for saved in filter(None, (html, json_file)):
             typer.echo(f"Wrote {saved}.")
@@ -68,6 +69,8 @@ def report(
 @app.command()
 def verify(file: File, as_json: AsJson = False) -> None:
     """Recompute a report's conclusions from its raw results, offline.
+
+    It tells if the report is consistent with itself. Whether training gave the raw results, audit tells.
 
     The exit code is 0 if all conclusions follow, 1 if one does not, and 2 if the report cannot be read.
     """
@@ -109,35 +112,86 @@ def _verification(verification: Verification) -> RenderableType:
     return Group(*lines)
 
 
+DataFile = Annotated[
+    Path | None, typer.Option(help="The file that was sent, if the report is about your own data.")
+]
+Function = Annotated[
+    str | None,
+    typer.Option(help="Your training function, if the report is about one, such as train.py:fit."),
+]
+
+
+@app.command()
+def audit(
+    file: File,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Number of trials to draw from all trials of the report.")
+    ] = 8,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of the draw; without it, one that nobody could foresee. It is shown."),
+    ] = None,
+    data: DataFile = None,
+    function: Function = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train trials of a report again that are drawn at random, those of its search too.
+
+    It also says how likely such a draw is to find a forgery. The exit code is 0 if all give what the report
+    says, 1 if one does not, and 2 if they cannot be trained here.
+    """
+    asked = [f"--trials={trials}", *([] if seed is None else [f"--seed={seed}"])]
+    _train("audit", file, asked, data, function, as_json=as_json)
+
+
 @app.command()
 def rerun(
     file: File,
     new_seeds: Annotated[
         int, typer.Option(min=0, max=100, help="Number of fresh seeds in addition to those of the report.")
     ] = 5,
-    data: Annotated[
-        Path | None, typer.Option(help="The file that was sent, if the report is about your own data.")
-    ] = None,
-    function: Annotated[
+    arms: Annotated[
         str | None,
-        typer.Option(help="Your training function, if the report is about one, such as train.py:fit."),
+        typer.Option(
+            help="Arms to compare on the fresh seeds instead: winner (always among them), runner-up, default "
+            "and today, separated by commas."
+        ),
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of your own that the fresh seeds follow from, besides the report's."),
+    ] = None,
+    data: DataFile = None,
+    function: Function = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a report's recommended config again, on its confirm seeds and on new ones.
 
+    With --arms, train several configs of the report on new seeds alone, and show their differences with
+    paired intervals.
+
     The exit code is 0 if the result holds, 1 if it does not, and 2 if it cannot be run.
     """
-    if problem := lacking("workers", "whichopt rerun, which trains,"):
+    asked = [f"--new-seeds={new_seeds}"]
+    asked += [] if arms is None else [f"--arms={arms}"]
+    asked += [] if seed is None else [f"--seed={seed}"]
+    _train("rerun", file, asked, data, function, as_json=as_json)
+
+
+def _train(
+    name: str, file: Path, asked: list[str], data: Path | None, function: str | None, *, as_json: bool
+) -> None:
+    """Become the process of the workers that does this command, which trains."""
+    if problem := lacking("workers", f"whichopt {name}, which trains,"):
         raise complaint(problem)
     try:  # here, as training's imports take seconds
         file.open("rb").close()
     except OSError as error:
         raise complaint(f"cannot read {file}: {error.strerror}") from None
-    options = [str(file), f"--new-seeds={new_seeds}", *(["--json"] if as_json else [])]
+    options = [str(file), *asked, *(["--json"] if as_json else [])]
     options += [] if data is None else [f"--data={data}"]
     options += [] if function is None else [f"--function={function}"]
-    command = [sys.executable, "-P", "-m", "whichopt.workers.rerun", *options]
+    command = [sys.executable, "-P", "-m", f"whichopt.workers.{name}", *options]
     if sys.platform == "win32":  # where a program that is put in this one's place has another number
         raise typer.Exit(subprocess.call(command))
     os.execv(command[0], command)

@@ -8,11 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from whichopt.service.db.earlier import earlier_jobs
 from whichopt.service.db.readable import readable, recommendation_of, spec_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.environment import Environment
-from whichopt.service.records import JobFacts, RecordedTrial
+from whichopt.service.records import EarlierJobs, JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
@@ -66,6 +67,10 @@ class Records:
             environments=environments,
             trials=trials,
         )
+
+    def earlier(self, uid: str) -> EarlierJobs | None:
+        """Return the jobs before it about the same data, model and metric; None if there is no such job."""
+        return earlier_jobs(self.connection, uid)
 
     def environments_of(self, job_id: int) -> list[Environment]:
         """Return what has trained the job's trials so far, each kind once."""

@@ -14,6 +14,7 @@ from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.rounds import next_round
 from whichopt.service.records import JobFacts, RecordedTrial
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from whichopt.service.states import TrialState
 from whichopt.service.trials import Trial, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
@@ -40,7 +41,30 @@ Train = Callable[[Sequence[TrialPlan]], Sequence[TrialResult]]
 @cache
 def trained_report() -> Report:
     """The report of SPEC; trained once a process."""
-    spec = resolve(JobSpec.model_validate(SPEC))
+    return _trained(SPEC)
+
+
+@cache
+def motley_report() -> Report:
+    """A report whose search has complete, pruned and diverged trials; trained once a process."""
+    report = _trained(
+        {
+            "workload": {"dataset": {"name": "wine"}, "model": {"name": "mlp", "hidden": [8, 8]}},
+            "optimizers": [
+                "adam",
+                {"name": "sgd", "space": {"lr": {"type": "float", "low": 1e-3, "high": 1e4, "log": True}}},
+            ],
+            "budget": {"trials": 14, "replicates": 1, "epochs": 6, "confirm_seeds": 3},
+            "batch_size": 32,
+            "executor": "stacked",
+        }
+    )
+    assert {trial.state for trial in report.trials} >= {TrialState.PRUNED, TrialState.DIVERGED}
+    return report
+
+
+def _trained(asked: dict[str, Any]) -> Report:
+    spec = resolve(JobSpec.model_validate(asked))
     torch.set_num_threads(1)  # as a worker's process has, whatever the process of this test had before
     return concluded_report(
         spec, lambda plans: EXECUTORS["stacked"]().run(workload.build(spec.cataloged), plans, Unwatched())

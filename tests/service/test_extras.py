@@ -119,6 +119,7 @@ except ImportError as error:
         (["migrate"], "service"),
         (["verify", str(REPORT)], "verify"),
         (["rerun", str(REPORT)], "workers"),
+        (["audit", str(REPORT)], "workers"),
     ],
 )
 def test_a_command_says_which_extra_it_lacks(

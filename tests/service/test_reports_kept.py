@@ -22,6 +22,7 @@ from whichopt.service.db import Store
 from whichopt.service.db.reports import MAX_ATTEMPTS
 from whichopt.service.db.tables import report
 from whichopt.service.evidence.report.document import Report
+from whichopt.service.records import EarlierJobs
 from whichopt.service.settings import Settings
 
 
@@ -94,6 +95,18 @@ def test_the_real_page_comes_back_in_the_same_bytes(http: TestClient, lite: Stor
         tx.connection.execute(report.delete())
     assert get(http, uid).content == first.content
     assert names(lite) == made
+
+
+@pytest.mark.usefixtures("drawing")
+def test_it_states_the_earlier_jobs_about_the_same(http: TestClient, lite: Store, uid: str) -> None:
+    first = Report.model_validate_json(get(http, uid, "json").content)
+    assert first.earlier == EarlierJobs(count=0, jobs=[])
+    again = recorded(lite, trained_report())
+    told = Report.model_validate_json(get(http, again, "json").content).earlier
+    assert told is not None
+    (before,) = told.jobs
+    assert (told.count, before.id) == (1, uid)
+    assert before.verdict == trained_report().recommendation.verdict
 
 
 @pytest.mark.usefixtures("drawing")

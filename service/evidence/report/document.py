@@ -23,7 +23,7 @@ from pydantic import (
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.shapes import Analysis
-from whichopt.service.records import JobFacts, RecordedTrial
+from whichopt.service.records import EarlierJobs, JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.versions import WORDS, program
 from whichopt.service.views import Recommendation
@@ -48,6 +48,12 @@ class Report(_Frozen):
     raw_sha256: str
     trials: tuple[RecordedTrial, ...] = Field(description="All trials, each with its plan and its result.")
     words: int = Field(default=1, ge=1, description="Version of the words of the analysis.")
+    earlier: EarlierJobs | None = Field(
+        default=None,
+        exclude_if=lambda earlier: earlier is None,  # what earlier versions have written keeps its bytes
+        description="Earlier jobs of this service with the same data, model and metric; no conclusion rests "
+        "on them. Absent if nobody has looked for them.",
+    )
 
     _read: tuple[ResolvedSpec, tuple[RecordedTrial, ...], str] | None = PrivateAttr(default=None)
     """Spec and trials that were read from JSON, and the sum of that JSON as it stood."""
@@ -84,6 +90,8 @@ def evidence(
     trials: Sequence[RecordedTrial],
     recommendation: Recommendation,
     environments: Sequence[Environment],
+    *,
+    earlier: EarlierJobs | None = None,
 ) -> Report:
     """The report of a job that has concluded."""
     return Report(
@@ -96,6 +104,7 @@ def evidence(
         raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials))),
         trials=tuple(trials),
         words=WORDS,
+        earlier=earlier,
     )
 
 

@@ -1,5 +1,8 @@
 """Recomputes a report's conclusions from its raw results, and says which of them differ.
 
+That is all that it can know: whether training gave those results, only training again tells
+(`whichopt.workers.audit`). So it says that a report is consistent with itself, not that it is true.
+
 The same functions that concluded the job run again; `differences` compares what they give with the report.
 """
 
@@ -33,8 +36,18 @@ _IMPOSSIBLE = (
 """Errors that the functions raise over raw results that no job could have."""
 
 
+_UNKNOWN = (
+    "Whether training gave these results, only training again can tell: `whichopt audit` does that for "
+    "trials drawn at random, `whichopt rerun` for what is recommended."
+)
+
+
 class Verification(BaseModel):
-    """The outcome of a verification, with all that differs."""
+    """The outcome of a verification, with all that differs.
+
+    `confirmed` means that the report is consistent with itself: that its conclusions follow from its raw
+    results. It does not say that training gave these.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,8 +69,9 @@ def verify(report: Report) -> Verification:
         report: a report, such as `read_report` or `Client.report` returns it.
 
     Returns:
-        The outcome, `confirmed` or `differs`, also in a sentence, with each conclusion that does not follow
-        and each contradiction among the raw results.
+        The outcome: `confirmed` if the report is consistent with itself, else `differs`; the same in a
+        sentence, with each conclusion that does not follow and each contradiction among the raw results.
+        Whether training gave the raw results it cannot know.
 
     Raises:
         ImportError: the extra `verify` is not installed, which brings numpy and scipy; its text is the
@@ -105,23 +119,23 @@ def _statement(report: Report, matches: bool, strange: list[str], changed: list[
     trials = f"{len(report.trials)} trials"
     if report.spec.rules > RULES:
         return (
-            f"Not confirmed: the job was planned and judged by rules {report.spec.rules}, and this version "
+            f"Not verified: the job was planned and judged by rules {report.spec.rules}, and this version "
             f"knows no rules after {RULES}. Verify the report with the version that made it, or a "
             "later one."
         )
     if changed:
         count = len(changed)
         what = "conclusion does" if count == 1 else "conclusions do"
-        return f"Not confirmed: {count} {what} not follow from the raw results of the {trials}."
+        return f"Not consistent: {count} {what} not follow from the raw results of the {trials}."
     follows = f"every conclusion follows from the raw results of the {trials}"
     if strange:
-        return f"Not confirmed: {follows}, but the results contradict the spec or each other."
+        return f"Not consistent: {follows}, but the results contradict the spec or each other."
     if not matches:
         return (
-            f"Not confirmed: {follows}, but the results or the spec were changed after they were written, in "
-            "a place that no conclusion depends on."
+            f"Not consistent: {follows}, but the results or the spec were changed after they were written, "
+            "in a place that no conclusion depends on."
         )
-    return f"Confirmed: {follows}, and these are as they were written."
+    return f"Consistent with itself: {follows}, and these are as they were written. {_UNKNOWN}"
 
 
 def _not_of_the_catalog(report: Report) -> Iterator[str]:

@@ -156,6 +156,11 @@ def test_rerun_looks_for_its_file_before_training_is_imported(
     assert [command[1:4] for command in commands] == [["-P", "-m", "whichopt.workers.rerun"]]
     RUN.invoke(app, ["rerun", str(tmp_path / "report.json"), "--data", "own.csv"])
     assert commands[-1][-1] == "--data=own.csv"
+    RUN.invoke(app, ["rerun", str(tmp_path / "report.json"), "--arms", "winner,default", "--seed", "3"])
+    assert commands[-1][5:] == ["--new-seeds=5", "--arms=winner,default", "--seed=3"]
+    RUN.invoke(app, ["audit", str(tmp_path / "report.json"), "--seed", "7", "--function", "own.py:fit"])
+    assert commands[-1][1:4] == ["-P", "-m", "whichopt.workers.audit"]
+    assert commands[-1][5:] == ["--trials=8", "--seed=7", "--function=own.py:fit"]
 
 
 def test_nothing_that_was_recommended_is_said_so(url: str) -> None:

@@ -23,6 +23,7 @@ from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.states import JobState, Phase
+from whichopt.workers.audit import audit
 from whichopt.workers.rerun import rerun
 from whichopt.workers.tune import Tuned, tune
 
@@ -112,6 +113,9 @@ def test_a_function_is_answered_once_and_its_evidence_holds(tmp_path: Path, said
     repeated = rerun(report, new_seeds=1, function=train)
     assert {one.outcome for one in repeated.repeated} == {"same bits"}
     assert repeated.unlike == []
+    drawn = audit(report, trials=4, seed=1, function=train)
+    assert drawn.holds, drawn
+    assert [(one.outcome, one.bits) for one in drawn.drawn] == [("same bits", True)] * 4
 
     again = tune(train, **SMALL, data=tmp_path / "data", say=said.append)
     assert again.job_id == best.job_id

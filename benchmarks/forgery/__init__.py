@@ -1,0 +1,1 @@
+"""Can a report be forged, and is a forgery found?"""
