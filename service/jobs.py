@@ -179,7 +179,7 @@ def _remember(
     check_still_there(tx, spec)
     job_id, uid = tx.jobs.add(
         spec,
-        queue=None if in_process else _queue(tx, spec, alive_s),
+        queue=None if in_process else queue_of(tx, spec, alive_s),
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,
         body_digest=asked,
@@ -187,8 +187,8 @@ def _remember(
     return view(tx, uid, alive_s=alive_s), job_id
 
 
-def _queue(tx: Transaction, spec: ResolvedSpec, alive_s: float) -> str:
-    """The kind of worker that trains the job; `auto` takes a GPU if one is there now."""
+def queue_of(tx: Transaction, spec: ResolvedSpec, alive_s: float) -> str:
+    """Return the kind of worker that trains the job; `auto` takes a GPU if one is there now."""
     if spec.device != "auto":
         return spec.device
     return "cuda" if tx.workers.live(alive_s).get("cuda") else "cpu"

@@ -32,6 +32,7 @@ from whichopt.service.db.forecasts import Forecasts
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
+from whichopt.service.db.past import Past
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
@@ -112,6 +113,10 @@ class Transaction:
     @cached_property
     def reports(self) -> Reports:
         return Reports(self.connection)
+
+    @cached_property
+    def past(self) -> Past:
+        return Past(self.connection)
 
     @cached_property
     def blobs(self) -> Blobs:

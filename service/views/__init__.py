@@ -21,6 +21,7 @@ from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForeca
 from whichopt.service.views.functions import FunctionOffer, FunctionView
 from whichopt.service.views.health import Health, Readiness
 from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
+from whichopt.service.views.plan import BudgetFor, JobPlan, LeadChance, PlannedCost, Power
 from whichopt.service.views.problems import FieldProblem, Problem
 from whichopt.service.views.recommendation import (
     Cost,
@@ -36,6 +37,7 @@ from whichopt.service.views.recommendation import (
 from whichopt.service.views.view import Page, Unreadable
 
 __all__ = [
+    "BudgetFor",
     "CatalogEntry",
     "ConfirmForecast",
     "ConfirmProgress",
@@ -53,14 +55,18 @@ __all__ = [
     "Interval",
     "JobError",
     "JobForecast",
+    "JobPlan",
     "JobView",
     "JobWarning",
+    "LeadChance",
     "LedgerEntry",
     "LintFinding",
     "LintReport",
     "OptimizerDifference",
     "OptimizerVerdict",
     "Page",
+    "PlannedCost",
+    "Power",
     "Problem",
     "Progress",
     "RankedOptimizer",
