@@ -196,6 +196,29 @@ class Jobs(Calls):
         """
         return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
 
+    def conclude(self, job_id: str) -> JobView:
+        """End a job's confirm at the last look that is done; it concludes from the fresh seeds that it has.
+
+        Args:
+            job_id: the job's whole id.
+
+        Returns:
+            The job, which ends within an epoch; `wait` for it.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), it has ended (`job_ended`), or it still searches
+                or has no look done (`not_concludable`).
+
+        Example:
+            >>> from whichopt.service.client import ProblemError
+            >>> try:
+            ...     client.conclude(job.id)
+            ... except ProblemError as error:
+            ...     print(error.problem.code)
+            job_ended
+        """
+        return self._call(JobView, "POST", f"/v1/jobs/{job_id}/conclude")
+
     def resume(self, job_id: str) -> JobView:
         """Let a job go on that failed because of its workers; what it has done is kept.
 

@@ -229,7 +229,8 @@ def _of_draws(design: Design, labels: int) -> str:
         f"The chances are shares of {design.draws:,} simulated jobs with {labels} optimizers, {studies} of "
         f"{design.study_trials} trials each and {design.seeds} fresh seeds, judged as this job will be. One "
         "optimizer leads all others by as much, and its runs with a seed are strongly paired with theirs, or "
-        "weakly."
+        "weakly. The config verdict is right if the config that it names is truly the best, whosever it is: "
+        "with small leads that is often the luck of another search."
     )
 
 

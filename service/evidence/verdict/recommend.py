@@ -38,6 +38,7 @@ from whichopt.service.planning.looks import ChampionLook, Look
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
+from whichopt.service.trial_set import counted
 from whichopt.service.trials import Trial
 from whichopt.service.versions import WORDS
 from whichopt.service.views import (
@@ -58,6 +59,7 @@ def recommend(
     trials: Sequence[Trial],
     *,
     cut_short: bool = False,
+    concluded_seeds: int | None = None,
     shows_stand_ins: bool = False,
     environments: Sequence[Environment] = (),
 ) -> Recommendation:
@@ -81,6 +83,7 @@ def recommend(
         spec: the job.
         trials: trials of both phases, in any order.
         cut_short: True if `max_seconds` ended the search.
+        concluded_seeds: the fresh seeds that count, if confirm was ended by request; the others only cost.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
         environments: what trained the trials, each kind once; a warning says if results may differ by it.
 
@@ -101,12 +104,13 @@ def recommend(
         True
     """
     goal = spec.goal
+    every, trials = trials, counted(trials, concluded_seeds)
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
     look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
-    ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
+    ranking = _ranking(spec, every, table, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -133,7 +137,7 @@ def recommend(
         ),
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
-        cost=_cost(trials),
+        cost=_cost(every),
         warnings=job_warnings(
             spec,
             trials,
@@ -152,7 +156,7 @@ def recommend(
             look=look.index + 1,
             first=look.first if isinstance(look, ChampionLook) else None,
             alpha=look.config_level(ALPHA),
-            stopped=_stopped(spec, table, look, cut_short),
+            stopped=_stopped(spec, table, look, cut_short, concluded_seeds),
         ),
     )
 
@@ -169,9 +173,13 @@ def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
-def _stopped(spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool) -> str:
+def _stopped(
+    spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool, concluded_seeds: int | None
+) -> str:
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
+    if concluded_seeds is not None:
+        return "the job was concluded by request"
     if cut_short:
         return "time ran out"
     reason = reason_to_stop_at(table, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
