@@ -25,6 +25,7 @@ from whichopt.service.views.plan import BudgetFor, JobPlan, LeadChance, PlannedC
 from whichopt.service.views.problems import FieldProblem, Problem
 from whichopt.service.views.recommendation import (
     Cost,
+    CouldHaveSeen,
     Difference,
     Interval,
     JobWarning,
@@ -32,6 +33,7 @@ from whichopt.service.views.recommendation import (
     OptimizerVerdict,
     RankedOptimizer,
     Recommendation,
+    SeenLead,
     Stage,
 )
 from whichopt.service.views.view import Page, Unreadable
@@ -42,6 +44,7 @@ __all__ = [
     "ConfirmForecast",
     "ConfirmProgress",
     "Cost",
+    "CouldHaveSeen",
     "DatasetProblem",
     "DatasetProgress",
     "DatasetView",
@@ -73,6 +76,7 @@ __all__ = [
     "Readiness",
     "Recommendation",
     "SearchForecast",
+    "SeenLead",
     "Stage",
     "Translation",
     "TrialView",

@@ -199,6 +199,8 @@ def _recommendation(report: Report) -> Iterator[Difference]:
             ("recommendation",), f"{stored.verdict}, {stored.optimizer}", f"nothing ({_in_words(error)})"
         )
         return
+    if stored.could_have_seen is None:  # as those that were made before it was told
+        again = again.model_copy(update={"could_have_seen": None})
     yield from _compared(report, "recommendation", stored, again, stored.words)
 
 

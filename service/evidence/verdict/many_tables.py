@@ -61,7 +61,7 @@ def config_winners(
     means = losses.mean(axis=2)
     best = (means if able is None else np.where(able, means, np.inf)).argmin(axis=1)
     rows = np.arange(draws)
-    bar = _worsened(losses[rows, best], margin)
+    bar = worsened_draws(losses[rows, best], margin)
     differences = losses - bar[:, None]
     errors = differences.std(axis=2, ddof=1) / math.sqrt(seeds)
     least = spreads[best] if spreads.ndim == 2 else spreads[rows, best]
@@ -132,8 +132,12 @@ def welch_parts(losses: Draws, best: NDArray[np.intp]) -> tuple[Draws, Draws, Dr
     return np.asarray(differences.mean(axis=2)), np.sqrt(total), np.asarray(-stdtrit(df, ALPHA / 2))
 
 
-def _worsened(losses: Draws, margin: Margin | None) -> Draws:
-    """The losses of each draw's best, made worse by the margin (`margin.worsened`)."""
+def worsened_draws(losses: Draws, margin: Margin | None) -> Draws:
+    """Return the losses of each draw's best, made worse by the margin (`margin.worsened`).
+
+    Args:
+        losses: draws x runs.
+    """
     import numpy as np
 
     if margin is None:

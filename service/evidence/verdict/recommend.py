@@ -16,6 +16,7 @@ from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.verdict.seen import could_have_seen, lead_sentence
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.evidence.verdict.statements import (
     Stopped,
@@ -49,6 +50,7 @@ from whichopt.service.views import (
     OptimizerVerdict,
     RankedOptimizer,
     Recommendation,
+    SeenLead,
     Stage,
 )
 
@@ -110,6 +112,16 @@ def recommend(
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
+    optimizers = _optimizer_verdict(spec, trials, table, look)
+    seen = could_have_seen(
+        table,
+        look,
+        best=verdict.best,
+        best_label=next(iter(optimizers.equivalent), None),
+        replicates=spec.budget.replicates,
+        margin=spec.margin,
+        seed=spec.seed,
+    )
     ranking = _ranking(spec, every, table, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
@@ -126,8 +138,16 @@ def recommend(
         config=None if pick is None else shown(spec, pick.label, pick.config),
         statement=nothing_statement(spec, trials, table, look)
         if pick is None
-        else config_statement(spec, table, verdict, gaps, look),
-        optimizer_verdict=_optimizer_verdict(spec, trials, table, look),
+        else _with_lead(
+            config_statement(spec, table, verdict, gaps, look), verdict.verdict, seen.config if seen else None
+        ),
+        optimizer_verdict=optimizers.model_copy(
+            update={
+                "statement": _with_lead(
+                    optimizers.statement, optimizers.verdict, seen.optimizer if seen else None
+                )
+            }
+        ),
         metric=goal.metric,
         direction=goal.direction,
         value=None if pick is None else _interval(table, verdict.pick, look),
@@ -149,6 +169,7 @@ def recommend(
         snippet=None if pick is None else _snippet(spec, trials, pick),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
+        could_have_seen=seen,
         stage=Stage(
             seeds=look.seeds,
             most=look.planned[-1],
@@ -159,6 +180,12 @@ def recommend(
             stopped=_stopped(spec, table, look, cut_short, concluded_seeds),
         ),
     )
+
+
+def _with_lead(statement: str, verdict: str | None, lead: SeenLead | None) -> str:
+    """The statement; of a tie, also the lead that would have been named."""
+    sentence = lead_sentence(lead) if verdict == "tie" else None
+    return statement if sentence is None else f"{statement} {sentence}"
 
 
 def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str:
