@@ -8,10 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from tests.builders.concluded_jobs import BODY, concluded_job, recorded
+from tests.builders.guests import guest_spec
 from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim
 from tests.builders.reports import trained_report
 from whichopt.service.db import Store
 from whichopt.service.db.tables import job
+from whichopt.service.guests import Function
 from whichopt.service.past import PastJobs
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
@@ -74,6 +76,17 @@ def test_a_job_without_results_tells_by_its_probe(store: Store) -> None:
     finish(store, must_claim(store, ids[0]))
     (trained,) = past_of(store, make_spec()).jobs
     assert not trained.is_probe
+
+
+def test_a_function_tells_of_itself_alone(store: Store) -> None:
+    spec = guest_spec()
+    job_id, uid = add_job(store, spec)
+    finish(store, must_claim(store, add_round(store, job_id)[0]))
+    assert [one.uid for one in past_of(store, spec).jobs] == [uid]
+    assert spec.guest is not None
+    for changes in ({"source": "0" * 64}, {"function": Function(name="ourlab.other:fit")}):
+        other = spec.model_copy(update={"workload": spec.guest.model_copy(update=changes)})
+        assert past_of(store, other).jobs == ()
 
 
 def test_a_row_that_cannot_be_read_hides_no_other(store: Store) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.guests import guest_spec
 from whichopt.service.evidence.power.plan import plan_of
 from whichopt.service.past import PastJob, PastJobs, PastSpread
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
@@ -90,6 +91,21 @@ def test_minutes_are_the_time_and_their_trials_follow_from_the_past() -> None:
     assert any(
         "the job would fail: budget.minutes" in line for line in plan_of(spec, slow, processes=1).basis
     )
+
+
+def test_a_function_tells_its_time_only_by_a_past_job() -> None:
+    spec = guest_spec(budget={"trials": 6, "replicates": 2, "epochs": 5, "confirm_seeds": 6})
+    unknown = plan_of(spec, NOTHING, processes=1)
+    assert unknown.seconds is None
+    assert "this function was not trained here yet" in unknown.basis[0]
+    assert unknown.unit == "epochs"
+    names = {chosen.name: 10.0 for chosen in spec.optimizers}
+    past = PastJobs((PastJob("a", dict.fromkeys(names, 20.0), names, clock=1.0),), None)
+    known = plan_of(spec, past, processes=1)
+    assert known.cost is not None
+    assert known.cost.examples == 5 * known.cost.trials
+    assert known.seconds_high is not None
+    assert known.seconds_high == pytest.approx(2.0 * known.cost.examples)
 
 
 def test_what_has_no_verdict_has_no_chances() -> None:
