@@ -36,6 +36,7 @@ from whichopt.service.routes import (
     health,
     jobs,
     lint,
+    plan,
     problems,
     reports,
     results,
@@ -51,7 +52,7 @@ from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
-PARTS = (jobs, lint, events, results, reports, datasets, catalog, functions, health, home, docs)
+PARTS = (jobs, lint, plan, events, results, reports, datasets, catalog, functions, health, home, docs)
 
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "

@@ -13,7 +13,8 @@ WhichoptError               500 internal
 ├── NotFound                404 not_found
 ├── Conflict                409 conflict
 │   ├── UnreadableRow       409 unreadable_row    a stored row is damaged, or a newer version's
-│   ├── JobEnded            409 job_ended         nothing left to cancel
+│   ├── JobEnded            409 job_ended         nothing left to cancel or conclude
+│   ├── NotConcludable      409 not_concludable   it searches, or has no look done
 │   ├── NotResumable        409 not_resumable     it goes on, or would fail again
 │   ├── NoRecommendation    409 no_recommendation not yet, or never
 │   ├── DatasetExists       409 dataset_exists    the name is taken, by a built-in or another upload
@@ -146,6 +147,10 @@ class UnreadableRow(Conflict):
 
 class JobEnded(Conflict):
     code, title = "job_ended", "The job has ended"
+
+
+class NotConcludable(Conflict):
+    code, title = "not_concludable", "The job cannot be concluded yet"
 
 
 class NotResumable(Conflict):

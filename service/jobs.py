@@ -9,7 +9,7 @@ from whichopt.service.datasets import check_still_there
 from whichopt.service.db import IntegrityError, Store, Transaction
 from whichopt.service.db.queues import is_here
 from whichopt.service.dispatch import Dispatcher
-from whichopt.service.errors import JobEnded, KeyReused, NotFound, NotResumable, UnreadableRow
+from whichopt.service.errors import JobEnded, KeyReused, NotConcludable, NotFound, NotResumable, UnreadableRow
 from whichopt.service.lint import lint
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.digest import digest
@@ -71,6 +71,46 @@ def cancel(store: Store, uid: str, *, alive_s: float) -> JobView:
             return view(tx, uid, alive_s=alive_s)
     except UnreadableRow as error:
         raise UnreadableRow(f"job {uid} is cancelled, but it cannot be shown: {error.detail}") from error
+
+
+WHY_NOT = {
+    "ended": "it has ended",
+    "cancelled": "it is being cancelled",
+    "searching": "it is still searching, and only confirm can be ended early; cancel it, or wait for "
+    "the first stage of confirm",
+    "no look": "the first stage of confirm is not done yet, so there is nothing to conclude from; wait for "
+    "it, or cancel the job",
+}
+"""Why a job cannot be concluded now, and what can be done."""
+
+
+def conclude(store: Store, dispatcher: Dispatcher, uid: str, *, alive_s: float) -> JobView:
+    """End confirm at the last look that is done: the job concludes from the fresh seeds that it has.
+
+    What waits is cancelled now, and what trains within an epoch; results of an unfinished stage do not
+    count.
+
+    Raises:
+        NotFound: there is no such job.
+        JobEnded: it has ended already.
+        NotConcludable: it still searches, or has no look done.
+        UnreadableRow: its row cannot be read.
+    """
+    with store.transaction() as tx:
+        job_id = job_id_of(tx, uid)
+        asked = tx.conclusions.request(job_id)
+        if asked.why_not is not None:
+            kind = JobEnded if asked.why_not == "ended" else NotConcludable
+            why = f": it is {asked.state}" if asked.why_not == "ended" else ""
+            raise kind(
+                f"job {uid} cannot be concluded, as {WHY_NOT[asked.why_not]}{why}",
+                field="state",
+                value=asked.state.value,
+            )
+        answer = view(tx, uid, alive_s=alive_s)
+    if not is_here(answer.queue):
+        dispatcher.plan(job_id)
+    return answer
 
 
 RESUMABLE = (
@@ -179,7 +219,7 @@ def _remember(
     check_still_there(tx, spec)
     job_id, uid = tx.jobs.add(
         spec,
-        queue=None if in_process else _queue(tx, spec, alive_s),
+        queue=None if in_process else queue_of(tx, spec, alive_s),
         api_key_id=api_key_id,
         idempotency_key=idempotency_key,
         body_digest=asked,
@@ -187,8 +227,8 @@ def _remember(
     return view(tx, uid, alive_s=alive_s), job_id
 
 
-def _queue(tx: Transaction, spec: ResolvedSpec, alive_s: float) -> str:
-    """The kind of worker that trains the job; `auto` takes a GPU if one is there now."""
+def queue_of(tx: Transaction, spec: ResolvedSpec, alive_s: float) -> str:
+    """Return the kind of worker that trains the job; `auto` takes a GPU if one is there now."""
     if spec.device != "auto":
         return spec.device
     return "cuda" if tx.workers.live(alive_s).get("cuda") else "cpu"

@@ -28,6 +28,11 @@ class JobFacts(BaseModel):
         description="Seconds that a step of one trial took, by executor; null unless a probe decided it."
     )
     cut_short: bool = Field(description="True if max_seconds ended the search.")
+    concluded_seeds: int | None = Field(
+        default=None,
+        exclude_if=lambda seeds: seeds is None,
+        description="Number of fresh seeds that count, if confirm was ended by request; otherwise absent.",
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from whichopt.service.space import Config, Value
 from whichopt.service.spec import ResolvedSpec
@@ -16,8 +17,18 @@ Key = tuple[str, tuple[tuple[str, Value], ...]]
 """A label and its config, hashable: what a finalist and its confirm runs have in common."""
 
 
+TrialT = TypeVar("TrialT", bound=Trial)
+
+
 def finalist_key(label: str, config: Config) -> Key:
     return label, tuple(sorted(config.items()))
+
+
+def counted(trials: Sequence[TrialT], concluded_seeds: int | None) -> Sequence[TrialT]:
+    """Return the trials that count: if confirm was ended by request, those before that number of seeds."""
+    if concluded_seeds is None:
+        return trials
+    return [t for t in trials if t.plan.phase is Phase.SEARCH or t.plan.number < concluded_seeds]
 
 
 @dataclass(frozen=True)

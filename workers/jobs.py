@@ -26,6 +26,7 @@ from whichopt.service.planning.cohorts import joined
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trial_set import counted
 from whichopt.service.trials import TrialResult
 from whichopt.service.versions import RULES
 from whichopt.service.views import Recommendation
@@ -133,18 +134,21 @@ def _plan(context: Context, planned: Planning) -> None:
             functions=context.functions,
             compiling=lambda: _note_compiling(context, planned),
         )
-        following = next_round(
-            prepared.spec,
-            planned.trials,
-            suggest,
-            workers=planned.workers,
-            out_of_time=limit_s is not None and planned.running_s > limit_s,
-            elapsed_s=planned.elapsed_s,
-        )
+        following = None
+        if planned.concluded_seeds is None:
+            following = next_round(
+                prepared.spec,
+                planned.trials,
+                suggest,
+                workers=planned.workers,
+                out_of_time=limit_s is not None and planned.running_s > limit_s,
+                elapsed_s=planned.elapsed_s,
+            )
         if following is not None and context.functions is not None and context.functions.is_own:
             together = context.functions.together(prepared.spec)
             following = replace(following, cohorts=joined(following.cohorts, together))
-        cut_short = planned.cut_short or (following is None and ended_early(prepared.spec, planned.trials))
+        is_over = following is None and planned.concluded_seeds is None
+        cut_short = planned.cut_short or (is_over and ended_early(prepared.spec, planned.trials))
         outcome = following or _concluded(context, planned, prepared.spec, cut_short=cut_short)
     except BudgetTooShort as error:
         log.info("too_short", job=planned.uid, detail=error.detail)
@@ -198,7 +202,14 @@ def _plan(context: Context, planned: Planning) -> None:
 def _concluded(context: Context, planned: Planning, spec: ResolvedSpec, *, cut_short: bool) -> Recommendation:
     with context.store.read() as tx:
         environments = tx.records.environments_of(planned.job_id)
-    return recommend(planned.uid, spec, planned.trials, cut_short=cut_short, environments=environments)
+    return recommend(
+        planned.uid,
+        spec,
+        planned.trials,
+        cut_short=cut_short,
+        concluded_seeds=planned.concluded_seeds,
+        environments=environments,
+    )
 
 
 def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> None:
@@ -209,7 +220,8 @@ def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> 
     if planned.round == 0:
         return
     try:
-        known = of_round(spec, planned.trials, risk=spec.budget.risk)
+        trials = counted(planned.trials, planned.concluded_seeds)
+        known = of_round(spec, trials, risk=spec.budget.risk)
         with context.store.transaction() as tx:
             tx.forecasts.keep(planned.job_id, planned.round - 1, known)
     except Exception as error:  # noqa: BLE001

@@ -1,8 +1,9 @@
 """Do the verdicts keep their promises? Jobs whose truth is known, judged by the product's own functions.
 
-    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1] [--json FILE] [--plot FILE]
+    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1] [--plan] [--json FILE] [--plot FILE]
 
 Prints one row a scenario, and then what must hold; exits with 1 where something does not, and says what.
+With --plan only the scenarios are judged whose chances `whichopt plan` predicts.
 `worlds` draws the jobs, `run` judges them, `scenarios` lists them.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration.chance import Chances, chances, together
+from benchmarks.calibration.planned import WORLDS, off, prediction_table, predictions
 from benchmarks.calibration.plots import plot
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import CLEAR, LEADS, LIMITS, PRIOR, TIES
@@ -62,17 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"a scenario; {JOBS} where not given")
     parser.add_argument("--rules", type=int, choices=(1, 2), default=RULES, help="by which jobs are judged")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} jobs a scenario")
+    parser.add_argument("--plan", action="store_true", help="only hold the chances of plans against counts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all counts there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the picture there")
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args(arguments)
     started = time.perf_counter()
     jobs = QUICK_JOBS if chosen.quick else chosen.jobs
+    if chosen.plan:
+        return _plan(jobs, chosen.processes, quick=chosen.quick)
     tallies, stated = simulate(jobs, chosen.processes, chosen.rules)
     print(table(tallies))
     print()
     print(chance_table(stated))
-    failures = gross(tallies) if chosen.quick else unmet(tallies, stated, chosen.rules)
+    planned = predictions(tallies) if chosen.rules == RULES else []
+    print(f"\n{prediction_table(planned)}" if planned else "")
+    failures = gross(tallies) if chosen.quick else [*unmet(tallies, stated, chosen.rules), *off(planned)]
     print(f"\n{sum(t.jobs for t in tallies):,} jobs in {time.perf_counter() - started:.0f} s")
     if chosen.json:
         chosen.json.write_text(json.dumps(record(tallies, stated, failures, chosen.rules), indent=1) + "\n")
@@ -82,6 +89,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"NOT MET: {failure}")
     if not failures:
         print("No gross failure." if chosen.quick else "All figures are met.")
+    return 1 if failures else 0
+
+
+def _plan(jobs: int, processes: int, *, quick: bool) -> int:
+    """Hold the chances of plans against the counts of as many jobs; return the exit code."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        parts = {
+            world.name: [pool.submit(run, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
+            for world in WORLDS
+        }
+        found = predictions([merged([one.result() for one in futures]) for futures in parts.values()])
+    print(prediction_table(found))
+    failures = [] if quick else off(found)
+    for failure in failures:
+        print(f"NOT MET: {failure}")
     return 1 if failures else 0
 
 

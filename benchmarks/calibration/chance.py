@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Floats, World, simulate_jobs
+from benchmarks.calibration.worlds import Floats, simulate_jobs
+from whichopt.service.evidence.power.worlds import World
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 from whichopt.service.versions import RULES
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.calibration.worlds import Jobs, World, label_of, simulate_jobs
+from benchmarks.calibration.worlds import Jobs, label_of, simulate_jobs
+from whichopt.service.evidence.power.worlds import World
 from whichopt.service.evidence.statistics.estimates import critical_t
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at

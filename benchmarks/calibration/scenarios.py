@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.calibration.worlds import World
+from whichopt.service.evidence.power.worlds import STRONG, WEAK, World
 
 
 def strong(name: str, **rest: Any) -> World:
-    """The paired difference of two optimizers' runs has a standard deviation of 0.32 of a run's."""
-    return World(name, pairing=0.95, own=0.01, **rest)
+    return World(name, **STRONG, **rest)
 
 
 def weak(name: str, **rest: Any) -> World:
-    """Of 1.38."""
-    return World(name, pairing=0.05, own=0.05, **rest)
+    return World(name, **WEAK, **rest)
 
 
 TIES = (

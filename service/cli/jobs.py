@@ -1,4 +1,4 @@
-"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, resume, export, catalog."""
+"""The commands about jobs: submit, watch, show, recommend, forecast, cancel, conclude, resume, export."""
 
 from __future__ import annotations
 
@@ -209,6 +209,15 @@ def cancel(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
     with _client(url, key, data) as client:
         view = client.cancel(client.find_job(job))
         _show(view, as_json, f"Cancel requested for job {view.id}.")
+
+
+@app.command()
+def conclude(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_json: AsJson = False) -> None:
+    """End a job's confirm at the last look that is done, and conclude from the fresh seeds that it has."""
+    with _client(url, key, data) as client:
+        view = client.conclude(client.find_job(job))
+        seeds = f"{view.concluded_seeds} fresh seeds"
+        _show(view, as_json, f"Job {view.id} concludes from {seeds}: whichopt recommend {view.id}")
 
 
 @app.command()

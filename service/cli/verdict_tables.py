@@ -36,11 +36,25 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
         ("config", f"{recommendation.verdict}: {recommendation.statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(recommendation),
+        *_seen(recommendation),
         ("cost", spent),
         *(("warning", _of(warning)) for warning in recommendation.warnings),
     ]
     tables = [_ranking(recommendation), *([_optimizers(recommendation)] if optimizers.differences else [])]
     return stacked(*tables, Facts(facts, title="Recommendation"))
+
+
+def _seen(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
+    """Return the leads that the job could have seen."""
+    seen = recommendation.could_have_seen
+    if seen is None:
+        return []
+    leads = [
+        f"{question} {lead.lead:.3g}" + ("" if lead.deviations is None else f" ({lead.deviations:.2g} sd)")
+        for question, lead in (("config", seen.config), ("optimizer", seen.optimizer))
+        if lead is not None
+    ]
+    return [("power", f"leads named with a chance of {seen.chance:.0%}: {', '.join(leads)}")]
 
 
 def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:

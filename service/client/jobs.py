@@ -18,7 +18,7 @@ from whichopt.service.errors import NotFound
 from whichopt.service.ids import PART
 from whichopt.service.spec import JobSpec
 from whichopt.service.states import JobState, Phase, TrialState
-from whichopt.service.views import JobView, LintFinding, LintReport, Page, TrialView
+from whichopt.service.views import JobPlan, JobView, LintFinding, LintReport, Page, TrialView
 
 SHOWN = 5
 """Jobs that are listed if an id fits none or several."""
@@ -76,6 +76,31 @@ class Jobs(Calls):
         """
         sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
         return self._call(LintReport, "POST", "/v1/lint", repeatable=True, json=sent).findings
+
+    def plan(self, spec: JobSpec | Mapping[str, Any]) -> JobPlan:
+        """Return what the job would take, cost and be able to show, without submitting it.
+
+        Args:
+            spec: the job, as for `submit`.
+
+        Returns:
+            The plan: seconds, cost in trials, the chance that each verdict names a true leader by its lead,
+            and the budget that leads take; `basis` says what each rests on.
+
+        Raises:
+            ProblemError: the spec is invalid (`invalid_spec`, `unknown_name`), or other plans take too long
+                (`unavailable`).
+
+        Example:
+            >>> workload = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
+            >>> plan = client.plan({"workload": workload, "optimizers": ["adabelief", "sgd"]})
+            >>> plan.cost.search, [row.lead for row in plan.power.config]
+            (96, [0.25, 0.5, 1.0, 2.0])
+            >>> plan.power.config[0].chance < 0.9 < plan.power.config[-1].chance
+            True
+        """
+        sent = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, JobSpec) else dict(spec)
+        return self._call(JobPlan, "POST", "/v1/plan", repeatable=True, json=sent)
 
     def job(self, job_id: str) -> JobView:
         """Return the job as it stands now.
@@ -170,6 +195,29 @@ class Jobs(Calls):
             'cancelled'
         """
         return self._call(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
+
+    def conclude(self, job_id: str) -> JobView:
+        """End a job's confirm at the last look that is done; it concludes from the fresh seeds that it has.
+
+        Args:
+            job_id: the job's whole id.
+
+        Returns:
+            The job, which ends within an epoch; `wait` for it.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`), it has ended (`job_ended`), or it still searches
+                or has no look done (`not_concludable`).
+
+        Example:
+            >>> from whichopt.service.client import ProblemError
+            >>> try:
+            ...     client.conclude(job.id)
+            ... except ProblemError as error:
+            ...     print(error.problem.code)
+            job_ended
+        """
+        return self._call(JobView, "POST", f"/v1/jobs/{job_id}/conclude")
 
     def resume(self, job_id: str) -> JobView:
         """Let a job go on that failed because of its workers; what it has done is kept.

@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from whichopt.service.db import clock
 from whichopt.service.db.blobs import Blobs
 from whichopt.service.db.cohorts import Cohorts
+from whichopt.service.db.concluding import Conclusions
 from whichopt.service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
 from whichopt.service.db.datasets import Datasets
 from whichopt.service.db.existing import open_what_is_there
@@ -32,6 +33,7 @@ from whichopt.service.db.forecasts import Forecasts
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
+from whichopt.service.db.past import Past
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
@@ -112,6 +114,14 @@ class Transaction:
     @cached_property
     def reports(self) -> Reports:
         return Reports(self.connection)
+
+    @cached_property
+    def conclusions(self) -> Conclusions:
+        return Conclusions(self.connection)
+
+    @cached_property
+    def past(self) -> Past:
+        return Past(self.connection)
 
     @cached_property
     def blobs(self) -> Blobs:

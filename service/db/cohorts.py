@@ -52,7 +52,7 @@ class Beat(Enum):
     """The answer that a worker gets when it renews its lease."""
 
     GO_ON = "go on"
-    CANCEL = "the job is cancelled or has failed"
+    CANCEL = "the job is cancelled, has failed, or is to end without it"
     GIVE_BACK = "this worker is stopping"
     LOST = "the lease ran out and the cohort is not ours any more"
 
@@ -176,9 +176,11 @@ class Cohorts:
             return Beat.LOST
         self.jobs.bump(claim.job_id, rung_at=now())
         row = self.connection.execute(
-            sa.select(job.c.state, job.c.cancel_requested).where(job.c.id == claim.job_id)
+            sa.select(job.c.state, job.c.cancel_requested, job.c.concluded_seeds).where(
+                job.c.id == claim.job_id
+            )
         ).one()
-        if row.cancel_requested or row.state not in ACTIVE:
+        if row.cancel_requested or row.concluded_seeds is not None or row.state not in ACTIVE:
             return Beat.CANCEL
         stopping = self.connection.scalar(sa.select(worker.c.stopping).where(worker.c.name == held.worker))
         return Beat.GIVE_BACK if stopping else Beat.GO_ON
@@ -225,7 +227,7 @@ class Cohorts:
         return True
 
     def drop(self, claim: Claim) -> bool:
-        """Ends a cohort whose job was cancelled or has failed; nothing of it is kept."""
+        """Ends a cohort whose job does without it; nothing of it is kept."""
         if not self._end(claim, state=CohortState.CANCELLED):
             return False
         self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
@@ -250,7 +252,14 @@ class Cohorts:
         return bool(given.rowcount)
 
     def fail(self, claim: Claim, *, code: str, detail: str) -> bool:
-        """Ends the cohort and its job: training raised, which no other attempt would mend."""
+        """Ends the cohort and its job: training raised, which no other attempt would mend.
+
+        A job whose confirm was ended by request does without it.
+        """
+        self.jobs.lock(claim.job_id)
+        seeds = sa.select(job.c.concluded_seeds).where(job.c.id == claim.job_id)
+        if self.connection.scalar(seeds) is not None:
+            return self.drop(claim)
         if not self._end(claim, state=CohortState.CANCELLED):
             return False
         self.stamp(claim.cohort_id, claim.job_id, TrialState.FAILED)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db import clock
+from whichopt.service.db.job_times import JobTimes
 from whichopt.service.db.queues import here
 from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import cohort, job, report, study, trial
@@ -31,7 +32,8 @@ class Planning:
     Of a result's curves only the selection metric's is there, as nothing else is planned or concluded from.
     `workers` are the processes that were live for the job's queue, and `agreement` is how far results agree
     on them, None if there are none. `running_s` is the time since the job's first claim, 0 before one;
-    `elapsed_s` is that from it to the last of the results.
+    `elapsed_s` is that from it to the last of the results. `concluded_seeds` are the fresh seeds that
+    count, if confirm was ended by request.
     """
 
     job_id: int
@@ -45,12 +47,10 @@ class Planning:
     workers: int
     agreement: Agreement | None
     trials: list[Trial]
+    concluded_seeds: int | None = None
 
 
-class Jobs:
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-
+class Jobs(JobTimes):
     # -- doors ---------------------------------------------------------------------------------------
 
     def add(
@@ -170,6 +170,7 @@ class Jobs:
             workers=Workers(self.connection).processes(row.queue, within_s=alive_s),
             agreement=Workers(self.connection).agreement(row.queue, within_s=alive_s),
             trials=Trials(self.connection).of_job(job_id, curve=spec.goal.curve),
+            concluded_seeds=row.concluded_seeds,
         )
 
     def planner_begins(self, planned: Planning, *, counts: int = 1) -> None:
@@ -179,23 +180,6 @@ class Jobs:
             .where(job.c.id == planned.job_id, job.c.round == planned.round)
             .values(plan_rings=job.c.plan_rings + counts, rung_at=clock.now())
         )
-
-    def running_s(self, job_id: int) -> float:
-        """The time since the job's first claim; 0 before one."""
-        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
-        return 0.0 if started_at is None else (clock.read(self.connection) - started_at).total_seconds()
-
-    def elapsed_s(self, job_id: int) -> float | None:
-        """From the job's first claim to the last of its results, less its standstills; None before one."""
-        started_at = self.connection.scalar(sa.select(job.c.started_at).where(job.c.id == job_id))
-        last = self.connection.scalar(
-            sa.select(sa.func.max(trial.c.finished_at)).where(trial.c.job_id == job_id)
-        )
-        if started_at is None or last is None:
-            return None
-        elapsed_s: float = (last - started_at).total_seconds()
-        # Nothing is known of it if the clock was set back, or the job has stood still since its last result.
-        return elapsed_s if elapsed_s > 0 else None
 
     def add_round(
         self,
@@ -300,7 +284,7 @@ class Jobs:
         )
 
     def _advance(self, planned: Planning, **values: Any) -> int | None:
-        """Moves the job past round `planned.round`, if nobody has; its new revision."""
+        """Moves the job past round `planned.round`, if nobody has or has ended it; its new revision."""
         return self.connection.execute(
             job.update()
             .where(
@@ -308,6 +292,7 @@ class Jobs:
                 job.c.round == planned.round,
                 job.c.state.in_(ACTIVE),
                 job.c.cancel_requested.is_(False),
+                job.c.concluded_seeds.is_not_distinct_from(planned.concluded_seeds),
             )
             .values(
                 round=planned.round + 1,
@@ -327,9 +312,12 @@ class Jobs:
         self.connection.execute(sa.select(job.c.id).where(job.c.id == job_id).with_for_update())
 
     def goes_on(self, job_id: int) -> bool:
-        """Tell if the job is active and nobody has requested its cancellation."""
+        """Tell if the job trains on: it is active, and nobody has requested its cancellation or its end."""
         query = sa.select(job.c.id).where(
-            job.c.id == job_id, job.c.state.in_(ACTIVE), job.c.cancel_requested.is_(False)
+            job.c.id == job_id,
+            job.c.state.in_(ACTIVE),
+            job.c.cancel_requested.is_(False),
+            job.c.concluded_seeds.is_(None),
         )
         return self.connection.scalar(query) is not None
 

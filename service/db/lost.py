@@ -55,13 +55,19 @@ class Lost:
         self.jobs.lock(job_id)
         lapsed = sa.and_(cohort.c.id == cohort_id, _lapsed(as_of))
         row = self.connection.execute(
-            sa.select(cohort, job.c.cancel_requested, job.c.state.label("job_state"), job.c.spec)
+            sa.select(
+                cohort,
+                job.c.cancel_requested,
+                job.c.concluded_seeds,
+                job.c.state.label("job_state"),
+                job.c.spec,
+            )
             .join(job, job.c.id == cohort.c.job_id)
             .where(lapsed)
         ).one_or_none()
         if row is None:
             return False
-        goes_on = row.job_state in ACTIVE and not row.cancel_requested
+        goes_on = row.job_state in ACTIVE and not row.cancel_requested and row.concluded_seeds is None
         again = row.attempt < attempts and goes_on
         state = CohortState.QUEUED if again else CohortState.CANCELLED
         self.connection.execute(
@@ -207,7 +213,8 @@ class Lost:
             cohort.c.round == row.round - 1,
             cohort.c.state.in_((*UNFINISHED, CohortState.CANCELLED)),
         )
-        ids = sorted(self.connection.scalars(unended))
+        # Of a job that was ended by request, nothing is trained any more: it only waits for its planner.
+        ids = [] if row.concluded_seeds is not None else sorted(self.connection.scalars(unended))
         revision = self.jobs.bump(
             job_id, **goes_on, error=None, finished_at=None, plan_rings=0, rung_at=now()
         )

@@ -58,6 +58,7 @@ class Records:
                 executor=spec.trained_by or "",
                 probe=row.probe,
                 cut_short=row.cut_short,
+                concluded_seeds=row.concluded_seeds,
                 created_at=row.created_at,
                 started_at=row.started_at,
                 finished_at=row.finished_at,

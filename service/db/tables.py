@@ -75,6 +75,7 @@ job = Table(
     Column("round", Integer, nullable=False, comment="rounds planned so far: the guard between planners"),
     Column("cut_short", Boolean, nullable=False, comment="max_seconds ended the search"),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("concluded_seeds", Integer, comment="fresh seeds that count, if confirm was ended by request"),
     Column("revision", Integer, nullable=False),
     Column("error", JSON),
     Column("recommendation", JSON),

@@ -290,7 +290,9 @@ def _job_view(
     cohorts_running, examples_running = running
     searching = row.phase is None or row.phase == Phase.SEARCH
     # What time has stopped will not be run; of a job that was cancelled, the total tells what was left.
-    stopped = {label: found.cancelled if row.cut_short else 0 for label, found in ledger.items()}
+    end = row.concluded_seeds
+    stopped = {label: found.cancelled if row.cut_short or end else 0 for label, found in ledger.items()}
+    fresh = {number: seed for number, seed in fresh.items() if end is None or number < end}
     planned = {label: found.total - stopped[label] for label, found in ledger.items()}
     asked = {label: max(planned.get(label, 0), spec.trials_of(label)) for label in spec.labels}
     return JobView(
@@ -316,6 +318,7 @@ def _job_view(
             for label in spec.labels
         ],
         activity=activity,
+        concluded_seeds=end,
         waiting_for=activity.detail if activity is not None and activity.what == "worker" else None,
         error=None if row.error is None else JobError.model_validate(row.error),
         revision=row.revision,

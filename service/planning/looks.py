@@ -170,10 +170,15 @@ def planned_looks(spec: ResolvedSpec, finalists: int | None = None) -> tuple[int
     if spec.rules < 2:
         return looks(seeds)
     count = len(spec.labels) * (spec.budget.replicates + 1) if finalists is None else finalists
-    first = first_stage(seeds)
-    later = champion_looks(seeds, count, _champions(spec, count))
+    return stages(seeds, count, _champions(spec, count))
+
+
+def stages(confirm_seeds: int, arms: int, champions: int) -> tuple[int, ...]:
+    """Fresh seeds after each stage of confirm by rules 2: the first, and those of the champions' looks."""
+    first = first_stage(confirm_seeds)
+    later = champion_looks(confirm_seeds, arms, champions)
     # Too few for a test: then every finalist has all seeds, and all are tested.
-    return (first, *(first + more for more in later)) if later[-1] >= FEWEST_CHAMPIONS else (seeds,)
+    return (first, *(first + more for more in later)) if later[-1] >= FEWEST_CHAMPIONS else (confirm_seeds,)
 
 
 def most_runs(spec: ResolvedSpec, finalists: int) -> int:

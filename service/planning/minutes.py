@@ -59,12 +59,11 @@ def plan_minutes(
     time = 60 * budget.minutes * processes
     seed = (budget.replicates + 1) * math.fsum(trial_seconds.values())
     seeds = _seeds(spec, seed, time)
-    search_share = _search_share(spec.pruning)
+    share = search_share(spec.pruning)
     search = time + later_seeds(spec, seeds) * seed / 2 - seeds * seed
     each = search / len(spec.labels)
     per_study = {
-        label: round(each / (budget.replicates * search_share * seconds))
-        for label, seconds in trial_seconds.items()
+        label: round(each / (budget.replicates * share * seconds)) for label, seconds in trial_seconds.items()
     }
     if min(per_study.values()) < FEWEST_TRIALS:
         least = least_minutes(spec, trial_seconds, processes=processes)
@@ -93,7 +92,7 @@ def plan_minutes(
 
 def least_minutes(spec: ResolvedSpec, trial_seconds: Mapping[str, float], *, processes: int) -> float:
     """Return the minutes that the fewest trials and seeds take, by the seconds of a whole trial."""
-    share, replicates = _search_share(spec.pruning), spec.budget.replicates
+    share, replicates = search_share(spec.pruning), spec.budget.replicates
     slowest = FEWEST_TRIALS * replicates * share * max(trial_seconds.values())
     seed = (replicates + 1) * math.fsum(trial_seconds.values())
     return (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
@@ -109,7 +108,7 @@ def _seeds(spec: ResolvedSpec, seed: float, time: float) -> int:
     return next(fitting, FEWEST_SEEDS)
 
 
-def _search_share(pruning: Pruning) -> float:
+def search_share(pruning: Pruning) -> float:
     """Return the mean length of a search trial as a share of a full one: the random trials of a study, about
     a quarter, run to their end, and of the others the worst share stops at each rung."""
     left, at, later = 1.0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Submits, lists, shows and cancels jobs, and lists their trials."""
+"""Submits, lists, shows, cancels and concludes jobs, and lists their trials."""
 
 from __future__ import annotations
 
@@ -114,6 +114,15 @@ def job(
 def cancel(uid: JobUid, store: TheStore, settings: TheSettings) -> JobView:
     """Cancel a job: queued cohorts end now, and running ones end within an epoch."""
     return work.cancel(store, uid, alive_s=settings.worker_alive_s)
+
+
+@router.post("/{job_id}/conclude", status_code=202)
+def conclude(uid: JobUid, store: TheStore, dispatcher: TheDispatcher, settings: TheSettings) -> JobView:
+    """End confirm at the last look that is done: the job concludes from the fresh seeds that it has.
+
+    What waits is cancelled now, and what trains within an epoch; results of an unfinished stage do not count.
+    """
+    return work.conclude(store, dispatcher, uid, alive_s=settings.worker_alive_s)
 
 
 @router.post("/{job_id}/resume", status_code=202)

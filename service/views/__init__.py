@@ -21,9 +21,11 @@ from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForeca
 from whichopt.service.views.functions import FunctionOffer, FunctionView
 from whichopt.service.views.health import Health, Readiness
 from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
+from whichopt.service.views.plan import BudgetFor, JobPlan, LeadChance, PlannedCost, Power
 from whichopt.service.views.problems import FieldProblem, Problem
 from whichopt.service.views.recommendation import (
     Cost,
+    CouldHaveSeen,
     Difference,
     Interval,
     JobWarning,
@@ -31,15 +33,18 @@ from whichopt.service.views.recommendation import (
     OptimizerVerdict,
     RankedOptimizer,
     Recommendation,
+    SeenLead,
     Stage,
 )
 from whichopt.service.views.view import Page, Unreadable
 
 __all__ = [
+    "BudgetFor",
     "CatalogEntry",
     "ConfirmForecast",
     "ConfirmProgress",
     "Cost",
+    "CouldHaveSeen",
     "DatasetProblem",
     "DatasetProgress",
     "DatasetView",
@@ -53,20 +58,25 @@ __all__ = [
     "Interval",
     "JobError",
     "JobForecast",
+    "JobPlan",
     "JobView",
     "JobWarning",
+    "LeadChance",
     "LedgerEntry",
     "LintFinding",
     "LintReport",
     "OptimizerDifference",
     "OptimizerVerdict",
     "Page",
+    "PlannedCost",
+    "Power",
     "Problem",
     "Progress",
     "RankedOptimizer",
     "Readiness",
     "Recommendation",
     "SearchForecast",
+    "SeenLead",
     "Stage",
     "Translation",
     "TrialView",

@@ -83,6 +83,11 @@ class JobView(View):
         default=None,
         description="Current activity of the job, or the reason for its wait; null once it has ended.",
     )
+    concluded_seeds: int | None = Field(
+        default=None,
+        exclude_if=lambda seeds: seeds is None,
+        description="Number of fresh seeds that count, if confirm was ended by request; otherwise absent.",
+    )
     waiting_for: str | None = Field(
         description="Copy of `activity.detail` while no worker can take the job; otherwise null."
     )

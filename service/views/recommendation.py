@@ -157,6 +157,26 @@ class Stage(View):
     stopped: str = Field(description="Reason why there are no more seeds.")
 
 
+class SeenLead(View):
+    """A true lead over every rival, in the metric's units and in standard deviations."""
+
+    lead: float
+    deviations: float | None = Field(
+        description="The same in standard deviations of one config's value over fresh seeds; null if it "
+        "does not vary."
+    )
+
+
+class CouldHaveSeen(View):
+    """The least leads that the job would have named with that chance, by the spreads of its own runs."""
+
+    chance: float
+    config: SeenLead | None = Field(description="That of the config verdict; null if nothing tells.")
+    optimizer: SeenLead | None = Field(
+        description="That of the optimizer verdict; null if nothing tells, as with one study each."
+    )
+
+
 class Cost(View):
     trials: int
     steps: int
@@ -241,6 +261,11 @@ class Recommendation(View):
         "if no margin was set.",
     )
     stage: Stage | None = None
+    could_have_seen: CouldHaveSeen | None = Field(
+        default=None,
+        exclude_if=lambda seen: seen is None,
+        description="Leads that the job could have seen; absent if there is nobody to beat, and by rules 1.",
+    )
 
     @property
     def title(self) -> str:

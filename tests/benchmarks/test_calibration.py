@@ -12,8 +12,9 @@ from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES
-from benchmarks.calibration.worlds import Noise, World, simulate_jobs
+from benchmarks.calibration.worlds import simulate_jobs
 from tests.builders.confirm_tables import confirm_table_of
+from whichopt.service.evidence.power.worlds import Noise, World
 from whichopt.service.evidence.verdict.winners import config_verdict, study_verdict
 
 

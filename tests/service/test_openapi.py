@@ -37,9 +37,11 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
     assert found == {
         ("POST", "/v1/jobs"),
         ("POST", "/v1/lint"),
+        ("POST", "/v1/plan"),
         ("GET", "/v1/jobs"),
         ("GET", "/v1/jobs/{job_id}"),
         ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("POST", "/v1/jobs/{job_id}/conclude"),
         ("POST", "/v1/jobs/{job_id}/resume"),
         ("GET", "/v1/functions"),
         ("GET", "/v1/jobs/{job_id}/trials"),

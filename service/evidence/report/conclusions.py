@@ -24,6 +24,7 @@ CONCLUSIONS = {
     "recommendation.ranking": "the ranking",
     "recommendation.cost": "the cost",
     "recommendation.warnings": "the warnings",
+    "recommendation.could_have_seen": "the lead that the job could have seen",
     "recommendation.statement": "the statement on configs",
     "recommendation.snippet": "the snippet",
     "recommendation": "the recommendation",

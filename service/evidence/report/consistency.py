@@ -20,13 +20,21 @@ from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
-from whichopt.service.trial_set import TrialSet
+from whichopt.service.trial_set import TrialSet, counted
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
-def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> list[str]:
-    """Return the contradictions in the trials, in the order of the phases; none for a job as recorded."""
+def inconsistencies(
+    spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool, concluded_seeds: int | None = None
+) -> list[str]:
+    """Return the contradictions in the trials, in the order of the phases; none for a job as recorded.
+
+    Of a job that was concluded by request, runs on later fresh seeds may have been cancelled.
+    """
     known = [trial for trial in trials if trial.plan.label in spec.labels]
+    left = {id(trial) for trial in known if trial.result is None} - set(
+        map(id, counted(known, concluded_seeds))
+    )
     return [
         *_places(spec),
         *(
@@ -42,10 +50,12 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
         *(
             f"{named(trial.plan)}: {contradiction}"
             for trial in known
+            if id(trial) not in left
             for contradiction in _result(spec, trial, cut_short=cut_short)
         ),
         *_search(spec, known, cut_short=cut_short),
-        *_confirm(spec, known),
+        *_confirm(spec, counted(known, concluded_seeds)),
+        *([] if cut_short else _concluded(spec, known, concluded_seeds)),
     ]
 
 
@@ -262,6 +272,21 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial]) -> Iterator[str]:
             )
         if twice := sorted(number for number, count in runs[key].items() if count > 1):
             yield f"{whose}: its confirm runs on fresh seeds {_numbers(twice)} there more than once"
+
+
+def _concluded(spec: ResolvedSpec, trials: Sequence[Trial], seeds: int | None) -> Iterator[str]:
+    """Check that a job that was concluded by request has ended at a look."""
+    if seeds is None:
+        return
+    if seeds not in (looks := planned_looks(spec, len(finalists(spec, trials)))):
+        yield (
+            f"the job was concluded by request after {seeds} fresh seeds, but by its spec there are looks "
+            f"after {', '.join(map(str, looks))}"
+        )
+    for trial in trials:
+        is_later = trial.plan.phase is Phase.CONFIRM and trial.plan.number >= seeds
+        if is_later and trial.result is None and trial.state is not TrialState.CANCELLED:
+            yield f"{named(trial.plan)}: it has no result ({trial.state})"
 
 
 def _numbers(numbers: Sequence[int]) -> str:

@@ -25,6 +25,7 @@ from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.shapes import Analysis
 from whichopt.service.records import EarlierJobs, JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trial_set import counted
 from whichopt.service.versions import WORDS, program
 from whichopt.service.views import Recommendation
 
@@ -73,6 +74,11 @@ class Report(_Frozen):
     __hash__ = None  # type: ignore[assignment]  # lists and dicts are in it
 
     @property
+    def counted(self) -> Sequence[RecordedTrial]:
+        """The trials that count; of a job that was concluded by request, not those after its last look."""
+        return counted(self.trials, self.job.concluded_seeds)
+
+    @property
     def is_as_written(self) -> bool:
         """Tell if spec and trials match `raw_sha256`.
 
@@ -100,7 +106,9 @@ def evidence(
         spec=spec,
         environments=tuple(environments),
         recommendation=recommendation,
-        analysis=analyze(spec, trials, shows_stand_ins=recommendation.shows_stand_ins),
+        analysis=analyze(
+            spec, counted(trials, job.concluded_seeds), shows_stand_ins=recommendation.shows_stand_ins
+        ),
         raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials))),
         trials=tuple(trials),
         words=WORDS,

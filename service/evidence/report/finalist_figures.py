@@ -124,7 +124,7 @@ def _intervals(
 def seed_values(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
     """The paired raw results: every fresh seed of each optimizer's best config."""
     recommendation = report.recommendation
-    table = read_confirm_table(report.spec, report.trials)
+    table = read_confirm_table(report.spec, report.counted)
     best = {row.optimizer: table.best(row.optimizer) for row in recommendation.ranking}
     rows = [(label, table.values[arm]) for label, arm in best.items() if table.shown(arm)]
     if not rows:

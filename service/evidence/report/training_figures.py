@@ -195,8 +195,8 @@ def steps_to_target(report: Report, styles: dict[str, LineStyle]) -> Figure | No
 
 def _best_runs(report: Report) -> dict[str, list[TrialResult]]:
     """The confirm runs of each optimizer's best config, by label in the order of the ranking."""
-    table = read_confirm_table(report.spec, report.trials)
+    table = read_confirm_table(report.spec, report.counted)
     labels = [row.optimizer for row in report.recommendation.ranking]
-    confirm = TrialSet(report.spec, report.trials).by_finalist
+    confirm = TrialSet(report.spec, report.counted).by_finalist
     best = {label: confirm.get(table.arms[table.best(label)].key, ()) for label in labels}
     return {label: [t.result for t in runs if t.result is not None] for label, runs in best.items()}

@@ -175,7 +175,12 @@ def _inconsistencies(report: Report) -> list[str]:
     try:
         return [
             *_of_the_job(report),
-            *inconsistencies(report.spec, report.trials, cut_short=report.job.cut_short),
+            *inconsistencies(
+                report.spec,
+                report.trials,
+                cut_short=report.job.cut_short,
+                concluded_seeds=report.job.concluded_seeds,
+            ),
         ]
     except _IMPOSSIBLE as error:
         return [f"no job could have had these trials: {_in_words(error)}"]
@@ -199,6 +204,7 @@ def _recommendation(report: Report) -> Iterator[Difference]:
             report.spec,
             report.trials,
             cut_short=report.job.cut_short,
+            concluded_seeds=report.job.concluded_seeds,
             shows_stand_ins=report.recommendation.shows_stand_ins,
             environments=report.environments,
         )
@@ -207,12 +213,14 @@ def _recommendation(report: Report) -> Iterator[Difference]:
             ("recommendation",), f"{stored.verdict}, {stored.optimizer}", f"nothing ({_in_words(error)})"
         )
         return
+    if stored.could_have_seen is None:  # as those that were made before it was told
+        again = again.model_copy(update={"could_have_seen": None})
     yield from _compared(report, "recommendation", stored, again, stored.words)
 
 
 def _analysis(report: Report) -> Iterator[Difference]:
     try:
-        again = analyze(report.spec, report.trials, shows_stand_ins=report.recommendation.shows_stand_ins)
+        again = analyze(report.spec, report.counted, shows_stand_ins=report.recommendation.shows_stand_ins)
     except _IMPOSSIBLE as error:
         yield Difference(("analysis",), "an analysis", f"nothing ({_in_words(error)})")
         return

@@ -16,6 +16,7 @@ from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.verdict.seen import could_have_seen, lead_sentence
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.evidence.verdict.statements import (
     Stopped,
@@ -38,6 +39,7 @@ from whichopt.service.planning.looks import ChampionLook, Look
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
+from whichopt.service.trial_set import counted
 from whichopt.service.trials import Trial
 from whichopt.service.versions import WORDS
 from whichopt.service.views import (
@@ -48,6 +50,7 @@ from whichopt.service.views import (
     OptimizerVerdict,
     RankedOptimizer,
     Recommendation,
+    SeenLead,
     Stage,
 )
 
@@ -58,6 +61,7 @@ def recommend(
     trials: Sequence[Trial],
     *,
     cut_short: bool = False,
+    concluded_seeds: int | None = None,
     shows_stand_ins: bool = False,
     environments: Sequence[Environment] = (),
 ) -> Recommendation:
@@ -81,6 +85,7 @@ def recommend(
         spec: the job.
         trials: trials of both phases, in any order.
         cut_short: True if `max_seconds` ended the search.
+        concluded_seeds: the fresh seeds that count, if confirm was ended by request; the others only cost.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
         environments: what trained the trials, each kind once; a warning says if results may differ by it.
 
@@ -101,12 +106,23 @@ def recommend(
         True
     """
     goal = spec.goal
+    every, trials = trials, counted(trials, concluded_seeds)
     table = read_confirm_table(spec, trials, shows_stand_ins=shows_stand_ins)
     look = look_at(spec, table)
     verdict = config_verdict(table, alpha=look.config_level, margin=spec.margin)
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
-    ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
+    optimizers = _optimizer_verdict(spec, trials, table, look)
+    seen = could_have_seen(
+        table,
+        look,
+        best=verdict.best,
+        best_label=next(iter(optimizers.equivalent), None),
+        replicates=spec.budget.replicates,
+        margin=spec.margin,
+        seed=spec.seed,
+    )
+    ranking = _ranking(spec, every, table, verdict.best, gaps, look)
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -122,8 +138,16 @@ def recommend(
         config=None if pick is None else shown(spec, pick.label, pick.config),
         statement=nothing_statement(spec, trials, table, look)
         if pick is None
-        else config_statement(spec, table, verdict, gaps, look),
-        optimizer_verdict=_optimizer_verdict(spec, trials, table, look),
+        else _with_lead(
+            config_statement(spec, table, verdict, gaps, look), verdict.verdict, seen.config if seen else None
+        ),
+        optimizer_verdict=optimizers.model_copy(
+            update={
+                "statement": _with_lead(
+                    optimizers.statement, optimizers.verdict, seen.optimizer if seen else None
+                )
+            }
+        ),
         metric=goal.metric,
         direction=goal.direction,
         value=None if pick is None else _interval(table, verdict.pick, look),
@@ -133,7 +157,7 @@ def recommend(
         ),
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
-        cost=_cost(trials),
+        cost=_cost(every),
         warnings=job_warnings(
             spec,
             trials,
@@ -145,6 +169,7 @@ def recommend(
         snippet=None if pick is None else _snippet(spec, trials, pick),
         margin=spec.margin,
         practically_equivalent=None if spec.margin is None else [] if pick is None else list(gaps.within),
+        could_have_seen=seen,
         stage=Stage(
             seeds=look.seeds,
             most=look.planned[-1],
@@ -152,9 +177,15 @@ def recommend(
             look=look.index + 1,
             first=look.first if isinstance(look, ChampionLook) else None,
             alpha=look.config_level(ALPHA),
-            stopped=_stopped(spec, table, look, cut_short),
+            stopped=_stopped(spec, table, look, cut_short, concluded_seeds),
         ),
     )
+
+
+def _with_lead(statement: str, verdict: str | None, lead: SeenLead | None) -> str:
+    """The statement; of a tie, also the lead that would have been named."""
+    sentence = lead_sentence(lead) if verdict == "tie" else None
+    return statement if sentence is None else f"{statement} {sentence}"
 
 
 def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str:
@@ -169,9 +200,13 @@ def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
 
-def _stopped(spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool) -> str:
+def _stopped(
+    spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool, concluded_seeds: int | None
+) -> str:
     if not look.further:
         return f"all {look.seeds} fresh seeds were run"
+    if concluded_seeds is not None:
+        return "the job was concluded by request"
     if cut_short:
         return "time ran out"
     reason = reason_to_stop_at(table, look, margin=spec.margin, risk=spec.budget.risk, seed=spec.seed)
