@@ -198,7 +198,8 @@ def _plan(context: Context, planned: Planning) -> None:
 def _concluded(context: Context, planned: Planning, spec: ResolvedSpec, *, cut_short: bool) -> Recommendation:
     with context.store.read() as tx:
         environments = tx.records.environments_of(planned.job_id)
-    return recommend(planned.uid, spec, planned.trials, cut_short=cut_short, environments=environments)
+        trials = tx.example_values.given_to(planned.job_id, planned.trials)
+    return recommend(planned.uid, spec, trials, cut_short=cut_short, environments=environments)
 
 
 def _store_forecast(context: Context, planned: Planning, spec: ResolvedSpec) -> None:

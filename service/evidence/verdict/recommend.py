@@ -15,6 +15,7 @@ from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_a
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
+from whichopt.service.evidence.verdict.over_examples import over_examples
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.evidence.verdict.statements import (
@@ -46,6 +47,7 @@ from whichopt.service.views import (
     Interval,
     OptimizerDifference,
     OptimizerVerdict,
+    OverExamples,
     RankedOptimizer,
     Recommendation,
     Stage,
@@ -60,6 +62,7 @@ def recommend(
     cut_short: bool = False,
     shows_stand_ins: bool = False,
     environments: Sequence[Environment] = (),
+    over: OverExamples | None = None,
 ) -> Recommendation:
     """Conclude a job: what to use, how sure that is, and what it cost.
 
@@ -83,6 +86,7 @@ def recommend(
         cut_short: True if `max_seconds` ended the search.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
         environments: what trained the trials, each kind once; a warning says if results may differ by it.
+        over: the lead over examples, if the values that it follows from are not at hand.
 
     Returns:
         The conclusion. Values are in the metric's units, costs in trials, steps, examples and seconds of
@@ -107,6 +111,8 @@ def recommend(
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
     ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
+    if over is None:
+        over = over_examples(spec, trials, table, verdict, look)
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -122,7 +128,7 @@ def recommend(
         config=None if pick is None else shown(spec, pick.label, pick.config),
         statement=nothing_statement(spec, trials, table, look)
         if pick is None
-        else config_statement(spec, table, verdict, gaps, look),
+        else config_statement(spec, table, verdict, gaps, look, over),
         optimizer_verdict=_optimizer_verdict(spec, trials, table, look),
         metric=goal.metric,
         direction=goal.direction,
@@ -133,6 +139,7 @@ def recommend(
         ),
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
+        over_examples=over,
         cost=_cost(trials),
         warnings=job_warnings(
             spec,
