@@ -45,10 +45,10 @@ class Apart(NamedTuple):
     content: bytes
 
 
-def set_apart(job_id: str, trials: Sequence[RecordedTrial], *, most: int = MOST_BYTES) -> Apart:
-    """Take the values by example out of the trials, if they have more than `most` bytes."""
+def set_apart(job_id: str, trials: Sequence[RecordedTrial]) -> Apart:
+    """Take the values by example out of the trials, if they have more than `MOST_BYTES`."""
     kept = {at: text for at, trial in enumerate(trials) if (text := _values(trial)) is not None}
-    if sum(3 * len(text) // 4 for text in kept.values()) <= most:
+    if sum(3 * len(text) // 4 for text in kept.values()) <= MOST_BYTES:
         return Apart(list(trials), None, b"")
     content = b"".join(map(unpacked, kept.values()))
     beside = Beside(
