@@ -82,11 +82,14 @@ def main() -> None:
     parser.add_argument("--workloads", type=int, default=None, help="the first of the workloads alone")
     asked = parser.parse_args()
     console = Console(width=140)
-    for title, rows in (
-        ("Made-up worlds", list(made_up(asked.jobs))),
-        ("Where the promise ends", list(made_up(asked.jobs, beyond=True))),
-        ("Real training", list(on_training(pairs(asked.seeds, workloads=asked.workloads), asked.jobs))),
-    ):
+    trained = pairs(asked.seeds, workloads=asked.workloads)
+    parts: tuple[tuple[str, Iterator[Coverage]], ...] = (
+        ("Made-up worlds", made_up(asked.jobs)),
+        ("Where the promise ends", made_up(asked.jobs, beyond=True)),
+        ("Real training", on_training(trained, asked.jobs)),
+    )
+    for title, found in parts:
+        rows = list(found)
         console.print(Markdown(f"## {title}\n\n{table(rows)}\n\n{_worst(rows)}"))
 
 
