@@ -90,7 +90,9 @@ def _values(
     for at, arm in enumerate(table.arms):
         kept = _by_seed(confirm.get(arm.key, ()))
         rows = [read(kept[seed]) for seed in table.seeds if seed in kept]
-        if len(rows) == len(table.seeds) and all(len(row) == count for row in rows):
+        if len(rows) == len(table.seeds) and all(
+            len(row) == count and np.isfinite(row).all() for row in rows
+        ):
             found[at] = np.stack(rows)
     return found
 
