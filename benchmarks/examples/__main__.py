@@ -77,7 +77,7 @@ def _worst(rows: Iterable[Coverage]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.examples")
-    parser.add_argument("--jobs", type=int, default=2000, help="made-up jobs of each line")
+    parser.add_argument("--jobs", type=int, default=1000, help="made-up jobs of each line")
     parser.add_argument("--seeds", type=int, default=60, help="seeds that each config is trained on")
     parser.add_argument("--workloads", type=int, default=None, help="the first of the workloads alone")
     asked = parser.parse_args()

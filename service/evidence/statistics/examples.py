@@ -18,7 +18,7 @@ Bernoulli 6: 285-301: no bootstrap of crossed data does better). The degrees of 
 (1946): (A + B)^2 / (A^2 / (S - 1) + B^2 / (E - 1)).
 
 *Few, skewed examples.* Losses of single examples are skewed: most are near zero, and few are large. A t
-interval from 36 of them holds the truth in 86 to 92 % of the draws for such pairs of configs
+interval from 36 of them holds the truth in as few as 87 % of the draws for some pairs of configs
 (`benchmarks.examples`), for two reasons, and is widened for both.
 
 - The few large ones may be missing. So B counts the example that lies farthest off once more, which makes it
