@@ -21,14 +21,16 @@ from whichopt.service import blobs
 from whichopt.service.db import DatabaseError, Store, Transaction, passes
 from whichopt.service.db.reports import MAX_ATTEMPTS, ReportRow
 from whichopt.service.errors import ReportFailed
+from whichopt.service.evidence.report.beside import set_apart
 from whichopt.service.evidence.report.document import evidence
 from whichopt.service.failures import failure, in_line
 from whichopt.service.storage import storage_trouble
 from whichopt.service.turns import turn
 
-Form = Literal["html", "json"]
+Form = Literal["html", "json", "examples"]
 FORMS: tuple[Form, ...] = ("json", "html")
-"""In the order of making: the JSON is cheap, and it is kept even if the drawing of the page fails."""
+"""In the order of making: the JSON is cheap, and it is kept even if the drawing of the page fails. The values
+by example that are too many for it, `examples`, are made with it."""
 
 log = structlog.get_logger()
 
@@ -90,6 +92,22 @@ def find_or_make(store: Store, folder: Path, uid: str, form: Form, row: ReportRo
         return _make(store, folder, uid, again, FORMS[: FORMS.index(form) + 1])[form]
 
 
+def find_examples(store: Store, folder: Path, uid: str, row: ReportRow) -> Packed | None:
+    """Return the file beside the report of a concluded job; None if the report's JSON has all.
+
+    Raises:
+        ReportFailed: the report cannot be made; says why.
+        Unavailable: another request has been making it for too long to wait for.
+    """
+    with turn("report", uid):
+        with store.read() as tx:
+            row = tx.reports.of_job(uid) or row
+        file = _kept(folder, row, "examples")
+        if file is not None or (kept_name(row, "json") is not None and "examples" not in row.blobs):
+            return file
+        return _make(store, folder, uid, row, ("json",)).get("examples")
+
+
 def make_missing(store: Store, folder: Path, job_id: int) -> None:
     """Make and keep what is missing of the report of a job; do nothing if there is nothing to do.
 
@@ -138,14 +156,19 @@ def _make(
         return {}
     made: dict[Form, Packed] = {}
     try:
+        apart = set_apart(record.facts.id, record.trials)
         report = evidence(
             record.facts,
             record.spec,
-            record.trials,
+            apart.trials,
             record.recommendation,
             record.environments,
             earlier=earlier,
+            examples=apart.beside,
         )
+        if apart.beside is not None and "json" in forms:  # before the JSON, which names it
+            made["examples"] = _packed(apart.content)
+            _keep(store, folder, uid, try_of, "examples", made["examples"])
         for form in forms:
             if form == "json":
                 text = report.model_dump_json()
@@ -153,8 +176,7 @@ def _make(
                 from whichopt.service.evidence.report.html import render_html  # draws with matplotlib
 
                 text = render_html(report)
-            content = gzip.compress(text.encode(), compresslevel=6, mtime=0)
-            made[form] = Packed(hashlib.sha256(content).hexdigest(), content)
+            made[form] = _packed(text.encode())
             _keep(store, folder, uid, try_of, form, made[form])
     except Exception as error:
         if _storages_fault(error):
@@ -166,6 +188,11 @@ def _make(
         _note(store, uid, lambda tx: tx.reports.fail(*try_of, cause))
         raise _failure(uid, cause) from error
     return made
+
+
+def _packed(plain: bytes) -> Packed:
+    content = gzip.compress(plain, compresslevel=6, mtime=0)
+    return Packed(hashlib.sha256(content).hexdigest(), content)
 
 
 def _storages_fault(error: Exception) -> bool:

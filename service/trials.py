@@ -128,6 +128,16 @@ class TrialResult(_Frozen):
         exclude_if=lambda start: start is None,  # what other jobs have written keeps its bytes
         description="What a guest's trial started from; absent for other jobs.",
     )
+    by_example: str | None = Field(
+        default=None,
+        exclude_if=lambda values: values is None,
+        description="Value of the metric on each kept example of the test split (confirm): float32, "
+        "little-endian, in base64; absent if the metric is no mean over examples.",
+    )
+
+    def with_examples(self, values: str | None) -> TrialResult:
+        """Return the result with those values by example."""
+        return self if values == self.by_example else self.model_copy(update={"by_example": values})
 
 
 class Trial(_Frozen):

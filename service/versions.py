@@ -7,7 +7,7 @@ from importlib.metadata import version
 RULES = 2
 """Version of the rules that jobs are planned and judged by. A resolved spec names its own."""
 
-WORDS = 2
+WORDS = 3
 """Version of the words of conclusions. In reports of other words, only numbers are checked; 0.1 wrote 1."""
 
 

@@ -202,10 +202,11 @@ def _plan(context: Context, planned: Planning) -> None:
 def _concluded(context: Context, planned: Planning, spec: ResolvedSpec, *, cut_short: bool) -> Recommendation:
     with context.store.read() as tx:
         environments = tx.records.environments_of(planned.job_id)
+        trials = tx.example_values.given_to(planned.job_id, planned.trials)
     return recommend(
         planned.uid,
         spec,
-        planned.trials,
+        trials,
         cut_short=cut_short,
         concluded_seeds=planned.concluded_seeds,
         environments=environments,

@@ -159,7 +159,12 @@ def spread(values: Sequence[float]) -> float:
 
 
 def agreement(before: TrialResult, after: TrialResult, tolerance: float | None) -> Agreement:
-    """Seconds aside, all that a run gave must be the same for the bits to be."""
+    """Seconds aside, all that a run gave must be the same for the bits to be.
+
+    Earlier versions kept no values by example: then there is nothing to hold these against.
+    """
+    if before.by_example is None:
+        after = after.with_examples(None)
     if before.model_copy(update={"seconds": 0.0}) == after.model_copy(update={"seconds": 0.0}):
         return "same bits"
     if before.value is None or after.value is None or tolerance is None:

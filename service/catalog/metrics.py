@@ -20,6 +20,8 @@ class Metric:
     `code` is the metric in Python, as a snippet prints it: of `outputs` and `truth`, which are (N, classes)
     and (N,), or (N,) each. For classes it may use `present`, those that have examples, and of these `one_hot`
     and `scores` (N, classes).
+
+    `by_example` is True if it is the mean of a value of each example: then confirm keeps these values.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Metric:
     absent: str | None = None
     ratio: bool = True
     code: str | None = None
+    by_example: bool = False
 
 
 CLASSIFICATION = (
@@ -41,6 +44,7 @@ CLASSIFICATION = (
         constant="the cross-entropy of the class frequencies of training: ln K for K classes of equal size",
         absent="it is a mean over examples, so they do not enter",
         code="torch.nn.functional.cross_entropy(outputs, truth).item()",
+        by_example=True,
     ),
     Metric(
         name="accuracy",
@@ -50,6 +54,7 @@ CLASSIFICATION = (
         constant="the share of the class that training has most of",
         absent="it is a mean over examples, so they do not enter",
         code="sklearn.metrics.accuracy_score(truth, outputs.argmax(1))",
+        by_example=True,
     ),
     Metric(
         name="balanced_accuracy",
@@ -105,6 +110,7 @@ REGRESSION = (
         unit="the target's own units",
         constant="the mean distance to the mean of training",
         code="sklearn.metrics.mean_absolute_error(truth, outputs)",
+        by_example=True,
     ),
     Metric(
         name="r2",

@@ -77,12 +77,12 @@ def verify(file: File, as_json: AsJson = False) -> None:
     if problem := lacking("verify", "whichopt verify"):
         raise complaint(problem)
     from whichopt.service.errors import InvalidReport
-    from whichopt.service.evidence.report.files import is_page, parse_report, read_content
+    from whichopt.service.evidence.report.files import is_page, parse_report, read_content, whole_report
     from whichopt.service.evidence.report.verify import verify as verified
 
     try:
         content = read_content(file)
-        verification = verified(parse_report(content, name=str(file)))
+        verification = verified(whole_report(parse_report(content, name=str(file)), file))
     except InvalidReport as error:
         raise complaint(error.detail) from None
     if is_page(content):

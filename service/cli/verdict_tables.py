@@ -37,6 +37,7 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(recommendation),
         *_seen(recommendation),
+        *_on_new_examples(recommendation),
         ("cost", spent),
         *(("warning", _of(warning)) for warning in recommendation.warnings),
     ]
@@ -66,6 +67,17 @@ def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
         ("deploy", Cell(f"{recommendation.optimizer} {config_text(recommendation.config)}", "bold green")),
         ("value", f"{value}, P(best) {number_text(recommendation.probability_best, '.2f')}"),
     ]
+
+
+def _on_new_examples(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
+    """Return the lead over seeds and test examples together, and if it would hold on new ones."""
+    over = recommendation.over_examples
+    if over is None:
+        return []
+    whom = "its default" if over.rival == recommendation.optimizer else over.rival
+    holds = {True: ": it would hold", False: ": not shown to hold", None: ""}[over.holds]
+    lead = f"lead over {whom} {over.mean:.3g} {interval_text(over)}"
+    return [("new examples", f"{lead}, by {over.examples:,} examples and {over.seeds} seeds{holds}")]
 
 
 def _value(row: RankedOptimizer, seeds: int) -> str:

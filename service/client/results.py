@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from whichopt.service.client.calls import Calls
+from whichopt.service.client.errors import ProblemError
+from whichopt.service.evidence.report.beside import beside_name
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.views import FunctionView, JobForecast, Page, Recommendation
+
+NOT_FOUND = 404
 
 
 class Results(Calls):
@@ -115,10 +119,14 @@ class Results(Calls):
             >>> verify(client.report(job.id)).outcome
             'confirmed'
         """
-        return self._get(Report, f"/v1/jobs/{job_id}/report", format="json")
+        found = self._get(Report, f"/v1/jobs/{job_id}/report", format="json")
+        return found if found.examples is None else found.with_examples(self._examples(job_id))
 
     def save_report(self, job_id: str, to: Path, *, form: Literal["html", "json"] = "html") -> None:
         """Save a job's report as a file; a file of that name is replaced as a whole.
+
+        If the job has too many values by example for the report, they are saved in a file beside it, under
+        the name that the report has for it.
 
         Args:
             job_id: the job's whole id.
@@ -138,6 +146,18 @@ class Results(Calls):
             True
         """
         self._save(f"/v1/jobs/{job_id}/report", to, format=form)
+        if content := self._examples(job_id):
+            (to.parent / beside_name(job_id)).write_bytes(content)
+
+    def _examples(self, job_id: str) -> bytes:
+        """Return the content of the file beside the job's report; empty if there is none."""
+        path = f"/v1/jobs/{job_id}/report/examples"
+        try:
+            return self._tried(lambda: self._sent("GET", path, timeout=None), repeatable=True)
+        except ProblemError as error:
+            if error.problem.status == NOT_FOUND:
+                return b""  # a service of an earlier version
+            raise
 
     def studies(self, job_id: str, to: Path) -> None:
         """Save a job's studies as Optuna studies in an SQLite file; one of that name is replaced as a whole.

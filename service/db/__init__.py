@@ -28,6 +28,7 @@ from whichopt.service.db.cohorts import Cohorts
 from whichopt.service.db.concluding import Conclusions
 from whichopt.service.db.connections import KEPT_OPEN, OUT_OF_REACH, Connections
 from whichopt.service.db.datasets import Datasets
+from whichopt.service.db.example_values import ExampleValues
 from whichopt.service.db.existing import open_what_is_there
 from whichopt.service.db.forecasts import Forecasts
 from whichopt.service.db.jobs import Jobs
@@ -106,6 +107,10 @@ class Transaction:
     @cached_property
     def forecasts(self) -> Forecasts:
         return Forecasts(self.connection)
+
+    @cached_property
+    def example_values(self) -> ExampleValues:
+        return ExampleValues(self.connection)
 
     @cached_property
     def records(self) -> Records:

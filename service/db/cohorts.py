@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db.clock import after, now, stale
+from whichopt.service.db.example_values import ExampleValues
 from whichopt.service.db.jobs import ACTIVE, Jobs
 from whichopt.service.db.readable import read_spec, readable
 from whichopt.service.db.tables import cohort, job, trial, worker
@@ -203,7 +204,7 @@ class Cohorts:
             {
                 "at": position,
                 "state": result.state,
-                "result": result,
+                "result": result.with_examples(None),
                 "value": result.value,
                 "steps": result.steps,
                 "examples": result.examples,
@@ -219,6 +220,7 @@ class Cohorts:
                 .values(revision=revision, finished_at=now()),
                 rows,
             )
+            ExampleValues(self.connection).keep(claim.cohort_id, results)
         if any(result is None or result.state is TrialState.CANCELLED for result in results):
             self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
             self.jobs.drop_queued(claim.job_id)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from whichopt.service.db.earlier import earlier_jobs
+from whichopt.service.db.example_values import ExampleValues
 from whichopt.service.db.readable import readable, recommendation_of, spec_of
 from whichopt.service.db.tables import cohort, job, trial
 from whichopt.service.db.trials import PLAN
@@ -103,7 +104,8 @@ class Records:
             .where(trial.c.job_id == job_id)
             .order_by(trial.c.id)
         )
-        return environments, [_trial(row, of_cohort.get(row.cohort_id)) for row in rows]
+        trials = [_trial(row, of_cohort.get(row.cohort_id)) for row in rows]
+        return environments, ExampleValues(self.connection).given_to(job_id, trials)
 
 
 def _trial(row: sa.Row[Any], environment: int | None) -> RecordedTrial:

@@ -20,11 +20,15 @@ MAX_ATTEMPTS = 3
 """Number of tries to make a report before it is given up, until its evidence or its renderer changes."""
 
 
+FORMS = ("html", "json", "examples")
+"""Columns of blobs: of the two forms of a report, and of values by example that are too many for its JSON."""
+
+
 @dataclass(frozen=True)
 class ReportRow:
     """A job, and what is kept of its report.
 
-    `blobs` are the names of the blobs by form ("html", "json"). They show the job as it was at `revision` and
+    `blobs` are the names of the blobs by form (`FORMS`). They show the job as it was at `revision` and
     were made by `renderer`; both are None if nobody has tried yet.
     """
 
@@ -59,7 +63,7 @@ class Reports:
                 job.c.state,
                 job.c.revision.label("job_revision"),
                 job.c.recommendation.is_not(sa.null()).label("concluded"),
-                *(report.c[name] for name in ("revision", "renderer", "html", "json", "attempts", "error")),
+                *(report.c[name] for name in ("revision", "renderer", *FORMS, "attempts", "error")),
             )
             .join_from(job, report, isouter=True)
             .where(job.c.uid == uid)
@@ -73,7 +77,7 @@ class Reports:
             job_revision=row.job_revision,
             revision=row.revision,
             renderer=row.renderer,
-            blobs={form: name for form in ("html", "json") if (name := getattr(row, form)) is not None},
+            blobs={form: name for form in FORMS if (name := getattr(row, form)) is not None},
             attempts=row.attempts or 0,
             error=row.error,
         )
@@ -93,8 +97,7 @@ class Reports:
         first: dict[str, Any] = {
             "revision": revision,
             "renderer": renderer,
-            "html": None,
-            "json": None,
+            **dict.fromkeys(FORMS),
             "attempts": int(counts),
             "error": ENDED if counts else None,
             "rung_at": now,

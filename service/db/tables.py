@@ -170,6 +170,18 @@ trial = Table(
     Index(None, "job_id", "revision"),
 )
 
+example_values = Table(
+    "example_values",
+    metadata,
+    Column("trial_id", ForeignKey("trial.id"), primary_key=True),
+    Column(
+        "content",
+        sa.LargeBinary,
+        nullable=False,
+        comment="the metric on each kept example of the test split: float32, little-endian",
+    ),
+)
+
 report = Table(
     "report",
     metadata,
@@ -179,6 +191,12 @@ report = Table(
     Column("renderer", String(64), comment="version of the code that makes it; none before the first try"),
     Column("html", String(64), info=BLOB, comment="blob of the page, compressed"),
     Column("json", String(64), info=BLOB, comment="blob of the JSON, compressed"),
+    Column(
+        "examples",
+        String(64),
+        info=BLOB,
+        comment="blob of the values by example, compressed, if they are not in the JSON",
+    ),
     Column("attempts", Integer, nullable=False, comment="tries since the page was last kept"),
     Column("error", sa.Text, comment="why the last try failed"),
     Column("rung_at", UTCDateTime, nullable=False, comment="when it was last rung for or begun"),

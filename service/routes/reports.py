@@ -10,6 +10,7 @@ from whichopt.service import reporting
 from whichopt.service.db import Store
 from whichopt.service.db.reports import ReportRow
 from whichopt.service.errors import NoRecommendation
+from whichopt.service.evidence.report.beside import beside_name
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.jobs import no_job
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
@@ -17,7 +18,7 @@ from whichopt.service.routes.negotiation import accepts_gzip, matches, preferred
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
-HTML, JSON = "text/html", "application/json"
+HTML, JSON, BYTES = "text/html", "application/json", "application/octet-stream"
 HEADERS = {
     # Its styles and figures are in the page itself; nothing else is loaded, and nothing runs.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -72,15 +73,50 @@ def report(
     if matches(etag, if_none_match):
         return _unchanged(file.name, packed=packed)
     body = file.content if packed else file.unpacked()
-    disposition = "attachment" if form == "json" else "inline"
+    name, kind = f"whichopt-{uid}.{form}", JSON if form == "json" else HTML
+    return _answered(body, etag, "attachment" if form == "json" else "inline", name, kind, packed)
+
+
+@router.get(
+    "/jobs/{job_id}/report/examples",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file: float32, little-endian, run by run as the report's `examples` says.",
+            "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        204: {"description": "There is no file, as the report's JSON has all."},
+    },
+)
+def report_examples(
+    uid: JobUid,
+    store: TheStore,
+    settings: TheSettings,
+    accept_encoding: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """Return the file beside the report: the values by example that are too many for its JSON.
+
+    `whichopt verify` finds it in the report's folder, under the name that the report says; 409 with the job's
+    state until there is a report.
+    """
+    file = reporting.find_examples(store, settings.blobs, uid, _concluded(store, uid))
+    if file is None:
+        return Response(status_code=204, headers=HEADERS)
+    packed = accepts_gzip(accept_encoding)
+    body = file.content if packed else file.unpacked()
+    etag = _etag(file.name, packed=packed)
+    return _answered(body, etag, "attachment", beside_name(uid), BYTES, packed)
+
+
+def _answered(body: bytes, etag: str, disposition: str, name: str, media_type: str, packed: bool) -> Response:
     headers = {
         **HEADERS,
         **({"Content-Encoding": "gzip"} if packed else {}),
         "ETag": etag,
         "Content-Length": str(len(body)),
-        "Content-Disposition": f'{disposition}; filename="whichopt-{uid}.{form}"',
+        "Content-Disposition": f'{disposition}; filename="{name}"',
     }
-    return Response(body, media_type=JSON if form == "json" else HTML, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def _concluded(store: Store, uid: str) -> ReportRow:

@@ -79,6 +79,7 @@ def task_view(entry: TaskEntry) -> CatalogEntry:
                 "direction": one.direction.value,
                 "unit": one.unit,
                 "constant_predictor": one.constant,
+                "by_example": one.by_example,
             }
             for one in entry.metrics
         ],

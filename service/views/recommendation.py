@@ -184,6 +184,34 @@ class Cost(View):
     seconds: float
 
 
+class OverExamples(View):
+    """The recommended config's lead over the best rival, over seeds and test examples together.
+
+    `low` and `high` bound the mean lead on new seeds *and* new examples, drawn as the test split was; other
+    intervals take its examples as they are. It is in the metric's units, and above 0 if the recommended
+    config is better. It is known if the metric is a mean over examples.
+    """
+
+    rival: str = Field(
+        description="Optimizer of the best rival; of a job with one optimizer, whose default is the rival, "
+        "that optimizer."
+    )
+    mean: float = Field(description="Mean lead over the test split and the seeds.")
+    low: float
+    high: float
+    examples: int = Field(description="Number of examples in the test split.")
+    kept: int = Field(
+        description="Number of examples by which their spread is known: all, or the 10,000 whose places have "
+        "the least `splitmix64` hashes."
+    )
+    seeds: int = Field(description="Number of fresh seeds, those that the verdict on configs rests on.")
+    level: float
+    holds: bool | None = Field(
+        description="True if the verdict on configs would hold on new examples, by this interval and those "
+        "against every other rival; null if the verdict claims no lead."
+    )
+
+
 class JobWarning(View):
     code: str
     detail: str
@@ -250,6 +278,12 @@ class Recommendation(View):
         description="Optimizers that cannot be distinguished from the best one, itself included."
     )
     ranking: list[RankedOptimizer]
+    over_examples: OverExamples | None = Field(
+        default=None,
+        exclude_if=lambda lead: lead is None,
+        description="Lead over seeds and test examples together; absent if the metric is no mean over "
+        "examples, or an earlier version trained the job.",
+    )
     cost: Cost
     warnings: list[JobWarning]
     snippet: str | None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from torch import Tensor
+
+from whichopt.service.by_example import written
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.workers.engine import State
@@ -12,6 +15,9 @@ from whichopt.workers.workload import Splits, Workload
 
 Scores = Callable[[str, Sequence[str]], Mapping[str, float]]
 """The metrics of those names of the model as it stands, on the split of that name."""
+
+Values = Callable[[], Tensor | None]
+"""The goal's metric on each kept example of the test split, once that is scored; None if it is no mean."""
 
 
 class Record:
@@ -26,6 +32,7 @@ class Record:
         self.seconds = 0.0
         self.curves: dict[str, list[Point]] = {}
         self.metrics: dict[str, dict[str, float]] = {}
+        self.by_example: str | None = None
 
     @property
     def selection(self) -> tuple[Point, ...]:
@@ -38,7 +45,7 @@ class Record:
         point = min(at for at in self.plan.evaluations if at > self.examples)
         return min(self.plan.training.boundary(self.examples, point), self.plan.length)
 
-    def judge(self, loss: float, before: int, scores: Scores) -> TrialState | None:
+    def judge(self, loss: float, before: int, scores: Scores, values: Values) -> TrialState | None:
         """Evaluates, and says how the trial ends here; None if it goes on.
 
         A rung that is reached with the last step has nothing left to save: the trial is complete. On the way
@@ -49,6 +56,7 @@ class Record:
             loss: the mean loss since the evaluation before.
             before: the examples seen at that one.
             scores: what the model scores now; asked for a split only if it counts.
+            values: what it scores on single examples of the test split; asked after that was scored.
         """
         followed, last = self.workload.followed, self.examples == self.plan.length
         every = self.workload.goal.metrics
@@ -63,6 +71,8 @@ class Record:
             self.metrics["train"] = dict(scores("train", followed))
             if self.plan.phase is Phase.CONFIRM:
                 self.metrics["test"] = dict(scores("test", every))
+                found = values()
+                self.by_example = None if found is None else written(found.cpu().numpy())
             return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
         reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
         value = validation[self.workload.goal.metric]
@@ -85,6 +95,7 @@ class Record:
             steps=self.steps,
             examples=self.examples,
             seconds=self.seconds,
+            by_example=self.by_example if state is TrialState.COMPLETE else None,
         )
 
     def state(self) -> State:

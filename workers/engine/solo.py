@@ -126,6 +126,7 @@ class TrialRun:
         self.model = workload.model(plan.seeds.init)
         self.learners = [_Learner(player, self.model, plan) for player in workload.players]
         self.record = Record(workload, plan, self.splits)
+        self.values: Tensor | None = None
 
     def advance(self) -> TrialResult | None:
         """Trains to the next evaluation and evaluates; the result, if the trial ends there."""
@@ -135,7 +136,7 @@ class TrialRun:
         self.model.eval()
         for learner in self.learners:
             learner.mode("eval")
-        state = self.record.judge(loss, before, self.scores)
+        state = self.record.judge(loss, before, self.scores, lambda: self.values)
         for learner in self.learners:
             learner.mode("train")
         self.record.seconds += perf_counter() - started
@@ -165,7 +166,11 @@ class TrialRun:
 
     def scores(self, split: str, names: Sequence[str]) -> dict[str, float]:
         """The metrics of those names of the model as it stands, on that split."""
-        metrics = self.workload.evaluate(self.model, self.splits.named(split), names)
+        examples = self.splits.named(split)
+        outputs = self.workload.outputs(self.model, examples)
+        if split == "test":
+            self.values = self.workload.values(outputs, examples)
+        metrics = self.workload.criteria.metrics(outputs, examples.targets, examples.unit, names)
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
 
     def network(self) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ class Account:
         self.parts: tuple[int, int, int] | None = None
         self.result: dict[str, float] | None = None
         self.test: dict[str, float] | None = None
+        self.by_example: str | None = None
         self.raised: dict[str, Any] | None = None
         self.fault: dict[str, str] | None = None
         self.decided: TrialState | None = None
@@ -122,6 +123,7 @@ class Account:
                 "examples": self.epoch,
                 "seconds": self._seconds,
                 "start": self.start,
+                "by_example": self.by_example if self._confirms and state is TrialState.COMPLETE else None,
             }
         )
 
@@ -218,6 +220,9 @@ class Account:
 
     def _hear_test(self, values: dict[str, float]) -> None:
         self.test = values
+
+    def _hear_by_example(self, values: str) -> None:
+        self.by_example = values
 
     def _hear_decided(self, state: str) -> None:
         self.decided = TrialState(state)

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
+from whichopt.service.by_example import kept_examples, written
 from whichopt.service.goal import Goal
 from whichopt.service.spec.workloads import METRIC
 from whichopt.service.states import Phase, TrialState
@@ -99,12 +102,20 @@ class Course:
         if not math.isfinite(_first(values)):
             self.end(TrialState.DIVERGED)
 
-    def test(self, value: Any) -> None:
-        """Give what the model scores on the test part."""
+    def test(self, value: Any, rows: int | None = None) -> None:
+        """Give what the model scores on the test part, if that is known one of so many rows.
+
+        The job's metric may be given row by row: its value is the mean.
+        """
         self.tested = True
-        metrics = value if isinstance(value, Mapping) else {self.goal.metric: value}
+        wanted = self.goal.metric
+        metrics = dict(value) if isinstance(value, Mapping) else {wanted: value}
+        by_row = None if rows is None else _by_row(metrics.get(wanted), rows)
+        if by_row is not None:
+            metrics[wanted] = float(by_row.mean())
         self.scores = values = self.numbers("test", metrics)
-        self.send({"test": values})
+        kept = None if by_row is None else written(by_row[kept_examples(len(by_row))])
+        self.send({"test": values, **({} if kept is None else {"by_example": kept})})
         if not math.isfinite(_first(values)):
             self.end(TrialState.DIVERGED)
 
@@ -186,6 +197,15 @@ class Course:
 
 def _first(values: Mapping[str, float]) -> float:
     return next(iter(values.values()))
+
+
+def _by_row(value: Any, rows: int) -> npt.NDArray[np.float64] | None:
+    """Return values of each row; None if it is anything else, such as the value of all."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().double().numpy()
+    if not isinstance(value, np.ndarray) or value.shape != (rows,) or rows < 2:
+        return None
+    return value.astype(np.float64)
 
 
 def _number(of: str, name: str, value: Any) -> float:

@@ -211,7 +211,9 @@ class Run:
 
         Args:
             scores: a function of the test part that `run.split` holds back (of nothing without it), which
-                returns a number, or a dict that holds the job's metric; or such a value.
+                returns a number, or a dict that holds the job's metric; or such a value. In place of a number
+                it may be a tensor or an array with a value for each row of that part, whose mean counts: then
+                the verdict also says if a lead would hold on new rows.
         """
         if not self.course.tests:
             return
@@ -223,7 +225,7 @@ class Run:
             value = scores(*held_back) if callable(scores) else scores
         finally:
             self.testing = False
-        self.course.test(value)
+        self.course.test(value, self._parts[1].sizes.test if held_back and self._parts else None)
 
     # -- the rest ------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from whichopt.service import reporting
 from whichopt.service.errors import NoRecommendation
+from whichopt.service.evidence.report.beside import beside_name
 from whichopt.service.evidence.verdict.recommend import shown
 from whichopt.service.seeds import derive
 from whichopt.service.spec import ResolvedSpec
@@ -98,7 +99,10 @@ class Tuned:
         return hand_run(final, Guest.of(self.spec))
 
     def save_report(self, path: str | Path) -> Path:
-        """Save the evidence as one HTML page, which `whichopt verify` checks; return its path."""
+        """Save the evidence as one HTML page, which `whichopt verify` checks; return its path.
+
+        If there are too many values by example for it, these are saved in a file beside it.
+        """
         target = Path(path)
         with opened(self.data) as folder:
             with folder.store.read() as tx:
@@ -106,7 +110,10 @@ class Tuned:
             if row is None:
                 raise NoRecommendation(f"the job {self.job_id} is gone from {self.data}")
             kept = reporting.find_or_make(folder.store, folder.settings.blobs, self.job_id, "html", row)
+            apart = reporting.find_examples(folder.store, folder.settings.blobs, self.job_id, row)
         target.write_bytes(kept.unpacked())
+        if apart is not None:
+            (target.parent / beside_name(self.job_id)).write_bytes(apart.unpacked())
         return target
 
     def __str__(self) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from whichopt.service.by_example import MOST_EXAMPLES, kept_examples
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.tasks import metric
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.workers.workload.cached import Cached
@@ -89,6 +91,7 @@ class Workload:
 
     `model` makes the network from a seed for its params, `splits` the data from a seed for the division
     into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
+    `by_example` is True if the metric of the goal is a mean over examples.
     """
 
     goal: Goal
@@ -98,6 +101,7 @@ class Workload:
     model: Callable[[int], nn.Module]
     splits: Callable[[int], Splits]
     criteria: Criteria
+    by_example: bool = False
 
     @property
     def followed(self) -> tuple[str, ...]:
@@ -111,9 +115,20 @@ class Workload:
 
         Without names they are all of the goal.
         """
-        outputs = torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
         wanted = self.goal.metrics if names is None else names
-        return self.criteria.metrics(outputs, examples.targets, examples.unit, wanted)
+        return self.criteria.metrics(self.outputs(net, examples), examples.targets, examples.unit, wanted)
+
+    @torch.no_grad()
+    def outputs(self, net: Net, examples: Examples) -> Tensor:
+        """The outputs (N, outputs) of `net`, which is in eval mode."""
+        return torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
+
+    def values(self, outputs: Tensor, examples: Examples) -> Tensor | None:
+        """The goal's metric on each example that is kept of a split (N,); None if it is no mean over them."""
+        if not self.by_example:
+            return None
+        found = self.criteria.by_example(outputs, examples.targets, examples.unit, self.goal.metric)
+        return found if len(found) <= MOST_EXAMPLES else found[kept_examples(len(found))]
 
     def reference(self, splits: Splits) -> dict[str, float]:
         """Return the test score of the constant predictor that suits the training split best."""
@@ -178,6 +193,7 @@ def _build(
         model=lambda seed: initialized(network, seed, place),
         splits=splits,
         criteria=criteria,
+        by_example=bool((judge := metric(spec.task, spec.goal.metric)) and judge.by_example),
     )
 
 

@@ -17,6 +17,10 @@ from torch import Tensor
 Metrics = Callable[[Tensor, Tensor, float, Sequence[str]], dict[str, Tensor]]
 """From outputs (N, outputs), targets, what 1 of a target is, and names: those metrics, in that order."""
 
+ByExample = Callable[[Tensor, Tensor, float, str], Tensor]
+"""From outputs (N, outputs), targets, what 1 of a target is, and the name of a metric that is a mean over
+examples: its value on each (N,), in float64."""
+
 RANKED_AT_ONCE = 2**20
 """Examples times classes that are sorted at once, so that memory stays bounded."""
 
@@ -59,8 +63,14 @@ class Answers:
     def nll(self) -> Tensor:
         return F.cross_entropy(self.outputs.double(), self.targets)
 
+    def nll_by_example(self) -> Tensor:
+        return F.cross_entropy(self.outputs.double(), self.targets, reduction="none")
+
     def accuracy(self) -> Tensor:
-        return (self.guesses == self.targets).double().mean()
+        return self.accuracy_by_example().mean()
+
+    def accuracy_by_example(self) -> Tensor:
+        return (self.guesses == self.targets).double()
 
     def balanced_accuracy(self) -> Tensor:
         return _mean_of(self.hits / self.examples, self.examples > 0)
@@ -146,6 +156,9 @@ class Numbers:
     def mae(self) -> Tensor:
         return self.off.abs().mean() * self.unit
 
+    def mae_by_example(self) -> Tensor:
+        return self.off.abs().flatten(1).mean(dim=1) * self.unit
+
     def r2(self) -> Tensor:
         """As scikit-learn has it: of targets that are all equal 1 if they are met, and 0 if not."""
         variance = self.targets.var(correction=0)
@@ -163,6 +176,14 @@ def of_numbers(outputs: Tensor, targets: Tensor, unit: float, names: Sequence[st
     return {name: _NUMBERS[name](numbers) for name in names}
 
 
+def by_example_of_classes(outputs: Tensor, targets: Tensor, unit: float, name: str) -> Tensor:  # noqa: ARG001
+    return _CLASSES_BY_EXAMPLE[name](Answers(outputs, targets))
+
+
+def by_example_of_numbers(outputs: Tensor, targets: Tensor, unit: float, name: str) -> Tensor:
+    return _NUMBERS_BY_EXAMPLE[name](Numbers(outputs, targets, unit))
+
+
 _CLASSES: dict[str, Callable[[Answers], Tensor]] = {
     "nll": Answers.nll,
     "accuracy": Answers.accuracy,
@@ -177,3 +198,10 @@ _NUMBERS: dict[str, Callable[[Numbers], Tensor]] = {
     "mae": Numbers.mae,
     "r2": Numbers.r2,
 }
+
+_CLASSES_BY_EXAMPLE: dict[str, Callable[[Answers], Tensor]] = {
+    "nll": Answers.nll_by_example,
+    "accuracy": Answers.accuracy_by_example,
+}
+
+_NUMBERS_BY_EXAMPLE: dict[str, Callable[[Numbers], Tensor]] = {"mae": Numbers.mae_by_example}

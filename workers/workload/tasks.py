@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from whichopt.workers.workload.metrics import Metrics, of_classes, of_numbers
+from whichopt.workers.workload.metrics import (
+    ByExample,
+    Metrics,
+    by_example_of_classes,
+    by_example_of_numbers,
+    of_classes,
+    of_numbers,
+)
 
 Labels = npt.NDArray[Any]
 
@@ -37,7 +44,8 @@ class Criteria:
     `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each, weighted if the third
     argument has weights (..., N) and not None; `slope` gives the losses and their gradients, each in its
     outputs, to the bit as autograd would. `metrics` are those of the catalog's entry, by name, each a float64
-    tensor without dimensions; its `unit` is what 1 of a target is in the targets' own units. `followed` are
+    tensor without dimensions; its `unit` is what 1 of a target is in the targets' own units. `by_example` has
+    those that are means over examples, example by example. `followed` are
     the metrics whose curves are kept in any case; one of them shows that outputs are not finite. `constant`
     is the row of outputs (outputs,) that suits all the given targets best. `encode` turns the labels of all
     examples, and those of the training split alone, into targets and their unit. `strata` are what a division
@@ -48,6 +56,7 @@ class Criteria:
     loss: BatchLoss
     slope: Slope
     metrics: Metrics
+    by_example: ByExample
     followed: tuple[str, ...]
     constant: Callable[[Tensor, int], Tensor]
     encode: Callable[[Labels, Labels], tuple[Tensor, float]]
@@ -126,6 +135,7 @@ CRITERIA: Mapping[str, Criteria] = {
         loss=_cross_entropy,
         slope=_cross_entropy_slope,
         metrics=of_classes,
+        by_example=by_example_of_classes,
         followed=("nll", "accuracy"),
         constant=_log_frequencies,
         encode=_classes,
@@ -136,6 +146,7 @@ CRITERIA: Mapping[str, Criteria] = {
         loss=_squared_error,
         slope=_squared_error_slope,
         metrics=of_numbers,
+        by_example=by_example_of_numbers,
         followed=("rmse", "r2"),
         constant=_mean,
         encode=_standardized,

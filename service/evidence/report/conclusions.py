@@ -22,6 +22,7 @@ CONCLUSIONS = {
     "recommendation.value": "the interval of the recommended config's value",
     "recommendation.probability_best": "the probability of being best",
     "recommendation.ranking": "the ranking",
+    "recommendation.over_examples": "the lead over seeds and examples",
     "recommendation.cost": "the cost",
     "recommendation.warnings": "the warnings",
     "recommendation.could_have_seen": "the lead that the job could have seen",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from whichopt.service.configs import room
+from whichopt.service.evidence.report.examples import contradictions_by_example
 from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import planned_looks
@@ -52,6 +53,11 @@ def inconsistencies(
             for trial in known
             if id(trial) not in left
             for contradiction in _result(spec, trial, cut_short=cut_short)
+        ),
+        *(
+            f"{named(trial.plan)}: {contradiction}"
+            for trial in known
+            for contradiction in contradictions_by_example(spec, trial)
         ),
         *_search(spec, known, cut_short=cut_short),
         *_confirm(spec, counted(known, concluded_seeds)),

@@ -23,6 +23,7 @@ from pydantic import (
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.analysis import analyze
 from whichopt.service.evidence.analysis.shapes import Analysis
+from whichopt.service.evidence.report.beside import Beside, put_back, without_values
 from whichopt.service.records import EarlierJobs, JobFacts, RecordedTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trial_set import counted
@@ -55,6 +56,12 @@ class Report(_Frozen):
         description="Earlier jobs of this service with the same data, model and metric; no conclusion rests "
         "on them. Absent if nobody has looked for them.",
     )
+    examples: Beside | None = Field(
+        default=None,
+        exclude_if=lambda beside: beside is None,
+        description="File beside the report that has the values by example of its trials; absent if they are "
+        "in the trials, or there are none.",
+    )
 
     _read: tuple[ResolvedSpec, tuple[RecordedTrial, ...], str] | None = PrivateAttr(default=None)
     """Spec and trials that were read from JSON, and the sum of that JSON as it stood."""
@@ -64,7 +71,11 @@ class Report(_Frozen):
     def _sum_as_it_stands(cls, data: Any, handler: ModelWrapValidatorHandler[Report]) -> Report:
         report = handler(data)
         if isinstance(data, Mapping) and isinstance(data["spec"], Mapping):
-            report._read = (report.spec, report.trials, raw_sha256(data["spec"], data["trials"]))
+            report._read = (
+                report.spec,
+                report.trials,
+                raw_sha256(data["spec"], data["trials"], report.examples),
+            )
         return report
 
     def __eq__(self, other: object) -> bool:
@@ -87,7 +98,28 @@ class Report(_Frozen):
         """
         if self._read is not None and self._read[0] is self.spec and self._read[1] is self.trials:
             return self._read[2] == self.raw_sha256
-        return raw_sha256(_plain(self.spec), list(map(_plain, self.trials))) == self.raw_sha256
+        trials = self.trials if self.examples is None else without_values(self.trials)
+        return raw_sha256(_plain(self.spec), list(map(_plain, trials)), self.examples) == self.raw_sha256
+
+    @property
+    def lacks_examples(self) -> bool:
+        """Tell if the file with the values by example was not there when the report was read."""
+        if self.examples is None:
+            return False
+        return all(one.result is None or one.result.by_example is None for one in self.trials)
+
+    def with_examples(self, content: bytes) -> Report:
+        """Return the report with the values by example, which are the content of the file beside it.
+
+        Raises:
+            InvalidReport: it is not the file that the report names.
+        """
+        if self.examples is None:
+            return self
+        whole = self.model_copy(update={"trials": put_back(self.trials, self.examples, content)})
+        if self._read is not None:
+            whole._read = (whole.spec, whole.trials, self._read[2])
+        return whole
 
 
 def evidence(
@@ -98,8 +130,9 @@ def evidence(
     environments: Sequence[Environment],
     *,
     earlier: EarlierJobs | None = None,
+    examples: Beside | None = None,
 ) -> Report:
-    """The report of a job that has concluded."""
+    """The report of a job that has concluded; `examples` is the file with its trials' values by example."""
     return Report(
         whichopt=program(),
         job=job,
@@ -109,21 +142,27 @@ def evidence(
         analysis=analyze(
             spec, counted(trials, job.concluded_seeds), shows_stand_ins=recommendation.shows_stand_ins
         ),
-        raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials))),
+        raw_sha256=raw_sha256(_plain(spec), list(map(_plain, trials)), examples),
         trials=tuple(trials),
         words=WORDS,
         earlier=earlier,
+        examples=examples,
     )
 
 
-def raw_sha256(spec: Any, trials: Any) -> str:
+def raw_sha256(spec: Any, trials: Any, examples: Beside | None = None) -> str:
     """Return the SHA-256, in hex, of spec and trials: as JSON with sorted keys and no spaces.
+
+    If there is a file beside the report, its hash is a third entry, `examples`.
 
     Args:
         spec: as plain JSON has it.
         trials: the same.
+        examples: the file that has the trials' values by example.
     """
     raw = {"spec": spec, "trials": trials}
+    if examples is not None:
+        raw["examples"] = examples.sha256
     return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from whichopt.service.errors import InvalidReport
+from whichopt.service.evidence.report.beside import content_beside
 from whichopt.service.evidence.report.document import FORMAT, Report
 
 EMBEDDED = "data:application/gzip;base64,"
@@ -37,7 +38,8 @@ def read_report(path: Path) -> Report:
         path: a report as the service gives it: the page, or the JSON, plain or compressed by gzip.
 
     Raises:
-        InvalidReport: the file has no report that can be read; the error says why.
+        InvalidReport: the file has no report that can be read, or the file beside it that it names is another
+            one; the error says why.
 
     Example:
         >>> from pathlib import Path
@@ -46,7 +48,19 @@ def read_report(path: Path) -> Report:
         >>> report.spec.labels
         ('adabelief', 'sgd')
     """
-    return parse_report(read_content(path), name=str(path))
+    return whole_report(parse_report(read_content(path), name=str(path)), path)
+
+
+def whole_report(report: Report, path: Path) -> Report:
+    """Return the report, which was read from `path`, with the values by example that lie in a file beside it.
+
+    If it is not there, the report stays as it is, and `verify` says what is missing.
+
+    Raises:
+        InvalidReport: there is such a file, and it is not the one that the report names.
+    """
+    content = None if report.examples is None else content_beside(path, report.examples)
+    return report if content is None else report.with_examples(content)
 
 
 def read_content(path: Path) -> bytes:

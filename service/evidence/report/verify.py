@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.errors import WhichoptError
 from whichopt.service.evidence.analysis import analyze
+from whichopt.service.evidence.report.beside import missing
 from whichopt.service.evidence.report.conclusions import Discrepancy, by_conclusion
 from whichopt.service.evidence.report.consistency import inconsistencies
 from whichopt.service.evidence.report.differences import Difference, differences
@@ -106,7 +107,13 @@ def verify(report: Report) -> Verification:
     sound = matches and known and not strange and not changed
     return Verification(
         outcome="confirmed" if sound else "differs",
-        statement=" ".join([_statement(report, matches, strange, changed), *_not_of_the_catalog(report)]),
+        statement=" ".join(
+            [
+                _statement(report, matches, strange, changed),
+                *([missing(report.examples)] if report.lacks_examples and report.examples else []),
+                *_not_of_the_catalog(report),
+            ]
+        ),
         job_id=report.job.id,
         checksum_matches=matches,
         inconsistencies=strange,
@@ -207,6 +214,7 @@ def _recommendation(report: Report) -> Iterator[Difference]:
             concluded_seeds=report.job.concluded_seeds,
             shows_stand_ins=report.recommendation.shows_stand_ins,
             environments=report.environments,
+            over=stored.over_examples if report.lacks_examples else None,
         )
     except _IMPOSSIBLE as error:
         yield Difference(

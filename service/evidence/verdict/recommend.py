@@ -15,6 +15,7 @@ from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_a
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
+from whichopt.service.evidence.verdict.over_examples import over_examples
 from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
 from whichopt.service.evidence.verdict.seen import could_have_seen, lead_sentence
 from whichopt.service.evidence.verdict.snippet import snippet
@@ -48,6 +49,7 @@ from whichopt.service.views import (
     Interval,
     OptimizerDifference,
     OptimizerVerdict,
+    OverExamples,
     RankedOptimizer,
     Recommendation,
     SeenLead,
@@ -64,6 +66,7 @@ def recommend(
     concluded_seeds: int | None = None,
     shows_stand_ins: bool = False,
     environments: Sequence[Environment] = (),
+    over: OverExamples | None = None,
 ) -> Recommendation:
     """Conclude a job: what to use, how sure that is, and what it cost.
 
@@ -88,6 +91,7 @@ def recommend(
         concluded_seeds: the fresh seeds that count, if confirm was ended by request; the others only cost.
         shows_stand_ins: True to conclude as version 0.1 did, which showed stand-in values for diverged runs.
         environments: what trained the trials, each kind once; a warning says if results may differ by it.
+        over: the lead over examples, if the values that it follows from are not at hand.
 
     Returns:
         The conclusion. Values are in the metric's units, costs in trials, steps, examples and seconds of
@@ -123,6 +127,8 @@ def recommend(
         seed=spec.seed,
     )
     ranking = _ranking(spec, every, table, verdict.best, gaps, look)
+    if over is None:
+        over = over_examples(spec, trials, table, verdict, look)
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -139,7 +145,9 @@ def recommend(
         statement=nothing_statement(spec, trials, table, look)
         if pick is None
         else _with_lead(
-            config_statement(spec, table, verdict, gaps, look), verdict.verdict, seen.config if seen else None
+            config_statement(spec, table, verdict, gaps, look, over),
+            verdict.verdict,
+            seen.config if seen else None,
         ),
         optimizer_verdict=optimizers.model_copy(
             update={
@@ -157,6 +165,7 @@ def recommend(
         ),
         equivalent=[] if pick is None else list(verdict.equivalent),
         ranking=ranking,
+        over_examples=over,
         cost=_cost(every),
         warnings=job_warnings(
             spec,

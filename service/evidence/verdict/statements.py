@@ -15,6 +15,7 @@ from whichopt.service.evidence.verdict.winners import ConfigGaps, ConfigVerdict,
 from whichopt.service.planning.looks import ChampionLook, Look
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.budget import Budget
+from whichopt.service.views import OverExamples
 
 FEW_TEST_EXAMPLES = 200
 """Test examples of a person's own dataset below which a statement says how many they are."""
@@ -27,12 +28,17 @@ _OPTIMIZERS = "This is about optimizers tuned with this budget, not about one co
 
 
 def config_statement(
-    spec: ResolvedSpec, table: ConfirmTable, verdict: ConfigVerdict, gaps: ConfigGaps, look: Look
+    spec: ResolvedSpec,
+    table: ConfirmTable,
+    verdict: ConfigVerdict,
+    gaps: ConfigGaps,
+    look: Look,
+    over: OverExamples | None = None,
 ) -> str:
-    """Say which config to deploy."""
+    """Say which config to deploy; `over` is its lead over seeds and examples together, if that is known."""
     arms, label = table.arms, table.arms[verdict.best].label
     metric = spec.goal.metric
-    ground = f"{_on(spec)}, over {_seeds(look)}"
+    ground = f"{_on(spec, over)}, over {_seeds(look)}"
     among = " that stayed finite" if any(table.diverged) else ""
     rivals = "finalist of the other optimizers" if table.first is None else "other optimizer's champion"
     sentences = [_TO_DEPLOY]
@@ -59,7 +65,7 @@ def config_statement(
     if verdict.verdict == "tie" and verdict.reason:
         sentences.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
     sentences += _barred(table)
-    return " ".join((*sentences, *_held(spec), _CONFIGS))
+    return " ".join((*sentences, *_new_examples(over), *_held(spec), _CONFIGS))
 
 
 def none_can_be_told(table: ConfirmTable) -> bool:
@@ -201,14 +207,32 @@ def _study_seeds(look: Look) -> str:
     return _counted(min(look.seeds, look.first)) if isinstance(look, ChampionLook) else _seeds(look)
 
 
-def _on(spec: ResolvedSpec) -> str:
-    """Name the test split; of a person's own data say how small it is, as that bounds what it can tell."""
+def _on(spec: ResolvedSpec, over: OverExamples | None = None) -> str:
+    """Name the test split, or say how many examples it has if the verdict is about these alone.
+
+    If a lead over examples is known, it tells that. Otherwise a person's own data are held to be too few
+    below `FEW_TEST_EXAMPLES`.
+    """
     if spec.workload.judged_split == "validation":
         return "on the validation split"
-    test = spec.sizes.test
-    if spec.workload.upload is None or test >= FEW_TEST_EXAMPLES:
+    if over is not None and over.holds is not None:
+        few, test = not over.holds, over.examples
+    else:
+        test = spec.sizes.test
+        few = spec.workload.upload is not None and test < FEW_TEST_EXAMPLES
+    if not few:
         return "on this test split"
-    return f"on these {test} test examples" if test > 1 else "on this one test example"
+    return f"on these {test:,} test examples" if test > 1 else "on this one test example"
+
+
+def _new_examples(over: OverExamples | None) -> list[str]:
+    """Say if the lead that is claimed would hold on other examples."""
+    if over is None or over.holds is None:
+        return []
+    between = f"over seeds and examples together it is {over.low:.3g} to {over.high:.3g}"
+    if over.holds:
+        return [f"The lead would hold on new examples like these: {between}."]
+    return [f"It is not shown that the lead would hold on new examples like these: {between}."]
 
 
 def _held(spec: ResolvedSpec) -> list[str]:

@@ -26,7 +26,7 @@ from whichopt.service.cli.tables import job_summary, job_table, trial_table
 from whichopt.service.cli.verdict_tables import recommendation_panel, recommendation_table
 from whichopt.service.db import Store
 from whichopt.service.evidence.report.files import read_report
-from whichopt.service.views import JobView, Recommendation, TrialView
+from whichopt.service.views import JobView, OverExamples, Recommendation, TrialView
 
 RUN = CliRunner()
 LONG = "sgd-with-a-label-that-is-as-long-as-labels-may-be-0123456789abcd"
@@ -119,6 +119,35 @@ def test_a_recommendation_fits_80_columns(recommendation: Recommendation) -> Non
     for one in (text, listed):
         assert max(map(len, one.splitlines())) <= 80
         assert "…" not in one
+
+
+@pytest.mark.parametrize(
+    ("holds", "rival", "said"),
+    [
+        (True, "sgd", "lead over sgd 0.2 [0.1, 0.3], by 1,036 examples and 8 seeds: it would hold"),
+        (False, "sgd", "and 8 seeds: not shown to hold"),
+        (None, "the pick", "lead over its default 0.2 [0.1, 0.3], by 1,036 examples and 8 seeds"),
+    ],
+)
+def test_the_lead_on_new_examples_has_a_line(
+    recommendation: Recommendation, holds: bool | None, rival: str, said: str
+) -> None:
+    over = OverExamples(
+        rival=str(recommendation.optimizer) if rival == "the pick" else rival,
+        mean=0.2,
+        low=0.1,
+        high=0.3,
+        examples=1036,
+        kept=1036,
+        seeds=8,
+        level=0.95,
+        holds=holds,
+    )
+    told = recommendation.model_copy(update={"over_examples": over})
+    text = " ".join(drawn(recommendation_panel(told), width=None).split())
+    assert said in text
+    untold = recommendation.model_copy(update={"over_examples": None})
+    assert "new examples" not in drawn(recommendation_panel(untold), width=None)
 
 
 def test_the_verdict_on_optimizers_has_a_table(recommendation: Recommendation) -> None:

@@ -63,7 +63,7 @@ class Run:
         losses = self.train(records[0].boundary).tolist()
         scores = self.scores()
         states = [
-            record.judge(loss, before, partial(scores, row))
+            record.judge(loss, before, partial(scores, row), partial(scores.values.get, row))
             for row, (record, loss) in enumerate(zip(records, losses, strict=False))
         ]
         seconds = perf_counter() - started
@@ -128,18 +128,23 @@ class Scores:
         self.feed = feed
         self.block = block
         self.known: dict[tuple[str, Sequence[str]], list[dict[str, float]]] = {}
+        self.values: dict[int, Tensor | None] = {}
 
     def __call__(self, row: int, split: str, names: Sequence[str]) -> dict[str, float]:
         if (split, names) not in self.known:
-            self.known[split, names] = self._evaluated(self.feed.whole(split), names)
+            self.known[split, names] = self._evaluated(split, names)
         return self.known[split, names][row]
 
-    def _evaluated(self, examples: Sequence[Examples], names: Sequence[str]) -> list[dict[str, float]]:
-        metrics = []
+    def _evaluated(self, split: str, names: Sequence[str]) -> list[dict[str, float]]:
+        """Return the metrics of each row; those by example of the test split are kept as well."""
+        examples = self.feed.whole(split)
+        metrics: list[dict[str, Tensor]] = []
         for rows in _blocks(len(examples), self.block):
             outputs = self._outputs(examples[rows], rows)
             trials = examples[rows][: len(self.stack.plans) - rows.start]  # without the row that fills up
             for answered, of in zip(outputs, trials, strict=False):
+                if split == "test":
+                    self.values[len(metrics)] = self.workload.values(answered, of)
                 metrics.append(self.workload.criteria.metrics(answered, of.targets, of.unit, names))
         table = torch.stack([torch.stack(list(scores.values())) for scores in metrics]).tolist()
         return [dict(zip(names, values, strict=True)) for values in table]

@@ -47,6 +47,13 @@ def test_the_page_is_well_formed_and_its_ids_are_its_own(html: str) -> None:
             assert not target.startswith("#") or target[1:] in ids
 
 
+def test_the_page_has_the_lead_on_new_examples_beside_the_verdict(report: Report, html: str) -> None:
+    over = report.recommendation.over_examples
+    assert over is not None
+    said = f"its lead over {over.rival} is {over.mean:.3g} ({over.low:.3g} to {over.high:.3g} at 95%)"
+    assert f"On new test examples like these 36, and new seeds, {said}." in html
+
+
 def test_the_page_asks_nothing_of_the_network(html: str) -> None:
     """No address is in it at all, and nothing that loads one or runs."""
 
@@ -180,17 +187,18 @@ def with_value(trial: RecordedTrial, split: str, value: float) -> RecordedTrial:
 
 
 def test_one_changed_test_value_is_a_conclusion_that_no_longer_follows(report: Report) -> None:
-    """Changed by one part in a million, and alike in value and metrics: only recomputing can tell."""
+    """Changed by two parts in a million, and alike in value and metrics, but not in its values by example."""
 
     def worse(trial: RecordedTrial) -> RecordedTrial:
         assert trial.result is not None
         assert trial.result.value is not None
-        return with_value(trial, "test", trial.result.value * (1 + 1e-6))
+        return with_value(trial, "test", trial.result.value * (1 + 2e-6))
 
     found = changed(report, is_pick(report), worse)
     assert found.outcome == "differs"
     assert not found.checksum_matches
-    assert found.inconsistencies == []
+    (contradiction,) = found.inconsistencies
+    assert "but the mean of its 36 values by example is" in contradiction
     said = [difference.conclusion for difference in found.differences]
     assert "the interval of the recommended config's value" in said
     assert "the verdict on configs" not in said
