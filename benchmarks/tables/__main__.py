@@ -40,7 +40,7 @@ from benchmarks.tables.judge import (
 from benchmarks.tables.published import NAMES, PublishedTable, TablesMissing, load
 
 RESULTS = Path(__file__).parents[1] / "results"
-REPEATS = 30
+REPEATS = 25
 
 
 def jobs_on(
