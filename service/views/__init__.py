@@ -2,6 +2,7 @@
 
 - `jobs`: a job and its trials: state, progress, what was used.
 - `recommendation`: the conclusion of a job.
+- `today`: keep the config that is used today, or switch.
 - `forecast`: what a running job may still tell.
 - `catalog`: the names that a job can use.
 - `datasets`: a dataset that a person sent.
@@ -33,6 +34,7 @@ from whichopt.service.views.recommendation import (
     Recommendation,
     Stage,
 )
+from whichopt.service.views.today import Gain, TodayAnswer
 from whichopt.service.views.view import Page, Unreadable
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "Forecast",
     "FunctionOffer",
     "FunctionView",
+    "Gain",
     "Health",
     "HyperparameterView",
     "Interval",
@@ -68,6 +71,7 @@ __all__ = [
     "Recommendation",
     "SearchForecast",
     "Stage",
+    "TodayAnswer",
     "Translation",
     "TrialView",
     "Unreadable",

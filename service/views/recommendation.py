@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from whichopt.service.described import without_example
 from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
+from whichopt.service.views.today import TodayAnswer
 from whichopt.service.views.view import View
 
 
@@ -241,6 +242,11 @@ class Recommendation(View):
         "if no margin was set.",
     )
     stage: Stage | None = None
+    today: TodayAnswer | None = Field(
+        default=None,
+        exclude_if=lambda today: today is None,
+        description="Answer about the config that is used today; absent if the job has none.",
+    )
 
     @property
     def title(self) -> str:

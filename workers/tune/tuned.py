@@ -17,7 +17,7 @@ from whichopt.service.seeds import derive
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.trials import Seeds, TrialPlan
-from whichopt.service.views import Recommendation
+from whichopt.service.views import Recommendation, TodayAnswer
 from whichopt.service.views.recommendation import RankedOptimizer
 from whichopt.workers.guests import optimizers
 from whichopt.workers.guests.by_hand import hand_run
@@ -50,6 +50,12 @@ class Tuned:
     def statement(self) -> str:
         """The verdict in a sentence."""
         return self.recommendation.statement
+
+    @property
+    def today(self) -> TodayAnswer | None:
+        """The answer about what is used today: `keep`, `switch` or `not distinguishable`, with the gain; None
+        if `tune` was given nothing of today."""
+        return self.recommendation.today
 
     @property
     def config(self) -> dict[str, Any] | None:

@@ -13,26 +13,28 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from whichopt.service.configs import room
+from whichopt.service.evidence.report.todays_consistency import todays_contradictions
 from whichopt.service.evidence.verdict.confirm_table import arms_at
+from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
-from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase, TrialState
+from whichopt.service.spec import TODAY, ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 
 def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: bool) -> list[str]:
     """Return the contradictions in the trials, in the order of the phases; none for a job as recorded."""
-    known = [trial for trial in trials if trial.plan.label in spec.labels]
+    known = [trial for trial in trials if trial.plan.label in spec.trained_labels]
     return [
         *_places(spec),
         *(
             f"{named(trial.plan)}: no optimizer of the spec has that label"
             for trial in trials
-            if trial.plan.label not in spec.labels
+            if trial.plan.label not in spec.trained_labels
         ),
         *(
             f"{named(trial.plan)}: {contradiction}"
@@ -44,8 +46,9 @@ def inconsistencies(spec: ResolvedSpec, trials: Sequence[Trial], *, cut_short: b
             for trial in known
             for contradiction in _result(spec, trial, cut_short=cut_short)
         ),
-        *_search(spec, known, cut_short=cut_short),
-        *_confirm(spec, known),
+        *_search(spec, own_trials(spec, known), cut_short=cut_short),
+        *_confirm(spec, own_trials(spec, known)),
+        *todays_contradictions(spec, known),
     ]
 
 
@@ -53,6 +56,8 @@ def named(plan: TrialPlan) -> str:
     """Name the trial in words."""
     if plan.phase is Phase.SEARCH:
         return f"search trial {plan.number} of {plan.label}, study {plan.replicate}"
+    if plan.label == TODAY and plan.origin is Origin.USER:
+        return f"confirm run of today's config on fresh seed {plan.number}"
     which = "its default" if plan.replicate is None else f"the config of study {plan.replicate}"
     return f"confirm run of {plan.label} ({which}) on fresh seed {plan.number}"
 

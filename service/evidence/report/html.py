@@ -120,7 +120,7 @@ def _surely(report: Report) -> str:
 
 def _totals(report: Report) -> dict[str, dict[str, float]]:
     """The ledger of both phases, by label."""
-    totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.labels}
+    totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.trained_labels}
     for row in report.analysis.ledger:
         total = totals[row.optimizer]
         for name in ("trials", "complete", "pruned", "diverged", "steps", "examples", "seconds"):

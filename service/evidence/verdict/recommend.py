@@ -24,6 +24,8 @@ from whichopt.service.evidence.verdict.statements import (
     study_statement,
 )
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
+from whichopt.service.evidence.verdict.todays_answer import todays_answer
+from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.evidence.verdict.warnings import job_warnings
 from whichopt.service.evidence.verdict.winners import (
     ConfigGaps,
@@ -107,6 +109,13 @@ def recommend(
     gaps = config_gaps(table, alpha=look.config_level, margin=spec.margin)
     pick = None if table.has_nothing else table.arms[verdict.pick]
     ranking = _ranking(spec, trials, table, verdict.best, gaps, look)
+    today = todays_answer(spec, trials, table, verdict, look)
+    own = own_trials(spec, trials)
+    told = (
+        nothing_statement(spec, own, table, look)
+        if pick is None
+        else config_statement(spec, table, verdict, gaps, look)
+    )
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -120,9 +129,7 @@ def recommend(
         verdict="nothing" if pick is None else verdict.verdict,
         optimizer=None if pick is None else pick.label,
         config=None if pick is None else shown(spec, pick.label, pick.config),
-        statement=nothing_statement(spec, trials, table, look)
-        if pick is None
-        else config_statement(spec, table, verdict, gaps, look),
+        statement=told if today is None else f"{today.sentence} {told}",
         optimizer_verdict=_optimizer_verdict(spec, trials, table, look),
         metric=goal.metric,
         direction=goal.direction,
@@ -136,7 +143,7 @@ def recommend(
         cost=_cost(trials),
         warnings=job_warnings(
             spec,
-            trials,
+            own,
             table,
             cut_short=cut_short,
             environments=environments,
@@ -154,6 +161,7 @@ def recommend(
             alpha=look.config_level(ALPHA),
             stopped=_stopped(spec, table, look, cut_short),
         ),
+        today=today,
     )
 
 
@@ -165,8 +173,7 @@ def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str
 
 def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
     """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
-    arguments = spec.optimizer(label).facts.arguments(config)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+    return spec.shown(label, config)
 
 
 def _stopped(spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool) -> str:
