@@ -3,7 +3,7 @@
     python -m benchmarks.calibration [--quick | --jobs N] [--rules 1] [--json FILE] [--plot FILE]
 
 Prints one row a scenario, and then what must hold; exits with 1 where something does not, and says what.
-`worlds` draws the jobs, `run` judges them, `scenarios` lists them.
+`worlds` draws the jobs, `run` judges them, `scenarios` lists them; `today` asks whether to keep a config.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ from benchmarks.calibration.chance import Chances, chances, together
 from benchmarks.calibration.plots import plot
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import CLEAR, LEADS, LIMITS, PRIOR, TIES
+from benchmarks.calibration.today import (
+    WORLDS,
+    TodayTally,
+    merged_today,
+    run_today,
+    todays_table,
+    todays_unmet,
+)
 from whichopt.service.versions import RULES
 
 JOBS, QUICK_JOBS = 1000, 20
@@ -72,10 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(tallies))
     print()
     print(chance_table(stated))
+    todays = simulate_today(jobs, chosen.processes) if chosen.rules > 1 else []
+    if todays:
+        print(f"\n{todays_table(todays)}")
     failures = gross(tallies) if chosen.quick else unmet(tallies, stated, chosen.rules)
+    if not chosen.quick:
+        failures += todays_unmet(todays, most_point=MOST_FALSE_POINT, least_covered=LEAST_COVERED)
     print(f"\n{sum(t.jobs for t in tallies):,} jobs in {time.perf_counter() - started:.0f} s")
     if chosen.json:
-        chosen.json.write_text(json.dumps(record(tallies, stated, failures, chosen.rules), indent=1) + "\n")
+        found = record(tallies, stated, failures, chosen.rules) | {"today": recorded_today(todays)}
+        chosen.json.write_text(json.dumps(found, indent=1) + "\n")
     if chosen.plot:
         plot(tallies, stated, chosen.plot)
     for failure in failures:
@@ -95,6 +109,30 @@ def simulate(jobs: int, processes: int, rules: int) -> tuple[list[Tally], dict[s
         prior = [pool.submit(chances, world, max(2, jobs // len(PRIOR)), SEED, rules) for world in PRIOR]
         tallies = [merged([future.result() for future in futures]) for futures in parts.values()]
         return tallies, together([future.result() for future in prior])
+
+
+def simulate_today(jobs: int, processes: int) -> list[TodayTally]:
+    """`jobs` of each scenario of keep or switch."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        parts = [
+            [pool.submit(run_today, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
+            for world in WORLDS
+        ]
+        return [merged_today([future.result() for future in futures]) for futures in parts]
+
+
+def recorded_today(tallies: Sequence[TodayTally]) -> list[dict[str, Any]]:
+    return [
+        {
+            "scenario": tally.world.name,
+            "world": asdict(tally.world.world),
+            "lead": tally.world.lead,
+            "jobs": tally.jobs,
+            "runs": tally.runs,
+            "counts": dict(sorted(tally.counts.items())),
+        }
+        for tally in tallies
+    ]
 
 
 def gross(tallies: Sequence[Tally]) -> list[str]:

@@ -89,13 +89,16 @@ class World:
 class Jobs:
     """Drawn jobs: `values` is jobs x arms x seeds, `truth` jobs x arms, `merits` jobs x labels, `searched`
     the searched value of each study's choice, jobs x labels x studies. A label's arms are its studies'
-    choices, and then its default."""
+    choices, and then its default. `shared` is what a seed does to all runs of a label, jobs x labels x seeds,
+    and `scale` that of a label's own noise."""
 
     world: World
     values: Floats
     truth: Floats
     merits: Floats
     searched: Floats
+    shared: Floats
+    scale: Floats
 
     def confirm_table(self, job: int, seeds: int, rules: int = 1) -> ConfirmTable:
         """The table of one job after its first `seeds` fresh seeds.
@@ -191,7 +194,7 @@ def simulate_jobs(world: World, jobs: int, seed: int) -> Jobs:
     seeds = world.most_seeds
     common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, seeds))
     by_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, seeds))
-    noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, seeds))
+    noise = np.sqrt(run_share) * noise_of(world.noise, random, (jobs, labels, arms, seeds))
     values = truth[..., None] + common + scale[:, None, None] * (by_label + noise)
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
@@ -201,10 +204,12 @@ def simulate_jobs(world: World, jobs: int, seed: int) -> Jobs:
         truth=truth.reshape(jobs, labels * arms),
         merits=merits,
         searched=merits[:, :, None] + np.take_along_axis(tried, chosen, axis=3)[..., 0],
+        shared=(common + scale[:, None, None] * by_label)[:, :, 0],
+        scale=scale,
     )
 
 
-def _noise(kind: Noise, random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def noise_of(kind: Noise, random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """With mean 0 and variance 1; `skewed` is exponential (skewness 2): now and then a run is much worse."""
     if kind == "t3":
         return np.asarray(random.standard_t(3, shape) / np.sqrt(3))

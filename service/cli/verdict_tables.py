@@ -33,6 +33,7 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     )
     optimizers = recommendation.optimizer_verdict
     facts: list[tuple[str, str | Cell]] = [
+        *_today(recommendation),
         ("config", f"{recommendation.verdict}: {recommendation.statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(recommendation),
@@ -41,6 +42,21 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     ]
     tables = [_ranking(recommendation), *([_optimizers(recommendation)] if optimizers.differences else [])]
     return stacked(*tables, Facts(facts, title="Recommendation"))
+
+
+def _today(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
+    """Return the answer about today's config; nothing if the job has none."""
+    today = recommendation.today
+    if today is None:
+        return []
+    color = {"keep": "green", "switch": "bold yellow"}.get(today.answer, "")
+    rows: list[tuple[str, str | Cell]] = [
+        ("today", Cell(f"{today.answer}: {today.optimizer} {config_text(today.config)}", color))
+    ]
+    if today.gain is not None:
+        gain = f"{today.gain.mean:.3g} {interval_text(today.gain)} over {today.seeds} fresh seeds"
+        rows.append(("gain", f"{gain}, against {today.challenger}"))
+    return rows
 
 
 def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:

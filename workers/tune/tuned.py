@@ -116,7 +116,7 @@ class Tuned:
         return target
 
     def __str__(self) -> str:
-        lines = [self.statement]
+        lines = [self.statement] if self.today is None else [f"{self.today.answer}: {self.statement}"]
         if self.config is not None:
             settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             lines.append(f"deploy {self.recommendation.optimizer}: {settings}")
@@ -136,7 +136,7 @@ class Tuned:
             for one in self.recommendation.ranking
         )
         return (
-            f"<p>{html.escape(self.statement)}</p>"
+            f"{_todays_html(self.today)}<p>{html.escape(self.statement)}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -144,6 +144,14 @@ class Tuned:
         if self._plan is None:
             raise NoRecommendation(f"nothing is recommended: {self.statement}")
         return self._plan
+
+
+def _todays_html(today: TodayAnswer | None) -> str:
+    """Return the answer about what is used today; it says nothing if there is none."""
+    if today is None:
+        return ""
+    config = ", ".join(f"{name}={value!r}" for name, value in today.config.items())
+    return f"<p><b>{today.answer}</b>: {html.escape(f'{today.optimizer} {config}')}</p>"
 
 
 def _cells(one: RankedOptimizer) -> list[str]:
