@@ -1,6 +1,6 @@
 """Do the verdicts keep their promises? Jobs whose truth is known, judged by the product's own functions.
 
-    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1] [--json FILE] [--plot FILE]
+    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1 | --today] [--json FILE] [--plot FILE]
 
 Prints one row a scenario, and then what must hold; exits with 1 where something does not, and says what.
 `worlds` draws the jobs, `run` judges them, `scenarios` lists them; `today` asks whether to keep a config.
@@ -70,27 +70,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"a scenario; {JOBS} where not given")
     parser.add_argument("--rules", type=int, choices=(1, 2), default=RULES, help="by which jobs are judged")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} jobs a scenario")
+    parser.add_argument("--today", action="store_true", help="keep or switch alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all counts there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the picture there")
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args(arguments)
     started = time.perf_counter()
     jobs = QUICK_JOBS if chosen.quick else chosen.jobs
-    tallies, stated = simulate(jobs, chosen.processes, chosen.rules)
-    print(table(tallies))
-    print()
-    print(chance_table(stated))
+    tallies, stated = ([], {}) if chosen.today else simulate(jobs, chosen.processes, chosen.rules)
+    if not chosen.today:
+        print(f"{table(tallies)}\n\n{chance_table(stated)}")
     todays = simulate_today(jobs, chosen.processes) if chosen.rules > 1 else []
     if todays:
         print(f"\n{todays_table(todays)}")
     failures = gross(tallies) if chosen.quick else unmet(tallies, stated, chosen.rules)
     if not chosen.quick:
         failures += todays_unmet(todays, most_point=MOST_FALSE_POINT, least_covered=LEAST_COVERED)
-    print(f"\n{sum(t.jobs for t in tallies):,} jobs in {time.perf_counter() - started:.0f} s")
+    count = sum(t.jobs for t in tallies) + sum(t.jobs for t in todays)
+    print(f"\n{count:,} jobs in {time.perf_counter() - started:.0f} s")
     if chosen.json:
         found = record(tallies, stated, failures, chosen.rules) | {"today": recorded_today(todays)}
         chosen.json.write_text(json.dumps(found, indent=1) + "\n")
-    if chosen.plot:
+    if chosen.plot and not chosen.today:
         plot(tallies, stated, chosen.plot)
     for failure in failures:
         print(f"NOT MET: {failure}")

@@ -34,7 +34,7 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     optimizers = recommendation.optimizer_verdict
     facts: list[tuple[str, str | Cell]] = [
         *_today(recommendation),
-        ("config", f"{recommendation.verdict}: {recommendation.statement}"),
+        ("config", f"{recommendation.verdict}: {recommendation.config_statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(recommendation),
         ("cost", spent),
@@ -51,7 +51,8 @@ def _today(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
         return []
     color = {"keep": "green", "switch": "bold yellow"}.get(today.answer, "")
     rows: list[tuple[str, str | Cell]] = [
-        ("today", Cell(f"{today.answer}: {today.optimizer} {config_text(today.config)}", color))
+        ("today", Cell(f"{today.answer}: {today.sentence}", color)),
+        ("it is", f"{today.optimizer} {config_text(today.config)}"),
     ]
     if today.gain is not None:
         gain = f"{today.gain.mean:.3g} {interval_text(today.gain)} over {today.seeds} fresh seeds"

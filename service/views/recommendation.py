@@ -249,6 +249,13 @@ class Recommendation(View):
     )
 
     @property
+    def config_statement(self) -> str:
+        """The verdict on configs alone: the statement without its sentence about today's config."""
+        return (
+            self.statement if self.today is None else self.statement.removeprefix(f"{self.today.sentence} ")
+        )
+
+    @property
     def title(self) -> str:
         """The name of what was trained."""
         return self.function or f"{self.dataset}/{self.model}"

@@ -116,7 +116,7 @@ class Tuned:
         return target
 
     def __str__(self) -> str:
-        lines = [self.statement] if self.today is None else [f"{self.today.answer}: {self.statement}"]
+        lines = [self.statement]
         if self.config is not None:
             settings = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
             lines.append(f"deploy {self.recommendation.optimizer}: {settings}")
