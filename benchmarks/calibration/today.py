@@ -30,15 +30,18 @@ _STREAM = 20_261
 
 @dataclass(frozen=True)
 class TodayWorld:
-    """A scenario of the verdicts, and by how much today's config is truly worse than the champion."""
+    """A scenario of the verdicts, and by how much today's config is truly worse than the champion; `wider` is
+    the scale of its own noise as a multiple of the champion's."""
 
     world: World
     lead: float = 0.0
+    wider: float = 1.0
 
     @property
     def name(self) -> str:
         behind = f"behind by {self.lead:g} sd" if self.lead > 0 else f"ahead by {-self.lead:g} sd"
-        return f"today's {'a twin' if not self.lead else behind}: {self.world.name}"
+        noise = "" if self.wider == 1 else f", noise x {self.wider:.2g}"
+        return f"today's {'a twin' if not self.lead else behind}{noise}: {self.world.name}"
 
 
 WORLDS = (
@@ -60,6 +63,11 @@ WORLDS = (
             luck=0.0,
             contenders=2,
         )
+    ),
+    *(
+        TodayWorld(weak("two tie, skewed", noise="skewed", luck=0.0, contenders=2, seeds=seeds), wider=wider)
+        for seeds in (5, 10)
+        for wider in (1 / 3, 3.0)
     ),
     TodayWorld(strong("two tie, values in steps of 0.5 sd", luck=0.0, contenders=2, grid=0.5)),
     TodayWorld(strong("lead 0.5 sd, strong pairing", lead=0.5)),
@@ -118,7 +126,7 @@ def _judge(of: TodayWorld, jobs: Jobs, job: int, noise: Floats, tally: TodayTall
     unlike = min(range(len(first.labels)), key=lambda i: first.means[first.best(first.labels[i])])
     twin = first.best(first.labels[unlike])
     todays_truth = jobs.truth[job][twin] + of.lead
-    own = np.sqrt(1 - world.pairing - world.own) * jobs.scale[unlike] * noise
+    own = of.wider * np.sqrt(1 - world.pairing - world.own) * jobs.scale[unlike] * noise
     values = todays_truth + jobs.shared[job, unlike] + own
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
@@ -159,7 +167,7 @@ def _with_today(table: ConfirmTable, today: TodaysRuns) -> ConfirmTable:
 def todays_table(tallies: Sequence[TodayTally]) -> str:
     """One row a scenario, in percent of the jobs: at the end / at any look; then the right answers."""
     head = (
-        f"{'keep or switch':58} {'K x S':>6} {'false switch':>13} {'false keep':>13} {'covered':>8} "
+        f"{'keep or switch':60} {'K x S':>6} {'false switch':>13} {'false keep':>13} {'covered':>8} "
         f"{'right switch':>13} {'right keep':>11} {'runs':>6}"
     )
     return "\n".join([head, *map(_row, tallies)])
@@ -171,7 +179,7 @@ def _row(tally: TodayTally) -> str:
 
     world = tally.world.world
     return (
-        f"{tally.world.name:58} {f'{world.optimizers}x{world.seeds}':>6} {both('switch false'):>13} "
+        f"{tally.world.name:60} {f'{world.optimizers}x{world.seeds}':>6} {both('switch false'):>13} "
         f"{both('keep false'):>13} {100 * tally.share('covered'):>8.1f} "
         f"{100 * tally.share('switch true'):>13.1f} {100 * tally.share('keep true'):>11.1f} "
         f"{tally.runs / tally.jobs:>6.1f}"
