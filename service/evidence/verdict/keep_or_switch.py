@@ -7,9 +7,10 @@ several. In a tie it is the recommended config as well.
 *The test.* One paired comparison, two-sided at 5 % on its own, outside of the verdicts' families: 2.5 % a
 side, on the new seeds of the champions alone, spent over the looks by the same joint law as theirs
 (`ChampionLook.config_level`). As there, the standard error is at least the one pooled over all finalists of
-the challenger's optimizer in the first stage, since a few runs of one config may look calm by luck. In a job
-without champions the challenger is the pick, which the tested seeds have chosen among n finalists: then each
-side has 2.5 % / n (Bonferroni).
+the challenger's optimizer in the first stage, since a few runs of one config may look calm by luck. Without
+that, if runs are skewed and one of the two is three times as noisy, up to 11 % of the answers about a twin
+are false, in place of 5 % (`benchmarks.calibration.today`). In a job without champions the challenger is the
+pick, which the tested seeds have chosen among n finalists: then each side has 2.5 % / n (Bonferroni).
 
 *The answer.* `switch` if the challenger is shown to be better, by more than the margin if there is one;
 `keep` if it is shown not to be. A config with a diverged run is not to be deployed, so that one is not kept

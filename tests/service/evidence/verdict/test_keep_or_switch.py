@@ -166,6 +166,15 @@ def test_without_champions_the_level_is_shared_by_the_finalists() -> None:
     assert present(found.today).challenger == found.optimizer
 
 
+def test_of_an_only_optimizer_the_tuned_config_is_the_challenger() -> None:
+    spec = spec_of("adam", seeds=10, rules=2, today=TODAY)
+    found = recommend("here", spec, confirm(spec, flat(spec), values(today=0.8)))
+    told = present(found.today)
+    assert (told.answer, told.challenger) == ("switch", "adam")
+    assert found.config == told.challenger_config
+    assert "no other to beat" in found.statement
+
+
 # -- what it leaves alone ------------------------------------------------------------------------------
 
 
