@@ -138,7 +138,7 @@ def _amount(gain: Gain | None) -> str:
     """The gain with its interval."""
     if gain is None:
         return "there is no fresh seed to compare them on"
-    percent = "" if gain.percent is None else f" or {gain.percent:.2g}%"
+    percent = "" if gain.percent is None else f" or {gain.percent:.3g}%"
     if gain.low is None or gain.high is None:
         return f"a gain of {gain.mean:.3g}{percent}, and too few runs for an interval"
     return (
