@@ -39,8 +39,11 @@ def todays_answer(
     seconds = math.fsum(result.seconds for result in results)
     arm = None if found.challenger is None else table.arms[found.challenger]
     gain = _gain(found)
-    told = f"{_told(spec, table, table.today, found, gain, len(results))}; {_cost(len(results), seconds)}."
-    if arm is not None and not table.has_nothing and found.challenger != verdict.pick:
+    is_pick = found.challenger == verdict.pick
+    below = " with the config below" if is_pick else ""
+    why = _told(spec, table, table.today, found, gain, len(results), below)
+    told = f"{why}; {_cost(len(results), seconds)}."
+    if arm is not None and not table.has_nothing and not is_pick:
         told += f" The config to deploy below is another one, {table.arms[verdict.pick].label}'s."
     return TodayAnswer(
         answer=found.answer,
@@ -78,8 +81,9 @@ def _told(
     found: TodayVerdict,
     gain: Gain | None,
     runs: int,
+    below: str,
 ) -> str:
-    """Say what to do, and why, without the end of the sentence."""
+    """Say what to do, and why, without the end of the sentence; `below` says where the new config stands."""
     label = "" if found.challenger is None else table.arms[found.challenger].label
     mine, metric = f"today's {today.optimizer}", spec.goal.metric
     over = f"over {found.seeds} fresh seed{'s' if found.seeds != 1 else ''}"
@@ -87,8 +91,8 @@ def _told(
     match found.ground:
         case "better":
             return (
-                f"Switch from {mine} to {label} with the config below: {over}, its expected {metric} is "
-                f"better{margin}: {_amount(gain)}"
+                f"Switch from {mine} to {label}{below}: {over}, its expected {metric} is better"
+                f"{margin}: {_amount(gain)}"
             )
         case "same":
             return (
@@ -107,7 +111,7 @@ def _told(
             )
         case "today diverged":
             return (
-                f"Switch from {mine} to {label} with the config below: today's config diverged on "
+                f"Switch from {mine} to {label}{below}: today's config diverged on "
                 f"{today.diverged} of {runs} fresh seeds, and this one on none"
             )
         case "all diverged":
