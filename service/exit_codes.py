@@ -8,6 +8,8 @@ from __future__ import annotations
 NO = 1
 CANNOT = 2
 NOTHING_TO_DEPLOY = 3
+BETTER_EXISTS = 3
+CANNOT_TELL = 4
 UNAVAILABLE = 69  # EX_UNAVAILABLE and EX_CONFIG of sysexits.h, by names that Windows has not
 CONFIG = 78
 INTERRUPTED = 130  # as shells say SIGINT and SIGPIPE: 128 and the signal's number
@@ -20,7 +22,8 @@ MEANING = {
     CANNOT: "it could not be done: wrong usage, a wrong setting, a file, database or service that is "
     "missing or unsuitable, a data folder or port that is taken",
     NOTHING_TO_DEPLOY: "`submit --wait`, `watch`, `recommend`: the job succeeded, but every finalist "
-    "diverged",
+    "diverged; `check`: a better config than today's exists",
+    CANNOT_TELL: "`check`: today's config and the best that was found cannot be told apart",
     UNAVAILABLE: "a worker has no GPU to train on, or its system lacks something that it needs; starting "
     "it again does not help",
     CONFIG: "the database of a worker belongs to a newer whichopt, or to another program",

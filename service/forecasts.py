@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from whichopt.service.spec.today import TODAY
 from whichopt.service.views import ConfirmForecast, SearchForecast
 
 VERSION = 2
@@ -31,9 +32,11 @@ class RoundForecast(BaseModel):
 
     @property
     def seed_seconds(self) -> float | None:
-        """Training seconds of one fresh seed of all finalists."""
+        """Training seconds of one fresh seed of all finalists, and of today's config if there is one."""
         known = self.trial_seconds
-        return None if known is None else math.fsum(known[label] for label in self.finalists)
+        if known is None:
+            return None
+        return math.fsum(known[label] for label in self.finalists) + known.get(TODAY, 0.0)
 
 
 class Used(NamedTuple):

@@ -13,7 +13,7 @@ from whichopt.service.db.jobs import Planning
 from whichopt.service.planning import minutes
 from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
-from whichopt.service.spec import ExecutorName, ResolvedSpec, only_solo
+from whichopt.service.spec import TODAY, ExecutorName, ResolvedSpec, only_solo
 from whichopt.service.states import Agreement
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import kernels, workload
@@ -100,17 +100,21 @@ def _executors(
     if spec.executors is not None:
         return spec.executors, {}, spec.only_solo
     if spec.executor != "auto":
-        return dict.fromkeys(spec.labels, spec.executor), {}, spec.only_solo
+        return dict.fromkeys(spec.trained_labels, spec.executor), {}, spec.only_solo
     alone = only_solo(spec, built_in())
-    executors: dict[str, ExecutorName] = dict.fromkeys(spec.labels, "solo")
+    executors: dict[str, ExecutorName] = dict.fromkeys(spec.trained_labels, "solo")
     plans = [plan for plan in _first_plans(spec) if plan.label not in alone]
     if plans and (reason := why_only_solo(built(), plans)) is not None:
         alone |= {plan.label: reason for plan in plans}
+        if spec.today is not None:
+            alone.setdefault(TODAY, reason)
         plans = []
     if not plans:
         return executors, {}, alone
     choice = choose(built(), plans, measured=here)
     executors |= {plan.label: choice.executor for plan in plans}
+    if spec.today is not None and TODAY not in alone:
+        executors[TODAY] = choice.executor  # as what it is held against
     return executors, choice.seconds, alone or None
 
 

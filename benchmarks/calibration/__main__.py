@@ -1,10 +1,11 @@
 """Do the verdicts keep their promises? Jobs whose truth is known, judged by the product's own functions.
 
-    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1] [--plan] [--json FILE] [--plot FILE]
+    python -m benchmarks.calibration [--quick | --jobs N] [--rules 1 | --today | --plan] [--json FILE]
+        [--plot FILE]
 
 Prints one row a scenario, and then what must hold; exits with 1 where something does not, and says what.
 With --plan only the scenarios are judged whose chances `whichopt plan` predicts.
-`worlds` draws the jobs, `run` judges them, `scenarios` lists them.
+`worlds` draws the jobs, `run` judges them, `scenarios` lists them; `today` asks whether to keep a config.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ from benchmarks.calibration.planned import WORLDS, off, prediction_table, predic
 from benchmarks.calibration.plots import plot
 from benchmarks.calibration.run import Tally, merged, run
 from benchmarks.calibration.scenarios import CLEAR, LEADS, LIMITS, PRIOR, TIES
+from benchmarks.calibration.today import (
+    TODAYS_WORLDS,
+    TodayTally,
+    merged_today,
+    run_today,
+    todays_table,
+    todays_unmet,
+)
 from whichopt.service.versions import RULES
 
 JOBS, QUICK_JOBS = 1000, 20
@@ -65,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rules", type=int, choices=(1, 2), default=RULES, help="by which jobs are judged")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_JOBS} jobs a scenario")
     parser.add_argument("--plan", action="store_true", help="only hold the chances of plans against counts")
+    parser.add_argument("--today", action="store_true", help="keep or switch alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all counts there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the picture there")
     parser.add_argument("--processes", type=int, default=2)
@@ -73,17 +83,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = QUICK_JOBS if chosen.quick else chosen.jobs
     if chosen.plan:
         return _plan(jobs, chosen.processes, quick=chosen.quick)
-    tallies, stated = simulate(jobs, chosen.processes, chosen.rules)
-    print(table(tallies))
-    print()
-    print(chance_table(stated))
+    tallies, stated = ([], {}) if chosen.today else simulate(jobs, chosen.processes, chosen.rules)
+    if not chosen.today:
+        print(f"{table(tallies)}\n\n{chance_table(stated)}")
     planned = predictions(tallies) if chosen.rules == RULES else []
-    print(f"\n{prediction_table(planned)}" if planned else "")
+    todays = simulate_today(jobs, chosen.processes) if chosen.rules > 1 else []
+    for rows in [prediction_table(planned)] * bool(planned) + [todays_table(todays)] * bool(todays):
+        print(f"\n{rows}")
     failures = gross(tallies) if chosen.quick else [*unmet(tallies, stated, chosen.rules), *off(planned)]
-    print(f"\n{sum(t.jobs for t in tallies):,} jobs in {time.perf_counter() - started:.0f} s")
+    if not chosen.quick:
+        failures += todays_unmet(todays, most_point=MOST_FALSE_POINT, least_covered=LEAST_COVERED)
+    count = sum(t.jobs for t in tallies) + sum(t.jobs for t in todays)
+    print(f"\n{count:,} jobs in {time.perf_counter() - started:.0f} s")
     if chosen.json:
-        chosen.json.write_text(json.dumps(record(tallies, stated, failures, chosen.rules), indent=1) + "\n")
-    if chosen.plot:
+        found = record(tallies, stated, failures, chosen.rules) | {"today": recorded_today(todays)}
+        chosen.json.write_text(json.dumps(found, indent=1) + "\n")
+    if chosen.plot and not chosen.today:
         plot(tallies, stated, chosen.plot)
     for failure in failures:
         print(f"NOT MET: {failure}")
@@ -117,6 +132,30 @@ def simulate(jobs: int, processes: int, rules: int) -> tuple[list[Tally], dict[s
         prior = [pool.submit(chances, world, max(2, jobs // len(PRIOR)), SEED, rules) for world in PRIOR]
         tallies = [merged([future.result() for future in futures]) for futures in parts.values()]
         return tallies, together([future.result() for future in prior])
+
+
+def simulate_today(jobs: int, processes: int) -> list[TodayTally]:
+    """`jobs` of each scenario of keep or switch."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        parts = [
+            [pool.submit(run_today, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
+            for world in TODAYS_WORLDS
+        ]
+        return [merged_today([future.result() for future in futures]) for futures in parts]
+
+
+def recorded_today(tallies: Sequence[TodayTally]) -> list[dict[str, Any]]:
+    return [
+        {
+            "scenario": tally.world.name,
+            "world": asdict(tally.world.world),
+            "lead": tally.world.lead,
+            "jobs": tally.jobs,
+            "runs": tally.runs,
+            "counts": dict(sorted(tally.counts.items())),
+        }
+        for tally in tallies
+    ]
 
 
 def gross(tallies: Sequence[Tally]) -> list[str]:

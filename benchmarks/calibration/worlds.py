@@ -22,13 +22,16 @@ Floats = NDArray[np.float64]
 class Jobs:
     """Drawn jobs: `values` is jobs x arms x seeds, `truth` jobs x arms, `merits` jobs x labels, `searched`
     the searched value of each study's choice, jobs x labels x studies. A label's arms are its studies'
-    choices, and then its default."""
+    choices, and then its default. `shared` is what a seed does to all runs of a label, jobs x labels x seeds,
+    and `scale` that of a label's own noise."""
 
     world: World
     values: Floats
     truth: Floats
     merits: Floats
     searched: Floats
+    shared: Floats
+    scale: Floats
 
     def confirm_table(self, job: int, seeds: int, rules: int = 1) -> ConfirmTable:
         """The table of one job after its first `seeds` fresh seeds.
@@ -101,11 +104,13 @@ def simulate_jobs(world: World, jobs: int, seed: int) -> Jobs:
     """`jobs` jobs of the world: a pure function of its arguments."""
     random = np.random.default_rng([seed, *world.name.encode()])
     found = search(world, jobs, random)
-    values = train(world, found, found.truth, world.most_seeds, random)
+    runs = train(world, found, found.truth, world.most_seeds, random)
     return Jobs(
         world=world,
-        values=values.reshape(jobs, world.arms, world.most_seeds),
+        values=runs.values.reshape(jobs, world.arms, world.most_seeds),
         truth=found.truth.reshape(jobs, world.arms),
         merits=found.merits,
         searched=found.searched,
+        shared=runs.shared,
+        scale=found.scale,
     )

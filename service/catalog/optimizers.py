@@ -148,11 +148,15 @@ class OptimizerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerEntry(OptimizerFacts):
-    """An optimizer as jobs name it; its fields are grouped by who reads them."""
+    """An optimizer as jobs name it; its fields are grouped by who reads them.
+
+    `class_default` is the setting of a class that is given none, if it is not `default`; a name that it lacks
+    has no default."""
 
     name: str
     title: str
     stepping: Stepping = Stepping()
+    class_default: Config | None = None
 
     def __post_init__(self) -> None:
         """Refuse an entry that would only fail later, in a job that names it.
@@ -175,6 +179,7 @@ class OptimizerEntry(OptimizerFacts):
         uncorrected = self.meaning.uncorrected
         named |= set() if uncorrected is None else {uncorrected}
         named |= {"eps", "beta1", "beta2"} if self.meaning.floor == "accumulated" else set()
+        named |= set(self.class_default or ())
         if missing := sorted(named - self.space.keys()):
             raise ValueError(f"{self.name}: names {', '.join(missing)}, which its space lacks")
 
@@ -261,6 +266,7 @@ OPTIMIZERS = (
         build=Build(target="torch.optim.SGD"),
         stepping=Stepping(rows="kernel", joinable=False, faster={"fused": True}),
         default={"lr": 0.02, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
+        class_default={"lr": 1e-3, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0},
         space={
             "lr": _log(1e-4, 5.0),
             "momentum": _log1m(0.7, 0.995),
@@ -322,6 +328,7 @@ OPTIMIZERS = (
         title="RMSprop",
         build=Build(target="torch.optim.RMSprop"),
         default={"lr": 1e-3, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
+        class_default={"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "weight_decay": 0.0},
         space={
             "lr": _log(1e-5, 1e-1),
             "alpha": _log1m(0.5, 0.999),
@@ -349,6 +356,7 @@ OPTIMIZERS = (
         title="QHAdam",
         build=Build(target="pytorch_optimizer.QHAdam", fixed={"weight_decouple": False}),
         default=dict(QHADAM_DEFAULT),
+        class_default={**ADAM_DEFAULT, "nu1": 1.0, "nu2": 1.0},
         space=dict(QHADAM_SPACE),
         packed={**BETAS, "nus": ("nu1", "nu2")},
         state_bytes=8,
@@ -359,6 +367,7 @@ OPTIMIZERS = (
         title="QHAdamW",
         build=Build(target="pytorch_optimizer.QHAdam", fixed={"weight_decouple": True}),
         default={**QHADAM_DEFAULT, "weight_decay": 1e-2},
+        class_default={**ADAM_DEFAULT, "nu1": 1.0, "nu2": 1.0},
         space={**QHADAM_SPACE, "weight_decay": DECOUPLED},
         packed={**BETAS, "nus": ("nu1", "nu2")},
         meaning=Meaning(decay="decoupled"),
@@ -372,6 +381,7 @@ OPTIMIZERS = (
         build=Build(target="pytorch_optimizer.Lamb", fixed={"weight_decouple": False}),
         stepping=Stepping(joinable=False),
         default={"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "weight_decay": 1e-2},
+        class_default={"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-6, "weight_decay": 0.0},
         space={
             **ADAM_SPACE,
             "lr": _log(1e-4, 1e-1),

@@ -1,8 +1,8 @@
 """The command line: thin over the client. Every command that shows something takes --json.
 
 A file a subject: a service on this machine (`serve`), people's own data, jobs, their evidence, the network of
-a job (`fit`), what a job would take (`plan`), a person's own training function (`tune`), and what needs no
-service (`check`).
+a job (`fit`), what a job would take (`plan`), a person's own training function (`tune`), what needs no
+service (`check`), and whether to keep what is used today (`today`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from whichopt.service.cli import check, data, evidence, fit, jobs, plan, serve, tune
+from whichopt.service.cli import check, data, evidence, fit, jobs, plan, serve, today, tune
 from whichopt.service.cli.options import Commands
 from whichopt.service.streams import prepare_output
 
@@ -45,5 +45,5 @@ def _before_any_command(
     prepare_output()
 
 
-for part in (serve, data, plan, jobs, evidence, fit, tune, check):
+for part in (serve, data, plan, jobs, evidence, fit, tune, check, today):
     app.add_typer(part.app)

@@ -44,6 +44,13 @@ def tune(
     confirm_seeds: Annotated[
         int, typer.Option(help="Fresh seeds for each finalist on average, at most.")
     ] = 10,
+    today: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON file with what is used today, {"name": "adamw", "config": {"lr": 3e-4}}: the answer '
+            "then says first whether to keep it."
+        ),
+    ] = None,
     options: Annotated[str | None, typer.Option(help="JSON that the function finds as run.options.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
     version: Annotated[
@@ -74,6 +81,7 @@ def tune(
         "epochs": epochs,
         "replicates": replicates,
         "confirm-seeds": confirm_seeds,
+        "today": today,
         "options": options,
         "name": name,
         "version": version,

@@ -33,7 +33,8 @@ def recommendation_panel(recommendation: Recommendation) -> RenderableType:
     )
     optimizers = recommendation.optimizer_verdict
     facts: list[tuple[str, str | Cell]] = [
-        ("config", f"{recommendation.verdict}: {recommendation.statement}"),
+        *_today(recommendation),
+        ("config", f"{recommendation.verdict}: {recommendation.config_statement}"),
         ("optimizer", f"{optimizers.verdict or 'no verdict'}: {optimizers.statement}"),
         *_deploy(recommendation),
         *_seen(recommendation),
@@ -56,6 +57,22 @@ def _seen(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
         if lead is not None
     ]
     return [("power", f"leads named with a chance of {seen.chance:.0%}: {', '.join(leads)}")]
+
+
+def _today(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:
+    """Return the answer about today's config; nothing if the job has none."""
+    today = recommendation.today
+    if today is None:
+        return []
+    color = {"keep": "green", "switch": "bold yellow"}.get(today.answer, "")
+    rows: list[tuple[str, str | Cell]] = [
+        ("today", Cell(f"{today.answer}: {today.sentence}", color)),
+        ("it is", f"{today.optimizer} {config_text(today.config)}"),
+    ]
+    if today.gain is not None:
+        gain = f"{today.gain.mean:.3g} {interval_text(today.gain)} over {today.seeds} fresh seeds"
+        rows.append(("gain", f"{gain}, against {today.challenger}"))
+    return rows
 
 
 def _deploy(recommendation: Recommendation) -> list[tuple[str, str | Cell]]:

@@ -35,12 +35,7 @@ from whichopt.service.views import (
 )
 
 Row = sa.Row[Any]
-_DONE = (
-    TrialState.COMPLETE,
-    TrialState.PRUNED,
-    TrialState.DIVERGED,
-    TrialState.FAILED,
-)
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED)
 
 
 class ViewReader:
@@ -315,7 +310,8 @@ def _job_view(
             _ledger_entry(
                 label, ledger.get(label), (asked if searching else planned).get(label, 0), direction
             )
-            for label in spec.labels
+            for label in spec.trained_labels
+            if label in spec.labels or label in ledger  # today's config has no trials before confirm
         ],
         activity=activity,
         concluded_seeds=end,
@@ -329,7 +325,8 @@ def _job_view(
 
 
 def _confirm_progress(spec: ResolvedSpec, fresh: dict[int, _Seed]) -> ConfirmProgress:
-    planned = planned_looks(spec, fresh[min(fresh)].runs)  # every finalist has the first seed
+    finalists = fresh[min(fresh)].runs - (spec.today is not None)  # each has the first seed, as today's has
+    planned = planned_looks(spec, finalists)
     return ConfirmProgress(
         seeds_done=sum(seed.done for seed in fresh.values()),
         seeds_planned=len(fresh),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from whichopt.service.space import Config
-from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedOptimizer, ResolvedSpec, ResolvedToday
 from whichopt.service.states import Origin, TrialState
 from whichopt.service.trial_set import Key, TrialSet, finalist_key
 from whichopt.service.trials import Trial
@@ -35,8 +35,9 @@ class Finalist:
 
     @property
     def replicate(self) -> int | None:
-        """The study that its confirm plans name; None for the default, even if a study chose it."""
-        return None if self.is_default else self.replicates[0]
+        """The study that its confirm plans name; None for today's config, and for the default, even if a
+        study chose it."""
+        return self.replicates[0] if self.replicates and not self.is_default else None
 
 
 def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
@@ -52,6 +53,19 @@ def finalists(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[Finalist]:
         for optimizer in spec.optimizers
         for arm in _arms(optimizer, [best.get((optimizer.label, r)) for r in range(spec.budget.replicates)])
     ]
+
+
+def todays_arm(today: ResolvedToday) -> Finalist:
+    """The arm of confirm that today's config is: no study chose it, and it is no finalist of any."""
+    return Finalist(
+        label=TODAY,
+        optimizer=today.name,
+        config=today.config,
+        replicates=(),
+        is_default=False,
+        origin=Origin.USER,
+        searched_value=None,
+    )
 
 
 def judged(spec: ResolvedSpec, trials: Iterable[Trial]) -> list[Trial]:

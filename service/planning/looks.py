@@ -182,11 +182,12 @@ def stages(confirm_seeds: int, arms: int, champions: int) -> tuple[int, ...]:
 
 
 def most_runs(spec: ResolvedSpec, finalists: int) -> int:
-    """The runs of confirm if every stage is run."""
+    """The runs of confirm if every stage is run: of finalists, champions and today's config."""
     planned = planned_looks(spec, finalists)
     if spec.rules < 2:
         return finalists * planned[-1]
-    return finalists * planned[0] + _champions(spec, finalists) * (planned[-1] - planned[0])
+    todays = 0 if spec.today is None else planned[-1]
+    return finalists * planned[0] + _champions(spec, finalists) * (planned[-1] - planned[0]) + todays
 
 
 def later_seeds(spec: ResolvedSpec, confirm_seeds: int) -> int:

@@ -17,7 +17,13 @@ from collections.abc import Mapping, Sequence
 from whichopt.service.configs import room
 from whichopt.service.errors import BudgetTooShort
 from whichopt.service.planning.looks import later_seeds
-from whichopt.service.planning.training_time import clock, search_seconds, seed_seconds, whole_trial_seconds
+from whichopt.service.planning.training_time import (
+    clock,
+    search_seconds,
+    seed_seconds,
+    todays_seconds,
+    whole_trial_seconds,
+)
 from whichopt.service.spec import Pruning, ResolvedSpec
 from whichopt.service.spec.budget import MAX_TRIALS, MOST_TRIALS, Budget, TimedPlan
 from whichopt.service.trials import Trial
@@ -57,7 +63,7 @@ def plan_minutes(
     budget = spec.budget
     assert budget.minutes is not None
     time = 60 * budget.minutes * processes
-    seed = (budget.replicates + 1) * math.fsum(trial_seconds.values())
+    seed = _seed_seconds(spec, trial_seconds)
     seeds = _seeds(spec, seed, time)
     share = search_share(spec.pruning)
     search = time + later_seeds(spec, seeds) * seed / 2 - seeds * seed
@@ -94,8 +100,17 @@ def least_minutes(spec: ResolvedSpec, trial_seconds: Mapping[str, float], *, pro
     """Return the minutes that the fewest trials and seeds take, by the seconds of a whole trial."""
     share, replicates = search_share(spec.pruning), spec.budget.replicates
     slowest = FEWEST_TRIALS * replicates * share * max(trial_seconds.values())
-    seed = (replicates + 1) * math.fsum(trial_seconds.values())
+    seed = _seed_seconds(spec, trial_seconds)
     return (len(spec.labels) * slowest + FEWEST_SEEDS * seed) / (60 * processes)
+
+
+def _seed_seconds(spec: ResolvedSpec, trial_seconds: Mapping[str, float]) -> float:
+    """Training seconds of a fresh seed of every finalist, and of the seeds of today's config that go with it.
+
+    A champion may have up to as many seeds as a label has finalists for each of these, and today's has them.
+    """
+    each = spec.budget.replicates + 1
+    return each * (math.fsum(trial_seconds.values()) + todays_seconds(spec, trial_seconds))
 
 
 def _seeds(spec: ResolvedSpec, seed: float, time: float) -> int:
@@ -127,7 +142,9 @@ def _room(spec: ResolvedSpec, label: str) -> int:
 
 def _most_trials(spec: ResolvedSpec, seeds: int) -> int:
     """Return the most search trials of one label, beside the seeds of its finalists."""
-    each = MAX_TRIALS // len(spec.labels) - (spec.budget.replicates + 1) * seeds
+    finalists = spec.budget.replicates + 1
+    most = MAX_TRIALS - (0 if spec.today is None else finalists * seeds)
+    each = most // len(spec.labels) - finalists * seeds
     return min(MOST_TRIALS, each)
 
 

@@ -15,7 +15,7 @@ from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.evidence.verdict.stopping import reason_to_stop
 from whichopt.service.planning.cohorts import cut, ends, spread
 from whichopt.service.planning.deadline import require_trials, was_stopped
-from whichopt.service.planning.finalists import finalists
+from whichopt.service.planning.finalists import finalists, todays_arm
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.planning.minutes import has_time, more_trials
 from whichopt.service.seeds import trial_seeds
@@ -114,7 +114,7 @@ def next_round(
             groups = _confirm(spec, trials, range(seeds))
     processes = None if spec.agreement == "close" else max(1, workers)
     # Solo always works, and its small cohorts suit a spec whose executors nobody has chosen yet.
-    executors = spec.executors or dict.fromkeys(spec.labels, "solo")
+    executors = spec.executors or dict.fromkeys(spec.trained_labels, "solo")
     return Round(cut(groups, executors, processes), cut_short) if groups else None
 
 
@@ -263,10 +263,12 @@ def _rungs(spec: ResolvedSpec, earlier: Sequence[Trial]) -> tuple[Rung, ...]:
 def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> list[list[TrialPlan]]:
     """Every arm once on each of the fresh seeds: init, order, and train against validation.
 
-    The arms are the finalists, and by rules 2 after the first stage the champions among them.
+    The arms are the finalists, and by rules 2 after the first stage the champions among them; and whatever
+    the stage, today's config.
     """
     common = _common(spec)
     arms = spread(arms_at(spec, trials, numbers.start) if numbers else [])
+    arms += [] if spec.today is None else [todays_arm(spec.today)]
     return [
         [
             TrialPlan(

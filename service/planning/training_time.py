@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.planning.looks import most_runs
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Trial
 
@@ -49,7 +49,7 @@ def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str
     """
     plan = spec.budget.settled
     known = {} if plan is None else dict(plan.trial_seconds)
-    for label in spec.labels:
+    for label in spec.trained_labels:
         of_label = [trial for trial in trials if trial.plan.label == label]
         for phase in (Phase.CONFIRM, Phase.SEARCH):
             seconds = _whole([trial for trial in of_label if trial.plan.phase is phase])
@@ -59,7 +59,19 @@ def whole_trial_seconds(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str
     if not known:
         return None
     usual = math.fsum(known.values()) / len(known)
-    return {label: known.get(label, usual) for label in spec.labels}
+    each = {label: known.get(label, usual) for label in spec.labels}
+    return each if spec.today is None else {**each, TODAY: known.get(TODAY, todays_seconds(spec, each))}
+
+
+def todays_seconds(spec: ResolvedSpec, trial_seconds: Mapping[str, float]) -> float:
+    """Training seconds that a trial of today's config is expected to take, by those of the job's labels.
+
+    0 without one. It takes as long as a label of the same optimizer; without one, as long as the slowest.
+    """
+    if spec.today is None:
+        return 0.0
+    alike = [trial_seconds[one.label] for one in spec.optimizers if one.name == spec.today.name]
+    return alike[0] if alike else max(trial_seconds[label] for label in spec.labels)
 
 
 def _whole(trials: Iterable[Trial]) -> float | None:
@@ -78,6 +90,7 @@ def seed_seconds(spec: ResolvedSpec, trials: Sequence[Trial], seed: int = 0) -> 
         None
         if trial_seconds is None
         else math.fsum(trial_seconds[arm.label] for arm in arms_at(spec, trials, seed))
+        + trial_seconds.get(TODAY, 0.0)
     )
 
 
@@ -106,7 +119,8 @@ def seconds_left(
         return None
     confirmed = sum(one.results for (_, of), one in used.items() if of is Phase.CONFIRM)
     finalists = len(known.finalists)
-    left = seed * max(0, most_runs(spec, finalists) - confirmed) / finalists
+    each = seed / (finalists + (spec.today is not None))
+    left = each * max(0, most_runs(spec, finalists) - confirmed)
     if phase is Phase.CONFIRM:
         return left * ratio
     if budget.minutes is not None:

@@ -14,7 +14,8 @@ from whichopt.service.spec.request import (
     Pruning,
 )
 from whichopt.service.spec.resolve import resolve, resolve_optimizer
-from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec, ResolvedToday
+from whichopt.service.spec.today import TODAY, TodaysConfig
 from whichopt.service.spec.workloads import (
     FunctionWorkload,
     Named,
@@ -28,6 +29,7 @@ __all__ = [
     "LABEL",
     "MAX_TRIALS",
     "MOST_TRIALS",
+    "TODAY",
     "Budget",
     "ExecutorName",
     "FunctionWorkload",
@@ -39,8 +41,10 @@ __all__ = [
     "ResolvedFunction",
     "ResolvedOptimizer",
     "ResolvedSpec",
+    "ResolvedToday",
     "ResolvedWorkload",
     "TimedPlan",
+    "TodaysConfig",
     "WorkloadSpec",
     "only_solo",
     "resolve",

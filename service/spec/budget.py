@@ -153,8 +153,11 @@ class Budget(NumbersAreNumbers):
         return f"with equal training time ({studies} each, in a job of {self.minutes:g} minutes)"
 
 
-def check(budget: Budget, labels: Sequence[str]) -> None:
-    """Raise InvalidSpec if parts of the budget contradict each other, or are too much for a job."""
+def check(budget: Budget, labels: Sequence[str], *, today: bool = False) -> None:
+    """Raise InvalidSpec if parts of the budget contradict each other, or are too much for a job.
+
+    `today` says that the config of today trains on every fresh seed as well.
+    """
     if budget.minutes is not None:
         _minutes(budget, labels)
     elif budget.settled is not None:
@@ -176,11 +179,15 @@ def check(budget: Budget, labels: Sequence[str]) -> None:
     searched = 2 * budget.replicates if budget.trials is None else budget.trials
     finalists = budget.replicates + 1
     total = len(labels) * (searched + finalists * budget.confirm_seeds)
+    todays = f" + {finalists} x {budget.confirm_seeds} of today's config" if today else ""
+    if today:
+        total += finalists * budget.confirm_seeds  # a champion has at most so many seeds, and today's as many
     if total > MAX_TRIALS:
         raise InvalidSpec(
             f"the job would have up to {total:,} trials "
             f"({len(labels)} optimizers x ({searched} to search + {finalists} finalists x "
-            f"{budget.confirm_seeds} seeds to confirm)); at most {MAX_TRIALS:,} are allowed",
+            f"{budget.confirm_seeds} seeds to confirm){todays}); at most {MAX_TRIALS:,} are "
+            "allowed",
             field="budget.trials" if budget.minutes is None else "budget.confirm_seeds",
             value=total,
             allowed=MAX_TRIALS,

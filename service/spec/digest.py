@@ -38,6 +38,8 @@ def digest(spec: ResolvedSpec) -> str:
             for one in raw["optimizers"]
         ],
     }
+    if spec.today is not None:
+        body["today"] = {"name": spec.today.name, "config": spec.today.config}  # its facts are the catalog's
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

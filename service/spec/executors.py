@@ -16,10 +16,11 @@ def only_solo(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
     model = catalog.model(named.name)
     reason = model.only_solo(model.options(**named.options))
     if reason is not None:
-        return dict.fromkeys(spec.labels, f"the model {model.name!r} can only be trained solo: {reason}")
+        why = f"the model {model.name!r} can only be trained solo: {reason}"
+        return dict.fromkeys(spec.trained_labels, why)
     return {
         chosen.label: f"the optimizer {chosen.name!r} can only be trained solo"
-        for chosen in spec.optimizers
+        for chosen in map(spec.optimizer, spec.trained_labels)
         if not catalog.optimizer(chosen.name).stackable
     }
 
@@ -35,14 +36,14 @@ def check_executors(spec: ResolvedSpec, catalog: Catalog) -> None:
     """
     given = spec.executors
     if given is not None:
-        if sorted(given) != sorted(spec.labels):
-            raise _wrong_labels(given, spec.labels)
+        if sorted(given) != sorted(spec.trained_labels):
+            raise _wrong_labels(given, spec.trained_labels)
         if spec.executor != "auto" and set(given.values()) != {spec.executor}:
             raise InvalidSpec(
                 f"executors contradicts executor {spec.executor!r}; leave one of the two out",
                 field="executors",
                 value=given,
-                allowed=dict.fromkeys(spec.labels, spec.executor),
+                allowed=dict.fromkeys(spec.trained_labels, spec.executor),
             )
     fixed = spec.workload.fixed_executor
     amiss = None if given is None else _of_another_kind(given, fixed)

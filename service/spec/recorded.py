@@ -23,7 +23,7 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
         InvalidSpec: no job could have had it.
         ValueError: it records of an optimizer what no entry could have.
     """
-    entries = tuple(map(_entry, spec.optimizers))
+    entries = tuple(map(_entry, _recorded_optimizers(spec)))
     asked = JobSpec.model_validate(spec.model_dump(mode="json"))
     known = replace(built_in(), optimizers=entries)
     if spec.workload.upload is not None:
@@ -70,13 +70,21 @@ def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
     """
     here = {entry.name: entry for entry in built_in().optimizers}
     unlike = {}
-    for chosen in spec.optimizers:
+    for chosen in _recorded_optimizers(spec):
         entry = here.get(chosen.name)
         names = [] if entry is None else [one.name for one in fields(OptimizerFacts)]
         other = [name for name in names if getattr(entry, name) != getattr(chosen.facts, name)]
         if entry is None or other:
             unlike[chosen.name] = other
     return unlike
+
+
+def _recorded_optimizers(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
+    """Return the optimizers whose facts the spec records; today's is the last, unless the job searches it."""
+    names = {one.name for one in spec.optimizers}
+    if spec.today is None or spec.today.name in names:
+        return [*spec.optimizers]
+    return [*spec.optimizers, spec.today.optimizer]
 
 
 def _dataset(workload: ResolvedWorkload) -> DatasetEntry:

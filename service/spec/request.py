@@ -11,6 +11,7 @@ from whichopt.service.numeric import REAL
 from whichopt.service.space import Dimension, Value
 from whichopt.service.spec.budget import Budget
 from whichopt.service.spec.guests import check_as_sent
+from whichopt.service.spec.today import TodaysConfig
 from whichopt.service.spec.workloads import PRINTABLE, AskedWorkload, Strict, by_name, without
 from whichopt.service.trials import Schedule
 
@@ -150,4 +151,10 @@ class JobSpec(Common):
         default_factory=lambda: [OptimizerChoice(name=name) for name in DEFAULT_OPTIMIZERS],
         min_length=1,
         max_length=16,
+    )
+    today: TodaysConfig | None = Field(
+        default=None,
+        exclude_if=lambda today: today is None,  # what was sent before there was one keeps its bytes
+        description="Config that is used today. Confirm trains it beside the finalists on every fresh seed, "
+        "and the answer says first whether to keep it or to switch.",
     )

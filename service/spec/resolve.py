@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
-
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.model_options import ModelOptions
@@ -12,15 +9,18 @@ from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import ClassificationOptions
 from whichopt.service.configs import each_once
-from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.errors import InvalidSpec
 from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.executors import check_executors
 from whichopt.service.spec.guests import FIXED, check_keys
+from whichopt.service.spec.hyperparameters import legal, scalars
 from whichopt.service.spec.options import read_options
 from whichopt.service.spec.request import Common, JobSpec, OptimizerChoice, SpaceEntry
+from whichopt.service.spec.resolve_today import resolve_today
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
+from whichopt.service.spec.today import TODAY
 from whichopt.service.spec.workloads import (
     FunctionWorkload,
     Named,
@@ -32,8 +32,6 @@ from whichopt.service.versions import RULES
 
 BYTES = 4
 """Bytes of a number in training."""
-
-ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 
 
 def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None = None) -> ResolvedSpec:
@@ -82,11 +80,15 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
             )
     for optimizer in chosen:
         _capabilities(spec, optimizer)
-    check(spec.budget, labels)
+    today = None if spec.today is None else resolve_today(spec.today, known, labels)
+    if today is not None:
+        _capabilities(spec, today.optimizer, field="today.name")
+    trained = labels if today is None else [*labels, TODAY]
+    check(spec.budget, labels, today=today is not None)
     common = {name: getattr(spec, name) for name in Common.model_fields}
     if workload.fixed_executor is not None:
-        common |= {**FIXED, "executors": spec.executors or dict.fromkeys(labels, workload.fixed_executor)}
-    resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, rules=RULES)
+        common |= {**FIXED, "executors": spec.executors or dict.fromkeys(trained, workload.fixed_executor)}
+    resolved = ResolvedSpec(**common, workload=workload, optimizers=chosen, today=today, rules=RULES)
     check_executors(resolved, known)
     if workload.fixed_executor is not None:
         return resolved
@@ -124,14 +126,14 @@ def _check_last_batch(spec: ResolvedSpec, catalog: Catalog) -> None:
     )
 
 
-def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer) -> None:
+def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "optimizers") -> None:
     """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
     schedule = spec.schedule
     if optimizer.facts.needs_closure and not isinstance(spec.workload, FunctionWorkload):
         raise InvalidSpec(
             f"each step of {optimizer.label} calls a closure, which only a training function of your own can "
             f"pass; leave {optimizer.label} out",
-            field="optimizers",
+            field=field,
             value=optimizer.name,
         )
     if optimizer.facts.own_schedule and (schedule.name != "constant" or schedule.warmup):
@@ -235,19 +237,19 @@ def resolve_optimizer(
     """
     known = built_in() if catalog is None else catalog
     entry = known.optimizer(choice.name, field=f"{field}.name")
-    ranges = _scalars(entry, choice.space, f"{field}.space")
-    setting = _scalars(entry, choice.default, f"{field}.default")
+    ranges = scalars(entry, choice.space, f"{field}.space")
+    setting = scalars(entry, choice.default, f"{field}.default")
     space: dict[str, SpaceEntry] = {**entry.space, **ranges}
     default: Config = {}
     for name, allowed in space.items():
         if not isinstance(allowed, Float | Int | Categorical):
-            default[name] = space[name] = _legal(entry, name, allowed, f"{field}.space.{name}")
+            default[name] = space[name] = legal(entry, name, allowed, f"{field}.space.{name}")
             continue
-        become = [_legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
+        become = [legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
         if isinstance(allowed, Categorical):
             each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
         if name in setting:
-            default[name] = _legal(entry, name, setting[name], f"{field}.default.{name}")
+            default[name] = legal(entry, name, setting[name], f"{field}.default.{name}")
         else:
             # The catalog's zero-shot setting may lie outside its own range (a decay of 0 on a log scale),
             # but a range that the user has set holds for the first trial as well.
@@ -264,37 +266,6 @@ def resolve_optimizer(
         facts=entry.facts,
         place=known.optimizers.index(entry),
     )
-
-
-def _scalars(
-    entry: optimizers.OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
-) -> dict[str, ScalarT]:
-    """Return the given values, with torch's tuples split into the scalars of the space.
-
-    Raises:
-        InvalidSpec: the optimizer has no such name, or the name takes another number of values.
-    """
-    scalars: dict[str, ScalarT] = {}
-    for name, value in given.items():
-        parts = entry.packed.get(name, (name,))
-        values = value if isinstance(value, tuple) else (value,)
-        if unknown := [part for part in parts if part not in entry.space]:
-            raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], _names(entry), field=field)
-        if len(values) != len(parts) or isinstance(value, tuple) != (name in entry.packed):
-            example = ", ".join(f"{entry.default[part]}" for part in parts)
-            takes = f"a list of {len(parts)} ({', '.join(parts)})" if name in entry.packed else "one value"
-            takes += f", such as [{example}]" if name in entry.packed else f", such as {example}"
-            raise InvalidSpec(
-                f"{entry.name}: {name} takes {takes}", field=f"{field}.{name}", value=value, allowed=takes
-            )
-        scalars |= dict(zip(parts, values, strict=True))
-    return scalars
-
-
-def _names(entry: optimizers.OptimizerEntry) -> list[str]:
-    """Return every name that a setting may have: torch's tuples, each before its parts, and the scalars."""
-    tuples = {parts[0]: name for name, parts in entry.packed.items()}
-    return [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
 
 
 def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
@@ -315,22 +286,3 @@ def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], fi
 
 def _ends(dimension: Dimension) -> tuple[Value, ...]:
     return dimension.choices if isinstance(dimension, Categorical) else (dimension.low, dimension.high)
-
-
-def _legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str) -> Value:
-    """Return `value` as the optimizer's class takes it.
-
-    Raises:
-        InvalidSpec: the hyperparameter cannot have it.
-    """
-    limits = entry.limits(name)
-    if not limits.contains(value):
-        no_number = isinstance(value, str) and isinstance(limits, Float | Int)
-        raise InvalidSpec(
-            f"{entry.name}: {name} cannot be {value!r}{', as it must be a number' if no_number else ''}; "
-            f"allowed: {limits.allowed()}",
-            field=field,
-            value=value,
-            allowed=limits.allowed(),
-        )
-    return float(value) if isinstance(limits, Float) else value

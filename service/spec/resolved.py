@@ -16,6 +16,7 @@ from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
 from whichopt.service.spec.budget import TimedPlan
 from whichopt.service.spec.request import Common, ExecutorName, SpaceEntry
+from whichopt.service.spec.today import TODAY
 from whichopt.service.spec.upgrade import upgraded
 from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction, ResolvedWorkload, Strict
 from whichopt.service.trials import Training
@@ -46,11 +47,44 @@ class ResolvedOptimizer(Strict):
         return {n: entry for n, entry in self.space.items() if isinstance(entry, Float | Int | Categorical)}
 
 
+class ResolvedToday(Strict):
+    """Today's config with every hyperparameter written out, and the facts about its optimizer."""
+
+    name: str
+    config: Config
+    facts: OptimizerFacts
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        check_names("today.config", self.config)
+        if self.config.keys() != self.facts.space.keys():
+            differ = sorted(self.config.keys() ^ self.facts.space.keys())
+            raise ValueError(f"today.config differs from its optimizer's facts in {', '.join(differ)}")
+        return self
+
+    @property
+    def optimizer(self) -> ResolvedOptimizer:
+        """The same as an optimizer of which nothing is searched."""
+        return ResolvedOptimizer(
+            name=self.name,
+            label=TODAY,
+            space=dict(self.config),
+            default=self.config,
+            facts=self.facts,
+            place=0,
+        )
+
+
 class ResolvedSpec(Common):
     """A job spec with every default written out; itself a valid JobSpec that resolves to itself."""
 
     workload: AnyWorkload
     optimizers: tuple[ResolvedOptimizer, ...]
+    today: ResolvedToday | None = Field(
+        default=None,
+        exclude_if=lambda today: today is None,  # specs without one keep their bytes
+        description="Today's config with every hyperparameter written out; absent if the job has none.",
+    )
     only_solo: dict[str, str] | None = Field(
         default=None,
         description="Reason for each label that could only be trained solo; null until the first round is "
@@ -74,6 +108,14 @@ class ResolvedSpec(Common):
                 f"workload and optimizers are not as any version has written them ({error!r})"
             ) from None
 
+    @model_validator(mode="after")
+    def _today_by_rules_2(self) -> Self:
+        if self.today is not None and self.rules < 2:
+            raise ValueError("a job by rules 1 has no config of today")
+        if self.today is not None and TODAY in self.labels:
+            raise ValueError(f"the label {TODAY!r} is that of today's config, and an optimizer has it")
+        return self
+
     @property
     def training(self) -> Training:
         return Training(
@@ -86,6 +128,11 @@ class ResolvedSpec(Common):
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(optimizer.label for optimizer in self.optimizers)
+
+    @property
+    def trained_labels(self) -> tuple[str, ...]:
+        """The labels of all trials: those of the optimizers and, if there is one, of today's config."""
+        return self.labels if self.today is None else (*self.labels, TODAY)
 
     @property
     def goal(self) -> Goal:
@@ -123,7 +170,15 @@ class ResolvedSpec(Common):
         return self.training.steps(0, self.sizes.train * self.budget.epochs)
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
+        """Return the optimizer of that label; today's config is one of which nothing is searched."""
+        if self.today is not None and label == TODAY:
+            return self.today.optimizer
         return next(optimizer for optimizer in self.optimizers if optimizer.label == label)
+
+    def shown(self, label: str, config: Config) -> dict[str, Any]:
+        """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
+        arguments = self.optimizer(label).facts.arguments(config)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
 
     def executor_of(self, label: str) -> ExecutorName:
         """Return the executor of the label's trials.
@@ -153,7 +208,7 @@ class ResolvedSpec(Common):
 
     def with_executor(self, executor: ExecutorName) -> ResolvedSpec:
         """Return the spec with the same executor for all labels."""
-        return self.model_copy(update={"executors": dict.fromkeys(self.labels, executor)})
+        return self.model_copy(update={"executors": dict.fromkeys(self.trained_labels, executor)})
 
     def study_trials_of(self, label: str) -> int:
         """Return the search trials of a study of that label; its space may have fewer than its budget."""

@@ -13,6 +13,7 @@ from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.configs import Packed
 from whichopt.service.goal import Goal
+from whichopt.service.spec.today import TODAY
 from whichopt.service.states import Direction
 
 _FACTS = TypeAdapter(OptimizerFacts)
@@ -55,7 +56,8 @@ def unit_of(raw: Any) -> str:
 
 def packed_of(raw: Mapping[str, Any]) -> dict[str, Packed]:
     """Return the packing of each label's hyperparameters, without reading the rest of a stored spec."""
-    return {one["label"]: _optimizer(one)["facts"]["packed"] for one in raw["optimizers"]}
+    packed = {one["label"]: _optimizer(one)["facts"]["packed"] for one in raw["optimizers"]}
+    return packed if raw.get("today") is None else {**packed, TODAY: raw["today"]["facts"]["packed"]}
 
 
 def _workload(workload: Any) -> Any:

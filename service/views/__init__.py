@@ -2,6 +2,7 @@
 
 - `jobs`: a job and its trials: state, progress, what was used.
 - `recommendation`: the conclusion of a job.
+- `today`: keep the config that is used today, or switch.
 - `forecast`: what a running job may still tell.
 - `catalog`: the names that a job can use.
 - `datasets`: a dataset that a person sent.
@@ -37,6 +38,7 @@ from whichopt.service.views.recommendation import (
     SeenLead,
     Stage,
 )
+from whichopt.service.views.today import Gain, TodayAnswer
 from whichopt.service.views.view import Page, Unreadable
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Forecast",
     "FunctionOffer",
     "FunctionView",
+    "Gain",
     "Health",
     "HyperparameterView",
     "Interval",
@@ -80,6 +83,7 @@ __all__ = [
     "SearchForecast",
     "SeenLead",
     "Stage",
+    "TodayAnswer",
     "Translation",
     "TrialView",
     "Unreadable",

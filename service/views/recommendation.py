@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from whichopt.service.described import without_example
 from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
+from whichopt.service.views.today import TodayAnswer
 from whichopt.service.views.view import View
 
 
@@ -300,6 +301,18 @@ class Recommendation(View):
         exclude_if=lambda seen: seen is None,
         description="Leads that the job could have seen; absent if there is nobody to beat, and by rules 1.",
     )
+    today: TodayAnswer | None = Field(
+        default=None,
+        exclude_if=lambda today: today is None,
+        description="Answer about the config that is used today; absent if the job has none.",
+    )
+
+    @property
+    def config_statement(self) -> str:
+        """The verdict on configs alone: the statement without its sentence about today's config."""
+        return (
+            self.statement if self.today is None else self.statement.removeprefix(f"{self.today.sentence} ")
+        )
 
     @property
     def title(self) -> str:

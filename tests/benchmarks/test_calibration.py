@@ -11,7 +11,8 @@ from benchmarks.calibration import adversarial
 from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
 from benchmarks.calibration.run import Tally, merged, run
-from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES
+from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES, strong
+from benchmarks.calibration.today import TodayTally, TodayWorld, merged_today, run_today, todays_unmet
 from benchmarks.calibration.worlds import simulate_jobs
 from tests.builders.confirm_tables import confirm_table_of
 from whichopt.service.evidence.power.worlds import Noise, World
@@ -122,3 +123,32 @@ def test_the_search_for_bad_worlds_judges_as_the_verdict_does(noise: adversarial
             assert (verdict.verdict == "winner") == bool(found)
             named += bool(found)
     assert 20 < named < 110, "jobs that are all alike would tell nothing"
+
+
+def test_todays_twin_is_neither_kept_nor_left_more_often_than_promised() -> None:
+    """60 jobs: no more than 8 false answers of a kind, which 5 % exceed in one of 300 such tests."""
+    world = TodayWorld(strong("two tie, strong pairing", optimizers=3, contenders=2))
+    tally = run_today(world, 60, 1)
+    assert tally.counts["any look switch false"] <= 8
+    assert tally.counts["any look keep false"] <= 8
+    both = merged_today([tally, tally])
+    assert (both.jobs, both.runs, both.share("covered")) == (120, 2 * tally.runs, tally.share("covered"))
+
+
+def test_today_is_told_apart_if_it_is_truly_another() -> None:
+    worse, better = (
+        run_today(TodayWorld(strong("lead 2 sd", optimizers=3, lead=2.0), lead), 20, 2) for lead in (1, -1)
+    )
+    assert worse.share("switch true") == 1.0
+    assert better.share("keep true") == 1.0
+    assert worse.runs < 20 * 28, "it stops early"
+
+
+def test_false_answers_about_today_are_told() -> None:
+    tally = TodayTally(TodayWorld(World("made up")), 1000)
+    tally.counts.update({"any look switch false": 90, "covered": 900})
+    told = todays_unmet([tally], most_point=0.065, least_covered=0.93)
+    assert [line.split(": ", 2)[-1][:30] for line in told] == [
+        "any look switch false in 0.090",
+        "covered in 0.900 of the jobs",
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from whichopt.service.evidence.verdict.confirm_table import arms_at
-from whichopt.service.planning.finalists import Finalist, finalists
+from whichopt.service.planning.finalists import Finalist, finalists, todays_arm
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.states import Direction, Origin, Phase, TrialState
@@ -79,12 +79,14 @@ def confirm(
 ) -> list[Trial]:
     """The whole job: `searched`, and the runs on the fresh seeds.
 
-    They are of every finalist, and by rules 2 after the first stage of champions alone.
+    They are of every finalist, and by rules 2 after the first stage of champions alone;
+    and of today's config, if the job has one.
     """
     trials = list(searched)
     every = len(finalists(spec, searched))
+    todays = [] if spec.today is None else [todays_arm(spec.today)]
     for number in range(planned_looks(spec, every)[-1] if seeds is None else seeds):
-        for arm in arms_at(spec, trials, number):
+        for arm in [*arms_at(spec, trials, number), *todays]:
             plan = plan_of(
                 spec, arm.label, arm.config, Phase.CONFIRM, arm.replicate, number, origin=arm.origin
             )

@@ -125,7 +125,7 @@ class Functions:
             return spec
         found = rehearse(
             self.guest(spec, checkpoint_s=float("inf")),
-            spec.optimizers,
+            [spec.optimizer(label) for label in spec.trained_labels],
             self.executor,
             schedule=spec.schedule,
             check=self.check,
@@ -158,4 +158,4 @@ def _rehearsed(spec: ResolvedSpec) -> Rehearsed | None:
 
 def _slowest_epoch(spec: ResolvedSpec, known: Rehearsed) -> float:
     """Return the seconds of an epoch with the slowest optimizer, and of what comes before and after it."""
-    return max(known.epoch_seconds[label] + known.fixed_seconds[label] for label in spec.labels)
+    return max(known.epoch_seconds[label] + known.fixed_seconds[label] for label in spec.trained_labels)

@@ -76,7 +76,7 @@ class Guest:
             source=asked.source if function is None else None,
             allow=allow,
             arguments=arguments,
-            optimizers={one.name: one.facts for one in spec.optimizers},
+            optimizers={one.name: one.facts for one in map(spec.optimizer, spec.trained_labels)},
             checkpoint_s=checkpoint_s,
             tests=asked.rehearsed is not None and asked.rehearsed.judged_on != "validation",
         )

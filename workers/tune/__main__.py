@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from whichopt.service.errors import WhichoptError
+from whichopt.service.errors import InvalidSpec, WhichoptError
 from whichopt.service.exit_codes import CANNOT, INTERRUPTED, NOTHING_TO_DEPLOY
+from whichopt.service.json_input import loads
 from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.workers.tune import tune
 
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--processes", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--today", type=Path, help="a JSON file with what is used today")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--data", type=Path, default=Path("whichopt-data"))
     for name in ("warn", "fresh", "json"):
@@ -50,6 +53,7 @@ def _main(asked: argparse.Namespace) -> int:
             replicates=asked.replicates,
             epochs=asked.epochs,
             confirm_seeds=asked.confirm_seeds,
+            today=_todays(asked.today),
             seed=asked.seed,
             options=None if asked.options is None else json.loads(asked.options),
             name=asked.name,
@@ -74,6 +78,24 @@ def _main(asked: argparse.Namespace) -> int:
     else:
         sys.stdout.write(f"{found}\n")
     return 0 if found.config is not None else NOTHING_TO_DEPLOY
+
+
+def _todays(path: Path | None) -> dict[str, Any] | None:
+    """Return the config of today in a file; None without one."""
+    if path is None:
+        return None
+    try:
+        found = loads(path.read_bytes())
+    except OSError as error:
+        raise InvalidSpec(f"--today {path} cannot be read: {error.strerror}", field="today") from None
+    except ValueError as error:
+        raise InvalidSpec(f"--today {path} is no JSON: {error}", field="today") from None
+    if not isinstance(found, dict):
+        raise InvalidSpec(
+            f'--today {path} must hold an object, as {{"name": "adamw", "config": {{"lr": 3e-4}}}}',
+            field="today",
+        )
+    return found
 
 
 if __name__ == "__main__":

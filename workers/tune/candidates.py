@@ -81,6 +81,7 @@ def candidate(
             source=f"{kind.__module__}.{kind.__qualname__}, a person's own class",
             packed=packed,
             own_limits={key: _limits(one) for key, one in dimensions.items() if key not in LIMITS},
+            class_default=_class_default(kind, dimensions, packed),
             needs_closure=_demands_closure(kind) if needs_closure is None else needs_closure,
         )
     except ValueError as error:
@@ -147,6 +148,20 @@ def _check_arguments(
             f"{', '.join(list(known)[1:])}",
             field=f"space.{unknown[0]}",
         )
+
+
+def _class_default(
+    kind: type[Optimizer], space: Space, packed: Mapping[str, tuple[str, ...]]
+) -> dict[str, Value]:
+    """Return the values that the class has by itself, of those that have one."""
+    found: dict[str, Value] = {}
+    for name, one in inspect.signature(kind).parameters.items():
+        parts = packed.get(name, (name,))
+        values = one.default if name in packed else (one.default,)
+        if set(parts) <= space.keys() and isinstance(values, tuple) and len(values) == len(parts):
+            known = zip(parts, values, strict=True)
+            found |= {part: value for part, value in known if isinstance(value, bool | int | float | str)}
+    return found
 
 
 def _demands_closure(kind: type[Optimizer]) -> bool:

@@ -60,6 +60,7 @@ def tune(
     confirm_seeds: int = 10,
     risk: float | None = None,
     margin: Mapping[str, float] | None = None,
+    today: Mapping[str, Any] | None = None,
     pruning: Mapping[str, Any] | None = None,
     schedule: str | Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -93,6 +94,8 @@ def tune(
         confirm_seeds: fresh seeds for each finalist on average, at most.
         risk: as in a job's budget.
         margin: as in a job: the least difference that matters.
+        today: what is used today, `{"name": "adamw", "config": {"lr": 3e-4}}`; the answer then says first
+            whether to keep it or to switch. What the config leaves out has the defaults of torch's class.
         pruning: as in a job.
         schedule: the schedule of the learning rate, for functions that use `run.scheduler`.
         seed: seed of the job.
@@ -190,9 +193,8 @@ def _body(given: Mapping[str, Any]) -> dict[str, Any]:
         "function": {"name": function.name, "options": dict(given["options"] or {})},
         **{key: given[key] for key in ("minimize", "maximize", "baseline", "version")},
     }
-    optional = {
-        key: given[key] for key in ("margin", "pruning", "schedule", "name") if given[key] is not None
-    }
+    keys = ("margin", "today", "pruning", "schedule", "name")
+    optional = {key: given[key] for key in keys if given[key] is not None}
     return {
         "workload": {key: value for key, value in workload.items() if value is not None},
         "budget": {key: value for key, value in budget.items() if value is not None},

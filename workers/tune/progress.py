@@ -122,7 +122,7 @@ def _words(view: JobView) -> str | None:
 
 def rehearsing(spec: ResolvedSpec) -> str:
     """Return what is said before a rehearsal."""
-    runs = len(spec.labels) + 2
+    runs = len(spec.trained_labels) + 2
     return f"rehearsing {spec.workload.title}: {runs} runs of one epoch, before anything is spent"
 
 

@@ -18,7 +18,7 @@ from whichopt.service.seeds import derive
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.trials import Seeds, TrialPlan
-from whichopt.service.views import Recommendation
+from whichopt.service.views import Recommendation, TodayAnswer
 from whichopt.service.views.recommendation import RankedOptimizer
 from whichopt.workers.guests import optimizers
 from whichopt.workers.guests.by_hand import hand_run
@@ -51,6 +51,12 @@ class Tuned:
     def statement(self) -> str:
         """The verdict in a sentence."""
         return self.recommendation.statement
+
+    @property
+    def today(self) -> TodayAnswer | None:
+        """The answer about what is used today: `keep`, `switch` or `not distinguishable`, with the gain; None
+        if `tune` was given nothing of today."""
+        return self.recommendation.today
 
     @property
     def config(self) -> dict[str, Any] | None:
@@ -137,7 +143,7 @@ class Tuned:
             for one in self.recommendation.ranking
         )
         return (
-            f"<p>{html.escape(self.statement)}</p>"
+            f"{_todays_html(self.today)}<p>{html.escape(self.statement)}</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -145,6 +151,14 @@ class Tuned:
         if self._plan is None:
             raise NoRecommendation(f"nothing is recommended: {self.statement}")
         return self._plan
+
+
+def _todays_html(today: TodayAnswer | None) -> str:
+    """Return the answer about what is used today; it says nothing if there is none."""
+    if today is None:
+        return ""
+    config = ", ".join(f"{name}={value!r}" for name, value in today.config.items())
+    return f"<p><b>{today.answer}</b>: {html.escape(f'{today.optimizer} {config}')}</p>"
 
 
 def _cells(one: RankedOptimizer) -> list[str]:

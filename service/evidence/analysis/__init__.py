@@ -24,7 +24,7 @@ from whichopt.service.evidence.analysis import (
 )
 from whichopt.service.evidence.analysis.job_data import read
 from whichopt.service.evidence.analysis.shapes import Analysis
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial
 
@@ -78,7 +78,10 @@ def analyze(
         sensitivity=[sensitivity.sensitivity(data, label) for label in spec.labels],
         time_to_target=targets.time_to_target(data, target),
         step_cost=[costs.step_cost(data, label) for label in spec.labels],
-        ledger=[costs.ledger(data, label, phase) for phase in Phase for label in spec.labels],
+        ledger=[
+            *(costs.ledger(data, label, phase) for phase in Phase for label in spec.labels),
+            *([] if spec.today is None else [costs.ledger(data, TODAY, Phase.CONFIRM)]),
+        ],
         generalization=[gap for gap in gaps if gap is not None],
         pairing=pairing.pairing(spec, data.trials),
         methods=methods,

@@ -176,7 +176,7 @@ def _drawn(design: Design) -> Drawn:
     planned = design.world.planned(2)
     champions = first.mean(axis=3).argmin(axis=2)
     truth = np.take_along_axis(found.truth, champions[:, :, None], axis=2)
-    later = train(design.world, found, truth, planned[-1] - planned[0], random)[:, :, 0]
+    later = train(design.world, found, truth, planned[-1] - planned[0], random).values[:, :, 0]
     return Drawn(planned, found.truth, first, pooled_spreads(first), champions, later)
 
 
@@ -187,4 +187,4 @@ def _first_stage(design: Design) -> tuple[Found, Floats, np.random.Generator]:
     world = design.world
     random = np.random.default_rng([_STREAM, design.strong])
     found = search(world, design.draws, random)
-    return found, train(world, found, found.truth, world.planned(2)[0], random), random
+    return found, train(world, found, found.truth, world.planned(2)[0], random).values, random

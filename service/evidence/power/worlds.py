@@ -13,7 +13,7 @@ the others are on the average. The finalists' runs on a fresh seed share what th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from whichopt.service.planning.looks import looks, stages
 
@@ -134,8 +134,16 @@ def search(world: World, jobs: int, random: np.random.Generator) -> Found:
     )
 
 
-def train(world: World, found: Found, truth: Floats, seeds: int, random: np.random.Generator) -> Floats:
-    """Draw the values of runs on fresh seeds: jobs x labels x arms x seeds.
+class Runs(NamedTuple):
+    """Runs on fresh seeds: `values` is jobs x labels x arms x seeds, and `shared` is what a seed does to all
+    runs of a label, jobs x labels x seeds."""
+
+    values: Floats
+    shared: Floats
+
+
+def train(world: World, found: Found, truth: Floats, seeds: int, random: np.random.Generator) -> Runs:
+    """Draw the runs of arms on fresh seeds.
 
     Args:
         truth: the true values of the arms that run, jobs x labels x arms.
@@ -147,15 +155,15 @@ def train(world: World, found: Found, truth: Floats, seeds: int, random: np.rand
     run_share = 1 - world.pairing - world.own
     common = np.sqrt(world.pairing) * random.standard_normal((jobs, 1, 1, seeds))
     by_label = np.sqrt(world.own) * random.standard_normal((jobs, labels, 1, seeds))
-    noise = np.sqrt(run_share) * _noise(world.noise, random, (jobs, labels, arms, seeds))
+    noise = np.sqrt(run_share) * noise_of(world.noise, random, (jobs, labels, arms, seeds))
     values = truth[..., None] + common + found.scale[:, None, None] * (by_label + noise)
     if world.grid is not None:
         values = np.round(values / world.grid) * world.grid
-    return np.asarray(values)
+    return Runs(values, (common + found.scale[:, None, None] * by_label)[:, :, 0])
 
 
-def _noise(kind: Noise, random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """With mean 0 and variance 1; `skewed` is exponential (skewness 2): now and then a run is much worse."""
+def noise_of(kind: Noise, random: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Draw noise with mean 0 and variance 1; `skewed` is exponential (skewness 2), with a few bad runs."""
     import numpy as np
 
     if kind == "t3":

@@ -11,6 +11,7 @@ from whichopt.service.evidence.report.differences import Difference, Path
 
 CONCLUSIONS = {
     "recommendation.verdict": "the verdict on configs",
+    "recommendation.today": "the answer about today's config",
     "recommendation.optimizer_verdict.verdict": "the verdict on optimizers",
     "recommendation.optimizer_verdict.optimizer": "the winner among optimizers",
     "recommendation.optimizer_verdict.equivalent": "the set of optimizers that cannot be distinguished",

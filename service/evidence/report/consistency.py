@@ -14,13 +14,15 @@ from itertools import pairwise
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.report.examples import contradictions_by_example
+from whichopt.service.evidence.report.todays_consistency import todays_contradictions
 from whichopt.service.evidence.verdict.confirm_table import arms_at
+from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Categorical, Float, Int
-from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase, TrialState
+from whichopt.service.spec import TODAY, ResolvedSpec
+from whichopt.service.states import Origin, Phase, TrialState
 from whichopt.service.trial_set import TrialSet, counted
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
@@ -32,16 +34,15 @@ def inconsistencies(
 
     Of a job that was concluded by request, runs on later fresh seeds may have been cancelled.
     """
-    known = [trial for trial in trials if trial.plan.label in spec.labels]
-    left = {id(trial) for trial in known if trial.result is None} - set(
-        map(id, counted(known, concluded_seeds))
-    )
+    known = [trial for trial in trials if trial.plan.label in spec.trained_labels]
+    own, that_count = own_trials(spec, known), counted(known, concluded_seeds)
+    left = {id(trial) for trial in known if trial.result is None} - set(map(id, that_count))
     return [
         *_places(spec),
         *(
             f"{named(trial.plan)}: no optimizer of the spec has that label"
             for trial in trials
-            if trial.plan.label not in spec.labels
+            if trial.plan.label not in spec.trained_labels
         ),
         *(
             f"{named(trial.plan)}: {contradiction}"
@@ -59,9 +60,10 @@ def inconsistencies(
             for trial in known
             for contradiction in contradictions_by_example(spec, trial)
         ),
-        *_search(spec, known, cut_short=cut_short),
-        *_confirm(spec, counted(known, concluded_seeds)),
-        *([] if cut_short else _concluded(spec, known, concluded_seeds)),
+        *_search(spec, own, cut_short=cut_short),
+        *_confirm(spec, own_trials(spec, that_count)),
+        *([] if cut_short else _concluded(spec, own, concluded_seeds)),
+        *todays_contradictions(spec, that_count),
     ]
 
 
@@ -69,6 +71,8 @@ def named(plan: TrialPlan) -> str:
     """Name the trial in words."""
     if plan.phase is Phase.SEARCH:
         return f"search trial {plan.number} of {plan.label}, study {plan.replicate}"
+    if plan.label == TODAY and plan.origin is Origin.USER:
+        return f"confirm run of today's config on fresh seed {plan.number}"
     which = "its default" if plan.replicate is None else f"the config of study {plan.replicate}"
     return f"confirm run of {plan.label} ({which}) on fresh seed {plan.number}"
 

@@ -26,6 +26,7 @@ def _paths(*dotted: str) -> frozenset[Path]:
 WORDED = _paths(
     "recommendation.words",
     "recommendation.statement",
+    "recommendation.today.sentence",
     "recommendation.optimizer_verdict.statement",
     "recommendation.snippet",
     "recommendation.stage.stopped",

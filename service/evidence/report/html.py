@@ -25,6 +25,7 @@ from whichopt.service.evidence.report.svg import Figure, line_styles
 from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.states import Phase
 from whichopt.service.templating import TEMPLATES, templates
+from whichopt.service.views import TodayAnswer
 from whichopt.service.workload_words import goal_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ MOST_EMBEDDED_BYTES = 24 * 2**20
 
 def render_html(report: Report) -> str:
     """The report's HTML. Every text in it is escaped but our own drawings."""
-    styles = line_styles(report.spec.labels)
+    styles = line_styles(report.spec.trained_labels)
     recommendation = report.recommendation
     return (
         _templates()
@@ -69,7 +70,7 @@ def render_html(report: Report) -> str:
 
 def _figures(report: Report) -> dict[str, Figure]:
     """By name; without those that the job has nothing for."""
-    styles = line_styles(report.spec.labels)
+    styles = line_styles(report.spec.trained_labels)
     figures: Sequence[Figure | None] = (
         finalist_figures.config_intervals(report, styles),
         finalist_figures.study_intervals(report, styles),
@@ -89,6 +90,8 @@ def _figures(report: Report) -> dict[str, Figure]:
 def _headline(report: Report) -> str:
     recommendation = report.recommendation
     pick, best = recommendation.optimizer, recommendation.ranking[0].optimizer
+    if recommendation.today is not None:
+        return _todays_headline(recommendation.today)
     if pick is None:
         return "Nothing to deploy: no config trained on every fresh seed."
     if recommendation.verdict == "winner":
@@ -103,6 +106,16 @@ def _headline(report: Report) -> str:
         )
     may = f": {_listed(others)} may be as good" if others else ""
     return f"Use {pick} with the config below. It is no clear winner{may}."
+
+
+def _todays_headline(today: TodayAnswer) -> str:
+    if today.answer == "keep":
+        return f"Keep today's {today.optimizer} as it is."
+    if today.answer == "switch":
+        return f"Switch from today's {today.optimizer} to {today.challenger} with its config below."
+    if today.challenger is None:
+        return f"Not distinguishable: today's {today.optimizer} diverged, and so did all that was found."
+    return f"Not distinguishable: today's {today.optimizer} may be as good as {today.challenger}, or not."
 
 
 def _surely(report: Report) -> str:
@@ -120,7 +133,7 @@ def _surely(report: Report) -> str:
 
 def _totals(report: Report) -> dict[str, dict[str, float]]:
     """The ledger of both phases, by label."""
-    totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.labels}
+    totals: dict[str, dict[str, float]] = {label: {} for label in report.spec.trained_labels}
     for row in report.analysis.ledger:
         total = totals[row.optimizer]
         for name in ("trials", "complete", "pruned", "diverged", "steps", "examples", "seconds"):

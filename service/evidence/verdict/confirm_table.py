@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, mean, paired_difference
 from whichopt.service.evidence.statistics.pairwise import all_paired
+from whichopt.service.evidence.verdict.todays_runs import TodaysRuns, read_todays_runs
 from whichopt.service.planning.finalists import Finalist, finalists
 from whichopt.service.planning.looks import Look, look_of, planned_looks
 from whichopt.service.spec import ResolvedSpec
@@ -50,6 +51,18 @@ class ConfirmTable:
     shows_stand_ins: bool = False
     rules: int = 1
     first: ConfirmTable | None = None
+    today: TodaysRuns | None = None
+
+    @property
+    def challenger(self) -> int | None:
+        """The champion that is held against today's config unless another wins: the best one of the first
+        stage that can win, on which the seeds of the champions have no say. None if there is none.
+        """
+        if self.first is None:
+            return None
+        first = self.first
+        able = [i for i in self.clean if self.arms[i].label not in self.barred]
+        return min(able, key=lambda i: first.means[first.arms.index(self.arms[i])], default=None)
 
     @property
     def finalists(self) -> ConfirmTable:
@@ -216,7 +229,7 @@ def read_confirm_table(
         }
         for arm in arms
     }
-    reader = _Reader(spec, runs, shows_stand_ins)
+    reader = _Reader(spec, runs, shows_stand_ins, read_todays_runs(spec, trials))
     if spec.rules < 2:
         return reader.table(arms, range(sys.maxsize))
     planned = planned_looks(spec, len(arms))
@@ -257,6 +270,7 @@ class _Reader:
     spec: ResolvedSpec
     runs: Mapping[Key, Mapping[int, TrialResult]]
     shows_stand_ins: bool
+    today: TodaysRuns | None
 
     def seeds(self, arms: Sequence[Finalist], among: range) -> tuple[int, ...]:
         """The fresh seeds among those that all of the arms have run with."""
@@ -291,6 +305,7 @@ class _Reader:
             shows_stand_ins=self.shows_stand_ins,
             rules=spec.rules,
             first=first,
+            today=self.today,
         )
 
 

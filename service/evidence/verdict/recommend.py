@@ -26,6 +26,8 @@ from whichopt.service.evidence.verdict.statements import (
     study_statement,
 )
 from whichopt.service.evidence.verdict.stopping import reason_to_stop_at
+from whichopt.service.evidence.verdict.todays_answer import todays_answer
+from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.evidence.verdict.warnings import job_warnings
 from whichopt.service.evidence.verdict.winners import (
     ConfigGaps,
@@ -129,6 +131,17 @@ def recommend(
     ranking = _ranking(spec, every, table, verdict.best, gaps, look)
     if over is None:
         over = over_examples(spec, trials, table, verdict, look)
+    today = todays_answer(spec, trials, table, verdict, look)
+    own = own_trials(spec, trials)
+    told = (
+        nothing_statement(spec, own, table, look)
+        if pick is None
+        else _with_lead(
+            config_statement(spec, table, verdict, gaps, look, over),
+            verdict.verdict,
+            seen.config if seen else None,
+        )
+    )
     return Recommendation(
         job_id=job_id,
         rules=spec.rules,
@@ -142,13 +155,7 @@ def recommend(
         verdict="nothing" if pick is None else verdict.verdict,
         optimizer=None if pick is None else pick.label,
         config=None if pick is None else shown(spec, pick.label, pick.config),
-        statement=nothing_statement(spec, trials, table, look)
-        if pick is None
-        else _with_lead(
-            config_statement(spec, table, verdict, gaps, look, over),
-            verdict.verdict,
-            seen.config if seen else None,
-        ),
+        statement=told if today is None else f"{today.sentence} {told}",
         optimizer_verdict=optimizers.model_copy(
             update={
                 "statement": _with_lead(
@@ -169,7 +176,7 @@ def recommend(
         cost=_cost(every),
         warnings=job_warnings(
             spec,
-            trials,
+            own,
             table,
             cut_short=cut_short,
             environments=environments,
@@ -188,6 +195,7 @@ def recommend(
             alpha=look.config_level(ALPHA),
             stopped=_stopped(spec, table, look, cut_short, concluded_seeds),
         ),
+        today=today,
     )
 
 
@@ -205,8 +213,7 @@ def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str
 
 def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
     """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
-    arguments = spec.optimizer(label).facts.arguments(config)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+    return spec.shown(label, config)
 
 
 def _stopped(

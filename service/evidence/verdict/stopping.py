@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
+from whichopt.service.evidence.verdict.keep_or_switch import keep_or_switch
 from whichopt.service.evidence.verdict.probability import config_probabilities
 from whichopt.service.evidence.verdict.winners import config_gaps, config_verdict
 from whichopt.service.planning.looks import Look
@@ -30,7 +31,21 @@ def reason_to_stop(spec: ResolvedSpec, trials: Sequence[Trial], risk: float | No
 def reason_to_stop_at(
     table: ConfirmTable, look: Look, *, margin: Margin | None, risk: float | None, seed: int
 ) -> str | None:
-    """Return the same as `reason_to_stop`, for a table of results."""
+    """Return the same as `reason_to_stop`, for a table of results.
+
+    With a config of today, the answer about it must be settled as well while there are further looks.
+    """
+    reason = _reason(table, look, margin=margin, risk=risk, seed=seed)
+    if reason is None or table.today is None or not look.further:
+        return reason
+    verdict = config_verdict(table, alpha=look.config_level, margin=margin)
+    answer = keep_or_switch(table, look, verdict, margin)
+    return f"{reason}, and the answer about today's config is settled" if answer.settled else None
+
+
+def _reason(
+    table: ConfirmTable, look: Look, *, margin: Margin | None, risk: float | None, seed: int
+) -> str | None:
     if table.has_nothing:
         return f"every {table.whose} has diverged on a fresh seed"
     if table.rules > 1 and table.first is None and look.further:

@@ -159,7 +159,7 @@ def _agreement(spec: ResolvedSpec) -> Iterator[JobWarning]:
 def _executors(spec: ResolvedSpec) -> Iterator[JobWarning]:
     if spec.trained_by == "mixed":
         solo, stacked = (
-            ", ".join(label for label in spec.labels if spec.executor_of(label) == executor)
+            ", ".join(label for label in spec.trained_labels if spec.executor_of(label) == executor)
             for executor in ("solo", "stacked")
         )
         yield JobWarning(

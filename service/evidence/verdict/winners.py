@@ -152,6 +152,10 @@ def config_verdict(
     # A label can owe its place among the equivalents to an erratic arm while its best one is beaten.
     equals = [i for i in map(table.best, equivalent) if i == best or i in unbeaten]
     pick, reason = _pick(table, _near(table, best, bar, equals), bool(unbarred))
+    challenger = None if table.today is None else table.challenger
+    if challenger is not None and arms[challenger].label in equivalent:
+        # What is said of today's config and what is recommended are then about the same one.
+        pick, reason = challenger, "is what was held against today's config"
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
 
 
@@ -219,7 +223,8 @@ def _near(table: ConfirmTable, best: int, bar: Row, candidates: list[int]) -> li
 def _pick(table: ConfirmTable, candidates: list[int], unbarred: bool) -> tuple[int, str | None]:
     """Break a tie of those candidates, and say which rule decided. Nothing here depends on timing.
 
-    The rules are: fewest bytes of state, then the best default, then the order of the catalog.
+    The rules are: fewest bytes of state, then the best default, then the order of the catalog. In a job with
+    a config of today, another one comes first (`config_verdict`).
     """
     ties = [table.ties[arm.label] for arm in table.arms]
     left = [i for i in candidates if not unbarred or table.arms[i].label not in table.barred]

@@ -1,0 +1,63 @@
+"""Reads the hyperparameters that somebody gives an optimizer: torch's tuples, unknown names, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from whichopt.service.catalog import optimizers
+from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.space import Float, Int, Value
+from whichopt.service.spec.request import SpaceEntry
+
+ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
+
+
+def scalars(
+    entry: optimizers.OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
+) -> dict[str, ScalarT]:
+    """Return the given values, with torch's tuples split into the scalars of the space.
+
+    Raises:
+        InvalidSpec: the optimizer has no such name, or the name takes another number of values.
+    """
+    found: dict[str, ScalarT] = {}
+    for name, value in given.items():
+        parts = entry.packed.get(name, (name,))
+        values = value if isinstance(value, tuple) else (value,)
+        if unknown := [part for part in parts if part not in entry.space]:
+            raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], _names(entry), field=field)
+        if len(values) != len(parts) or isinstance(value, tuple) != (name in entry.packed):
+            example = ", ".join(f"{entry.default[part]}" for part in parts)
+            takes = f"a list of {len(parts)} ({', '.join(parts)})" if name in entry.packed else "one value"
+            takes += f", such as [{example}]" if name in entry.packed else f", such as {example}"
+            raise InvalidSpec(
+                f"{entry.name}: {name} takes {takes}", field=f"{field}.{name}", value=value, allowed=takes
+            )
+        found |= dict(zip(parts, values, strict=True))
+    return found
+
+
+def _names(entry: optimizers.OptimizerEntry) -> list[str]:
+    """Return every name that a setting may have: torch's tuples, each before its parts, and the scalars."""
+    tuples = {parts[0]: name for name, parts in entry.packed.items()}
+    return [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
+
+
+def legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str) -> Value:
+    """Return `value` as the optimizer's class takes it.
+
+    Raises:
+        InvalidSpec: the hyperparameter cannot have it.
+    """
+    limits = entry.limits(name)
+    if not limits.contains(value):
+        no_number = isinstance(value, str) and isinstance(limits, Float | Int)
+        raise InvalidSpec(
+            f"{entry.name}: {name} cannot be {value!r}{', as it must be a number' if no_number else ''}; "
+            f"allowed: {limits.allowed()}",
+            field=field,
+            value=value,
+            allowed=limits.allowed(),
+        )
+    return float(value) if isinstance(limits, Float) else value
