@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.examples.__main__ import resampled, table
+from benchmarks.examples.__main__ import keeps_promise, resampled, table
 from benchmarks.examples.coverage import PROMISED, Coverage, coverage, exact_interval
 from benchmarks.examples.trained import TRAINED, pairs
 from benchmarks.examples.worlds import BEYOND, EXAMPLES
@@ -37,6 +37,8 @@ def test_the_interval_of_a_share_is_exact() -> None:
 def test_a_line_with_less_than_promised_says_so() -> None:
     assert "less than promised" in table([Coverage("world", 5, 36, 90, 5, 5, 90, 0)])
     assert "less than promised" not in table([Coverage("world", 5, 36, 96, 2, 2, 90, 0)])
+    assert keeps_promise([Coverage("world", 5, 36, 90, 5, 5, 90, 0)])  # of 100 jobs: it may be luck
+    assert not keeps_promise([Coverage("world", 5, 36, 900, 50, 50, 900, 0)])
 
 
 def test_on_real_training_it_holds_the_truth_as_often_as_promised() -> None:
