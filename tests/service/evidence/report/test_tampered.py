@@ -158,3 +158,16 @@ def test_facts_that_build_the_same_class_leave_the_import_checked(raw: Any) -> N
     assert found.outcome == "confirmed", found
     assert "The facts about adam, sgd, adabelief are the report's" in found.statement
     assert "snippet" not in found.statement
+
+
+# -- the lead that a job could have seen ---------------------------------------------------------------
+
+
+def test_a_report_of_before_leads_were_told_is_confirmed_and_another_lead_differs(raw: Any) -> None:
+    seen = raw["recommendation"]["could_have_seen"]
+    assert seen["optimizer"]["lead"] > 0
+    seen["optimizer"]["lead"] *= 0.9
+    told = verify(read(raw))
+    assert [one.conclusion for one in told.differences] == ["the lead that the job could have seen"]
+    del raw["recommendation"]["could_have_seen"]
+    assert verify(read(raw)).outcome == "confirmed"
