@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from whichopt.service.by_example import read, written
 from whichopt.service.evidence.report.document import Report, evidence
 from whichopt.service.evidence.verdict.confirm_table import champions, read_confirm_table
 from whichopt.service.evidence.verdict.recommend import recommend
@@ -93,6 +94,7 @@ def _divided(report: Report, trial: RecordedTrial, factor: float) -> RecordedTri
         "value": value,
         "metrics": {**result.metrics, split: {**result.metrics[split], goal.metric: value}},
         "curves": curves,
+        "by_example": None if result.by_example is None else written(read(result.by_example) / factor),
     }
     return trial.model_copy(update={"result": result.model_copy(update=changed)})
 

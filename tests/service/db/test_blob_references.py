@@ -55,6 +55,7 @@ def test_every_column_with_room_for_a_blobs_name_says_if_it_holds_one() -> None:
         "cohort.checkpoint",
         "dataset.content",
         "job.content",
+        "report.examples",
         "report.html",
         "report.json",
     }
