@@ -63,8 +63,11 @@ def could_have_seen(
     """
     if table.rules < 2 or table.shows_stand_ins or len(table.labels) < 2 or not table.clean:
         return None
-    config = _config(table, look, best, margin, seed)
-    optimizer = None if best_label is None else _optimizer(table, best_label, replicates, margin, seed)
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # a margin far beyond the runs: no lead is told then
+        config = _config(table, look, best, margin, seed)
+        optimizer = None if best_label is None else _optimizer(table, best_label, replicates, margin, seed)
     if config is None and optimizer is None:
         return None
     return CouldHaveSeen(chance=CHANCE, config=config, optimizer=optimizer)
