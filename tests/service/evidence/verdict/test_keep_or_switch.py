@@ -173,6 +173,7 @@ def test_of_an_only_optimizer_the_tuned_config_is_the_challenger() -> None:
     assert (told.answer, told.challenger) == ("switch", "adam")
     assert found.config == told.challenger_config
     assert "no other to beat" in found.statement
+    assert "Tie-break" not in found.statement, "its tuned config has the best mean as well"
 
 
 def default_ahead(lead: float) -> Confirm:
