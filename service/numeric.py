@@ -5,6 +5,7 @@ pydantic takes those for numbers, too; what was meant by them is a guess. 8.0 is
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -53,3 +54,11 @@ def _real(value: Any) -> Any:
 
 # After the bounds, as in Annotated[int, Field(ge=1), WHOLE]: those are then the number's in the JSON schema.
 WHOLE, REAL = BeforeValidator(_whole), BeforeValidator(_real)
+
+
+def is_finite(value: float) -> bool:
+    """Tell if a number is one that a float can hold; a whole number may be too large for that."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -61,11 +61,12 @@ def statement(rows: Sequence[Audited], told: Sequence[Chance], trials: int) -> s
     same = sum(row.outcome == "same bits" for row in rows)
     near = sum(row.outcome == "within tolerance" and row.agrees for row in rows)
     which = f"{count} of the {trials} trials" if count < trials else f"all {trials} trials"
+    again = f"{which} {'was' if count == 1 else 'were'} trained again"
     if wrong:
         first = f"{len(wrong)} of them {'does' if len(wrong) == 1 else 'do'} not give what the report says"
-        return f"It does not hold: {which} were trained again, and {first}. {_chances(told)}"
+        return f"It does not hold: {again}, and {first}. {_chances(told)}"
     gave = f"{same} gave the same bits" + (f" and {near} the same within the tolerance" if near else "")
-    return f"It holds: {which} were trained again, and {gave}. {_chances(told)}"
+    return f"It holds: {again}, and {gave}. {_chances(told)}"
 
 
 def _chances(told: Sequence[Chance]) -> str:

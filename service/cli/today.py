@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,6 +72,10 @@ def check(
     names a file, there as well. The exit code is 0 to keep it, 3 if a better one exists, 4 if the two cannot
     be told apart, and 2 if there is no answer, as the job was refused or did not succeed.
     """
+    if spec == today == "-":
+        raise complaint(
+            "the job spec and --today cannot both be read from standard input; name a file for one"
+        )
     body = read_object(spec, "a job spec")
     if today is not None:
         body["today"] = read_object(today, "a config of today")
@@ -81,6 +86,10 @@ def check(
         )
     if margin is not None:
         body["margin"] = _margin(margin)
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    summaries = {summary: "w", Path(step) if step else None: "a"}
+    for path in summaries:
+        _written(path, "", mode="a")  # before the job is paid for
     with connected(url, key, data) as client:
         job = client.submit(body, idempotency_key=idempotency_key)
         recommendation = _waited(client, job)
@@ -92,9 +101,8 @@ def check(
         typer.echo(recommendation.model_dump_json(indent=2))
     elif summary is None:
         typer.echo(text, nl=False)
-    _written(summary, text, mode="w")
-    step = os.environ.get("GITHUB_STEP_SUMMARY")
-    _written(Path(step) if step else None, text, mode="a")
+    for path, mode in summaries.items():
+        _written(path, text, mode=mode)
     raise typer.Exit(EXIT[answer.answer])
 
 
@@ -102,9 +110,12 @@ def _margin(text: str) -> dict[str, float]:
     """Return the margin that was typed, as a job spec has it."""
     kind = "percent" if text.strip().endswith("%") else "absolute"
     try:
-        return {kind: float(text.strip().removesuffix("%"))}
+        value = float(text.strip().removesuffix("%"))
     except ValueError:
-        raise complaint(f"--margin {text!r} is no number; give 1%, or 0.01 in the metric's units") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise complaint(f"--margin {text!r} is no number; give 1%, or 0.01 in the metric's units")
+    return {kind: value}
 
 
 def _waited(client: Client, job: JobView) -> Recommendation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.errors import InvalidSpec, UnknownName
@@ -19,7 +19,8 @@ def scalars(
     """Return the given values, with torch's tuples split into the scalars of the space.
 
     Raises:
-        InvalidSpec: the optimizer has no such name, or the name takes another number of values.
+        InvalidSpec: the optimizer has no such name, the name takes another number of values, or a tuple says
+            otherwise than one of its parts.
     """
     found: dict[str, ScalarT] = {}
     for name, value in given.items():
@@ -34,8 +35,24 @@ def scalars(
             raise InvalidSpec(
                 f"{entry.name}: {name} takes {takes}", field=f"{field}.{name}", value=value, allowed=takes
             )
-        found |= dict(zip(parts, values, strict=True))
+        for part, its in zip(parts, values, strict=True):
+            if part in found and found[part] != its:
+                _contradict(entry, given, part, field)
+            found[part] = its
     return found
+
+
+def _contradict(
+    entry: optimizers.OptimizerEntry, given: Mapping[str, object], part: str, field: str
+) -> NoReturn:
+    """Raise InvalidSpec, as a tuple and one of its parts have two values for the same hyperparameter."""
+    packed = next(name for name, parts in entry.packed.items() if part in parts)
+    raise InvalidSpec(
+        f"{entry.name}: {packed} and {part} are both given, and differ; give one of the two",
+        field=f"{field}.{part}",
+        value=given[part],
+        allowed=f"either {packed} or {', '.join(entry.packed[packed])}",
+    )
 
 
 def _names(entry: optimizers.OptimizerEntry) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import LIMITS, OptimizerEntry
 from whichopt.service.errors import InvalidSpec
+from whichopt.service.numeric import is_finite
 from whichopt.service.space import Categorical, Config, Dimension, Float, Value
 from whichopt.service.spec.hyperparameters import legal, scalars
 from whichopt.service.spec.resolved import ResolvedToday
@@ -35,15 +35,17 @@ def resolve_today(asked: TodaysConfig, catalog: Catalog, labels: Sequence[str]) 
     entry = catalog.optimizer(asked.name, field="today.name")
     given = scalars(entry, asked.config, "today.config")
     own = entry.default if entry.class_default is None else entry.class_default
-    if missing := [name for name in entry.space if name not in given and name not in own]:
+    written = {name: value for name, value in own.items() if _can_be_written(value)}
+    if missing := [name for name in entry.space if name not in given and name not in written]:
+        has = f"the default {own[missing[0]]}, which no spec can hold" if missing[0] in own else "no default"
         raise InvalidSpec(
-            f"today.config has no {missing[0]}, for which the class of {entry.name} has no default; give its "
+            f"today.config has no {missing[0]}, for which the class of {entry.name} has {has}; give its "
             "value",
             field=f"today.config.{missing[0]}",
             allowed=entry.limits(missing[0]).allowed(),
         )
     config: Config = {
-        name: _value(entry, name, given[name]) if name in given else own[name] for name in entry.space
+        name: _value(entry, name, given[name]) if name in given else written[name] for name in entry.space
     }
     _check_switches(entry, config, given)
     return ResolvedToday(name=entry.name, config=config, facts=entry.facts)
@@ -65,7 +67,12 @@ def _is_of_kind(limits: Dimension, value: Value) -> bool:
         return any(type(value) is type(choice) for choice in limits.choices)
     if isinstance(value, bool | str):
         return False
-    return math.isfinite(value) if isinstance(limits, Float) else isinstance(value, int)
+    return _can_be_written(value) if isinstance(limits, Float) else isinstance(value, int)
+
+
+def _can_be_written(value: Value) -> bool:
+    """Tell if JSON has such a value, which infinity is not, and a float such a number."""
+    return isinstance(value, bool | str) or is_finite(value)
 
 
 def _check_switches(entry: OptimizerEntry, config: Config, given: Mapping[str, Value]) -> None:

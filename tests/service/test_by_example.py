@@ -39,7 +39,11 @@ def test_a_value_that_is_no_finite_float32_leaves_none(value: float) -> None:
     assert written([0.0, value]) is None
 
 
-@pytest.mark.parametrize("text", ["?", base64.b64encode(b"12345").decode()])
+@pytest.mark.parametrize("text", ["?", "\u00e9\u00e9\u00e9\u00e9", base64.b64encode(b"12345").decode()])
 def test_what_holds_no_values_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="values by example"):
         read(text)
+
+
+def test_a_signaling_nan_is_read_as_one_without_a_warning() -> None:
+    assert np.isnan(read(base64.b64encode(b"\x01\x00\x80\x7f").decode())).all()

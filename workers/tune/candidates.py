@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 
 from whichopt.service.catalog.optimizers import BETAS, LIMITS, Build, OptimizerEntry
 from whichopt.service.errors import InvalidSpec
+from whichopt.service.numeric import is_finite
 from whichopt.service.space import Categorical, Dimension, Float, Int, Space, Value
 
 _DIMENSION: TypeAdapter[Dimension] = TypeAdapter(Dimension)
@@ -123,7 +123,7 @@ def _check_default(candidate: str, space: Space, default: Mapping[str, Value]) -
         dimension = space.get(name)
         if dimension is None or dimension.contains(value):
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and is_finite(value)
         if not is_number or isinstance(dimension, Categorical):
             raise InvalidSpec(
                 f"candidate {candidate}: default.{name} is {value!r}, but space.{name} has "

@@ -71,6 +71,7 @@ def put_back(trials: Sequence[RecordedTrial], beside: Beside, content: bytes) ->
     Raises:
         InvalidReport: it is not the file that the report names, or not for these trials.
     """
+    _check_size(beside, len(content))
     if hashlib.sha256(content).hexdigest() != beside.sha256:
         raise InvalidReport(
             f"{beside.name} is not the file that the report names: its SHA-256 is not {beside.sha256}; save "
@@ -89,6 +90,16 @@ def put_back(trials: Sequence[RecordedTrial], beside: Beside, content: bytes) ->
     return tuple(whole)
 
 
+def _check_size(beside: Beside, size: int) -> None:
+    if size != beside.bytes:
+        raise InvalidReport(
+            f"{beside.name} is not the file that the report names: it has {size:,} bytes, not "
+            f"{beside.bytes:,}; save it again from where the report came from",
+            field="examples.bytes",
+            value=beside.bytes,
+        )
+
+
 def without_values(trials: Sequence[TrialT]) -> list[TrialT]:
     """Return the trials as a report has them that names a file for their values."""
     return [_with(trial, None) for trial in trials]
@@ -98,10 +109,12 @@ def content_beside(report: Path, beside: Beside) -> bytes | None:
     """Return the content of the file in the report's folder; None if it is not there.
 
     Raises:
-        InvalidReport: it cannot be read.
+        InvalidReport: it cannot be read, or has another size than the report says.
     """
     path = report.parent / beside.name
     try:
+        if path.is_file():  # before it is read: another file of that name may be of any size
+            _check_size(beside, path.stat().st_size)
         return path.read_bytes()
     except FileNotFoundError:
         return None

@@ -22,6 +22,7 @@ from whichopt.service.evidence.report.differences import Difference, differences
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.extras import lacking
+from whichopt.service.records import MOST_EARLIER
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import RULES, WORDS, program
 
@@ -198,6 +199,9 @@ def _of_the_job(report: Report) -> Iterator[str]:
     used = report.spec.trained_by
     if used is not None and report.job.executor != used:
         yield f"the job's executor is {report.job.executor!r}, but by the spec's executors it is {used!r}"
+    earlier = report.earlier
+    if earlier is not None and len(earlier.jobs) != min(earlier.count, MOST_EARLIER):
+        yield f"it counts {earlier.count:,} earlier jobs, but lists {len(earlier.jobs):,}"
 
 
 # -- recomputed ----------------------------------------------------------------------------------------

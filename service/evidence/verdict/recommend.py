@@ -31,6 +31,7 @@ from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.evidence.verdict.warnings import job_warnings
 from whichopt.service.evidence.verdict.winners import (
     ConfigGaps,
+    ConfigVerdict,
     config_gaps,
     config_verdict,
     ranked,
@@ -128,7 +129,7 @@ def recommend(
         margin=spec.margin,
         seed=spec.seed,
     )
-    ranking = _ranking(spec, every, table, verdict.best, gaps, look)
+    ranking = _ranking(spec, every, table, verdict, gaps, look)
     if over is None:
         over = over_examples(spec, trials, table, verdict, look)
     today = todays_answer(spec, trials, table, verdict, look)
@@ -233,17 +234,19 @@ def _ranking(
     spec: ResolvedSpec,
     trials: Sequence[Trial],
     table: ConfirmTable,
-    best: int,
+    verdict: ConfigVerdict,
     gaps: ConfigGaps,
     look: Look,
 ) -> list[RankedOptimizer]:
-    """One entry a label, by its best arm's mean; differences are to the arm `best`. Labels with nothing to
-    deploy come last."""
+    """One entry a label, by its best arm's mean; differences are to the best arm of all. That of the label
+    that is recommended shows the config that is. Labels with nothing to deploy come last."""
+    pick = None if table.has_nothing else verdict.pick
     probability = config_probabilities(table, seed=spec.seed)
     counts_diverged = not table.shows_stand_ins
     ranking = []
     for label in sorted(ranked(table), key=lambda label: not table.shown(table.best(label))):
-        arm, with_default = table.representative(label), table.with_default(label)
+        arm = table.representative(label) if pick is None or table.arms[pick].label != label else pick
+        with_default = table.with_default(label)
         default = with_default.default(label)
         finalist, validation = table.arms[arm], table.validation[arm]
         cost = _cost(trial for trial in trials if trial.plan.label == label)
@@ -259,7 +262,7 @@ def _ranking(
                 searched_value=finalist.searched_value,
                 confirmed_validation=None if validation is None else mean(validation),
                 probability_best=None if table.has_nothing else probability[label],
-                difference=_difference(table, arm, best, gaps.bounds[arm]),
+                difference=_difference(table, arm, verdict.best, gaps.bounds[arm]),
                 practically_equivalent=None
                 if spec.margin is None
                 else label in gaps.within and not table.has_nothing,

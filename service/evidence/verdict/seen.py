@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whichopt.service.evidence.statistics.estimates import critical_t, unit_of
+from whichopt.service.evidence.statistics.estimates import ROUNDING, critical_t, unit_of
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.many_tables import welch_parts, worsened_draws
 from whichopt.service.evidence.verdict.winners import study_losses
@@ -63,8 +63,11 @@ def could_have_seen(
     """
     if table.rules < 2 or table.shows_stand_ins or len(table.labels) < 2 or not table.clean:
         return None
-    config = _config(table, look, best, margin, seed)
-    optimizer = None if best_label is None else _optimizer(table, best_label, replicates, margin, seed)
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # a margin far beyond the runs: no lead is told then
+        config = _config(table, look, best, margin, seed)
+        optimizer = None if best_label is None else _optimizer(table, best_label, replicates, margin, seed)
     if config is None and optimizer is None:
         return None
     return CouldHaveSeen(chance=CHANCE, config=config, optimizer=optimizer)
@@ -162,12 +165,15 @@ def _runs(rows: Floats, seeds: int, seed: int) -> Floats:
 
 
 def _lead(needed: Floats, unit: float, rows: Floats) -> SeenLead | None:
-    """The quantile of the leads that the draws need; None if equal runs tie whatever the lead."""
+    """The quantile of the leads that the draws need; None if equal runs tie whatever the lead.
+
+    Equal runs are so within their rounding, as in the verdicts.
+    """
     import numpy as np
 
     lead = float(np.quantile(needed, CHANCE, method="higher")) * unit
     deviation = math.sqrt(float(rows.var(axis=1, ddof=1).mean())) * unit
-    if lead <= 0 or not math.isfinite(lead):
+    if lead <= ROUNDING * float(np.abs(rows).max()) * unit or not math.isfinite(lead):
         return None
     return SeenLead(lead=lead, deviations=lead / deviation if deviation > 0 else None)
 

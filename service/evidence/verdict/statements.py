@@ -44,7 +44,7 @@ def config_statement(
     sentences = [_TO_DEPLOY]
     if len(table.labels) == 1:
         sentences.append(f"{label} is the only optimizer of this job, so there is no other to beat.")
-        sentences.append(_against_default(table, verdict.best, metric, ground, look))
+        sentences.append(_against_default(table, verdict.best, verdict.pick, metric, ground, look))
     elif verdict.verdict == "winner":
         sentences.append(
             f"{label} wins with this config: {ground}, its expected {metric} is better than that of every "
@@ -63,7 +63,8 @@ def config_statement(
             f"{len(table.first.seeds)} seeds before."
         )
     if verdict.verdict == "tie" and verdict.reason:
-        sentences.append(f"Tie-break: we picked {arms[verdict.pick].label} because it {verdict.reason}.")
+        whose = arms[verdict.pick].label if len(table.labels) > 1 else _which(table, verdict.pick)
+        sentences.append(f"Tie-break: we picked {whose} because it {verdict.reason}.")
     sentences += _barred(table)
     return " ".join((*sentences, *_new_examples(over), *_held(spec), _CONFIGS))
 
@@ -73,11 +74,19 @@ def none_can_be_told(table: ConfirmTable) -> bool:
     return len(table.barred) == len(table.labels) and not table.shows_stand_ins
 
 
-def _against_default(table: ConfirmTable, best: int, metric: str, ground: str, look: Look) -> str:
+def _which(table: ConfirmTable, arm: int) -> str:
+    """Name the config of an only label."""
+    return f"its {'default' if table.arms[arm].is_default else 'tuned config'}"
+
+
+def _against_default(table: ConfirmTable, best: int, pick: int, metric: str, ground: str, look: Look) -> str:
     """Say if the best config of the only label beats its default; Bonferroni over the choices of the best."""
     arm = table.arms[best]
     if arm.is_default:
-        return f"Its default has the best mean {metric} of all its finalists ({ground})."
+        told = f"Its default has the best mean {metric} of all its finalists ({ground})"
+        if pick == best:
+            return f"{told}."
+        return f"{told}, and its tuned config cannot be distinguished from it ({_test(look)})."
     default = table.default(arm.label)
     if table.diverged[default]:
         return "Its default diverged on a fresh seed, so it is not compared."

@@ -44,7 +44,9 @@ def todays_answer(
     why = _told(spec, table, table.today, found, gain, len(results), below)
     told = f"{why}; {_cost(len(results), seconds)}."
     if arm is not None and not table.has_nothing and not is_pick:
-        told += f" The config to deploy below is another one, {table.arms[verdict.pick].label}'s."
+        other = table.arms[verdict.pick]
+        default = " default" if len(table.labels) == 1 and other.is_default else ""
+        told += f" The config to deploy below is another one, {other.label}'s{default}."
     return TodayAnswer(
         answer=found.answer,
         sentence=told,

@@ -154,8 +154,12 @@ def config_verdict(
     pick, reason = _pick(table, _near(table, best, bar, equals), bool(unbarred))
     challenger = None if table.today is None else table.challenger
     if challenger is not None and arms[challenger].label in equivalent:
-        # What is said of today's config and what is recommended are then about the same one.
-        pick, reason = challenger, "is what was held against today's config"
+        # What is said of today's config and what is recommended are then about the same one. (But an only
+        # optimizer's tuned config may be shown to be worse than its default.)
+        alone = len(table.labels) == 1
+        if not (alone and table.difference(challenger, best).above_zero(tail)):
+            pick = challenger
+            reason = None if alone and pick == best else "is what was held against today's config"
     return ConfigVerdict("tie", best, pick, reason, equivalent, None)
 
 

@@ -94,11 +94,27 @@ def test_what_is_no_question_is_refused(url: str, tmp_path: Path) -> None:
     asked, service = files(tmp_path), ["--url", url, "--key", KEY]
     nothing = RUN.invoke(app, [*asked[:2], *service])
     assert (nothing.exit_code, "nothing to keep" in nothing.stderr) == (2, True)
-    margin = RUN.invoke(app, [*asked, "--margin", "much", *service])
-    assert (margin.exit_code, "--margin 'much' is no number" in margin.stderr) == (2, True)
+    for text in ("much", "nan%", "1e400", "inf%"):
+        margin = RUN.invoke(app, [*asked, "--margin", text, *service])
+        assert (margin.exit_code, f"--margin {text!r} is no number" in margin.stderr) == (2, True)
+    twice = RUN.invoke(app, ["check", "-", "--today", "-", *service], input=json.dumps(BODY))
+    assert (twice.exit_code, "cannot both be read" in twice.stderr) == (2, True)
     (tmp_path / "today.json").write_text('{"name": "adamww"}')
     unknown = RUN.invoke(app, [*asked, *service])
     assert (unknown.exit_code, "did you mean 'adamw'" in unknown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("by_pipeline", [False, True])
+def test_a_summary_that_cannot_be_written_is_told_before_a_job_is_made(
+    url: str, http: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_pipeline: bool
+) -> None:
+    nowhere = str(tmp_path / "nowhere" / "summary.md")
+    if by_pipeline:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", nowhere)
+    asked = [*files(tmp_path), *([] if by_pipeline else ["--summary", nowhere])]
+    told = RUN.invoke(app, [*asked, "--url", url, "--key", KEY])
+    assert (told.exit_code, f"cannot write the summary to {nowhere}" in told.stderr) == (2, True)
+    assert http.get("/v1/jobs").json()["items"] == []
 
 
 def test_a_job_without_an_answer_is_an_error_to_a_pipeline(url: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_who_waits_too_long_for_others_is_told_so(http: TestClient, monkeypatch:
         answer = http.post("/v1/plan", json=BODY)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert http.post("/v1/plan", json=BODY).status_code == 200
+
+
+def test_many_who_wait_leave_threads_for_other_requests(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "_PLACES", threading.BoundedSemaphore(1))
+    with plans._PLACES:
+        answer = http.post("/v1/plan", json=BODY)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    for _ in range(2):
+        assert http.post("/v1/plan", json=BODY).status_code == 200, "a place is given back"
 
 
 def test_the_client_and_the_command_show_it(url: str, tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_it_may_lie_outside_of_what_is_searched_and_betas_are_as_torch_has_them(
         ({"name": "adamw", "config": {"lr": -1.0}}, "today.config.lr", "allowed"),
         ({"name": "adamw", "config": {"betas": 0.9}}, "today.config.betas", "a list of 2"),
         ({"name": "sgd", "config": {"nesterov": True}}, "today.config.momentum", "give momentum as well"),
+        ({"name": "adamw", "config": {"betas": [0.9, 0.99], "beta1": 0.5}}, "today.config.beta1", "differ"),
+        ({"name": "adamw", "config": {"beta2": 0.5, "betas": [0.9, 0.99]}}, "today.config.beta2", "differ"),
     ],
 )
 def test_a_mistake_is_refused_by_name_and_value(today: Any, field: str, says: str) -> None:
@@ -141,3 +143,35 @@ def test_of_a_persons_own_class_it_is_what_the_class_says() -> None:
         asked_of({**body, "today": {"name": "mine"}}, [own])
     with pytest.raises(UnknownName):
         asked_of({**body, "today": {"name": "mine"}}, ["sgd"])
+
+
+class Unbounded(torch.optim.SGD):
+    """A class whose own default no JSON can hold."""
+
+    def __init__(self, params: Any, lr: float = 0.1, most: float = float("inf")) -> None:
+        super().__init__(params, lr=lr)
+        self.most = most
+
+
+def test_numbers_that_no_spec_can_hold_are_refused_in_words() -> None:
+    ranges = {name: {"type": "float", "low": 1e-3, "high": 1.0} for name in ("lr", "most")}
+    own = candidate(Unbounded, space=ranges, default={"lr": 0.1, "most": 1.0})
+    body = {"workload": {"function": {"name": "train.py:fit"}, "minimize": "loss"}, "budget": {"trials": 6}}
+    with pytest.raises(InvalidSpec, match="the default inf, which no spec can hold; give its value"):
+        asked_of({**body, "today": {"name": "unbounded"}}, [own])
+    with pytest.raises(InvalidSpec, match="most cannot be 1000"):
+        asked_of({**body, "today": {"name": "unbounded", "config": {"most": 10**400}}}, [own])
+    with pytest.raises(InvalidSpec, match=r"default\.lr is 1000"):
+        candidate(Unbounded, space=ranges, default={"lr": 10**400, "most": 1.0})
+
+
+@pytest.mark.parametrize("key", ["space", "default"])
+def test_a_tuple_and_its_parts_may_not_contradict_each_other(key: str) -> None:
+    def asked(beta1: float) -> dict[str, Any]:
+        given = {"betas": [0.9, 0.99], "beta1": beta1}
+        return {"workload": WORKLOAD, "optimizers": [{"name": "adam", key: given}]}
+
+    with pytest.raises(InvalidSpec, match="betas and beta1 are both given, and differ") as refused:
+        resolve(JobSpec.model_validate(asked(0.5)))
+    assert refused.value.field == f"optimizers.0.{key}.beta1"
+    assert resolve(JobSpec.model_validate(asked(0.9))).optimizers[0].default["beta1"] == 0.9

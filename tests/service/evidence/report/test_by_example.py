@@ -152,6 +152,26 @@ def test_another_file_is_refused(apart: tuple[Report, bytes], tmp_path: Path) ->
     (tmp_path / report.examples.name).write_bytes(content[::-1])
     with pytest.raises(InvalidReport, match="is not the file that the report names"):
         read_report(path)
+    with pytest.raises(InvalidReport, match="SHA-256"):
+        report.with_examples(content[::-1])
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_read(
+    apart: tuple[Report, bytes], tmp_path: Path
+) -> None:
+    report, content = apart
+    assert report.examples is not None
+    path, beside = tmp_path / "report.json", tmp_path / report.examples.name
+    path.write_text(report.model_dump_json())
+    with beside.open("wb") as file:
+        file.truncate(2**40)  # a hole: it takes no room, and does not fit into memory
+    with pytest.raises(InvalidReport, match="it has 1,099,511,627,776 bytes, not"):
+        read_report(path)
+    beside.write_bytes(content)
+    claimed = report.examples.model_copy(update={"bytes": report.examples.bytes + 1})
+    path.write_text(report.model_copy(update={"examples": claimed}).model_dump_json())
+    with pytest.raises(InvalidReport, match="is not the file that the report names"):
+        read_report(path)
 
 
 def test_the_checksum_has_the_hash_of_the_file(apart: tuple[Report, bytes]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.builders.reports import trained_report
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import verify
-from whichopt.service.records import EarlierJob, EarlierJobs
+from whichopt.service.records import MOST_EARLIER, EarlierJob, EarlierJobs
 from whichopt.service.states import JobState
 
 
@@ -24,7 +26,7 @@ def test_the_page_says_how_often_it_was_asked() -> None:
             optimizer="adam <b>",
             optimizer_verdict="tie",
         ),
-        EarlierJob(id="second", created_at=at, state=None),
+        *[EarlierJob(id="second", created_at=at, state=None)] * (MOST_EARLIER - 1),
     ]
     asked = report.model_copy(update={"earlier": EarlierJobs(count=30, jobs=jobs)})
     told = " ".join(render_html(asked).split())
@@ -35,3 +37,12 @@ def test_the_page_says_how_often_it_was_asked() -> None:
     assert verify(asked).outcome == "confirmed", "it is part of no conclusion"
     assert Report.model_validate_json(asked.model_dump_json()) == asked
     assert "earlier" not in report.model_dump(), "nobody has looked for them"
+
+
+@pytest.mark.parametrize("count", [0, 2, 10**30])
+def test_a_count_that_is_not_that_of_its_list_is_named(count: int) -> None:
+    report = trained_report()
+    job = EarlierJob(id="first", created_at=report.job.created_at, state=None)
+    found = verify(report.model_copy(update={"earlier": EarlierJobs(count=count, jobs=[job])}))
+    assert found.outcome == "differs"
+    assert found.inconsistencies == [f"it counts {count:,} earlier jobs, but lists 1"]

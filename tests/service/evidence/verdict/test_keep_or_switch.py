@@ -173,6 +173,42 @@ def test_of_an_only_optimizer_the_tuned_config_is_the_challenger() -> None:
     assert (told.answer, told.challenger) == ("switch", "adam")
     assert found.config == told.challenger_config
     assert "no other to beat" in found.statement
+    assert "Tie-break" not in found.statement, "its tuned config has the best mean as well"
+
+
+def default_ahead(lead: float) -> Confirm:
+    """The tuned config is better in the first stage, and after it worse than the default by that much."""
+
+    def value(arm: Finalist, seed: int) -> float:
+        after = lead if seed >= 4 else -lead
+        behind = 0.5 if arm.label == "today" else 0.3 * bool(arm.replicate) - after * arm.is_default
+        return 0.5 + behind + noise(arm, seed)
+
+    return value
+
+
+def test_of_an_only_optimizer_all_that_is_said_is_about_the_config_that_is_recommended() -> None:
+    spec = spec_of("adam", seeds=10, rules=2, today=TODAY)
+    found = recommend("here", spec, confirm(spec, flat(spec), default_ahead(0.003)))
+    told, (row,) = present(found.today), found.ranking
+    assert told.answer == "switch"
+    assert found.config == told.challenger_config == row.config
+    assert row.config != spec.shown("adam", spec.optimizer("adam").default)
+    assert found.value == row.value
+    assert present(row.difference).mean > 0, "its default did better, by next to nothing"
+    assert "Its default has the best mean" in found.statement
+    assert "and its tuned config cannot be distinguished from it (" in found.statement
+    assert "we picked its tuned config because it is what was held against" in found.statement
+
+
+def test_of_an_only_optimizer_a_default_that_beats_the_tuned_config_is_recommended() -> None:
+    spec = spec_of("adam", seeds=10, rules=2, today=TODAY)
+    found = recommend("here", spec, confirm(spec, flat(spec), default_ahead(0.2)))
+    told, (row,) = present(found.today), found.ranking
+    assert found.config == row.config == spec.shown("adam", spec.optimizer("adam").default)
+    assert told.challenger_config != found.config
+    assert told.sentence.endswith("The config to deploy below is another one, adam's default.")
+    assert "Tie-break" not in found.statement
 
 
 # -- what it leaves alone ------------------------------------------------------------------------------
