@@ -25,7 +25,7 @@ class PastJob:
 
 @dataclass(frozen=True)
 class PastSpread:
-    """The standard deviation of one config's value over the fresh seeds of a job."""
+    """The standard deviation of a champion's value over the fresh seeds of a job, pooled over `configs`."""
 
     uid: str
     deviation: float

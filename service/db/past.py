@@ -15,7 +15,7 @@ from whichopt.service.db.tables import job, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
 from whichopt.service.past import PastJob, PastJobs, PastSpread
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.trials import TrialPlan
 
@@ -67,12 +67,12 @@ class Past:
             .where(trial.c.job_id == row.id, trial.c.result.is_not(sa.null()), trial.c.examples > 0)
             .group_by(trial.c.label)
         )
-        names = {chosen.label: chosen.name for chosen in spec.optimizers}
         seconds: defaultdict[str, float] = defaultdict(float)
         lengths: defaultdict[str, float] = defaultdict(float)
         for used in self.connection.execute(query):
-            seconds[names[used.label]] += used.seconds
-            lengths[names[used.label]] += used.length
+            name = spec.optimizer(used.label).name  # also of today's config, which is no searched optimizer
+            seconds[name] += used.seconds
+            lengths[name] += used.length
         total = math.fsum(seconds.values())
         if total <= 0:
             return None
@@ -80,10 +80,14 @@ class Past:
         return PastJob(row.uid, dict(seconds), dict(lengths), None if elapsed is None else elapsed / total)
 
     def _spread(self, job_id: int, uid: str) -> PastSpread | None:
-        """The standard deviation over fresh seeds, pooled over the configs with no diverged run."""
+        """The standard deviation over fresh seeds, pooled over the configs with the most runs, none diverged.
+
+        These are the champions, between which a lead is. A default may vary many times as much as they do.
+        """
         query = sa.select(trial.c.label, PLAN.label("plan"), trial.c.state, trial.c.value).where(
             trial.c.job_id == job_id,
             trial.c.phase == Phase.CONFIRM,
+            trial.c.label != TODAY,
             trial.c.state.in_((TrialState.COMPLETE, TrialState.DIVERGED)),
         )
         values: defaultdict[tuple[str, str], list[float | None]] = defaultdict(list)
@@ -95,14 +99,13 @@ class Past:
             for of_config in values.values()
             if len(of_config) > 1 and None not in of_config
         ]
-        df = sum(len(row) - 1 for row in finite)
-        if not df:
+        if not finite:
             return None
-        squares = (
-            math.fsum((value - math.fsum(row) / len(row)) ** 2 for value in row) for row in finite if row
-        )
-        deviation = math.sqrt(math.fsum(squares) / df)
-        return PastSpread(uid, deviation, len(finite)) if deviation > 0 else None
+        most = max(map(len, finite))
+        champions = [row for row in finite if len(row) == most]
+        squares = (math.fsum((value - math.fsum(row) / most) ** 2 for value in row) for row in champions)
+        deviation = math.sqrt(math.fsum(squares) / (len(champions) * (most - 1)))
+        return PastSpread(uid, deviation, len(champions)) if deviation > 0 else None
 
 
 def _probed(row: sa.Row[Any], spec: ResolvedSpec) -> PastJob | None:

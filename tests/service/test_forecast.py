@@ -93,7 +93,9 @@ def test_in_confirm_it_tells_what_the_next_seeds_would_change(
     assert sum(found.confirm.probability_best.values()) == pytest.approx(1)
     assert found.seconds_per_seed is not None
     assert found.confirm.next_seeds is not None
-    assert found.confirm.next_seconds == pytest.approx(found.confirm.next_seeds * found.seconds_per_seed)
+    # A seed so far was one of six finalists; those to come are of two champions, and trials take as long.
+    champions = found.confirm.next_seeds * found.seconds_per_seed * 2 / 6
+    assert found.confirm.next_seconds == pytest.approx(champions)
     progress = http.get(f"/v1/jobs/{uid}").json()["progress"]["confirm"]
     assert (progress["seeds_done"], progress["seeds_planned"], progress["seeds_most"]) == (
         SEEDS,

@@ -9,7 +9,7 @@ from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.forecast.round import timed
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.planning.training_time import clock_of, seconds_left
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.views import JobForecast
 
@@ -36,7 +36,8 @@ def forecast_of(
     ratio = None if elapsed_s is None else clock_of(used_s, elapsed_s)
     training = known.seed_seconds
     per_seed = None if ratio is None or training is None else training * ratio
-    current = timed(known, phase, per_seed)
+    coming = _next_seed_seconds(spec, known)
+    current = timed(known, phase, None if ratio is None or coming is None else coming * ratio)
     left = None if elapsed_s is None or state.ended else seconds_left(spec, known, phase, used, elapsed_s)
     statement = [current.statement]
     if state.ended:
@@ -55,3 +56,14 @@ def forecast_of(
         seconds_per_seed=per_seed,
         seconds_left=left,
     )
+
+
+def _next_seed_seconds(spec: ResolvedSpec, known: RoundForecast) -> float | None:
+    """Training seconds of one of the fresh seeds to come: after the first stage, of champions and today's."""
+    confirm, whole = known.confirm, known.trial_seconds
+    if whole is None or confirm is None or spec.rules < 2:
+        return known.seed_seconds
+    if len(confirm.looks) < 2 or confirm.seeds < confirm.looks[0]:
+        return known.seed_seconds
+    arms = spec.labels if len(spec.labels) > 1 else known.finalists[:2]
+    return math.fsum(whole[label] for label in arms) + whole.get(TODAY, 0.0)

@@ -30,7 +30,7 @@ def forecast(
 
     Args:
         trials: Trials of both phases, in any order; the ones without a result do not count yet.
-        seconds_per_seed: Wall-clock seconds that one fresh seed of all finalists takes.
+        seconds_per_seed: Wall-clock seconds that one of the next fresh seeds takes.
         risk: The risk at which the job stops by itself (see `stopping.reason_to_stop`).
     """
     confirming = any(trial.plan.phase is Phase.CONFIRM for trial in trials)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from whichopt.service.errors import BudgetTooShort
-from whichopt.service.evidence.power.budgets import LIKELY, seeds_for, studies_for
+from whichopt.service.evidence.power.budgets import seeds_for, studies_for
 from whichopt.service.evidence.power.chances import Design, config_chances, optimizer_chances
 from whichopt.service.past import PastJobs
 from whichopt.service.planning.looks import most_runs, planned_looks
@@ -52,6 +52,11 @@ def plan_of(spec: ResolvedSpec, past: PastJobs, *, processes: int) -> JobPlan:
     deviation = None if past.spread is None else past.spread.deviation
     basis.append(_leads(spec, past))
     power, budgets = _power(spec, deviation, is_counted=is_counted, basis=basis)
+    if spec.today is not None:
+        basis.append(
+            "Today's config has a run for each fresh seed, which time and cost include. The chances are "
+            "those of the two verdicts; keep or switch is not among them."
+        )
     return JobPlan(
         seconds=seconds[1],
         seconds_low=seconds[0],
@@ -162,10 +167,11 @@ def _cost(spec: ResolvedSpec) -> PlannedCost:
 def _least_runs(spec: ResolvedSpec, finalists: int) -> int:
     """The runs of confirm if it is settled at the first look of the champions."""
     planned = planned_looks(spec, finalists)
-    if len(planned) < 2:
-        return finalists * planned[0]
-    later = (most_runs(spec, finalists) - finalists * planned[0]) // (planned[-1] - planned[0])
-    return finalists * planned[0] + later * (planned[1] - planned[0])
+    end = planned[1] if len(planned) > 1 else planned[0]
+    most, seeds = most_runs(spec, finalists), planned[-1]
+    todays = 0 if spec.today is None else 1
+    champions = (most - todays * seeds - finalists * planned[0]) // max(1, seeds - planned[0])
+    return finalists * planned[0] + champions * (end - planned[0]) + todays * end
 
 
 def _seconds(
@@ -229,8 +235,8 @@ def _of_draws(design: Design, labels: int) -> str:
         f"The chances are shares of {design.draws:,} simulated jobs with {labels} optimizers, {studies} of "
         f"{design.study_trials} trials each and {design.seeds} fresh seeds, judged as this job will be. One "
         "optimizer leads all others by as much, and its runs with a seed are strongly paired with theirs, or "
-        "weakly. The config verdict is right if the config that it names is truly the best, whosever it is: "
-        "with small leads that is often the luck of another search."
+        "weakly. The config verdict counts as right if the config that it names is truly the best, whichever "
+        "optimizer has it: with small leads that is often another, whose search was luckier."
     )
 
 
@@ -275,11 +281,13 @@ def _budgets(design: Design, deviation: float | None, basis: list[str]) -> list[
         )
         for lead, fewest, least in found
     ]
+    paired = "The least budgets are for runs that are strongly paired."
     if any(None in (row.seeds, row.replicates) for row in budgets):
-        basis.append(
-            f"A chance of {LIKELY:.0%} that is not reached takes more than {min(MOST_SEEDS, seeds)} fresh "
-            f"seeds, or more than {min(MOST_STUDIES, studies)} studies."
+        paired += (
+            f" Too many means more than {min(MOST_SEEDS, seeds)} fresh seeds, or more than "
+            f"{min(MOST_STUDIES, studies)} studies, which no job may have."
         )
+    basis.append(paired)
     return budgets
 
 

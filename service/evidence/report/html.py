@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from whichopt.service.catalog.listed_layers import ListedLayer, layers_of, listed, params_of
 from whichopt.service.environment import Environment
-from whichopt.service.evidence.forecast.durations import chance_text
+from whichopt.service.evidence.forecast.durations import chance_text, duration_text
 from whichopt.service.evidence.report import (
     finalist_figures,
     search_figures,
@@ -188,6 +188,7 @@ def _templates() -> Templates:
         "number": _number,
         "interval": _interval,
         "count": lambda value: f"{value:,}",
+        "lasting": duration_text,
         "moment": _moment,
         "listed": _listed,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],

@@ -125,7 +125,8 @@ def _gains(
     """Return the estimates of the gain, and of its part beyond the margin."""
     ours = [today.losses[seed] for seed in seeds]
     theirs = [table.losses[challenger][table.seeds.index(seed)] for seed in seeds]
-    least = _pooled_spread(table, today, challenger) / math.sqrt(len(seeds))
+    spread = 0.0 if today.is_the_same_as(table.arms[challenger]) else _pooled_spread(table, today, challenger)
+    least = spread / math.sqrt(len(seeds))
     gain, beyond = (paired_difference(ours, losses) for losses in (theirs, worsened(theirs, margin)))
     return gain._replace(error=max(gain.error, least)), beyond._replace(error=max(beyond.error, least))
 

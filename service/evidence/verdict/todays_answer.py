@@ -109,7 +109,7 @@ def _told(
         case "no better":
             return (
                 f"Keep {mine}: {over}, its expected {metric} is better than that of {label}, the best that "
-                f"was found: {_amount(gain)}"
+                f"was found: {_amount(gain, is_loss=True)}"
             )
         case "today diverged":
             return (
@@ -140,17 +140,17 @@ def _told(
             )
 
 
-def _amount(gain: Gain | None) -> str:
-    """The gain with its interval."""
+def _amount(gain: Gain | None, *, is_loss: bool = False) -> str:
+    """The gain with its interval; a negative one that is shown is told as what a switch would lose."""
     if gain is None:
         return "there is no fresh seed to compare them on"
-    percent = "" if gain.percent is None else f" or {gain.percent:.3g}%"
+    sign, what = (-1, "a switch would lose") if is_loss else (1, "a gain of")
+    percent = "" if gain.percent is None else f" or {sign * gain.percent:.3g}%"
+    amount = f"{what} {sign * gain.mean:.3g}{percent}"
     if gain.low is None or gain.high is None:
-        return f"a gain of {gain.mean:.3g}{percent}, and too few runs for an interval"
-    return (
-        f"a gain of {gain.mean:.3g}{percent} ({gain.level:.0%} interval {gain.low:.3g} to {gain.high:.3g}, "
-        "by a paired t-test)"
-    )
+        return f"{amount}, and too few runs for an interval"
+    low, high = sorted((sign * gain.low, sign * gain.high))
+    return f"{amount} ({gain.level:.0%} interval {low:.3g} to {high:.3g}, by a paired t-test)"
 
 
 def _cost(runs: int, seconds: float) -> str:

@@ -83,8 +83,8 @@ def _test_split(spec: ResolvedSpec) -> Iterator[JobWarning]:
     rows = "test part" if spec.guest is not None else f"{spec.sizes.test} test examples"
     yield JobWarning(
         code="fixed_test_split",
-        detail=f"All runs were scored on the same {rows}, so the intervals do "
-        "not cover the effect of choosing a different test split.",
+        detail=f"All runs were scored on the same {rows}, so the intervals over "
+        "seeds do not cover the effect of choosing a different test split.",
     )
 
 

@@ -9,12 +9,15 @@ import sqlalchemy as sa
 
 from tests.builders.concluded_jobs import BODY, concluded_job, recorded
 from tests.builders.guests import guest_spec
-from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim
+from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim, planning
+from tests.builders.present import present
 from tests.builders.reports import trained_report
+from tests.builders.trials import plan_of
 from whichopt.service.db import Store
 from whichopt.service.db.tables import job
 from whichopt.service.guests import Function
 from whichopt.service.past import PastJobs
+from whichopt.service.planning.finalists import todays_arm
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 
@@ -39,7 +42,13 @@ def test_a_job_tells_what_its_trials_took_and_how_values_vary(store: Store) -> N
     confirm = [trial for trial in report.trials if trial.plan.phase is Phase.CONFIRM]
     values = [trial.result.value for trial in confirm if trial.result and trial.result.value is not None]
     assert 0 < past.spread.deviation < max(values) - min(values)
-    assert past.spread.configs == len({(t.plan.label, repr(t.plan.config)) for t in confirm})
+    assert past.spread.configs == 3  # the champions: no default, and no finalist of the first stage alone
+    seen = report.recommendation.could_have_seen
+    assert seen is not None
+    assert seen.config is not None
+    assert seen.config.deviations is not None
+    # A plan and a job's end count leads in the same unit; here the seeds of the first stage count as well.
+    assert past.spread.deviation == pytest.approx(seen.config.lead / seen.config.deviations, rel=0.25)
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -76,6 +85,22 @@ def test_a_job_without_results_tells_by_its_probe(store: Store) -> None:
     finish(store, must_claim(store, ids[0]))
     (trained,) = past_of(store, make_spec()).jobs
     assert not trained.is_probe
+
+
+def test_todays_config_tells_under_its_name_in_the_catalog(store: Store) -> None:
+    asked = make_spec(**{**BODY, "today": {"name": "adamw", "config": {"lr": 1e-3}}})
+    spec = asked.with_executor("solo")
+    job_id, _ = add_job(store, spec)
+    arm = todays_arm(present(spec.today))
+    plans = [plan_of(spec, arm.label, arm.config, Phase.CONFIRM, None, n, origin=arm.origin) for n in (0, 1)]
+    planned = present(planning(store, job_id))
+    with store.transaction() as tx:
+        ids = tx.jobs.add_round(planned, [plans], spec=spec, cut_short=False)
+    finish(store, must_claim(store, present(ids)[0]))
+    for following in (asked, make_spec(**BODY)):
+        (one,) = past_of(store, following).jobs
+        assert set(one.seconds) == {"adamw"}
+        assert one.seconds["adamw"] > 0
 
 
 def test_a_function_tells_of_itself_alone(store: Store) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.builders.guests import guest_spec
 from whichopt.service.evidence.power.plan import plan_of
 from whichopt.service.past import PastJob, PastJobs, PastSpread
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 
 NOTHING = PastJobs((), None)
@@ -121,3 +122,18 @@ def test_what_has_no_verdict_has_no_chances() -> None:
 def test_a_plan_is_a_pure_function_of_the_spec_and_the_past() -> None:
     spec = spec_of("sgd", "adam", "lamb", budget=BUDGET)
     assert plan_of(spec, NOTHING, processes=1) == plan_of(spec, NOTHING, processes=1)
+
+
+@pytest.mark.parametrize("seeds", [3, 6], ids=["one look", "several looks"])
+def test_todays_config_adds_a_run_for_each_fresh_seed(seeds: int) -> None:
+    """The least is that of a job which stops at the champions' first look, so today's has fewer runs then."""
+    budget = {**BUDGET, "confirm_seeds": seeds}
+    spec = spec_of("sgd", budget=budget, today={"name": "adamw"})
+    asked = plan_of(spec, NOTHING, processes=1)
+    without = plan_of(spec_of("sgd", budget=budget), NOTHING, processes=1)
+    looks = planned_looks(spec)
+    assert asked.cost is not None
+    assert without.cost is not None
+    assert asked.cost.confirm - without.cost.confirm == looks[-1]
+    assert asked.cost.confirm_least - without.cost.confirm_least == looks[:2][-1]
+    assert asked.basis[-1].startswith("Today's config has a run for each fresh seed")

@@ -62,3 +62,18 @@ def test_the_page_begins_with_the_answer() -> None:
     assert f"{today.runs} runs" in page
     ledger = {row.optimizer: row.trials for row in report().analysis.ledger}
     assert ledger["today"] == today.runs
+
+
+def test_the_page_says_which_seeds_the_gain_rests_on() -> None:
+    """The seeds of the first stage have chosen the challenger, and a job concluded there has no champions."""
+    recommendation = report().recommendation
+    today, stage = present(recommendation.today), present(recommendation.stage)
+    first = present(stage.first)
+    assert today.seeds == stage.seeds - first
+    told = f"The first {first} of these seeds chose the challenger", "its <em>champion</em>, went on"
+    page = render_html(report())
+    assert all(words in page for words in told)
+    early = stage.model_copy(update={"seeds": first})
+    concluded = recommendation.model_copy(update={"stage": early})
+    page = render_html(report().model_copy(update={"recommendation": concluded}))
+    assert not any(words in page for words in told)

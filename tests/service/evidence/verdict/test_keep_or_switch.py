@@ -72,9 +72,12 @@ def test_switch_if_the_winner_is_shown_to_be_better() -> None:
 
 def test_keep_if_todays_is_shown_to_be_better() -> None:
     told = answer(values(today=0.3))
+    gain = present(told.gain)
     assert told.answer == "keep"
-    assert present(present(told.gain).high) < 0
+    assert present(gain.high) < 0
     assert told.sentence.startswith("Keep today's adamw")
+    lost = f"a switch would lose {-gain.mean:.3g} or {-present(gain.percent):.3g}%"
+    assert f"{lost} (95% interval {-present(gain.high):.3g} to {-present(gain.low):.3g}," in told.sentence
 
 
 def test_not_distinguishable_if_the_interval_holds_zero() -> None:
@@ -113,7 +116,10 @@ def test_the_challenger_may_be_todays_config_itself() -> None:
 
     told = answer(value, today={"name": "adam", "config": arguments})
     assert told.answer == "keep"
-    assert present(told.gain).mean == 0
+    gain = present(told.gain)
+    assert (gain.mean, gain.low, gain.high) == (0, 0, 0), (
+        "the same runs differ in nothing, whatever others do"
+    )
     assert "is the same, with the same hyperparameters" in told.sentence
 
 
