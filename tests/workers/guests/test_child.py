@@ -15,7 +15,7 @@ import torch
 from tests.builders.training_functions import ROWS, epoch, guest, plan, score
 from whichopt.service.errors import FunctionFailed
 from whichopt.workers.engine import Unwatched
-from whichopt.workers.guests import child
+from whichopt.workers.guests import child, slot
 from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.pipe import Sender
 from whichopt.workers.guests.run import Run
@@ -155,7 +155,11 @@ def test_a_child_that_cannot_report_ends_with_what_it_printed() -> None:
 
 
 @pytest.mark.parametrize("line", [b"garbage\n", b"5\n", b"\xff\n"])
-def test_what_is_no_message_fails_the_function_and_not_its_parent(line: bytes) -> None:
+def test_what_is_no_message_fails_the_function_and_not_its_parent(
+    line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "OVER_S", 0.1)  # it does not end by itself, so all of it is waited for
+
     def writes(run: Run) -> None:
         assert isinstance(run.course.send, Sender)
         os.write(run.course.send._descriptor, line)

@@ -50,7 +50,8 @@ def test_the_page_is_well_formed_and_its_ids_are_its_own(html: str) -> None:
 def test_the_page_has_the_lead_on_new_examples_beside_the_verdict(report: Report, html: str) -> None:
     over = report.recommendation.over_examples
     assert over is not None
-    said = f"its lead over {over.rival} is {over.mean:.3g} ({over.low:.3g} to {over.high:.3g} at 95%)"
+    lead = f"the lead of {report.recommendation.optimizer} over {over.rival}"
+    said = f"{lead} is {over.mean:.3g} ({over.low:.3g} to {over.high:.3g} at 95%)"
     assert f"On new test examples like these 36, and new seeds, {said}." in html
 
 
