@@ -24,12 +24,11 @@ from typing import Any
 from benchmarks.calibration.chance import Chances, chances, together
 from benchmarks.calibration.planned import WORLDS, off, prediction_table, predictions
 from benchmarks.calibration.plots import plot
-from benchmarks.calibration.run import Tally, merged, run
+from benchmarks.calibration.run import Tally, run
 from benchmarks.calibration.scenarios import CLEAR, LEADS, LIMITS, PRIOR, TIES
 from benchmarks.calibration.today import (
     TODAYS_WORLDS,
     TodayTally,
-    merged_today,
     run_today,
     todays_table,
     todays_unmet,
@@ -114,7 +113,7 @@ def _plan(jobs: int, processes: int, *, quick: bool) -> int:
             world.name: [pool.submit(run, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
             for world in WORLDS
         }
-        found = predictions([merged([one.result() for one in futures]) for futures in parts.values()])
+        found = predictions([Tally.merged([one.result() for one in futures]) for futures in parts.values()])
     print(prediction_table(found))
     failures = [] if quick else off(found)
     for failure in failures:
@@ -130,7 +129,7 @@ def simulate(jobs: int, processes: int, rules: int) -> tuple[list[Tally], dict[s
             for world in (*TIES, *LEADS, *LIMITS)
         }
         prior = [pool.submit(chances, world, max(2, jobs // len(PRIOR)), SEED, rules) for world in PRIOR]
-        tallies = [merged([future.result() for future in futures]) for futures in parts.values()]
+        tallies = [Tally.merged([future.result() for future in futures]) for futures in parts.values()]
         return tallies, together([future.result() for future in prior])
 
 
@@ -141,7 +140,7 @@ def simulate_today(jobs: int, processes: int) -> list[TodayTally]:
             [pool.submit(run_today, world, jobs // PARTS, SEED + part) for part in range(PARTS)]
             for world in TODAYS_WORLDS
         ]
-        return [merged_today([future.result() for future in futures]) for futures in parts]
+        return [TodayTally.merged([future.result() for future in futures]) for futures in parts]
 
 
 def recorded_today(tallies: Sequence[TodayTally]) -> list[dict[str, Any]]:

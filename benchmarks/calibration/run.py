@@ -7,12 +7,9 @@ are promised under every rule.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 import numpy as np
 
+from benchmarks.calibration.tally import Counts
 from benchmarks.calibration.worlds import Jobs, label_of, simulate_jobs
 from whichopt.service.evidence.power.worlds import World
 from whichopt.service.evidence.statistics.estimates import critical_t
@@ -26,43 +23,17 @@ from whichopt.service.versions import RULES
 SLACK = 1e-9
 
 
-@dataclass
-class Tally:
-    """Counts of jobs by what happened in them, for one world."""
-
-    world: World
-    jobs: int
-    counts: Counter[str] = field(default_factory=Counter)
-    runs: int = 0
-    """Of confirm, in all staged jobs together."""
-
-    def share(self, event: str) -> float:
-        return self.counts[event] / self.jobs
+class Tally(Counts[World]):
+    """Counts of jobs of one world; `runs` are those of confirm, in all staged jobs."""
 
     def asked(self, event: str) -> bool:
         """With one study each there is no verdict on optimizers."""
         return "optimizer" not in event or event.startswith("plain") or self.world.replicates > 1
 
-    def lower_bound(self, event: str, tail: float = 0.05) -> float:
-        """Of its probability, one-sided, at 95% (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
-        from scipy.special import betaincinv
-
-        count = self.counts[event]
-        return float(betaincinv(count, self.jobs - count + 1, tail)) if count else 0.0
-
     @property
     def run_share(self) -> float:
         """The share of the runs that confirm may have at most."""
         return self.runs / (self.jobs * self.world.arms * self.world.seeds)
-
-
-def merged(tallies: Sequence[Tally]) -> Tally:
-    """The tally of all parts of one world's jobs."""
-    total = Tally(tallies[0].world, sum(tally.jobs for tally in tallies))
-    for tally in tallies:
-        total.counts.update(tally.counts)
-        total.runs += tally.runs
-    return total
 
 
 def run(world: World, jobs: int, seed: int, rules: int = RULES) -> Tally:

@@ -8,13 +8,13 @@ the answer is judged by the truth about the two. As with the verdicts, an error 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.calibration.scenarios import strong, weak
+from benchmarks.calibration.scenarios import LEADS, TIES, weak
+from benchmarks.calibration.tally import Counts
 from benchmarks.calibration.worlds import Floats, Jobs, simulate_jobs
 from whichopt.service.evidence.power.worlds import World, noise_of
 from whichopt.service.evidence.statistics.estimates import ALPHA
@@ -45,57 +45,38 @@ class TodayWorld:
         return f"today's {'a twin' if not self.lead else behind}{noise}: {self.world.name}"
 
 
+TWINS = (
+    "all tie, 3 optimizers",
+    "two tie",
+    "two tie, 12 optimizers, 20 seeds",
+    "two tie, strong pairing",
+    "two tie, weak pairing",
+    "two tie, t3",
+    "two tie, unequal variances",
+    "two tie, skewed",
+    "two tie, skewed, unequal, 5 seeds",
+    "two tie, values in steps of 0.5 sd",
+    "lead 0.5 sd, strong pairing",
+    "lead 2 sd, strong pairing",
+    "lead 1 sd, weak pairing",
+)
+"""Scenarios of the verdicts in which today's config is the champion's twin."""
+
+_NAMED = {world.name: world for world in (*TIES, *LEADS)}
+
 TODAYS_WORLDS = (
-    TodayWorld(World("all tie, 3 optimizers", optimizers=3, luck=0.0)),
-    TodayWorld(World("two tie", luck=0.0, contenders=2)),
-    TodayWorld(World("two tie, 12 optimizers, 20 seeds", optimizers=12, seeds=20, luck=0.0, contenders=2)),
-    TodayWorld(strong("two tie, strong pairing", contenders=2)),
-    TodayWorld(weak("two tie, weak pairing", contenders=2)),
-    TodayWorld(World("two tie, t3", noise="t3", luck=0.0, contenders=2)),
-    TodayWorld(World("two tie, unequal variances", unequal=3.0, luck=0.0, contenders=2)),
-    TodayWorld(World("two tie, skewed", noise="skewed", luck=0.0, contenders=2)),
-    TodayWorld(
-        weak(
-            "two tie, skewed, unequal, 5 seeds",
-            optimizers=3,
-            seeds=5,
-            noise="skewed",
-            unequal=3.0,
-            luck=0.0,
-            contenders=2,
-        )
-    ),
+    *(TodayWorld(_NAMED[name]) for name in TWINS),
     *(
         TodayWorld(weak("two tie, skewed", noise="skewed", luck=0.0, contenders=2, seeds=seeds), wider=wider)
         for seeds in (5, 10)
         for wider in (1 / 3, 3.0)
     ),
-    TodayWorld(strong("two tie, values in steps of 0.5 sd", luck=0.0, contenders=2, grid=0.5)),
-    TodayWorld(strong("lead 0.5 sd, strong pairing", lead=0.5)),
-    TodayWorld(strong("lead 2 sd, strong pairing", lead=2.0)),
-    TodayWorld(weak("lead 1 sd, weak pairing", lead=1.0)),
-    *(TodayWorld(strong("lead 2 sd, strong pairing", lead=2.0), lead) for lead in (0.25, 0.5, -0.5)),
+    *(TodayWorld(_NAMED["lead 2 sd, strong pairing"], lead) for lead in (0.25, 0.5, -0.5)),
 )
 
 
-@dataclass
-class TodayTally:
-    """Counts of jobs by what was said of today's config; `runs` are today's, in all jobs together."""
-
-    world: TodayWorld
-    jobs: int
-    counts: Counter[str] = field(default_factory=Counter)
-    runs: int = 0
-
-    def share(self, event: str) -> float:
-        return self.counts[event] / self.jobs
-
-    def lower_bound(self, event: str, tail: float = 0.05) -> float:
-        """Of its probability, one-sided, at 95% (Clopper and Pearson 1934, Biometrika 26: 404-413)."""
-        from scipy.special import betaincinv
-
-        count = self.counts[event]
-        return float(betaincinv(count, self.jobs - count + 1, tail)) if count else 0.0
+class TodayTally(Counts[TodayWorld]):
+    """Counts of jobs by what was said of today's config; `runs` are today's, in all jobs."""
 
 
 ERRORS = ("switch false", "any look switch false", "keep false", "any look keep false")
@@ -110,15 +91,6 @@ def run_today(world: TodayWorld, jobs: int, seed: int) -> TodayTally:
     for job in range(jobs):
         tally.counts.update(_judge(world, simulated, job, noise[job], tally))
     return tally
-
-
-def merged_today(tallies: Sequence[TodayTally]) -> TodayTally:
-    """The tally of all parts of one scenario's jobs."""
-    total = TodayTally(tallies[0].world, sum(tally.jobs for tally in tallies))
-    for tally in tallies:
-        total.counts.update(tally.counts)
-        total.runs += tally.runs
-    return total
 
 
 def _judge(of: TodayWorld, jobs: Jobs, job: int, noise: Floats, tally: TodayTally) -> set[str]:

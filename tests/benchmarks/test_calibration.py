@@ -10,9 +10,9 @@ import pytest
 from benchmarks.calibration import adversarial
 from benchmarks.calibration.__main__ import unmet
 from benchmarks.calibration.chance import Chances
-from benchmarks.calibration.run import Tally, merged, run
+from benchmarks.calibration.run import Tally, run
 from benchmarks.calibration.scenarios import LEADS, LIMITS, PRIOR, TIES, strong
-from benchmarks.calibration.today import TodayTally, TodayWorld, merged_today, run_today, todays_unmet
+from benchmarks.calibration.today import TodayTally, TodayWorld, run_today, todays_unmet
 from benchmarks.calibration.worlds import simulate_jobs
 from tests.builders.confirm_tables import confirm_table_of
 from whichopt.service.evidence.power.worlds import Noise, World
@@ -47,7 +47,7 @@ def test_a_tally_counts_what_the_verdicts_say() -> None:
     assert named > 0
     assert tally.counts["fixed config true"] + tally.counts["fixed config false"] == named
     assert 4 * 12 * 12 <= tally.runs <= 6 * 12 * 12
-    both = merged([tally, tally])
+    both = Tally.merged([tally, tally])
     assert (both.jobs, both.runs, both.share("naive false")) == (
         24,
         2 * tally.runs,
@@ -131,7 +131,7 @@ def test_todays_twin_is_neither_kept_nor_left_more_often_than_promised() -> None
     tally = run_today(world, 60, 1)
     assert tally.counts["any look switch false"] <= 8
     assert tally.counts["any look keep false"] <= 8
-    both = merged_today([tally, tally])
+    both = TodayTally.merged([tally, tally])
     assert (both.jobs, both.runs, both.share("covered")) == (120, 2 * tally.runs, tally.share("covered"))
 
 
