@@ -18,19 +18,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from whichopt.service.errors import InvalidQuery, InvalidReport, WhichoptError
+from whichopt.service.errors import InvalidQuery, InvalidReport
 from whichopt.service.evidence.report.consistency import named
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.draw import chances, draw, drawable
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.report.verify import verify
-from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.states import TrialState
-from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialResult
 from whichopt.service.versions import RULES
 from whichopt.workers.audit_outcome import Audit, Audited, audit_table, statement
 from whichopt.workers.guests.guest import TrainingFunction
+from whichopt.workers.report_command import answered, report_parser
 from whichopt.workers.retrained import Retrained, Train, trained_by
 from whichopt.workers.tolerances import Tolerances, promises_bits, trial_agreement, unlike_there
 
@@ -166,38 +165,20 @@ def _not_consistent(report: Report, seed: int, trials: int) -> Audit:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m whichopt.workers.audit",
-        description="Train trials of a report again.",
-    )
-    parser.add_argument("file", type=Path, help="a report: its JSON or its page")
+    parser = report_parser("whichopt.workers.audit", "Train trials of a report again.")
     parser.add_argument("--trials", type=int, default=TRIALS, help="trials to draw")
     parser.add_argument("--seed", type=int, help="seed of the draw; one that nobody could foresee by default")
-    parser.add_argument(
-        "--data", type=Path, help="the file that was sent, if the report is about a person's own data"
+    return answered(parser, arguments, _asked, audit_table)
+
+
+def _asked(options: argparse.Namespace) -> Audit:
+    return audit(
+        read_report(options.file),
+        trials=options.trials,
+        seed=options.seed,
+        data=options.data,
+        function=options.function,
     )
-    parser.add_argument("--function", help="the training function, if the report is about one")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
-    prepare_output()
-    with quiet_pipe():
-        return _main(options)
-
-
-def _main(options: argparse.Namespace) -> int:
-    try:
-        result = audit(
-            read_report(options.file),
-            trials=options.trials,
-            seed=options.seed,
-            data=options.data,
-            function=options.function,
-        )
-    except WhichoptError as error:
-        sys.stderr.write(f"whichopt: {error.detail}\n")
-        return CANNOT
-    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else audit_table(result))
-    return 0 if result.holds else NO
 
 
 if __name__ == "__main__":

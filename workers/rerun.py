@@ -28,16 +28,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.environment import Environment
-from whichopt.service.errors import WhichoptError
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report
 from whichopt.service.evidence.statistics.estimates import mean
-from whichopt.service.exit_codes import CANNOT, NO
 from whichopt.service.records import RecordedTrial
-from whichopt.service.streams import prepare_output, quiet_pipe
 from whichopt.service.trials import TrialResult
 from whichopt.workers.arms import Comparison, compare, comparison_table
 from whichopt.workers.guests.guest import TrainingFunction
+from whichopt.workers.report_command import answered, report_parser
 from whichopt.workers.reported import Agreement, agreement, confirmed, executor_of, spread, tolerance_of
 from whichopt.workers.retrained import new_plan, retrain
 
@@ -212,33 +210,15 @@ def _statement(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m whichopt.workers.rerun", description="Train a report's recommended config again."
-    )
-    parser.add_argument("file", type=Path, help="a report: its JSON or its page")
+    parser = report_parser("whichopt.workers.rerun", "Train a report's recommended config again.")
     parser.add_argument("--new-seeds", type=int, default=5, help="fresh seeds besides those of the report")
     parser.add_argument("--arms", help="arms to compare on the new seeds, such as winner,runner-up,default")
     parser.add_argument("--seed", type=int, help="a seed of your own that the new seeds follow from")
-    parser.add_argument(
-        "--data", type=Path, help="the file that was sent, if the report is about a person's own data"
-    )
-    parser.add_argument("--function", help="the training function, if the report is about one")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
-    prepare_output()
-    with quiet_pipe():
-        return _main(options)
+    return answered(parser, arguments, _asked, _shown)
 
 
-def _main(options: argparse.Namespace) -> int:
-    try:
-        result = _asked(options)
-    except WhichoptError as error:
-        sys.stderr.write(f"whichopt: {error.detail}\n")
-        return CANNOT
-    table = comparison_table(result) if isinstance(result, Comparison) else _table(result)
-    sys.stdout.write(f"{result.model_dump_json(indent=2)}\n" if options.json else table)
-    return 0 if result.holds else NO
+def _shown(result: Rerun | Comparison) -> str:
+    return comparison_table(result) if isinstance(result, Comparison) else _table(result)
 
 
 def _asked(options: argparse.Namespace) -> Rerun | Comparison:
