@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi lock clean
+.PHONY: demo up test test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -91,6 +91,10 @@ reference: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The scripts of others that the pages serve, by the versions and hashes of tests/service/web/vendored.json.
+vendor: $(VENV)/.dev
+	$(BIN)/python -m tests.service.web.vendored
 
 openapi: $(VENV)/.dev
 	$(BIN)/python -m whichopt.service.app > tests/service/openapi.json

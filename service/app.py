@@ -18,13 +18,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.concurrency import run_in_threadpool
-from starlette.staticfiles import StaticFiles
 
 from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
 from whichopt.service.pages import docs, home
+from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
@@ -107,7 +107,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
-    app.mount("/assets", StaticFiles(directory=ASSETS))
+    app.mount("/assets", Assets(directory=ASSETS))
     dashboard.mount(app, store)
 
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

@@ -40,9 +40,10 @@ HOMES = {
     "optuna": ("workers/sampler.py", "service/optuna_storage.py", "service/export.py"),
     "optuna_dashboard": ("service/optuna_storage.py",),
     "pynvml": ("workers/gpus.py",),
+    "vl_convert": ("service/figures/",),
     "celery": ("workers/app.py", "workers/celery_changes.py", "workers/jobs.py", "service/dispatch.py"),
 }
-FIRST_USE = {"scipy", "numpy", "matplotlib", "optuna", "optuna_dashboard", "celery"}
+FIRST_USE = {"scipy", "numpy", "matplotlib", "vl_convert", "optuna", "optuna_dashboard", "celery"}
 """Libraries that `service` imports on first use, never at start."""
 
 
@@ -119,15 +120,12 @@ WALLS = {
         "whichopt.service.trials",
         "whichopt.service.uploads",
     ),
-    "service/pages/": (
-        "whichopt.service.pages",
-        "whichopt.service.jobs",
-        "whichopt.service.datasets",
-        "whichopt.service.workload_words",
-        "whichopt.service.views",
-        "whichopt.service.db",
-        "whichopt.service.routes.dependencies",
-        "whichopt.service.templating",
+    "service/pages/": ("whichopt.service", "!whichopt.service.cli", "!whichopt.service.client"),
+    "service/figures/": (
+        "whichopt.service",
+        "!whichopt.service.db",
+        "!whichopt.service.routes",
+        "!whichopt.service.pages",
     ),
     "service/db/": (
         "whichopt.service",

@@ -2,5 +2,7 @@
 
 - `home`: the page at `/`: the jobs, and where to read more.
 - `docs`: the API's description, to read and to try.
+- `assets`: the files that they load.
+- `frame`: the frame of every page, and what every template may call.
 - `headers`: the headers with which every page is sent.
 """

@@ -104,7 +104,7 @@ def test_weight_decay_of_its_arguments_is_found(tmp_path: Path) -> None:
     def its_own_groups(run: Run) -> None:
         trainer_of(run, tmp_path, handed=False)[0].train()
 
-    with pytest.raises(SettingOverridden, match="weight_decay is searched, but trains as 0 "):
+    with pytest.raises(SettingOverridden, match="weight_decay is searched, but trains as 0, "):
         rehearsed(its_own_groups)
 
 
