@@ -62,8 +62,8 @@ def environment() -> Environment:
     """Return the environment of all pages and of their parts.
 
     Filters: `ago` (a time as `2 min ago`), `seconds` (a duration), `digits` (four significant digits) and
-    `whole` (a number with its thousands apart). Functions: `asset` (the address of a file of ours below `base`),
-    `tone_class` and `tone_symbol` (of an optimizer's tone).
+    `whole` (a number with its thousands apart). Functions: `asset` (the address of a file of ours below
+    `base`), `tone_class` and `tone_symbol` (of an optimizer's tone).
     """
     made = templates()
     made.filters |= {"ago": ago, "seconds": seconds, "digits": digits, "whole": "{:,}".format}
