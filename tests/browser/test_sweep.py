@@ -6,8 +6,12 @@ service, and every figure is drawn.
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +22,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accessible import findings
+from tests.browser.accessible import Rules, findings
 from tests.browser.conftest import watched
 from tests.browser.sizes import WIDTHS, resize, too_wide
 from tests.browser.watch import Watch
@@ -92,8 +96,10 @@ EMPTY = ("/", "/datasets", "/functions", "/new", "/catalog")
 PARTS: frozenset[str] = frozenset()
 """Routes of parts that a script puts into a page: they are seen there."""
 
-AXE_WIDTHS = {"light": (360, 1280), "dark": (1280,)}
-"""Windows in which axe-core looks, too; what it finds depends on the layout and on the colors."""
+DATABASE = "whichopt.db"
+
+RULES = {("light", 1280): Rules.ALL, ("light", 360): Rules.NO_COLORS, ("dark", 1280): Rules.COLORS}
+"""The windows in which axe-core looks, too: what it finds depends on the layout and on the colors."""
 
 DRAWN = """
 () => [...document.querySelectorAll("[data-figure]")].every((place) => {
@@ -114,28 +120,51 @@ class Place:
 
 
 @contextmanager
-def serving(folder: Path, fill: Callable[[Store, Path], EveryState]) -> Iterator[Place]:
-    store = Store(f"sqlite:///{folder / 'whichopt.db'}")
-    upgrade(store)
-    ensure_key(store, KEY)
-    jobs = fill(store, folder / "blobs")
-    settings = Settings(blobs=folder / "blobs", reap_s=600)
-    app = create_app(settings, store, Recorder(), reader=READER)
+def serving(folder: Path, jobs: EveryState) -> Iterator[Place]:
+    """The service over the database in the folder."""
+    store = Store(f"sqlite:///{folder / DATABASE}")
+    app = create_app(Settings(blobs=folder / "blobs", reap_s=600), store, Recorder(), reader=READER)
     with served(app) as origin:
         yield Place(origin, app, jobs)
 
 
+def prepare(folder: Path) -> Store:
+    store = Store(f"sqlite:///{folder / DATABASE}")
+    upgrade(store)
+    ensure_key(store, KEY)
+    return store
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A service that has seen everything."""
-    with serving(tmp_path_factory.mktemp("full"), every_state) as place:
+    """A service that has seen everything; what it holds is made once, however many processes test."""
+    made = shared_folder(tmp_path_factory) / "every-state"
+    ids = made / "ids.json"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        if not ids.exists():
+            made.mkdir()
+            store = prepare(made)
+            ids.write_text(json.dumps(every_state(store, made / "blobs").ids))
+            store.close()
+    own = tmp_path_factory.mktemp("full")
+    shutil.copytree(made, own, dirs_exist_ok=True)
+    with serving(own, EveryState(json.loads(ids.read_text()))) as place:
         yield place
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run of the tests, the same in every process of it."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A service that has seen nothing."""
-    with serving(tmp_path_factory.mktemp("empty"), lambda *_: EveryState({})) as place:
+    folder = tmp_path_factory.mktemp("empty")
+    prepare(folder).close()
+    with serving(folder, EveryState({})) as place:
         yield place
 
 
@@ -156,8 +185,8 @@ def inspect(page: Page) -> list[str]:
         for width in WIDTHS:
             resize(page, width)
             wrong += [f"{scheme}, {line}" for line in too_wide(page)]
-            if width in AXE_WIDTHS[scheme]:
-                wrong += [f"{scheme}, {width} px: {line}" for line in findings(page)]
+            if rules := RULES.get((scheme, width)):
+                wrong += [f"{scheme}, {width} px: {line}" for line in findings(page, rules)]
     problems = page.evaluate(
         "[...document.querySelectorAll('[data-problem]')].map((one) => one.dataset.problem)"
     )

@@ -51,7 +51,9 @@ def every_state(store: Store, folder: Path) -> EveryState:
     _, winner = played_job(store, folder, digits_spec(SIX), gap=0.2)
     _, tie = played_job(store, folder, digits_spec(SIX, workload=ACCURACY, name="a tie"), gap=0.0)
     _, today = played_job(store, folder, todays, gap=0.2)
-    _, margin = played_job(store, folder, digits_spec(SIX[:3], margin={"percent": 2}, name="margin 2%"), gap=0.1)
+    _, margin = played_job(
+        store, folder, digits_spec(SIX[:3], margin={"percent": 2}, name="margin 2%"), gap=0.1
+    )
     _, alone = played_job(store, folder, digits_spec(SIX[:1], name=HOSTILE))
     _, nothing = played_job(store, folder, digits_spec(SIX[:2], name="all diverge"), diverges=True)
     _, many = played_job(store, folder, digits_spec(TWELVE, name="twelve of them"), gap=0.03)

@@ -17,7 +17,7 @@ from whichopt.service.db import Store
 from whichopt.service.environment import here
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Direction, Phase, TrialState
+from whichopt.service.states import Agreement, Direction, Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.workers.jobs import Context, plan_round
 
@@ -66,6 +66,7 @@ def played_job(
     `diverges`, nothing can be recommended. A job that stops has that cohort in training, half done.
     """
     bell = Bell()
+    spec = spec.model_copy(update={"agreement": Agreement.CLOSE})  # else this process is tried for seconds
     with _quiet():
         context = Context(store, bell, Settings(blobs=folder), "played")
         with store.transaction() as tx:
@@ -101,7 +102,7 @@ def digits_spec(optimizers: Sequence[Any], **changes: Any) -> ResolvedSpec:
         "name": "digits, who wins?",
         "workload": {"dataset": "digits", "model": {"name": "mlp", "hidden": [64]}},
         "optimizers": list(optimizers),
-        "budget": {"trials": 12, "replicates": 3, "epochs": 8, "confirm_seeds": 10},
+        "budget": {"trials": 6, "replicates": 2, "epochs": 8, "confirm_seeds": 8},
         "executor": "stacked",
         "kernels": "torch",
         **changes,
