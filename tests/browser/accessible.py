@@ -20,7 +20,7 @@ class Rules(StrEnum):
     """Which rules are asked; how colors contrast takes most of the time."""
 
     ALL = "{}"
-    COLORS = "{ runOnly: ['cat.color'] }"
+    COLORS = "{ runOnly: ['color-contrast', 'link-in-text-block'] }"
     NO_COLORS = "{ rules: { 'color-contrast': { enabled: false } } }"
 
 
