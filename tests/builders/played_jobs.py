@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Bell:
     def plan(self, job_id: int) -> None:
         raise AssertionError(f"nobody asks for a planner of job {job_id}")
 
-    def cohorts(self, ids: Sequence[int], _queue: str) -> None:
+    def cohorts(self, ids: Iterable[int], queue: str) -> None:  # noqa: ARG002
         self.ids += ids
 
     def report(self, job_id: int) -> None:
