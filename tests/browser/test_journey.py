@@ -54,7 +54,7 @@ def fill(page: Page, name: str, optimizers: Sequence[str], **texts: str) -> None
     for one in optimizers:
         page.get_by_role("checkbox", name=one, exact=True).check()
     for label, text in texts.items():
-        page.get_by_role("textbox", name=re.compile(rf"^{label.replace('_', ' ')}\b")).fill(text)
+        page.get_by_role("textbox", name=re.compile(rf"^{label}\b")).fill(text)
 
 
 def send(page: Page, name: str) -> str:
@@ -77,9 +77,9 @@ def ended_trials(page: Page, labels: Sequence[str]) -> int:
     return sum(int(count[1]) for count in counts if count is not None)
 
 
-def marks(page: Page) -> int:
-    """The number of marks in all lanes."""
-    return page.get_by_role("table").filter(has_text="best so far").first.locator("use").count()
+def marks(page: Page, labels: Sequence[str]) -> list[str]:
+    """What each mark of the lanes says: its trial and its value."""
+    return [text for label in labels for text in lane(page, label).locator("title").all_text_contents()]
 
 
 def verdict_shown(page: Page) -> None:
@@ -157,12 +157,13 @@ def test_marks_move_and_a_lost_connection_comes_back(started: Started, opened: O
     page.get_by_label("Dataset").select_option("digits")
     page.get_by_label("Model").select_option("mlp")
     labels = ["adabelief", "adam", "sgd"]
-    fill(page, "to be cancelled", labels, trials="96", studies="1", epochs="60")
+    fill(page, "to be cancelled", labels, trials="300", studies="1", epochs="12")
     job = send(page, "to be cancelled")
     mark_page(page)
+    wait_until(lambda: marks(page, labels), "the first marks")
+    shown = marks(page, labels)
+    wait_until(lambda: marks(page, labels) != shown, "marks to move")
     wait_until(lambda: ended_trials(page, labels) > 0, "the first trials to end on the page")
-    shown = marks(page)
-    wait_until(lambda: marks(page) > shown, "more marks")
 
     (api,) = started.home.parts(API)
     api.kill()
@@ -204,7 +205,7 @@ def test_an_own_table_is_sent_and_raced_on_and_the_job_concluded_early(
     page.get_by_role("button", name="Keep it, and race on it").click()
     expect(page.get_by_label("Dataset")).to_have_value("clouds")
     page.get_by_label("Model").select_option("linear")
-    fill(page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="4", fresh_seeds="100")
+    fill(page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="4", seeds="100")
     job = send(page, "on my table")
     mark_page(page)
     conclude = page.get_by_role("main").get_by_text("Conclude now", exact=True)
