@@ -157,8 +157,8 @@ def test_marks_move_and_a_lost_connection_comes_back(started: Started, opened: O
     page.get_by_label("Dataset").select_option("digits")
     page.get_by_label("Model").select_option("mlp")
     labels = ["adabelief", "adam", "sgd"]
-    fill(page, "to be cancelled", labels, trials="300", studies="1", epochs="12")
-    job = send(page, "to be cancelled")
+    fill(page, "a long race", labels, trials="300", studies="1", epochs="12")
+    job = send(page, "a long race")
     mark_page(page)
     wait_until(lambda: marks(page, labels), "the first marks")
     shown = marks(page, labels)
