@@ -199,6 +199,7 @@ def _job_view(
         progress=Progress(
             trials_done=sum(entry.done for entry in ledger.values()),
             trials_total=sum((asked if searching else planned).values()),
+            trials_running=sum(entry.running for entry in ledger.values()),
             cohorts_running=cohorts_running,
             examples=examples_running + sum(entry.examples for entry in ledger.values()),
             confirm=_confirm_progress(spec, fresh) if fresh else None,

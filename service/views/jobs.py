@@ -34,6 +34,7 @@ class Progress(View):
 
     trials_done: int
     trials_total: int
+    trials_running: int = Field(default=0, description="Number of trials that run now.")
     cohorts_running: int
     examples: int = Field(
         description="Number of examples seen so far, running trials included; of a person's own function, "

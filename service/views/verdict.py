@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from whichopt.service.views.recommendation import Recommendation
 from whichopt.service.views.view import View
 
+Verdict = Literal["winner", "tie", "nothing"]
+
 NAMED = 3
 """Most optimizers that a headline names; of more, it counts the others."""
 
@@ -17,7 +19,7 @@ NAMED = 3
 class JobVerdict(View):
     """The verdict of a job in short; the recommendation has all that it rests on."""
 
-    verdict: Literal["winner", "tie", "nothing"]
+    verdict: Verdict
     optimizer: str | None = Field(description="Label of the recommended optimizer; null if nothing held.")
     headline: str = Field(description="The answer in a few words.")
     statement: str = Field(description="Verdict in a sentence.")
@@ -35,7 +37,7 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    verdict: Literal["winner", "tie", "nothing"]
+    verdict: Verdict
     optimizer: str | None
     lr: float | None
     statement: str
