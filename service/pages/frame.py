@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAVIGATION = (
     ("/", "Jobs"),
+    ("/new", "New job"),
     ("/docs", "API"),
 )
 
