@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from whichopt.service.pages.frame import digits
 from whichopt.service.states import Direction
 
 LEFT, RIGHT = 3.0, 97.0
@@ -116,6 +117,15 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     worst = sign * math.ceil(sign * worst / grain) * grain
     back = math.exp if log else float
     return Scale(worst=back(worst), best=back(best), log=log, clamped=clamped)
+
+
+def in_columns(values: Sequence[float]) -> Callable[[float | None], str]:
+    """Return what writes values below each other: with as many decimals as give the smallest four digits."""
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    if not sizes or not 1e-3 <= min(sizes) <= max(sizes) < 1e6:
+        return digits
+    decimals = max(0, 3 - math.floor(math.log10(min(sizes))))
+    return lambda value: "" if value is None else f"{value:.{decimals}f}"
 
 
 def jitter(replicate: int | None, number: int) -> float:
