@@ -86,6 +86,11 @@ class Race:
 
     def with_changes(self, changes: RaceChanges) -> Race:
         """Return the race as it stands after what has changed since its revision."""
+        if not changes.trials:
+            same = replace(self, revision=changes.revision, running=changes.running)
+            # What follows from the trials alone need not be found again.
+            same.__dict__.update({name: self.__dict__[name] for name in _OF_TRIALS if name in self.__dict__})
+            return same
         changed = {trial.id: trial for trial in changes.trials}
         trials = {**self.trials, **changed}
         if any(id_ not in self.trials for id_ in changed):
@@ -99,6 +104,12 @@ class Race:
         return {side.trial: side.latest for side in sides if side.latest is not None}
 
     @cached_property
+    def last(self) -> datetime | None:
+        """The time of the last result."""
+        times = (trial.finished_at for trial in self.trials.values() if trial.finished_at is not None)
+        return max(times, default=None)
+
+    @cached_property
     def searched(self) -> Mapping[str, tuple[RaceTrial, ...]]:
         """The search trials of each label, in the order in which they were planned."""
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.SEARCH)
@@ -107,6 +118,9 @@ class Race:
     def confirmed(self) -> Mapping[str, tuple[RaceTrial, ...]]:
         """The confirm trials of each label; their values are on the test split."""
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.CONFIRM)
+
+
+_OF_TRIALS = ("searched", "confirmed", "last")
 
 
 def by_label(trials: Iterable[RaceTrial]) -> dict[str, tuple[RaceTrial, ...]]:

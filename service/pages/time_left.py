@@ -27,11 +27,13 @@ WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
 
 def used_of(race: Race) -> dict[tuple[str, Phase], Used]:
     """Return what each label has used by now in each phase: its results, and their training seconds."""
-    found: dict[tuple[str, Phase], list[float]] = {}
-    for trial in race.trials.values():
-        if trial.state in WITH_RESULT:
-            found.setdefault((trial.label, trial.phase), []).append(trial.seconds)
-    return {key: Used(len(seconds), math.fsum(seconds)) for key, seconds in found.items()}
+    used: dict[tuple[str, Phase], Used] = {}
+    for phase, labels in ((Phase.SEARCH, race.searched), (Phase.CONFIRM, race.confirmed)):
+        for label, trials in labels.items():
+            seconds = [trial.seconds for trial in trials if trial.state in WITH_RESULT]
+            if seconds:
+                used[label, phase] = Used(len(seconds), math.fsum(seconds))
+    return used
 
 
 def time_left(
@@ -41,11 +43,10 @@ def time_left(
 
     `known` is the forecast of the last round that has ended; without one nothing is said of confirm.
     """
-    last = max((one.finished_at for one in race.trials.values() if one.finished_at is not None), default=None)
-    if started_at is None or last is None:
+    if started_at is None or race.last is None:
         return TimeLeft()
     used = used_of(race)
-    elapsed_s = (last - started_at).total_seconds()
+    elapsed_s = (race.last - started_at).total_seconds()
     ratio = clock_of(math.fsum(one.seconds for one in used.values()), elapsed_s)
     if ratio is None or elapsed_s <= 0:
         return TimeLeft()
