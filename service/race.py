@@ -5,6 +5,7 @@ A race is read once, and from then on only what has changed; both give the same 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -110,6 +111,17 @@ class Race:
         return max(times, default=None)
 
     @cached_property
+    def used(self) -> Mapping[tuple[str, Phase], tuple[int, float]]:
+        """The number of results of each label in each phase, and the training seconds that they took."""
+        found = {}
+        for phase, labels in ((Phase.SEARCH, self.searched), (Phase.CONFIRM, self.confirmed)):
+            for label, trials in labels.items():
+                seconds = [trial.seconds for trial in trials if trial.state in _WITH_RESULT]
+                if seconds:
+                    found[label, phase] = (len(seconds), math.fsum(seconds))
+        return found
+
+    @cached_property
     def searched(self) -> Mapping[str, tuple[RaceTrial, ...]]:
         """The search trials of each label, in the order in which they were planned."""
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.SEARCH)
@@ -120,7 +132,8 @@ class Race:
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.CONFIRM)
 
 
-_OF_TRIALS = ("searched", "confirmed", "last")
+_WITH_RESULT = frozenset(state for state in TrialState if state.has_result)
+_OF_TRIALS = ("searched", "confirmed", "last", "used")
 
 
 def by_label(trials: Iterable[RaceTrial]) -> dict[str, tuple[RaceTrial, ...]]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from whichopt.service.evidence.forecast.leads import StudySoFar
 from whichopt.service.forecasts import Used
 from whichopt.service.race import Race, RaceTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, TrialState
 
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED)
+ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED})
 
 
 class Parted(NamedTuple):
@@ -155,6 +156,22 @@ def search_lanes(
             kept[label] = before
         lanes.append(before)
     return lanes
+
+
+def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
+    """Return the studies of a lane as they stand in the middle of their search."""
+    ended, losses = [0] * replicates, [list[float]() for _ in range(replicates)]
+    sign = lane.direction.sign
+    for trial in lane.trials:
+        if trial.state in ENDED and trial.replicate is not None and trial.replicate < replicates:
+            ended[trial.replicate] += 1
+            if trial.state is TrialState.COMPLETE and trial.value is not None:
+                losses[trial.replicate].append(sign * trial.value)
+    each = lane.total // replicates
+    return [
+        StudySoFar(tuple(found), count, max(0, each - count))
+        for found, count in zip(losses, ended, strict=True)
+    ]
 
 
 def by_rank(lanes: Sequence[SearchLane]) -> list[SearchLane]:

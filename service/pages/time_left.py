@@ -11,7 +11,7 @@ from whichopt.service.planning.looks import most_runs
 from whichopt.service.planning.training_time import clock_of
 from whichopt.service.race import Race
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase, TrialState
+from whichopt.service.states import Phase
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,6 @@ class TimeLeft:
 
     search: float | None = None
     confirm: float | None = None
-
-
-WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
-
-
-def used_of(race: Race) -> dict[tuple[str, Phase], Used]:
-    """Return what each label has used by now in each phase: its results, and their training seconds."""
-    used: dict[tuple[str, Phase], Used] = {}
-    for phase, labels in ((Phase.SEARCH, race.searched), (Phase.CONFIRM, race.confirmed)):
-        for label, trials in labels.items():
-            seconds = [trial.seconds for trial in trials if trial.state in WITH_RESULT]
-            if seconds:
-                used[label, phase] = Used(len(seconds), math.fsum(seconds))
-    return used
 
 
 def time_left(
@@ -45,7 +31,7 @@ def time_left(
     """
     if started_at is None or race.last is None:
         return TimeLeft()
-    used = used_of(race)
+    used = {key: Used(*one) for key, one in race.used.items()}
     elapsed_s = (race.last - started_at).total_seconds()
     ratio = clock_of(math.fsum(one.seconds for one in used.values()), elapsed_s)
     if ratio is None or elapsed_s <= 0:

@@ -10,15 +10,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from whichopt.service.evidence.forecast.leads import Leads, StudySoFar, leads
+from whichopt.service.evidence.forecast.leads import Leads, leads
 from whichopt.service.pages.lane_marks import Marks, search_marks
 from whichopt.service.pages.lanes import Scale, in_columns, scale
 from whichopt.service.pages.scene import Scene
-from whichopt.service.pages.search_lane import ENDED, SearchLane, by_rank, search_lanes
+from whichopt.service.pages.search_lane import SearchLane, by_rank, search_lanes, studies_so_far
 from whichopt.service.pages.search_words import leader_said, sentence
-from whichopt.service.race import RaceTrial, RunningCohort
+from whichopt.service.race import RunningCohort
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import TrialState
 
 FIGURES = {
     **{f"best-{against}": f"best-so-far?against={against}" for against in ("trials", "steps", "seconds")},
@@ -112,21 +111,6 @@ def running_row(spec: ResolvedSpec, cohort: RunningCohort) -> RunningRow:
         seconds=None if passed is None else max(0.0, passed),
         worker=cohort.worker or "",
     )
-
-
-def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
-    """Return the studies of a lane as they stand in the middle of their search."""
-    found: dict[int, list[RaceTrial]] = {replicate: [] for replicate in range(replicates)}
-    for trial in lane.trials:
-        found.setdefault(trial.replicate or 0, []).append(trial)
-    sign, each = lane.direction.sign, lane.total // max(1, replicates)
-    studies = []
-    for trials in found.values():
-        ended = [trial for trial in trials if trial.state in ENDED]
-        done = [one.value for one in ended if one.state is TrialState.COMPLETE and one.value is not None]
-        losses = tuple(sign * value for value in done)
-        studies.append(StudySoFar(losses, len(ended), max(0, each - len(ended))))
-    return studies
 
 
 def _leads(scene: Scene, lanes: Sequence[SearchLane]) -> Leads | None:
