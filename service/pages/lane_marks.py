@@ -118,10 +118,7 @@ def _dot(
 def _bars(lane: SearchLane, scale: Scale) -> Iterator[str]:
     """Bars that count trials, as high as the root of their number, under the best few."""
     width = 100 / MOST_BARS
-    counts: dict[int, int] = {}
-    for value in lane.shown_values:
-        at = min(MOST_BARS - 1, int(scale.at(value) / width))
-        counts[at] = counts.get(at, 0) + 1
+    counts = scale.counts(lane.shown_values, MOST_BARS)
     top = max(counts.values(), default=1)
     for at, count in sorted(counts.items()):
         high = HIGH * math.sqrt(count / top)
@@ -174,7 +171,7 @@ def _words(lane: SearchLane, scale: Scale) -> Iterator[str]:
     default = lane.default
     if default is not None and scale.beyond(default):
         said.append(f"‹ default {digits(default)}")
-    beyond = sum(map(scale.beyond, lane.shown_values)) - sum(map(scale.beyond, lane.defaults))
+    beyond = scale.beyond(*lane.shown_values) - scale.beyond(*lane.defaults)
     if beyond > 0:
         said.append(f"‹ {beyond:,} worse")
     if lane.parted.diverged:

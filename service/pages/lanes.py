@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,9 +56,20 @@ class Scale:
             return 100 - EDGE  # nothing is better than a loss of 0
         return EDGE if place < EDGE else 100 - EDGE if place > 100 - EDGE else place
 
-    def beyond(self, value: float) -> bool:
-        """Tell if the value is worse than what the lane shows."""
-        return value > self.worst if self.worst > self.best else value < self.worst
+    def counts(self, values: Iterable[float], bins: int) -> dict[int, int]:
+        """Return the number of values in each of so many equal stretches of the lane that has any."""
+        start, slope = self._line
+        last, each = 100 - EDGE, bins / 100
+        units = [math.log(value) if value > 0 else -math.inf for value in values] if self.log else values
+        places = (start + slope * unit for unit in units)
+        return Counter(
+            int(each * (EDGE if place < EDGE else last if place > last else place)) for place in places
+        )
+
+    def beyond(self, *values: float) -> int:
+        """Return how many of the values are worse than what the lane shows."""
+        worst = self.worst
+        return sum(value > worst if worst > self.best else value < worst for value in values)
 
     @cached_property
     def ticks(self) -> list[Tick]:

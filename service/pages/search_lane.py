@@ -15,8 +15,11 @@ from whichopt.service.race import Race, RaceTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, TrialState
 
-
-ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED})
+# By names of their own: to look a member up in its class takes longer than what is done with a trial.
+COMPLETE, PRUNED, DIVERGED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED
+RUNNING, FAILED = TrialState.RUNNING, TrialState.FAILED
+DEFAULT = Origin.DEFAULT
+ENDED = frozenset({COMPLETE, PRUNED, DIVERGED, FAILED})
 
 
 class Parted(NamedTuple):
@@ -54,18 +57,19 @@ class SearchLane:
         complete, pruned, running = list[tuple[RaceTrial, float]](), list[tuple[RaceTrial, float]](), []
         cut = diverged = failed = 0
         for trial in self.trials:
-            if trial.state is TrialState.COMPLETE:
-                if trial.value is not None:
-                    complete.append((trial, trial.value))
-            elif trial.state is TrialState.PRUNED:
+            state, value = trial.state, trial.value
+            if state is COMPLETE:
+                if value is not None:
+                    complete.append((trial, value))
+            elif state is PRUNED:
                 cut += 1
-                if trial.value is not None:
-                    pruned.append((trial, trial.value))
-            elif trial.state is TrialState.DIVERGED:
+                if value is not None:
+                    pruned.append((trial, value))
+            elif state is DIVERGED:
                 diverged += 1
-            elif trial.state is TrialState.RUNNING:
+            elif state is RUNNING:
                 running.append(trial)
-            elif trial.state is TrialState.FAILED:
+            elif state is FAILED:
                 failed += 1
         return Parted(complete, pruned, running, cut, diverged, failed)
 
@@ -89,7 +93,7 @@ class SearchLane:
     @cached_property
     def defaults(self) -> list[float]:
         """The values of the default config, one for each study that has trained it to its end."""
-        return [value for trial, value in self.parted.complete if trial.origin is Origin.DEFAULT]
+        return [value for trial, value in self.parted.complete if trial.origin is DEFAULT]
 
     @cached_property
     def default(self) -> float | None:
@@ -104,7 +108,10 @@ class SearchLane:
     @cached_property
     def median(self) -> float | None:
         """The median value of the trials that went to their end."""
-        return statistics.median(value for _, value in self.ordered) if self.ordered else None
+        if not self.ordered:
+            return None
+        count = len(self.ordered)
+        return (self.ordered[(count - 1) // 2][1] + self.ordered[count // 2][1]) / 2
 
     @cached_property
     def improvements(self) -> list[float]:
@@ -112,7 +119,7 @@ class SearchLane:
         sign, found = self.direction.sign, list[float]()
         for trial, value in self.parted.complete:
             before = found[-1] if found else self.default
-            if (before is None or sign * value < sign * before) and trial.origin is not Origin.DEFAULT:
+            if (before is None or sign * value < sign * before) and trial.origin is not DEFAULT:
                 found.append(value)
         return found
 
@@ -165,7 +172,7 @@ def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
     for trial in lane.trials:
         if trial.state in ENDED and trial.replicate is not None and trial.replicate < replicates:
             ended[trial.replicate] += 1
-            if trial.state is TrialState.COMPLETE and trial.value is not None:
+            if trial.state is COMPLETE and trial.value is not None:
                 losses[trial.replicate].append(sign * trial.value)
     each = lane.total // replicates
     return [
