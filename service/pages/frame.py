@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAVIGATION = (
     ("/", "Jobs"),
+    ("/catalog", "Catalog"),
+    ("/datasets", "Datasets"),
     ("/docs", "API"),
 )
 
