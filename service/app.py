@@ -24,6 +24,7 @@ from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
 from whichopt.service.pages import catalog as catalog_pages
+from whichopt.service.pages import datasets as dataset_pages
 from whichopt.service.pages import docs, home
 from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
@@ -67,6 +68,7 @@ PARTS = (
     home,
     docs,
     catalog_pages,
+    dataset_pages,
 )
 
 DESCRIPTION = (
