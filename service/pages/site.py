@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from whichopt.service.pages import catalog, datasets, docs, home, job, job_buttons, new
+from whichopt.service.pages import catalog, datasets, docs, home, job, job_buttons, learning, new
 
-PAGES = (home, job, job_buttons, new, catalog, datasets, docs)
+PAGES = (home, job, job_buttons, learning, new, catalog, datasets, docs)
