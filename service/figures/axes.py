@@ -105,7 +105,7 @@ def fit(
         factor = (high / low) ** room
         ends = low / factor, high * factor
     else:
-        free = room * (high - low) or 0.05 * abs(high) or 0.5
+        free = room * (high - low) if high > low else 0.05 * abs(high) or 0.5
         ends = low - free, high + free
     return Range(*ends, log=log, beyond=beyond, worst=limit if beyond else None)
 
