@@ -116,6 +116,7 @@ WALLS = {
         "whichopt.service.activity",
         "whichopt.service.catalog",
         "whichopt.service.described",
+        "whichopt.service.figures",  # what a notebook shows of them
         "whichopt.service.spec",
         "whichopt.service.states",
         "whichopt.service.trials",
