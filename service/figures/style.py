@@ -97,7 +97,7 @@ def rows_height(rows: int, row: int = ROW, above: float = 6) -> int:
 
 def left_of(labels: Sequence[str]) -> float:
     """Return the room for labels at the left of rows."""
-    return 14 + CHARACTER * max(map(len, map(short, labels)))
+    return 18 + 1.1 * CHARACTER * max(map(len, map(short, labels)))  # they are a bit larger
 
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Spec:

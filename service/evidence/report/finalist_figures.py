@@ -29,7 +29,7 @@ def config_intervals(report: Report, tones: Mapping[str, int], width: int) -> Fi
         for row in recommendation.ranking
         if row.difference is not None
     ]
-    if not rows:
+    if len(rows) < 2:  # nobody to be behind
         return None
     return behind_the_best(
         rows,
