@@ -47,7 +47,7 @@ CONFIG: Spec = {
         "labelFlush": False,
         "labelBound": False,
     },
-    "axisX": {"grid": False, "titleY": 30, "titleAnchor": "middle"},
+    "axisX": {"grid": False, "titleY": 30, "titleAnchor": "end", "titleAlign": "right"},
     "axisY": {
         "titleAnchor": "end",
         "titleAngle": 0,
@@ -139,5 +139,7 @@ def rows_axis(labels: Sequence[str]) -> Spec:
 
 
 def number(field: str, scale: Spec, axis: Spec | None, **more: Any) -> Spec:
-    """Return the channel of a number."""
+    """Return the channel of a number; the title of a horizontal axis ends at the right end of the axis."""
+    if axis is not None and scale.get("reverse"):
+        axis = {**axis, "titleAnchor": "start"}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis, **more}
