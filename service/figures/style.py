@@ -6,6 +6,7 @@ whatever fonts a machine has, and a page can give a figure its width. Colors are
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,6 +114,20 @@ def color(labels: Sequence[str], tones: Mapping[str, int]) -> Spec:
 def shape(labels: Sequence[str], tones: Mapping[str, int]) -> Spec:
     """Return the shape channel of rows whose optimizer is `o`."""
     return _nominal(labels, ranges(labels, tones)[1])
+
+
+def tip(*parts: str) -> Spec:
+    """Return what a mark says when it is pointed at: texts, and fields of its row after a `$`.
+
+    Numbers have four digits.
+    """
+    terms = [
+        f"(isNumber(datum.{part[1:]}) ? format(datum.{part[1:]}, '.4~g') : datum.{part[1:]})"
+        if part.startswith("$")
+        else json.dumps(part)
+        for part in parts
+    ]
+    return {"expr": " + ".join(terms)}
 
 
 def _nominal(labels: Sequence[str], chosen: Sequence[str]) -> Spec:
