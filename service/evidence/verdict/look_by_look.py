@@ -7,7 +7,7 @@ functions as a recommendation, so that what is shown of it is what concluding th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
