@@ -24,6 +24,7 @@ from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
 from whichopt.service.pages import docs, home
+from whichopt.service.pages import job as job_page
 from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
@@ -52,7 +53,21 @@ from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
-PARTS = (jobs, lint, plan, events, results, reports, datasets, catalog, functions, health, home, docs)
+PARTS = (
+    jobs,
+    lint,
+    plan,
+    events,
+    results,
+    reports,
+    datasets,
+    catalog,
+    functions,
+    health,
+    home,
+    job_page,
+    docs,
+)
 
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
