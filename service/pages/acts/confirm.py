@@ -16,7 +16,6 @@ from whichopt.service.pages.acts.looks_table import (
     places_of,
     todays_lane,
 )
-from whichopt.service.pages.acts.scale import Scale
 from whichopt.service.pages.acts.words import (
     counted,
     few,
@@ -26,6 +25,7 @@ from whichopt.service.pages.acts.words import (
     spelled,
     strong,
 )
+from whichopt.service.pages.lanes import Scale
 from whichopt.service.pages.scene import Scene
 from whichopt.service.routes.results import forecast
 from whichopt.service.spec import ResolvedSpec
@@ -48,9 +48,9 @@ def values(scene: Scene) -> dict[str, Any]:
         "tones": scene.tones,
         "lanes": lanes,
         "today": None if scale is None else todays_lane(scene.spec, looks.taken, scene.tones, scale),
-        "ticks": [] if scale is None else scale.ticks(),
+        "ticks": [] if scale is None else scale.ticks,
         "zero": _zero(latest, scale),
-        "rows": look_rows(looks, running=_running(scene, coming)),
+        "rows": look_rows(looks, running=_running(scene, looks, coming)),
         "curse": None if latest is None else promised(scene.spec, latest),
         "axis": axis_words(scene),
         "can_conclude": bool(looks.taken) and not ended,
@@ -70,16 +70,22 @@ def _zero(latest: TakenLook | None, scale: Scale | None) -> float | None:
     return None if row is None or row.value is None or scale is None else scale.at(row.value.mean)
 
 
-def _running(scene: Scene, coming: ConfirmForecast | None) -> str:
-    """Say how far the next look is."""
+def _running(scene: Scene, looks: Looks, coming: ConfirmForecast | None) -> str:
+    """Say how far the next look is; of a job that has ended before it, that it was not taken."""
+    if scene.job.state.ended:
+        return "not taken"
     confirm = scene.job.progress.confirm
-    done = 0 if confirm is None else confirm.seeds_done
+    before = looks.taken[-1].seeds if looks.taken else 0
+    done = max(0, (0 if confirm is None else confirm.seeds_done) - before)
+    of = looks.coming[0].seeds - before if looks.coming else 0
     time = "" if coming is None or coming.next_seconds is None else f", about {_time(coming)}"
-    return f"running: {counted(done, 'seed')} in{time}"
+    return f"running: {done} of {counted(of, 'seed')} in{time}"
 
 
 def _time(coming: ConfirmForecast) -> str:
-    return "" if coming.next_seconds is None else duration_text(coming.next_seconds)
+    if coming.next_seconds is None:
+        return ""
+    return duration_text(coming.next_seconds) if coming.next_seconds >= 1 else "a second"
 
 
 def _sentence(scene: Scene, looks: Looks, coming: ConfirmForecast | None) -> Markup:
@@ -112,12 +118,11 @@ def _before(scene: Scene, looks: Looks) -> Markup:
 def _standing(scene: Scene, latest: TakenLook) -> Markup:
     """Say who leads, how surely, and who is not ruled out."""
     best = latest.best or ""
-    on = strong(spelled(latest.judged) if latest.judged < 11 else f"{latest.judged:,}")
-    seeds = "fresh seed" if latest.judged == 1 else "fresh seeds"
+    on = Markup("On {}").format(strong(counted(latest.judged, "fresh seed")))
     if len(scene.spec.labels) == 1:
-        return sentence(Markup("On {} {}").format(on, seeds), _against_default(latest))
+        return sentence(on, _against_default(latest))
     probability = strong(odds(latest.odds.get(best, 0.0)))
-    told = Markup("On {} {} {} is best with probability {}").format(on, seeds, strong(best), probability)
+    told = Markup("{} {} is best with probability {}").format(on, strong(best), probability)
     if latest.found == "winner":
         return told + ": it is the clear winner."
     if latest.found == "champions":

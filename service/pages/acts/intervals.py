@@ -1,12 +1,13 @@
-"""Means with their intervals, a lane for each optimizer: one bar a look, the latest below; right is better."""
+"""Means with their intervals, a lane for each optimizer: a bar for each look; right is better."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from whichopt.service.pages.acts.scale import Scale
 from whichopt.service.pages.acts.words import number, span
+from whichopt.service.pages.lanes import Scale
+from whichopt.service.states import Direction
 from whichopt.service.views import Interval
 
 HEIGHTS = {1: (50.0,), 2: (30.0, 60.0), 3: (20.0, 40.0, 66.0), 4: (14.0, 30.0, 46.0, 70.0)}
@@ -98,3 +99,34 @@ def widths(intervals: Sequence[Interval | None]) -> list[float | None]:
         for one in intervals
         if one is not None and one.low is not None and one.high is not None
     ]
+
+
+FAR = 4.0
+"""An interval that reaches this many times as far from the best as the one before it is cut off."""
+
+DECADE = 10.0
+"""Values that span more than this factor are shown on a log scale."""
+
+
+def scale_of(spans: Iterable[tuple[float, float]], direction: Direction) -> Scale:
+    """Return the scale that shows the spans, but for those that are so bad that the others would vanish.
+
+    Args:
+        spans: the ends of what is to be shown, one or more, all finite.
+        direction: the metric's.
+    """
+    sign = direction.sign
+    losses = [(min(sign * a, sign * b), max(sign * a, sign * b)) for a, b in spans]
+    best = min(low for low, _ in losses)
+    ordered = sorted(high for _, high in losses)
+    limit = ordered[0]
+    for high in ordered:
+        if limit > best and high - best > FAR * (limit - best):
+            break
+        limit = high
+    if limit == best:
+        room = 0.05 * abs(best) or 1.0
+        best, limit = best - room, limit + room
+    ends = sign * limit, sign * best
+    log = min(ends) > 0 and max(ends) / min(ends) > DECADE
+    return Scale(worst=ends[0], best=ends[1], log=log, clamped=limit < ordered[-1])

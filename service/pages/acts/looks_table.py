@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
-from whichopt.service.pages.acts.intervals import Lane, bars, in_words, widths
-from whichopt.service.pages.acts.scale import Scale, scale_of
+from whichopt.service.pages.acts.intervals import Lane, bars, in_words, scale_of, widths
 from whichopt.service.pages.acts.words import counted, decimals, number, span
+from whichopt.service.pages.lanes import Scale
 from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import Direction
 from whichopt.service.views import Interval, RankedOptimizer
@@ -93,7 +93,7 @@ def common_scale(taken: Sequence[TakenLook], direction: Direction) -> Scale | No
         for row in look.ranking
         if row.value is not None
     ]
-    return scale_of(spans, lower_is_better=direction is Direction.MINIMIZE) if spans else None
+    return scale_of(spans, direction) if spans else None
 
 
 def places_of(rows: Sequence[RankedOptimizer]) -> int | None:
@@ -156,7 +156,7 @@ def _diverged(row: RankedOptimizer) -> str:
 def _note(row: RankedOptimizer, scale: Scale, places: int | None) -> str:
     if row.value is None:
         return _diverged(row)
-    return f"‹ {number(row.value.mean, places)}" if scale.is_beyond(row.value.mean) else ""
+    return f"‹ {number(row.value.mean, places)}" if scale.beyond(row.value.mean) else ""
 
 
 def todays_lane(
@@ -170,7 +170,7 @@ def todays_lane(
     gone = (
         f"diverged on {counted(today.diverged, 'fresh seed')}" if today.diverged else "no run has ended yet"
     )
-    beyond = today.value is not None and scale.is_beyond(today.value.mean)
+    beyond = today.value is not None and scale.beyond(today.value.mean)
     return Lane(
         label=f"today's {today.optimizer}",
         tone=tones[TODAY],
