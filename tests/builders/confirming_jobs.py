@@ -26,7 +26,7 @@ def race_spec(*optimizers: str, seeds: int = 10, **rest: object) -> ResolvedSpec
 def searched(spec: ResolvedSpec) -> list[Trial]:
     """The search of that job: the default is the worst, and later optimizers are a little worse."""
     random = np.random.default_rng(7)
-    each = spec.budget.trials // spec.budget.replicates
+    each = (spec.budget.trials or 9) // spec.budget.replicates
     return search(
         spec,
         {

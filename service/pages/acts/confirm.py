@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
+from whichopt.service.pages import figures_of_jobs
 from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.acts.looks_table import (
     common_scale,
@@ -52,6 +53,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "zero": _zero(latest, scale),
         "rows": look_rows(looks, running=_running(scene, looks, coming)),
         "curse": None if latest is None else promised(scene.spec, latest),
+        "odds": figures_of_jobs.odds(scene, coming),
         "axis": axis_words(scene),
         "can_conclude": bool(looks.taken) and not ended,
         "choosing": latest is not None and latest.found == "champions",
