@@ -12,6 +12,7 @@ from whichopt.service.errors import UnknownName
 from whichopt.service.figures.figure import Figure
 from whichopt.service.figures.progress import Against
 from whichopt.service.pages import figures_of_jobs
+from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.headers import HEADERS
 from whichopt.service.pages.scene import Scene, scene
 from whichopt.service.races import Races
@@ -63,8 +64,9 @@ def made(
     label = label_of(shown, optimizer)
     match name:
         case Name.ODDS:
-            ended = shown.job.state.ended
-            return figures_of_jobs.odds(shown, None if ended else forecast(shown.job.id, shown.store).confirm)
+            goes_on = not shown.job.state.ended and bool(looks_of(shown).taken)
+            coming = forecast(shown.job.id, shown.store).confirm if goes_on else None
+            return figures_of_jobs.odds(shown, coming)
         case Name.DEFAULT_AND_TUNED:
             return figures_of_jobs.default_and_tuned(shown)
         case Name.LR:

@@ -10,7 +10,8 @@ from tests.builders.jobs import add_job, must_claim, planning
 from tests.builders.trials import Confirm, Outcome, confirm, search, spec_of
 from whichopt.service.db import Store
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.planning.finalists import Finalist
+from whichopt.service.planning.finalists import Finalist, finalists
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.service.trials import Trial
@@ -59,13 +60,30 @@ def close_race(spec: ResolvedSpec, *, lead: float = 0.006) -> Confirm:
 def confirming_job(
     store: Store, spec: ResolvedSpec | None = None, *, seeds: int | None = None, value: Confirm | None = None
 ) -> tuple[int, str, list[Trial]]:
-    """A job that has run so many fresh seeds and goes on; its id, its uid and its trials."""
+    """A job that has run so many fresh seeds, and goes on; its id, its uid and its trials with a result.
+
+    Each stage of confirm is a round; of one that is not done, the rest is queued.
+    """
     spec = spec or race_spec()
-    trials = confirm(spec, searched(spec), value or close_race(spec), seeds=seeds)
+    first = searched(spec)
+    planned = planned_looks(spec, len(finalists(spec, first)))
+    done = planned[-1] if seeds is None else seeds
+    end = next(stage for stage in planned if stage >= done)
+    trials = confirm(spec, first, value or close_race(spec), seeds=end)
     job_id, uid = add_job(store, spec)
-    for phase in Phase:
-        write(store, job_id, [trial for trial in trials if trial.plan.phase is phase])
-    return job_id, uid, trials
+    write(store, job_id, [trial for trial in trials if trial.plan.phase is Phase.SEARCH])
+    before = 0
+    for stage in planned:
+        own = [t for t in trials if t.plan.phase is Phase.CONFIRM and before <= t.plan.number < stage]
+        if own:
+            write(store, job_id, *parted(own, done))
+        before = stage
+    return job_id, uid, [t for t in trials if t.plan.phase is Phase.SEARCH or t.plan.number < done]
+
+
+def parted(trials: Sequence[Trial], done: int) -> tuple[list[Trial], list[Trial]]:
+    """Return the trials of the first seeds, which are done, and the others."""
+    return [t for t in trials if t.plan.number < done], [t for t in trials if t.plan.number >= done]
 
 
 def decided_job(
@@ -80,18 +98,16 @@ def decided_job(
     return uid
 
 
-def write(store: Store, job_id: int, trials: Sequence[Trial]) -> None:
-    """Write a round of these trials with their results."""
+def write(store: Store, job_id: int, done: Sequence[Trial], queued: Sequence[Trial] = ()) -> None:
+    """Write a round of these trials: a cohort with results, and one that waits."""
     planned = planning(store, job_id)
     assert planned is not None
+    cohorts = [[trial.plan for trial in trials] for trials in (done, queued) if trials]
     with store.transaction() as tx:
-        ids = tx.jobs.add_round(
-            planned,
-            [[trial.plan for trial in trials]],
-            spec=planned.spec.with_executor("stacked"),
-            cut_short=False,
-        )
+        ids = tx.jobs.add_round(planned, cohorts, spec=planned.spec.with_executor("stacked"), cut_short=False)
     assert ids is not None
+    if not done:
+        return
     claimed = must_claim(store, ids[0])
     with store.transaction() as tx:
-        assert tx.cohorts.finish(claimed, [trial.result for trial in trials if trial.result is not None])
+        assert tx.cohorts.finish(claimed, [trial.result for trial in done if trial.result is not None])

@@ -9,9 +9,11 @@ from markupsafe import Markup
 from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
 from whichopt.service.pages import figures_of_jobs
+from whichopt.service.pages.acts.intervals import Lane
 from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.acts.looks_table import (
     common_scale,
+    default_lane,
     lanes_of,
     look_rows,
     places_of,
@@ -37,7 +39,7 @@ def values(scene: Scene) -> dict[str, Any]:
     """Return what `job/confirm.html` is filled with."""
     looks = looks_of(scene)
     ended = scene.job.state.ended
-    coming = None if ended else forecast(scene.job.id, scene.store).confirm
+    coming = forecast(scene.job.id, scene.store).confirm if looks.taken and not ended else None
     latest = looks.taken[-1] if looks.taken else None
     scale = None if latest is None else common_scale(looks.taken, scene.spec.goal.direction)
     lanes = [] if scale is None else lanes_of(scene.spec, looks.taken, scene.tones, scale, ended=ended)
@@ -48,10 +50,10 @@ def values(scene: Scene) -> dict[str, Any]:
         "labels": scene.spec.labels,
         "tones": scene.tones,
         "lanes": lanes,
-        "today": None if scale is None else todays_lane(scene.spec, looks.taken, scene.tones, scale),
+        "apart": [] if scale is None else _apart(scene, looks, scale),
         "ticks": [] if scale is None else scale.ticks,
         "zero": _zero(latest, scale),
-        "rows": look_rows(looks, running=_running(scene, looks, coming)),
+        "rows": look_rows(looks, running=_running(scene, looks)),
         "curse": None if latest is None else promised(scene.spec, latest),
         "odds": figures_of_jobs.odds(scene, coming),
         "axis": axis_words(scene),
@@ -59,6 +61,12 @@ def values(scene: Scene) -> dict[str, Any]:
         "choosing": latest is not None and latest.found == "champions",
         "split": scene.spec.workload.judged_split,
     }
+
+
+def _apart(scene: Scene, looks: Looks, scale: Scale) -> list[Lane]:
+    """The lanes that have no part in the race: today's config, and the default of an only optimizer."""
+    found = (make(scene.spec, looks.taken, scene.tones, scale) for make in (default_lane, todays_lane))
+    return [lane for lane in found if lane is not None]
 
 
 def axis_words(scene: Scene) -> str:
@@ -72,7 +80,7 @@ def _zero(latest: TakenLook | None, scale: Scale | None) -> float | None:
     return None if row is None or row.value is None or scale is None else scale.at(row.value.mean)
 
 
-def _running(scene: Scene, looks: Looks, coming: ConfirmForecast | None) -> str:
+def _running(scene: Scene, looks: Looks) -> str:
     """Say how far the next look is; of a job that has ended before it, that it was not taken."""
     if scene.job.state.ended:
         return "not taken"
@@ -80,8 +88,7 @@ def _running(scene: Scene, looks: Looks, coming: ConfirmForecast | None) -> str:
     before = looks.taken[-1].seeds if looks.taken else 0
     done = max(0, (0 if confirm is None else confirm.seeds_done) - before)
     of = looks.coming[0].seeds - before if looks.coming else 0
-    time = "" if coming is None or coming.next_seconds is None else f", about {_time(coming)}"
-    return f"running: {done} of {counted(of, 'seed')} in{time}"
+    return f"running, {done} of {counted(of, 'seed')} {'is' if of == 1 else 'are'} in"
 
 
 def _time(coming: ConfirmForecast) -> str:
@@ -120,7 +127,7 @@ def _before(scene: Scene, looks: Looks) -> Markup:
 def _standing(scene: Scene, latest: TakenLook) -> Markup:
     """Say who leads, how surely, and who is not ruled out."""
     best = latest.best or ""
-    on = Markup("On {}").format(strong(counted(latest.judged, "fresh seed")))
+    on = Markup("On {}").format(counted(latest.judged, "fresh seed"))
     if len(scene.spec.labels) == 1:
         return sentence(on, _against_default(latest))
     probability = strong(odds(latest.odds.get(best, 0.0)))
@@ -153,6 +160,8 @@ def _next(latest: TakenLook, coming: ConfirmForecast | None) -> Markup | str:
     """Say what the next seeds cost and may change."""
     if coming is None:
         return ""
+    if coming.stops and latest.found == "winner":
+        return "No more seeds are needed."
     if coming.stops:
         return f"No more seeds are needed: {coming.stops}."
     if coming.next_seeds is None or coming.winner_next is None:
@@ -160,6 +169,8 @@ def _next(latest: TakenLook, coming: ConfirmForecast | None) -> Markup | str:
     more = f"{spelled(coming.next_seeds).capitalize()} more {'seed' if coming.next_seeds == 1 else 'seeds'}"
     takes = "take" if coming.next_seeds > 1 else "takes"
     time = f" {takes} about {_time(coming)}:" if coming.next_seconds is not None else ":"
+    if len(latest.ranking) == 1:
+        return f"{more}{time.removesuffix(':')}." if coming.next_seconds is not None else ""
     told = Markup("{}{} they name a winner with probability {}").format(
         more, time, strong(odds(coming.winner_next))
     )

@@ -13,6 +13,9 @@ from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import Direction
 from whichopt.service.views import Interval, RankedOptimizer
 
+SHARE_BEFORE = 0.3
+"""How far beyond the latest intervals those of earlier looks are shown, as a share of the former."""
+
 
 @dataclass(frozen=True)
 class LookRow:
@@ -87,13 +90,21 @@ def common_scale(taken: Sequence[TakenLook], direction: Direction) -> Scale | No
         for one in shown
         if one is not None
     ]
-    spans += [
-        (row.value.mean, row.value.mean)
-        for look in taken[:-1]
-        for row in look.ranking
-        if row.value is not None
-    ]
+    if spans:
+        spans += _before(taken[:-1], min(map(min, spans)), max(map(max, spans)))
     return scale_of(spans, direction) if spans else None
+
+
+def _before(taken: Sequence[TakenLook], low: float, high: float) -> list[tuple[float, float]]:
+    """The intervals of earlier looks, as far as there is room for them beside what is between the ends."""
+    room = SHARE_BEFORE * (high - low)
+    return [
+        (max(value.low, low - room), min(value.high, high + room))
+        for look in taken
+        for value in (row.value for row in look.ranking)
+        if value is not None and value.low is not None and value.high is not None
+        if value.low < high and value.high > low
+    ]
 
 
 def places_of(rows: Sequence[RankedOptimizer]) -> int | None:
@@ -129,6 +140,37 @@ def lanes_of(
         )
         for row in latest.ranking
     ]
+
+
+def default_lane(
+    spec: ResolvedSpec, taken: Sequence[TakenLook], tones: dict[str, int], scale: Scale
+) -> Lane | None:
+    """Return the lane of an only optimizer's default; None if there are others to beat."""
+    row = taken[-1].ranking[0]
+    if len(spec.labels) > 1 or row.default_value == row.value:
+        return None
+    return lane_of_default(row, tones, scale, [look.ranking[0].default_value for look in taken])
+
+
+def lane_of_default(
+    row: RankedOptimizer, tones: dict[str, int], scale: Scale, intervals: Sequence[Interval | None]
+) -> Lane:
+    """Return the lane of an optimizer's default, whose interval after each look is given."""
+    places, name = places_of([row]), f"{row.optimizer}'s default"
+    latest = intervals[-1]
+    gone = "diverged on a fresh seed" if row.default_diverged_seeds else "no value"
+    beyond = latest is not None and scale.beyond(latest.mean)
+    return Lane(
+        label="its default",
+        tone=tones[row.optimizer],
+        bars=bars(intervals, scale),
+        value="" if latest is None else number(latest.mean, places),
+        behind="untuned",
+        odds=None,
+        says=in_words(name, latest, places, gone),
+        note=gone if latest is None else f"‹ {number(latest.mean, places)}" if beyond else "",
+        hollow=True,
+    )
 
 
 def behind_text(row: RankedOptimizer, latest: TakenLook, places: int | None, *, ended: bool) -> str:
