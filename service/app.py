@@ -23,7 +23,7 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home, job_figures
+from whichopt.service.pages import docs, home, job_figures, job_parts
 from whichopt.service.pages import job as job_page
 from whichopt.service.pages.assets import Assets
 from whichopt.service.races import Races
@@ -68,6 +68,7 @@ PARTS = (
     home,
     job_page,
     job_figures,
+    job_parts,
     docs,
 )
 
