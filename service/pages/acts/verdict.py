@@ -69,7 +69,9 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         "zero": _zero(taken[-1], scale),
         "axis": f"{found.split} {found.metric} · better to the right",
         "ground": verdict_words.ground(spec, found),
-        "study_ground": verdict_words.study_ground(spec, found),
+        "study_ground": verdict_words.study_ground(spec, found)
+        if found.optimizer_verdict.differences
+        else "",
         "studies": _studies(scene, found.optimizer_verdict),
         "seen": "" if seen is None else verdict_words.seen(found, seen.config, seen.chance),
         "study_seen": "" if seen is None else verdict_words.seen(found, seen.optimizer, seen.chance),
@@ -103,7 +105,7 @@ def _taken(found: Recommendation, looks: Looks | None) -> list[TakenLook]:
         level=None if stage is None else stage.alpha,
         found=found.verdict,
         best=found.equivalent[0] if found.equivalent else None,
-        pick=found.optimizer,
+        pick=None if found.today and found.today.answer == "keep" else found.optimizer,
         possible=tuple(found.equivalent),
         ranking=tuple(found.ranking),
         today=None,

@@ -158,7 +158,8 @@ def seen(recommendation: Recommendation, found: SeenLead | None, chance: float) 
     """Say which lead the job could have seen; empty if nothing tells."""
     if found is None:
         return ""
-    spread = "" if found.deviations is None else f" ({found.deviations:.2g} standard deviations over seeds)"
+    times = "" if found.deviations is None else f"{found.deviations:.2g}"
+    spread = times and f" ({times} standard deviation{'' if times == '1' else 's'} over seeds)"
     return (
         f"A true lead of {found.lead:.3g} {recommendation.metric}{spread} would have been named with a "
         f"chance of {chance:.0%}. A smaller one may be there."

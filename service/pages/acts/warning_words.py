@@ -13,7 +13,7 @@ TITLES = {
     "few_seeds": "Few fresh seeds",
     "few_replicates": "Few studies",
     "search_diverged": "Many trials diverged",
-    "untrained": "Nothing to deploy",
+    "untrained": "No config of it can be deployed",
     "finalist_diverged": "It diverged on a fresh seed",
     "default_diverged": "Its default diverged",
     "study_empty": "A study found nothing",

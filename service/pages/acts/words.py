@@ -56,14 +56,14 @@ def odds(probability: float) -> str:
 
 
 def decimals(widths: Iterable[float | None]) -> int | None:
-    """Return so many decimals that the narrowest of the widths has three digits or so.
+    """Return so many decimals that the narrowest of the widths has two or three digits.
 
     None if no width tells, or if values are so large or so small that decimals are not the way to write them.
     """
     known = [width for width in widths if width is not None and width > 0 and math.isfinite(width)]
     if not known:
         return None
-    places = 2 - math.floor(math.log10(min(known)))
+    places = math.floor(2.5 - math.log10(min(known)))
     return max(places, 0) if places <= 8 else None
 
 
