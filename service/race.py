@@ -33,6 +33,7 @@ class RaceTrial(NamedTuple):
     examples: int
     seconds: float
     config: Mapping[str, float | int | str | bool]
+    finished_at: datetime | None
 
 
 class Side(NamedTuple):

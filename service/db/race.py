@@ -47,6 +47,7 @@ class Races:
                 trial.c.steps,
                 trial.c.examples,
                 trial.c.seconds,
+                trial.c.finished_at,
             )
             .outerjoin(study, study.c.id == trial.c.study_id)
             .where(trial.c.job_id == job_id, trial.c.revision > since)
@@ -97,6 +98,7 @@ def _trial(row: Row) -> RaceTrial:
         examples=row.examples,
         seconds=row.seconds,
         config=json.loads(row.config),
+        finished_at=row.finished_at,
     )
 
 

@@ -6,5 +6,7 @@ figure       Figure, Metric, Point, Line                    style   fonts, color
 progress     best_so_far, learning_curves, expected_best    axes    ranges, outliers and ticks
 odds         odds_by_look, odds_by_trials, chance_by_lead   labels  names at the ends of lines
 tuning       default_against_tuned, lr_ranges, lr_tile      tones   an optimizer's color and shape
+intervals    finalists, behind_the_best, seed_values
 coordinates  parallel_coordinates
+costs        seconds_used, steps_to_target
 """

@@ -27,6 +27,9 @@ class Figure:
 
     spec: Spec
 
+    def __post_init__(self) -> None:
+        self.spec["description"] = self.alt  # screen readers are told it wherever the spec is drawn
+
 
 @dataclass(frozen=True)
 class Metric:
