@@ -23,7 +23,7 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home, job_buttons, job_figures, job_parts, new
+from whichopt.service.pages import docs, home, job_buttons, job_figures, job_parts, learning, new
 from whichopt.service.pages import job as job_page
 from whichopt.service.pages.assets import Assets
 from whichopt.service.pages.watch import Watches
@@ -68,6 +68,7 @@ PARTS = (
     health,
     home,
     job_page,
+    learning,
     job_figures,
     job_parts,
     job_buttons,

@@ -45,6 +45,8 @@ def drawing(scene: Scene, base: str) -> Drawing:
     groups: dict[str, tuple[str, ...]] = {}
     if scene.act is Act.SEARCH:
         parts |= {name: part(template) for name, template in SEARCH.items()}
+        for name, address in search.FIGURES.items():
+            parts[name] = part("job/search_figure.html", id=name, address=address)
         parts |= {row.id: part("job/search_lane.html", row=row) for row in values["rows"]}
         groups["lanes"] = tuple(row.id for row in values["rows"])
     else:

@@ -49,9 +49,9 @@ def default_and_tuned(scene: Scene) -> Figure | None:
     return default_against_tuned(found.tuned, judged_metric(scene.spec), scene.tones, worst=found.worst)
 
 
-def lr(scene: Scene, race: Race, label: str) -> Figure | None:
+def lr(scene: Scene, label: str) -> Figure | None:
     """Draw the search trials of an optimizer by their learning rate; all optimizers share the axes."""
-    tiles = {each: _rates(scene.spec, race.searched.get(each, ())) for each in scene.spec.labels}
+    tiles = {each: _rates(scene.spec, scene.race.searched.get(each, ())) for each in scene.spec.labels}
     metric = searched_metric(scene.spec)
     ranges = lr_ranges(tiles, metric, worst=confirmed(scene).worst)
     if ranges is None or not tiles[label]:
@@ -59,11 +59,11 @@ def lr(scene: Scene, race: Race, label: str) -> Figure | None:
     return lr_tile(label, tiles[label], metric, scene.tones, ranges)
 
 
-def space(scene: Scene, race: Race, label: str) -> Figure | None:
+def space(scene: Scene, label: str) -> Figure | None:
     """Draw the configs of an optimizer's search as lines over its hyperparameters."""
     tried = [
         Tried(trial.config, trial.value)
-        for trial in race.searched.get(label, ())
+        for trial in scene.race.searched.get(label, ())
         if trial.state is TrialState.COMPLETE and trial.value is not None
     ]
     own = scene.spec.optimizer(label).searched
@@ -71,10 +71,10 @@ def space(scene: Scene, race: Race, label: str) -> Figure | None:
     return parallel_coordinates(label, tried, own, metric, scene.tones, worst=confirmed(scene).worst)
 
 
-def best(scene: Scene, race: Race, against: Against) -> Figure | None:
+def best(scene: Scene, against: Against) -> Figure | None:
     """Draw the best value so far of each optimizer, as a mean over its studies."""
     cost = (lambda trial: float(trial.steps)) if against == "steps" else (lambda trial: trial.seconds)
-    data = data_of(scene.spec, race, cost)
+    data = data_of(scene.spec, scene.race, cost)
     found = {label: anytime(data, label) for label in scene.spec.labels}
     lines = [Line(label, _points(one, against)) for label, one in found.items()]
     if not any(line.points for line in lines):

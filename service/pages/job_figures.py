@@ -15,7 +15,6 @@ from whichopt.service.pages import figures_of_jobs
 from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.headers import HEADERS
 from whichopt.service.pages.scene import Scene, scene
-from whichopt.service.races import Races
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.routes.results import forecast
 
@@ -46,15 +45,15 @@ def figure(
     against: Against = "trials",
 ) -> Response:
     """Return the figure's spec; 204 if there is nothing to draw yet."""
-    shown = scene(store, uid, alive_s=settings.worker_alive_s)
-    found = made(shown, races_of(request), name, optimizer, against)
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
+    found = made(shown, name, optimizer, against)
     if found is None:
         return Response(status_code=204, headers=HEADERS)
     return JSONResponse(found.spec, headers=HEADERS)
 
 
 def made(
-    shown: Scene, races: Races, name: Name, optimizer: str | None = None, against: Against = "trials"
+    shown: Scene, name: Name, optimizer: str | None = None, against: Against = "trials"
 ) -> Figure | None:
     """Return a figure of a job; None if there is nothing to draw yet.
 
@@ -70,11 +69,11 @@ def made(
         case Name.DEFAULT_AND_TUNED:
             return figures_of_jobs.default_and_tuned(shown)
         case Name.LR:
-            return figures_of_jobs.lr(shown, races.of(shown.job_id, shown.spec.goal.metric), label)
+            return figures_of_jobs.lr(shown, label)
         case Name.SPACE:
-            return figures_of_jobs.space(shown, races.of(shown.job_id, shown.spec.goal.metric), label)
+            return figures_of_jobs.space(shown, label)
         case Name.BEST:
-            return figures_of_jobs.best(shown, races.of(shown.job_id, shown.spec.goal.metric), against)
+            return figures_of_jobs.best(shown, against)
 
 
 def label_of(shown: Scene, optimizer: str | None) -> str:
@@ -88,9 +87,3 @@ def label_of(shown: Scene, optimizer: str | None) -> str:
     if optimizer not in shown.spec.labels:
         raise UnknownName.of("optimizer of this job", optimizer, shown.spec.labels, field="optimizer")
     return optimizer
-
-
-def races_of(request: Request) -> Races:
-    """Return the races that this process keeps."""
-    races: Races = request.app.state.races
-    return races

@@ -13,7 +13,7 @@ from whichopt.service.pages import figures_of_jobs
 from whichopt.service.pages.acts import verdict
 from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.frame import fragment
-from whichopt.service.pages.job_figures import Label, label_of, races_of
+from whichopt.service.pages.job_figures import Label, label_of
 from whichopt.service.pages.scene import Scene, scene
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.views import Recommendation
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/jobs/{job_id}/sure", response_class=HTMLResponse)
 def sure(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> HTMLResponse:
     """The tables of the verdict, with all looks."""
-    shown = scene(store, uid, alive_s=settings.worker_alive_s)
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
     found = _recommendation(shown)
     looks_of(shown)  # from here on they are kept
     return fragment(
@@ -40,10 +40,9 @@ def sure(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
 @router.get("/jobs/{job_id}/more", response_class=HTMLResponse)
 def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> HTMLResponse:
     """The figures of the verdict."""
-    shown = scene(store, uid, alive_s=settings.worker_alive_s)
-    race = races_of(request).of(shown.job_id, shown.spec.goal.metric)
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
     of = _recommendation(shown).optimizer or shown.spec.labels[0]
-    tiles = [(label, figures_of_jobs.lr(shown, race, label)) for label in shown.spec.labels]
+    tiles = [(label, figures_of_jobs.lr(shown, label)) for label in shown.spec.labels]
     return fragment(
         request,
         "job/more.html",
@@ -52,7 +51,7 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
         labels=shown.spec.labels,
         tuned=figures_of_jobs.default_and_tuned(shown),
         tiles=[(label, figure) for label, figure in tiles if figure is not None],
-        space=figures_of_jobs.space(shown, race, of),
+        space=figures_of_jobs.space(shown, of),
         of=of,
     )
 
@@ -62,17 +61,15 @@ def space(
     request: Request, uid: JobUid, store: TheStore, settings: TheSettings, optimizer: Label = None
 ) -> HTMLResponse:
     """The configs of one optimizer's search."""
-    shown = scene(store, uid, alive_s=settings.worker_alive_s)
-    race, of = races_of(request).of(shown.job_id, shown.spec.goal.metric), label_of(shown, optimizer)
-    return fragment(
-        request, "job/space.html", job=shown.job, of=of, space=figures_of_jobs.space(shown, race, of)
-    )
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
+    of = label_of(shown, optimizer)
+    return fragment(request, "job/space.html", job=shown.job, of=of, space=figures_of_jobs.space(shown, of))
 
 
 @router.get("/jobs/{job_id}/config.json")
-def config(uid: JobUid, store: TheStore, settings: TheSettings) -> Response:
+def config(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> Response:
     """The recommended config as a file: the optimizer's name, and every hyperparameter as torch spells it."""
-    shown = scene(store, uid, alive_s=settings.worker_alive_s)
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
     found = _recommendation(shown)
     if found.optimizer is None:
         raise NoRecommendation(

@@ -27,6 +27,9 @@ MOST_BARS = 60
 BEST_DOTS = 12
 """Best trials that are drawn one by one above the bars."""
 
+HIGH = 62
+"""Height of the highest bar in percent: the words above it stay free."""
+
 MOST_STEPS = 12
 """Improvements that have a tick on the way from the default to the best."""
 
@@ -86,9 +89,11 @@ def _dots(lane: SearchLane, scale: Scale) -> Iterator[str]:
             )
 
 
-def _dot(lane: SearchLane, trial: RaceTrial, value: float, scale: Scale, size: float) -> str:
+def _dot(
+    lane: SearchLane, trial: RaceTrial, value: float, scale: Scale, size: float, *, kind: str = "trial"
+) -> str:
     return (
-        f'<circle class="trial" cx="{scale.at(value):.1f}%" cy="{_height(trial):.0f}%" r="{size}">'
+        f'<circle class="{kind}" cx="{scale.at(value):.1f}%" cy="{_height(trial):.0f}%" r="{size}">'
         f"<title>{escape(trial_title(lane, trial, value))}</title></circle>"
     )
 
@@ -102,13 +107,13 @@ def _bars(lane: SearchLane, scale: Scale) -> Iterator[str]:
         counts[at] = counts.get(at, 0) + 1
     top = max(counts.values(), default=1)
     for at, count in sorted(counts.items()):
-        high = 74 * math.sqrt(count / top)
+        high = HIGH * math.sqrt(count / top)
         yield (
             f'<rect class="bin" x="{at * width:.2f}%" width="{width - 0.28:.2f}%" y="{88 - high:.1f}%" '
             f'height="{high:.1f}%"><title>{count} trials</title></rect>'
         )
     for trial, value in lane.finest(BEST_DOTS)[1:]:
-        yield _dot(lane, trial, value, scale, 2.2)
+        yield _dot(lane, trial, value, scale, 2.2, kind="trial top")
 
 
 def _comet(lane: SearchLane, scale: Scale) -> Iterator[str]:

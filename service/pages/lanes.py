@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from whichopt.service.pages.frame import digits
 from whichopt.service.states import Direction
 
 LEFT, RIGHT = 3.0, 97.0
@@ -107,9 +108,7 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     clamped = abs(worst - best) > far * abs(most - best) > 0
     if clamped:
         worst = most
-    if worst == best:
-        room = 0.05 if log else abs(best) * 0.05 or 1.0
-        best, worst = best - sign * room, worst + sign * room
+    best, worst = _with_room(best, worst, sign, log=log, few=len(ordered) < 10)
     # Of a power of two, which adds up exactly.
     grain = 2.0 ** math.ceil(math.log2(abs(worst - best) / 12))
     best = sign * math.floor(sign * best / grain) * grain
@@ -118,9 +117,28 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     return Scale(worst=back(worst), best=back(best), log=log, clamped=clamped)
 
 
+def _with_room(best: float, worst: float, sign: float, *, log: bool, few: bool) -> tuple[float, float]:
+    """Return the ends apart; of few values far apart, as small differences tell little yet."""
+    least = (0.7 if log else 0.1 * abs(best)) if few else 0.0
+    if worst == best:
+        least = least or (0.1 if log else 0.1 * abs(best))
+        least = least or 1.0
+    room = max(0.0, least - abs(worst - best)) / 2
+    return best - sign * room, worst + sign * room
+
+
+def in_columns(values: Sequence[float]) -> Callable[[float | None], str]:
+    """Return what writes values below each other: with as many decimals as give the smallest four digits."""
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    if not sizes or not 1e-3 <= min(sizes) <= max(sizes) < 1e6:
+        return digits
+    decimals = max(0, 3 - math.floor(math.log10(min(sizes))))
+    return lambda value: "" if value is None else f"{value:.{decimals}f}"
+
+
 def jitter(replicate: int | None, number: int) -> float:
-    """Return the height of a trial's mark in percent: spread evenly, and always the same for a trial."""
-    return 20 + 60 * ((1 + number + 101 * (replicate or 0)) * 0.6180339887 % 1)
+    """Return the height of a trial's mark in percent: spread evenly, and always the same."""
+    return 27 + 53 * ((1 + number + 101 * (replicate or 0)) * 0.6180339887 % 1)
 
 
 def _decimal(low: float, high: float) -> Iterator[float]:

@@ -12,13 +12,19 @@ from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.leads import Leads, StudySoFar, leads
 from whichopt.service.pages.lane_marks import search_marks
-from whichopt.service.pages.lanes import Scale, scale
+from whichopt.service.pages.lanes import Scale, in_columns, scale
 from whichopt.service.pages.scene import Scene
 from whichopt.service.pages.search_lane import ENDED, SearchLane, by_rank, search_lanes
 from whichopt.service.pages.search_words import leader_said, sentence
 from whichopt.service.race import RaceTrial, RunningCohort
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import TrialState
+
+FIGURES = {
+    **{f"best-{against}": f"best-so-far?against={against}" for against in ("trials", "steps", "seconds")},
+    "learning": "learning-curves",
+}
+"""The figures of this act: their addresses below `/jobs/ID/figures/`, by the ids of their elements."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,21 @@ def values(scene: Scene) -> dict[str, Any]:
         "sentence": sentence(scene, lanes, found),
         "leader_said": leader_said(lanes),
         "rows": rows,
+        "shown": in_columns([lane.best[1] for lane in lanes if lane.best is not None]),
         "ticks": shared.ticks,
         "metric": scene.spec.goal.metric,
         "many": any(len(lane.trials) > 200 for lane in lanes),
         "counts": counts(lanes),
+        "drawn_at": _figures_revision(lanes),
         "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
         "over": scene.job.state.ended or scene.job.phase == "confirm",
     }
+
+
+def _figures_revision(lanes: Sequence[SearchLane]) -> int:
+    """A number that moves with the results, about 60 times in a search: so often figures are drawn."""
+    ended = sum(lane.ended for lane in lanes)
+    return ended // max(1, sum(lane.total for lane in lanes) // 60)
 
 
 def counts(lanes: Sequence[SearchLane]) -> str:
