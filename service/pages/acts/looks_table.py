@@ -184,9 +184,14 @@ def behind_text(row: RankedOptimizer, latest: TakenLook, places: int | None, *, 
             return "the winner" if ended else "wins"
         return "best mean" if ended else "best mean so far"
     if not possible:
-        return ends or "shown to be worse"
+        return ends if row.difference.low else f"{_up_to(row.difference.high, places)}shown to be worse"
     may = "may be as good" if ended else "may be the best"
     return f"{ends}, {may}" if ends else may
+
+
+def _up_to(high: float | None, places: int | None) -> str:
+    """The end of an interval that begins at 0: a test of one side may tell more than an interval of two."""
+    return "" if high is None else f"up to {number(high, places)}, "
 
 
 def _diverged(row: RankedOptimizer) -> str:

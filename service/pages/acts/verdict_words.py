@@ -81,8 +81,10 @@ def _gain(today: TodayAnswer, recommendation: Recommendation) -> Markup:
     places = decimals([None if gain.low is None or gain.high is None else gain.high - gain.low])
     loses = gain.mean < 0
     sign = -1 if loses else 1
-    ends = sorted(sign * end for end in (gain.low, gain.high) if end is not None)
-    interval = span(*ends, places) if len(ends) == 2 else ""
+    interval = ""
+    if gain.low is not None and gain.high is not None:
+        low, high = sorted((sign * gain.low, sign * gain.high))
+        interval = span(low, high, places)
     percent = "" if gain.percent is None else f", {abs(gain.percent):.3g} %"
     told = ": on {} {} {} {} {}{}{}"
     return Markup(told).format(
