@@ -98,6 +98,18 @@ def decided_job(
     return uid
 
 
+def decided_from(store: Store, spec: ResolvedSpec, trials: Sequence[Trial]) -> str:
+    """A job that has concluded from these trials; its uid."""
+    job_id, uid = add_job(store, spec)
+    for phase in Phase:
+        write(store, job_id, [trial for trial in trials if trial.plan.phase is phase])
+    planned = planning(store, job_id)
+    assert planned is not None
+    with store.transaction() as tx:
+        assert tx.jobs.conclude(planned, recommend(uid, planned.spec, trials))
+    return uid
+
+
 def write(store: Store, job_id: int, done: Sequence[Trial], queued: Sequence[Trial] = ()) -> None:
     """Write a round of these trials: a cohort with results, and one that waits."""
     planned = planning(store, job_id)

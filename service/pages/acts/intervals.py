@@ -102,31 +102,44 @@ def widths(intervals: Sequence[Interval | None]) -> list[float | None]:
 
 
 FAR = 4.0
-"""An interval that reaches this many times as far from the best as the one before it is cut off."""
+"""The worst interval is cut off if it reaches so many times as far from the best as the second worst one."""
 
 DECADE = 10.0
 """Values that span more than this factor are shown on a log scale."""
 
+SHARE_BEFORE = 0.3
+"""How far beyond the latest intervals those of earlier looks are shown, as a share of the former."""
 
-def scale_of(spans: Iterable[tuple[float, float]], direction: Direction) -> Scale:
-    """Return the scale that shows the spans, but for those that are so bad that the others would vanish.
+
+def scale_of(
+    spans: Iterable[tuple[float, float]],
+    direction: Direction,
+    before: Iterable[tuple[float, float]] = (),
+) -> Scale:
+    """Return the scale that shows the spans, but for one that is so bad that the others would vanish.
 
     Args:
         spans: the ends of what is to be shown, one or more, all finite.
         direction: the metric's.
+        before: spans of earlier looks, which are shown as far as there is room for them.
     """
     sign = direction.sign
     losses = [(min(sign * a, sign * b), max(sign * a, sign * b)) for a, b in spans]
     best = min(low for low, _ in losses)
     ordered = sorted(high for _, high in losses)
-    limit = ordered[0]
-    for high in ordered:
-        if limit > best and high - best > FAR * (limit - best):
-            break
-        limit = high
+    limit = ordered[-1]
+    if len(ordered) > 2 and limit - best > FAR * (ordered[-2] - best) > 0:
+        limit = ordered[-2]
+    clamped = limit < ordered[-1]
+    room = SHARE_BEFORE * (limit - best)
+    earlier = [sign * end for span in before for end in span]
+    best, limit = (
+        max(min([best, *earlier]), best - room),
+        min(max([limit, *earlier]), limit + room),
+    )
     if limit == best:
         room = 0.05 * abs(best) or 1.0
         best, limit = best - room, limit + room
     ends = sign * limit, sign * best
-    log = min(ends) > 0 and max(ends) / min(ends) > DECADE
-    return Scale(worst=ends[0], best=ends[1], log=log, clamped=limit < ordered[-1])
+    log = sign > 0 and min(ends) > 0 and max(ends) / min(ends) > DECADE
+    return Scale(worst=ends[0], best=ends[1], log=log, clamped=clamped)

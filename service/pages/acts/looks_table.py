@@ -13,9 +13,6 @@ from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import Direction
 from whichopt.service.views import Interval, RankedOptimizer
 
-SHARE_BEFORE = 0.3
-"""How far beyond the latest intervals those of earlier looks are shown, as a share of the former."""
-
 
 @dataclass(frozen=True)
 class LookRow:
@@ -90,21 +87,15 @@ def common_scale(taken: Sequence[TakenLook], direction: Direction) -> Scale | No
         for one in shown
         if one is not None
     ]
-    if spans:
-        spans += _before(taken[:-1], min(map(min, spans)), max(map(max, spans)))
-    return scale_of(spans, direction) if spans else None
-
-
-def _before(taken: Sequence[TakenLook], low: float, high: float) -> list[tuple[float, float]]:
-    """The intervals of earlier looks, as far as there is room for them beside what is between the ends."""
-    room = SHARE_BEFORE * (high - low)
-    return [
-        (max(value.low, low - room), min(value.high, high + room))
-        for look in taken
+    if not spans:
+        return None
+    before = [
+        (value.low, value.high)
+        for look in taken[:-1]
         for value in (row.value for row in look.ranking)
         if value is not None and value.low is not None and value.high is not None
-        if value.low < high and value.high > low
     ]
+    return scale_of(spans, direction, before)
 
 
 def places_of(rows: Sequence[RankedOptimizer]) -> int | None:
