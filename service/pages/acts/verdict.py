@@ -74,7 +74,6 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         else "",
         "studies": _studies(scene, found.optimizer_verdict),
         "seen": "" if seen is None else verdict_words.seen(found, seen.config, seen.chance),
-        "study_seen": "" if seen is None else verdict_words.seen(found, seen.optimizer, seen.chance),
         "new_examples": ""
         if found.over_examples is None
         else verdict_words.new_examples(found, found.over_examples),
