@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from whichopt.service.pages import catalog, datasets, docs, home, job, job_buttons, learning, new
+from whichopt.service.pages import (
+    catalog,
+    datasets,
+    docs,
+    home,
+    job,
+    job_buttons,
+    job_figures,
+    job_parts,
+    learning,
+    new,
+)
 
-PAGES = (home, job, job_buttons, learning, new, catalog, datasets, docs)
+PAGES = (home, job, learning, job_figures, job_parts, job_buttons, new, catalog, datasets, docs)
