@@ -12,6 +12,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Origin, Phase, TrialState
 from whichopt.service.trials import Point
 from whichopt.service.views.checks import LintFinding
+from whichopt.service.views.verdict import JobVerdict
 from whichopt.service.views.view import View
 
 
@@ -33,6 +34,7 @@ class Progress(View):
 
     trials_done: int
     trials_total: int
+    trials_running: int = Field(default=0, description="Number of trials that run now.")
     cohorts_running: int
     examples: int = Field(
         description="Number of examples seen so far, running trials included; of a person's own function, "
@@ -83,6 +85,14 @@ class JobView(View):
         default=None,
         description="Current activity of the job, or the reason for its wait; null once it has ended.",
     )
+    verdict: JobVerdict | None = Field(
+        default=None, description="Verdict in short; null before the job has concluded."
+    )
+    odds: dict[str, float] | None = Field(
+        default=None,
+        description="Probability of having the best config, by label: that of the verdict, or while the job "
+        "runs, as of its last round. Null before the first fresh seed, and if no config can be deployed.",
+    )
     concluded_seeds: int | None = Field(
         default=None,
         exclude_if=lambda seeds: seeds is None,
@@ -97,6 +107,35 @@ class JobView(View):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a notebook shows: the verdict or where the job stands, its ledger, and who leads."""
+        from whichopt.service.figures.figure import Metric
+        from whichopt.service.figures.shown import Used, job_bundle
+        from whichopt.service.figures.tones import tones
+
+        return job_bundle(
+            self._sentence(),
+            [Used(row.optimizer, row.trials, row.trials_total, row.best_value) for row in self.ledger],
+            self.odds,
+            Metric(self.spec.goal.metric, self.spec.goal.direction),
+            tones(
+                {
+                    **{row.optimizer: row.optimizer for row in self.ledger},
+                    **{one.label: one.name for one in self.spec.optimizers},
+                }
+            ),
+        )
+
+    def _sentence(self) -> str:
+        """Say where the job stands, and what it has found."""
+        name = f"{self.name or self.id} ({self.state})"
+        if self.verdict is not None:
+            return f"{name}: {self.verdict.headline}. {self.verdict.statement}"
+        if self.error is not None:
+            return f"{name}: {self.error.detail}"
+        done = f"{self.progress.trials_done:,} of {self.progress.trials_total:,} trials are done"
+        return f"{name}: {done}." + ("" if self.activity is None else f" {self.activity.detail}")
 
 
 class TrialView(View):
