@@ -23,7 +23,7 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home
+from whichopt.service.pages import compare, docs, home
 from whichopt.service.pages import job as job_page
 from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
@@ -65,6 +65,7 @@ PARTS = (
     functions,
     health,
     home,
+    compare,
     job_page,
     docs,
 )

@@ -106,6 +106,7 @@ class JobViews:
             .group_by(tally.c.job_id, tally.c.label)
         )
         ledgers: dict[int, dict[str, Row]] = defaultdict(dict)
+        row: Row
         for row in self.connection.execute(query):
             ledgers[row.job_id][row.label] = row
         return ledgers
