@@ -1,6 +1,7 @@
 """The pages that a browser shows; their templates and styles lie in `web`.
 
-- `home`: the page at `/`: the jobs, and where to read more.
+- `home`: the page at `/`: the jobs, with their answers.
+- `compare`: two to four jobs side by side.
 - `job`: the page of one job, drawn in parts (`drawing`) from its `scene`, with a `rail` of its `acts`; `watch`
   and `live` keep it true, `job_buttons` does what its buttons ask for.
 - `lanes`: the scale of its lanes; `search_lane` and `lane_marks` are those of act 1, `learning` its curves.

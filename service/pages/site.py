@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from whichopt.service.pages import (
     catalog,
+    compare,
     datasets,
     docs,
     home,
@@ -15,4 +16,4 @@ from whichopt.service.pages import (
     new,
 )
 
-PAGES = (home, job, learning, job_figures, job_parts, job_buttons, new, catalog, datasets, docs)
+PAGES = (home, compare, job, learning, job_figures, job_parts, job_buttons, new, catalog, datasets, docs)
