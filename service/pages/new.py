@@ -83,7 +83,7 @@ def submit(
     api_key_id: ApiKeyId,
     sent: SentFields,
 ) -> Response:
-    """Make the job and lead to its page; the same form with the same spec makes one job, sent twice or not."""
+    """Make the job and lead to its page; the same form with the same spec makes one job, if sent twice."""
     form = with_chosen(Form.read(sent, blank()))
     checked = check(form, store, settings)
     if checked.spec is None:

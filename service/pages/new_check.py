@@ -5,6 +5,7 @@ Nothing is stored by it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -123,9 +124,12 @@ def _told(
     words: str,
     why: str = "",
 ) -> Told:
-    place = WHOLE if form.whole is not None else made.place(path)
-    said = words if form.whole is None or path is None or path in words else f"{path}: {words}"
-    return Told(place, kind, said, why)
+    if form.whole is not None:
+        return Told(WHOLE, kind, words if path is None or path in words else f"{path}: {words}", why)
+    # What stands below its field need not name it.
+    return Told(
+        made.place(path), kind, re.sub(rf"^{re.escape(path or '')}: |^optimizers\.\d+\.", "", words), why
+    )
 
 
 def _begun(words: str) -> str:

@@ -53,5 +53,5 @@ def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
 def kept(store: Store, name: str) -> JobPlan | None:
     """Return the plan of that name if it was made just now."""
     with _LOCK:
-        at, found = _KEPT.get(store, {}).get(name, (0.0, None))
-    return found if time.monotonic() - at < KEPT_S else None
+        found = _KEPT.get(store, OrderedDict()).get(name)
+    return None if found is None or time.monotonic() - found[0] > KEPT_S else found[1]
