@@ -5,7 +5,6 @@ Nothing is stored by it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,10 +125,10 @@ def _told(
 ) -> Told:
     if form.whole is not None:
         return Told(WHOLE, kind, words if path is None or path in words else f"{path}: {words}", why)
-    # What stands below its field need not name it.
-    return Told(
-        made.place(path), kind, re.sub(rf"^{re.escape(path or '')}: |^optimizers\.\d+\.", "", words), why
-    )
+    if path is not None and words.startswith(f"{path}: "):
+        rest = made.rest(path)
+        words = (f"{rest}: " if rest else "") + words.removeprefix(f"{path}: ")
+    return Told(made.place(path), kind, words, why)
 
 
 def _begun(words: str) -> str:
