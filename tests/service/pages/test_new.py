@@ -19,7 +19,6 @@ from tests.builders.jobs import make_spec
 from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
-from whichopt.service.pages import new_plans
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec
 from whichopt.service.states import DatasetState
@@ -195,7 +194,7 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     assert re.search(r"1 sd .*\d+ %", planned)
     assert "What this rests on" in planned
     # From now on it is there at once, whatever the job is called, and is not computed again.
-    monkeypatch.setattr(new_plans.plans, "plan", None)
+    monkeypatch.setattr("whichopt.service.plans.plan", None)
     named = [(name, "another name" if name == "name" else text) for name, text in sent]
     assert "a winner is named" in posted(http, named, "/new/check", htmx=True).text
     assert posted(http, named, "/new/plan", htmx=True).status_code == 200

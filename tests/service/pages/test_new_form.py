@@ -233,7 +233,9 @@ def test_numbers_are_read_as_people_write_them() -> None:
 
 
 def test_every_option_of_the_catalog_has_a_field_that_keeps_its_default() -> None:
-    for entry in (*CATALOG.models, *CATALOG.datasets, *CATALOG.tasks):
-        for one in option_fields(entry.options):
-            default = entry.options.model_json_schema()["properties"][one.name].get("default")
+    for options in [
+        one.options for part in (CATALOG.models, CATALOG.datasets, CATALOG.tasks) for one in part
+    ]:
+        for one in option_fields(options):
+            default = options.model_json_schema()["properties"][one.name].get("default")
             assert default is None or one.read(one.default) == default
