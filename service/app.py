@@ -23,8 +23,11 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home, new
+from whichopt.service.pages import docs, home, job_buttons, new
+from whichopt.service.pages import job as job_page
 from whichopt.service.pages.assets import Assets
+from whichopt.service.pages.watch import Watches
+from whichopt.service.races import Races
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
@@ -52,7 +55,23 @@ from whichopt.service.views import Problem
 
 log = structlog.get_logger()
 
-PARTS = (jobs, lint, plan, events, results, reports, datasets, catalog, functions, health, home, new, docs)
+PARTS = (
+    jobs,
+    lint,
+    plan,
+    events,
+    results,
+    reports,
+    datasets,
+    catalog,
+    functions,
+    health,
+    home,
+    job_page,
+    job_buttons,
+    new,
+    docs,
+)
 
 DESCRIPTION = (
     "Which optimizer, with which hyperparameters, for my model and my data, how sure are we, "
@@ -91,6 +110,7 @@ def create_app(
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
     app.state.reaper = None
+    app.state.races, app.state.watches = Races(store), Watches()
     app.state.keeper = keeper = Keeper(store, settings, command=reader)
     app.state.metrics = health.registry(store, settings)
 

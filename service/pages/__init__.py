@@ -1,6 +1,7 @@
 """The pages that a browser shows; their templates and styles lie in `web`.
 
 - `home`: the page at `/`: the jobs, and where to read more.
+- `job`: the page of one job, drawn from its `scene`, with a `rail` of its `acts`.
 - `new`: the page at `/new`, a job put together in a form; `new_form` and `new_space` turn its fields into a
   spec, `new_fill` a spec into its fields; `new_check` says what is wrong, `new_elsewhere` gives it to others.
 - `docs`: the API's description, to read and to try.
