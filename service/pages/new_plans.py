@@ -1,4 +1,4 @@
-"""Plans for the page of a new job, each kept for a while: a form asks for the same one again and again."""
+"""Plans for the page of a new job, each kept for a while, as a form asks for the same one again and again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 
 from whichopt.service import plans
 from whichopt.service.db import Store
+from whichopt.service.figures.figure import Figure, Metric
+from whichopt.service.figures.odds import Chances, chance_by_lead
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.spec.digest import digest
 from whichopt.service.views import JobPlan
@@ -50,8 +52,27 @@ def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
     return made
 
 
-def kept(store: Store, name: str) -> JobPlan | None:
-    """Return the plan of that name if it was made just now."""
+def kept(store: Store, name: str, *, within_s: float = KEPT_S) -> JobPlan | None:
+    """Return the plan of that name if it was made within the last seconds."""
     with _LOCK:
         found = _KEPT.get(store, OrderedDict()).get(name)
-    return None if found is None or time.monotonic() - found[0] > KEPT_S else found[1]
+    return None if found is None or time.monotonic() - found[0] > within_s else found[1]
+
+
+def chances(plan: JobPlan) -> Figure:
+    """Return the figure of a plan's chances that the config verdict names a winner.
+
+    Raises:
+        ValueError: the plan has none.
+    """
+    rows = plan.power.config
+    if not rows:
+        raise ValueError("the plan has no chances")
+    return chance_by_lead(
+        (
+            Chances("seeds share much", tuple((row.lead, row.chance) for row in rows), is_own=True),
+            Chances("seeds share little", tuple((row.lead, row.weak) for row in rows)),
+        ),
+        lead=plan.deviation,
+        metric=Metric(plan.metric, plan.direction, "test"),
+    )
