@@ -23,8 +23,7 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home, job_buttons, new
-from whichopt.service.pages import job as job_page
+from whichopt.service.pages import site
 from whichopt.service.pages.assets import Assets
 from whichopt.service.pages.watch import Watches
 from whichopt.service.races import Races
@@ -66,11 +65,7 @@ PARTS = (
     catalog,
     functions,
     health,
-    home,
-    job_page,
-    job_buttons,
-    new,
-    docs,
+    *site.PAGES,
 )
 
 DESCRIPTION = (

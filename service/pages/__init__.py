@@ -6,6 +6,7 @@
   spec, `new_fill` a spec into its fields; `new_check` says what is wrong, `new_elsewhere` gives it to others.
 - `docs`: the API's description, to read and to try.
 - `assets`: the files that they load.
+- `site`: all of them, in the order of the bar.
 - `frame`: the frame of every page, and what every template may call.
 - `headers`: the headers with which every page is sent.
 """

@@ -5,7 +5,6 @@ Nothing is stored before the form is submitted. Without scripts it does the same
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
@@ -85,7 +84,7 @@ def submit(
     api_key_id: ApiKeyId,
     sent: SentFields,
 ) -> Response:
-    """Make the job and lead to its page; the same form with the same spec makes one job, if sent twice."""
+    """Make the job and lead to its page; a form that is sent twice makes one job."""
     form = with_chosen(Form.read(sent, blank()))
     checked = check(form, store, settings)
     if checked.spec is None:
@@ -150,10 +149,8 @@ def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFie
 @router.get("/chances")
 def chances(store: TheStore, name: Annotated[str, Query(alias="plan", max_length=64)]) -> Response:
     """Give the figure of a plan that was made on this page; nothing if it is not kept any more."""
-    made = new_plans.kept(store, name, within_s=math.inf)
-    if made is None or not made.power.config:
-        return Response(status_code=204)
-    return JSONResponse(new_plans.chances(made).spec)
+    drawn = new_plans.figure(store, name)
+    return Response(status_code=204) if drawn is None else JSONResponse(drawn.spec)
 
 
 @router.post("/fill", response_class=HTMLResponse)
@@ -288,7 +285,4 @@ def _outcome(request: Request, store: Store, found: Checked) -> dict[str, Any]:
 
 
 def _planned(plan: JobPlan | None) -> dict[str, Any]:
-    return {
-        "plan": plan,
-        "figure": new_plans.chances(plan) if plan is not None and plan.power.config else None,
-    }
+    return {"plan": plan, "figure": None if plan is None else new_plans.words(plan)}

@@ -190,13 +190,18 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     part = posted(http, sent, "/new/check", htmx=True).text
     assert 'hx-post="/new/plan"' in part
     planned = words(posted(http, sent, "/new/plan", htmx=True).text)
-    assert "a winner is named with a chance of" in planned
+    assert "A true lead of 1 standard deviation between fresh seeds is named in" in planned
     assert re.search(r"1 sd .*\d+ %", planned)
     assert "What this rests on" in planned
     # From now on it is there at once, whatever the job is called, and is not computed again.
+    drawn = http.get(
+        re.findall(r'data-figure="([^"]*)"', posted(http, sent, "/new/check", htmx=True).text)[0]
+    )
+    assert "vega-lite" in drawn.json()["$schema"]
+    assert http.get("/new/chances?plan=gone").status_code == 204
     monkeypatch.setattr("whichopt.service.plans.plan", None)
     named = [(name, "another name" if name == "name" else text) for name, text in sent]
-    assert "a winner is named" in posted(http, named, "/new/check", htmx=True).text
+    assert "A true lead of" in posted(http, named, "/new/check", htmx=True).text
     assert posted(http, named, "/new/plan", htmx=True).status_code == 200
 
 
