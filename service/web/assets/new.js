@@ -17,6 +17,11 @@ form.addEventListener("input", ({ target }) => {
     for (const preset of form.querySelectorAll("[name=preset]")) preset.checked = fits(preset);
 });
 
+// The form is checked as it changes, so that Enter has nothing to do; a race is started by its button alone.
+form.addEventListener("submit", (event) => {
+  if (event.submitter?.id === "enter") event.preventDefault();
+});
+
 // What was said stays until there is something else to say, so that nothing jumps while somebody types.
 function distribute() {
   const found = [...document.querySelectorAll("#told > li")];
@@ -41,3 +46,6 @@ function distribute() {
 
 new MutationObserver(distribute).observe(document.getElementById("told"), { childList: true });
 document.addEventListener("htmx:response:error", () => say("The service does not answer the check"));
+
+// A form that came back leads to what is wrong with it.
+document.querySelector("#new [aria-invalid=true]")?.focus();

@@ -128,6 +128,7 @@ def test_an_error_stands_at_its_field_and_everything_typed_stays(http: TestClien
     assert "300 is not allowed; it should be less than or equal to 100" in told(answer.text, "seeds")
     assert '"many" is not allowed; it should be a valid integer' in told(answer.text, "trials")
     assert "<i>x" not in answer.text
+    assert '<a href="#t-seeds">300 is not allowed' in answer.text
     again = dict(fields(answer.text))
     assert (again["seeds"], again["name"], again["trials"]) == ("300", '"><i>x', "many")
     assert again["optimizer"] == "lamb"
