@@ -26,6 +26,7 @@ from whichopt.service.intake import Keeper
 from whichopt.service.pages import catalog as catalog_pages
 from whichopt.service.pages import datasets as dataset_pages
 from whichopt.service.pages import docs, home
+from whichopt.service.pages import functions as function_pages
 from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
@@ -42,6 +43,7 @@ from whichopt.service.routes import (
     problems,
     reports,
     results,
+    trials,
 )
 from whichopt.service.routes.access import Gate
 from whichopt.service.routes.base_path import BasePath
@@ -56,6 +58,7 @@ log = structlog.get_logger()
 
 PARTS = (
     jobs,
+    trials,
     lint,
     plan,
     events,
@@ -69,6 +72,7 @@ PARTS = (
     docs,
     catalog_pages,
     dataset_pages,
+    function_pages,
 )
 
 DESCRIPTION = (

@@ -55,7 +55,7 @@ def index(
         title="Catalog",
         current="Catalog",
         show=show,
-        tabs=_tabs(len(settings.allowed_functions)),
+        tabs=tabs(len(settings.allowed_functions)),
         axis=[f"{10.0 ** axis[0]:g}", f"{10.0 ** axis[1]:g}"],
         optimizers=[(one, tone(one.name), lr_range(one, axis), tallies.get(one.name)) for one in entries],
         datasets=[(one, one.shape(one.options()), one.sizes(one.options())) for one in datasets.DATASETS],
@@ -149,8 +149,8 @@ def task(name: str, request: Request) -> HTMLResponse:
     )
 
 
-def _tabs(functions: int) -> list[tuple[str, str, int]]:
-    """The tabs: what the address says, the word, and how many entries there are."""
+def tabs(functions: int) -> list[tuple[str, str, int]]:
+    """Return the tabs: what the address says, the word, and how many entries there are."""
     return [
         ("optimizers", "Optimizers", len(optimizers.OPTIMIZERS)),
         ("datasets", "Datasets", len(datasets.DATASETS)),
