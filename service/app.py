@@ -25,7 +25,7 @@ from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
 from whichopt.service.pages import catalog as catalog_pages
 from whichopt.service.pages import datasets as dataset_pages
-from whichopt.service.pages import docs, home
+from whichopt.service.pages import docs, home, optuna
 from whichopt.service.pages import functions as function_pages
 from whichopt.service.pages.assets import Assets
 from whichopt.service.reading import COMMAND
@@ -73,6 +73,7 @@ PARTS = (
     catalog_pages,
     dataset_pages,
     function_pages,
+    optuna,
 )
 
 DESCRIPTION = (
