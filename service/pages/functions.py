@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from whichopt.service.functions import all_functions
-from whichopt.service.pages.catalog import tabs
+from whichopt.service.pages.catalog_tabs import tabs
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.routes.dependencies import TheSettings, TheStore
 

@@ -107,7 +107,8 @@ def test_an_optimizer_shows_its_default_and_its_ranges(http: TestClient) -> None
     assert "weight_decay 0 1e-7 0.01 by factors (log); the default lies outside" in told
     assert "nesterov off off, on one of these" in told
     assert (
-        "optimizer = SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=False, weight_decay=0.0)" in told
+        "optimizer = SGD( model.parameters(), lr=0.02, momentum=0.9, nesterov=False, weight_decay=0.0, )"
+        in told
     )
     assert "nesterov needs momentum above 0." in told
 
