@@ -23,11 +23,10 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import catalog as catalog_pages
-from whichopt.service.pages import datasets as dataset_pages
-from whichopt.service.pages import docs, home, optuna
-from whichopt.service.pages import functions as function_pages
+from whichopt.service.pages import site
 from whichopt.service.pages.assets import Assets
+from whichopt.service.pages.watch import Watches
+from whichopt.service.races import Races
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
@@ -68,12 +67,7 @@ PARTS = (
     catalog,
     functions,
     health,
-    home,
-    docs,
-    catalog_pages,
-    dataset_pages,
-    function_pages,
-    optuna,
+    *site.PAGES,
 )
 
 DESCRIPTION = (
@@ -113,6 +107,7 @@ def create_app(
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
     app.state.reaper = None
+    app.state.races, app.state.watches = Races(store), Watches()
     app.state.keeper = keeper = Keeper(store, settings, command=reader)
     app.state.metrics = health.registry(store, settings)
 

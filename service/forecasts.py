@@ -31,6 +31,11 @@ class RoundForecast(BaseModel):
     finalists: list[str]
 
     @property
+    def odds(self) -> dict[str, float] | None:
+        """The probability of having the best config, by label; None before the first fresh seed."""
+        return (self.confirm and self.confirm.probability_best) or None
+
+    @property
     def seed_seconds(self) -> float | None:
         """Training seconds of one fresh seed of all finalists, and of today's config if there is one."""
         known = self.trial_seconds

@@ -20,6 +20,7 @@ from whichopt.service.cli.options import remark as _remark
 from whichopt.service.cli.options import show as _show
 from whichopt.service.exit_codes import INTERRUPTED, NO, NOTHING_TO_DEPLOY
 from whichopt.service.sqlite_url import sqlite_url
+from whichopt.service.states import JobState
 
 if TYPE_CHECKING:
     from whichopt.service.client import Client
@@ -35,6 +36,14 @@ class Form(StrEnum):
     TORCH = "torch"
     LIGHTNING = "lightning"
     HF = "hf"
+
+
+class Concluded(StrEnum):
+    """The verdicts that a job may conclude with."""
+
+    WINNER = "winner"
+    TIE = "tie"
+    NOTHING = "nothing"
 
 
 @app.command()
@@ -85,6 +94,15 @@ def show(
         typer.Argument(help=f"{JOB_HELP} If omitted, the latest jobs are shown.", autocompletion=job_ids),
     ] = None,
     trials: Annotated[bool, typer.Option("--trials", help="Show the job's trials.")] = False,
+    state: Annotated[JobState | None, typer.Option(help="Show the latest jobs in this state.")] = None,
+    verdict: Annotated[Concluded | None, typer.Option(help="Show the latest jobs with this verdict.")] = None,
+    find: Annotated[
+        str | None,
+        typer.Option(
+            help="Show the latest jobs with these words in their name, dataset, model, function or "
+            "optimizers."
+        ),
+    ] = None,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
@@ -93,9 +111,11 @@ def show(
     """Show the latest jobs, a job, or its trials."""
     from whichopt.service.cli import tables
 
+    if job is not None and (state, verdict, find) != (None, None, None):
+        raise _complaint("--state, --verdict and --find choose among the jobs; name no job with them")
     with _client(url, key, data) as client:
         if job is None:
-            jobs = client.jobs()
+            jobs = client.jobs(state=state, verdict=verdict, text=find)
             _show(jobs.items, as_json, tables.job_table(jobs.items))
             for row in jobs.unreadable:
                 _remark(f"whichopt: {row.problem}", "yellow")

@@ -44,6 +44,7 @@ def job_table(jobs: Sequence[JobView]) -> RenderableType:
         Heading("trials", right=True),
         Heading("workload", folds=True),
         Heading("created", rank=3),
+        Heading("verdict", folds=True, rank=4),
         Heading("name", folds=True, rank=1),
     )
     return Listing(
@@ -56,6 +57,7 @@ def job_table(jobs: Sequence[JobView]) -> RenderableType:
                 f"{job.progress.trials_done}/{job.progress.trials_total}",
                 _workload(job),
                 _time(job.created_at),
+                "" if job.verdict is None else job.verdict.headline,
                 job.name or "",
             )
             for job in jobs

@@ -122,6 +122,8 @@ class Jobs(Calls):
         *,
         state: JobState | str | None = None,
         dataset: str | None = None,
+        verdict: str | None = None,
+        text: str | None = None,
         cursor: str | None = None,
         limit: int = 20,
     ) -> Page[JobView]:
@@ -130,6 +132,8 @@ class Jobs(Calls):
         Args:
             state: the state of the jobs to list; None for all.
             dataset: the name of the dataset that they are about; None for all.
+            verdict: what they concluded: `winner`, `tie` or `nothing`; None for all.
+            text: words that occur in their name, dataset, model, function or optimizers; None for all.
             cursor: the page before this one gave it; None for the first page.
             limit: the most jobs on the page, from 1 to 100.
 
@@ -142,7 +146,16 @@ class Jobs(Calls):
             >>> [listed.id == job.id for listed in page.items], page.cursor
             ([True], None)
         """
-        return self._get(Page[JobView], "/v1/jobs", state=state, dataset=dataset, cursor=cursor, limit=limit)
+        return self._get(
+            Page[JobView],
+            "/v1/jobs",
+            state=state,
+            dataset=dataset,
+            verdict=verdict,
+            q=text,
+            cursor=cursor,
+            limit=limit,
+        )
 
     def find_job(self, text: str) -> str:
         """Return the id of the job that `text` is the id of, or the beginning or end of its id.

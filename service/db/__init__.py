@@ -35,6 +35,7 @@ from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
 from whichopt.service.db.past import Past
+from whichopt.service.db.race import Races
 from whichopt.service.db.raced import Raced
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
@@ -124,6 +125,10 @@ class Transaction:
     @cached_property
     def conclusions(self) -> Conclusions:
         return Conclusions(self.connection)
+
+    @cached_property
+    def races(self) -> Races:
+        return Races(self.connection)
 
     @cached_property
     def past(self) -> Past:

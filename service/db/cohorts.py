@@ -19,6 +19,7 @@ from whichopt.service.db.example_values import ExampleValues
 from whichopt.service.db.jobs import ACTIVE, Jobs
 from whichopt.service.db.readable import read_spec, readable
 from whichopt.service.db.tables import cohort, job, trial, worker
+from whichopt.service.db.tallies import Tallies
 from whichopt.service.db.trials import Trials
 from whichopt.service.environment import Environment
 from whichopt.service.errors import UnreadableRow
@@ -62,6 +63,7 @@ class Cohorts:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.jobs = Jobs(connection)
+        self.tallies = Tallies(connection)
 
     def claim(self, cohort_id: int, *, worker_name: str, lease_s: float, attempts: int) -> Claim | None:
         """Takes the cohort, if it is queued or its holder was seen to end; None otherwise.
@@ -109,11 +111,12 @@ class Cohorts:
         revision = self.jobs.bump(
             job_id, state=JobState.RUNNING, started_at=sa.func.coalesce(job.c.started_at, now())
         )
-        self.connection.execute(
-            trial.update()
-            .where(trial.c.cohort_id == cohort_id)
-            .values(state=TrialState.RUNNING, revision=revision, started_at=now())
-        )
+        with self.tallies.follow(job_id, [cohort_id]):
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id == cohort_id)
+                .values(state=TrialState.RUNNING, revision=revision, started_at=now())
+            )
         limit_s = spec.budget.limit_s if plans[0].phase is Phase.SEARCH else None
         return Claim(
             cohort_id=cohort_id,
@@ -214,12 +217,13 @@ class Cohorts:
             if result is not None
         ]
         if rows:
-            self.connection.execute(
-                trial.update()
-                .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
-                .values(revision=revision, finished_at=now()),
-                rows,
-            )
+            with self.tallies.follow(claim.job_id, [claim.cohort_id]):
+                self.connection.execute(
+                    trial.update()
+                    .where(trial.c.cohort_id == claim.cohort_id, trial.c.position == sa.bindparam("at"))
+                    .values(revision=revision, finished_at=now()),
+                    rows,
+                )
             ExampleValues(self.connection).keep(claim.cohort_id, results)
         if any(result is None or result.state is TrialState.CANCELLED for result in results):
             self.stamp(claim.cohort_id, claim.job_id, TrialState.CANCELLED)
@@ -337,11 +341,12 @@ class Cohorts:
 
     def stamp(self, cohort_id: int, job_id: int, state: TrialState) -> None:
         revision = self.jobs.bump(job_id)
-        self.connection.execute(
-            trial.update()
-            .where(trial.c.cohort_id == cohort_id, trial.c.result.is_(sa.null()))
-            .values(state=state, revision=revision)
-        )
+        with self.tallies.follow(job_id, [cohort_id]):
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id == cohort_id, trial.c.result.is_(sa.null()))
+                .values(state=state, revision=revision)
+            )
 
 
 def _is_of_function(functions: bool | None) -> sa.ColumnElement[bool]:

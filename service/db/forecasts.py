@@ -11,16 +11,14 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from whichopt.service.db.jobs import UNFINISHED, Jobs
+from whichopt.service.db.jobs import ACTIVE, UNFINISHED, Jobs
 from whichopt.service.db.readable import spec_of
-from whichopt.service.db.tables import cohort, forecast, job, trial
+from whichopt.service.db.tables import cohort, forecast, job, tally
 from whichopt.service.db.trials import Trials
 from whichopt.service.forecasts import VERSION, RoundForecast, Used
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.states import CohortState, JobState, Phase
 from whichopt.service.trials import Trial
-
-WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
 
 
 @dataclass(frozen=True)
@@ -63,19 +61,13 @@ class Forecasts:
         if row is None:
             return None
         ended = self._ended_round(row.id)
-        query = (
-            sa.select(
-                trial.c.label,
-                trial.c.phase,
-                sa.func.count().label("results"),
-                sa.func.sum(trial.c.seconds).label("seconds"),
-                sa.func.max(trial.c.finished_at).label("last"),
-            )
-            .where(trial.c.job_id == row.id, trial.c.state.in_(WITH_RESULT))
-            .group_by(trial.c.label, trial.c.phase)
-        )
+        query = sa.select(tally).where(tally.c.job_id == row.id, tally.c.done > tally.c.failed)
         used = self.connection.execute(query).all()
-        last = max((one.last for one in used), default=None)
+        last = self.connection.scalar(
+            sa.select(sa.func.max(cohort.c.finished_at)).where(
+                cohort.c.job_id == row.id, cohort.c.state == CohortState.DONE
+            )
+        )
         untimed = last is None or row.started_at is None
         spec = spec_of(row)
         return Asked(
@@ -86,7 +78,7 @@ class Forecasts:
             curve=spec.goal.curve,
             round=ended,
             stored=None if ended is None else self.stored(row.id, ended),
-            used={(one.label, Phase(one.phase)): Used(one.results, one.seconds) for one in used},
+            used={(one.label, Phase(one.phase)): Used(one.done - one.failed, one.seconds) for one in used},
             # The database's clock may have been set back between the two.
             elapsed_s=None if untimed else max(0.0, (last - row.started_at).total_seconds()),
         )
@@ -105,8 +97,19 @@ class Forecasts:
         )
         return None if content is None else RoundForecast.model_validate(content)
 
+    def latest(self, job_id: int) -> RoundForecast | None:
+        """The last forecast that this version has stored: of the last round that has ended, or older."""
+        content = self.connection.scalar(
+            sa.select(forecast.c.content)
+            .where(forecast.c.job_id == job_id, forecast.c.version == VERSION)
+            .order_by(forecast.c.round.desc())
+            .limit(1)
+        )
+        return None if content is None else RoundForecast.model_validate(content)
+
     def keep(self, job_id: int, round_: int, content: RoundForecast) -> None:
-        """Store the forecast of a round that has ended, in place of one that is there."""
+        """Store the forecast of a round that has ended, in place of one that is there, and its odds with an
+        active job."""
         Jobs(self.connection).lock(job_id)
         self.connection.execute(
             forecast.delete().where(forecast.c.job_id == job_id, forecast.c.round == round_)
@@ -116,6 +119,9 @@ class Forecasts:
                 job_id=job_id, round=round_, version=VERSION, content=content.model_dump(mode="json")
             )
         )
+        # Of the last round only: a planner may be late. A conclusion has odds of its own.
+        last = sa.and_(job.c.id == job_id, job.c.round <= round_ + 2, job.c.state.in_(ACTIVE))
+        self.connection.execute(job.update().where(last).values(odds=content.odds))
 
     def _ended_round(self, job_id: int) -> int | None:
         """The last round of which no cohort is queued or running; None before the first has ended."""

@@ -12,7 +12,8 @@ from whichopt.service.db import clock
 from whichopt.service.db.job_times import JobTimes
 from whichopt.service.db.queues import here
 from whichopt.service.db.readable import spec_of
-from whichopt.service.db.tables import cohort, job, report, study, trial
+from whichopt.service.db.tables import cohort, job, job_words, report, study, trial
+from whichopt.service.db.tallies import Tallies
 from whichopt.service.db.trials import Trials
 from whichopt.service.db.workers import Workers
 from whichopt.service.ids import new_uid
@@ -20,6 +21,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Agreement, CohortState, JobState, Phase, TrialState
 from whichopt.service.trials import Trial, TrialPlan
 from whichopt.service.views import Recommendation
+from whichopt.service.views.verdict import Summary, odds_of
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 UNFINISHED = (CohortState.QUEUED, CohortState.RUNNING)
@@ -48,6 +50,14 @@ class Planning:
     agreement: Agreement | None
     trials: list[Trial]
     concluded_seeds: int | None = None
+
+
+def words_of(spec: ResolvedSpec) -> str:
+    """Return what a search for the job looks through: its name, what it trains, and whom it compares."""
+    workload = spec.workload
+    optimizers = dict.fromkeys(name for one in spec.optimizers for name in (one.label, one.name))
+    words = (spec.name, workload.dataset_name, workload.model_name, workload.function_name, *optimizers)
+    return "\n".join(word.casefold() for word in words if word)
 
 
 class Jobs(JobTimes):
@@ -99,6 +109,7 @@ class Jobs(JobTimes):
             for replicate in range(spec.budget.replicates)
         ]
         self.connection.execute(study.insert(), studies)
+        self.connection.execute(job_words.insert().values(job_id=job_id, words=words_of(spec)))
         return job_id, uid
 
     def by_idempotency(self, api_key_id: int | None, idempotency_key: str) -> tuple[str, str] | None:
@@ -229,33 +240,32 @@ class Jobs(JobTimes):
         )
         made = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.round == planned.round)
         ids = list(self.connection.scalars(made.order_by(cohort.c.position)))
-        self.connection.execute(
-            trial.insert(),
-            [
-                {
-                    "uid": new_uid(),
-                    "job_id": job_id,
-                    "cohort_id": cohort_id,
-                    "position": i,
-                    "study_id": (
-                        studies[plan.label, plan.replicate]
-                        if phase is Phase.SEARCH and plan.replicate is not None
-                        else None
-                    ),
-                    "label": plan.label,
-                    "phase": phase,
-                    "number": plan.number,
-                    "state": TrialState.QUEUED,
-                    "plan": plan,
-                    "steps": 0,
-                    "examples": 0,
-                    "seconds": 0.0,
-                    "revision": revision,
-                }
-                for cohort_id, plans in zip(ids, cohorts, strict=True)
-                for i, plan in enumerate(plans)
-            ],
-        )
+        rows = [
+            {
+                "uid": new_uid(),
+                "job_id": job_id,
+                "cohort_id": cohort_id,
+                "position": i,
+                "study_id": (
+                    studies[plan.label, plan.replicate]
+                    if phase is Phase.SEARCH and plan.replicate is not None
+                    else None
+                ),
+                "label": plan.label,
+                "phase": phase,
+                "number": plan.number,
+                "state": TrialState.QUEUED,
+                "plan": plan,
+                "steps": 0,
+                "examples": 0,
+                "seconds": 0.0,
+                "revision": revision,
+            }
+            for cohort_id, plans in zip(ids, cohorts, strict=True)
+            for i, plan in enumerate(plans)
+        ]
+        with Tallies(self.connection).follow(job_id, ids):
+            self.connection.execute(trial.insert(), rows)
         return ids
 
     def conclude(self, planned: Planning, recommendation: Recommendation, *, cut_short: bool = False) -> bool:
@@ -267,6 +277,9 @@ class Jobs(JobTimes):
             cut_short=planned.cut_short or cut_short,
             recommendation=recommendation.model_dump(mode="json"),
             recommended=recommended,
+            verdict=recommendation.verdict,
+            odds=odds_of(recommendation),
+            summary=Summary.of(recommendation).model_dump(mode="json"),
             finished_at=clock.now(),
         )
         if revision is None:
@@ -355,12 +368,16 @@ class Jobs(JobTimes):
     def drop_queued(self, job_id: int) -> None:
         """Ends the cohorts of this job that nobody has claimed, and their trials."""
         revision = self._set(job_id)
-        queued = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED)
-        self.connection.execute(
-            trial.update()
-            .where(trial.c.cohort_id.in_(queued), trial.c.result.is_(sa.null()))
-            .values(state=TrialState.CANCELLED, revision=revision)
+        waiting = sa.select(cohort.c.id).where(
+            cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED
         )
+        queued = list(self.connection.scalars(waiting))
+        with Tallies(self.connection).follow(job_id, queued):
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id.in_(queued), trial.c.result.is_(sa.null()))
+                .values(state=TrialState.CANCELLED, revision=revision)
+            )
         self.connection.execute(
             cohort.update()
             .where(cohort.c.job_id == job_id, cohort.c.state == CohortState.QUEUED)

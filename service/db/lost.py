@@ -17,6 +17,7 @@ from whichopt.service.db.cohorts import ATTEMPT_BACK, Cohorts
 from whichopt.service.db.jobs import ACTIVE, UNFINISHED, Jobs
 from whichopt.service.db.queues import of_workers
 from whichopt.service.db.tables import cohort, job, trial, worker
+from whichopt.service.db.tallies import Tallies
 from whichopt.service.spec.upgrade import unit_of
 from whichopt.service.states import CohortState, JobState, TrialState
 
@@ -231,11 +232,12 @@ class Lost:
                 rung_at=now(),
             )
         )
-        self.connection.execute(
-            trial.update()
-            .where(trial.c.cohort_id.in_(ids), trial.c.result.is_(sa.null()))
-            .values(state=TrialState.QUEUED, revision=revision)
-        )
+        with Tallies(self.connection).follow(job_id, ids):
+            self.connection.execute(
+                trial.update()
+                .where(trial.c.cohort_id.in_(ids), trial.c.result.is_(sa.null()))
+                .values(state=TrialState.QUEUED, revision=revision)
+            )
         return ids, row.queue
 
     def _detail(self, row: sa.Row[Any], alive_s: float) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, String, Table
 
 
 class UTCDateTime(sa.TypeDecorator[datetime]):
@@ -80,6 +80,9 @@ job = Table(
     Column("error", JSON),
     Column("recommendation", JSON),
     Column("recommended", String(64), comment="the recommended optimizer's catalog name"),
+    Column("verdict", String(16), comment="of the recommendation: winner, tie or nothing"),
+    Column("odds", JSON, comment="probability of being best, by label, as of the last round"),
+    Column("summary", JSON, comment="what lists of jobs say of the recommendation"),
     Column("content", String(64), info=BLOB, comment="blob of the uploaded dataset that it trains on"),
     Column("api_key_id", ForeignKey("api_key.id")),
     Column("idempotency_key", String(255)),
@@ -96,8 +99,17 @@ job = Table(
     Column("plan_rings", Integer, nullable=False, comment="planners that began since its round last moved"),
     sa.UniqueConstraint("api_key_id", "idempotency_key"),
     Index(None, "state"),
+    Index(None, "state", "verdict"),
     Index(None, "task", "dataset", "model"),
     Index(None, "function"),
+)
+
+# Apart from the job, whose row is long: a search reads all of them.
+job_words = Table(
+    "job_words",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("words", sa.Text, nullable=False, comment="what it is found by, in small letters"),
 )
 
 study = Table(
@@ -168,6 +180,35 @@ trial = Table(
     sa.UniqueConstraint("cohort_id", "position"),
     sa.UniqueConstraint("study_id", "number"),
     Index(None, "job_id", "revision"),
+)
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("phase", String(16), primary_key=True),
+    Column("total", Integer, nullable=False, comment="trials, whatever their state"),
+    Column("done", Integer, nullable=False, comment="complete, pruned, diverged or failed"),
+    Column("running", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("pruned", Integer, nullable=False),
+    Column("diverged", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    Column("examples", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("least", Float, comment="the least value"),
+    Column("most", Float, comment="the greatest value"),
+)
+
+fresh_seed = Table(
+    "fresh_seed",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("runs", Integer, nullable=False, comment="trials of confirm that are planned with it"),
+    Column("done", Integer, nullable=False, comment="those of them that have ended"),
 )
 
 example_values = Table(

@@ -71,7 +71,7 @@ def optimizer(name: str, request: Request, store: TheStore) -> HTMLResponse:
     if isinstance(entry, UnknownName):
         return _missing(request, "optimizers", entry)
     with store.read() as tx:
-        tally = tx.raced.tallies().get(name, Tally(0, 0))
+        tally = tx.raced.tallies().get(name, Tally(0, 0, 0))
         raced = tx.raced.of(name)
     update = UPDATES.get(name)
     return page_of(

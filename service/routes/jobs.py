@@ -23,10 +23,12 @@ from whichopt.service.routes.negotiation import matches
 from whichopt.service.spec import LABEL, JobSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.views import JobView, Page, TrialView
+from whichopt.service.views.verdict import Verdict
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 POLL_AFTER_S = 2
+LONGEST_SEARCH = 200
 PRINTABLE_ASCII = r"^[\x20-\x7e]{1,255}$"
 
 
@@ -76,12 +78,24 @@ def jobs(
     dataset: Annotated[
         str | None, Query(max_length=64, description="Name of the dataset of the jobs to list.")
     ] = None,
+    verdict: Annotated[Verdict | None, Query(description="Verdict of the jobs to list.")] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            alias="q",
+            max_length=LONGEST_SEARCH,
+            description="Words that occur in the name, dataset, model, function or optimizers of the jobs to "
+            "list.",
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobView]:
     """List the jobs, newest first."""
     with store.read() as tx:
         page = tx.views.jobs(
             state=state,
+            verdicts=() if verdict is None else (verdict,),
+            text=text,
             dataset=None if dataset is None else known_name(tx, dataset, field="dataset"),
             uid_part=None if uid_part is None else uid_part.lower(),
             before=before,

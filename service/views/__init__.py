@@ -2,6 +2,7 @@
 
 - `jobs`: a job and its trials: state, progress, what was used.
 - `recommendation`: the conclusion of a job.
+- `verdict`: the conclusion in short, for lists of jobs.
 - `today`: keep the config that is used today, or switch.
 - `forecast`: what a running job may still tell.
 - `catalog`: the names that a job can use.
@@ -39,6 +40,7 @@ from whichopt.service.views.recommendation import (
     Stage,
 )
 from whichopt.service.views.today import Gain, TodayAnswer
+from whichopt.service.views.verdict import JobVerdict
 from whichopt.service.views.view import Page, Unreadable
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "JobError",
     "JobForecast",
     "JobPlan",
+    "JobVerdict",
     "JobView",
     "JobWarning",
     "LeadChance",

@@ -12,6 +12,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Origin, Phase, TrialState
 from whichopt.service.trials import Point
 from whichopt.service.views.checks import LintFinding
+from whichopt.service.views.verdict import JobVerdict
 from whichopt.service.views.view import View
 
 
@@ -33,6 +34,7 @@ class Progress(View):
 
     trials_done: int
     trials_total: int
+    trials_running: int = Field(default=0, description="Number of trials that run now.")
     cohorts_running: int
     examples: int = Field(
         description="Number of examples seen so far, running trials included; of a person's own function, "
@@ -82,6 +84,14 @@ class JobView(View):
     activity: JobActivity | None = Field(
         default=None,
         description="Current activity of the job, or the reason for its wait; null once it has ended.",
+    )
+    verdict: JobVerdict | None = Field(
+        default=None, description="Verdict in short; null before the job has concluded."
+    )
+    odds: dict[str, float] | None = Field(
+        default=None,
+        description="Probability of having the best config, by label: that of the verdict, or while the job "
+        "runs, as of its last round. Null before the first fresh seed, and if no config can be deployed.",
     )
     concluded_seeds: int | None = Field(
         default=None,

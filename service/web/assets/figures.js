@@ -15,15 +15,18 @@ async function draw(place) {
     if (answer.status === 204) return place.replaceChildren();
     if (!answer.ok) throw new Error((await answer.json()).detail ?? answer.statusText);
     const target = document.createElement("div");
-    const { view } = await vegaEmbed(target, await answer.json(), {
+    const spec = await answer.json();
+    const room = spec.padding.left + spec.padding.right; // around the plot, whose width Vega wants
+    const { view } = await vegaEmbed(target, spec, {
       ast: true,
       actions: false,
       renderer: "svg",
       defaultStyle: false,
-      width: place.clientWidth,
+      width: Math.max(40, place.clientWidth - room),
+      tooltip: false, // it would write styles of its own
     });
     before?.view?.finalize();
-    drawn.set(place, { wanted, view });
+    drawn.set(place, { wanted, view, room });
     widths.observe(place);
     place.replaceChildren(target);
     place.removeAttribute("data-problem");
@@ -36,8 +39,9 @@ async function draw(place) {
 // Each figure follows the width of its place.
 const widths = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    const view = drawn.get(target)?.view;
-    if (view && view.width() !== target.clientWidth) view.width(target.clientWidth).runAsync();
+    const { view, room } = drawn.get(target) ?? {};
+    const width = Math.max(40, target.clientWidth - room);
+    if (view && target.clientWidth && view.width() !== width) view.width(width).runAsync();
   }
 });
 

@@ -73,6 +73,8 @@ def test_a_spec_may_be_typed_or_plain(client: Client) -> None:
     assert raised.value.problem.code == "idempotency_key_reused"
     assert [job.id for job in client.jobs().items] == [typed.id]
     assert client.jobs(state="failed").items == []
+    assert client.jobs(verdict="winner").items == []
+    assert client.jobs(text="no such").items == []
     assert client.cancel(typed.id).state is JobState.CANCELLED
 
 

@@ -133,6 +133,26 @@ def test_jobs_are_listed_newest_first_in_pages(http: TestClient, lite: Store) ->
     assert [job["id"] for job in http.get("/v1/jobs?state=succeeded").json()["items"]] == [done]
 
 
+def test_jobs_are_listed_by_verdict_and_by_words(http: TestClient, lite: Store) -> None:
+    _, tied = concluded_job(lite, make_spec(name="Wine 100%_sure"))
+    belief = [{"name": "adabelief", "label": "belief"}, "sgd"]
+    _, waiting = add_job(lite, make_spec(name="Größe", optimizers=belief))
+
+    def listed(**query: str) -> list[str]:
+        return [job["id"] for job in http.get("/v1/jobs", params=query).json()["items"]]
+
+    assert listed(verdict="tie") == [tied]
+    assert listed(verdict="winner") == []
+    assert listed(q="wine") == [waiting, tied]
+    assert listed(q="  LINEAR  größe ") == [waiting], "every word, in any case"
+    assert listed(q="belief sgd", state="queued") == [waiting]
+    assert listed(q="100%_s") == [tied], "a per cent sign is one"
+    assert listed(q="wi%e") == []
+    unknown = http.get("/v1/jobs", params={"verdict": "loser"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "verdict")
+    assert http.get("/v1/jobs", params={"q": "x" * 201}).status_code == 422
+
+
 def test_cancel_ends_a_job_once(http: TestClient, lite: Store) -> None:
     _, uid = running_job(lite)
     answer = http.post(f"/v1/jobs/{uid}/cancel")

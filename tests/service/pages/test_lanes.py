@@ -1,0 +1,85 @@
+"""Lanes: right is better in both directions, outliers stand at the left, ticks are few, round and apart."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import pytest
+
+from whichopt.service.pages.lanes import EDGE, NEAR, jitter, scale
+from whichopt.service.states import Direction
+
+LOSSES = [0.061 * math.exp(abs(random.Random(seed).gauss(0, 0.6))) for seed in range(90)]
+SCORES = [1 - loss for loss in LOSSES]
+
+
+@pytest.mark.parametrize(
+    ("values", "direction"), [(LOSSES, Direction.MINIMIZE), (SCORES, Direction.MAXIMIZE)]
+)
+def test_right_is_better(values: list[float], direction: Direction) -> None:
+    found = scale(values, direction)
+    ordered = sorted(values, key=lambda value: direction.sign * value)
+    places = [found.at(value) for value in ordered]
+    assert places == sorted(places, reverse=True)
+    assert 80 < places[0] < 100 - EDGE
+    ticks = found.ticks
+    rising = [float(tick.text) for tick in ticks]
+    assert rising == sorted(rising, reverse=direction is Direction.MINIMIZE)
+
+
+def test_what_is_far_worse_stands_at_the_left() -> None:
+    found = scale([*LOSSES, 1.55, 300.0], Direction.MINIMIZE)
+    assert found.clamped
+    assert found.beyond(1.55)
+    assert found.at(1.55) == found.at(300.0) == EDGE
+    # The same values without outliers use the whole lane.
+    even = scale([0.1, 0.12, 0.14, 0.16], Direction.MINIMIZE)
+    assert not even.clamped
+    assert even.at(0.16) < 20
+
+
+@pytest.mark.parametrize(
+    ("values", "direction"),
+    [
+        (LOSSES, Direction.MINIMIZE),
+        (SCORES, Direction.MAXIMIZE),
+        ([0.1], Direction.MINIMIZE),
+        ([0.0, 0.0], Direction.MINIMIZE),
+        ([-3.0, 12.0, 5.0], Direction.MINIMIZE),
+        ([1e-9, 1e-4, 3.0, 1e5], Direction.MINIMIZE),
+        ([0.999, 0.9991, 0.99912], Direction.MAXIMIZE),
+        ([12000.0, 12500.0, 13000.0], Direction.MINIMIZE),
+        ([1e30, 1e31], Direction.MAXIMIZE),
+    ],
+)
+def test_ticks_are_few_and_apart(values: list[float], direction: Direction) -> None:
+    ticks = scale(values, direction).ticks
+    assert 2 <= len(ticks) <= 11
+    assert all(0 < tick.at < 100 for tick in ticks)
+    assert all(b.at - a.at >= NEAR for a, b in itertools.pairwise(ticks))
+    major = [tick.at for tick in ticks if not tick.minor]
+    assert major
+    assert all(b - a >= 20 for a, b in itertools.pairwise(major))
+    assert len({tick.text for tick in ticks}) == len(ticks)
+
+
+def test_a_somewhat_better_value_moves_nothing() -> None:
+    best = min(LOSSES)
+    moved = [scale([*LOSSES, best * factor], Direction.MINIMIZE) for factor in (0.999, 0.99, 0.98)]
+    assert scale(LOSSES, Direction.MINIMIZE) in moved
+
+
+def test_no_values_are_no_error() -> None:
+    for direction in Direction:
+        found = scale([], direction)
+        assert EDGE <= found.at(0.3) <= 100 - EDGE
+        assert scale([math.nan, math.inf], direction) == found
+
+
+def test_a_mark_never_moves_up_or_down() -> None:
+    heights = [jitter(0, number) for number in range(24)]
+    assert heights == [jitter(0, number) for number in range(24)]
+    assert all(20 <= height <= 80 for height in heights)
+    assert len({round(height) for height in heights}) > 15
