@@ -7,6 +7,7 @@ from whichopt.service.pages import (
     compare,
     datasets,
     docs,
+    functions,
     home,
     job,
     job_buttons,
@@ -14,6 +15,21 @@ from whichopt.service.pages import (
     job_parts,
     learning,
     new,
+    optuna,
 )
 
-PAGES = (home, compare, job, learning, job_figures, job_parts, job_buttons, new, catalog, datasets, docs)
+PAGES = (
+    home,
+    compare,
+    job,
+    job_parts,
+    job_figures,
+    job_buttons,
+    learning,
+    optuna,
+    new,
+    catalog,
+    functions,
+    datasets,
+    docs,
+)
