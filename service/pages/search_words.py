@@ -77,7 +77,7 @@ def _against_default(lane: SearchLane) -> str:
         return ", which is its default"
     if lane.direction is Direction.MINIMIZE and best > 0:
         percent = 100 * (1 - best / default)
-        return f": {percent:.0f} % below its own default" if percent >= 1 else ", about its own default"
+        return f": {percent:.0f}% below its own default" if percent >= 1 else ", about its own default"
     return f": {digits(abs(best - default))} {'above' if best > default else 'below'} its own default"
 
 

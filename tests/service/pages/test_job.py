@@ -65,7 +65,7 @@ def test_the_first_trials_tell_how_optimizers_do_untuned(http: TestClient, lite:
 
 def test_a_race_is_told_in_words_marks_and_numbers(http: TestClient, lite: Store) -> None:
     told, html = race(http, lite)
-    assert re.search(r"After 87 of 144 trials adabelief has the best one, 0\.07324: 32 % below its own", told)
+    assert re.search(r"After 87 of 144 trials adabelief has the best one, 0\.07324: 32% below its own", told)
     assert re.search(r"The 57 trials left beat it with probability 0\.\d\d \.", told)
     assert "87 trials, 9 running, 5 pruned, 3 diverged" in told
     assert "the luckiest of many" in told
