@@ -77,7 +77,9 @@ def _against_default(lane: SearchLane) -> str:
         return ", which is its default"
     if lane.direction is Direction.MINIMIZE and best > 0:
         percent = 100 * (1 - best / default)
-        return f": {percent:.0f}% below its own default" if percent >= 1 else ", about its own default"
+        if percent < 1:
+            return ", about its own default"
+        return f": {'over 99' if percent > 99.5 else f'{percent:.0f}'}% below its own default"
     return f": {digits(abs(best - default))} {'above' if best > default else 'below'} its own default"
 
 
