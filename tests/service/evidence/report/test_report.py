@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +21,7 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import parse_report, read_report
 from whichopt.service.evidence.report.html import render_html
 from whichopt.service.evidence.report.verify import Verification, verify
+from whichopt.service.evidence.verdict.snippet import lines_that_matter
 from whichopt.service.records import RecordedTrial
 from whichopt.service.states import Phase, TrialState
 
@@ -106,6 +108,22 @@ def test_the_page_says_the_conclusion(report: Report, html: str) -> None:
     assert ("no clear winner" in headline.group(1).lower()) == (report.recommendation.verdict == "tie")
     for statement in (report.recommendation.statement, report.recommendation.optimizer_verdict.statement):
         assert statement.split("(")[0].strip().replace("'", "&#39;") in shown
+
+
+def test_the_lines_to_paste_come_before_all_else(report: Report, html: str) -> None:
+    shown = unescape(html)
+    first, _, whole = shown.partition("<details>")
+    assert report.recommendation.snippet is not None
+    lines = lines_that_matter(report.recommendation.snippet)
+    assert "optimizer = " in lines
+    assert lines in first
+    assert "loss.backward()" not in first
+    assert report.recommendation.snippet.strip() in whole
+
+
+def test_figures_are_drawn_for_a_wide_page_and_for_a_phone(html: str) -> None:
+    assert html.count('<div class="wide"><svg ') == html.count('<div class="narrow"><svg ') >= 9
+    assert not re.search(r"<[a-z][^>]* style=", html)
 
 
 # -- the file ------------------------------------------------------------------------------------------
