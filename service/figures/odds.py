@@ -67,7 +67,7 @@ def odds_by_look(
     Args:
         looks: those that were, at least one.
         tones: of each label.
-        expected: what the next look is expected to say; drawn dotted.
+        expected: what the next look is expected to say, of all labels or of some; drawn dotted.
         most: fresh seeds of the last look that is planned.
         width: in pixels; None if the page says it.
         height: in pixels.
@@ -76,7 +76,9 @@ def odds_by_look(
     end = max(most or 0, last.at, 0 if expected is None else expected.at)
     said = ", ".join(f"{label} {p:.2f}" for label, p in _by_chance(last.probability) if p >= 0.005)
     dotted = (
-        "" if expected is None else f" Dotted: what the look after {expected.at} seeds is expected to say."
+        ""
+        if expected is None
+        else f" Dotted: what the look after {expected.at} seeds is expected to say of its pick."
     )
     return Figure(
         name="odds",
@@ -197,8 +199,9 @@ def _odds(
     width: int | None,
     height: int,
 ) -> Spec:
-    last = looks[-1] if expected is None else expected
-    labels = [label for label, _ in _by_chance(last.probability)]
+    # What is expected may be known of some alone.
+    last = {**looks[-1].probability, **({} if expected is None else expected.probability)}
+    labels = [label for label, _ in _by_chance(last)]
     named = labels[:MOST_NAMED]
     right = room_right(named)
     count = ticks_for(width, LEFT, right)
@@ -220,6 +223,7 @@ def _odds(
             {"o": o, "x": look.at, "p": p}
             for look in (looks[-1], expected)
             for o, p in look.probability.items()
+            if o in expected.probability
         ]
         dotted = {"type": "line", "strokeWidth": 1.6, "strokeDash": [2, 4], "opacity": 0.85}
         layers.append({"data": values(later), "mark": dotted, "encoding": {"x": x, "y": y, "color": tone}})
@@ -232,7 +236,7 @@ def _odds(
                 "encoding": {"x": x, "y": y, "color": tone, "shape": shape(labels, tones)},
             }
         )
-    ends = {label: last.probability[label] for label in named}
+    ends = {label: last[label] for label in named}
     layers += end_labels(ends, labels, tones, SHARE, height - ABOVE - BELOW)
     return spec(layers, width=width, height=height, left=LEFT, right=right)
 
