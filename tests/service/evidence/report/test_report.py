@@ -1,4 +1,4 @@
-"""The report of a job that was really trained: its JSON, what its page carries, and what verify says of it."""
+"""The report of a job that was really trained: its JSON, what its page carries, what verify says of it."""
 
 from __future__ import annotations
 
