@@ -170,11 +170,10 @@ def test_looks_are_computed_once_for_all(
 ) -> None:
     _, uid, _ = confirming_job(lite, race_spec(*THREE), seeds=10)
     calls: list[int] = []
-    real = kept_looks.look_by_look
 
     def counting(*given: Any, **options: Any) -> Looks:
         calls.append(1)
-        return real(*given, **options)
+        return look_by_look(*given, **options)
 
     monkeypatch.setattr(kept_looks, "look_by_look", counting)
     for _ in range(3):
