@@ -23,8 +23,7 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import docs, home, job_buttons, job_figures, job_parts, learning, new
-from whichopt.service.pages import job as job_page
+from whichopt.service.pages import site
 from whichopt.service.pages.assets import Assets
 from whichopt.service.pages.watch import Watches
 from whichopt.service.races import Races
@@ -43,6 +42,7 @@ from whichopt.service.routes import (
     problems,
     reports,
     results,
+    trials,
 )
 from whichopt.service.routes.access import Gate
 from whichopt.service.routes.base_path import BasePath
@@ -57,6 +57,7 @@ log = structlog.get_logger()
 
 PARTS = (
     jobs,
+    trials,
     lint,
     plan,
     events,
@@ -66,14 +67,7 @@ PARTS = (
     catalog,
     functions,
     health,
-    home,
-    job_page,
-    learning,
-    job_figures,
-    job_parts,
-    job_buttons,
-    new,
-    docs,
+    *site.PAGES,
 )
 
 DESCRIPTION = (

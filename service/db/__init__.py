@@ -36,6 +36,7 @@ from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
 from whichopt.service.db.past import Past
 from whichopt.service.db.race import Races
+from whichopt.service.db.raced import Raced
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
@@ -137,6 +138,10 @@ class Transaction:
     @cached_property
     def past(self) -> Past:
         return Past(self.connection)
+
+    @cached_property
+    def raced(self) -> Raced:
+        return Raced(self.connection)
 
     @cached_property
     def blobs(self) -> Blobs:

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from whichopt.service.figures.axes import Range, axis, even_ticks, whole_ticks
 from whichopt.service.figures.figure import Figure, Metric, Spec
 from whichopt.service.figures.labels import end_labels, room_right
-from whichopt.service.figures.style import ABOVE, BELOW, color, number, shape, spec, ticks_for, values
+from whichopt.service.figures.style import (
+    ABOVE,
+    BELOW,
+    color,
+    left_of,
+    number,
+    rows_axis,
+    rows_height,
+    shape,
+    spec,
+    ticks_for,
+    values,
+)
 
 HEIGHT = 230
 LEFT = 44.0
@@ -90,6 +102,34 @@ def odds_by_trials(
         "with any other; with few studies this stays vague. Nothing is said beyond the trials that were run.",
         alt=f"Probability of being the best by trials; after {last.at}: {said}.",
         spec=_odds(steps, tones, None, last.at, "trials of a study", width=width, height=height),
+    )
+
+
+def odds_now(
+    probability: Mapping[str, float], tones: Mapping[str, int], *, width: int | None = None
+) -> Figure:
+    """Draw who is the best with which probability, the likeliest first."""
+    ranked = _by_chance(probability)
+    labels = [label for label, _ in ranked]
+    left = left_of(labels)
+    ticks = axis("probability of being the best", [0, 0.5, 1], **PERCENT, grid=True)
+    bar: Spec = {
+        "data": values([{"o": label, "p": chance, "z": 0} for label, chance in ranked]),
+        "mark": {"type": "bar", "height": 14},
+        "encoding": {
+            "x": number("z", SHARE.scale(), ticks),
+            "x2": {"field": "p"},
+            "y": rows_axis(labels),
+            "color": color(labels, tones),
+        },
+    }
+    said = ", ".join(f"{label} {chance:.2f}" for label, chance in ranked)
+    return Figure(
+        name="odds-now",
+        title="Probability of being the best",
+        caption="What the results so far make likely.",
+        alt=f"Probability of being the best: {said}.",
+        spec=spec([bar], width=width, height=rows_height(len(ranked)), left=left, above=6, right=18),
     )
 
 

@@ -55,6 +55,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
         revision=scene.job.revision,
         kind=scene.act.value,
         title=scene.job.name or scene.spec.workload.short_title,
+        activity=scene.job.activity,
         ended=scene.job.state.ended,
         body=part("job/body.html", parts=parts),
         parts=parts,

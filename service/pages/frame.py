@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAVIGATION = (
     ("/", "Jobs"),
     ("/new", "New job"),
+    ("/catalog", "Catalog"),
+    ("/datasets", "Datasets"),
     ("/docs", "API"),
 )
 

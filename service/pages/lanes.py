@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from whichopt.service.pages.frame import digits
@@ -45,17 +47,31 @@ class Scale:
 
     def at(self, value: float) -> float:
         """Return the place of a value in percent of the lane."""
-        worst, best = self._unit(self.worst), self._unit(self.best)
-        # Nothing is better than a loss of 0.
-        endless = self.log and value <= 0
-        share = math.inf if endless else (self._unit(value) - worst) / (best - worst)
-        return min(100 - EDGE, max(EDGE, LEFT + (RIGHT - LEFT) * share))
+        start, slope = self._line
+        if not self.log:
+            place = start + slope * value
+        elif value > 0:
+            place = start + slope * math.log(value)
+        else:
+            return 100 - EDGE  # nothing is better than a loss of 0
+        return EDGE if place < EDGE else 100 - EDGE if place > 100 - EDGE else place
 
-    def beyond(self, value: float) -> bool:
-        """Tell if the value is worse than what the lane shows."""
-        return value > self.worst if self.worst > self.best else value < self.worst
+    def counts(self, values: Iterable[float], bins: int) -> dict[int, int]:
+        """Return the number of values in each of so many equal stretches of the lane that has any."""
+        start, slope = self._line
+        last, each = 100 - EDGE, bins / 100
+        units = [math.log(value) if value > 0 else -math.inf for value in values] if self.log else values
+        places = (start + slope * unit for unit in units)
+        return Counter(
+            int(each * (EDGE if place < EDGE else last if place > last else place)) for place in places
+        )
 
-    @property
+    def beyond(self, *values: float) -> int:
+        """Return how many of the values are worse than what the lane shows."""
+        worst = self.worst
+        return sum(value > worst if worst > self.best else value < worst for value in values)
+
+    @cached_property
     def ticks(self) -> list[Tick]:
         """Few round values with their places, from left to right."""
         low, high = min(self.worst, self.best), max(self.worst, self.best)
@@ -86,8 +102,12 @@ class Scale:
             best = ticks
         return best
 
-    def _unit(self, value: float) -> float:
-        return math.log(value) if self.log else value
+    @cached_property
+    def _line(self) -> tuple[float, float]:
+        """The place of 0 on the scale's own unit, and the percent that one unit takes."""
+        worst, best = map(math.log if self.log else float, (self.worst, self.best))
+        slope = (RIGHT - LEFT) / (best - worst)
+        return LEFT - slope * worst, slope
 
 
 def scale(values: Iterable[float], direction: Direction) -> Scale:

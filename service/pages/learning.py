@@ -36,7 +36,9 @@ def curves(shown: Scene) -> Figure | None:
     each = max(1, min(3, LINES // len(spec.labels)))
     lanes = search_lanes(spec, shown.race, shown.tones, {})
     best = [
-        (lane.label, place, trial.id) for lane in lanes for place, (trial, _) in enumerate(lane.finest(each))
+        (lane.label, place, trial.id)
+        for lane in lanes
+        for place, (trial, _) in enumerate(lane.ordered[:each])
     ]
     with shown.store.read() as tx:
         found = tx.races.curves([trial for _, _, trial in best], curve=spec.goal.curve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 import random
@@ -32,7 +33,8 @@ def test_right_is_better(values: list[float], direction: Direction) -> None:
 def test_what_is_far_worse_stands_at_the_left() -> None:
     found = scale([*LOSSES, 1.55, 300.0], Direction.MINIMIZE)
     assert found.clamped
-    assert found.beyond(1.55)
+    assert found.beyond(1.55, 300.0, *LOSSES) >= 2
+    assert found.counts([1.55, 300.0, 0.0], 60) == {0: 2, 59: 1}
     assert found.at(1.55) == found.at(300.0) == EDGE
     # The same values without outliers use the whole lane.
     even = scale([0.1, 0.12, 0.14, 0.16], Direction.MINIMIZE)
@@ -63,6 +65,14 @@ def test_ticks_are_few_and_apart(values: list[float], direction: Direction) -> N
     assert major
     assert all(b - a >= 20 for a, b in itertools.pairwise(major))
     assert len({tick.text for tick in ticks}) == len(ticks)
+
+
+@pytest.mark.parametrize(
+    ("values", "direction"), [(LOSSES, Direction.MINIMIZE), (SCORES, Direction.MAXIMIZE)]
+)
+def test_bars_stand_at_the_places_of_their_values(values: list[float], direction: Direction) -> None:
+    found = scale(values, direction)
+    assert found.counts(values, 60) == collections.Counter(int(found.at(value) * 0.6) for value in values)
 
 
 def test_a_somewhat_better_value_moves_nothing() -> None:

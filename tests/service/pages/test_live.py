@@ -22,7 +22,14 @@ from whichopt.service.pages.watch import Watches
 def drawn(revision: int, *, ended: bool = False, kind: str = "search", **parts: str) -> Drawing:
     order = tuple(sorted(name for name in parts if name.startswith("lane")))
     return Drawing(
-        revision, kind, "a job", ended, "".join(parts.values()), parts, {"lanes": order} if order else {}
+        revision,
+        kind,
+        "a job",
+        None,
+        ended,
+        "".join(parts.values()),
+        parts,
+        {"lanes": order} if order else {},
     )
 
 
@@ -65,7 +72,7 @@ def test_lanes_that_change_places_are_sent_together() -> None:
     now = drawn(2, **{"lane-0": "a2", "lane-1": "b", "head": "h"})
     live.take(now)
     assert sent(live, Stamp(1)) == ["lane-0"]
-    live.take(Drawing(3, now.kind, "a job", False, "", now.parts, {"lanes": ("lane-1", "lane-0")}))
+    live.take(Drawing(3, now.kind, "a job", None, False, "", now.parts, {"lanes": ("lane-1", "lane-0")}))
     news = live.since(Stamp(1))
     assert news is not None
     assert sent(live, Stamp(1)) == ["lanes"]
