@@ -74,6 +74,8 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         else "",
         "studies": _studies(scene, found.optimizer_verdict),
         "seen": "" if seen is None else verdict_words.seen(found, seen.config, seen.chance),
+        "why": verdict_words.why(found),
+        "stopped": "" if found.stage is None else verdict_words.stopped(found.stage),
         "new_examples": ""
         if found.over_examples is None
         else verdict_words.new_examples(found, found.over_examples),
