@@ -194,6 +194,8 @@ def test_figures_of_a_job(http: TestClient, lite: Store) -> None:
         spec = http.get(f"/jobs/{uid}/figures/{name}")
         assert spec.status_code == 200, name
         assert "vega-lite" in spec.json()["$schema"]
+    # These trials have no curves, which is no error: their figure has an address of its own.
+    assert http.get(f"/jobs/{uid}/figures/learning-curves").status_code == 204
     wrong = http.get(f"/jobs/{uid}/figures/lr?optimizer=sdg")
     assert wrong.status_code == 422
     assert "did you mean 'sgd'?" in wrong.json()["detail"]
