@@ -23,7 +23,7 @@ PAGES = (
     compare,
     job,
     job_parts,
-    learning,
+    learning,  # before the others, whose address would take its name for one of theirs
     job_figures,
     job_buttons,
     optuna,
