@@ -23,9 +23,10 @@ from whichopt.service import logs, reporting
 from whichopt.service.db import Store
 from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
-from whichopt.service.pages import compare, docs, home
-from whichopt.service.pages import job as job_page
+from whichopt.service.pages import site
 from whichopt.service.pages.assets import Assets
+from whichopt.service.pages.watch import Watches
+from whichopt.service.races import Races
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper
 from whichopt.service.routes import (
@@ -41,6 +42,7 @@ from whichopt.service.routes import (
     problems,
     reports,
     results,
+    trials,
 )
 from whichopt.service.routes.access import Gate
 from whichopt.service.routes.base_path import BasePath
@@ -55,6 +57,7 @@ log = structlog.get_logger()
 
 PARTS = (
     jobs,
+    trials,
     lint,
     plan,
     events,
@@ -64,10 +67,7 @@ PARTS = (
     catalog,
     functions,
     health,
-    home,
-    compare,
-    job_page,
-    docs,
+    *site.PAGES,
 )
 
 DESCRIPTION = (
@@ -107,6 +107,7 @@ def create_app(
     )
     app.state.settings, app.state.store, app.state.dispatcher = settings, store, dispatcher
     app.state.reaper = None
+    app.state.races, app.state.watches = Races(store), Watches()
     app.state.keeper = keeper = Keeper(store, settings, command=reader)
     app.state.metrics = health.registry(store, settings)
 

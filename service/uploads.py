@@ -279,3 +279,15 @@ class Table(_Frozen):
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 """Names of uploaded datasets: they go into paths of the API."""
+
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".txt": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".tab": "text/tab-separated-values",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pq": "application/vnd.apache.parquet",
+    ".npz": "application/x-npz",
+    ".npy": "application/x-npy",
+}
+"""The media types of files that can be sent, by the ends of their names."""

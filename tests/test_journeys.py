@@ -23,6 +23,8 @@ from whichopt.workers import products
 from whichopt.workers.embedded.broker import Broker
 from whichopt.workers.engine.agree import agreement
 
+pytestmark = pytest.mark.journey
+
 TRAINER, BROKER, API, WORKER = "billiard.spawn", "valkey-server", "uvicorn", "-m whichopt.workers --queue"
 """What the command lines of a home's processes have in them."""
 

@@ -12,6 +12,8 @@ from whichopt.service.client.errors import ProblemError
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.states import JobState
 
+pytestmark = pytest.mark.journey
+
 OUT = {"type": "linear", "out": "outputs"}
 CONV = {"type": "conv2d", "out": 4, "padding": 1}
 NETWORKS: dict[str, list[Any]] = {

@@ -18,6 +18,8 @@ from tests.builders.homes import Embedded
 from tests.builders.own_files import saved
 from tests.builders.present import present
 
+pytestmark = pytest.mark.journey
+
 SORTS = ("barolo", "grignolino", "barbera")
 JOB = {
     "workload": {"dataset": {"name": "wines"}, "model": {"name": "mlp", "hidden": [16]}},

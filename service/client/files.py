@@ -14,18 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from whichopt.service.errors import UnsupportedMedia
-
-KINDS = {
-    ".csv": "text/csv",
-    ".txt": "text/csv",
-    ".tsv": "text/tab-separated-values",
-    ".tab": "text/tab-separated-values",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pq": "application/vnd.apache.parquet",
-    ".npz": "application/x-npz",
-    ".npy": "application/x-npy",
-}
-"""Media types by the ends of names."""
+from whichopt.service.uploads import MEDIA_TYPES
 
 PIECE = 1 << 18
 
@@ -95,21 +84,21 @@ def name_of(path: Path) -> str:
     'My-penguins-2'
     """
     stem = path.name
-    for end in (".gz", *KINDS):
+    for end in (".gz", *MEDIA_TYPES):
         stem = stem[: -len(end)] if stem.lower().endswith(end) else stem
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:64] or "data"
 
 
 def _kind(path: Path) -> str:
     stem = path.name.lower().removesuffix(".gz")
-    kind = next((kind for end, kind in KINDS.items() if stem.endswith(end)), None)
+    kind = next((kind for end, kind in MEDIA_TYPES.items() if stem.endswith(end)), None)
     if kind is None:
         raise UnsupportedMedia(
             f"the name of {path.name!r} does not tell its format; it must end with one of "
-            f"{', '.join(KINDS)}, and .gz if it is compressed",
+            f"{', '.join(MEDIA_TYPES)}, and .gz if it is compressed",
             field="file",
             value=path.name,
-            allowed=list(KINDS),
+            allowed=list(MEDIA_TYPES),
         )
     return kind
 
@@ -118,7 +107,7 @@ def _write(data: Any, file: BinaryIO) -> str:
     """Write the data to the file; return its media type."""
     if hasattr(data, "write_parquet"):  # polars
         data.write_parquet(file)
-        return KINDS[".parquet"]
+        return MEDIA_TYPES[".parquet"]
     if hasattr(data, "to_parquet"):  # pandas
         try:
             data.to_parquet(file, index=False, engine="pyarrow")
@@ -127,7 +116,7 @@ def _write(data: Any, file: BinaryIO) -> str:
                 "pandas needs pyarrow to send a data frame (pip install pyarrow); without it, save the frame "
                 "with to_csv(..., index=False), and send that file"
             ) from error
-        return KINDS[".parquet"]
+        return MEDIA_TYPES[".parquet"]
     if hasattr(data, "__arrow_c_stream__"):  # the Arrow PyCapsule interface: frames of many libraries
         try:
             import pyarrow
@@ -137,15 +126,15 @@ def _write(data: Any, file: BinaryIO) -> str:
                 f"a {type(data).__name__} is sent by pyarrow, which is not installed: pip install pyarrow"
             ) from error
         parquet.write_table(pyarrow.table(data), file)
-        return KINDS[".parquet"]
+        return MEDIA_TYPES[".parquet"]
     if isinstance(data, Mapping) and data:
         _write_arrays(data, file)
-        return KINDS[".npz"]
+        return MEDIA_TYPES[".npz"]
     if hasattr(data, "__array__"):
         import numpy as np
 
         np.lib.format.write_array(file, _plain("the array", data), allow_pickle=False)
-        return KINDS[".npy"]
+        return MEDIA_TYPES[".npy"]
     raise UnsupportedMedia(
         f"a {type(data).__name__} is no dataset; give the path of a file, a data frame of pandas or polars, "
         "a table of Arrow, an array, or arrays by their names, such as {'x': x, 'y': y}",

@@ -36,9 +36,11 @@ from whichopt.service.db.keys import Keys
 from whichopt.service.db.lost import Lost
 from whichopt.service.db.past import Past
 from whichopt.service.db.race import Races
+from whichopt.service.db.raced import Raced
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
+from whichopt.service.db.trials import Trials
 from whichopt.service.db.troubles import lasts
 from whichopt.service.db.view_reader import ViewReader
 from whichopt.service.db.workers import Workers
@@ -102,6 +104,10 @@ class Transaction:
         return Lost(self.connection)
 
     @cached_property
+    def trials(self) -> Trials:
+        return Trials(self.connection)
+
+    @cached_property
     def views(self) -> ViewReader:
         return ViewReader(self.connection)
 
@@ -132,6 +138,10 @@ class Transaction:
     @cached_property
     def past(self) -> Past:
         return Past(self.connection)
+
+    @cached_property
+    def raced(self) -> Raced:
+        return Raced(self.connection)
 
     @cached_property
     def blobs(self) -> Blobs:

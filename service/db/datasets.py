@@ -7,6 +7,7 @@ lost cannot write into a row that was sent again under the same name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +47,21 @@ class DatasetSummary:
     state: DatasetState
     file: File
     found: dict[str, Any] | None
+    progress: DatasetProgress
+    problem: DatasetProblem | None
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DatasetJob:
+    """A job that uses, or used, a dataset."""
+
+    uid: str
+    name: str | None
+    state: JobState
+    model: str
+    created_at: datetime
 
 
 class Datasets:
@@ -98,12 +114,29 @@ class Datasets:
 
     def page(self, *, before: int | None, limit: int) -> list[DatasetSummary]:
         """Return the latest datasets, newest first; their columns stay in the database."""
-        kept = (dataset.c.id, dataset.c.uid, dataset.c.name, dataset.c.state, dataset.c.file)
-        query = sa.select(*kept, *(dataset.c.found[part].label(part) for part in LISTED))
+        query = _summaries()
         if before is not None:
             query = query.where(dataset.c.id < before)
         rows = self.connection.execute(query.order_by(dataset.c.id.desc()).limit(limit))
         return [readable(row, _summary) for row in rows]
+
+    def summary(self, name: str) -> DatasetSummary | None:
+        """Return what a list shows of the dataset of that name."""
+        row = self.connection.execute(_summaries().where(dataset.c.name == name)).one_or_none()
+        return None if row is None else readable(row, _summary)
+
+    def jobs(self, name: str, content: str, *, limit: int) -> list[DatasetJob]:
+        """Return the latest jobs about a dataset with that content, newest first."""
+        query = (
+            sa.select(job.c.uid, job.c.name, job.c.state, job.c.model, job.c.created_at)
+            .where(job.c.dataset == name, job.c.content == content)
+            .order_by(job.c.id.desc())
+            .limit(limit)
+        )
+        return [
+            DatasetJob(row.uid, row.name, JobState(row.state), row.model or "", row.created_at)
+            for row in self.connection.execute(query)
+        ]
 
     def used_by(self, name: str, content: str | None) -> str | None:
         """Return the uid of a queued or running job that uses the dataset; None if there is none."""
@@ -187,13 +220,23 @@ class Datasets:
         return self.connection.execute(over).rowcount
 
 
+def _summaries() -> sa.Select[Any]:
+    """The query for summaries, whose columns stay in the database."""
+    names = ("id", "uid", "name", "state", "file", "progress", "problem", "created_at", "expires_at")
+    kept = (dataset.c[name] for name in names)
+    return sa.select(*kept, *(dataset.c.found[part].label(part) for part in LISTED))
+
+
+def _progress(row: Any, file: File) -> DatasetProgress:
+    return DatasetProgress.model_validate(row.progress or DatasetProgress(bytes=file.bytes, share=1.0))
+
+
 def _row(row: Any) -> DatasetRow:
     file = File.model_validate(row.file)
-    progress = row.progress or DatasetProgress(bytes=file.bytes, share=1.0)
     view = DatasetView(
         name=row.name,
         state=DatasetState(row.state),
-        progress=DatasetProgress.model_validate(progress),
+        progress=_progress(row, file),
         problem=row.problem,
         file=file,
         choices=Choices.model_validate(row.choices),
@@ -207,10 +250,15 @@ def _row(row: Any) -> DatasetRow:
 
 def _summary(row: Any) -> DatasetSummary:
     found = {part: getattr(row, part) for part in LISTED}
+    file = File.model_validate(row.file)
     return DatasetSummary(
         id=row.id,
         name=row.name,
         state=DatasetState(row.state),
-        file=File.model_validate(row.file),
+        file=file,
         found=None if found["rows"] is None else found,
+        progress=_progress(row, file),
+        problem=None if row.problem is None else DatasetProblem.model_validate(row.problem),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
     )

@@ -97,6 +97,16 @@ class Forecasts:
         )
         return None if content is None else RoundForecast.model_validate(content)
 
+    def latest(self, job_id: int) -> RoundForecast | None:
+        """The last forecast that this version has stored: of the last round that has ended, or older."""
+        content = self.connection.scalar(
+            sa.select(forecast.c.content)
+            .where(forecast.c.job_id == job_id, forecast.c.version == VERSION)
+            .order_by(forecast.c.round.desc())
+            .limit(1)
+        )
+        return None if content is None else RoundForecast.model_validate(content)
+
     def keep(self, job_id: int, round_: int, content: RoundForecast) -> None:
         """Store the forecast of a round that has ended, in place of one that is there, and its odds with an
         active job."""

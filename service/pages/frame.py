@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NAVIGATION = (
     ("/", "Jobs"),
+    ("/new", "New job"),
+    ("/catalog", "Catalog"),
+    ("/datasets", "Datasets"),
     ("/docs", "API"),
 )
 
@@ -54,7 +57,12 @@ def fragment(request: Request, template: str, *, status: int = 200, **values: An
 
 def render(request: Request, template: str, **values: Any) -> str:
     """Return the template's text; `base` in it is the path that stands before every address of ours."""
-    return environment().get_template(template).render(base=request.scope["root_path"], **values)
+    return filled(request.scope["root_path"], template, **values)
+
+
+def filled(base: str, template: str, **values: Any) -> str:
+    """Return the template's text, for who draws without a request; `base` is as in `render`."""
+    return environment().get_template(template).render(base=base, **values)
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from whichopt.service.pages.frame import seconds
 from whichopt.service.pages.scene import Act, Scene, act_of
 from whichopt.service.states import JobState, Phase
-from whichopt.service.views import ConfirmProgress
 
 Parts = list[tuple[float, str]]
 
@@ -28,8 +28,8 @@ class Stop:
     reached: bool
 
 
-def rail(scene: Scene, *, time_left: str = "") -> list[Stop]:
-    """Return the acts of the job; `time_left` is said of the one that it has reached."""
+def rail(scene: Scene) -> list[Stop]:
+    """Return the acts of the job, with the time that is left of each."""
     job = scene.job
     reached = act_of(job.state, job.phase)
     order = list(Act)
@@ -45,7 +45,7 @@ def rail(scene: Scene, *, time_left: str = "") -> list[Stop]:
             act=act,
             title=act.value.capitalize(),
             parts=parts,
-            note=", ".join(filter(None, (note, time_left if act is reached else ""))),
+            note=note,
             current=act is reached,
             shown=act is scene.act,
             reached=order.index(act) <= order.index(reached),
@@ -57,27 +57,41 @@ def rail(scene: Scene, *, time_left: str = "") -> list[Stop]:
 def _search(scene: Scene) -> tuple[Parts, str]:
     job = scene.job
     if job.phase is Phase.CONFIRM or job.state is JobState.SUCCEEDED:
-        return [(100.0, "")], f"{scene.spec.asked_trials or job.progress.trials_done:,} trials"
+        searched = sum(trial.phase is Phase.SEARCH for trial in scene.race.trials.values())
+        return [(100.0, "")], f"{searched:,} trials"
     done, total = job.progress.trials_done, job.progress.trials_total
-    share = 100 * done / total if total else 0.0
-    note = f"{done:,} of {total:,} trials" if total else "not planned yet"
-    return [(share, "")], note
+    running = sum(len(cohort.trials) for cohort in scene.race.running)
+    if not total:
+        return [(0.0, "")], "" if job.state.ended else _about(scene.left.search) or "not planned yet"
+    parts = [(100 * done / total, ""), (100 * min(running, total - done) / total, "on")]
+    return parts, _joined(f"{done:,} of {total:,} trials", _about(scene.left.search))
 
 
 def _confirm(scene: Scene) -> tuple[Parts, str]:
-    job = scene.job
-    progress = job.progress.confirm
-    if progress is None:
-        seeds = scene.spec.budget.confirm_seeds
-        return [(0.0, "")], f"up to {seeds} fresh seeds" if not job.state.ended else ""
+    job, progress = scene.job, scene.job.progress.confirm
+    if progress is None or job.phase is not Phase.CONFIRM:
+        if job.state.ended:
+            return [(0.0, "")], ""
+        left = scene.left.confirm
+        note = f"up to {scene.spec.budget.confirm_seeds} fresh seeds"
+        return [(0.0, "")], _joined(note, "" if left is None else f"about {seconds(max(1.0, left))}")
     if job.state is JobState.SUCCEEDED:
         return [(100.0, "")], f"{progress.seeds_done} fresh seeds"
-    return [(_share(progress), "")], f"{progress.seeds_done} of at most {progress.seeds_most} fresh seeds"
-
-
-def _share(progress: ConfirmProgress) -> float:
-    return min(100.0, 100 * progress.seeds_done / progress.seeds_most) if progress.seeds_most else 0.0
+    most = max(1, progress.seeds_most)
+    parts = [(min(100.0, 100 * progress.seeds_done / most), "")]
+    if not job.state.ended:
+        parts.append((min(100.0, 100 * progress.seeds_planned / most) - parts[0][0], "on"))
+    note = f"{progress.seeds_done} of at most {most} fresh seeds"
+    return parts, _joined(note, "" if job.state.ended else _about(scene.left.confirm))
 
 
 def _verdict(state: JobState) -> tuple[Parts, str]:
     return [(100.0 if state is JobState.SUCCEEDED else 0.0, "")], ""
+
+
+def _about(left_s: float | None) -> str:
+    return "" if left_s is None else f"about {seconds(max(1.0, left_s))} left"
+
+
+def _joined(*notes: str) -> str:
+    return ", ".join(filter(None, notes))

@@ -1,13 +1,19 @@
-"""What a job's page is drawn from: the job, its optimizers' tones, and what its act reads besides."""
+"""What a job's page is drawn from: the job, its race, its optimizers' tones, and the time that is left."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
 
 from whichopt.service.db import Store
 from whichopt.service.figures.tones import tones
-from whichopt.service.jobs import no_job
+from whichopt.service.forecasts import RoundForecast
+from whichopt.service.jobs import linted, no_job
+from whichopt.service.pages.time_left import TimeLeft, time_left
+from whichopt.service.race import Race
+from whichopt.service.races import Races
 from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.views import JobView
@@ -25,22 +31,49 @@ class Act(StrEnum):
 class Scene:
     """A job as its page shows it now.
 
-    `tones` has the tone of every trained label, today's config included. `act` is the one that is shown.
+    `act` is the one that is shown, and `tones` has the tone of every trained label, today's config included.
+    `known` is the forecast of the last round that has ended. `memory` stays from one drawing of the act to
+    the next: what costs much and has not changed can be kept there.
     """
 
     store: Store
+    races: Races
     job: JobView
     job_id: int
     act: Act
+    known: RoundForecast | None
     tones: dict[str, int]
+    memory: dict[str, Any] = field(default_factory=dict)
 
     @property
     def spec(self) -> ResolvedSpec:
         return self.job.spec
 
+    @cached_property
+    def race(self) -> Race:
+        """The job's trials without their curves."""
+        return self.races.of(self.job_id, self.spec.goal.metric)
 
-def scene(store: Store, uid: str, *, alive_s: float, act: Act | None = None) -> Scene:
+    @cached_property
+    def left(self) -> TimeLeft:
+        """The time that is left; nothing is said of it once the job has ended."""
+        if self.job.state.ended:
+            return TimeLeft()
+        return time_left(self.spec, self.race, self.known, self.job.started_at)
+
+
+def scene(
+    store: Store,
+    uid: str,
+    *,
+    alive_s: float,
+    act: Act | None = None,
+    races: Races | None = None,
+    memory: dict[str, Any] | None = None,
+) -> Scene:
     """Read the job with that id; without `act` it is shown in the act that it has reached.
+
+    `races` are those that the process keeps; without them the job's race is read whole when it is needed.
 
     Raises:
         NotFound: there is no such job.
@@ -48,12 +81,21 @@ def scene(store: Store, uid: str, *, alive_s: float, act: Act | None = None) -> 
     """
     with store.read() as tx:
         job, job_id = tx.views.job(uid, alive_s=alive_s), tx.jobs.id_of(uid)
-    if job is None or job_id is None:
-        raise no_job(uid)
+        if job is None or job_id is None:
+            raise no_job(uid)
+        known = tx.forecasts.latest(job_id)
     reached = act_of(job.state, job.phase)
     order = list(Act)
-    shown = reached if act is None or order.index(act) > order.index(reached) else act
-    return Scene(store=store, job=job, job_id=job_id, act=shown, tones=tones_of(job.spec))
+    return Scene(
+        store=store,
+        races=races or Races(store),
+        job=linted(job),
+        job_id=job_id,
+        act=reached if act is None or order.index(act) > order.index(reached) else act,
+        known=known,
+        tones=tones_of(job.spec),
+        memory={} if memory is None else memory,
+    )
 
 
 def act_of(state: JobState, phase: Phase | None) -> Act:

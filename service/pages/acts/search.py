@@ -2,14 +2,149 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from markupsafe import Markup
+
+from whichopt.service.evidence.forecast.leads import Leads, leads
+from whichopt.service.pages.lane_marks import Marks, search_marks
+from whichopt.service.pages.lanes import Scale, in_columns, scale
 from whichopt.service.pages.scene import Scene
+from whichopt.service.pages.search_lane import SearchLane, by_rank, search_lanes, studies_so_far
+from whichopt.service.pages.search_words import leader_said, sentence
+from whichopt.service.race import RunningCohort
+from whichopt.service.spec import ResolvedSpec
+
+FIGURES = {
+    **{f"best-{against}": f"best-so-far?against={against}" for against in ("trials", "steps", "seconds")},
+    "learning": "learning-curves",
+}
+"""The figures of this act: their addresses below `/jobs/ID/figures/`, by the ids of their elements."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the race's table; `id` is that of its element, and `chance` that it leads at the end."""
+
+    id: str
+    lane: SearchLane
+    marks: Markup
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """A cohort that is being trained, in words."""
+
+    round: int
+    count: int
+    labels: str
+    epoch: int
+    epochs: int
+    seconds: float | None
+    worker: str
 
 
 def values(scene: Scene) -> dict[str, Any]:
-    """Return what `job/search.html` is filled with."""
-    progress = scene.job.progress
+    """Return what `job/search.html` and its parts are filled with."""
+    totals = {entry.optimizer: scene.spec.trials_of(entry.optimizer) for entry in _searched(scene)}
+    kept = scene.memory.setdefault("lanes", {})
+    lanes = search_lanes(scene.spec, scene.race, scene.tones, totals, kept)
+    found = _leads(scene, lanes)
+    shared = _scale(scene, lanes)
+    rows = [
+        Row(
+            id=f"lane-{scene.spec.labels.index(lane.label)}",
+            lane=lane,
+            marks=_marks(scene, lane, shared),
+            chance=None if found is None else found.chances[lane.label],
+        )
+        for lane in by_rank(lanes)
+    ]
     return {
-        "sentence": f"{progress.trials_done:,} of {progress.trials_total:,} trials are in.",
+        "sentence": sentence(scene, lanes, found),
+        "leader_said": leader_said(lanes),
+        "rows": rows,
+        "shown": in_columns([lane.best[1] for lane in lanes if lane.best is not None]),
+        "ticks": shared.ticks,
+        "metric": scene.spec.goal.metric,
+        "many": any(len(lane.trials) > 200 for lane in lanes),
+        "counts": counts(lanes),
+        "drawn_at": _figures_revision(lanes),
+        "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
+        "over": scene.job.state.ended or scene.job.phase == "confirm",
     }
+
+
+def _figures_revision(lanes: Sequence[SearchLane]) -> int:
+    """A number that moves with the results, about 60 times in a search: so often figures are drawn."""
+    ended = sum(lane.ended for lane in lanes)
+    return ended // max(1, sum(lane.total for lane in lanes) // 60)
+
+
+def counts(lanes: Sequence[SearchLane]) -> str:
+    """Say how many trials there are in each state."""
+    parts = (
+        (sum(lane.ended for lane in lanes), "trials"),
+        (sum(len(lane.parted.running) for lane in lanes), "running"),
+        (sum(lane.parted.cut for lane in lanes), "pruned"),
+        (sum(lane.parted.diverged for lane in lanes), "diverged"),
+    )
+    return ", ".join(f"{count:,} {what}" for count, what in parts if count or what == "trials")
+
+
+def running_row(spec: ResolvedSpec, cohort: RunningCohort) -> RunningRow:
+    """Return a cohort that is being trained, in words."""
+    labels = [side.label for side in cohort.trials]
+    each = {label: labels.count(label) for label in dict.fromkeys(labels)}
+    passed = None if cohort.since is None else (datetime.now(UTC) - cohort.since).total_seconds()
+    return RunningRow(
+        round=cohort.round + 1,
+        count=len(labels),
+        labels=", ".join(f"{count} {label}" for label, count in each.items()),
+        epoch=round(cohort.share * spec.budget.epochs),
+        epochs=spec.budget.epochs,
+        seconds=None if passed is None else max(0.0, passed),
+        worker=cohort.worker or "",
+    )
+
+
+def _leads(scene: Scene, lanes: Sequence[SearchLane]) -> Leads | None:
+    """The chances to lead at the end, computed once for each state of the results."""
+    if scene.job.state.ended or scene.job.phase == "confirm" or not all(lane.total for lane in lanes):
+        return None
+    kept = scene.memory.get("leads")
+    if kept is None or kept[0] != lanes:
+        replicates = scene.spec.budget.replicates
+        found = leads({lane.label: studies_so_far(lane, replicates) for lane in lanes})
+        kept = scene.memory["leads"] = (lanes, found)
+    chances: Leads | None = kept[1]
+    return chances
+
+
+def _scale(scene: Scene, lanes: Sequence[SearchLane]) -> Scale:
+    """The scale of all lanes, kept from before if no lane has changed."""
+    kept = scene.memory.get("scale")
+    if kept is None or kept[0] != lanes:
+        values = itertools.chain.from_iterable(lane.shown_values for lane in lanes)
+        kept = scene.memory["scale"] = (lanes, scale(values, scene.spec.goal.direction))
+    found: Scale = kept[1]
+    return found
+
+
+def _marks(scene: Scene, lane: SearchLane, shared: Scale) -> Markup:
+    """The lane's drawing, kept from before but for the trials that are being trained."""
+    kept: dict[str, Marks] = scene.memory.setdefault("marks", {})
+    before = kept.get(lane.label)
+    if before is None or before.lane is not lane or before.scale != shared:
+        before = kept[lane.label] = search_marks(lane, shared)
+    return before.with_running(scene.race.latest)
+
+
+def _searched(scene: Scene) -> list[Any]:
+    labels = set(scene.spec.labels)
+    return [entry for entry in scene.job.ledger if entry.optimizer in labels]

@@ -47,6 +47,8 @@ def fit(run):
     run.test(lambda rows: torch.nn.functional.mse_loss(model(X[rows]), Y[rows]).item())
 """
 OPTIMIZERS = ["sgd", "adamw"]
+pytestmark = pytest.mark.journey
+
 BUDGET: dict[str, Any] = {"trials": 2, "replicates": 1, "epochs": 2, "confirm_seeds": 3}
 
 HERE = """

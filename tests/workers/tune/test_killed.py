@@ -44,6 +44,7 @@ FEW = [
 ]
 
 
+@pytest.mark.journey
 def test_killed_it_goes_on_to_the_same_answer(tmp_path: Path) -> None:
     assert [kill for kill, _ in ends_as_if_undisturbed(tmp_path, FEW, 0)] == FEW
 

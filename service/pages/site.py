@@ -1,0 +1,35 @@
+"""Every page, in the order of the bar; `service.app` includes their routes."""
+
+from __future__ import annotations
+
+from whichopt.service.pages import (
+    catalog,
+    compare,
+    datasets,
+    docs,
+    functions,
+    home,
+    job,
+    job_buttons,
+    job_figures,
+    job_parts,
+    learning,
+    new,
+    optuna,
+)
+
+PAGES = (
+    home,
+    compare,
+    job,
+    job_parts,
+    job_figures,
+    job_buttons,
+    learning,
+    optuna,
+    new,
+    catalog,
+    functions,
+    datasets,
+    docs,
+)
