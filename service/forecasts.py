@@ -21,8 +21,8 @@ class RoundForecast(BaseModel):
     `confirm` is None until every finalist was run on a common fresh seed; its `next_seconds` is None, as that
     depends on the clock. `trial_seconds` are the training seconds of a trial that goes to its end, by label,
     None if nothing tells; `finalists` are the labels of the finalists, one entry for each of them. `leads`
-    are the chances to lead at the end of the search, by label; None once `confirm` is there, and while it is
-    too early.
+    are the chances to lead at the end of the search, by label; None once it has ended, and while it is too
+    early.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

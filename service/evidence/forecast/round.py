@@ -47,7 +47,9 @@ def of_round(spec: ResolvedSpec, trials: Sequence[Trial], *, risk: float | None)
     Raise `whichopt.service.forecasts.VERSION` with every change to what this returns.
     """
     confirm = confirm_forecast(spec, trials, risk)
-    led = leads(_studies(spec, trials)) if confirm is None else None
+    studies = _studies(spec, trials)
+    searching = any(study.left for of_label in studies.values() for study in of_label)
+    led = leads(studies) if searching and confirm is None else None
     return RoundForecast(
         search=[search_forecast(spec, label, trials) for label in spec.labels],
         confirm=confirm,
