@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from whichopt.service import functions, jobs
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
-from whichopt.service.errors import NotFound, Unavailable, WhichoptError
+from whichopt.service.errors import Unavailable, WhichoptError
 from whichopt.service.pages import new_plans
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
@@ -62,13 +62,17 @@ def page(
     settings: TheSettings,
     source: Annotated[str, Query(alias="from", max_length=64)] = "",
     dataset: Annotated[str, Query(max_length=64)] = "",
+    model: Annotated[str, Query(max_length=64)] = "",
+    function: Annotated[str, Query(max_length=200)] = "",
     optimizer: Annotated[list[str] | None, Query(max_length=16)] = None,
 ) -> HTMLResponse:
     form, notes = blank(), list[Note]()
     if source:
         form, notes = _again(store, settings, source)
-    if dataset:
-        form = form.with_values(dataset=dataset, kind="catalog")
+    chosen_parts = {"dataset": dataset, "model": model, "function": function}
+    form = form.with_values(**{name: one for name, one in chosen_parts.items() if one})
+    if function:
+        form = form.with_values(kind="function")
     known = [one.name for one in built_in().optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
@@ -182,8 +186,10 @@ def _again(store: Store, settings: Settings, uid: str) -> tuple[Form, list[Note]
     try:
         with store.read() as tx:
             job = jobs.view(tx, str(UUID(uid)), alive_s=settings.worker_alive_s)
-    except (ValueError, NotFound):
+    except ValueError:
         return blank(), [("err", f"There is no job {uid!r}. The form begins anew.")]
+    except WhichoptError as error:
+        return blank(), [("err", f"{error.detail[:1].upper()}{error.detail[1:]}. The form begins anew.")]
     whole = _whole(as_json(as_sent(job.spec)), blank())
     found = check(whole, store, settings)
     label = job.name or job.spec.workload.short_title
