@@ -190,7 +190,7 @@ def _again(store: Store, settings: Settings, uid: str) -> tuple[Form, list[Note]
         return blank(), [("err", f"There is no job {uid!r}. The form begins anew.")]
     except WhichoptError as error:
         return blank(), [("err", f"{error.detail[:1].upper()}{error.detail[1:]}. The form begins anew.")]
-    whole = _whole(as_json(as_sent(job.spec)), blank())
+    whole = _whole(as_json(as_sent(job.spec, built_in())), blank())
     found = check(whole, store, settings)
     label = job.name or job.spec.workload.short_title
     said: Note = (

@@ -104,7 +104,7 @@ def _own(plan: JobPlan, name: str) -> Chances:
 
 
 def _study_trials(spec: ResolvedSpec, plan: JobPlan) -> int:
-    """Return the search trials of a study: for minutes those that the plan counted, or else the usual ones."""
+    """Return the search trials of a study: for minutes those that the plan counted, or the usual ones."""
     studies = spec.budget.replicates
     if spec.budget.trials is not None or spec.budget.settled is not None:
         return spec.budget.study_trials

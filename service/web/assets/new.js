@@ -45,7 +45,14 @@ function distribute() {
 }
 
 new MutationObserver(distribute).observe(document.getElementById("told"), { childList: true });
-document.addEventListener("htmx:response:error", () => say("The service does not answer the check"));
+const unanswered = document.getElementById("unanswered");
+const answered = (is) => () => {
+  if (!is && unanswered.hidden) say(unanswered.textContent);
+  unanswered.hidden = is;
+};
+document.addEventListener("htmx:response:error", answered(false));
+document.addEventListener("htmx:error", answered(false));
+document.addEventListener("htmx:after:swap", answered(true));
 
 // A form that came back leads to what is wrong with it.
 document.querySelector("#new [aria-invalid=true]")?.focus();
