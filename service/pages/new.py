@@ -138,16 +138,20 @@ def options(request: Request, store: TheStore, sent: SentFields) -> HTMLResponse
 
 
 @router.post("/plan", response_class=HTMLResponse)
-def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> HTMLResponse:
-    """Give the time of the form's job and the chances of its verdicts."""
-    found = check(Form.read(sent, blank()), store, settings)
-    if found.spec is None:
-        return fragment(request, "new/no_plan.html", why="It cannot be planned until it is right.")
+def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> Response:
+    """Give the time of the form's job and the chances of its verdicts; nothing if it has changed since."""
+    form = Form.read(sent, blank())
+    spec = check(form, store, settings).spec
+    if spec is None:
+        return Response(status_code=204)
+    name = new_plans.name_of(spec)
     try:
-        made = new_plans.plan(store, found.spec, alive_s=settings.worker_alive_s)
+        made = new_plans.plan(store, spec, form=form.text("once"), alive_s=settings.worker_alive_s)
     except Unavailable as error:
-        return fragment(request, "new/no_plan.html", why=f"There is no plan yet: {error.detail}.")
-    return fragment(request, "new/planned.html", **_planned(made), plan_name=new_plans.name_of(found.spec))
+        return fragment(request, "new/no_plan.html", why=error.detail, plan_name=name)
+    if made is None:
+        return Response(status_code=204)
+    return fragment(request, "new/planned.html", **_planned(made), plan_name=name)
 
 
 @router.get("/chances")

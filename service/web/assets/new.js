@@ -46,13 +46,12 @@ function distribute() {
 
 new MutationObserver(distribute).observe(document.getElementById("told"), { childList: true });
 const unanswered = document.getElementById("unanswered");
-const answered = (is) => () => {
+const answered = (is) => {
   if (!is && unanswered.hidden) say(unanswered.textContent);
   unanswered.hidden = is;
 };
-document.addEventListener("htmx:response:error", answered(false));
-document.addEventListener("htmx:error", answered(false));
-document.addEventListener("htmx:after:swap", answered(true));
+document.addEventListener("htmx:before:response", ({ detail }) => answered(detail.ctx.response.status < 400));
+document.addEventListener("htmx:error", () => answered(false));
 
 // A form that came back leads to what is wrong with it.
 document.querySelector("#new [aria-invalid=true]")?.focus();

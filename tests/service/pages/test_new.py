@@ -7,6 +7,8 @@ import json
 import re
 import shlex
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,11 +19,16 @@ from tests.builders.concluded_jobs import concluded_job
 from tests.builders.datasets import add_dataset
 from tests.builders.jobs import make_spec
 from tests.builders.services import KEY, Recorder
+from tests.builders.waiting import wait_until
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
+from whichopt.service.evidence.power.plan import plan_of
+from whichopt.service.pages import new_plans
+from whichopt.service.past import PastJobs
 from whichopt.service.settings import Settings
-from whichopt.service.spec import JobSpec
+from whichopt.service.spec import JobSpec, ResolvedSpec
 from whichopt.service.states import DatasetState
+from whichopt.service.views import JobPlan
 
 Fields = list[tuple[str, str]]
 HTMX = {"HX-Request": "true"}
@@ -206,14 +213,47 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     assert posted(http, named, "/new/plan", htmx=True).status_code == 200
 
 
-def test_a_plan_of_a_job_that_is_wrong_or_of_a_busy_service_is_said(
+def test_a_plan_of_a_busy_service_is_asked_for_again(
     http: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = http.get("/new").text
-    assert "right" in words(posted(http, fields(page, ("seeds", "1")), "/new/plan", htmx=True).text)
+    assert posted(http, fields(page, ("seeds", "1")), "/new/plan", htmx=True).status_code == 204
     monkeypatch.setattr("whichopt.service.plans._PLACES.acquire", lambda **_: False, raising=True)
     answer = posted(http, fields(page, ("seed", "99")), "/new/plan", htmx=True)
-    assert "There is no plan yet: other plans are being computed" in words(answer.text)
+    assert "There is no plan yet: other plans are being computed; it is asked for again" in words(answer.text)
+    assert 'hx-trigger="load delay:3s"' in answer.text
+
+
+def test_of_the_plans_that_a_form_asks_for_only_the_last_is_made(
+    lite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    going, go = Event(), Event()
+
+    def slow(_: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
+        del alive_s
+        made.append(spec.seed)
+        going.set()
+        assert go.wait(20)
+        return plan_of(spec, PastJobs(jobs=(), spread=None), processes=1)
+
+    specs = [make_spec(seed=seed) for seed in range(4)]
+
+    def asked_for(seed: int) -> JobPlan | None:
+        return new_plans.plan(lite, specs[seed], form="mine", alive_s=60)
+
+    monkeypatch.setattr("whichopt.service.plans.plan", slow)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(asked_for, 1)
+        assert going.wait(20)
+        second = pool.submit(asked_for, 2)
+        wait_until(lambda: new_plans._ASKED["mine"] == new_plans.name_of(specs[2]), "the second plan")
+        third = pool.submit(asked_for, 3)
+        assert second.result(20) is None
+        go.set()
+        assert first.result(20) is not None
+        assert third.result(20) is not None
+    assert made == [1, 3]
 
 
 def test_by_the_clock_gives_minutes_instead_of_trials(http: TestClient) -> None:
