@@ -114,10 +114,17 @@ def submit(
 def say(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> HTMLResponse:
     """Say what is wrong with the form and what it would get, as parts of the page."""
     form = Form.read(sent, blank())
-    found = check(form, store, settings)
     if "HX-Request" not in request.headers:
-        form = with_chosen(form)
-        return _page(request, store, settings, form, check(form, store, settings))
+        # Without scripts there is no later moment for the plan.
+        form, notes = with_chosen(form), list[Note]()
+        found = check(form, store, settings)
+        try:
+            if found.spec is not None:
+                new_plans.plan(store, found.spec, form=form.text("once"), alive_s=settings.worker_alive_s)
+        except Unavailable as error:
+            notes.append(("info", f"There is no plan yet: {error.detail}."))
+        return _page(request, store, settings, form, found, notes=notes)
+    found = check(form, store, settings)
     return fragment(request, "new/checked.html", **_outcome(request, store, found), form=form)
 
 

@@ -50,7 +50,10 @@ const answered = (is) => {
   if (!is && unanswered.hidden) say(unanswered.textContent);
   unanswered.hidden = is;
 };
-document.addEventListener("htmx:before:response", ({ detail }) => answered(detail.ctx.response.status < 400));
+document.addEventListener("htmx:before:response", ({ detail }) => {
+  const right = detail.ctx.response.status < 400;
+  if (!right || detail.ctx.sourceElement.id === "checker") answered(right); // a late plan says nothing of the check
+});
 document.addEventListener("htmx:error", () => answered(false));
 
 // A form that came back leads to what is wrong with it.

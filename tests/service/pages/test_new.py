@@ -265,6 +265,14 @@ def test_by_the_clock_gives_minutes_instead_of_trials(http: TestClient) -> None:
     assert job["spec"]["budget"]["trials"] is None
 
 
+def test_without_scripts_a_check_is_a_page_with_the_plan(http: TestClient) -> None:
+    sent = fields(http.get("/new").text, *SMALL, ("name", "mine"), ticked=["adabelief", "sgd"])
+    page = posted(http, sent, "/new/check").text
+    assert "A true lead of 1 standard deviation" in words(page)
+    assert dict(fields(page))["name"] == "mine"
+    assert jobs_of(http) == []
+
+
 def test_the_options_follow_the_choice_of_dataset_model_and_optimizer(http: TestClient) -> None:
     changes = (("dataset", "friedman1"), ("model", "cnn"), ("today", "sgd"))
     part = posted(http, fields(http.get("/new").text, *changes), "/new/options", htmx=True).text
