@@ -42,6 +42,7 @@ from whichopt.service.routes import (
     problems,
     reports,
     results,
+    trials,
 )
 from whichopt.service.routes.access import Gate
 from whichopt.service.routes.base_path import BasePath
@@ -56,6 +57,7 @@ log = structlog.get_logger()
 
 PARTS = (
     jobs,
+    trials,
     lint,
     plan,
     events,

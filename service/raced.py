@@ -8,10 +8,14 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Tally:
-    """The concluded jobs that an optimizer competed in, and those of them that picked a config of it."""
+    """The concluded jobs that an optimizer competed in, and those of them that picked a config of it.
+
+    `won` counts those that called it the clear winner; the others broke a tie.
+    """
 
     jobs: int
     picked: int
+    won: int
 
     @property
     def share(self) -> float:

@@ -134,7 +134,7 @@ UPDATES: Mapping[str, Update] = {
         (PLAIN, M, V, HATS, rf"\theta_t = {SHRUNK} - {QH_STEP}"),
     ),
     "lamb": Update(
-        "Adam whose step in each layer is as long as that layer's params are large; made for large batches.",
+        "Adam whose step in each layer grows with the size of that layer's params; made for large batches.",
         (
             PLAIN,
             M,

@@ -251,16 +251,28 @@ def resume(job: Job, url: Url = None, key: Key = None, data: Data = DATA, as_jso
 @app.command()
 def export(
     job: Job,
-    to: Annotated[Path, typer.Option(help="SQLite file to write.")],
+    to: Annotated[
+        Path, typer.Option(help="File to write: an SQLite file, or .csv or .jsonl for a table of all trials.")
+    ],
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Also save the points of each trial's curve (only .jsonl).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Save a job's studies as an Optuna storage, which optuna.load_study opens."""
+    """Save a job's studies as an Optuna storage, which optuna.load_study opens, or its trials as a table."""
     if to.exists() and not force:
         raise _complaint(f"{to} exists; give another path, or add --force to replace it")
+    if curves and to.suffix != ".jsonl":
+        raise _complaint(f"--curves needs a file that ends with .jsonl; {to} does not")
+    if to.suffix in (".csv", ".jsonl"):
+        with _client(url, key, data) as client:
+            client.save_trials(client.find_job(job), to, curves=curves)
+        typer.echo(json.dumps({"file": str(to)}) if as_json else f"Wrote {to}, a line for each trial.")
+        return
     with _client(url, key, data) as client:
         client.studies(client.find_job(job), to)
     try:

@@ -12,6 +12,8 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.views import FunctionView, JobForecast, Page, Recommendation
 
 NOT_FOUND = 404
+TABLES = (".csv", ".jsonl")
+"""The ends of the names of files that hold trials."""
 
 
 class Results(Calls):
@@ -179,3 +181,33 @@ class Results(Calls):
             4
         """
         self._save(f"/v1/jobs/{job_id}/studies.db", to)
+
+    def save_trials(self, job_id: str, to: Path, *, curves: bool = False) -> None:
+        """Save all trials of a job as a table; a file of that name is replaced as a whole.
+
+        Each trial is a line, with its config and its metrics in columns such as `config.lr` and
+        `metrics.test.nll`, which `pandas.read_csv(to)` or `pandas.read_json(to, lines=True)` reads.
+
+        Args:
+            job_id: the job's whole id.
+            to: the file, in a folder that exists. Its name ends with `.csv` for CSV, `.jsonl` for JSON lines.
+            curves: True to have the points of each trial's curve (step, examples, value); only JSON lines
+                can hold them.
+
+        Raises:
+            ValueError: the name of the file ends with neither, or CSV is to have curves.
+            ProblemError: there is no such job (`not_found`).
+            IsADirectoryError: `to` is a folder.
+            FileNotFoundError: there is no folder for the file.
+
+        Example:
+            >>> from pathlib import Path
+            >>> client.save_trials(job.id, Path("trials.csv"))
+            >>> Path("trials.csv").read_text().partition(",config.")[0]
+            'id,optimizer,phase,origin,replicate,number,state,value'
+        """
+        if to.suffix not in TABLES:
+            raise ValueError(f"the name of {to.name!r} must end with one of {', '.join(TABLES)}")
+        if curves and to.suffix != ".jsonl":
+            raise ValueError(f"{to.name!r} cannot hold curves; give a file that ends with .jsonl")
+        self._save(f"/v1/jobs/{job_id}/trials{to.suffix}", to, **({"curves": "true"} if curves else {}))

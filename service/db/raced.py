@@ -25,24 +25,27 @@ class Raced:
     def tallies(self) -> dict[str, Tally]:
         """Return, by the optimizer's name in the catalog, what the latest concluded jobs say."""
         latest = (
-            sa.select(job.c.id, job.c.recommended)
+            sa.select(job.c.id, job.c.recommended, job.c.verdict)
             .where(job.c.state == JobState.SUCCEEDED)
             .order_by(job.c.id.desc())
             .limit(MOST_COUNTED)
             .subquery()
         )
-        picked = sa.case((latest.c.recommended == study.c.optimizer, latest.c.id))
+        is_picked = latest.c.recommended == study.c.optimizer
+        picked = sa.case((is_picked, latest.c.id))
+        won = sa.case((sa.and_(is_picked, latest.c.verdict == "winner"), latest.c.id))
         query = (
             sa.select(
                 study.c.optimizer,
                 sa.func.count(latest.c.id.distinct()),
                 sa.func.count(picked.distinct()),
+                sa.func.count(won.distinct()),
             )
             .join(latest, latest.c.id == study.c.job_id)
             .where(study.c.replicate == 0)
             .group_by(study.c.optimizer)
         )
-        return {name: Tally(jobs, won) for name, jobs, won in self.connection.execute(query)}
+        return {name: Tally(*counts) for name, *counts in self.connection.execute(query)}
 
     def of(self, optimizer: str) -> list[RacedJob]:
         """Return the latest concluded jobs that the optimizer competed in, newest first.

@@ -84,6 +84,21 @@ class Studies:
         )
         return [_study_trial(row) for row in self.connection.execute(query)]
 
+    def job(self, job_uid: str) -> tuple[int, ResolvedSpec] | None:
+        """Return the id of a job and its resolved spec; None if there is no such job.
+
+        Raises:
+            UnreadableRow: its spec cannot be read.
+        """
+        query = sa.select(job.c.id, job.c.uid, job.c.spec, job.c.executor).where(job.c.uid == job_uid)
+        row = self.connection.execute(query).one_or_none()
+        return None if row is None else (row.id, spec_of(row))
+
+    def ids(self, job_uid: str) -> list[int]:
+        """Return the ids of a job's studies, in their order."""
+        query = sa.select(study.c.id).join(job, job.c.id == study.c.job_id).where(job.c.uid == job_uid)
+        return list(self.connection.scalars(query.order_by(study.c.id)))
+
     def exists(self, study_id: int) -> bool:
         return self.connection.scalar(sa.select(study.c.id).where(study.c.id == study_id)) is not None
 

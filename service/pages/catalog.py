@@ -16,6 +16,7 @@ from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
+from whichopt.service.pages.catalog_tabs import tabs
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.mathml import mathml
 from whichopt.service.pages.option_words import option_words
@@ -55,7 +56,7 @@ def index(
         title="Catalog",
         current="Catalog",
         show=show,
-        tabs=_tabs(len(settings.allowed_functions)),
+        tabs=tabs(len(settings.allowed_functions)),
         axis=[f"{10.0 ** axis[0]:g}", f"{10.0 ** axis[1]:g}"],
         optimizers=[(one, tone(one.name), lr_range(one, axis), tallies.get(one.name)) for one in entries],
         datasets=[(one, one.shape(one.options()), one.sizes(one.options())) for one in datasets.DATASETS],
@@ -70,7 +71,7 @@ def optimizer(name: str, request: Request, store: TheStore) -> HTMLResponse:
     if isinstance(entry, UnknownName):
         return _missing(request, "optimizers", entry)
     with store.read() as tx:
-        tally = tx.raced.tallies().get(name, Tally(0, 0))
+        tally = tx.raced.tallies().get(name, Tally(0, 0, 0))
         raced = tx.raced.of(name)
     update = UPDATES.get(name)
     return page_of(
@@ -147,17 +148,6 @@ def task(name: str, request: Request) -> HTMLResponse:
         entry=entry,
         options=option_words(task_view(entry).details["options"]),
     )
-
-
-def _tabs(functions: int) -> list[tuple[str, str, int]]:
-    """The tabs: what the address says, the word, and how many entries there are."""
-    return [
-        ("optimizers", "Optimizers", len(optimizers.OPTIMIZERS)),
-        ("datasets", "Datasets", len(datasets.DATASETS)),
-        ("models", "Models", len(models.MODELS)),
-        ("tasks", "Tasks", len(tasks.TASKS)),
-        ("functions", "Functions", functions),
-    ]
 
 
 def _found(find: Callable[[str], Entry], name: str) -> Entry | UnknownName:
@@ -277,8 +267,8 @@ def _snippet(entry: OptimizerEntry) -> str:
     """Return the code that makes it with its default."""
     module, _, cls = entry.build.target.rpartition(".")
     given: dict[str, Any] = {**entry.arguments(entry.default), **entry.build.fixed}
-    written = ", ".join(f"{name}={value!r}" for name, value in given.items())
-    return f"from {module} import {cls}\n\noptimizer = {cls}(model.parameters(), {written})\n"
+    written = "".join(f"    {name}={value!r},\n" for name, value in given.items())
+    return f"from {module} import {cls}\n\noptimizer = {cls}(\n    model.parameters(),\n{written})\n"
 
 
 def _odds(job: RacedJob) -> list[tuple[str, int, float]]:

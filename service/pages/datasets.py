@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -134,7 +134,7 @@ def _missing(request: Request, error: NotFound) -> HTMLResponse:
     )
 
 
-def _look(found: DatasetView) -> dict[str, object]:
+def _look(found: DatasetView) -> dict[str, Any]:
     """Return what the tables of a dataset need."""
     table = found.table
     columns = () if table is None else table.columns

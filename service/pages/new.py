@@ -7,28 +7,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from whichopt.service import functions, jobs
+from whichopt.service import jobs
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
 from whichopt.service.errors import Unavailable, WhichoptError
 from whichopt.service.pages import new_plans
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
+from whichopt.service.pages.new_begin import Note, again, blank, shown, whole_of
 from whichopt.service.pages.new_check import Checked, Told, catalog_for, check
 from whichopt.service.pages.new_elsewhere import as_curl, as_json, as_python
-from whichopt.service.pages.new_fill import as_sent, filled, form_of
 from whichopt.service.pages.new_form import Form
 from whichopt.service.pages.new_presets import PRESETS, chosen, with_chosen
 from whichopt.service.pages.new_view import dataset_choices, lr_axis, option_text, options_of, rows_of
 from whichopt.service.planning.looks import most_runs
 from whichopt.service.routes.dependencies import ApiKeyId, TheDispatcher, TheSettings, TheStore
 from whichopt.service.settings import Settings
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest
 from whichopt.service.states import DatasetState
 from whichopt.service.views import JobPlan
@@ -38,12 +37,6 @@ router = APIRouter(prefix="/new", include_in_schema=False)
 MOST_FIELDS = 2000
 MOST_UPLOADS = 100
 """Uploads that the list of datasets shows, the latest first; another one can be asked for by its name."""
-
-FIRST = {"workload": {"dataset": "digits", "model": "mlp"}}
-"""What the form of a new job begins with."""
-
-Note = tuple[str, str]
-"""A CSS class and words that stand above the form."""
 
 
 async def _sent(request: Request) -> list[tuple[str, str]]:
@@ -68,7 +61,7 @@ def page(
 ) -> HTMLResponse:
     form, notes = blank(), list[Note]()
     if source:
-        form, notes = _again(store, settings, source)
+        form, notes = again(store, settings, source)
     chosen_parts = {"dataset": dataset, "model": model, "function": function}
     form = form.with_values(**{name: one for name, one in chosen_parts.items() if one})
     if function:
@@ -175,61 +168,16 @@ def fill(request: Request, store: TheStore, settings: TheSettings, sent: SentFie
     text = form.values.get("pasted", form.whole if form.text("into") == "form" else None)
     if text is None:
         found = check(form, store, settings)
-        whole = _whole("" if found.sent is None else as_json(found.sent), form)
+        whole = whole_of("" if found.sent is None else as_json(found.sent), form)
         note = ("info", "This is the whole spec. It is used as it stands here.")
         return _page(request, store, settings, whole, check(whole, store, settings), notes=[note])
-    pasted = _whole(text, form)
+    pasted = whole_of(text, form)
     found = check(pasted, store, settings)
     if found.spec is None:
         note = ("err", "The spec is not filled into the form, as something is wrong with it. Mend it here.")
         return _page(request, store, settings, pasted, found, status=422, notes=[note])
-    shown, notes = _shown(store, settings, found.spec, pasted)
-    return _page(request, store, settings, shown, check(shown, store, settings), notes=notes)
-
-
-def blank() -> Form:
-    """Return the form as it begins."""
-    return form_of(resolve(JobSpec.model_validate(FIRST)), built_in())
-
-
-def _again(store: Store, settings: Settings, uid: str) -> tuple[Form, list[Note]]:
-    """Return the form of an earlier job, to be changed and run again."""
-    try:
-        with store.read() as tx:
-            job = jobs.view(tx, str(UUID(uid)), alive_s=settings.worker_alive_s)
-    except ValueError:
-        return blank(), [("err", f"There is no job {uid!r}. The form begins anew.")]
-    except WhichoptError as error:
-        return blank(), [("err", f"{error.detail[:1].upper()}{error.detail[1:]}. The form begins anew.")]
-    whole = _whole(as_json(as_sent(job.spec, built_in())), blank())
-    found = check(whole, store, settings)
-    label = job.name or job.spec.workload.short_title
-    said: Note = (
-        "info",
-        f"This is the spec of {label} again. Change what you like; that job stays as it is.",
-    )
-    if found.spec is None:
-        return whole, [said, ("err", "It is shown as a whole, as the service would refuse it today.")]
-    form, notes = _shown(store, settings, found.spec, whole)
-    return form, [said, *notes]
-
-
-def _shown(store: Store, settings: Settings, spec: ResolvedSpec, whole: Form) -> tuple[Form, list[Note]]:
-    """Return the form for a spec; `whole` if there is something in it that the form cannot show."""
-
-    def again(sent: JobSpec) -> ResolvedSpec:
-        return functions.resolved(store, sent, settings)
-
-    found = filled(spec, catalog_for(store, spec.workload.dataset_name or ""), again)
-    if not found.lost:
-        return Form({**blank().values, **found.form.values}, found.form.optimizers), []
-    what = ", ".join(found.lost[:5]) + (" and more" if len(found.lost) > 5 else "")
-    note = f"The form cannot show everything in this spec ({what}). The whole spec is used as it stands here."
-    return whole, [("info", note)]
-
-
-def _whole(text: str, form: Form) -> Form:
-    return form.with_values(mode="whole", whole=text)
+    form, notes = shown(store, settings, found.spec, pasted)
+    return _page(request, store, settings, form, check(form, store, settings), notes=notes)
 
 
 def _page(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup, escape
 
 KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
 MANY = {"integer": "whole numbers", "number": "numbers", "boolean": "true or false", "string": "texts"}
@@ -16,13 +19,13 @@ class OptionWords:
     name: str
     default: str
     allowed: str
-    about: str
+    about: Markup
 
 
 def option_words(options: Mapping[str, Any]) -> list[OptionWords]:
     """Return a row for each option: its default as JSON, what is allowed, and what it is about."""
     return [
-        OptionWords(name, _short(schema.get("default")), allowed(schema), schema.get("description", ""))
+        OptionWords(name, _short(schema.get("default")), allowed(schema), _about(schema))
         for name, schema in options.items()
     ]
 
@@ -52,6 +55,11 @@ def _bounds(schema: Mapping[str, Any], least: str = "minimum", most: str = "maxi
     if low is not None:
         return f" from {low:,}"
     return "" if high is None else f" up to {high:,}"
+
+
+def _about(schema: Mapping[str, Any]) -> Markup:
+    """Return the description, in which names stand between backticks."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(schema.get("description", "")))))
 
 
 def _short(value: Any) -> str:

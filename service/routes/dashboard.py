@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -16,6 +18,8 @@ from whichopt.service.db import Store
 from whichopt.service.errors import InvalidQuery, NotFound
 from whichopt.service.routes import dashboard_moved as moved
 from whichopt.service.routes.base_path import route_path
+from whichopt.service.routes.problems import MEDIA_TYPE
+from whichopt.service.views import Problem
 
 PREFIXES = ("/dashboard", "/api", "/static", "/csv", "/artifacts")
 """Its page and script use these absolute paths, so it cannot be moved under one of ours."""
@@ -44,13 +48,14 @@ class Dashboard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         allow = {"Allow": ", ".join(READS)}
         if scope["method"] not in READS:
-            raise HTTPException(405, "the dashboard is read-only", headers=allow)
+            await _read_only(allow)(scope, receive, send)
+            return
         if scope["method"] == "OPTIONS":
             await Response(status_code=204, headers=allow)(scope, receive, send)
             return
         request = Request(scope)
         await run_in_threadpool(self._check, request)
-        if scope["root_path"] and (name := moved.file_at(route_path(scope))) is not None:
+        if (name := moved.file_at(route_path(scope))) is not None:
             await (await run_in_threadpool(moved.answer, name, request))(scope, receive, send)
             return
         # Its file routes fail where no encoding is asked for.
@@ -94,6 +99,26 @@ class Dashboard:
         after = request.query_params.get("after", "0")
         if not re.fullmatch(r"[0-9]{1,9}", after):
             raise InvalidQuery("after: a number of trials", field="after", value=after)
+
+
+def address(studies: Sequence[int]) -> str:
+    """Return the path at which the dashboard shows these studies side by side, or the only one."""
+    if len(studies) == 1:
+        return f"/dashboard/studies/{studies[0]}"
+    return f"/dashboard/compare-studies?ids={','.join(map(str, studies))}" if studies else "/dashboard"
+
+
+def _read_only(allow: Mapping[str, str]) -> Response:
+    """Return the refusal of a write: a problem document, with the member that the dashboard shows."""
+    problem = Problem(
+        type="urn:whichopt:problem:method_not_allowed",
+        title=HTTPStatus.METHOD_NOT_ALLOWED.phrase,
+        status=HTTPStatus.METHOD_NOT_ALLOWED,
+        detail=moved.READS_ONLY,
+        code="method_not_allowed",
+    )
+    told = {**problem.model_dump(), "reason": moved.READS_ONLY}
+    return JSONResponse(told, problem.status, dict(allow), media_type=MEDIA_TYPE)
 
 
 class _Refused:

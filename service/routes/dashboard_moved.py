@@ -1,7 +1,10 @@
-"""The Optuna dashboard's page and script under a base path, which it knows nothing of.
+"""The Optuna dashboard's page and script as they are sent: under a base path, and with words of ours.
 
-Both name absolute paths in a few places. Those are put under the base path when they are sent. A version with
-other places is refused in words, as its page would stay empty without any.
+Both name absolute paths in a few places. Those are put under the base path, which the dashboard knows nothing
+of. A version with other places is refused in words, as its page would stay empty without any.
+
+The page gets a bar that says that it only reads, and the script says why when it is refused to create, rename
+or delete a study: its own words say only that it failed. A version with other words keeps its own.
 """
 
 from __future__ import annotations
@@ -28,6 +31,23 @@ PLACES = {
 }
 """Texts that stand before a path of the dashboard, with the beginning of the path."""
 
+READS_ONLY = "This dashboard only reads: studies are made by jobs, and change on the pages of their jobs"
+
+BAR = (
+    '<aside style="position:fixed;bottom:0;left:65px;right:0;z-index:1300;padding:6px 16px;'
+    'font:14px system-ui,sans-serif;background:#15181c;color:#fff">This dashboard only reads. Studies are '
+    "made by jobs: to start, cancel or conclude one, go "
+    '<a href="{base}/" style="color:#8fd3f7">back to whichopt</a>.</aside>'
+)
+WORDS = {
+    PAGE: {"<body>": f"<body>{BAR}"},
+    SCRIPT: {
+        f"`Failed to {failed} study (": f"`Refused to {what} a study. {READS_ONLY} ("
+        for what, failed in (("create", "create a"), ("delete", "delete"), ("rename", "rename"))
+    },
+}
+"""Texts that are replaced by ours wherever they stand; `{base}` is the base path."""
+
 POLICY = (  # the dashboard's own, of its version 0.21
     "default-src 'self';img-src 'self' data: blob:;frame-src 'self';object-src 'none';connect-src 'self';"
     "style-src 'self' data: 'unsafe-inline';script-src 'self' 'unsafe-eval'"
@@ -41,7 +61,7 @@ class Moved(NamedTuple):
 
 
 def file_at(path: str) -> str | None:
-    """The file that the dashboard answers this path with, if it is one that names paths."""
+    """Return the file that the dashboard answers this path with, if it is one that we change."""
     if path == "/dashboard" or path.startswith("/dashboard/"):
         return PAGE
     return SCRIPT if path == "/static/bundle.js" else None
@@ -73,11 +93,13 @@ def _moved(name: str, base: str) -> Moved:
         raise Unavailable("the Optuna dashboard is not installed")
     text = (Path(spec.origin).parent / name).read_text(encoding="utf-8")
     for place in PLACES[name]:
-        if place not in text:
+        if base and place not in text:
             raise Unavailable(
                 "this version of the Optuna dashboard cannot be shown under a base path; without one it can"
             )
         at = place.index("/") if not place.startswith("$") else 0
         text = text.replace(place, f"{place[:at]}{base}{place[at:]}")
+    for words, ours in WORDS[name].items():
+        text = text.replace(words, ours.replace("{base}", base))
     plain = text.encode()
     return Moved(plain, gzip.compress(plain, LEVEL, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:32]}"')

@@ -77,7 +77,7 @@ def test_the_list_shows_what_past_jobs_picked(http: TestClient, lite: Store) -> 
     concluded_job(lite)
     add_job(lite)  # has not ended
     with lite.read() as tx:
-        assert tx.raced.tallies() == {"adabelief": Tally(2, 2), "sgd": Tally(2, 0)}
+        assert tx.raced.tallies() == {"adabelief": Tally(2, 2, 0), "sgd": Tally(2, 0, 0)}
     told = words(http, "/catalog")
     assert "AdaBelief 8 B picked in 2 of 2 jobs" in told
     assert "SGD with momentum 4 B picked in 0 of 2 jobs" in told
@@ -95,7 +95,7 @@ def test_an_optimizer_shows_its_jobs_in_their_words(http: TestClient, lite: Stor
     assert "<script>alert" not in page
     told = words(http, "/catalog/optimizers/adabelief")
     assert "linear on wine no clear winner b 0.50 0.001 nll 0.2 → 0.2 lower is better" in told
-    assert "picked in 1 of 1 job of this service" in told
+    assert "picked in 1 of 1 job of this service, as the clear winner in 0" in told
     assert "No job of this service has compared it yet" in words(http, "/catalog/optimizers/lamb")
     assert 'href="/new?optimizer=adabelief"' in page
 
@@ -107,7 +107,8 @@ def test_an_optimizer_shows_its_default_and_its_ranges(http: TestClient) -> None
     assert "weight_decay 0 1e-7 0.01 by factors (log); the default lies outside" in told
     assert "nesterov off off, on one of these" in told
     assert (
-        "optimizer = SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=False, weight_decay=0.0)" in told
+        "optimizer = SGD( model.parameters(), lr=0.02, momentum=0.9, nesterov=False, weight_decay=0.0, )"
+        in told
     )
     assert "nesterov needs momentum above 0." in told
 

@@ -208,6 +208,10 @@ def test_the_dashboard_refuses_writes_and_nonsense_with_problems(http: TestClien
             answer = http.request(method, path)
             assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
             assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            # What the dashboard's page shows of an answer.
+            assert answer.json()["reason"] == answer.json()["detail"]
+            assert "only reads: studies are made by jobs" in answer.json()["reason"]
     assert http.options("/api/studies").status_code == 204
     refusals = {
         "/api/studies/999": 404,
@@ -231,6 +235,29 @@ def test_the_dashboard_refuses_writes_and_nonsense_with_problems(http: TestClien
         answer = http.get(path)
         assert answer.status_code == status, path
         assert answer.headers["Content-Type"] == "application/problem+json", path
+
+
+def test_the_dashboards_page_says_what_it_refuses(http: TestClient) -> None:
+    assert "This dashboard only reads." in http.get("/dashboard").text
+    assert '<a href="/"' in http.get("/dashboard").text
+    script = http.get("/static/bundle.js").text
+    for what in ("create", "rename", "delete"):
+        assert f"`Refused to {what} a study. This dashboard only reads" in script
+    assert "Failed to create a study" not in script
+
+
+def test_the_dashboard_opens_at_the_jobs_own_studies(http: TestClient, lite: Store) -> None:
+    _, first = motley_job(lite)
+    _, second = concluded_job(lite)
+    one = http.get(f"/jobs/{first}/optuna")
+    assert (one.status_code, one.headers["Location"]) == (307, "/dashboard/studies/1")
+    location = http.get(f"/jobs/{second}/optuna").headers["Location"]
+    assert location == "/dashboard/compare-studies?ids=2,3,4,5"
+    assert http.get(location).status_code == 200
+    script = http.get("/static/bundle.js").text
+    for place in ("/compare-studies", '.get("ids")', "/studies/:studyId"):
+        assert place in script, "another version of the dashboard has other addresses"
+    assert http.get("/jobs/00000000-0000-0000-0000-000000000000/optuna").status_code == 404
 
 
 def test_the_dashboard_needs_no_accept_encoding(http: TestClient) -> None:
