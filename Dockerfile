@@ -3,8 +3,7 @@
 # `api` serves and migrates, without torch. `cpu` and `cuda` are workers, with a C++ compiler: AdaBelief's fused kernel
 # is compiled on the machine that runs it, for the CPU that it has.
 FROM python:3.12-slim-bookworm AS base
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    MPLCONFIGDIR=/tmp/matplotlib
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY adabelief adabelief

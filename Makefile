@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-journeys test-slow test-root test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi vendor lock clean
+.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -38,6 +38,11 @@ test-slow: $(VENV)/.dev
 # What mounts disks of its own; skipped for anybody but root.
 test-root: $(VENV)/.dev
 	$(BIN)/python -m pytest -m root
+
+# The pages in a real browser, which must be there: they are a part of `make test` too, where those that have none are
+# named at the end. CHROMIUM names its program, if none on PATH is to be taken.
+test-browser: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 
 # The services of docker-compose.yml as it says, in namespaces instead of Docker: from migrate to a recommendation.
 compose-rehearsal: $(VENV)/.dev

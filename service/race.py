@@ -5,6 +5,7 @@ A race is read once, and from then on only what has changed; both give the same 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -86,6 +87,11 @@ class Race:
 
     def with_changes(self, changes: RaceChanges) -> Race:
         """Return the race as it stands after what has changed since its revision."""
+        if not changes.trials:
+            same = replace(self, revision=changes.revision, running=changes.running)
+            # What follows from the trials alone need not be found again.
+            same.__dict__.update({name: self.__dict__[name] for name in _OF_TRIALS if name in self.__dict__})
+            return same
         changed = {trial.id: trial for trial in changes.trials}
         trials = {**self.trials, **changed}
         if any(id_ not in self.trials for id_ in changed):
@@ -99,6 +105,23 @@ class Race:
         return {side.trial: side.latest for side in sides if side.latest is not None}
 
     @cached_property
+    def last(self) -> datetime | None:
+        """The time of the last result."""
+        times = (trial.finished_at for trial in self.trials.values() if trial.finished_at is not None)
+        return max(times, default=None)
+
+    @cached_property
+    def used(self) -> Mapping[tuple[str, Phase], tuple[int, float]]:
+        """The number of results of each label in each phase, and the training seconds that they took."""
+        found = {}
+        for phase, labels in ((Phase.SEARCH, self.searched), (Phase.CONFIRM, self.confirmed)):
+            for label, trials in labels.items():
+                seconds = [trial.seconds for trial in trials if trial.state in _WITH_RESULT]
+                if seconds:
+                    found[label, phase] = (len(seconds), math.fsum(seconds))
+        return found
+
+    @cached_property
     def searched(self) -> Mapping[str, tuple[RaceTrial, ...]]:
         """The search trials of each label, in the order in which they were planned."""
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.SEARCH)
@@ -107,6 +130,10 @@ class Race:
     def confirmed(self) -> Mapping[str, tuple[RaceTrial, ...]]:
         """The confirm trials of each label; their values are on the test split."""
         return by_label(trial for trial in self.trials.values() if trial.phase is Phase.CONFIRM)
+
+
+_WITH_RESULT = frozenset(state for state in TrialState if state.has_result)
+_OF_TRIALS = ("searched", "confirmed", "last", "used")
 
 
 def by_label(trials: Iterable[RaceTrial]) -> dict[str, tuple[RaceTrial, ...]]:

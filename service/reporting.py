@@ -54,9 +54,11 @@ def renderer() -> str:
     nobody has to remember to raise a number.
     """
     package = Path(__file__).parent
-    files = [*package.rglob("*.py"), *(package / "web" / "templates").glob("report*")]
+    web = package / "web"
+    parts = [*(web / "templates").glob("report*"), web / "templates" / "parts" / "marks.html"]
+    files = [*package.rglob("*.py"), *parts, web / "assets" / "style.css"]
     digest = hashlib.sha256()
-    for library in ("whichopt", "matplotlib", "numpy", "jinja2", "pydantic"):
+    for library in ("whichopt", "vl-convert-python", "numpy", "jinja2", "pydantic"):
         digest.update(f"{library} {version(library)}\n".encode())
     for file in sorted(files):
         digest.update(
@@ -173,7 +175,7 @@ def _make(
             if form == "json":
                 text = report.model_dump_json()
             else:
-                from whichopt.service.evidence.report.html import render_html  # draws with matplotlib
+                from whichopt.service.evidence.report.html import render_html  # starts the drawing
 
                 text = render_html(report)
             made[form] = _packed(text.encode())

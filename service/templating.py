@@ -21,6 +21,7 @@ def templates() -> Environment:
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        auto_reload=False,  # or each use of a template would ask the disk if it has changed
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.builders.chromium import HOW_TO_GET, NO_BROWSER
 from tests.builders.databases import Postgres
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import upgrade
@@ -45,6 +46,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     if agreement() is Agreement.CLOSE:
         pytest.skip(f"the kernels here promise no bits ({products.MODE_VARIABLE}={products.mode()})")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say after all else which tests did not run for want of a browser, and how to get them to run."""
+    result = yield
+    if skipped := without_browser(terminalreporter.stats):
+        terminalreporter.write_sep("=", "tests of the pages DID NOT RUN", red=True)
+        for name in skipped:
+            terminalreporter.write_line(name)
+        terminalreporter.write_line(f"There is no browser to run them in. {HOW_TO_GET}", red=True)
+    return result
+
+
+def without_browser(stats: Mapping[str, list[object]]) -> list[str]:
+    """Return the tests that were skipped for want of a browser."""
+    reports = [one for one in stats.get("skipped", ()) if isinstance(one, pytest.TestReport)]
+    return sorted({one.nodeid.partition("[")[0] for one in reports if NO_BROWSER in str(one.longrepr)})
 
 
 @pytest.fixture(scope="session")

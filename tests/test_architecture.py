@@ -41,9 +41,10 @@ HOMES = {
     "optuna_dashboard": ("service/optuna_storage.py",),
     "pynvml": ("workers/gpus.py",),
     "vl_convert": ("service/figures/",),
+    "matplotlib": (),
     "celery": ("workers/app.py", "workers/celery_changes.py", "workers/jobs.py", "service/dispatch.py"),
 }
-FIRST_USE = {"scipy", "numpy", "matplotlib", "vl_convert", "optuna", "optuna_dashboard", "celery"}
+FIRST_USE = {"scipy", "numpy", "vl_convert", "optuna", "optuna_dashboard", "celery"}
 """Libraries that `service` imports on first use, never at start."""
 
 
@@ -115,6 +116,7 @@ WALLS = {
         "whichopt.service.activity",
         "whichopt.service.catalog",
         "whichopt.service.described",
+        "whichopt.service.figures",  # what a notebook shows of them
         "whichopt.service.spec",
         "whichopt.service.states",
         "whichopt.service.trials",
@@ -177,7 +179,7 @@ def test_the_tests_mirror_the_tree() -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
     assert Path("service", "evidence", "verdict") in folders
     strays = {str(folder) for folder in folders if not (ROOT / folder).is_dir()}
-    assert strays == {"rehearsal"}  # of compose file and image
+    assert strays == {"rehearsal", "browser"}  # of compose file and image, and of all pages in a browser
 
 
 def test_what_tests_make_leans_on_no_test() -> None:
@@ -288,7 +290,7 @@ def test_each_folder_of_the_benchmarks_is_a_command() -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("whichopt.service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "matplotlib")),
+        ("whichopt.service.app", ("torch", "scipy", "optuna", "optuna_dashboard", "vl_convert")),
         (
             "whichopt.service.cli",
             ("torch", "scipy", "optuna", "sqlalchemy", "fastapi", "pydantic", "httpx", "rich.console"),

@@ -40,6 +40,7 @@ from whichopt.service.db.raced import Raced
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
 from whichopt.service.db.studies import Studies
+from whichopt.service.db.trials import Trials
 from whichopt.service.db.troubles import lasts
 from whichopt.service.db.view_reader import ViewReader
 from whichopt.service.db.workers import Workers
@@ -101,6 +102,10 @@ class Transaction:
     @cached_property
     def lost(self) -> Lost:
         return Lost(self.connection)
+
+    @cached_property
+    def trials(self) -> Trials:
+        return Trials(self.connection)
 
     @cached_property
     def views(self) -> ViewReader:

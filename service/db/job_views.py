@@ -13,8 +13,9 @@ from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
 from whichopt.service.db.paging import page_of
 from whichopt.service.db.readable import read_spec, readable
-from whichopt.service.db.tables import cohort, fresh_seed, job, job_words, tally
+from whichopt.service.db.tables import cohort, fresh_seed, job, tally
 from whichopt.service.db.tallies import SUMS
+from whichopt.service.db.words import with_words
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import CohortState, Direction, JobState, Phase
@@ -22,6 +23,9 @@ from whichopt.service.views import ConfirmProgress, JobError, JobView, LedgerEnt
 from whichopt.service.views.verdict import stored_summary
 
 Row = sa.Row[Any]
+
+_SHOWN = [column for column in job.c if column.name != "recommendation"]
+"""All that a job's view needs: a recommendation is longer than the rest of its row."""
 
 
 class JobViews:
@@ -32,7 +36,7 @@ class JobViews:
 
     def job(self, uid: str, *, alive_s: float) -> JobView | None:
         """The job as we show it; `alive_s` is how recently a worker must have been seen to count."""
-        rows = self.connection.execute(sa.select(job).where(job.c.uid == uid)).all()
+        rows = self.connection.execute(sa.select(*_SHOWN).where(job.c.uid == uid)).all()
         return readable(rows[0], self._reader(rows, alive_s)) if rows else None
 
     def activity(self, uid: str, *, alive_s: float) -> JobActivity | None:
@@ -58,7 +62,7 @@ class JobViews:
             text: what their names, data, models, functions or optimizers have in them, word by word.
             uid_part: what their uids begin or end with.
         """
-        wanted = [*_with_words(text)]
+        wanted = [*with_words(text)]
         if state is not None:
             wanted.append(job.c.state == state)
         if verdicts:
@@ -72,12 +76,12 @@ class JobViews:
             wanted.append(job.c.id < before)
         # First which, by the indexes alone: the rows themselves are long.
         which = sa.select(job.c.id).where(*wanted).order_by(job.c.id.desc()).limit(limit + 1)
-        query = sa.select(job).where(job.c.id.in_(which)).order_by(job.c.id.desc())
+        query = sa.select(*_SHOWN).where(job.c.id.in_(which)).order_by(job.c.id.desc())
         return page_of(self.connection, query, limit, lambda rows: self._reader(rows, alive_s))
 
     def these(self, uids: Collection[str], *, alive_s: float) -> Page[JobView]:
         """Return the jobs of these uids that there are, newest first."""
-        query = sa.select(job).where(job.c.uid.in_(uids)).order_by(job.c.id.desc())
+        query = sa.select(*_SHOWN).where(job.c.uid.in_(uids)).order_by(job.c.id.desc())
         return page_of(self.connection, query, len(uids), lambda rows: self._reader(rows, alive_s))
 
     def _reader(self, rows: Sequence[Row], alive_s: float) -> Callable[[Row], JobView]:
@@ -106,6 +110,7 @@ class JobViews:
             .group_by(tally.c.job_id, tally.c.label)
         )
         ledgers: dict[int, dict[str, Row]] = defaultdict(dict)
+        row: Row
         for row in self.connection.execute(query):
             ledgers[row.job_id][row.label] = row
         return ledgers
@@ -139,7 +144,7 @@ class JobViews:
         """Jobs by (state, verdict); `text` as for `jobs`."""
         query = (
             sa.select(job.c.state, job.c.verdict, sa.func.count())
-            .where(*_with_words(text))
+            .where(*with_words(text))
             .group_by(job.c.state, job.c.verdict)
         )
         return {(state, verdict): count for state, verdict, count in self.connection.execute(query)}
@@ -152,14 +157,6 @@ class JobViews:
             .group_by(cohort.c.queue, cohort.c.state)
         )
         return {(queue, state): count for queue, state, count in self.connection.execute(query)}
-
-
-def _with_words(text: str | None) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions that a job has each word of the text in what it is found by."""
-    return [
-        job.c.id.in_(sa.select(job_words.c.job_id).where(job_words.c.words.contains(word, autoescape=True)))
-        for word in (text or "").casefold().split()
-    ]
 
 
 class _Seed(NamedTuple):

@@ -12,9 +12,10 @@ from whichopt.service.db import clock
 from whichopt.service.db.job_times import JobTimes
 from whichopt.service.db.queues import here
 from whichopt.service.db.readable import spec_of
-from whichopt.service.db.tables import cohort, job, job_words, report, study, trial
+from whichopt.service.db.tables import cohort, job, report, study, trial
 from whichopt.service.db.tallies import Tallies
 from whichopt.service.db.trials import Trials
+from whichopt.service.db.words import keep_words
 from whichopt.service.db.workers import Workers
 from whichopt.service.ids import new_uid
 from whichopt.service.spec import ResolvedSpec
@@ -50,14 +51,6 @@ class Planning:
     agreement: Agreement | None
     trials: list[Trial]
     concluded_seeds: int | None = None
-
-
-def words_of(spec: ResolvedSpec) -> str:
-    """Return what a search for the job looks through: its name, what it trains, and whom it compares."""
-    workload = spec.workload
-    optimizers = dict.fromkeys(name for one in spec.optimizers for name in (one.label, one.name))
-    words = (spec.name, workload.dataset_name, workload.model_name, workload.function_name, *optimizers)
-    return "\n".join(word.casefold() for word in words if word)
 
 
 class Jobs(JobTimes):
@@ -109,7 +102,7 @@ class Jobs(JobTimes):
             for replicate in range(spec.budget.replicates)
         ]
         self.connection.execute(study.insert(), studies)
-        self.connection.execute(job_words.insert().values(job_id=job_id, words=words_of(spec)))
+        keep_words(self.connection, job_id, spec)
         return job_id, uid
 
     def by_idempotency(self, api_key_id: int | None, idempotency_key: str) -> tuple[str, str] | None:

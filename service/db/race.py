@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from whichopt.service.db.tables import cohort, job, study, trial
 from whichopt.service.race import RaceChanges, RaceTrial, RunningCohort, Side
 from whichopt.service.states import CohortState, Origin, Phase, TrialState
+from whichopt.service.trials import Point
 
 Row = sa.Row[Any]
 
@@ -55,6 +57,12 @@ class Races:
         )
         trials = tuple(map(_trial, self.connection.execute(query)))
         return RaceChanges(revision, trials, self._running(job_id))
+
+    def curves(self, ids: Sequence[int], *, curve: str) -> dict[int, list[Point]]:
+        """Return the curve of that name of each of the trials that has one, by their row's id."""
+        query = sa.select(trial.c.id, trial.c.result["curves", curve].label("curve"))
+        rows = self.connection.execute(query.where(trial.c.id.in_(ids)))
+        return {row.id: [Point._make(point) for point in row.curve] for row in rows if row.curve}
 
     def _running(self, job_id: int) -> tuple[RunningCohort, ...]:
         query = (

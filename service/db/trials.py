@@ -25,8 +25,8 @@ class Trials:
         query = sa.select(PLAN).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
         return [TrialPlan.model_validate_json(plan) for plan in self.connection.scalars(query)]
 
-    def of_job(self, job_id: int, *, curve: str, through_round: int | None = None) -> list[Trial]:
-        """The job's trials in the order in which they were planned, with that one curve.
+    def of_job(self, job_id: int, *, curve: str | None, through_round: int | None = None) -> list[Trial]:
+        """The job's trials in the order in which they were planned, with that one curve, or without any.
 
         With `through_round`, only those of the rounds up to it.
 
@@ -40,7 +40,7 @@ class Trials:
                 trial.c.state,
                 trial.c.value,
                 result["metrics"].label("metrics"),
-                result["curves", curve].label("curve"),
+                (sa.null() if curve is None else result["curves", curve]).label("curve"),
                 result["reference"].label("reference"),
                 result["start"].label("start"),
                 trial.c.steps,
@@ -63,7 +63,7 @@ class Trials:
                 gc.enable()
 
 
-def _trial(row: sa.Row[Any], curve: str) -> Trial:
+def _trial(row: sa.Row[Any], curve: str | None) -> Trial:
     """A trial from its row, which has metrics if it has a result; `curve` is the name of its curve."""
     state: Any = TrialState(row.state)
     result = None
@@ -72,7 +72,9 @@ def _trial(row: sa.Row[Any], curve: str) -> Trial:
             state=state,
             value=row.value,
             metrics=row.metrics,
-            curves={} if row.curve is None else {curve: [Point._make(point) for point in row.curve]},
+            curves={}
+            if curve is None or row.curve is None
+            else {curve: [Point._make(point) for point in row.curve]},
             reference=row.reference,
             start=None if row.start is None else Start.model_validate(row.start),
             steps=row.steps,

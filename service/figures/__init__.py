@@ -8,5 +8,7 @@ odds         odds_by_look, odds_by_trials, chance_by_lead   labels  names at the
 tuning       default_against_tuned, lr_ranges, lr_tile      tones   an optimizer's color and shape
 intervals    finalists, behind_the_best, seed_values
 coordinates  parallel_coordinates
+static       SVG without scripts, by `converter`             notebook  HTML and Vega-Lite of a notebook
+shown        a recommendation and a job in a notebook
 costs        seconds_used, steps_to_target
 """

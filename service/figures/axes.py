@@ -12,6 +12,9 @@ from whichopt.service.figures.figure import Metric, Spec
 DECADE = 10.0
 """Values that span more than this factor are shown on a log scale."""
 
+ENDLESS = 1e15
+"""Beyond this factor one of the values is next to zero, and a log scale would show nothing else."""
+
 FAR = 1.6
 """A worst value is far out if it is this many times as far from the best as the worst one shown would be."""
 
@@ -105,13 +108,13 @@ def fit(
         factor = (high / low) ** room
         ends = low / factor, high * factor
     else:
-        free = room * (high - low) or 0.05 * abs(high) or 0.5
+        free = room * (high - low) if high > low else 0.05 * abs(high) or 0.5
         ends = low - free, high + free
     return Range(*ends, log=log, beyond=beyond, worst=limit if beyond else None)
 
 
 def _is_log(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) / min(values) > DECADE
+    return min(values) > 0 and DECADE < max(values) / min(values) < ENDLESS
 
 
 def _distance(a: float, b: float, *, log: bool) -> float:
@@ -123,12 +126,18 @@ def _worse(value: float, than: float, metric: Metric) -> bool:
 
 
 def even_ticks(low: float, high: float, most: int) -> list[float]:
-    """Return the multiples of 1, 2 or 5 times a power of ten, at most that many."""
+    """Return the multiples of 1, 2 or 5 times a power of ten, at most that many.
+
+    One tick alone tells no scale: rather than that, there may be one more than wished.
+    """
     step = 10.0 ** math.floor(math.log10((high - low) / most))
+    finer: list[float] = []
     for factor in (1, 2, 5, 10, 20, 50, 100):
         first, last = math.ceil(low / (factor * step) - 1e-9), math.floor(high / (factor * step) + 1e-9)
-        if last - first < most:
-            return [float(f"{k * factor * step:.12g}") for k in range(first, last + 1)]
+        found = [float(f"{k * factor * step:.12g}") for k in range(first, last + 1)]
+        if len(found) <= most:
+            return finer if len(found) < 2 <= len(finer) <= most + 1 else found
+        finer = found
     return []
 
 

@@ -56,7 +56,7 @@ def seconds_used(
     left = left_of(labels)
     most = max(row.search + row.confirm for row in rows) or 1.0
     shown = Range(0.0, 1.03 * most)
-    ticks = axis("seconds of training (strong: search, light: confirm)", shown.ticks(_count(width, left)))
+    ticks = axis("seconds (strong: search, light: confirm)", shown.ticks(_count(width, left)))
     ticks["grid"] = True
     data = [
         part

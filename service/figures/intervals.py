@@ -18,6 +18,7 @@ from whichopt.service.figures.style import (
     shape,
     spec,
     ticks_for,
+    tip,
     values,
 )
 
@@ -197,7 +198,7 @@ def seed_values(
         for seed, value in enumerate(found)
     ]
     thread = {"type": "line", "stroke": "var(--quiet)", "strokeWidth": 0.6, "opacity": 0.4}
-    mark = {"type": "point", "filled": True, "size": 44, "opacity": 0.7}
+    mark = {"type": "point", "filled": True, "size": 44, "opacity": 0.7, "tooltip": tip("$o", ": ", "$m")}
     tick = {"type": "tick", "stroke": "var(--ink)", "thickness": 2, "bandSize": 18, "size": 18}
     layers: list[Spec] = [
         {
@@ -302,6 +303,7 @@ def _bars(
     means = [{"o": row.label, "m": row.mean} for row in rows]
     if size:
         mark = {"type": "point", "filled": True, "size": size, "opacity": 1, "yOffset": dy}
+        mark["tooltip"] = tip("$o", ": ", "$m")
         layers.append(
             {
                 "data": values(means),

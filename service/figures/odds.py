@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from whichopt.service.figures.axes import Range, axis, even_ticks, whole_ticks
 from whichopt.service.figures.figure import Figure, Metric, Spec
 from whichopt.service.figures.labels import end_labels, room_right
-from whichopt.service.figures.style import ABOVE, BELOW, color, number, shape, spec, ticks_for, values
+from whichopt.service.figures.style import (
+    ABOVE,
+    BELOW,
+    color,
+    left_of,
+    number,
+    rows_axis,
+    rows_height,
+    shape,
+    spec,
+    ticks_for,
+    values,
+)
 
 HEIGHT = 230
 LEFT = 44.0
@@ -55,7 +67,7 @@ def odds_by_look(
     Args:
         looks: those that were, at least one.
         tones: of each label.
-        expected: what the next look is expected to say; drawn dotted.
+        expected: what the next look is expected to say, of all labels or of some; drawn dotted.
         most: fresh seeds of the last look that is planned.
         width: in pixels; None if the page says it.
         height: in pixels.
@@ -64,7 +76,9 @@ def odds_by_look(
     end = max(most or 0, last.at, 0 if expected is None else expected.at)
     said = ", ".join(f"{label} {p:.2f}" for label, p in _by_chance(last.probability) if p >= 0.005)
     dotted = (
-        "" if expected is None else f" Dotted: what the look after {expected.at} seeds is expected to say."
+        ""
+        if expected is None
+        else f" Dotted: what the look after {expected.at} seeds is expected to say of its pick."
     )
     return Figure(
         name="odds",
@@ -88,6 +102,34 @@ def odds_by_trials(
         "with any other; with few studies this stays vague. Nothing is said beyond the trials that were run.",
         alt=f"Probability of being the best by trials; after {last.at}: {said}.",
         spec=_odds(steps, tones, None, last.at, "trials of a study", width=width, height=height),
+    )
+
+
+def odds_now(
+    probability: Mapping[str, float], tones: Mapping[str, int], *, width: int | None = None
+) -> Figure:
+    """Draw who is the best with which probability, the likeliest first."""
+    ranked = _by_chance(probability)
+    labels = [label for label, _ in ranked]
+    left = left_of(labels)
+    ticks = axis("probability of being the best", [0, 0.5, 1], **PERCENT, grid=True)
+    bar: Spec = {
+        "data": values([{"o": label, "p": chance, "z": 0} for label, chance in ranked]),
+        "mark": {"type": "bar", "height": 14},
+        "encoding": {
+            "x": number("z", SHARE.scale(), ticks),
+            "x2": {"field": "p"},
+            "y": rows_axis(labels),
+            "color": color(labels, tones),
+        },
+    }
+    said = ", ".join(f"{label} {chance:.2f}" for label, chance in ranked)
+    return Figure(
+        name="odds-now",
+        title="Probability of being the best",
+        caption="What the results so far make likely.",
+        alt=f"Probability of being the best: {said}.",
+        spec=spec([bar], width=width, height=rows_height(len(ranked)), left=left, above=6, right=18),
     )
 
 
@@ -157,8 +199,9 @@ def _odds(
     width: int | None,
     height: int,
 ) -> Spec:
-    last = looks[-1] if expected is None else expected
-    labels = [label for label, _ in _by_chance(last.probability)]
+    # What is expected may be known of some alone.
+    last = {**looks[-1].probability, **({} if expected is None else expected.probability)}
+    labels = [label for label, _ in _by_chance(last)]
     named = labels[:MOST_NAMED]
     right = room_right(named)
     count = ticks_for(width, LEFT, right)
@@ -180,6 +223,7 @@ def _odds(
             {"o": o, "x": look.at, "p": p}
             for look in (looks[-1], expected)
             for o, p in look.probability.items()
+            if o in expected.probability
         ]
         dotted = {"type": "line", "strokeWidth": 1.6, "strokeDash": [2, 4], "opacity": 0.85}
         layers.append({"data": values(later), "mark": dotted, "encoding": {"x": x, "y": y, "color": tone}})
@@ -192,7 +236,7 @@ def _odds(
                 "encoding": {"x": x, "y": y, "color": tone, "shape": shape(labels, tones)},
             }
         )
-    ends = {label: last.probability[label] for label in named}
+    ends = {label: last[label] for label in named}
     layers += end_labels(ends, labels, tones, SHARE, height - ABOVE - BELOW)
     return spec(layers, width=width, height=height, left=LEFT, right=right)
 

@@ -13,6 +13,9 @@ from whichopt.service.figures.style import ABOVE, BELOW, color, number, spec, ti
 MOST_POINTS = 60
 """Points of one line; more are more than a screen shows, and cost a page."""
 
+MOST_BANDS = 3
+"""Bands that can be told apart; of more lines, only the two best have one."""
+
 HEIGHT = 270
 LEFT = 44.0
 
@@ -111,11 +114,15 @@ def learning_curves(
         height: in pixels.
     """
     drawn = [Line(line.label, thinned(line.points), line.quiet) for line in lines if line.points]
+    named = [line for line in drawn if not line.quiet]
+    leaders = _leaders(named, metric) if len(named) > MOST_BANDS else {line.label for line in named}
+    banded = any(point.low is not None for line in named for point in line.points)
+    only = f" Only {listed(sorted(leaders))}, which end best, have a band drawn." if banded else ""
     shown, made = _lines(
         drawn,
         metric,
         tones,
-        banded={line.label for line in drawn},
+        banded=leaders,
         steps=False,
         x_title=x_title,
         y_title=f"{metric.words} {metric.up}",
@@ -128,7 +135,7 @@ def learning_curves(
     return Figure(
         name="curves",
         title=title,
-        caption=caption + shown.said(metric, _edge(metric)),
+        caption=caption + (only if len(named) > MOST_BANDS else "") + shown.said(metric, _edge(metric)),
         alt=f"Curves of {metric.words}: {said}.",
         spec=made,
     )
@@ -237,7 +244,7 @@ def _lines(
     )
     y = number("v", shown.scale(), axis(y_title, shown.ticks(6)))
     tone, interpolate = color(labels, tones), "step-after" if steps else "linear"
-    rows = [_row(line, place, point) for place, line in enumerate(lines) for point in line.points]
+    rows = [_row(line, place, point, shown) for place, line in enumerate(lines) for point in line.points]
     layers: list[Spec] = []
     bands = [row for row in rows if "low" in row and row["o"] in banded and not row["quiet"]]
     if bands:
@@ -268,7 +275,7 @@ def _lines(
     return shown, spec(layers, width=width, height=height, left=LEFT, right=right)
 
 
-def _row(line: Line, place: int, point: Point) -> dict[str, Any]:
+def _row(line: Line, place: int, point: Point, shown: Range) -> dict[str, Any]:
     row: dict[str, Any] = {
         "o": line.label,
         "line": place,
@@ -277,5 +284,6 @@ def _row(line: Line, place: int, point: Point) -> dict[str, Any]:
         "v": point.value,
     }
     if point.low is not None and point.high is not None:
-        row |= {"low": point.low, "high": point.high}
+        # A band may reach below zero, which a log scale does not have.
+        row |= {"low": max(point.low, shown.low), "high": min(point.high, shown.high)}
     return row

@@ -6,6 +6,7 @@ whatever fonts a machine has, and a page can give a figure its width. Colors are
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ CONFIG: Spec = {
         "labelFlush": False,
         "labelBound": False,
     },
-    "axisX": {"grid": False, "titleY": 30, "titleAnchor": "middle"},
+    "axisX": {"grid": False, "titleY": 30, "titleAnchor": "end", "titleAlign": "right"},
     "axisY": {
         "titleAnchor": "end",
         "titleAngle": 0,
@@ -97,7 +98,7 @@ def rows_height(rows: int, row: int = ROW, above: float = 6) -> int:
 
 def left_of(labels: Sequence[str]) -> float:
     """Return the room for labels at the left of rows."""
-    return 14 + CHARACTER * max(map(len, map(short, labels)))
+    return 18 + 1.1 * CHARACTER * max(map(len, map(short, labels)))  # they are a bit larger
 
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Spec:
@@ -113,6 +114,20 @@ def color(labels: Sequence[str], tones: Mapping[str, int]) -> Spec:
 def shape(labels: Sequence[str], tones: Mapping[str, int]) -> Spec:
     """Return the shape channel of rows whose optimizer is `o`."""
     return _nominal(labels, ranges(labels, tones)[1])
+
+
+def tip(*parts: str) -> Spec:
+    """Return what a mark says when it is pointed at: texts, and fields of its row after a `$`.
+
+    Numbers have four digits.
+    """
+    terms = [
+        f"(isNumber(datum.{part[1:]}) ? format(datum.{part[1:]}, '.4~g') : datum.{part[1:]})"
+        if part.startswith("$")
+        else json.dumps(part)
+        for part in parts
+    ]
+    return {"expr": " + ".join(terms)}
 
 
 def _nominal(labels: Sequence[str], chosen: Sequence[str]) -> Spec:
@@ -139,5 +154,7 @@ def rows_axis(labels: Sequence[str]) -> Spec:
 
 
 def number(field: str, scale: Spec, axis: Spec | None, **more: Any) -> Spec:
-    """Return the channel of a number."""
+    """Return the channel of a number; the title of a horizontal axis ends at the right end of the axis."""
+    if axis is not None and scale.get("reverse"):
+        axis = {**axis, "titleAnchor": "start"}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis, **more}

@@ -17,6 +17,7 @@ from whichopt.service.figures.style import (
     shape,
     spec,
     ticks_for,
+    tip,
     values,
 )
 
@@ -74,8 +75,21 @@ def default_against_tuned(
     ticks = axis(metric.across, shown.ticks(ticks_for(width, left, 12)), grid=True)
     y, tone, sign = rows_axis(labels), color(labels, tones), shape(labels, tones)
     data = values([{"o": label, "d": default, "t": tuned} for label, default, tuned in full])
-    hollow = {"type": "point", "size": 70, "fill": "var(--card)", "strokeWidth": 1.8, "opacity": 1}
-    filled = {"type": "point", "filled": True, "size": 90, "opacity": 1}
+    hollow = {
+        "tooltip": tip("$o", ", its default: ", "$d"),
+        "type": "point",
+        "size": 70,
+        "fill": "var(--card)",
+        "strokeWidth": 1.8,
+        "opacity": 1,
+    }
+    filled = {
+        "tooltip": tip("$o", ", tuned: ", "$t"),
+        "type": "point",
+        "filled": True,
+        "size": 90,
+        "opacity": 1,
+    }
     default, tuned = number("d", x, ticks), number("t", x, ticks)
     layers: list[Spec] = [
         {
@@ -157,7 +171,13 @@ def lr_tile(
     layers.append(
         {
             "data": values([{"o": label, "x": p.lr, "v": p.value} for p in points if p.value is not None]),
-            "mark": {"type": "point", "filled": True, "size": 34, "opacity": 0.75},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 34,
+                "opacity": 0.75,
+                "tooltip": tip("lr ", "$x", ": ", "$v"),
+            },
             "encoding": {"x": x, "y": y, "color": tone, "shape": sign},
         }
     )

@@ -45,6 +45,8 @@ def drawing(scene: Scene, base: str) -> Drawing:
     groups: dict[str, tuple[str, ...]] = {}
     if scene.act is Act.SEARCH:
         parts |= {name: part(template) for name, template in SEARCH.items()}
+        for name, address in search.FIGURES.items():
+            parts[name] = part("job/search_figure.html", id=name, address=address)
         parts |= {row.id: part("job/search_lane.html", row=row) for row in values["rows"]}
         groups["lanes"] = tuple(row.id for row in values["rows"])
     else:
@@ -53,6 +55,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
         revision=scene.job.revision,
         kind=scene.act.value,
         title=scene.job.name or scene.spec.workload.short_title,
+        activity=scene.job.activity,
         ended=scene.job.state.ended,
         body=part("job/body.html", parts=parts),
         parts=parts,

@@ -87,7 +87,9 @@ def watch_of(request: Request, uid: str, act: Act | None) -> Watch:
         memory: dict[str, Any] = {}
 
         def draw() -> Drawing:
-            return drawing(scene(store, state.races, uid, alive_s=alive_s, act=act, memory=memory), base)
+            return drawing(
+                scene(store, uid, alive_s=alive_s, act=act, races=state.races, memory=memory), base
+            )
 
         return Watch(store, uid, draw, alive_s=alive_s)
 

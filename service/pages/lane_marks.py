@@ -6,7 +6,8 @@ It is text, not a template, as a page may have thousands of marks.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -27,18 +28,38 @@ MOST_BARS = 60
 BEST_DOTS = 12
 """Best trials that are drawn one by one above the bars."""
 
+HIGH = 62
+"""Height of the highest bar in percent: the words above it stay free."""
+
 MOST_STEPS = 12
 """Improvements that have a tick on the way from the default to the best."""
 
 
-def search_marks(lane: SearchLane, scale: Scale) -> Markup:
-    """Return the lane's SVG; its label says the same in words."""
-    many = len(lane.trials) > MANY
-    parts = [*_grid(scale), *(_bars(lane, scale) if len(lane.trials) > MOST_DOTS else _dots(lane, scale))]
-    parts += [*_comet(lane, scale), *_running(lane, scale), *_best(lane, scale), *_words(lane, scale)]
-    classes = f"lane {css_class(lane.tone)}{' many' if many else ''}"
-    return Markup(
-        f'<svg class="{classes}" role="img" aria-label="{escape(told(lane))}">{"".join(parts)}</svg>'
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a lane that stay while none of its trials changes: those behind and before the rest."""
+
+    lane: SearchLane
+    scale: Scale
+    head: str
+    tail: str
+
+    def with_running(self, latest: Mapping[int, float]) -> Markup:
+        """Return the lane's SVG; `latest` has the values of running trials so far, by their row's id."""
+        running = "".join(_running(self.lane, self.scale, latest))
+        return Markup(f"{self.head}{running}{self.tail}")
+
+
+def search_marks(lane: SearchLane, scale: Scale) -> Marks:
+    """Draw the lane; its label says the same in words."""
+    drawn = _bars(lane, scale) if len(lane.trials) > MOST_DOTS else _dots(lane, scale)
+    classes = f"lane {css_class(lane.tone)}{' many' if len(lane.trials) > MANY else ''}"
+    head = f'<svg class="{classes}" role="img" aria-label="{escape(told(lane))}">'
+    return Marks(
+        lane,
+        scale,
+        head="".join((head, *_grid(scale), *drawn, *_comet(lane, scale))),
+        tail="".join((*_best(lane, scale), *_words(lane, scale), "</svg>")),
     )
 
 
@@ -50,9 +71,9 @@ def told(lane: SearchLane) -> str:
     if lane.best is not None:
         said.append(f"best {digits(lane.best[1])}")
     for count, what in (
-        (len(lane.pruned), "pruned"),
-        (lane.diverged, "diverged"),
-        (len(lane.running), "running"),
+        (lane.parted.cut, "pruned"),
+        (lane.parted.diverged, "diverged"),
+        (len(lane.parted.running), "running"),
     ):
         if count:
             said.append(f"{count} {what}")
@@ -75,20 +96,21 @@ def _grid(scale: Scale) -> Iterator[str]:
 
 def _dots(lane: SearchLane, scale: Scale) -> Iterator[str]:
     size = 2.2 if len(lane.trials) > MANY else 3.1
-    for trial, value in lane.complete:
+    for trial, value in lane.parted.complete:
         yield _dot(lane, trial, value, scale, size)
-    for trial, cut in lane.pruned:
-        if cut is not None:
-            title = escape(trial_title(lane, trial, cut, end=" when it was pruned"))
-            yield (
-                f'<svg x="{scale.at(cut):.1f}%" y="{_height(trial):.0f}%" overflow="visible">'
-                f'<path class="cut" d="M-2.6-2.6 2.6 2.6M2.6-2.6-2.6 2.6"><title>{title}</title></path></svg>'
-            )
+    for trial, cut in lane.parted.pruned:
+        title = escape(trial_title(lane, trial, cut, end=" when it was pruned"))
+        yield (
+            f'<svg x="{scale.at(cut):.1f}%" y="{_height(trial):.0f}%" overflow="visible">'
+            f'<path class="cut" d="M-2.6-2.6 2.6 2.6M2.6-2.6-2.6 2.6"><title>{title}</title></path></svg>'
+        )
 
 
-def _dot(lane: SearchLane, trial: RaceTrial, value: float, scale: Scale, size: float) -> str:
+def _dot(
+    lane: SearchLane, trial: RaceTrial, value: float, scale: Scale, size: float, *, kind: str = "trial"
+) -> str:
     return (
-        f'<circle class="trial" cx="{scale.at(value):.1f}%" cy="{_height(trial):.0f}%" r="{size}">'
+        f'<circle class="{kind}" cx="{scale.at(value):.1f}%" cy="{_height(trial):.0f}%" r="{size}">'
         f"<title>{escape(trial_title(lane, trial, value))}</title></circle>"
     )
 
@@ -96,19 +118,16 @@ def _dot(lane: SearchLane, trial: RaceTrial, value: float, scale: Scale, size: f
 def _bars(lane: SearchLane, scale: Scale) -> Iterator[str]:
     """Bars that count trials, as high as the root of their number, under the best few."""
     width = 100 / MOST_BARS
-    counts: dict[int, int] = {}
-    for value in lane.shown_values:
-        at = min(MOST_BARS - 1, int(scale.at(value) / width))
-        counts[at] = counts.get(at, 0) + 1
+    counts = scale.counts(lane.shown_values, MOST_BARS)
     top = max(counts.values(), default=1)
     for at, count in sorted(counts.items()):
-        high = 74 * math.sqrt(count / top)
+        high = HIGH * math.sqrt(count / top)
         yield (
             f'<rect class="bin" x="{at * width:.2f}%" width="{width - 0.28:.2f}%" y="{88 - high:.1f}%" '
             f'height="{high:.1f}%"><title>{count} trials</title></rect>'
         )
-    for trial, value in lane.finest(BEST_DOTS)[1:]:
-        yield _dot(lane, trial, value, scale, 2.2)
+    for trial, value in lane.ordered[1:BEST_DOTS]:
+        yield _dot(lane, trial, value, scale, 2.2, kind="trial top")
 
 
 def _comet(lane: SearchLane, scale: Scale) -> Iterator[str]:
@@ -127,9 +146,9 @@ def _comet(lane: SearchLane, scale: Scale) -> Iterator[str]:
     yield _glyph(lane.tone, first, 12, "hollow", title)
 
 
-def _running(lane: SearchLane, scale: Scale) -> Iterator[str]:
-    for trial in lane.running:
-        value = lane.latest.get(trial.id)
+def _running(lane: SearchLane, scale: Scale, latest: Mapping[int, float]) -> Iterator[str]:
+    for trial in lane.parted.running:
+        value = latest.get(trial.id)
         if value is not None and math.isfinite(value):
             title = escape(trial_title(lane, trial, value, end=" so far, and running"))
             yield (
@@ -152,11 +171,11 @@ def _words(lane: SearchLane, scale: Scale) -> Iterator[str]:
     default = lane.default
     if default is not None and scale.beyond(default):
         said.append(f"‹ default {digits(default)}")
-    beyond = sum(map(scale.beyond, lane.shown_values)) - sum(map(scale.beyond, lane.defaults))
+    beyond = scale.beyond(*lane.shown_values) - scale.beyond(*lane.defaults)
     if beyond > 0:
         said.append(f"‹ {beyond:,} worse")
-    if lane.diverged:
-        said.append(f"{lane.diverged:,} diverged")
+    if lane.parted.diverged:
+        said.append(f"{lane.parted.diverged:,} diverged")
     if said:
         yield f'<text x="0" y="12">{escape(", ".join(said))}</text>'
 

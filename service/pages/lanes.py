@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
+from whichopt.service.pages.frame import digits
 from whichopt.service.states import Direction
 
 LEFT, RIGHT = 3.0, 97.0
@@ -44,17 +47,31 @@ class Scale:
 
     def at(self, value: float) -> float:
         """Return the place of a value in percent of the lane."""
-        worst, best = self._unit(self.worst), self._unit(self.best)
-        # Nothing is better than a loss of 0.
-        endless = self.log and value <= 0
-        share = math.inf if endless else (self._unit(value) - worst) / (best - worst)
-        return min(100 - EDGE, max(EDGE, LEFT + (RIGHT - LEFT) * share))
+        start, slope = self._line
+        if not self.log:
+            place = start + slope * value
+        elif value > 0:
+            place = start + slope * math.log(value)
+        else:
+            return 100 - EDGE  # nothing is better than a loss of 0
+        return EDGE if place < EDGE else 100 - EDGE if place > 100 - EDGE else place
 
-    def beyond(self, value: float) -> bool:
-        """Tell if the value is worse than what the lane shows."""
-        return value > self.worst if self.worst > self.best else value < self.worst
+    def counts(self, values: Iterable[float], bins: int) -> dict[int, int]:
+        """Return the number of values in each of so many equal stretches of the lane that has any."""
+        start, slope = self._line
+        last, each = 100 - EDGE, bins / 100
+        units = [math.log(value) if value > 0 else -math.inf for value in values] if self.log else values
+        places = (start + slope * unit for unit in units)
+        return Counter(
+            int(each * (EDGE if place < EDGE else last if place > last else place)) for place in places
+        )
 
-    @property
+    def beyond(self, *values: float) -> int:
+        """Return how many of the values are worse than what the lane shows."""
+        worst = self.worst
+        return sum(value > worst if worst > self.best else value < worst for value in values)
+
+    @cached_property
     def ticks(self) -> list[Tick]:
         """Few round values with their places, from left to right."""
         low, high = min(self.worst, self.best), max(self.worst, self.best)
@@ -85,8 +102,12 @@ class Scale:
             best = ticks
         return best
 
-    def _unit(self, value: float) -> float:
-        return math.log(value) if self.log else value
+    @cached_property
+    def _line(self) -> tuple[float, float]:
+        """The place of 0 on the scale's own unit, and the percent that one unit takes."""
+        worst, best = map(math.log if self.log else float, (self.worst, self.best))
+        slope = (RIGHT - LEFT) / (best - worst)
+        return LEFT - slope * worst, slope
 
 
 def scale(values: Iterable[float], direction: Direction) -> Scale:
@@ -107,9 +128,7 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     clamped = abs(worst - best) > far * abs(most - best) > 0
     if clamped:
         worst = most
-    if worst == best:
-        room = 0.05 if log else abs(best) * 0.05 or 1.0
-        best, worst = best - sign * room, worst + sign * room
+    best, worst = _with_room(best, worst, sign, log=log, few=len(ordered) < 10)
     # Of a power of two, which adds up exactly.
     grain = 2.0 ** math.ceil(math.log2(abs(worst - best) / 12))
     best = sign * math.floor(sign * best / grain) * grain
@@ -118,9 +137,28 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     return Scale(worst=back(worst), best=back(best), log=log, clamped=clamped)
 
 
+def _with_room(best: float, worst: float, sign: float, *, log: bool, few: bool) -> tuple[float, float]:
+    """Return the ends apart; of few values far apart, as small differences tell little yet."""
+    least = (0.7 if log else 0.1 * abs(best)) if few else 0.0
+    if worst == best:
+        least = least or (0.1 if log else 0.1 * abs(best))
+        least = least or 1.0
+    room = max(0.0, least - abs(worst - best)) / 2
+    return best - sign * room, worst + sign * room
+
+
+def in_columns(values: Sequence[float]) -> Callable[[float | None], str]:
+    """Return what writes values below each other: with as many decimals as give the smallest four digits."""
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    if not sizes or not 1e-3 <= min(sizes) <= max(sizes) < 1e6:
+        return digits
+    decimals = max(0, 3 - math.floor(math.log10(min(sizes))))
+    return lambda value: "" if value is None else f"{value:.{decimals}f}"
+
+
 def jitter(replicate: int | None, number: int) -> float:
-    """Return the height of a trial's mark in percent: spread evenly, and always the same for a trial."""
-    return 20 + 60 * ((1 + number + 101 * (replicate or 0)) * 0.6180339887 % 1)
+    """Return the height of a trial's mark in percent: spread evenly, and always the same."""
+    return 27 + 53 * ((1 + number + 101 * (replicate or 0)) * 0.6180339887 % 1)
 
 
 def _decimal(low: float, high: float) -> Iterator[float]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from whichopt.service.activity import JobActivity
+
 WHOLE = "job"
 """Id of the element that holds all parts."""
 
@@ -40,6 +42,7 @@ class Drawing:
         revision: of the job.
         kind: of the page, as the act that it shows: pages of two kinds have different parts.
         title: of the page.
+        activity: what the job does or waits for, if the page shows it.
         ended: the job has ended, and nothing will change any more.
         body: all of it, as the content of the element `WHOLE`.
         parts: the HTML of each element that may change by itself, by its id.
@@ -49,6 +52,7 @@ class Drawing:
     revision: int
     kind: str
     title: str
+    activity: JobActivity | None
     ended: bool
     body: str
     parts: Mapping[str, str]

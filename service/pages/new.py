@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from whichopt.service import functions, jobs
 from whichopt.service.catalog.built_in import built_in
@@ -31,6 +31,7 @@ from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest
 from whichopt.service.states import DatasetState
+from whichopt.service.views import JobPlan
 
 router = APIRouter(prefix="/new", include_in_schema=False)
 
@@ -142,7 +143,14 @@ def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFie
         made = new_plans.plan(store, found.spec, alive_s=settings.worker_alive_s)
     except Unavailable as error:
         return fragment(request, "new/no_plan.html", why=f"There is no plan yet: {error.detail}.")
-    return fragment(request, "new/planned.html", plan=made, plan_name=new_plans.name_of(found.spec))
+    return fragment(request, "new/planned.html", **_planned(made), plan_name=new_plans.name_of(found.spec))
+
+
+@router.get("/chances")
+def chances(store: TheStore, name: Annotated[str, Query(alias="plan", max_length=64)]) -> Response:
+    """Give the figure of a plan that was made on this page; nothing if it is not kept any more."""
+    drawn = new_plans.figure(store, name)
+    return Response(status_code=204) if drawn is None else JSONResponse(drawn.spec)
 
 
 @router.post("/fill", response_class=HTMLResponse)
@@ -265,7 +273,7 @@ def _outcome(request: Request, store: Store, found: Checked) -> dict[str, Any]:
     name = new_plans.name_of(spec)
     address = f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
     return values | {
-        "plan": new_plans.kept(store, name),
+        **_planned(new_plans.kept(store, name)),
         "plan_name": name,
         "confirm": most_runs(spec, len(spec.labels) * (spec.budget.replicates + 1)),
         "elsewhere": {
@@ -274,3 +282,7 @@ def _outcome(request: Request, store: Store, found: Checked) -> dict[str, Any]:
             "python": as_python(sent, address),
         },
     }
+
+
+def _planned(plan: JobPlan | None) -> dict[str, Any]:
+    return {"plan": plan, "figure": None if plan is None else new_plans.words(plan)}

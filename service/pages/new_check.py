@@ -123,9 +123,12 @@ def _told(
     words: str,
     why: str = "",
 ) -> Told:
-    place = WHOLE if form.whole is not None else made.place(path)
-    said = words if form.whole is None or path is None or path in words else f"{path}: {words}"
-    return Told(place, kind, said, why)
+    if form.whole is not None:
+        return Told(WHOLE, kind, words if path is None or path in words else f"{path}: {words}", why)
+    if path is not None and words.startswith(f"{path}: "):
+        rest = made.rest(path)
+        words = (f"{rest}: " if rest else "") + words.removeprefix(f"{path}: ")
+    return Told(made.place(path), kind, words, why)
 
 
 def _begun(words: str) -> str:

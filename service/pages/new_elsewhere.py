@@ -37,7 +37,7 @@ def as_python(sent: Mapping[str, Any], address: str) -> str:
 
 def _json(value: Any, indent: str) -> str:
     flat = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, Mapping | list) or len(indent) + len(flat) <= 48:
+    if not isinstance(value, Mapping | list) or len(indent) + len(flat) <= 30:
         return flat
     deeper = f"{indent} "
     if isinstance(value, Mapping):

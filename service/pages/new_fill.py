@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.errors import WhichoptError
 from whichopt.service.pages.new_form import BUDGET, Form, asked
@@ -38,9 +40,13 @@ def filled(spec: ResolvedSpec, catalog: Catalog, resolve: Resolve) -> Filled:
     form = form_of(spec, catalog)
     try:
         again = undecided(resolve(JobSpec.model_validate(asked(form, catalog).spec)))
-    except (ValueError, WhichoptError):
+    except ValidationError as error:
         # The spec itself is valid, so what the form made of it has lost something.
-        return Filled(form, ("parts of it",))
+        return Filled(
+            form, tuple(dict.fromkeys(".".join(map(str, one["loc"][:3])) for one in error.errors()))
+        )
+    except WhichoptError as error:
+        return Filled(form, (error.field or error.detail,))
     return Filled(form, tuple(_different(spec.model_dump(mode="json"), again.model_dump(mode="json"))))
 
 
@@ -49,7 +55,10 @@ def undecided(spec: ResolvedSpec) -> ResolvedSpec:
     plan = spec.budget.settled
     seeds = spec.budget.confirm_seeds if plan is None else plan.confirm_seeds_asked
     budget = spec.budget.model_copy(update={"settled": None, "confirm_seeds": seeds})
-    return spec.model_copy(update={"budget": budget, "executors": None, "only_solo": None})
+    # A probe decides between `bits` and `close`, whether `bits` was asked for or nothing.
+    agreement = "close" if spec.agreement == "close" else "auto"
+    decided = {"executors": None, "only_solo": None, "agreement": agreement}
+    return spec.model_copy(update={"budget": budget, **decided})
 
 
 def as_sent(spec: ResolvedSpec) -> dict[str, Any]:
@@ -64,11 +73,15 @@ def as_sent(spec: ResolvedSpec) -> dict[str, Any]:
     }
     for part in ("workload", "budget"):
         kept[part] = {name: one for name, one in kept[part].items() if one is not None}
+    for part in ("task", "dataset", "model"):
+        if (named := kept["workload"].get(part)) is not None and list(named) == ["name"]:
+            kept["workload"][part] = named["name"]
     kept["optimizers"] = [
         {name: one for name, one in chosen.items() if not (name == "label" and one == chosen["name"])}
         for chosen in kept["optimizers"]
     ]
-    return kept
+    first = ("name", "workload", "optimizers", "budget")
+    return {name: kept[name] for name in dict.fromkeys((*first, *kept)) if name in kept}
 
 
 def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:

@@ -103,9 +103,20 @@ class Asked:
 
     def place(self, path: str | None) -> str:
         """Return the field that a path of the spec belongs to, by its longest beginning; "" for none."""
+        return self.places.get(self._beginning(path), "")
+
+    def rest(self, path: str) -> str:
+        """Return what of a path is to be named at its field: nothing if the field stands for all of it."""
+        known = self._beginning(path)
+        if path == known:
+            return ""
+        parent, _, last = known.rpartition(".")
+        return path[len(known) + 1 :] if last.isdecimal() else path[len(parent) :].removeprefix(".")
+
+    def _beginning(self, path: str | None) -> str:
         parts = (path or "").split(".")
         beginnings = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-        return next((self.places[one] for one in beginnings if one in self.places), "")
+        return next((one for one in beginnings if one in self.places), "")
 
 
 def asked(form: Form, catalog: Catalog) -> Asked:

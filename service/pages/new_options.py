@@ -62,7 +62,7 @@ def _field(name: str, schema: Mapping[str, Any]) -> OptionField:
         return OptionField(name, "number", written(default), hint=_limits(schema))
     items = schema.get("items", {})
     if schema.get("type") == "array" and items.get("type") in SCALARS:
-        return OptionField(name, "list", written(default), hint="with commas between them")
+        return OptionField(name, "list", written(default), hint="with commas")
     text = "" if default is None else json.dumps(default, indent=1)
     return OptionField(name, "json", text, hint="JSON")
 

@@ -1,15 +1,20 @@
-"""Plans for the page of a new job, each kept for a while: a form asks for the same one again and again."""
+"""Plans for the page of a new job, each kept for a while, as a form asks for the same one again and again."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from whichopt.service import plans
 from whichopt.service.db import Store
+from whichopt.service.evidence.power.chances import Design, config_chances
+from whichopt.service.figures.figure import Figure, Metric
+from whichopt.service.figures.odds import Chances, chance_by_lead
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.budget import TRIALS
 from whichopt.service.spec.digest import digest
 from whichopt.service.views import JobPlan
 
@@ -18,10 +23,21 @@ KEPT_S = 60.0
 
 MOST_KEPT = 64
 
-Plans = OrderedDict[str, tuple[float, JobPlan]]
+SEEDS = (4, 10, 20)
+"""Fresh seeds of the jobs that a plan's figure shows beside the plan's own."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    at: float
+    spec: ResolvedSpec
+    plan: JobPlan
+
 
 _LOCK = threading.Lock()
-_KEPT: WeakKeyDictionary[Store, Plans] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[Store, OrderedDict[str, _Kept]] = WeakKeyDictionary()
+_SIMULATING = threading.Lock()
+"""One simulation for a figure at a time: each takes some tenths of a second."""
 
 
 def name_of(spec: ResolvedSpec) -> str:
@@ -44,7 +60,8 @@ def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
     made = plans.plan(store, spec, alive_s=alive_s)
     with _LOCK:
         here = _KEPT.setdefault(store, OrderedDict())
-        here[name] = (time.monotonic(), made)
+        here[name] = _Kept(time.monotonic(), spec, made)
+        here.move_to_end(name)
         while len(here) > MOST_KEPT:
             here.popitem(last=False)
     return made
@@ -52,6 +69,50 @@ def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
 
 def kept(store: Store, name: str) -> JobPlan | None:
     """Return the plan of that name if it was made just now."""
+    found = _found(store, name)
+    return None if found is None or time.monotonic() - found.at > KEPT_S else found.plan
+
+
+def words(plan: JobPlan) -> Figure | None:
+    """Return the figure of a plan's chances without other jobs beside it: its words; None without chances."""
+    return chance_by_lead((_own(plan, ""),)) if plan.power.config else None
+
+
+def figure(store: Store, name: str) -> Figure | None:
+    """Return the figure of the chances of a plan, beside jobs with fewer and with more fresh seeds.
+
+    It is None if there is no such plan any more, or if the plan has no chances.
+    """
+    found = _found(store, name)
+    if found is None or not found.plan.power.config:
+        return None
+    made, spec = found.plan, found.spec
+    seeds = spec.budget.confirm_seeds
+    curves = [_own(made, f"{seeds} seeds")]
+    leads = tuple(row.lead for row in made.power.config)
+    for other in (one for one in SEEDS if not 0.6 * seeds < one < 1.6 * seeds):
+        design = Design(len(spec.labels), spec.budget.replicates, other, _study_trials(spec, made))
+        with _SIMULATING:
+            curves.append(
+                Chances(f"{other} seeds", tuple(zip(leads, config_chances(design, leads), strict=True)))
+            )
+    return chance_by_lead(curves, lead=made.deviation, metric=Metric(made.metric, made.direction, "test"))
+
+
+def _own(plan: JobPlan, name: str) -> Chances:
+    return Chances(name, tuple((row.lead, row.chance) for row in plan.power.config), is_own=True)
+
+
+def _study_trials(spec: ResolvedSpec, plan: JobPlan) -> int:
+    """Return the search trials of a study: for minutes those that the plan counted, or else the usual ones."""
+    studies = spec.budget.replicates
+    if spec.budget.trials is not None or spec.budget.settled is not None:
+        return spec.budget.study_trials
+    return max(
+        1, TRIALS // studies if plan.cost is None else plan.cost.search // (studies * len(spec.labels))
+    )
+
+
+def _found(store: Store, name: str) -> _Kept | None:
     with _LOCK:
-        at, found = _KEPT.get(store, {}).get(name, (0.0, None))
-    return found if time.monotonic() - at < KEPT_S else None
+        return _KEPT.get(store, OrderedDict()).get(name)

@@ -37,7 +37,7 @@ def space_of(entry: OptimizerEntry, texts: Mapping[str, str]) -> dict[str, Any]:
 
 def texts_of(entry: OptimizerEntry, space: Mapping[str, SpaceEntry], default: Config) -> dict[str, str]:
     """Return the texts of the fields for a complete space, and the first trial's values."""
-    texts = {}
+    texts: dict[str, str] = {}
     for name, usual in entry.space.items():
         at = f"space.{entry.name}.{name}"
         found = space[name]

@@ -74,7 +74,7 @@ def _confirm(scene: Scene) -> tuple[Parts, str]:
             return [(0.0, "")], ""
         left = scene.left.confirm
         note = f"up to {scene.spec.budget.confirm_seeds} fresh seeds"
-        return [(0.0, "")], _joined(note, "" if left is None else f"about {seconds(left)}")
+        return [(0.0, "")], _joined(note, "" if left is None else f"about {seconds(max(1.0, left))}")
     if job.state is JobState.SUCCEEDED:
         return [(100.0, "")], f"{progress.seeds_done} fresh seeds"
     most = max(1, progress.seeds_most)
@@ -90,7 +90,7 @@ def _verdict(state: JobState) -> tuple[Parts, str]:
 
 
 def _about(left_s: float | None) -> str:
-    return "" if left_s is None else f"about {seconds(left_s)} left"
+    return "" if left_s is None else f"about {seconds(max(1.0, left_s))} left"
 
 
 def _joined(*notes: str) -> str:

@@ -64,14 +64,16 @@ class Scene:
 
 def scene(
     store: Store,
-    races: Races,
     uid: str,
     *,
     alive_s: float,
     act: Act | None = None,
+    races: Races | None = None,
     memory: dict[str, Any] | None = None,
 ) -> Scene:
     """Read the job with that id; without `act` it is shown in the act that it has reached.
+
+    `races` are those that the process keeps; without them the job's race is read whole when it is needed.
 
     Raises:
         NotFound: there is no such job.
@@ -86,7 +88,7 @@ def scene(
     order = list(Act)
     return Scene(
         store=store,
-        races=races,
+        races=races or Races(store),
         job=linted(job),
         job_id=job_id,
         act=reached if act is None or order.index(act) > order.index(reached) else act,

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+from whichopt.service.evidence.forecast.leads import StudySoFar
+from whichopt.service.forecasts import Used
 from whichopt.service.race import Race, RaceTrial
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction, Origin, TrialState
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED)
+# By names of their own: to look a member up in its class takes longer than what is done with a trial.
+COMPLETE, PRUNED, DIVERGED = TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED
+RUNNING, FAILED = TrialState.RUNNING, TrialState.FAILED
+DEFAULT = Origin.DEFAULT
+ENDED = frozenset({COMPLETE, PRUNED, DIVERGED, FAILED})
 
 
-@dataclass(frozen=True)
+class Parted(NamedTuple):
+    """A lane's trials by their state: complete and pruned ones with their values, the rest counted.
+
+    `pruned` lacks those of which the value at which they were pruned is not known; `cut` counts all of them.
+    """
+
+    complete: list[tuple[RaceTrial, float]]
+    pruned: list[tuple[RaceTrial, float]]
+    running: list[RaceTrial]
+    cut: int
+    diverged: int
+    failed: int
+
+
+@dataclass(frozen=True, eq=False)
 class SearchLane:
     """The search of one optimizer; its trials are in the order in which they were planned.
 
-    `total` is the number of trials that it is given, 0 if nobody knows yet. `latest` has the value at the
-    last evaluation of each trial that is being trained, by its row's id. `searched` are the hyperparameters
-    that differ between its trials.
+    `total` is the number of trials that it is given, 0 if nobody knows yet. `searched` are the
+    hyperparameters that differ between its trials. A lane is made anew if a trial of it has changed, and only
+    then.
     """
 
     label: str
@@ -28,101 +50,134 @@ class SearchLane:
     direction: Direction
     total: int
     trials: tuple[RaceTrial, ...]
-    latest: Mapping[int, float]
     searched: tuple[str, ...] = ()
 
     @cached_property
-    def complete(self) -> list[tuple[RaceTrial, float]]:
-        """The trials that went to their end, with their values."""
-        of = TrialState.COMPLETE
-        return [(one, one.value) for one in self.trials if one.state is of and one.value is not None]
+    def parted(self) -> Parted:
+        complete, pruned, running = list[tuple[RaceTrial, float]](), list[tuple[RaceTrial, float]](), []
+        cut = diverged = failed = 0
+        for trial in self.trials:
+            state, value = trial.state, trial.value
+            if state is COMPLETE:
+                if value is not None:
+                    complete.append((trial, value))
+            elif state is PRUNED:
+                cut += 1
+                if value is not None:
+                    pruned.append((trial, value))
+            elif state is DIVERGED:
+                diverged += 1
+            elif state is RUNNING:
+                running.append(trial)
+            elif state is FAILED:
+                failed += 1
+        return Parted(complete, pruned, running, cut, diverged, failed)
 
-    @cached_property
-    def pruned(self) -> list[tuple[RaceTrial, float | None]]:
-        """The trials that were stopped early, with the values at which they were; None if it is not known."""
-        return [(trial, trial.value) for trial in self.trials if trial.state is TrialState.PRUNED]
-
-    @cached_property
-    def running(self) -> list[RaceTrial]:
-        return [trial for trial in self.trials if trial.state is TrialState.RUNNING]
-
-    @cached_property
-    def diverged(self) -> int:
-        """The number of trials whose loss did not stay finite."""
-        return sum(trial.state is TrialState.DIVERGED for trial in self.trials)
-
-    @cached_property
+    @property
     def ended(self) -> int:
         """The number of trials with a result."""
-        return sum(trial.state in ENDED for trial in self.trials)
+        parted = self.parted
+        return len(parted.complete) + parted.cut + parted.diverged + parted.failed
+
+    @cached_property
+    def used(self) -> Used:
+        """The trials with a result, and the training seconds that they took."""
+        return Used(self.ended, math.fsum(trial.seconds for trial in self.trials))
+
+    @cached_property
+    def ordered(self) -> list[tuple[RaceTrial, float]]:
+        """The trials that went to their end, the best first; of two alike the earlier one."""
+        sign = self.direction.sign
+        return sorted(self.parted.complete, key=lambda one: sign * one[1])
 
     @cached_property
     def defaults(self) -> list[float]:
         """The values of the default config, one for each study that has trained it to its end."""
-        return [value for trial, value in self.complete if trial.origin is Origin.DEFAULT]
+        return [value for trial, value in self.parted.complete if trial.origin is DEFAULT]
 
     @cached_property
     def default(self) -> float | None:
         """The median of them."""
         return statistics.median(self.defaults) if self.defaults else None
 
-    @cached_property
+    @property
     def best(self) -> tuple[RaceTrial, float] | None:
-        """The best trial so far, with its value; the first one of those that are as good."""
-        return min(self.complete, key=lambda one: self.direction.sign * one[1]) if self.complete else None
+        """The best trial so far, with its value."""
+        return self.ordered[0] if self.ordered else None
 
     @cached_property
     def median(self) -> float | None:
         """The median value of the trials that went to their end."""
-        return statistics.median(value for _, value in self.complete) if self.complete else None
+        if not self.ordered:
+            return None
+        count = len(self.ordered)
+        return (self.ordered[(count - 1) // 2][1] + self.ordered[count // 2][1]) / 2
 
     @cached_property
     def improvements(self) -> list[float]:
         """The values by which the best one was improved, one after the other; the last is the best."""
         sign, found = self.direction.sign, list[float]()
-        for trial, value in self.complete:
-            if trial.origin is Origin.DEFAULT:
-                continue
+        for trial, value in self.parted.complete:
             before = found[-1] if found else self.default
-            if before is None or sign * value < sign * before:
+            if (before is None or sign * value < sign * before) and trial.origin is not DEFAULT:
                 found.append(value)
         return found
 
     @property
     def rank(self) -> float:
         """What lanes are sorted by: less is better."""
-        return float("inf") if self.best is None else self.direction.sign * self.best[1]
+        return math.inf if self.best is None else self.direction.sign * self.best[1]
 
-    def finest(self, most: int) -> list[tuple[RaceTrial, float]]:
-        """Return the best trials, `most` at most."""
-        return sorted(self.complete, key=lambda one: self.direction.sign * one[1])[:most]
-
-    @property
+    @cached_property
     def shown_values(self) -> list[float]:
         """The values that the lane's scale must hold."""
-        cut = (value for _, value in self.pruned if value is not None)
-        return [*(value for _, value in self.complete), *cut]
+        return [value for _, value in (*self.parted.complete, *self.parted.pruned)]
 
 
 def search_lanes(
-    spec: ResolvedSpec, race: Race, tones: Mapping[str, int], totals: Mapping[str, int]
+    spec: ResolvedSpec,
+    race: Race,
+    tones: Mapping[str, int],
+    totals: Mapping[str, int],
+    kept: MutableMapping[str, SearchLane] | None = None,
 ) -> list[SearchLane]:
-    """Return a lane for each optimizer, in the order of the spec; `totals` are their numbers of trials."""
+    """Return a lane for each optimizer, in the order of the spec; `totals` are their numbers of trials.
+
+    Lanes that have not changed are those that are `kept` from before.
+    """
+    lanes = []
+    for label in spec.labels:
+        trials, total = race.searched.get(label, ()), totals.get(label, 0)
+        before = None if kept is None else kept.get(label)
+        # Trials that have not changed are the same objects, so this compares no more than their places.
+        if before is None or (before.total, before.trials) != (total, trials):
+            before = SearchLane(
+                label=label,
+                tone=tones[label],
+                direction=spec.goal.direction,
+                total=total,
+                trials=trials,
+                searched=tuple(spec.optimizer(label).searched),
+            )
+        if kept is not None:
+            kept[label] = before
+        lanes.append(before)
+    return lanes
+
+
+def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
+    """Return the studies of a lane as they stand in the middle of their search."""
+    ended, losses = [0] * replicates, [list[float]() for _ in range(replicates)]
+    sign = lane.direction.sign
+    for trial in lane.trials:
+        if trial.state in ENDED and trial.replicate is not None and trial.replicate < replicates:
+            ended[trial.replicate] += 1
+            if trial.state is COMPLETE and trial.value is not None:
+                losses[trial.replicate].append(sign * trial.value)
+    each = lane.total // replicates
     return [
-        SearchLane(
-            label=label,
-            tone=tones[label],
-            direction=spec.goal.direction,
-            searched=tuple(spec.optimizer(label).searched),
-            total=totals.get(label, 0),
-            trials=race.searched.get(label, ()),
-            latest={
-                trial.id: race.latest[trial.id]
-                for trial in race.searched.get(label, ())
-                if trial.state is TrialState.RUNNING and trial.id in race.latest
-            },
-        )
-        for label in spec.labels
+        StudySoFar(tuple(found), count, max(0, each - count))
+        for found, count in zip(losses, ended, strict=True)
     ]
 
 

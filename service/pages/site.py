@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
-from whichopt.service.pages import catalog, datasets, docs, functions, home, job, job_buttons, new, optuna
+from whichopt.service.pages import (
+    catalog,
+    compare,
+    datasets,
+    docs,
+    functions,
+    home,
+    job,
+    job_buttons,
+    job_figures,
+    job_parts,
+    learning,
+    new,
+    optuna,
+)
 
-PAGES = (home, job, job_buttons, optuna, new, catalog, functions, datasets, docs)
+PAGES = (
+    home,
+    compare,
+    job,
+    job_parts,
+    job_figures,
+    job_buttons,
+    learning,
+    optuna,
+    new,
+    catalog,
+    functions,
+    datasets,
+    docs,
+)

@@ -11,7 +11,7 @@ from whichopt.service.planning.looks import most_runs
 from whichopt.service.planning.training_time import clock_of
 from whichopt.service.race import Race
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase, TrialState
+from whichopt.service.states import Phase
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,6 @@ class TimeLeft:
     confirm: float | None = None
 
 
-WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)
-
-
-def used_of(race: Race) -> dict[tuple[str, Phase], Used]:
-    """Return what each label has used by now in each phase: its results, and their training seconds."""
-    found: dict[tuple[str, Phase], list[float]] = {}
-    for trial in race.trials.values():
-        if trial.state in WITH_RESULT:
-            found.setdefault((trial.label, trial.phase), []).append(trial.seconds)
-    return {key: Used(len(seconds), math.fsum(seconds)) for key, seconds in found.items()}
-
-
 def time_left(
     spec: ResolvedSpec, race: Race, known: RoundForecast | None, started_at: datetime | None
 ) -> TimeLeft:
@@ -41,11 +29,10 @@ def time_left(
 
     `known` is the forecast of the last round that has ended; without one nothing is said of confirm.
     """
-    last = max((one.finished_at for one in race.trials.values() if one.finished_at is not None), default=None)
-    if started_at is None or last is None:
+    if started_at is None or race.last is None:
         return TimeLeft()
-    used = used_of(race)
-    elapsed_s = (last - started_at).total_seconds()
+    used = {key: Used(*one) for key, one in race.used.items()}
+    elapsed_s = (race.last - started_at).total_seconds()
     ratio = clock_of(math.fsum(one.seconds for one in used.values()), elapsed_s)
     if ratio is None or elapsed_s <= 0:
         return TimeLeft()

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from whichopt.service.activity import JobActivity
 from whichopt.service.db import DatabaseError, Store
 from whichopt.service.failures import failure
 from whichopt.service.jobs import no_job
@@ -29,7 +28,6 @@ class Watch:
     def __init__(self, store: Store, uid: str, draw: Callable[[], Drawing], *, alive_s: float) -> None:
         self.store, self.uid, self.draw, self.alive_s = store, uid, draw, alive_s
         self._live: Live | None = None
-        self._seen: tuple[int, JobActivity | None] | None = None
         self._turn = threading.Lock()
         self._viewers = 0
         self._poller: asyncio.Task[None] | None = None
@@ -44,21 +42,21 @@ class Watch:
         """
         with self._turn:
             with self.store.read() as tx:
-                moved, activity = (
-                    tx.jobs.revision(self.uid),
-                    tx.views.activity(self.uid, alive_s=self.alive_s),
-                )
-            if moved is None:
-                raise no_job(self.uid)
-            seen = (moved[0], activity)
-            if self._live is None or seen != self._seen:
-                drawing = self.draw()
-                if self._live is None or drawing.revision < self._live.stamp.revision:
-                    self._live = Live(drawing)  # the first one, or of a database that was restored
-                else:
-                    self._live.take(drawing)
-                self._seen = seen
-            return self._live
+                moved = tx.jobs.revision(self.uid)
+                if moved is None:
+                    raise no_job(self.uid)
+                before = self._live
+                # What a job waits for depends on other jobs and on workers, which move no revision of it.
+                if before is not None and before.drawing.revision == moved[0]:
+                    waits = tx.views.activity(self.uid, alive_s=self.alive_s)
+                    if waits == before.drawing.activity:
+                        return before
+            drawing = self.draw()
+            if before is None or drawing.revision < before.drawing.revision:
+                before = self._live = Live(drawing)  # the first one, or of a database that was restored
+            else:
+                before.take(drawing)
+            return before
 
     async def follow(self, known: Stamp | None, *, every_s: float) -> AsyncIterator[News]:
         """Yield what changes after `known`, at most once in `every_s` seconds, until the job has ended.

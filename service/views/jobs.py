@@ -108,6 +108,35 @@ class JobView(View):
     started_at: datetime | None
     finished_at: datetime | None
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a notebook shows: the verdict or where the job stands, its ledger, and who leads."""
+        from whichopt.service.figures.figure import Metric
+        from whichopt.service.figures.shown import Used, job_bundle
+        from whichopt.service.figures.tones import tones
+
+        return job_bundle(
+            self._sentence(),
+            [Used(row.optimizer, row.trials, row.trials_total, row.best_value) for row in self.ledger],
+            self.odds,
+            Metric(self.spec.goal.metric, self.spec.goal.direction),
+            tones(
+                {
+                    **{row.optimizer: row.optimizer for row in self.ledger},
+                    **{one.label: one.name for one in self.spec.optimizers},
+                }
+            ),
+        )
+
+    def _sentence(self) -> str:
+        """Say where the job stands, and what it has found."""
+        name = f"{self.name or self.id} ({self.state})"
+        if self.verdict is not None:
+            return f"{name}: {self.verdict.headline}. {self.verdict.statement}"
+        if self.error is not None:
+            return f"{name}: {self.error.detail}"
+        done = f"{self.progress.trials_done:,} of {self.progress.trials_total:,} trials are done"
+        return f"{name}: {done}." + ("" if self.activity is None else f" {self.activity.detail}")
+
 
 class TrialView(View):
     """A trial; `config` has torch's own form (`betas`)."""

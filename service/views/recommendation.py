@@ -6,7 +6,7 @@ run; for the others, the number of fresh seeds on which they diverged is shown.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -15,6 +15,10 @@ from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
 from whichopt.service.views.today import TodayAnswer
 from whichopt.service.views.view import View
+
+if TYPE_CHECKING:
+    from whichopt.service.figures.figure import Metric
+    from whichopt.service.figures.shown import Ranked
 
 
 class Interval(View):
@@ -306,6 +310,42 @@ class Recommendation(View):
         exclude_if=lambda today: today is None,
         description="Answer about the config that is used today; absent if the job has none.",
     )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a notebook shows: the sentence, the ranking, a figure of the finalists' intervals."""
+        from whichopt.service.figures.notebook import bundle
+        from whichopt.service.figures.shown import ranking_figure, ranking_html
+        from whichopt.service.figures.tones import tones
+
+        of = tones({row.optimizer: row.optimizer for row in self.ranking})
+        rows, metric = self.shown_rows, self.shown_metric
+        figure = ranking_figure(rows, metric, of, self.level)
+        return bundle(ranking_html(self.statement, rows, metric, of), self.statement, figure)
+
+    @property
+    def shown_metric(self) -> Metric:
+        """The metric as figures name it."""
+        from whichopt.service.figures.figure import Metric
+
+        return Metric(self.metric, self.direction, self.split)
+
+    @property
+    def shown_rows(self) -> list[Ranked]:
+        """The ranking as a notebook shows it."""
+        from whichopt.service.figures.intervals import Bounded
+        from whichopt.service.figures.shown import Ranked
+
+        return [
+            Ranked(
+                row.optimizer,
+                None
+                if row.value is None
+                else Bounded(row.optimizer, row.value.mean, row.value.low, row.value.high),
+                row.probability_best,
+                row.config,
+            )
+            for row in self.ranking
+        ]
 
     @property
     def config_statement(self) -> str:

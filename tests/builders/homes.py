@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -146,6 +147,14 @@ class Embedded(Home):
         wait_until(lambda: (data / "url").exists() and (data / "url").read_text().strip() == url, "a start")
         self.store = Store(sqlite_url(data / "whichopt.db"))
         self.client = Client(url, (data / "api-key").read_text().strip())
+
+    def printed_link(self) -> str:
+        """The link to the page that it prints at its start; may be asked for once."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"http://\S+/\?key=\S+", line)
+        assert found is not None, line
+        return found[0]
 
     def parts(self, name: str) -> list[psutil.Process]:
         """The home's processes whose command line has `name` in it."""

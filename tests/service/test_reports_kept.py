@@ -202,7 +202,9 @@ def test_a_new_renderer_makes_it_anew(
     assert {file.name for file in settings.blobs.iterdir()} == set(after.values()), "the old page is gone"
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.css", "html.py", "winners.py"])
+@pytest.mark.parametrize(
+    "name", ["report.html", "report.css", "html.py", "winners.py", "style.css", "style.py"]
+)
 def test_the_renderer_is_known_by_its_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     version = reporting.renderer.__wrapped__
     before, read = version(), Path.read_bytes

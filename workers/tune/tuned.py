@@ -14,12 +14,14 @@ from whichopt.service import reporting
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.evidence.report.beside import beside_name
 from whichopt.service.evidence.verdict.recommend import shown
+from whichopt.service.figures.notebook import bundle
+from whichopt.service.figures.shown import ranking_figure, ranking_html
+from whichopt.service.figures.tones import tones
 from whichopt.service.seeds import derive
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
 from whichopt.service.trials import Seeds, TrialPlan
 from whichopt.service.views import Recommendation, TodayAnswer
-from whichopt.service.views.recommendation import RankedOptimizer
 from whichopt.workers.guests import optimizers
 from whichopt.workers.guests.by_hand import hand_run
 from whichopt.workers.guests.guest import Guest
@@ -136,16 +138,19 @@ class Tuned:
     __repr__ = __str__  # in a session, too, the verdict is what is wanted
 
     def _repr_html_(self) -> str:
-        metric = html.escape(self.recommendation.metric)
-        head = "".join(f"<th>{name}</th>" for name in ("optimizer", metric, "P(best)", "config"))
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(one)) + "</tr>"
-            for one in self.recommendation.ranking
+        found = self.recommendation
+        return ranking_html(
+            self.statement, found.shown_rows, found.shown_metric, self._tones(), _todays_html(self.today)
         )
-        return (
-            f"{_todays_html(self.today)}<p>{html.escape(self.statement)}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a notebook shows: the table, and a figure of the finalists' intervals."""
+        found = self.recommendation
+        figure = ranking_figure(found.shown_rows, found.shown_metric, self._tones(), found.level)
+        return bundle(self._repr_html_(), str(self), figure)
+
+    def _tones(self) -> dict[str, int]:
+        return tones({one.label: one.name for one in self.spec.optimizers})
 
     def _recommended(self) -> TrialPlan:
         if self._plan is None:
@@ -159,14 +164,6 @@ def _todays_html(today: TodayAnswer | None) -> str:
         return ""
     config = ", ".join(f"{name}={value!r}" for name, value in today.config.items())
     return f"<p><b>{today.answer}</b>: {html.escape(f'{today.optimizer} {config}')}</p>"
-
-
-def _cells(one: RankedOptimizer) -> list[str]:
-    """Return a row of the table."""
-    value = "" if one.value is None else f"{one.value.mean:.4g} [{one.value.low:.4g}, {one.value.high:.4g}]"
-    best = "" if one.probability_best is None else f"{one.probability_best:.2f}"
-    config = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
-    return [one.optimizer, value, best, config]
 
 
 def read(folder: Folder, uid: str) -> Tuned:

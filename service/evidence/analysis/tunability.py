@@ -14,6 +14,7 @@ from whichopt.service.evidence.statistics.estimates import (
     mean,
     paired_difference,
 )
+from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.finalists import study_bests
 
 METHOD = (
@@ -37,7 +38,7 @@ VALIDATION_METHOD = METHOD.replace("mean test value", "mean validation value")
 
 def tunability(data: JobData, label: str) -> Tunability:
     uniform, early = _areas(data, label)
-    default, tuned = _test(data, label)
+    default, tuned = default_and_tuned(data.table, label)
     searched, confirmed = _validation(data, label)
     gain = _gain(default, tuned) if default and tuned else None
     return Tunability(
@@ -71,13 +72,19 @@ def _areas(data: JobData, label: str) -> tuple[float | None, float | None]:
     return mean(losses), early
 
 
-def _test(data: JobData, label: str) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
-    """Losses on the test split by seed, of the default and of each study's choice; none if a run diverged."""
-    table = None if data.table is None else data.table.finalists
+def default_and_tuned(
+    table: ConfirmTable | None, label: str
+) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
+    """Return losses on the test split by seed, of the default and of each study's choice.
+
+    There are none of what has diverged on a seed, and none at all without a table.
+    """
     if table is None:
         return (), []
+    table = table.finalists
     default = table.default(label)
-    chosen = [table.study(label, r) for r in range(data.spec.budget.replicates)]
+    studies = sorted((replicate, i) for i in table.of(label) for replicate in table.arms[i].replicates)
+    chosen = [i for _, i in studies]
     tuned = [table.losses[i] for i in chosen] if all(map(table.shown, chosen)) else []
     return table.losses[default] if table.shown(default) else (), tuned
 

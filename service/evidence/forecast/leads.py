@@ -89,9 +89,14 @@ def leads(studies: Mapping[str, Sequence[StudySoFar]]) -> Leads | None:
 
 
 def _unit(studies: Mapping[str, Sequence[StudySoFar]]) -> Callable[[float], float]:
-    """Return the logarithm if all losses are above 0, as they gain by factors then; else the identity."""
-    every = (loss for of_label in studies.values() for study in of_label for loss in study.losses)
-    return math.log if all(loss > 0 for loss in every) else float
+    """Return what makes losses differ by factors, as they gain by these, if there is such a thing.
+
+    Of losses above 0 that is the logarithm; of shares, of which more is better, that of what they lack to 1.
+    """
+    every = [loss for of_label in studies.values() for study in of_label for loss in study.losses]
+    if min(every) > 0:
+        return math.log
+    return math.log1p if min(every) > -1 and max(every) <= 0 else float
 
 
 def _gains(study: StudySoFar, tail: float, luck: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 from whichopt.service.catalog.listed_layers import ListedLayer, layers_of, listed, params_of
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.forecast.durations import chance_text, duration_text
-from whichopt.service.evidence.report import (
-    finalist_figures,
-    search_figures,
-    space_figures,
-    training_figures,
-)
 from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.figures import drawings, optimizer_tones
 from whichopt.service.evidence.report.files import EMBEDDED
-from whichopt.service.evidence.report.svg import Figure, line_styles
 from whichopt.service.evidence.verdict.guest_snippet import Groups
+from whichopt.service.evidence.verdict.snippet import lines_that_matter
+from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.states import Phase
-from whichopt.service.templating import TEMPLATES, templates
+from whichopt.service.templating import ASSETS, TEMPLATES, templates
 from whichopt.service.views import TodayAnswer
 from whichopt.service.workload_words import goal_line
 
@@ -32,14 +28,17 @@ if TYPE_CHECKING:
     from jinja2 import Environment as Templates
 
 
+STYLES = (ASSETS / "style.css", TEMPLATES / "report.css")
+"""The pages' stylesheet, and what only the report needs."""
+
 MOST_EMBEDDED_BYTES = 24 * 2**20
 """Compressed raw results that the page still carries; browsers refuse much larger links."""
 
 
 def render_html(report: Report) -> str:
     """The report's HTML. Every text in it is escaped but our own drawings."""
-    styles = line_styles(report.spec.trained_labels)
     recommendation = report.recommendation
+    drawn = drawings(report)
     return (
         _templates()
         .get_template("report.html")
@@ -48,11 +47,13 @@ def render_html(report: Report) -> str:
             spec=report.spec,
             recommendation=recommendation,
             analysis=report.analysis,
-            style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
-            styles=styles,
-            figures=_figures(report),
-            lr=space_figures.lr_sensitivity(report, styles),
-            spaces=space_figures.parallel_coordinates(report, styles),
+            style="".join(file.read_text(encoding="utf-8") for file in STYLES),
+            tones=optimizer_tones(report),
+            odds=_odds(report),
+            essence=lines_that_matter(recommendation.snippet or ""),
+            figures=drawn.named,
+            lr=drawn.lr,
+            spaces=drawn.spaces,
             headline=_headline(report),
             surely=_surely(report),
             totals=_totals(report),
@@ -68,23 +69,13 @@ def render_html(report: Report) -> str:
     )
 
 
-def _figures(report: Report) -> dict[str, Figure]:
-    """By name; without those that the job has nothing for."""
-    styles = line_styles(report.spec.trained_labels)
-    figures: Sequence[Figure | None] = (
-        finalist_figures.config_intervals(report, styles),
-        finalist_figures.study_intervals(report, styles),
-        finalist_figures.seed_values(report, styles),
-        training_figures.curves(report, styles),
-        training_figures.default_and_tuned(report, styles),
-        training_figures.seconds_used(report, styles),
-        training_figures.steps_to_target(report, styles),
-        search_figures.best_so_far(report, styles, "trials"),
-        search_figures.best_so_far(report, styles, "seconds"),
-        search_figures.expected_best(report, styles),
-        search_figures.probability_by_trials(report, styles),
-    )
-    return {figure.name: figure for figure in figures if figure is not None}
+def _odds(report: Report) -> list[tuple[str, int, float]]:
+    """(label, tone, probability of being the best), the likeliest first; empty if nobody can be deployed."""
+    tones = optimizer_tones(report)
+    rows = report.recommendation.ranking
+    known = [(one.optimizer, tones[one.optimizer], one.probability_best) for one in rows]
+    some = [(label, tone, chance) for label, tone, chance in known if chance is not None]
+    return sorted(some, key=lambda row: -row[2]) if len(rows) > 1 else []
 
 
 def _headline(report: Report) -> str:
@@ -194,9 +185,10 @@ def _templates() -> Templates:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "setting": _setting,
         "pretty": lambda value: json.dumps(value, indent=1),
-        "svg": lambda figure: Markup(figure.svg),  # made by matplotlib from numbers and escaped labels
+        "svg": Markup,  # drawn by Vega from numbers and escaped labels
         "css": Markup,
     }
+    environment.globals |= {"tone_class": css_class, "tone_symbol": symbol}
     return environment
 
 

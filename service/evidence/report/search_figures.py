@@ -1,69 +1,49 @@
-"""The figures of a report that tell how soon its search found something good."""
+"""What the figures of a report are made of that tell how its search went, and what it found."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
 
-from whichopt.service.evidence.analysis.shapes import CurvePoint
 from whichopt.service.evidence.report.document import Report
-from whichopt.service.evidence.report.svg import (
-    Figure,
-    LineStyle,
-    plain_log,
-    render,
-    short,
-    spread_over_decades,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from whichopt.service.evidence.report.finalist_figures import searched_by
+from whichopt.service.figures import odds, progress, tuning
+from whichopt.service.figures.coordinates import Tried, parallel_coordinates
+from whichopt.service.figures.figure import Figure, Line, Point
+from whichopt.service.states import Phase
 
 
-def best_so_far(
-    report: Report, styles: dict[str, LineStyle], by: Literal["trials", "seconds"]
+def best_by_trials(report: Report, tones: Mapping[str, int], width: int) -> Figure | None:
+    return _best_so_far(report, tones, "trials", width)
+
+
+def best_by_seconds(report: Report, tones: Mapping[str, int], width: int) -> Figure | None:
+    return _best_so_far(report, tones, "seconds", width)
+
+
+def _best_so_far(
+    report: Report, tones: Mapping[str, int], against: progress.Against, width: int
 ) -> Figure | None:
-    """The best validation value so far of a study, with its band, by what the study has cost."""
-    lines: dict[str, list[CurvePoint]] = {}
-    for anytime in report.analysis.anytime:
-        points = anytime.by_trials if by == "trials" else anytime.by_seconds
-        lines[anytime.optimizer] = [point for point in points if point.value is not None]
-    lines = {label: points for label, points in lines.items() if points}
-    if not lines:
+    lines = [
+        Line(
+            anytime.optimizer,
+            tuple(
+                Point(point.at, point.value, point.low, point.high)
+                for point in (anytime.by_trials if against == "trials" else anytime.by_seconds)
+                if point.value is not None
+            ),
+        )
+        for anytime in report.analysis.anytime
+    ]
+    if not any(line.points for line in lines):
         return None
-    metric = report.analysis.metric
-    centers = [point.value for points in lines.values() for point in points if point.value is not None]
-
-    def draw(axes: Axes) -> None:
-        for label, points in lines.items():
-            at = [point.at for point in points]
-            axes.plot(
-                at,
-                [point.value for point in points if point.value is not None],
-                **styles[label].line,
-                drawstyle="steps-post",
-                marker=styles[label].marker if len(at) <= 12 and by == "trials" else None,
-                label=short(label),
-            )
-            band = [(p.at, p.low, p.high) for p in points if p.low is not None and p.high is not None]
-            if band:
-                xs, lows, highs = zip(*band, strict=True)
-                axes.fill_between(
-                    xs, lows, highs, step="post", color=styles[label].color, alpha=0.12, linewidth=0
-                )
-        if spread_over_decades(centers):
-            axes.set_yscale("log")
-            plain_log(axes.yaxis)
-        axes.set_xlabel("trials of a study" if by == "trials" else "seconds of training of a study")
-        axes.set_ylabel(f"best validation {metric} so far")
-
-    ends = {label: points[-1] for label, points in lines.items()}
-    in_words = "; ".join(f"{label} {end.value:.4g} after {end.at:.3g}" for label, end in ends.items())
-    return render(
-        f"best-by-{by}",
-        draw,
-        title=f"Best so far, by {by}",
-        caption=f"Mean over the studies of each optimizer of the best value found so far. {_band(report)}",
-        alt=f"Best validation {metric} so far by {by}: {in_words}.",
+    return progress.best_so_far(
+        lines,
+        searched_by(report),
+        tones,
+        against=against,
+        band=_band(report),
+        worst=report.spec.workload.baseline,
+        width=width,
     )
 
 
@@ -74,78 +54,74 @@ def _band(report: Report) -> str:
         return f"The band runs from the lowest study to the highest ({level:.0%} for the median study)."
     if kinds == {"bootstrap"}:
         return f"The band is a {level:.0%} bootstrap over studies."
-    return "One study has no band."
+    return ""
 
 
-def expected_best(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
-    """Draw the random part of the search, if it has more than a point or two."""
-    lines = {
-        expected.optimizer: [
-            (p.trials, p.unbiased, p.low, p.high) for p in expected.points if p.unbiased is not None
-        ]
+def expected_best(report: Report, tones: Mapping[str, int], width: int) -> Figure | None:
+    """Return the random part of the search, if it has more than a point or two."""
+    lines = [
+        Line(
+            expected.optimizer,
+            tuple(
+                Point(point.trials, point.unbiased, point.low, point.high)
+                for point in expected.points
+                if point.unbiased is not None
+            ),
+        )
         for expected in report.analysis.expected_best
-    }
-    lines = {label: points for label, points in lines.items() if len(points) > 2}
-    if not lines:
-        return None
-    values = [value for points in lines.values() for _, value, *_ in points if value is not None]
-    metric = report.analysis.metric
-
-    def draw(axes: Axes) -> None:
-        for label, points in lines.items():
-            axes.plot(
-                [p[0] for p in points],
-                [p[1] or 0.0 for p in points],
-                **styles[label].line,
-                label=short(label),
-            )
-            band = [(at, low, high) for at, _, low, high in points if low is not None and high is not None]
-            if band:
-                xs, lows, highs = zip(*band, strict=True)
-                axes.fill_between(xs, lows, highs, color=styles[label].color, alpha=0.12, linewidth=0)
-        if spread_over_decades(values):
-            axes.set_yscale("log")
-            plain_log(axes.yaxis)
-        axes.set_xlabel("random trials")
-        axes.set_ylabel(f"expected best validation {metric}")
-
-    in_words = "; ".join(f"{label} {p[-1][1]:.4g} of {p[-1][0]}" for label, p in lines.items())
-    return render(
-        "expected-best",
-        draw,
-        title="Expected best of random trials",
-        caption="What so many configs drawn at random from the space would give at best, on average "
-        "(unbiased estimate); shown up to half of the random trials, beyond which the estimate says little.",
-        alt=f"Expected best validation {metric} of random trials: {in_words}.",
-    )
+    ]
+    lines = [line for line in lines if len(line.points) > 2]
+    return progress.expected_best(lines, searched_by(report), tones, width=width) if lines else None
 
 
-def probability_by_trials(report: Report, styles: dict[str, LineStyle]) -> Figure | None:
-    """The probability that an optimizer is the best one after so many trials of a study."""
+def probability_by_trials(report: Report, tones: Mapping[str, int], width: int) -> Figure | None:
     steps = report.analysis.advice.steps
     if len(steps) < 2 or len(report.spec.labels) < 2:
         return None
+    return odds.odds_by_trials(
+        [
+            odds.Odds(step.trials, {row.optimizer: row.probability_best for row in step.rows})
+            for step in steps
+        ],
+        tones,
+        width=width,
+    )
 
-    def draw(axes: Axes) -> None:
-        for label in report.spec.labels:
-            rows = [next(row for row in step.rows if row.optimizer == label) for step in steps]
-            axes.plot(
-                [step.trials for step in steps],
-                [row.probability_best for row in rows],
-                **styles[label].line,
-                marker=styles[label].marker if len(steps) <= 16 else None,
-                label=short(label),
-            )
-        axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel("trials of a study")
-        axes.set_ylabel("probability of being best")
 
-    last = ", ".join(f"{row.optimizer} {row.probability_best:.2f}" for row in steps[-1].rows)
-    return render(
-        "advice",
-        draw,
-        title="Best optimizer by budget",
-        caption="How probable it is that a search of so many trials with this optimizer ends better than one "
-        "with any other; with few studies this stays vague. Nothing is said beyond the trials that were run.",
-        alt=f"Probability of being best by trials; at the end: {last}.",
+def lr_tiles(report: Report, tones: Mapping[str, int], width: int) -> list[Figure]:
+    """Return one small figure an optimizer that searched its lr, all on the same axes."""
+    metric = searched_by(report)
+    tiles = {
+        one.optimizer: [
+            tuning.Rate(point.lr, point.value, point.excess) for point in one.points if point.lr is not None
+        ]
+        for one in report.analysis.sensitivity
+        if one.range_decades is not None and one.complete
+    }
+    ranges = tuning.lr_ranges(tiles, metric, worst=report.spec.workload.baseline)
+    if ranges is None:
+        return []
+    return [
+        tuning.lr_tile(label, points, metric, tones, ranges, width=width) for label, points in tiles.items()
+    ]
+
+
+def coordinates(report: Report, label: str, tones: Mapping[str, int], width: int) -> Figure | None:
+    """Return the figure of one optimizer's search trials; None if it has too few."""
+    trials = [
+        Tried(trial.plan.config, trial.result.value)
+        for trial in report.trials
+        if trial.plan.label == label
+        and trial.plan.phase is Phase.SEARCH
+        and trial.result is not None
+        and trial.result.value is not None
+    ]
+    return parallel_coordinates(
+        label,
+        trials,
+        report.spec.optimizer(label).searched,
+        searched_by(report),
+        tones,
+        worst=report.spec.workload.baseline,
+        width=width,
     )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from whichopt.service.environment import Environment
-from whichopt.service.evidence.statistics.estimates import ALPHA, mean, mean_estimate
-from whichopt.service.evidence.statistics.intervals import Bounds
+from whichopt.service.evidence.statistics.estimates import ALPHA, mean
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, look_at, read_confirm_table
 from whichopt.service.evidence.verdict.divergence import nothing_statement
 from whichopt.service.evidence.verdict.exhausted import exhausted
 from whichopt.service.evidence.verdict.guest_snippet import groups_of, guest_snippet
 from whichopt.service.evidence.verdict.over_examples import over_examples
-from whichopt.service.evidence.verdict.probability import config_probabilities, study_probabilities
+from whichopt.service.evidence.verdict.probability import study_probabilities
+from whichopt.service.evidence.verdict.ranking import cost_of, interval_of, percent_of, ranking
 from whichopt.service.evidence.verdict.seen import could_have_seen, lead_sentence
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.evidence.verdict.statements import (
@@ -30,11 +28,8 @@ from whichopt.service.evidence.verdict.todays_answer import todays_answer
 from whichopt.service.evidence.verdict.todays_runs import own_trials
 from whichopt.service.evidence.verdict.warnings import job_warnings
 from whichopt.service.evidence.verdict.winners import (
-    ConfigGaps,
-    ConfigVerdict,
     config_gaps,
     config_verdict,
-    ranked,
     study_losses,
     study_verdict,
 )
@@ -47,13 +42,9 @@ from whichopt.service.trial_set import counted
 from whichopt.service.trials import Trial
 from whichopt.service.versions import WORDS
 from whichopt.service.views import (
-    Cost,
-    Difference,
-    Interval,
     OptimizerDifference,
     OptimizerVerdict,
     OverExamples,
-    RankedOptimizer,
     Recommendation,
     SeenLead,
     Stage,
@@ -129,7 +120,7 @@ def recommend(
         margin=spec.margin,
         seed=spec.seed,
     )
-    ranking = _ranking(spec, every, table, verdict, gaps, look)
+    rows = ranking(spec, every, table, verdict, gaps, look)
     if over is None:
         over = over_examples(spec, trials, table, verdict, look)
     today = todays_answer(spec, trials, table, verdict, look)
@@ -166,15 +157,15 @@ def recommend(
         ),
         metric=goal.metric,
         direction=goal.direction,
-        value=None if pick is None else _interval(table, verdict.pick, look),
+        value=None if pick is None else interval_of(table, verdict.pick, look),
         probability_best=next(
-            (row.probability_best for row in ranking if pick is not None and row.optimizer == pick.label),
+            (row.probability_best for row in rows if pick is not None and row.optimizer == pick.label),
             None,
         ),
         equivalent=[] if pick is None else list(verdict.equivalent),
-        ranking=ranking,
+        ranking=rows,
         over_examples=over,
-        cost=_cost(every),
+        cost=cost_of(every),
         warnings=job_warnings(
             spec,
             own,
@@ -212,11 +203,6 @@ def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str
     return guest_snippet(spec, spec.guest, pick.label, pick.config, groups_of(spec, trials, pick))
 
 
-def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
-    """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
-    return spec.shown(label, config)
-
-
 def _stopped(
     spec: ResolvedSpec, table: ConfirmTable, look: Look, cut_short: bool, concluded_seeds: int | None
 ) -> str:
@@ -230,92 +216,14 @@ def _stopped(
     return reason or "the job was concluded before its next look"
 
 
-def _ranking(
-    spec: ResolvedSpec,
-    trials: Sequence[Trial],
-    table: ConfirmTable,
-    verdict: ConfigVerdict,
-    gaps: ConfigGaps,
-    look: Look,
-) -> list[RankedOptimizer]:
-    """One entry a label, by its best arm's mean; differences are to the best arm of all. That of the label
-    that is recommended shows the config that is. Labels with nothing to deploy come last."""
-    pick = None if table.has_nothing else verdict.pick
-    probability = config_probabilities(table, seed=spec.seed)
-    counts_diverged = not table.shows_stand_ins
-    ranking = []
-    for label in sorted(ranked(table), key=lambda label: not table.shown(table.best(label))):
-        arm = table.representative(label) if pick is None or table.arms[pick].label != label else pick
-        with_default = table.with_default(label)
-        default = with_default.default(label)
-        finalist, validation = table.arms[arm], table.validation[arm]
-        cost = _cost(trial for trial in trials if trial.plan.label == label)
-        ranking.append(
-            RankedOptimizer(
-                optimizer=label,
-                config=shown(spec, finalist.label, finalist.config),
-                replicate=finalist.replicate,
-                value=_interval(table, arm, look),
-                default_value=_interval(with_default, default, _look_of(with_default, table, look)),
-                diverged_seeds=table.diverged[arm] if counts_diverged else None,
-                default_diverged_seeds=with_default.diverged[default] if counts_diverged else None,
-                searched_value=finalist.searched_value,
-                confirmed_validation=None if validation is None else mean(validation),
-                probability_best=None if table.has_nothing else probability[label],
-                difference=_difference(table, arm, verdict.best, gaps.bounds[arm]),
-                practically_equivalent=None
-                if spec.margin is None
-                else label in gaps.within and not table.has_nothing,
-                diverged=table.diverged_runs(label),
-                trials=cost.trials,
-                steps=cost.steps,
-                examples=cost.examples,
-                seconds=cost.seconds,
-            )
-        )
-    return ranking
-
-
 def _inclusion_level(look: Look) -> float:
     """The level of the inclusion audit, which by rules 2 is made once, of the first stage."""
     return ALPHA if isinstance(look, ChampionLook) else look.config_level(ALPHA)
 
 
-def _look_of(part: ConfirmTable, table: ConfirmTable, look: Look) -> Look:
-    """The look of a part of the table: its first stage is looked at once."""
-    return look if part is table else replace(look, seeds=len(part.seeds))
-
-
-def _interval(table: ConfirmTable, arm: int, look: Look) -> Interval | None:
-    """None of an arm with a diverged run."""
-    if not table.shown(arm):
-        return None
-    estimate = mean_estimate(table.values[arm])
-    low, high = estimate.bounds(look.config_level(ALPHA / (2 * len(table.arms))))
-    return Interval(mean=estimate.mean, low=low, high=high, level=1 - ALPHA, seeds=len(table.seeds))
-
-
-def _difference(table: ConfirmTable, arm: int, best: int, gap: Bounds) -> Difference | None:
-    """None of an arm with a diverged run."""
-    if not table.shown(arm):
-        return None
-    ours, theirs = table.losses[arm], table.losses[best]
-    difference = table.difference(arm, best)
-    spread = difference.error * math.sqrt(len(ours))
-    worse = [(a > b) + (a == b) / 2 for a, b in zip(ours, theirs, strict=True)]
-    return Difference(
-        mean=difference.mean,
-        low=gap.low,
-        high=gap.high,
-        percent=_percent(difference.mean, table.means[best]),
-        effect=difference.mean / spread if spread else None,
-        worse_share=mean(worse),
-    )
-
-
-def _percent(difference: float, of: float) -> float | None:
-    percent = 100 * (difference / abs(of)) if of else math.inf
-    return percent if math.isfinite(percent) else None
+def shown(spec: ResolvedSpec, label: str, config: Config) -> dict[str, Any]:
+    """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
+    return spec.shown(label, config)
 
 
 def stopped(spec: ResolvedSpec, trials: Sequence[Trial]) -> Stopped | None:
@@ -361,7 +269,7 @@ def _optimizer_verdict(
                 mean=row.estimate.mean,
                 low=row.gap.low,
                 high=row.gap.high,
-                percent=_percent(row.estimate.mean, level),
+                percent=percent_of(row.estimate.mean, level),
             )
             for row in verdict.differences
         ],
@@ -369,14 +277,4 @@ def _optimizer_verdict(
         statement=statement,
         probability_best=study_probabilities(table, replicates, seed=spec.seed),
         practically_equivalent=None if spec.margin is None else list(verdict.within),
-    )
-
-
-def _cost(trials: Iterable[Trial]) -> Cost:
-    results = [trial.result for trial in trials if trial.result is not None]
-    return Cost(
-        trials=len(results),
-        steps=sum(result.steps for result in results),
-        examples=sum(result.examples for result in results),
-        seconds=math.fsum(result.seconds for result in results),
     )

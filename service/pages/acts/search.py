@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
 
-from whichopt.service.evidence.forecast.leads import Leads, StudySoFar, leads
-from whichopt.service.pages.lane_marks import search_marks
-from whichopt.service.pages.lanes import Scale, scale
+from whichopt.service.evidence.forecast.leads import Leads, leads
+from whichopt.service.pages.lane_marks import Marks, search_marks
+from whichopt.service.pages.lanes import Scale, in_columns, scale
 from whichopt.service.pages.scene import Scene
-from whichopt.service.pages.search_lane import ENDED, SearchLane, by_rank, search_lanes
+from whichopt.service.pages.search_lane import SearchLane, by_rank, search_lanes, studies_so_far
 from whichopt.service.pages.search_words import leader_said, sentence
-from whichopt.service.race import RaceTrial, RunningCohort
+from whichopt.service.race import RunningCohort
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import TrialState
+
+FIGURES = {
+    **{f"best-{against}": f"best-so-far?against={against}" for against in ("trials", "steps", "seconds")},
+    "learning": "learning-curves",
+}
+"""The figures of this act: their addresses below `/jobs/ID/figures/`, by the ids of their elements."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,10 @@ class RunningRow:
 def values(scene: Scene) -> dict[str, Any]:
     """Return what `job/search.html` and its parts are filled with."""
     totals = {entry.optimizer: scene.spec.trials_of(entry.optimizer) for entry in _searched(scene)}
-    lanes = search_lanes(scene.spec, scene.race, scene.tones, totals)
+    kept = scene.memory.setdefault("lanes", {})
+    lanes = search_lanes(scene.spec, scene.race, scene.tones, totals, kept)
     found = _leads(scene, lanes)
-    shared = scale(
-        itertools.chain.from_iterable(lane.shown_values for lane in lanes), scene.spec.goal.direction
-    )
+    shared = _scale(scene, lanes)
     rows = [
         Row(
             id=f"lane-{scene.spec.labels.index(lane.label)}",
@@ -65,22 +69,30 @@ def values(scene: Scene) -> dict[str, Any]:
         "sentence": sentence(scene, lanes, found),
         "leader_said": leader_said(lanes),
         "rows": rows,
+        "shown": in_columns([lane.best[1] for lane in lanes if lane.best is not None]),
         "ticks": shared.ticks,
         "metric": scene.spec.goal.metric,
         "many": any(len(lane.trials) > 200 for lane in lanes),
         "counts": counts(lanes),
+        "drawn_at": _figures_revision(lanes),
         "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
         "over": scene.job.state.ended or scene.job.phase == "confirm",
     }
+
+
+def _figures_revision(lanes: Sequence[SearchLane]) -> int:
+    """A number that moves with the results, about 60 times in a search: so often figures are drawn."""
+    ended = sum(lane.ended for lane in lanes)
+    return ended // max(1, sum(lane.total for lane in lanes) // 60)
 
 
 def counts(lanes: Sequence[SearchLane]) -> str:
     """Say how many trials there are in each state."""
     parts = (
         (sum(lane.ended for lane in lanes), "trials"),
-        (sum(len(lane.running) for lane in lanes), "running"),
-        (sum(len(lane.pruned) for lane in lanes), "pruned"),
-        (sum(lane.diverged for lane in lanes), "diverged"),
+        (sum(len(lane.parted.running) for lane in lanes), "running"),
+        (sum(lane.parted.cut for lane in lanes), "pruned"),
+        (sum(lane.parted.diverged for lane in lanes), "diverged"),
     )
     return ", ".join(f"{count:,} {what}" for count, what in parts if count or what == "trials")
 
@@ -101,44 +113,36 @@ def running_row(spec: ResolvedSpec, cohort: RunningCohort) -> RunningRow:
     )
 
 
-def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
-    """Return the studies of a lane as they stand in the middle of their search."""
-    found: dict[int, list[RaceTrial]] = {replicate: [] for replicate in range(replicates)}
-    for trial in lane.trials:
-        found.setdefault(trial.replicate or 0, []).append(trial)
-    sign, each = lane.direction.sign, lane.total // max(1, replicates)
-    studies = []
-    for trials in found.values():
-        ended = [trial for trial in trials if trial.state in ENDED]
-        done = [one.value for one in ended if one.state is TrialState.COMPLETE and one.value is not None]
-        losses = tuple(sign * value for value in done)
-        studies.append(StudySoFar(losses, len(ended), max(0, each - len(ended))))
-    return studies
-
-
 def _leads(scene: Scene, lanes: Sequence[SearchLane]) -> Leads | None:
     """The chances to lead at the end, computed once for each state of the results."""
     if scene.job.state.ended or scene.job.phase == "confirm" or not all(lane.total for lane in lanes):
         return None
-    key = tuple((lane.label, lane.ended, lane.total) for lane in lanes)
     kept = scene.memory.get("leads")
-    if kept is None or kept[0] != key:
+    if kept is None or kept[0] != lanes:
         replicates = scene.spec.budget.replicates
         found = leads({lane.label: studies_so_far(lane, replicates) for lane in lanes})
-        kept = scene.memory["leads"] = (key, found)
+        kept = scene.memory["leads"] = (lanes, found)
     chances: Leads | None = kept[1]
     return chances
 
 
+def _scale(scene: Scene, lanes: Sequence[SearchLane]) -> Scale:
+    """The scale of all lanes, kept from before if no lane has changed."""
+    kept = scene.memory.get("scale")
+    if kept is None or kept[0] != lanes:
+        values = itertools.chain.from_iterable(lane.shown_values for lane in lanes)
+        kept = scene.memory["scale"] = (lanes, scale(values, scene.spec.goal.direction))
+    found: Scale = kept[1]
+    return found
+
+
 def _marks(scene: Scene, lane: SearchLane, shared: Scale) -> Markup:
-    """The lane's drawing, kept from before if nothing in it has changed."""
-    kept: dict[str, tuple[Any, Markup]] = scene.memory.setdefault("lanes", {})
-    # The trials that have not changed are the same objects, so this compares no more than their places.
-    state: Mapping[str, Any] = {"trials": lane.trials, "latest": lane.latest, "scale": shared}
+    """The lane's drawing, kept from before but for the trials that are being trained."""
+    kept: dict[str, Marks] = scene.memory.setdefault("marks", {})
     before = kept.get(lane.label)
-    if before is None or before[0] != state:
-        before = kept[lane.label] = (state, search_marks(lane, shared))
-    return before[1]
+    if before is None or before.lane is not lane or before.scale != shared:
+        before = kept[lane.label] = search_marks(lane, shared)
+    return before.with_running(scene.race.latest)
 
 
 def _searched(scene: Scene) -> list[Any]:

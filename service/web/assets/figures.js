@@ -1,13 +1,14 @@
 // Draws figures: <div class="fig" data-figure="ADDRESS" data-revision="N"> is filled with the Vega-Lite spec at
 // that address, as wide as it is. It is drawn again when the address or the revision changes. Expressions are
-// interpreted (`ast`), as the page's policy allows no code that is made from text.
+// interpreted (`ast`), as the page's policy allows no code that is made from text. A figure in a panel that is
+// hidden or folded is asked for when it is shown.
 
 const drawn = new WeakMap();
 
 async function draw(place) {
   const wanted = `${place.dataset.figure} ${place.dataset.revision ?? ""}`;
   const before = drawn.get(place);
-  if (before?.wanted === wanted || !place.dataset.figure) return;
+  if (before?.wanted === wanted || !place.dataset.figure || !place.checkVisibility()) return;
   drawn.set(place, { wanted, view: before?.view });
   try {
     const answer = await fetch(place.dataset.figure, { headers: { Accept: "application/json" } });
@@ -50,7 +51,7 @@ drawAll();
 document.addEventListener("htmx:after:swap", drawAll);
 new MutationObserver(drawAll).observe(document.getElementById("main"), {
   attributes: true,
-  attributeFilter: ["data-figure", "data-revision"],
+  attributeFilter: ["data-figure", "data-revision", "hidden", "open"],
   childList: true,
   subtree: true,
 });

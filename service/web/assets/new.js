@@ -17,6 +17,11 @@ form.addEventListener("input", ({ target }) => {
     for (const preset of form.querySelectorAll("[name=preset]")) preset.checked = fits(preset);
 });
 
+// The form is checked as it changes, so that Enter has nothing to do; a race is started by its button alone.
+form.addEventListener("submit", (event) => {
+  if (event.submitter?.id === "enter") event.preventDefault();
+});
+
 // What was said stays until there is something else to say, so that nothing jumps while somebody types.
 function distribute() {
   const found = [...document.querySelectorAll("#told > li")];
@@ -25,6 +30,8 @@ function distribute() {
     const mine = found.filter((each) => (places.has(each.dataset.for) ? each.dataset.for : "") === name);
     const html = mine.map((each) => each.innerHTML).join("");
     if (place.innerHTML !== html) place.innerHTML = html;
+    const fold = place.closest(".fold details");
+    if (fold && mine.length) fold.open = true;
     const field = form.elements[name] ?? document.querySelector(`[aria-describedby="${place.id}"]`);
     if (field instanceof HTMLElement)
       mine.some((each) => each.querySelector(".error"))
@@ -39,3 +46,6 @@ function distribute() {
 
 new MutationObserver(distribute).observe(document.getElementById("told"), { childList: true });
 document.addEventListener("htmx:response:error", () => say("The service does not answer the check"));
+
+// A form that came back leads to what is wrong with it.
+document.querySelector("#new [aria-invalid=true]")?.focus();

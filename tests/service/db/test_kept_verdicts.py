@@ -12,9 +12,9 @@ from tests.builders.concluded_jobs import concluded_job, running_job
 from tests.builders.jobs import add_job, make_spec
 from tests.service.db.test_tallies import check
 from whichopt.service.db import Store
-from whichopt.service.db.jobs import words_of
 from whichopt.service.db.migrate import downgrade, upgrade
 from whichopt.service.db.tables import job, job_words
+from whichopt.service.db.words import words_of
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.service.views import ConfirmForecast, JobView, Recommendation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 import random
@@ -32,12 +33,13 @@ def test_right_is_better(values: list[float], direction: Direction) -> None:
 def test_what_is_far_worse_stands_at_the_left() -> None:
     found = scale([*LOSSES, 1.55, 300.0], Direction.MINIMIZE)
     assert found.clamped
-    assert found.beyond(1.55)
+    assert found.beyond(1.55, 300.0, *LOSSES) >= 2
+    assert found.counts([1.55, 300.0, 0.0], 60) == {0: 2, 59: 1}
     assert found.at(1.55) == found.at(300.0) == EDGE
     # The same values without outliers use the whole lane.
     even = scale([0.1, 0.12, 0.14, 0.16], Direction.MINIMIZE)
     assert not even.clamped
-    assert even.at(0.16) < 20
+    assert even.at(0.16) < 30
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,14 @@ def test_ticks_are_few_and_apart(values: list[float], direction: Direction) -> N
     assert len({tick.text for tick in ticks}) == len(ticks)
 
 
+@pytest.mark.parametrize(
+    ("values", "direction"), [(LOSSES, Direction.MINIMIZE), (SCORES, Direction.MAXIMIZE)]
+)
+def test_bars_stand_at_the_places_of_their_values(values: list[float], direction: Direction) -> None:
+    found = scale(values, direction)
+    assert found.counts(values, 60) == collections.Counter(int(found.at(value) * 0.6) for value in values)
+
+
 def test_a_somewhat_better_value_moves_nothing() -> None:
     best = min(LOSSES)
     moved = [scale([*LOSSES, best * factor], Direction.MINIMIZE) for factor in (0.999, 0.99, 0.98)]
@@ -81,5 +91,5 @@ def test_no_values_are_no_error() -> None:
 def test_a_mark_never_moves_up_or_down() -> None:
     heights = [jitter(0, number) for number in range(24)]
     assert heights == [jitter(0, number) for number in range(24)]
-    assert all(20 <= height <= 80 for height in heights)
+    assert all(25 <= height <= 80 for height in heights)
     assert len({round(height) for height in heights}) > 15

@@ -100,7 +100,7 @@ def test_the_same_report_is_the_same_page(report: Report, html: str) -> None:
 
 def test_the_page_says_the_conclusion(report: Report, html: str) -> None:
     shown = re.sub(r"\s+", " ", html)
-    headline = re.search(r'class="headline">(.*?)</p>', shown)
+    headline = re.search(r'class="lead"><strong>(.*?)</strong>', shown)
     assert headline is not None
     assert report.recommendation.optimizer in headline.group(1)
     assert ("no clear winner" in headline.group(1).lower()) == (report.recommendation.verdict == "tie")

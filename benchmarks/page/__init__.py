@@ -1,0 +1,1 @@
+"""What the page costs the service and whoever looks at it."""

@@ -1,0 +1,89 @@
+"""The figures of a job's page, each as a Vega-Lite spec that the page draws."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from whichopt.service.errors import UnknownName
+from whichopt.service.figures.figure import Figure
+from whichopt.service.figures.progress import Against
+from whichopt.service.pages import figures_of_jobs
+from whichopt.service.pages.acts.kept_looks import looks_of
+from whichopt.service.pages.headers import HEADERS
+from whichopt.service.pages.scene import Scene, scene
+from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
+from whichopt.service.routes.results import forecast
+
+router = APIRouter(include_in_schema=False)
+
+
+class Name(StrEnum):
+    """The figures of a job's page."""
+
+    ODDS = "odds-by-look"
+    DEFAULT_AND_TUNED = "default-and-tuned"
+    LR = "lr"
+    SPACE = "space"
+    BEST = "best-so-far"
+
+
+Label = Annotated[str | None, Query(max_length=64, description="Optimizer; the first one if it is missing.")]
+
+
+@router.get("/jobs/{job_id}/figures/{name}")
+def figure(
+    request: Request,
+    uid: JobUid,
+    name: Name,
+    store: TheStore,
+    settings: TheSettings,
+    optimizer: Label = None,
+    against: Against = "trials",
+) -> Response:
+    """Return the figure's spec; 204 if there is nothing to draw yet."""
+    shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
+    found = made(shown, name, optimizer, against)
+    if found is None:
+        return Response(status_code=204, headers=HEADERS)
+    return JSONResponse(found.spec, headers=HEADERS)
+
+
+def made(
+    shown: Scene, name: Name, optimizer: str | None = None, against: Against = "trials"
+) -> Figure | None:
+    """Return a figure of a job; None if there is nothing to draw yet.
+
+    Raises:
+        UnknownName: the job has no such optimizer.
+    """
+    label = label_of(shown, optimizer)
+    match name:
+        case Name.ODDS:
+            goes_on = not shown.job.state.ended and bool(looks_of(shown).taken)
+            coming = forecast(shown.job.id, shown.store).confirm if goes_on else None
+            return figures_of_jobs.odds(shown, coming)
+        case Name.DEFAULT_AND_TUNED:
+            return figures_of_jobs.default_and_tuned(shown)
+        case Name.LR:
+            return figures_of_jobs.lr(shown, label)
+        case Name.SPACE:
+            return figures_of_jobs.space(shown, label)
+        case Name.BEST:
+            return figures_of_jobs.best(shown, against)
+
+
+def label_of(shown: Scene, optimizer: str | None) -> str:
+    """Return the label that is asked for; without one, the job's first.
+
+    Raises:
+        UnknownName: the job has no such optimizer.
+    """
+    if optimizer is None:
+        return shown.spec.labels[0]
+    if optimizer not in shown.spec.labels:
+        raise UnknownName.of("optimizer of this job", optimizer, shown.spec.labels, field="optimizer")
+    return optimizer

@@ -1,0 +1,212 @@
+"""The live page: what has changed is sent, to all viewers the same, from where they were, until the end."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tests.builders import races
+from tests.builders.concluded_jobs import conclude, concluded_job
+from tests.builders.jobs import add_job, add_round, beat, finish, must_claim
+from tests.builders.waiting import DEADLINE_S, wait_until
+from whichopt.service.db import Store
+from whichopt.service.pages.live import Drawing, Live, Stamp, stamp_of
+from whichopt.service.pages.watch import Watches
+
+
+def drawn(revision: int, *, ended: bool = False, kind: str = "search", **parts: str) -> Drawing:
+    order = tuple(sorted(name for name in parts if name.startswith("lane")))
+    return Drawing(
+        revision,
+        kind,
+        "a job",
+        None,
+        ended,
+        "".join(parts.values()),
+        parts,
+        {"lanes": order} if order else {},
+    )
+
+
+def sent(live: Live, known: Stamp | None) -> list[str]:
+    news = live.since(known)
+    return [] if news is None else re.findall(r'hx-target="#([^"]+)"', news.html)
+
+
+def test_only_what_has_changed_is_sent() -> None:
+    live = Live(drawn(4, head="a", note="b"))
+    assert live.since(Stamp(4)) is None
+    assert not live.take(drawn(5, head="a", note="b"))
+    assert live.take(drawn(6, head="a", note="c"))
+    assert sent(live, Stamp(4)) == ["note"]
+    assert live.take(drawn(7, head="x", note="c"))
+    assert sent(live, Stamp(4)) == ["head", "note"]
+    assert sent(live, Stamp(6)) == ["head"]
+    assert sent(live, Stamp(7)) == []
+
+
+def test_who_is_not_known_is_sent_all() -> None:
+    live = Live(drawn(4, head="a"))
+    live.take(drawn(6, head="b"))
+    for known in (None, Stamp(3), Stamp(7), Stamp(6, 1)):
+        assert sent(live, known) == ["job"]
+
+
+def test_what_changes_without_the_job_has_a_stamp_of_its_own() -> None:
+    live = Live(drawn(4, head="a"))
+    live.take(drawn(4, head="b"))
+    assert str(live.stamp) == "4.1"
+    assert sent(live, Stamp(4)) == ["head"]
+    assert stamp_of("4.1") == live.stamp
+    assert stamp_of("12") == Stamp(12)
+    assert stamp_of("") is None
+
+
+def test_lanes_that_change_places_are_sent_together() -> None:
+    live = Live(drawn(1, **{"lane-0": "a", "lane-1": "b", "head": "h"}))
+    now = drawn(2, **{"lane-0": "a2", "lane-1": "b", "head": "h"})
+    live.take(now)
+    assert sent(live, Stamp(1)) == ["lane-0"]
+    live.take(Drawing(3, now.kind, "a job", None, False, "", now.parts, {"lanes": ("lane-1", "lane-0")}))
+    news = live.since(Stamp(1))
+    assert news is not None
+    assert sent(live, Stamp(1)) == ["lanes"]
+    assert ">ba2</hx-partial>" in news.html
+
+
+def test_another_act_is_sent_whole_and_the_end_is_told() -> None:
+    live = Live(drawn(1, head="a"))
+    live.take(drawn(2, head="a", kind="confirm"))
+    assert sent(live, Stamp(1)) == ["job"]
+    live.take(drawn(3, head="z", kind="confirm"))
+    assert sent(live, Stamp(1)) == ["job"]
+    assert sent(live, Stamp(2)) == ["head"]
+    live.take(drawn(4, head="z", kind="verdict", ended=True))
+    news = live.since(Stamp(3))
+    assert news is not None
+    assert news.ended
+    again = live.since(news.stamp)
+    assert again is not None
+    assert (again.html, again.ended) == ("", True)
+
+
+def messages(text: str) -> list[dict[str, str]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        fields: dict[str, str] = {}
+        for line in block.split("\n"):
+            name, _, value = line.partition(": ")
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+        if "data" in fields:
+            found.append(fields)
+    return found
+
+
+def targets(message: dict[str, str]) -> list[str]:
+    return re.findall(r'hx-target="#([^"]+)"', message["data"])
+
+
+@pytest.fixture
+def following(http: TestClient) -> Any:
+    """Follows a page in a thread until its stream ends."""
+
+    class Following:
+        def __init__(self, address: str, last: str | None = None) -> None:
+            self.text = ""
+            headers = {} if last is None else {"Last-Event-ID": last}
+            self.thread = threading.Thread(target=self._read, args=(address, headers))
+            self.thread.start()
+
+        def _read(self, address: str, headers: dict[str, str]) -> None:
+            answer = http.get(address, headers=headers)
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            self.text = answer.text
+
+        def all(self) -> list[dict[str, str]]:
+            self.thread.join(DEADLINE_S)
+            assert not self.thread.is_alive()
+            return messages(self.text)
+
+    return Following
+
+
+def stamp_in(page: str) -> str:
+    found = re.search(r"live\?since=([0-9.]+)", page)
+    assert found is not None
+    return found.group(1)
+
+
+def test_a_race_is_followed_to_its_verdict(
+    http: TestClient, app: FastAPI, lite: Store, following: Any
+) -> None:
+    job_id, uid = add_job(lite)
+    first, second = add_round(lite, job_id)
+    known = stamp_in(http.get(f"/jobs/{uid}").text)
+    viewers = [following(f"/jobs/{uid}/live?since={known}") for _ in range(2)]
+    watches: Watches = app.state.watches
+    (watch,) = watches._kept.values()
+    wait_until(lambda: watch._viewers == 2, "two viewers")
+    claimed = must_claim(lite, first)
+    beat(lite, claimed)
+    wait_until(lambda: watch._live.stamp.revision >= 4, "the first cohort is shown")
+    finish(lite, claimed)
+    finish(lite, must_claim(lite, second))
+    conclude(lite, job_id)
+    one, other = (viewer.all() for viewer in viewers)
+    assert one[-1]["event"] == other[-1]["event"] == "ended"
+    assert "No clear winner." in one[-2]["data"]
+    assert targets(one[-2]) == ["job"]
+    # The first message has what a claim changes, and no more.
+    assert "job" not in targets(one[0])
+    assert {"head", "rail"} <= set(targets(one[0]))
+    assert "ledger" not in targets(one[0])
+    ids = [message["id"] for message in one if "id" in message]
+    assert ids == sorted(ids, key=lambda text: stamp_of(text) or Stamp(0))
+    wait_until(lambda: watch._viewers == 0, "the viewers have left")
+
+
+def test_who_comes_back_is_sent_what_was_missed(http: TestClient, lite: Store, following: Any) -> None:
+    job_id, uid = add_job(lite)
+    first, second = add_round(lite, job_id)
+    known = stamp_in(http.get(f"/jobs/{uid}").text)
+    finish(lite, must_claim(lite, first))
+    later = stamp_in(http.get(f"/jobs/{uid}").text)
+    finish(lite, must_claim(lite, second))
+    http.get(f"/jobs/{uid}")
+    with lite.transaction() as tx:
+        tx.jobs.cancel(job_id)
+    http.get(f"/jobs/{uid}")
+    early = following(f"/jobs/{uid}/live?since=1", last=known).all()
+    late = following(f"/jobs/{uid}/live?since={known}", last=later).all()
+    assert [message.get("event") for message in early] == [None, "ended"]
+    # The default of both optimizers has ended in both cohorts.
+    assert "job" not in targets(early[0])
+    assert "sentence" in targets(late[0])
+    assert set(targets(late[0])) <= set(targets(early[0]))
+
+
+def test_a_job_that_has_ended_is_not_followed(http: TestClient, lite: Store, following: Any) -> None:
+    _, uid = concluded_job(lite)
+    assert "hx-sse:connect" not in http.get(f"/jobs/{uid}").text
+    told = following(f"/jobs/{uid}/live").all()
+    assert [message.get("event") for message in told] == [None, "ended"]
+
+
+def test_one_reader_serves_all_viewers(http: TestClient, app: FastAPI, lite: Store) -> None:
+    """Pages and streams of one act share one drawing: what has not moved is not drawn again."""
+    _, uid = races.racing_job(lite, done=20, running=4)
+    http.get(f"/jobs/{uid}")
+    (watch,) = app.state.watches._kept.values()
+    before = watch._live.drawing
+    http.get(f"/jobs/{uid}")
+    assert watch._live.drawing is before
+
+
+def test_what_is_no_job_is_not_followed(http: TestClient) -> None:
+    assert http.get("/jobs/nothing/live").status_code == 404
+    assert http.get("/jobs/nothing/live?since=x").status_code == 422
