@@ -62,6 +62,8 @@ def page(
     settings: TheSettings,
     source: Annotated[str, Query(alias="from", max_length=64)] = "",
     dataset: Annotated[str, Query(max_length=64)] = "",
+    model: Annotated[str, Query(max_length=64)] = "",
+    function: Annotated[str, Query(max_length=200)] = "",
     optimizer: Annotated[list[str] | None, Query(max_length=16)] = None,
 ) -> HTMLResponse:
     form, notes = blank(), list[Note]()
@@ -69,6 +71,10 @@ def page(
         form, notes = _again(store, settings, source)
     if dataset:
         form = form.with_values(dataset=dataset, kind="catalog")
+    if model:
+        form = form.with_values(model=model, kind="catalog")
+    if function:
+        form = form.with_values(function=function, kind="function")
     known = [one.name for one in built_in().optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
