@@ -158,7 +158,7 @@ def asked_words(table: Table) -> str:
     classes = "" if table.classes is None else f" into {len(table.classes)} classes"
     counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
     if 0 < len(counted) <= FEW_CLASSES:
-        classes = f" ({', '.join(f'{name} {rows:,}' for name, rows in counted)})"
+        classes = f" ({', '.join(f'{name}: {rows:,}' for name, rows in counted)})"
     return (
         f"{table.task} of {table.target}{classes}, from {table.shape.features:,} features made of "
         f"{len(table.features):,} columns"

@@ -42,7 +42,7 @@ if (form) {
     byId(`error-${known}`).textContent = words;
     const input = byId(known === "split" ? "rule" : known);
     input.setAttribute("aria-invalid", "true");
-    stage("");
+    stage("", 0);
   }
 
   function clear() {
