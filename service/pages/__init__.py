@@ -2,8 +2,8 @@
 
 - `home`: the page at `/`: the jobs, with their answers.
 - `compare`: two to four jobs side by side.
-- `job`: the page of one job, drawn in parts (`drawing`) from its `scene`, with a `rail` of its `acts`; `watch`
-  and `live` keep it true, `job_buttons` does what its buttons ask for.
+- `job`: the page of one job, drawn in parts (`drawing`) from its `scene`, with a `rail` of its `acts`;
+  `watch` and `live` keep it true, `job_buttons` does what its buttons ask for.
 - `figures_of_jobs`: the figures of that page, at the addresses of `job_figures`; `job_parts` has what comes
   after the page, and the config as a file.
 - `lanes`: the scale of its lanes; `search_lane` and `lane_marks` are those of act 1, `learning` its curves.

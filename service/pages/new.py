@@ -62,10 +62,12 @@ def page(
     form, notes = blank(), list[Note]()
     if source:
         form, notes = again(store, settings, source)
-    chosen_parts = {"dataset": dataset, "model": model, "function": function}
-    form = form.with_values(**{name: one for name, one in chosen_parts.items() if one})
+    if dataset:
+        form = form.with_values(dataset=dataset, kind="catalog")
+    if model:
+        form = form.with_values(model=model, kind="catalog")
     if function:
-        form = form.with_values(kind="function")
+        form = form.with_values(function=function, kind="function")
     known = [one.name for one in built_in().optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
