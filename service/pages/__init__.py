@@ -2,8 +2,8 @@
 
 - `home`: the page at `/`: the jobs, with their answers.
 - `compare`: two to four jobs side by side.
-- `job`: the page of one job, drawn in parts (`drawing`) from its `scene`, with a `rail` of its `acts`; `watch`
-  and `live` keep it true, `job_buttons` does what its buttons ask for.
+- `job`: the page of one job, drawn in parts (`drawing`) from its `scene`, with a `rail` of its `acts`;
+  `watch` and `live` keep it true, `job_buttons` does what its buttons ask for.
 - `lanes`: the scale of its lanes; `search_lane` and `lane_marks` are those of act 1, `learning` its curves.
 - `new`: the page at `/new`, a job put together in a form; `new_form` and `new_space` turn its fields into a
   spec, `new_fill` a spec into its fields; `new_check` says what is wrong, `new_elsewhere` gives it to others.
