@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from whichopt.service.errors import UnknownName
 from whichopt.service.evidence.analysis.anytime import anytime
 from whichopt.service.evidence.analysis.job_data import Attempt, JobData, Study
 from whichopt.service.evidence.analysis.shapes import Anytime
@@ -28,6 +29,19 @@ def searched_metric(spec: ResolvedSpec) -> Metric:
 def judged_metric(spec: ResolvedSpec) -> Metric:
     """Return what fresh seeds are measured by."""
     return Metric(spec.goal.metric, spec.goal.direction, spec.workload.judged_split)
+
+
+def label_of(shown: Scene, optimizer: str | None) -> str:
+    """Return the label that is asked for; without one, the job's first.
+
+    Raises:
+        UnknownName: the job has no such optimizer.
+    """
+    if optimizer is None:
+        return shown.spec.labels[0]
+    if optimizer not in shown.spec.labels:
+        raise UnknownName.of("optimizer of this job", optimizer, shown.spec.labels, field="optimizer")
+    return optimizer
 
 
 def odds(scene: Scene, coming: ConfirmForecast | None) -> Figure | None:

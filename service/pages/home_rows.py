@@ -62,12 +62,16 @@ class Row:
     created_at: datetime
 
 
+def pill_of(job: JobView) -> tuple[str, str]:
+    """Return where a job stands in a word or two, by its verdict or its state, and its CSS class."""
+    pill, kind = PILLS[job.state if job.verdict is None else job.verdict.verdict]
+    return ("no rival" if pill == "no clear winner" and len(job.spec.labels) < 2 else pill), kind
+
+
 def row_of(job: JobView, *, left_s: float | None = None) -> Row:
     """Return the row of a job; `left_s` are the seconds that it should still take, None if nothing tells."""
     workload = job.spec.workload
-    pill, kind = PILLS[job.state if job.verdict is None else job.verdict.verdict]
-    if pill == "no clear winner" and len(job.spec.labels) < 2:
-        pill = "no rival"
+    pill, kind = pill_of(job)
     total = max(1, job.progress.trials_total)
     return Row(
         id=job.id,

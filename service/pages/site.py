@@ -23,9 +23,9 @@ PAGES = (
     compare,
     job,
     job_parts,
+    learning,  # before the others, whose address would take its name for one of theirs
     job_figures,
     job_buttons,
-    learning,
     optuna,
     new,
     catalog,

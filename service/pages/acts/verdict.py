@@ -54,7 +54,8 @@ def values(scene: Scene) -> dict[str, Any]:
 def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
     """Return what the tables of `job/sure.html` are filled with."""
     spec = scene.spec
-    waits = found.cost.trials > FEW_TRIALS
+    # Today's config has a lane of its own, which would move what is below it if it came later.
+    waits = found.cost.trials > FEW_TRIALS and found.today is None
     looks = looks_if_kept(scene) if waits else looks_of(scene)
     taken = _taken(found, looks)
     scale = common_scale(taken, spec.goal.direction)
@@ -74,6 +75,8 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         else "",
         "studies": _studies(scene, found.optimizer_verdict),
         "seen": "" if seen is None else verdict_words.seen(found, seen.config, seen.chance),
+        "why": verdict_words.why(found),
+        "stopped": "" if found.stage is None else verdict_words.stopped(found.stage),
         "new_examples": ""
         if found.over_examples is None
         else verdict_words.new_examples(found, found.over_examples),

@@ -261,9 +261,7 @@ def test_recommendations_of_the_first_version_are_shown(http: TestClient, lite: 
 
 
 def test_the_looks_of_a_large_job_come_after_its_page(
-    http: TestClient,
-    lite: Store,
-    monkeypatch,  # type: ignore[no-untyped-def]
+    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verdict, "FEW_TRIALS", 10)
     uid = decided(lite, race_spec(*THREE, seeds=8), lead=0.05)
