@@ -55,7 +55,8 @@ def drawing(scene: Scene, base: str) -> Drawing:
         parts["act"] = f'<div id="act">{part(f"job/{scene.act}.html")}</div>'
     return Drawing(
         revision=scene.job.revision,
-        kind=scene.act.value,
+        # Once the search is over, its table has other columns.
+        kind=f"{scene.act}{'-over' if values.get('over') else ''}",
         title=scene.job.name or scene.spec.workload.short_title,
         activity=scene.job.activity,
         ended=scene.job.state.ended,

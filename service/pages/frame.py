@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.pages.headers import HEADERS
@@ -69,12 +69,12 @@ def filled(base: str, template: str, **values: Any) -> str:
 def environment() -> Environment:
     """Return the environment of all pages and of their parts.
 
-    Filters: `ago` (a time as `2 min ago`), `seconds` (a duration), `digits` (four significant digits) and
-    `whole` (a number with its thousands apart). Functions: `asset` (the address of a file of ours below
-    `base`), `tone_class` and `tone_symbol` (of an optimizer's tone).
+    Filters: `ago` (a time as `2 min ago`), `seconds` (a duration), `digits` (four significant digits),
+    `whole` (a number with its thousands apart) and `code` (what stands between backticks as code). Functions:
+    `asset` (the address of a file of ours below `base`), `tone_class` and `tone_symbol` (of a tone).
     """
     made = templates()
-    made.filters |= {"ago": ago, "seconds": seconds, "digits": digits, "whole": "{:,}".format}
+    made.filters |= {"ago": ago, "seconds": seconds, "digits": digits, "whole": "{:,}".format, "code": code}
     made.globals |= {"asset": asset, "tone_class": css_class, "tone_symbol": symbol}
     return made
 
@@ -114,6 +114,17 @@ def seconds(duration_s: float | None) -> str:
     if duration_s < 120:
         return f"{duration_s:.0f} s"
     return f"{duration_s / 60:.0f} min" if duration_s < 7200 else f"{duration_s / 3600:.1f} h"
+
+
+def code(text: str) -> Markup:
+    """Return the text with what stands between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def digits(value: float | None) -> str:

@@ -19,6 +19,9 @@ from whichopt.service.views import JobView, LedgerEntry
 LONGEST_REASON = 160
 """Characters of a failed job's reason; its page has the rest."""
 
+BEST = "Probability of being the best"
+LEADING = "Chance to lead at the end of the search"
+
 PILLS = {
     "winner": ("winner", ""),
     "tie": ("no clear winner", "tie"),
@@ -51,6 +54,7 @@ class Row:
     kind: str
     says: Markup
     odds: list[Odds]
+    odds_words: str
     effort: str
     active: bool
     done: float
@@ -77,6 +81,7 @@ def row_of(job: JobView, *, left_s: float | None = None) -> Row:
         kind=kind,
         says=_says(job, left_s),
         odds=odds_of(job.odds, job.spec),
+        odds_words=LEADING if job.verdict is None and job.phase is not Phase.CONFIRM else BEST,
         effort=_effort(job),
         active=not job.state.ended,
         done=min(100.0, 100 * job.progress.trials_done / total),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from whichopt.service.pages.frame import digits
 from whichopt.service.states import Direction
 
 LEFT, RIGHT = 3.0, 97.0
@@ -38,12 +37,14 @@ class Scale:
     """A scale from a worst value at the left to a best one at the right, whatever the metric's direction.
 
     `clamped` tells that there are values worse than `worst`: they stand at the left end, and it is said.
+    `empty` tells that there are no values, so that the ends mean nothing.
     """
 
     worst: float
     best: float
     log: bool
     clamped: bool = False
+    empty: bool = False
 
     def at(self, value: float) -> float:
         """Return the place of a value in percent of the lane."""
@@ -74,6 +75,8 @@ class Scale:
     @cached_property
     def ticks(self) -> list[Tick]:
         """Few round values with their places, from left to right."""
+        if self.empty:
+            return []
         low, high = min(self.worst, self.best), max(self.worst, self.best)
         chosen = self._apart(_decimal(low, high), NEAR) if self.log else []
         if len(chosen) < 3:
@@ -119,7 +122,7 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     sign = direction.sign
     ordered = sorted((value for value in values if math.isfinite(value)), key=lambda value: sign * value)
     if not ordered:
-        return Scale(worst=1.0 if sign > 0 else 0.0, best=0.0 if sign > 0 else 1.0, log=False)
+        return Scale(worst=1.0 if sign > 0 else 0.0, best=0.0 if sign > 0 else 1.0, log=False, empty=True)
     log = direction is Direction.MINIMIZE and ordered[0] > 0
     unit = math.log if log else float
     best, worst = unit(ordered[0]), unit(ordered[-1])
@@ -151,7 +154,7 @@ def in_columns(values: Sequence[float]) -> Callable[[float | None], str]:
     """Return what writes values below each other: with as many decimals as give the smallest four digits."""
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     if not sizes or not 1e-3 <= min(sizes) <= max(sizes) < 1e6:
-        return digits
+        return lambda value: "" if value is None else f"{value:.3g}"
     decimals = max(0, 3 - math.floor(math.log10(min(sizes))))
     return lambda value: "" if value is None else f"{value:.{decimals}f}"
 

@@ -68,29 +68,30 @@ class News(NamedTuple):
 
 
 class Live:
-    """A page with the stamp at which each of its parts changed last. Not safe to share between threads."""
+    """A page as it is now, with the stamp at which each of its parts changed last; it never changes."""
 
-    def __init__(self, drawing: Drawing) -> None:
+    def __init__(self, drawing: Drawing, before: Live | None = None) -> None:
+        """`before` is the page that a viewer may know; without one this is the first that can be known."""
         self.drawing = drawing
-        self.first = self.stamp = Stamp(drawing.revision)
-        self._whole = self.first
-        self._changed = dict.fromkeys([*drawing.parts, *drawing.groups], self.first)
-
-    def take(self, drawing: Drawing) -> bool:
-        """Take the page as it is now; True if something of it has changed."""
-        before, self.drawing = self.drawing, drawing
-        same_kind = (drawing.kind, drawing.parts.keys()) == (before.kind, before.parts.keys())
-        changed = [name for name, html in drawing.parts.items() if before.parts.get(name) != html]
-        changed += [name for name, order in drawing.groups.items() if before.groups.get(name) != order]
-        if same_kind and not changed and drawing.ended == before.ended:
-            return False
+        names = [*drawing.parts, *drawing.groups]
+        self._sent: dict[Stamp, News] = {}
+        if before is None:
+            self.first = self.stamp = self._whole = Stamp(drawing.revision)
+            self._changed = dict.fromkeys(names, self.stamp)
+            return
+        self.first, self.stamp, self._whole = before.first, before.stamp, before._whole
+        self._changed = before._changed
+        old = before.drawing
+        same_parts = (drawing.kind, drawing.parts.keys()) == (old.kind, old.parts.keys())
+        changed = [name for name, html in drawing.parts.items() if old.parts.get(name) != html]
+        changed += [name for name, order in drawing.groups.items() if old.groups.get(name) != order]
+        if same_parts and not changed and drawing.ended == old.ended:
+            return
         moved = drawing.revision > self.stamp.revision
         self.stamp = Stamp(drawing.revision) if moved else self.stamp._replace(step=self.stamp.step + 1)
-        if not same_kind:
-            self._whole = self.stamp
-            self._changed = dict.fromkeys([*drawing.parts, *drawing.groups], self.stamp)
-        self._changed |= dict.fromkeys(changed, self.stamp)
-        return True
+        if not same_parts:
+            self._whole, changed = self.stamp, names
+        self._changed = {**self._changed, **dict.fromkeys(changed, self.stamp)}
 
     def since(self, known: Stamp | None) -> News | None:
         """Return what has changed after that stamp, None if nothing has.
@@ -99,9 +100,18 @@ class Live:
         """
         if known == self.stamp:
             return News(self.stamp, "", ended=True) if self.drawing.ended else None
-        if known is None or not self.first <= known < self.stamp or known < self._whole:
-            html = f'<div id="{WHOLE}">{self.drawing.body}</div>'
-            return News(self.stamp, partial(WHOLE, html), self.drawing.ended)
+        if known is None or not self.first <= known < self.stamp:
+            return self._all()
+        news = self._sent.get(known)  # most viewers know the same
+        if news is None:
+            news = self._sent[known] = self._all() if known < self._whole else self._news(known)
+        return news
+
+    def _all(self) -> News:
+        html = f'<div id="{WHOLE}">{self.drawing.body}</div>'
+        return News(self.stamp, partial(WHOLE, html), self.drawing.ended)
+
+    def _news(self, known: Stamp) -> News:
         groups = {name for name in self.drawing.groups if self._changed[name] > known}
         inside = {part for name in groups for part in self.drawing.groups[name]}
         sent = [partial(name, self._group(name), swap="innerMorph") for name in groups]

@@ -90,7 +90,7 @@ def _verdict(state: JobState) -> tuple[Parts, str]:
 
 
 def _about(left_s: float | None) -> str:
-    return "" if left_s is None else f"about {seconds(max(1.0, left_s))} left"
+    return "" if not left_s else f"about {seconds(max(1.0, left_s))} left"
 
 
 def _joined(*notes: str) -> str:

@@ -41,7 +41,7 @@ def sentence(scene: Scene, lanes: Sequence[SearchLane], leads: Leads | None) -> 
 def leader_said(lanes: Sequence[SearchLane]) -> str:
     """Return what screen readers are told when another optimizer takes the lead; nothing before one leads."""
     first = by_rank(lanes)[0] if lanes else None
-    return "" if first is None or first.best is None else f"{first.label} leads now with {_value(first)}"
+    return "" if first is None or first.best is None else f"{first.label} leads now"
 
 
 def _racing(
@@ -77,7 +77,9 @@ def _against_default(lane: SearchLane) -> str:
         return ", which is its default"
     if lane.direction is Direction.MINIMIZE and best > 0:
         percent = 100 * (1 - best / default)
-        return f": {percent:.0f} % below its own default" if percent >= 1 else ", about its own default"
+        if percent < 1:
+            return ", about its own default"
+        return f": {'over 99' if percent > 99.5 else f'{percent:.0f}'}% below its own default"
     return f": {digits(abs(best - default))} {'above' if best > default else 'below'} its own default"
 
 
@@ -100,7 +102,7 @@ def _defaults(ranked: Sequence[SearchLane], ended: int) -> Markup:
 def _waiting(scene: Scene) -> Markup:
     activity = scene.job.activity
     if activity is not None and activity.what != "training":
-        return Markup("Nothing has been trained yet. {}").format(activity.detail)
+        return Markup("Nothing has been trained yet.")
     return Markup("The first trials are being trained: each study begins with its optimizer's default.")
 
 

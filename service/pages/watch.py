@@ -29,7 +29,7 @@ class Watch:
         self.store, self.uid, self.draw, self.alive_s = store, uid, draw, alive_s
         self._live: Live | None = None
         self._turn = threading.Lock()
-        self._viewers = 0
+        self.viewers = 0
         self._poller: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
 
@@ -52,11 +52,10 @@ class Watch:
                     if waits == before.drawing.activity:
                         return before
             drawing = self.draw()
-            if before is None or drawing.revision < before.drawing.revision:
-                before = self._live = Live(drawing)  # the first one, or of a database that was restored
-            else:
-                before.take(drawing)
-            return before
+            # That of a database which was restored is nobody's successor.
+            goes_back = before is not None and drawing.revision < before.drawing.revision
+            self._live = Live(drawing, None if goes_back else before)
+            return self._live
 
     async def follow(self, known: Stamp | None, *, every_s: float) -> AsyncIterator[News]:
         """Yield what changes after `known`, at most once in `every_s` seconds, until the job has ended.
@@ -66,10 +65,7 @@ class Watch:
         async with self._polled(every_s) as poller:
             while True:
                 moved = self._moved
-                news = None
-                if self._live is not None:
-                    with self._turn:
-                        news = self._live.since(known)
+                news = None if self._live is None else self._live.since(known)
                 if news is not None:
                     yield news
                     if news.ended:
@@ -87,15 +83,15 @@ class Watch:
     @asynccontextmanager
     async def _polled(self, every_s: float) -> AsyncIterator[asyncio.Task[None]]:
         """Poll while there are viewers, once for all of them."""
-        self._viewers += 1
+        self.viewers += 1
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll(every_s))
         poller = self._poller
         try:
             yield poller
         finally:
-            self._viewers -= 1
-            if not self._viewers:
+            self.viewers -= 1
+            if not self.viewers:
                 poller.cancel()
                 self._poller = None
 
@@ -112,7 +108,10 @@ class Watch:
 
 
 class Watches:
-    """The pages of a process that were asked for last, by what each shows. Safe to share between threads."""
+    """The pages of a process that were asked for last, by what each shows. Safe to share between threads.
+
+    Those that somebody follows stay.
+    """
 
     def __init__(self, *, most: int = MOST_PAGES) -> None:
         self.most = most
@@ -126,6 +125,7 @@ class Watches:
             if watch is None:
                 watch = self._kept[key] = make()
             self._kept.move_to_end(key)
-            while len(self._kept) > self.most:
-                self._kept.popitem(last=False)
+            unseen = [kept for kept, one in self._kept.items() if not one.viewers and one is not watch]
+            for kept in unseen[: max(0, len(self._kept) - self.most)]:
+                del self._kept[kept]
             return watch

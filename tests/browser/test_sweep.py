@@ -75,6 +75,7 @@ PAGES = {
     "catalog: tasks": "/catalog?show=tasks",
     "optimizer": "/catalog/optimizers/adabelief",
     "model": "/catalog/models/mlp",
+    "task": "/catalog/tasks/classification",
     "catalog dataset": "/catalog/datasets/digits",
     "datasets": "/datasets",
     "dataset": "/datasets/penguins",

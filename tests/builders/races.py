@@ -38,17 +38,18 @@ def racing_job(
     epochs: int = 15,
     metric: str | None = None,
     name: str = "digits, who wins?",
+    spec: ResolvedSpec | None = None,
     **changes: Any,
 ) -> tuple[int, str]:
     """Record a job that searches: `done` trials have a result, and `running` more are being trained.
 
     `trials` is the number of search trials of each optimizer. Study by study the trials are in their order,
-    and each begins with the default. With `metric="accuracy"` more is better.
+    and each begins with the default. With `metric="accuracy"` more is better. With `spec` it is that job.
     """
     workload = {"dataset": "digits", "model": {"name": "mlp", "hidden": [64]}, "metric": metric}
     budget = {"trials": trials, "replicates": replicates, "epochs": epochs, "confirm_seeds": 10}
     body = {"workload": workload, "optimizers": list(optimizers), "budget": budget, "name": name, **changes}
-    spec = make_spec(**body)
+    spec = make_spec(**body) if spec is None else spec
     job_id, uid = add_job(store, spec)
     chance = random.Random(7)
     plans = _plans(spec, done + running, chance)
@@ -60,11 +61,11 @@ def racing_job(
 def _plans(spec: ResolvedSpec, count: int, chance: random.Random) -> list[TrialPlan]:
     """The first trials of the search: the first of every study, then the second, and so on."""
     made = []
-    for number in range(spec.budget.trials_of(spec.labels[0]) or 0):
+    for number in range(spec.study_trials_of(spec.labels[0])):
         for replicate in range(spec.budget.replicates):
             for chosen in spec.optimizers:
                 lr = chosen.default["lr"] if number == 0 else 10 ** chance.uniform(-4, -1)
-                length = 64 * spec.budget.epochs
+                length = spec.sizes.train * spec.budget.epochs
                 made.append(
                     TrialPlan(
                         label=chosen.label,
@@ -73,7 +74,7 @@ def _plans(spec: ResolvedSpec, count: int, chance: random.Random) -> list[TrialP
                         training=spec.training,
                         seeds=Seeds(init=replicate, order=replicate, split=replicate),
                         length=length,
-                        evaluations=tuple(64 * (i + 1) for i in range(spec.budget.epochs)),
+                        evaluations=tuple(spec.sizes.train * (i + 1) for i in range(spec.budget.epochs)),
                         phase=Phase.SEARCH,
                         origin=Origin.TPE if number > 9 else Origin.RANDOM if number else Origin.DEFAULT,
                         replicate=replicate,
@@ -111,7 +112,9 @@ def _round(
             for place, plan in enumerate(claimed.plans)
         }
         with store.transaction() as tx:
-            tx.cohorts.beat(claimed, lease_s=6000, examples=64 * seen * len(claimed.plans), curves=curves)
+            tx.cohorts.beat(
+                claimed, lease_s=6000, examples=spec.sizes.train * seen * len(claimed.plans), curves=curves
+            )
 
 
 def make_race_result(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.builders import races
@@ -85,6 +87,32 @@ def test_races_asked_for_last_are_kept(lite: Store, most: int) -> None:
         add_round(lite, job_id)
         kept.of(job_id, "nll")
     assert list(kept._kept) == (jobs if most == 50 else jobs[-1:])
+
+
+def test_threads_share_a_race(lite: Store) -> None:
+    job_id, _ = add_job(lite)
+    ids = add_round(lite, job_id)
+    kept, found, writing = Races(lite), list[Race](), threading.Event()
+    writing.set()
+
+    def read() -> None:
+        while writing.is_set():
+            found.append(kept.of(job_id, "nll"))
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for cohort_id in ids:
+        claimed = must_claim(lite, cohort_id)
+        beat(lite, claimed)
+        finish(lite, claimed)
+    writing.clear()
+    for reader in readers:
+        reader.join()
+    assert kept.of(job_id, "nll") == whole(lite, job_id)
+    revisions = [race.revision for race in found]
+    # Who has read the same revision has the very same race.
+    assert len({id(race) for race in found}) == len(set(revisions))
 
 
 def test_a_restored_database_is_read_anew(lite: Store) -> None:

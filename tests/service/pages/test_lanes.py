@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from whichopt.service.pages.lanes import EDGE, NEAR, jitter, scale
+from whichopt.service.pages.lanes import EDGE, NEAR, in_columns, jitter, scale
 from whichopt.service.states import Direction
 
 LOSSES = [0.061 * math.exp(abs(random.Random(seed).gauss(0, 0.6))) for seed in range(90)]
@@ -86,6 +86,7 @@ def test_no_values_are_no_error() -> None:
         found = scale([], direction)
         assert EDGE <= found.at(0.3) <= 100 - EDGE
         assert scale([math.nan, math.inf], direction) == found
+        assert found.ticks == []
 
 
 def test_a_mark_never_moves_up_or_down() -> None:
@@ -93,3 +94,15 @@ def test_a_mark_never_moves_up_or_down() -> None:
     assert heights == [jitter(0, number) for number in range(24)]
     assert all(25 <= height <= 80 for height in heights)
     assert len({round(height) for height in heights}) > 15
+
+
+def test_values_below_each_other_have_as_many_decimals() -> None:
+    assert [*map(in_columns([0.0676, 0.1, 1.55]), (0.0676, 0.1, 1.55, None))] == [
+        "0.06760",
+        "0.10000",
+        "1.55000",
+        "",
+    ]
+    assert [*map(in_columns([0.95, 0.9612]), (0.95, 0.9612))] == ["0.9500", "0.9612"]
+    assert [*map(in_columns([1e-9, 3.0]), (1e-9, 3.0))] == ["1e-09", "3"]
+    assert in_columns([])(0.5) == "0.5"

@@ -16,10 +16,12 @@ from tests.builders.jobs import add_job, add_round, beat, finish, must_claim
 from tests.builders.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
 from whichopt.service.pages.live import Drawing, Live, Stamp, stamp_of
-from whichopt.service.pages.watch import Watches
+from whichopt.service.pages.watch import Watch, Watches
 
 
-def drawn(revision: int, *, ended: bool = False, kind: str = "search", **parts: str) -> Drawing:
+def drawn(revision: int, *, ended: bool = False, kind: str = "search", **named: str) -> Drawing:
+    """A page; `lane_0` is the part `lane-0`."""
+    parts = {name.replace("_", "-"): html for name, html in named.items()}
     order = tuple(sorted(name for name in parts if name.startswith("lane")))
     return Drawing(
         revision,
@@ -41,10 +43,11 @@ def sent(live: Live, known: Stamp | None) -> list[str]:
 def test_only_what_has_changed_is_sent() -> None:
     live = Live(drawn(4, head="a", note="b"))
     assert live.since(Stamp(4)) is None
-    assert not live.take(drawn(5, head="a", note="b"))
-    assert live.take(drawn(6, head="a", note="c"))
+    live = Live(drawn(5, head="a", note="b"), live)
+    assert live.since(Stamp(4)) is None
+    live = Live(drawn(6, head="a", note="c"), live)
     assert sent(live, Stamp(4)) == ["note"]
-    assert live.take(drawn(7, head="x", note="c"))
+    live = Live(drawn(7, head="x", note="c"), live)
     assert sent(live, Stamp(4)) == ["head", "note"]
     assert sent(live, Stamp(6)) == ["head"]
     assert sent(live, Stamp(7)) == []
@@ -52,14 +55,14 @@ def test_only_what_has_changed_is_sent() -> None:
 
 def test_who_is_not_known_is_sent_all() -> None:
     live = Live(drawn(4, head="a"))
-    live.take(drawn(6, head="b"))
+    live = Live(drawn(6, head="b"), live)
     for known in (None, Stamp(3), Stamp(7), Stamp(6, 1)):
         assert sent(live, known) == ["job"]
 
 
 def test_what_changes_without_the_job_has_a_stamp_of_its_own() -> None:
     live = Live(drawn(4, head="a"))
-    live.take(drawn(4, head="b"))
+    live = Live(drawn(4, head="b"), live)
     assert str(live.stamp) == "4.1"
     assert sent(live, Stamp(4)) == ["head"]
     assert stamp_of("4.1") == live.stamp
@@ -68,11 +71,13 @@ def test_what_changes_without_the_job_has_a_stamp_of_its_own() -> None:
 
 
 def test_lanes_that_change_places_are_sent_together() -> None:
-    live = Live(drawn(1, **{"lane-0": "a", "lane-1": "b", "head": "h"}))
-    now = drawn(2, **{"lane-0": "a2", "lane-1": "b", "head": "h"})
-    live.take(now)
+    live = Live(drawn(1, lane_0="a", lane_1="b", head="h"))
+    now = drawn(2, lane_0="a2", lane_1="b", head="h")
+    live = Live(now, live)
     assert sent(live, Stamp(1)) == ["lane-0"]
-    live.take(Drawing(3, now.kind, "a job", None, False, "", now.parts, {"lanes": ("lane-1", "lane-0")}))
+    live = Live(
+        Drawing(3, now.kind, "a job", None, False, "", now.parts, {"lanes": ("lane-1", "lane-0")}), live
+    )
     news = live.since(Stamp(1))
     assert news is not None
     assert sent(live, Stamp(1)) == ["lanes"]
@@ -81,12 +86,12 @@ def test_lanes_that_change_places_are_sent_together() -> None:
 
 def test_another_act_is_sent_whole_and_the_end_is_told() -> None:
     live = Live(drawn(1, head="a"))
-    live.take(drawn(2, head="a", kind="confirm"))
+    live = Live(drawn(2, head="a", kind="confirm"), live)
     assert sent(live, Stamp(1)) == ["job"]
-    live.take(drawn(3, head="z", kind="confirm"))
+    live = Live(drawn(3, head="z", kind="confirm"), live)
     assert sent(live, Stamp(1)) == ["job"]
     assert sent(live, Stamp(2)) == ["head"]
-    live.take(drawn(4, head="z", kind="verdict", ended=True))
+    live = Live(drawn(4, head="z", kind="verdict", ended=True), live)
     news = live.since(Stamp(3))
     assert news is not None
     assert news.ended
@@ -150,44 +155,51 @@ def test_a_race_is_followed_to_its_verdict(
     viewers = [following(f"/jobs/{uid}/live?since={known}") for _ in range(2)]
     watches: Watches = app.state.watches
     (watch,) = watches._kept.values()
-    wait_until(lambda: watch._viewers == 2, "two viewers")
+    wait_until(lambda: watch.viewers == 2, "two viewers")
     claimed = must_claim(lite, first)
     beat(lite, claimed)
-    wait_until(lambda: watch._live.stamp.revision >= 4, "the first cohort is shown")
+    wait_until(lambda: watch.read().stamp.revision >= 4, "the first cohort is shown")
     finish(lite, claimed)
     finish(lite, must_claim(lite, second))
     conclude(lite, job_id)
     one, other = (viewer.all() for viewer in viewers)
     assert one[-1]["event"] == other[-1]["event"] == "ended"
     assert "No clear winner." in one[-2]["data"]
-    assert targets(one[-2]) == ["job"]
+    assert targets(one[-2])[0] == "job"
     # The first message has what a claim changes, and no more.
     assert "job" not in targets(one[0])
     assert {"head", "rail"} <= set(targets(one[0]))
     assert "ledger" not in targets(one[0])
     ids = [message["id"] for message in one if "id" in message]
     assert ids == sorted(ids, key=lambda text: stamp_of(text) or Stamp(0))
-    wait_until(lambda: watch._viewers == 0, "the viewers have left")
+    wait_until(lambda: watch.viewers == 0, "the viewers have left")
 
 
-def test_who_comes_back_is_sent_what_was_missed(http: TestClient, lite: Store, following: Any) -> None:
+def test_who_comes_back_is_sent_what_was_missed(
+    http: TestClient, app: FastAPI, lite: Store, following: Any
+) -> None:
     job_id, uid = add_job(lite)
     first, second = add_round(lite, job_id)
     known = stamp_in(http.get(f"/jobs/{uid}").text)
+    (watch,) = app.state.watches._kept.values()
     finish(lite, must_claim(lite, first))
     later = stamp_in(http.get(f"/jobs/{uid}").text)
     finish(lite, must_claim(lite, second))
-    http.get(f"/jobs/{uid}")
+    live = watch.read()
+    missed, less = sent(live, stamp_of(known)), sent(live, stamp_of(later))
+    assert "head" in missed  # the job was queued when the connection was lost
+    assert "head" not in less
+    assert {"sentence", "rail", "ledger"} <= set(less) < set(missed)
+    # By the header that a browser sends, and not by the address, which is as old as the page.
     with lite.transaction() as tx:
         tx.jobs.cancel(job_id)
-    http.get(f"/jobs/{uid}")
-    early = following(f"/jobs/{uid}/live?since=1", last=known).all()
-    late = following(f"/jobs/{uid}/live?since={known}", last=later).all()
-    assert [message.get("event") for message in early] == [None, "ended"]
-    # The default of both optimizers has ended in both cohorts.
-    assert "job" not in targets(early[0])
-    assert "sentence" in targets(late[0])
-    assert set(targets(late[0])) <= set(targets(early[0]))
+    ended = str(watch.read().stamp)
+    assert [message.get("event") for message in following(f"/jobs/{uid}/live?since={known}").all()] == [
+        None,
+        "ended",
+    ]
+    resumed = following(f"/jobs/{uid}/live?since={known}", last=ended).all()
+    assert [message.get("event") for message in resumed] == ["ended"]
 
 
 def test_a_job_that_has_ended_is_not_followed(http: TestClient, lite: Store, following: Any) -> None:
@@ -210,3 +222,12 @@ def test_one_reader_serves_all_viewers(http: TestClient, app: FastAPI, lite: Sto
 def test_what_is_no_job_is_not_followed(http: TestClient) -> None:
     assert http.get("/jobs/nothing/live").status_code == 404
     assert http.get("/jobs/nothing/live?since=x").status_code == 422
+
+
+def test_pages_that_nobody_follows_make_room() -> None:
+    kept = Watches(most=2)
+    made = {key: kept.of((key,), lambda: Watch(Any, "", Any, alive_s=1)) for key in "ab"}  # type: ignore[arg-type]
+    made["a"].viewers = 1
+    kept.of(("c",), lambda: Watch(Any, "", Any, alive_s=1))  # type: ignore[arg-type]
+    assert [key for (key,) in kept._kept] == ["a", "c"]
+    assert kept.of(("a",), lambda: made["b"]) is made["a"]
