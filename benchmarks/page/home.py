@@ -38,7 +38,7 @@ LIMITED = ("/", "/?show=winner", "/?show=unclear", "/v1/jobs?limit=25")
 """Addresses that must keep to it: each is a whole page of either list."""
 
 PRINTED = ("/?show=failed", "/?q=mlp", "/?q=no+such+word")
-"""Addresses whose times are only printed: a search reads the words of all jobs, and 100 jobs have few failed."""
+"""Addresses whose times are only printed: a search reads the words of all jobs; of few jobs, few failed."""
 
 
 def measured(jobs: int) -> list[tuple[str, float, float]]:

@@ -110,8 +110,8 @@ class JobViews:
             .group_by(tally.c.job_id, tally.c.label)
         )
         ledgers: dict[int, dict[str, Row]] = defaultdict(dict)
-        row: Row
-        for row in self.connection.execute(query):
+        rows: sa.CursorResult[Any] = self.connection.execute(query)
+        for row in rows:
             ledgers[row.job_id][row.label] = row
         return ledgers
 

@@ -15,8 +15,8 @@ from whichopt.service.space import Categorical, Dimension, Value
 BEST_SHARE = 0.2
 """Share of the trials that stand out in color."""
 
-MOST_LINES = 200
-"""Lines behind the best ones; of more, the worst are left out, and that is said."""
+MOST_BEST, MOST_LINES = 30, 120
+"""Lines in color, and behind these; of more, the worst are left out, and that is said."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def parallel_coordinates(
     if len(trials) < 2 or not space:
         return None
     ordered = sorted(trials, key=lambda trial: metric.direction.sign * trial.value)
-    few = max(1, round(BEST_SHARE * len(ordered)))
+    few = max(1, min(MOST_BEST, round(BEST_SHARE * len(ordered))))
     behind = ordered[few : few + MOST_LINES]
     left_out = len(ordered) - few - len(behind)
     shown = fit([trial.value for trial in [*ordered[:few], *behind]], metric, worst=worst, room=0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from whichopt.service.states import Direction
+
+T = TypeVar("T")
 
 Spec = dict[str, Any]
 """A Vega-Lite spec as plain JSON."""
@@ -83,6 +86,14 @@ class Line:
     label: str
     points: tuple[Point, ...]
     quiet: bool = False
+
+
+def thinned(rows: Sequence[T], most: int) -> tuple[T, ...]:
+    """Return at most `most` of the rows, evenly, the first and the last among them."""
+    if len(rows) <= most:
+        return tuple(rows)
+    last = len(rows) - 1
+    return tuple(rows[round(i * last / (most - 1))] for i in range(most))
 
 
 def short(label: str, most: int = 16) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from whichopt.service.figures.axes import Range, axis, even_ticks, fit, whole_ticks
-from whichopt.service.figures.figure import Figure, Line, Metric, Point, Spec, listed
+from whichopt.service.figures.figure import Figure, Line, Metric, Point, Spec, listed, thinned
 from whichopt.service.figures.labels import end_labels, room_right
 from whichopt.service.figures.style import ABOVE, BELOW, color, number, spec, ticks_for, values
 
@@ -113,7 +113,7 @@ def learning_curves(
         width: in pixels; None if the page says it.
         height: in pixels.
     """
-    drawn = [Line(line.label, thinned(line.points), line.quiet) for line in lines if line.points]
+    drawn = [Line(line.label, thinned(line.points, MOST_POINTS), line.quiet) for line in lines if line.points]
     named = [line for line in drawn if not line.quiet]
     leaders = _leaders(named, metric) if len(named) > MOST_BANDS else {line.label for line in named}
     banded = any(point.low is not None for line in named for point in line.points)
@@ -150,7 +150,7 @@ def expected_best(
     height: int = HEIGHT,
 ) -> Figure:
     """Draw what so many random trials would give at best, on average; `at` is their number."""
-    drawn = [Line(line.label, thinned(line.points)) for line in lines if line.points]
+    drawn = [Line(line.label, thinned(line.points, MOST_POINTS)) for line in lines if line.points]
     shown, made = _lines(
         drawn,
         metric,
@@ -174,14 +174,6 @@ def expected_best(
         alt=f"Expected best {metric.words} of random trials: {said}.",
         spec=made,
     )
-
-
-def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> tuple[Point, ...]:
-    """Return at most `most` of the points, evenly, the first and the last among them."""
-    if len(points) <= most:
-        return tuple(points)
-    last = len(points) - 1
-    return tuple(points[round(i * last / (most - 1))] for i in range(most))
 
 
 def kept_steps(points: Sequence[Point], most: int = MOST_POINTS) -> tuple[Point, ...]:

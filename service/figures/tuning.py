@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from whichopt.service.figures.axes import Range, axis, fit
-from whichopt.service.figures.figure import Figure, Metric, Spec, listed, plain
+from whichopt.service.figures.figure import Figure, Metric, Spec, listed, plain, thinned
 from whichopt.service.figures.style import (
     BELOW,
     color,
@@ -23,6 +23,10 @@ from whichopt.service.figures.style import (
 
 NEAR = 0.25
 """A config is near if its value is worse than its study's best by at most this share of it."""
+
+
+MOST_MARKS = 120
+"""Marks of one small figure; of more trials, so many are drawn, evenly from the best to the worst."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def lr_tile(
     ticks = axis("lr", rates.ticks(4), labelFontSize=11)
     x = number("x", rates.scale(), ticks)
     y = number("v", shown.scale(), axis(None, shown.ticks(4), labelFontSize=11))
-    tone, sign = color([label], tones), shape([label], tones)
+    tone, mark = color([label], tones), shape([label], tones)
     layers: list[Spec] = []
     if band is not None:
         # A single config has a width too.
@@ -168,9 +172,12 @@ def lr_tile(
                 "encoding": {"x": number("a", rates.scale(), ticks), "x2": {"field": "b"}, "color": tone},
             }
         )
+    sign = metric.direction.sign
+    complete = sorted(((p.lr, p.value) for p in points if p.value is not None), key=lambda row: sign * row[1])
+    marks = thinned(complete, MOST_MARKS)
     layers.append(
         {
-            "data": values([{"o": label, "x": p.lr, "v": p.value} for p in points if p.value is not None]),
+            "data": values([{"o": label, "x": rate, "v": value} for rate, value in marks]),
             "mark": {
                 "type": "point",
                 "filled": True,
@@ -178,19 +185,21 @@ def lr_tile(
                 "opacity": 0.75,
                 "tooltip": tip("lr ", "$x", ": ", "$v"),
             },
-            "encoding": {"x": x, "y": y, "color": tone, "shape": sign},
+            "encoding": {"x": x, "y": y, "color": tone, "shape": mark},
         }
     )
-    missing = [{"x": p.lr} for p in points if p.value is None]
+    without = [{"x": p.lr} for p in points if p.value is None]
+    missing = thinned(without, MOST_MARKS // 4)
     if missing:
         cross = {"type": "point", "shape": "M-.5-.5L.5.5M.5-.5L-.5.5", "size": 30, "stroke": "var(--quiet)"}
         edge = {"value": 3 if metric.is_lower_better else height - above - below - 3}
         layers.append({"data": values(missing), "mark": cross, "encoding": {"x": x, "y": edge}})
-    done = len(points) - len(missing)
-    said = f"{len(close)} of {done} complete trials are within {near:.0%} of their study's best"
+    said = f"{len(close)} of {len(complete)} complete trials are within {near:.0%} of their study's best"
     if band is not None:
         said += f", with lr from {plain(band[0], 2)} to {plain(band[1], 2)}"
-    crosses = f" Crosses: {len(missing)} without a value." if missing else ""
+    crosses = f" Crosses: {len(without)} without a value." if without else ""
+    if len(marks) < len(complete) or len(missing) < len(without):
+        crosses += " Not all are drawn, but evenly from the best to the worst."
     return Figure(
         name=f"lr-{tones[label]}",
         title=label,

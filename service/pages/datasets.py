@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from whichopt.service import datasets as work
 from whichopt.service.errors import DatasetInUse, DatasetNotReady, NotFound
+from whichopt.service.pages.form_words import in_the_form, sentence
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
@@ -147,6 +148,8 @@ def _look(found: DatasetView) -> dict[str, Any]:
         "kinds": [kind.value for kind in Kind],
         "asked": "" if table is None else asked_words(table),
         "remarks": () if table is None else [one for one in table.remarks if one.code != "left_out"],
+        "sentence": sentence,
+        "in_the_form": in_the_form,
     }
 
 
@@ -155,7 +158,7 @@ def asked_words(table: Table) -> str:
     classes = "" if table.classes is None else f" into {len(table.classes)} classes"
     counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
     if 0 < len(counted) <= FEW_CLASSES:
-        classes = f" ({', '.join(f'{name} {rows:,}' for name, rows in counted)})"
+        classes = f" ({', '.join(f'{name}: {rows:,}' for name, rows in counted)})"
     return (
         f"{table.task} of {table.target}{classes}, from {table.shape.features:,} features made of "
         f"{len(table.features):,} columns"

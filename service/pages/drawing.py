@@ -7,6 +7,7 @@ from typing import Any
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.pages.acts import confirm, search, verdict
 from whichopt.service.pages.frame import filled
+from whichopt.service.pages.home_rows import pill_of
 from whichopt.service.pages.live import Drawing
 from whichopt.service.pages.rail import rail
 from whichopt.service.pages.scene import Act, Scene
@@ -31,6 +32,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
         "act": scene.act.value,
         "tones": scene.tones,
         "rail": rail(scene),
+        "pill": pill_of(scene.job),
         "data_line": data_line,
         "goal_line": goal_line,
         "model_line": model_line,

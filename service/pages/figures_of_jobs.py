@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from whichopt.service.errors import UnknownName
 from whichopt.service.evidence.analysis.anytime import anytime
 from whichopt.service.evidence.analysis.job_data import Attempt, JobData, Study
 from whichopt.service.evidence.analysis.shapes import Anytime
@@ -30,6 +31,19 @@ def judged_metric(spec: ResolvedSpec) -> Metric:
     return Metric(spec.goal.metric, spec.goal.direction, spec.workload.judged_split)
 
 
+def label_of(shown: Scene, optimizer: str | None) -> str:
+    """Return the label that is asked for; without one, the job's first.
+
+    Raises:
+        UnknownName: the job has no such optimizer.
+    """
+    if optimizer is None:
+        return shown.spec.labels[0]
+    if optimizer not in shown.spec.labels:
+        raise UnknownName.of("optimizer of this job", optimizer, shown.spec.labels, field="optimizer")
+    return optimizer
+
+
 def odds(scene: Scene, coming: ConfirmForecast | None) -> Figure | None:
     """Draw the odds look by look, and what is expected of the pick of the next one."""
     looks = looks_of(scene)
@@ -49,14 +63,19 @@ def default_and_tuned(scene: Scene) -> Figure | None:
     return default_against_tuned(found.tuned, judged_metric(scene.spec), scene.tones, worst=found.worst)
 
 
-def lr(scene: Scene, label: str) -> Figure | None:
-    """Draw the search trials of an optimizer by their learning rate; all optimizers share the axes."""
+def lr(scene: Scene, labels: Sequence[str]) -> dict[str, Figure]:
+    """Draw the search trials of these optimizers by their learning rate; all of the job share the axes.
+
+    Those without such trials have no figure.
+    """
     tiles = {each: _rates(scene.spec, scene.race.searched.get(each, ())) for each in scene.spec.labels}
     metric = searched_metric(scene.spec)
     ranges = lr_ranges(tiles, metric, worst=confirmed(scene).worst)
-    if ranges is None or not tiles[label]:
-        return None
-    return lr_tile(label, tiles[label], metric, scene.tones, ranges)
+    if ranges is None:
+        return {}
+    return {
+        label: lr_tile(label, tiles[label], metric, scene.tones, ranges) for label in labels if tiles[label]
+    }
 
 
 def space(scene: Scene, label: str) -> Figure | None:

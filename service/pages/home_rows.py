@@ -19,6 +19,9 @@ from whichopt.service.views import JobView, LedgerEntry
 LONGEST_REASON = 160
 """Characters of a failed job's reason; its page has the rest."""
 
+BEST = "Probability of being the best"
+LEADING = "Chance to lead at the end of the search"
+
 PILLS = {
     "winner": ("winner", ""),
     "tie": ("no clear winner", "tie"),
@@ -51,6 +54,7 @@ class Row:
     kind: str
     says: Markup
     odds: list[Odds]
+    odds_words: str
     effort: str
     active: bool
     done: float
@@ -58,12 +62,16 @@ class Row:
     created_at: datetime
 
 
+def pill_of(job: JobView) -> tuple[str, str]:
+    """Return where a job stands in a word or two, by its verdict or its state, and its CSS class."""
+    pill, kind = PILLS[job.state if job.verdict is None else job.verdict.verdict]
+    return ("no rival" if pill == "no clear winner" and len(job.spec.labels) < 2 else pill), kind
+
+
 def row_of(job: JobView, *, left_s: float | None = None) -> Row:
     """Return the row of a job; `left_s` are the seconds that it should still take, None if nothing tells."""
     workload = job.spec.workload
-    pill, kind = PILLS[job.state if job.verdict is None else job.verdict.verdict]
-    if pill == "no clear winner" and len(job.spec.labels) < 2:
-        pill = "no rival"
+    pill, kind = pill_of(job)
     total = max(1, job.progress.trials_total)
     return Row(
         id=job.id,
@@ -73,6 +81,7 @@ def row_of(job: JobView, *, left_s: float | None = None) -> Row:
         kind=kind,
         says=_says(job, left_s),
         odds=odds_of(job.odds, job.spec),
+        odds_words=LEADING if job.verdict is None and job.phase is not Phase.CONFIRM else BEST,
         effort=_effort(job),
         active=not job.state.ended,
         done=min(100.0, 100 * job.progress.trials_done / total),

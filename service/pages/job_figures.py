@@ -8,15 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from whichopt.service.errors import UnknownName
 from whichopt.service.figures.figure import Figure
 from whichopt.service.figures.progress import Against
 from whichopt.service.pages import figures_of_jobs
-from whichopt.service.pages.acts.kept_looks import looks_of
+from whichopt.service.pages.acts.confirm import coming
 from whichopt.service.pages.headers import HEADERS
 from whichopt.service.pages.scene import Scene, scene
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
-from whichopt.service.routes.results import forecast
 
 router = APIRouter(include_in_schema=False)
 
@@ -60,30 +58,15 @@ def made(
     Raises:
         UnknownName: the job has no such optimizer.
     """
-    label = label_of(shown, optimizer)
+    label = figures_of_jobs.label_of(shown, optimizer)
     match name:
         case Name.ODDS:
-            goes_on = not shown.job.state.ended and bool(looks_of(shown).taken)
-            coming = forecast(shown.job.id, shown.store).confirm if goes_on else None
-            return figures_of_jobs.odds(shown, coming)
+            return figures_of_jobs.odds(shown, coming(shown))
         case Name.DEFAULT_AND_TUNED:
             return figures_of_jobs.default_and_tuned(shown)
         case Name.LR:
-            return figures_of_jobs.lr(shown, label)
+            return figures_of_jobs.lr(shown, [label]).get(label)
         case Name.SPACE:
             return figures_of_jobs.space(shown, label)
         case Name.BEST:
             return figures_of_jobs.best(shown, against)
-
-
-def label_of(shown: Scene, optimizer: str | None) -> str:
-    """Return the label that is asked for; without one, the job's first.
-
-    Raises:
-        UnknownName: the job has no such optimizer.
-    """
-    if optimizer is None:
-        return shown.spec.labels[0]
-    if optimizer not in shown.spec.labels:
-        raise UnknownName.of("optimizer of this job", optimizer, shown.spec.labels, field="optimizer")
-    return optimizer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from whichopt.service.errors import NoRecommendation
@@ -13,12 +14,13 @@ from whichopt.service.pages import figures_of_jobs
 from whichopt.service.pages.acts import verdict
 from whichopt.service.pages.acts.kept_looks import looks_of
 from whichopt.service.pages.frame import fragment
-from whichopt.service.pages.job_figures import Label, label_of
 from whichopt.service.pages.scene import Scene, scene
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.views import Recommendation
 
 router = APIRouter(include_in_schema=False)
+
+Label = Annotated[str | None, Query(max_length=64, description="Optimizer; the first one if it is missing.")]
 
 
 @router.get("/jobs/{job_id}/sure", response_class=HTMLResponse)
@@ -42,7 +44,6 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
     """The figures of the verdict."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
     of = _recommendation(shown).optimizer or shown.spec.labels[0]
-    tiles = [(label, figures_of_jobs.lr(shown, label)) for label in shown.spec.labels]
     return fragment(
         request,
         "job/more.html",
@@ -50,7 +51,7 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
         tones=shown.tones,
         labels=shown.spec.labels,
         tuned=figures_of_jobs.default_and_tuned(shown),
-        tiles=[(label, figure) for label, figure in tiles if figure is not None],
+        tiles=figures_of_jobs.lr(shown, shown.spec.labels),
         space=figures_of_jobs.space(shown, of),
         of=of,
     )
@@ -62,7 +63,7 @@ def space(
 ) -> HTMLResponse:
     """The configs of one optimizer's search."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
-    of = label_of(shown, optimizer)
+    of = figures_of_jobs.label_of(shown, optimizer)
     return fragment(request, "job/space.html", job=shown.job, of=of, space=figures_of_jobs.space(shown, of))
 
 

@@ -7,28 +7,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from whichopt.service import functions, jobs
+from whichopt.service import jobs
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
-from whichopt.service.errors import NotFound, Unavailable, WhichoptError
+from whichopt.service.errors import Unavailable, WhichoptError
 from whichopt.service.pages import new_plans
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
+from whichopt.service.pages.new_begin import Note, again, blank, shown, whole_of
 from whichopt.service.pages.new_check import Checked, Told, catalog_for, check
 from whichopt.service.pages.new_elsewhere import as_curl, as_json, as_python
-from whichopt.service.pages.new_fill import as_sent, filled, form_of
 from whichopt.service.pages.new_form import Form
 from whichopt.service.pages.new_presets import PRESETS, chosen, with_chosen
 from whichopt.service.pages.new_view import dataset_choices, lr_axis, option_text, options_of, rows_of
 from whichopt.service.planning.looks import most_runs
 from whichopt.service.routes.dependencies import ApiKeyId, TheDispatcher, TheSettings, TheStore
 from whichopt.service.settings import Settings
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest
 from whichopt.service.states import DatasetState
 from whichopt.service.views import JobPlan
@@ -38,12 +37,6 @@ router = APIRouter(prefix="/new", include_in_schema=False)
 MOST_FIELDS = 2000
 MOST_UPLOADS = 100
 """Uploads that the list of datasets shows, the latest first; another one can be asked for by its name."""
-
-FIRST = {"workload": {"dataset": "digits", "model": "mlp"}}
-"""What the form of a new job begins with."""
-
-Note = tuple[str, str]
-"""A CSS class and words that stand above the form."""
 
 
 async def _sent(request: Request) -> list[tuple[str, str]]:
@@ -62,13 +55,19 @@ def page(
     settings: TheSettings,
     source: Annotated[str, Query(alias="from", max_length=64)] = "",
     dataset: Annotated[str, Query(max_length=64)] = "",
+    model: Annotated[str, Query(max_length=64)] = "",
+    function: Annotated[str, Query(max_length=200)] = "",
     optimizer: Annotated[list[str] | None, Query(max_length=16)] = None,
 ) -> HTMLResponse:
     form, notes = blank(), list[Note]()
     if source:
-        form, notes = _again(store, settings, source)
+        form, notes = again(store, settings, source)
     if dataset:
         form = form.with_values(dataset=dataset, kind="catalog")
+    if model:
+        form = form.with_values(model=model, kind="catalog")
+    if function:
+        form = form.with_values(function=function, kind="function")
     known = [one.name for one in built_in().optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
@@ -110,10 +109,17 @@ def submit(
 def say(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> HTMLResponse:
     """Say what is wrong with the form and what it would get, as parts of the page."""
     form = Form.read(sent, blank())
-    found = check(form, store, settings)
     if "HX-Request" not in request.headers:
-        form = with_chosen(form)
-        return _page(request, store, settings, form, check(form, store, settings))
+        # Without scripts there is no later moment for the plan.
+        form, notes = with_chosen(form), list[Note]()
+        found = check(form, store, settings)
+        try:
+            if found.spec is not None:
+                new_plans.plan(store, found.spec, form=form.text("once"), alive_s=settings.worker_alive_s)
+        except Unavailable as error:
+            notes.append(("info", f"There is no plan yet: {error.detail}."))
+        return _page(request, store, settings, form, found, notes=notes)
+    found = check(form, store, settings)
     return fragment(request, "new/checked.html", **_outcome(request, store, found), form=form)
 
 
@@ -134,16 +140,20 @@ def options(request: Request, store: TheStore, sent: SentFields) -> HTMLResponse
 
 
 @router.post("/plan", response_class=HTMLResponse)
-def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> HTMLResponse:
-    """Give the time of the form's job and the chances of its verdicts."""
-    found = check(Form.read(sent, blank()), store, settings)
-    if found.spec is None:
-        return fragment(request, "new/no_plan.html", why="It cannot be planned until it is right.")
+def plan(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> Response:
+    """Give the time of the form's job and the chances of its verdicts; nothing if it has changed since."""
+    form = Form.read(sent, blank())
+    spec = check(form, store, settings).spec
+    if spec is None:
+        return Response(status_code=204)
+    name = new_plans.name_of(spec)
     try:
-        made = new_plans.plan(store, found.spec, alive_s=settings.worker_alive_s)
+        made = new_plans.plan(store, spec, form=form.text("once"), alive_s=settings.worker_alive_s)
     except Unavailable as error:
-        return fragment(request, "new/no_plan.html", why=f"There is no plan yet: {error.detail}.")
-    return fragment(request, "new/planned.html", **_planned(made), plan_name=new_plans.name_of(found.spec))
+        return fragment(request, "new/no_plan.html", why=error.detail, plan_name=name)
+    if made is None:
+        return Response(status_code=204)
+    return fragment(request, "new/planned.html", **_planned(made), plan_name=name)
 
 
 @router.get("/chances")
@@ -160,59 +170,16 @@ def fill(request: Request, store: TheStore, settings: TheSettings, sent: SentFie
     text = form.values.get("pasted", form.whole if form.text("into") == "form" else None)
     if text is None:
         found = check(form, store, settings)
-        whole = _whole("" if found.sent is None else as_json(found.sent), form)
+        whole = whole_of("" if found.sent is None else as_json(found.sent), form)
         note = ("info", "This is the whole spec. It is used as it stands here.")
         return _page(request, store, settings, whole, check(whole, store, settings), notes=[note])
-    pasted = _whole(text, form)
+    pasted = whole_of(text, form)
     found = check(pasted, store, settings)
     if found.spec is None:
         note = ("err", "The spec is not filled into the form, as something is wrong with it. Mend it here.")
         return _page(request, store, settings, pasted, found, status=422, notes=[note])
-    shown, notes = _shown(store, settings, found.spec, pasted)
-    return _page(request, store, settings, shown, check(shown, store, settings), notes=notes)
-
-
-def blank() -> Form:
-    """Return the form as it begins."""
-    return form_of(resolve(JobSpec.model_validate(FIRST)), built_in())
-
-
-def _again(store: Store, settings: Settings, uid: str) -> tuple[Form, list[Note]]:
-    """Return the form of an earlier job, to be changed and run again."""
-    try:
-        with store.read() as tx:
-            job = jobs.view(tx, str(UUID(uid)), alive_s=settings.worker_alive_s)
-    except (ValueError, NotFound):
-        return blank(), [("err", f"There is no job {uid!r}. The form begins anew.")]
-    whole = _whole(as_json(as_sent(job.spec)), blank())
-    found = check(whole, store, settings)
-    label = job.name or job.spec.workload.short_title
-    said: Note = (
-        "info",
-        f"This is the spec of {label} again. Change what you like; that job stays as it is.",
-    )
-    if found.spec is None:
-        return whole, [said, ("err", "It is shown as a whole, as the service would refuse it today.")]
-    form, notes = _shown(store, settings, found.spec, whole)
-    return form, [said, *notes]
-
-
-def _shown(store: Store, settings: Settings, spec: ResolvedSpec, whole: Form) -> tuple[Form, list[Note]]:
-    """Return the form for a spec; `whole` if there is something in it that the form cannot show."""
-
-    def again(sent: JobSpec) -> ResolvedSpec:
-        return functions.resolved(store, sent, settings)
-
-    found = filled(spec, catalog_for(store, spec.workload.dataset_name or ""), again)
-    if not found.lost:
-        return Form({**blank().values, **found.form.values}, found.form.optimizers), []
-    what = ", ".join(found.lost[:5]) + (" and more" if len(found.lost) > 5 else "")
-    note = f"The form cannot show everything in this spec ({what}). The whole spec is used as it stands here."
-    return whole, [("info", note)]
-
-
-def _whole(text: str, form: Form) -> Form:
-    return form.with_values(mode="whole", whole=text)
+    form, notes = shown(store, settings, found.spec, pasted)
+    return _page(request, store, settings, form, check(form, store, settings), notes=notes)
 
 
 def _page(

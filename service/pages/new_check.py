@@ -132,4 +132,5 @@ def _told(
 
 
 def _begun(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    """Return the words with a capital, unless they begin with the label of an optimizer."""
+    return words if words.split(maxsplit=1)[0].endswith(":") else words[:1].upper() + words[1:]

@@ -12,9 +12,12 @@ from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.errors import WhichoptError
 from whichopt.service.pages.new_form import BUDGET, Form, asked
 from whichopt.service.pages.new_options import option_fields
-from whichopt.service.pages.new_space import texts_of
+from whichopt.service.pages.new_space import space_of, texts_of
 from whichopt.service.pages.new_values import written
 from whichopt.service.spec import JobSpec, ResolvedSpec
+from whichopt.service.spec.request import OptimizerChoice
+from whichopt.service.spec.resolve import resolve_optimizer
+from whichopt.service.spec.resolved import ResolvedOptimizer
 from whichopt.service.states import Direction
 
 Resolve = Callable[[JobSpec], ResolvedSpec]
@@ -61,7 +64,7 @@ def undecided(spec: ResolvedSpec) -> ResolvedSpec:
     return spec.model_copy(update={"budget": budget, **decided})
 
 
-def as_sent(spec: ResolvedSpec) -> dict[str, Any]:
+def as_sent(spec: ResolvedSpec, catalog: Catalog) -> dict[str, Any]:
     """Return the spec as somebody would send it: without what the service decides."""
     spec = undecided(spec)
     sent = JobSpec.model_validate(spec.model_dump(mode="json"))
@@ -77,11 +80,25 @@ def as_sent(spec: ResolvedSpec) -> dict[str, Any]:
         if (named := kept["workload"].get(part)) is not None and list(named) == ["name"]:
             kept["workload"][part] = named["name"]
     kept["optimizers"] = [
-        {name: one for name, one in chosen.items() if not (name == "label" and one == chosen["name"])}
-        for chosen in kept["optimizers"]
+        _short(chosen, sent, catalog)
+        for chosen, sent in zip(spec.optimizers, kept["optimizers"], strict=True)
     ]
     first = ("name", "workload", "optimizers", "budget")
     return {name: kept[name] for name in dict.fromkeys((*first, *kept)) if name in kept}
+
+
+def _short(chosen: ResolvedOptimizer, sent: dict[str, Any], catalog: Catalog) -> Any:
+    """Return what is enough to send for an optimizer: its name alone if all else is as usual."""
+    named = {name: one for name, one in sent.items() if name != "label" or one != sent["name"]}
+    entry = next((one for one in catalog.optimizers if one.name == chosen.name), None)
+    if entry is None or entry.space.keys() != chosen.space.keys():
+        return named
+    given = space_of(entry, texts_of(entry, chosen.space, chosen.default))
+    short = {name: named[name] for name in ("name", "label") if name in named} | given
+    again = resolve_optimizer(OptimizerChoice.model_validate(short), "optimizers", catalog)
+    if (again.space, again.default) != (chosen.space, chosen.default):
+        return named
+    return short if len(short) > 1 else chosen.name
 
 
 def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from whichopt.service import plans
 from whichopt.service.db import Store
+from whichopt.service.errors import Unavailable
 from whichopt.service.evidence.power.chances import Design, config_chances
 from whichopt.service.figures.figure import Figure, Metric
 from whichopt.service.figures.odds import Chances, chance_by_lead
@@ -21,7 +22,10 @@ from whichopt.service.views import JobPlan
 KEPT_S = 60.0
 """Seconds for which a plan is kept: jobs that end in the meantime change what it says of time."""
 
-MOST_KEPT = 64
+MOST_KEPT, MOST_FORMS = 64, 512
+
+LOOK_S = 0.1
+"""Seconds between two looks of a plan that waits at whether it is still asked for."""
 
 SEEDS = (4, 10, 20)
 """Fresh seeds of the jobs that a plan's figure shows beside the plan's own."""
@@ -36,6 +40,12 @@ class _Kept:
 
 _LOCK = threading.Lock()
 _KEPT: WeakKeyDictionary[Store, OrderedDict[str, _Kept]] = WeakKeyDictionary()
+_ASKED: OrderedDict[str, str] = OrderedDict()
+"""The name of the plan that each form asks for."""
+
+_PLANNING = threading.Lock()
+"""One plan for a page at a time, so that those for others, and for the API, find their turn."""
+
 _SIMULATING = threading.Lock()
 """One simulation for a figure at a time: each takes some tenths of a second."""
 
@@ -45,10 +55,11 @@ def name_of(spec: ResolvedSpec) -> str:
     return digest(spec.model_copy(update={"name": None}))[:24]
 
 
-def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
-    """Return the plan of a job, as it is or was some seconds ago.
+def plan(store: Store, spec: ResolvedSpec, *, form: str, alive_s: float) -> JobPlan | None:
+    """Return the plan of a job, as it is or was some seconds ago; None if its form asks for another by now.
 
     Args:
+        form: what names the form; of those plans that it asks for only the last is made.
         alive_s: how recently, in seconds, a worker must have been seen to count.
 
     Raises:
@@ -57,7 +68,23 @@ def plan(store: Store, spec: ResolvedSpec, *, alive_s: float) -> JobPlan:
     name = name_of(spec)
     if (found := kept(store, name)) is not None:
         return found
-    made = plans.plan(store, spec, alive_s=alive_s)
+    with _LOCK:
+        _ASKED[form] = name
+        _ASKED.move_to_end(form)
+        while len(_ASKED) > MOST_FORMS:
+            _ASKED.popitem(last=False)
+    end = time.monotonic() + plans.WAIT_S
+    while not _PLANNING.acquire(timeout=LOOK_S):
+        if _ASKED.get(form) != name:
+            return None
+        if time.monotonic() > end:
+            raise Unavailable(plans.BUSY)
+    try:
+        if _ASKED.get(form) != name:
+            return None
+        made = kept(store, name) or plans.plan(store, spec, alive_s=alive_s)
+    finally:
+        _PLANNING.release()
     with _LOCK:
         here = _KEPT.setdefault(store, OrderedDict())
         here[name] = _Kept(time.monotonic(), spec, made)
@@ -104,7 +131,7 @@ def _own(plan: JobPlan, name: str) -> Chances:
 
 
 def _study_trials(spec: ResolvedSpec, plan: JobPlan) -> int:
-    """Return the search trials of a study: for minutes those that the plan counted, or else the usual ones."""
+    """Return the search trials of a study: for minutes those that the plan counted, or the usual ones."""
     studies = spec.budget.replicates
     if spec.budget.trials is not None or spec.budget.settled is not None:
         return spec.budget.study_trials

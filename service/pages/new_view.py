@@ -96,13 +96,11 @@ def dataset_choices(
     choices = []
     for entry in catalog.datasets:
         shape = entry.shape(entry.options())
-        choices.append(
-            (entry.name, f"{entry.name}: {_sizes(entry.task, shape.examples, shape.features, shape.outputs)}")
-        )
+        choices.append((entry.name, f"{entry.name}: {_sizes(entry.task, shape.examples, shape.outputs)}"))
     for name, found in uploads:
         shape = {} if found is None else found.get("shape", {})
         about = (
-            _sizes(found["task"], shape["examples"], shape["features"], shape["outputs"])
+            _sizes(found["task"], shape["examples"], shape["outputs"])
             if found is not None and shape
             else "uploaded"
         )
@@ -110,9 +108,9 @@ def dataset_choices(
     return choices
 
 
-def _sizes(task: str, examples: int, features: int, outputs: int) -> str:
+def _sizes(task: str, examples: int, outputs: int) -> str:
     what = f", {outputs} classes" if task == "classification" else f", {task}"
-    return f"{examples:,} examples, {features} features{what}"
+    return f"{examples:,} examples{what}"
 
 
 def rows_of(form: Form, catalog: Catalog) -> list[Row]:

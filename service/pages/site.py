@@ -1,4 +1,4 @@
-"""Every page, in the order of the bar; `service.app` includes their routes."""
+"""Every page, in the order of the bar; `whichopt.service.app` includes their routes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGES = (
     compare,
     job,
     job_parts,
-    learning,
+    learning,  # before the others, whose address would take its name for one of theirs
     job_figures,
     job_buttons,
     optuna,

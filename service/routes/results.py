@@ -8,27 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
-import structlog
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from whichopt.service.catalog import models, optimizers, tasks
 from whichopt.service.datasets import known_name
-from whichopt.service.db import DatabaseError, Store
-from whichopt.service.db.forecasts import Asked
 from whichopt.service.errors import NoRecommendation
-from whichopt.service.evidence.forecast.job import forecast_of
-from whichopt.service.evidence.forecast.round import of_round
-from whichopt.service.failures import failure
-from whichopt.service.forecasts import RoundForecast
+from whichopt.service.forecasting import job_forecast
 from whichopt.service.jobs import job_id_of, no_job
 from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore
-from whichopt.service.turns import turn
 from whichopt.service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
-
-log = structlog.get_logger()
 
 SQLITE = "application/vnd.sqlite3"
 Name = Annotated[str | None, Query(max_length=64)]
@@ -54,44 +45,7 @@ def forecast(uid: JobUid, store: TheStore) -> JobForecast:
     The planner of a round stores what follows from the rounds before it. Until it has, the first who asks
     computes that, and the others wait.
     """
-    asked = _asked(store, uid)
-    known = asked.stored
-    if known is None:
-        with turn("forecast", uid):
-            asked = _asked(store, uid)
-            known = asked.stored or _computed(store, asked)
-    return forecast_of(
-        uid,
-        asked.state,
-        asked.spec,
-        known,
-        round_=asked.round,
-        phase=asked.phase,
-        used=asked.used,
-        elapsed_s=asked.elapsed_s,
-    )
-
-
-def _asked(store: Store, uid: str) -> Asked:
-    with store.read() as tx:
-        asked = tx.forecasts.asked(uid)
-    if asked is None:
-        raise no_job(uid)
-    return asked
-
-
-def _computed(store: Store, asked: Asked) -> RoundForecast:
-    """Compute what no planner has stored, and store it if the database can be written."""
-    with store.read() as tx:
-        trials = tx.forecasts.trials(asked)
-    known = of_round(asked.spec, trials, risk=asked.spec.budget.risk)
-    if asked.round is not None:
-        try:
-            with store.transaction() as tx:
-                tx.forecasts.keep(asked.job_id, asked.round, known)
-        except DatabaseError as error:
-            log.warning("forecast_not_stored", job=asked.job_id, round=asked.round, **failure(error))
-    return known
+    return job_forecast(store, uid)
 
 
 @router.get("/recommendations")

@@ -91,7 +91,8 @@ class JobView(View):
     odds: dict[str, float] | None = Field(
         default=None,
         description="Probability of having the best config, by label: that of the verdict, or while the job "
-        "runs, as of its last round. Null before the first fresh seed, and if no config can be deployed.",
+        "runs, as of its last round (in search, the chance to lead at its end). Null while nothing tells, "
+        "and if no config can be deployed.",
     )
     concluded_seeds: int | None = Field(
         default=None,

@@ -6,15 +6,18 @@ depend on the clock are added when somebody asks (`timed`, and `whichopt.service
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from whichopt.service.evidence.forecast.confirm import confirm_forecast, confirm_statement
+from whichopt.service.evidence.forecast.leads import StudySoFar, leads
 from whichopt.service.evidence.forecast.search import search_forecast
 from whichopt.service.forecasts import RoundForecast
 from whichopt.service.planning.finalists import finalists
 from whichopt.service.planning.training_time import whole_trial_seconds
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.states import Phase
+from whichopt.service.states import Phase, TrialState
+from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
 from whichopt.service.views import Forecast
 
@@ -43,12 +46,40 @@ def of_round(spec: ResolvedSpec, trials: Sequence[Trial], *, risk: float | None)
 
     Raise `whichopt.service.forecasts.VERSION` with every change to what this returns.
     """
+    confirm = confirm_forecast(spec, trials, risk)
+    studies = _studies(spec, trials)
+    searching = any(study.left for of_label in studies.values() for study in of_label)
+    led = leads(studies) if searching and confirm is None else None
     return RoundForecast(
         search=[search_forecast(spec, label, trials) for label in spec.labels],
-        confirm=confirm_forecast(spec, trials, risk),
+        confirm=confirm,
         trial_seconds=whole_trial_seconds(spec, trials),
         finalists=[arm.label for arm in finalists(spec, trials)],
+        leads=None if led is None else dict(led.chances),
     )
+
+
+def _studies(spec: ResolvedSpec, trials: Sequence[Trial]) -> dict[str, list[StudySoFar]]:
+    """Return the studies of each label as the search has left them."""
+    losses: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    ended: Counter[tuple[str, int | None]] = Counter()
+    for trial in TrialSet(spec, trials).searched:
+        key = (trial.plan.label, trial.plan.replicate)
+        ended[key] += 1
+        if trial.state is TrialState.COMPLETE and trial.result is not None and trial.result.value is not None:
+            losses[key].append(spec.goal.sign * trial.result.value)
+    replicates = spec.budget.replicates
+    return {
+        label: [
+            StudySoFar(
+                tuple(losses[label, replicate]),
+                ended[label, replicate],
+                max(0, spec.trials_of(label) // replicates - ended[label, replicate]),
+            )
+            for replicate in range(replicates)
+        ]
+        for label in spec.labels
+    }
 
 
 def timed(known: RoundForecast, phase: Phase, seconds_per_seed: float | None) -> Forecast:

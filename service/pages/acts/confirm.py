@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.durations import duration_text
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
+from whichopt.service.forecasting import job_forecast
 from whichopt.service.pages import figures_of_jobs
 from whichopt.service.pages.acts.intervals import Lane
 from whichopt.service.pages.acts.kept_looks import looks_of
@@ -30,7 +31,6 @@ from whichopt.service.pages.acts.words import (
 )
 from whichopt.service.pages.lanes import Scale
 from whichopt.service.pages.scene import Scene
-from whichopt.service.routes.results import forecast
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import ConfirmForecast
 
@@ -39,12 +39,12 @@ def values(scene: Scene) -> dict[str, Any]:
     """Return what `job/confirm.html` is filled with."""
     looks = looks_of(scene)
     ended = scene.job.state.ended
-    coming = forecast(scene.job.id, scene.store).confirm if looks.taken and not ended else None
+    ahead = coming(scene)
     latest = looks.taken[-1] if looks.taken else None
     scale = None if latest is None else common_scale(looks.taken, scene.spec.goal.direction)
     lanes = [] if scale is None else lanes_of(scene.spec, looks.taken, scene.tones, scale, ended=ended)
     return {
-        "sentence": _sentence(scene, looks, coming),
+        "sentence": _sentence(scene, looks, ahead),
         "looks": looks,
         "latest": latest,
         "labels": scene.spec.labels,
@@ -55,12 +55,27 @@ def values(scene: Scene) -> dict[str, Any]:
         "zero": _zero(latest, scale),
         "rows": look_rows(looks, running=_running(scene, looks)),
         "curse": None if latest is None else promised(scene.spec, latest),
-        "odds": figures_of_jobs.odds(scene, coming),
+        "odds": figures_of_jobs.odds(scene, ahead),
         "axis": axis_words(scene),
         "can_conclude": bool(looks.taken) and not ended,
         "choosing": latest is not None and latest.found == "champions",
         "split": scene.spec.workload.judged_split,
     }
+
+
+def coming(scene: Scene) -> ConfirmForecast | None:
+    """Return what the next look may say; None before the first one, and once the job has ended.
+
+    It is found once for each look, and kept for those who look at the page after it.
+    """
+    looks = looks_of(scene)
+    if scene.job.state.ended or not looks.taken:
+        return None
+    key = f"forecast after look {looks.taken[-1].number}"
+    if key not in scene.memory:
+        scene.memory[key] = job_forecast(scene.store, scene.job.id).confirm
+    found: ConfirmForecast | None = scene.memory[key]
+    return found
 
 
 def _apart(scene: Scene, looks: Looks, scale: Scale) -> list[Lane]:

@@ -68,6 +68,8 @@ def bars(intervals: Sequence[Interval | None], scale: Scale) -> tuple[Bar, ...]:
     shown = list(intervals)[-MOST_BARS:]
     if not shown or shown[-1] is None:
         return ()
+    if scale.beyond(shown[-1].mean):  # its earlier looks would all lie at the same edge
+        shown = shown[-1:]
     heights = HEIGHTS[len(shown)]
     found = []
     for place, interval in enumerate(shown):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts import verdict_words
 from whichopt.service.pages.acts.intervals import Lane, bars, in_words, scale_of, widths
 from whichopt.service.pages.acts.kept_looks import looks_if_kept, looks_of
@@ -16,7 +17,6 @@ from whichopt.service.pages.acts.looks_table import (
     lanes_of,
     todays_lane,
 )
-from whichopt.service.pages.acts.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts.warning_words import warned
 from whichopt.service.pages.acts.words import decimals, number, span
 from whichopt.service.pages.lanes import Scale
@@ -54,7 +54,8 @@ def values(scene: Scene) -> dict[str, Any]:
 def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
     """Return what the tables of `job/sure.html` are filled with."""
     spec = scene.spec
-    waits = found.cost.trials > FEW_TRIALS
+    # Today's config has a lane of its own, which would move what is below it if it came later.
+    waits = found.cost.trials > FEW_TRIALS and found.today is None
     looks = looks_if_kept(scene) if waits else looks_of(scene)
     taken = _taken(found, looks)
     scale = common_scale(taken, spec.goal.direction)
@@ -74,6 +75,8 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         else "",
         "studies": _studies(scene, found.optimizer_verdict),
         "seen": "" if seen is None else verdict_words.seen(found, seen.config, seen.chance),
+        "why": verdict_words.why(found),
+        "stopped": "" if found.stage is None else verdict_words.stopped(found.stage),
         "new_examples": ""
         if found.over_examples is None
         else verdict_words.new_examples(found, found.over_examples),

@@ -11,6 +11,7 @@ from whichopt.service.views import (
     RankedOptimizer,
     Recommendation,
     SeenLead,
+    Stage,
     TodayAnswer,
 )
 
@@ -46,7 +47,7 @@ def _verdict(recommendation: Recommendation) -> Markup:
         told = "{}. It is best here with probability {}, yet it is {}: {} may be as good."
         return Markup(told).format(use, chance, strong("no clear winner"), few(others))
     told = (
-        "{}: {} is best here with probability {}, and {} may be as good. Of these, the rule for ties picks "
+        "{}: {} is best here with probability {}, but {} may be as good. Of these, the rule for ties picks "
         "{}: use it with the config below."
     )
     return Markup(told).format(
@@ -118,6 +119,26 @@ def _expected(recommendation: Recommendation) -> Markup:
 
 def _row(recommendation: Recommendation, label: str) -> RankedOptimizer:
     return next(row for row in recommendation.ranking if row.optimizer == label)
+
+
+def why(recommendation: Recommendation) -> str:
+    """Say why another than the best performer is recommended; empty if none is."""
+    pick, possible, today = recommendation.optimizer, recommendation.equivalent, recommendation.today
+    if pick is None or not possible or pick == possible[0]:
+        return ""
+    if today is not None and today.challenger == pick:
+        return f"Why {pick}? It is what was held against today's config, and did best in the first stage."
+    return (
+        f"Why {pick}? Among those within one standard error of the best mean, the rule for ties takes the "
+        "one with the least state to keep in memory, and then the one with the best default."
+    )
+
+
+def stopped(stage: Stage) -> str:
+    """Say when confirm stopped, and why."""
+    if stage.seeds >= stage.most:
+        return f"All {counted(stage.seeds, 'fresh seed')} that were planned have been run."
+    return f"It stopped after {stage.seeds} of at most {stage.most} fresh seeds: {stage.stopped}."
 
 
 def ground(spec: ResolvedSpec, recommendation: Recommendation) -> str:

@@ -42,7 +42,7 @@ if (form) {
     byId(`error-${known}`).textContent = words;
     const input = byId(known === "split" ? "rule" : known);
     input.setAttribute("aria-invalid", "true");
-    stage("");
+    stage("", 0);
   }
 
   function clear() {
@@ -108,8 +108,14 @@ if (form) {
     return view;
   }
 
+  // What is shown is not what the choices say any more: it is not kept by mistake.
+  function stale(is) {
+    for (const button of byId("found").querySelectorAll("[data-keep]")) button.disabled = is;
+  }
+
   async function look() {
     if (!file) return;
+    stale(true);
     if (busy) return (changed = true);
     const waits = byId("rule").value !== "random" && !byId("by-column").value;
     if (waits) return;
@@ -179,6 +185,7 @@ if (form) {
     byId("by").hidden = byId("rule").value === "random";
     if (!file) return;
     if (file.size <= SMALL) return look();
+    stale(true);
     byId("again").hidden = false;
   }
 

@@ -45,7 +45,16 @@ function distribute() {
 }
 
 new MutationObserver(distribute).observe(document.getElementById("told"), { childList: true });
-document.addEventListener("htmx:response:error", () => say("The service does not answer the check"));
+const unanswered = document.getElementById("unanswered");
+const answered = (is) => {
+  if (!is && unanswered.hidden) say(unanswered.textContent);
+  unanswered.hidden = is;
+};
+document.addEventListener("htmx:before:response", ({ detail }) => {
+  const right = detail.ctx.response.status < 400;
+  if (!right || detail.ctx.sourceElement.id === "checker") answered(right); // a late plan says nothing of the check
+});
+document.addEventListener("htmx:error", () => answered(false));
 
 // A form that came back leads to what is wrong with it.
 document.querySelector("#new [aria-invalid=true]")?.focus();

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.builders.concluded_jobs import concluded_job
 from tests.builders.jobs import make_spec
 from tests.builders.services import KEY
 from whichopt.service.cli import app
@@ -204,3 +205,25 @@ def test_a_terminal_of_another_encoding_shows_what_it_can(url: str, lite: Store)
 def test_it_says_which_version_it_is() -> None:
     found = RUN.invoke(app, ["--version"])
     assert (found.exit_code, found.output) == (0, f"whichopt {version('whichopt')}\n")
+
+
+def test_the_latest_jobs_are_chosen_by_state_verdict_and_words(
+    url: str, lite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHICHOPT_KEY", KEY)
+    _, done = concluded_job(lite)
+    with lite.transaction() as tx:
+        _, waits = tx.jobs.add(make_spec(name="the second"), queue="cpu")
+
+    def shown(*options: str) -> list[str]:
+        found = RUN.invoke(app, ["show", "--url", url, "--json", *options])
+        assert found.exit_code == 0, found.output
+        return [job["id"] for job in json.loads(found.stdout)]
+
+    assert shown() == [waits, done]
+    assert shown("--verdict", "tie") == [done]
+    assert shown("--state", "queued") == [waits]
+    assert shown("--find", "SECOND wine") == [waits]
+    both = RUN.invoke(app, ["show", done, "--find", "x", "--url", url])
+    assert both.exit_code == 2
+    assert "name no job with them" in both.stderr

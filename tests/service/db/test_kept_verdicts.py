@@ -68,6 +68,27 @@ def test_a_job_without_an_end_has_no_verdict_but_the_odds_of_its_last_round(stor
     assert shown(store, uid).odds == ODDS
 
 
+def test_jobs_are_found_and_counted_by_verdict_and_words(store: Store) -> None:
+    _, tied = concluded_job(store, make_spec(name="50%_off"))
+    _, runs = running_job(store)
+
+    def found(text: str | None, *verdicts: str) -> list[str]:
+        with store.read() as tx:
+            page = tx.views.jobs(state=None, verdicts=verdicts, text=text, before=None, limit=5, alive_s=10)
+        return [job.id for job in page.items]
+
+    assert found(None) == [runs, tied]
+    assert found(None, "tie", "nothing") == [tied]
+    assert found(None, "winner") == []
+    assert found("SGD wine") == [runs, tied]
+    assert found("0%_o") == [tied]
+    with store.read() as tx:
+        assert tx.views.verdict_counts() == {("succeeded", "tie"): 1, ("running", None): 1}
+        assert tx.views.verdict_counts("50%") == {("succeeded", "tie"): 1}
+        these = tx.views.these([tied, "no such"], alive_s=10)
+    assert [job.id for job in these.items] == [tied]
+
+
 def test_a_late_forecast_changes_neither_the_odds_of_a_conclusion_nor_those_of_a_later_round(
     store: Store,
 ) -> None:

@@ -23,6 +23,8 @@ BROKEN: list[tuple[str, Any]] = [
     ("spec", [1, 2]),
     ("recommendation", {"verdict": "winner"}),
     ("error", {"code": 7, "more": []}),
+    ("odds", ["adabelief"]),
+    ("summary", {"verdict": 3}),
 ]
 
 

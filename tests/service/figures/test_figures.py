@@ -199,6 +199,18 @@ def test_the_value_is_the_last_axis_and_up_is_better(metric: Metric) -> None:
     assert "1e-5" in texts
 
 
+def test_of_many_trials_an_lr_tile_draws_some_the_best_among_them() -> None:
+    many = [tuning.Rate(10.0 ** -(i % 5), 1.0 + i, 0.01 * i) for i in range(1000)]
+    ranges = tuning.lr_ranges({"sgd": many}, LOSS)
+    assert ranges is not None
+    figure = tuning.lr_tile("sgd", many, LOSS, TONES, ranges)
+    rows = figure.spec["layer"][-1]["data"]["values"]
+    assert len(rows) == tuning.MOST_MARKS
+    assert min(row["v"] for row in rows) == 1.0
+    assert "26 of 1000 complete trials" in figure.caption
+    assert "Not all are drawn" in figure.caption
+
+
 def test_too_few_trials_have_no_coordinates() -> None:
     assert coordinates.parallel_coordinates("sgd", tried(1), SPACE, LOSS, TONES) is None
     assert coordinates.parallel_coordinates("sgd", tried(9), {}, LOSS, TONES) is None
@@ -225,7 +237,7 @@ def test_the_forecast_is_dotted_and_said() -> None:
     figure = every(LOSS)["odds"]
     dotted = [one for one in figure.spec["layer"] if "strokeDash" in one["mark"]]
     assert len(dotted) == 1
-    assert "Dotted: what the look after 10 seeds is expected to say." in figure.caption
+    assert "Dotted: what the look after 10 seeds is expected to say" in figure.caption
 
 
 def test_runs_that_never_reached_the_target_are_counted() -> None:

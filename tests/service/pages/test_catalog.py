@@ -150,3 +150,22 @@ def test_options_are_told_in_words(http: TestClient) -> None:
     assert "examples 1000 whole number 100 to 100,000" in words(http, "/catalog/datasets/friedman1")
     assert "class_weight none balanced or nothing" in words(http, "/catalog/tasks/classification")
     assert "It has no options." in words(http, "/catalog/tasks/regression")
+
+
+@pytest.mark.parametrize(
+    ("path", "link", "chosen"),
+    [
+        ("/catalog/models/cnn", "/new?model=cnn", '<option value="cnn" selected>'),
+        ("/catalog/datasets/wine", "/new?dataset=wine", '<option value="wine" selected>'),
+        (
+            "/catalog/optimizers/lamb",
+            "/new?optimizer=lamb",
+            'value="lamb" aria-describedby="t-optimizer-lamb" checked',
+        ),
+    ],
+)
+def test_a_button_leads_to_a_form_that_is_filled(http: TestClient, path: str, link: str, chosen: str) -> None:
+    assert f'href="{link}"' in http.get(path).text
+    form = http.get(link)
+    assert form.status_code == 200
+    assert chosen in form.text

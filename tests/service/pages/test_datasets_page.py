@@ -15,6 +15,7 @@ from tests.builders.jobs import add_job
 from whichopt.service.db import Store
 from whichopt.service.db.tables import dataset
 from whichopt.service.pages.datasets import range_words, size_words
+from whichopt.service.pages.form_words import in_the_form, sentence
 from whichopt.service.spec import JobSpec, ResolvedSpec
 from whichopt.service.states import DatasetState
 from whichopt.service.uploads import Choices, Column, Kind, Role
@@ -195,3 +196,24 @@ def test_a_category_tells_its_first_values() -> None:
         becomes="a feature for each",
     )
     assert range_words(column) == "a, b, c, d, ..."
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('leave it out: columns={"zip": "leave_out"}', "leave it out: choose leave out as its kind"),
+        ('its kind: columns={"a": "category"} or "numeric"', "its kind: choose category or numeric above"),
+        ("together by what they share: split=group:NAME", "“Test rows: whole groups of a column”"),
+        (
+            "y is the last column; target=NAME says otherwise",
+            "y is the last column; “Target: NAME” says otherwise",
+        ),
+        ("header=true says otherwise", "“First row: names the columns” says otherwise"),
+    ],
+)
+def test_advice_names_the_fields_of_the_form(said: str, told: str) -> None:
+    assert in_the_form(said).endswith(told)
+
+
+def test_a_reason_is_a_sentence() -> None:
+    assert sentence("rows of one group are alike") == "Rows of one group are alike."

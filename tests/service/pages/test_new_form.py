@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from pydantic import ValidationError
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.errors import WhichoptError
 from whichopt.service.pages.new_fill import as_sent, filled, form_of, undecided
 from whichopt.service.pages.new_form import Form, asked
 from whichopt.service.pages.new_options import option_fields
 from whichopt.service.pages.new_presets import PRESETS, chosen, with_chosen
 from whichopt.service.pages.new_values import number, value, values, written
+from whichopt.service.pages.new_view import options_of, rows_of
 from whichopt.service.space import Categorical, Float
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 
@@ -71,7 +74,7 @@ def test_a_spec_fills_the_form_and_comes_back(spec: dict[str, Any]) -> None:
     found = filled(one, CATALOG, resolve)
     assert found.lost == ()
     assert resolved(asked(found.form, CATALOG).spec) == one
-    assert resolved(as_sent(one)) == one
+    assert resolved(as_sent(one, CATALOG)) == one
 
 
 LOST = [
@@ -101,7 +104,7 @@ LOST = [
 def test_what_the_form_cannot_show_is_named(spec: dict[str, Any], path: str) -> None:
     one = resolved(spec)
     assert path in filled(one, CATALOG, resolve).lost
-    assert resolved(as_sent(one)) == one
+    assert resolved(as_sent(one, CATALOG)) == one
 
 
 @st.composite
@@ -146,14 +149,14 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(specs())
 def test_many_specs_fill_the_form_and_come_back(spec: dict[str, Any]) -> None:
     one = resolved(spec)
     found = filled(one, CATALOG, resolve)
     # Spaces around a name, and a line's end in it, are not kept by a field.
     assert set(found.lost) <= {"name"}
-    assert resolved(as_sent(one)) == one
+    assert resolved(as_sent(one, CATALOG)) == one
 
 
 def test_what_is_as_usual_is_left_out() -> None:
@@ -170,6 +173,39 @@ def test_a_range_moves_the_first_trial_with_it_unless_a_value_is_given() -> None
     assert chosen_spec.default["lr"] == 0.01
     given_value = moved.with_values(**{"space.adamw.lr.first": "0.05"})
     assert resolved(asked(given_value, CATALOG).spec).optimizer("adamw").default["lr"] == 0.05
+
+
+NASTY = [
+    "",
+    " ",
+    "nan",
+    "-1",
+    "9" * 300,
+    "1e400",
+    "[",
+    "{}",
+    "null",
+    ",",
+    "true",
+    "\x00",
+    "\ud800",
+    "é",
+    "<i>",
+    "a.b",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(sorted(blank().values)), st.sampled_from(NASTY), min_size=1, max_size=3)
+)
+def test_whatever_is_typed_is_taken_or_refused_in_words(typed: dict[str, str]) -> None:
+    for today in ("", "adamw"):
+        form = blank(**{"today": today, "today.adamw.lr": "", **typed})
+        rows_of(form, CATALOG)
+        options_of(form, CATALOG)
+        with suppress(ValidationError, WhichoptError):
+            resolved(asked(form, CATALOG).spec)
 
 
 def test_a_path_belongs_to_the_field_of_its_longest_beginning() -> None:

@@ -21,9 +21,9 @@ from tests.builders.guests import guest_spec, whole_job
 from tests.builders.jobs import planning
 from tests.builders.trials import mirrored, spec_of
 from whichopt.service.db import Store
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts import verdict
 from whichopt.service.pages.acts.intervals import scale_of
-from whichopt.service.pages.acts.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts.warning_words import TITLES
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
@@ -261,9 +261,7 @@ def test_recommendations_of_the_first_version_are_shown(http: TestClient, lite: 
 
 
 def test_the_looks_of_a_large_job_come_after_its_page(
-    http: TestClient,
-    lite: Store,
-    monkeypatch,  # type: ignore[no-untyped-def]
+    http: TestClient, lite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verdict, "FEW_TRIALS", 10)
     uid = decided(lite, race_spec(*THREE, seeds=8), lead=0.05)
