@@ -96,7 +96,11 @@ class Race:
         trials = {**self.trials, **changed}
         if any(id_ not in self.trials for id_ in changed):
             trials = dict(sorted(trials.items()))
-        return replace(self, revision=changes.revision, trials=trials, running=changes.running)
+        moved = replace(self, revision=changes.revision, trials=trials, running=changes.running)
+        if "last" in self.__dict__:
+            times = (trial.finished_at for trial in changes.trials if trial.finished_at is not None)
+            moved.__dict__["last"] = max(filter(None, (self.last, *times)), default=None)
+        return moved
 
     @cached_property
     def latest(self) -> Mapping[int, float]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from whichopt.service.db.tables import cohort, trial
 from whichopt.service.guests import Start
-from whichopt.service.states import TrialState
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Point, Trial, TrialPlan, TrialResult
 
 PLAN = sa.cast(trial.c.plan, sa.Text)
@@ -25,10 +25,17 @@ class Trials:
         query = sa.select(PLAN).where(trial.c.cohort_id == cohort_id).order_by(trial.c.position)
         return [TrialPlan.model_validate_json(plan) for plan in self.connection.scalars(query)]
 
-    def of_job(self, job_id: int, *, curve: str | None, through_round: int | None = None) -> list[Trial]:
+    def of_job(
+        self,
+        job_id: int,
+        *,
+        curve: str | None,
+        through_round: int | None = None,
+        phase: Phase | None = None,
+    ) -> list[Trial]:
         """The job's trials in the order in which they were planned, with that one curve, or without any.
 
-        With `through_round`, only those of the rounds up to it.
+        With `through_round`, only those of the rounds up to it; with `phase`, only those of it.
 
         Each round reads all of them: what is not needed stays in the database, and what was checked when it
         was written is not checked again.
@@ -53,6 +60,8 @@ class Trials:
         if through_round is not None:
             rounds = sa.select(cohort.c.id).where(cohort.c.job_id == job_id, cohort.c.round <= through_round)
             query = query.where(trial.c.cohort_id.in_(rounds))
+        if phase is not None:
+            query = query.where(trial.c.phase == phase)
         rows = self.connection.execute(query)
         collects = gc.isenabled()
         gc.disable()  # all that is made here stays: collections in between would double the time

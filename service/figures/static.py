@@ -57,6 +57,7 @@ def _converted(specs: Mapping[str, Spec], command: Sequence[str], timeout_s: flo
             encoding="utf-8",
             timeout=timeout_s,
             check=False,
+            start_new_session=True,  # a Ctrl-C is for the service, which stops it
             env={**os.environ, "PYTHONUTF8": "1", "LANG": "C.UTF-8", "TZ": "UTC"},
         )
     except subprocess.TimeoutExpired:

@@ -265,8 +265,14 @@ def _facts(sides: Sequence[Side]) -> list[Setting]:
     rates = [(one.config or {}).get("lr") if one is not None else None for one in told]
     return [
         row("trained", [workload_words(job.spec) for job in jobs]),
-        row("recommended", [(one and one.optimizer) or "nothing" for one in told]),
+        row("recommended", [_recommended(side) for side in sides]),
         row("its lr", ["" if not isinstance(rate, float) else f"{rate:.3g}" for rate in rates]),
         row("trials", [f"{job.progress.trials_done:,}" for job in jobs]),
         row("took", [duration(time) if time else "" for time in took]),
     ]
+
+
+def _recommended(side: Side) -> str:
+    if side.told is None:
+        return "" if side.job.state.ended else "nothing yet"
+    return side.told.optimizer or "nothing"

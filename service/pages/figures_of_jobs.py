@@ -63,14 +63,19 @@ def default_and_tuned(scene: Scene) -> Figure | None:
     return default_against_tuned(found.tuned, judged_metric(scene.spec), scene.tones, worst=found.worst)
 
 
-def lr(scene: Scene, label: str) -> Figure | None:
-    """Draw the search trials of an optimizer by their learning rate; all optimizers share the axes."""
+def lr(scene: Scene, labels: Sequence[str]) -> dict[str, Figure]:
+    """Draw the search trials of these optimizers by their learning rate; all of the job share the axes.
+
+    Those without such trials have no figure.
+    """
     tiles = {each: _rates(scene.spec, scene.race.searched.get(each, ())) for each in scene.spec.labels}
     metric = searched_metric(scene.spec)
     ranges = lr_ranges(tiles, metric, worst=confirmed(scene).worst)
-    if ranges is None or not tiles[label]:
-        return None
-    return lr_tile(label, tiles[label], metric, scene.tones, ranges)
+    if ranges is None:
+        return {}
+    return {
+        label: lr_tile(label, tiles[label], metric, scene.tones, ranges) for label in labels if tiles[label]
+    }
 
 
 def space(scene: Scene, label: str) -> Figure | None:

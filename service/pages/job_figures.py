@@ -65,7 +65,7 @@ def made(
         case Name.DEFAULT_AND_TUNED:
             return figures_of_jobs.default_and_tuned(shown)
         case Name.LR:
-            return figures_of_jobs.lr(shown, label)
+            return figures_of_jobs.lr(shown, [label]).get(label)
         case Name.SPACE:
             return figures_of_jobs.space(shown, label)
         case Name.BEST:

@@ -44,7 +44,6 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
     """The figures of the verdict."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
     of = _recommendation(shown).optimizer or shown.spec.labels[0]
-    tiles = [(label, figures_of_jobs.lr(shown, label)) for label in shown.spec.labels]
     return fragment(
         request,
         "job/more.html",
@@ -52,7 +51,7 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
         tones=shown.tones,
         labels=shown.spec.labels,
         tuned=figures_of_jobs.default_and_tuned(shown),
-        tiles=[(label, figure) for label, figure in tiles if figure is not None],
+        tiles=figures_of_jobs.lr(shown, shown.spec.labels),
         space=figures_of_jobs.space(shown, of),
         of=of,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from whichopt.service.db import Store
 from whichopt.service.figures.tones import tones
-from whichopt.service.forecasts import RoundForecast
+from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.jobs import linted, no_job
 from whichopt.service.pages.time_left import TimeLeft, time_left
 from whichopt.service.race import Race
@@ -59,7 +59,12 @@ class Scene:
         """The time that is left; nothing is said of it once the job has ended."""
         if self.job.state.ended:
             return TimeLeft()
-        return time_left(self.spec, self.race, self.known, self.job.started_at)
+        if self.job.phase is Phase.CONFIRM:
+            used = {key: Used(*one) for key, one in self.race.used.items()}
+        else:
+            ledger = (entry for entry in self.job.ledger if entry.trials)
+            used = {(one.optimizer, Phase.SEARCH): Used(one.trials, one.seconds) for one in ledger}
+        return time_left(self.spec, used, self.known, self.job.started_at, self.race.last)
 
 
 def scene(

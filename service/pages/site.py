@@ -1,4 +1,4 @@
-"""Every page, in the order of the bar; `service.app` includes their routes."""
+"""Every page, in the order of the bar; `whichopt.service.app` includes their routes."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.planning.looks import most_runs
 from whichopt.service.planning.training_time import clock_of
-from whichopt.service.race import Race
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 
@@ -23,16 +23,22 @@ class TimeLeft:
 
 
 def time_left(
-    spec: ResolvedSpec, race: Race, known: RoundForecast | None, started_at: datetime | None
+    spec: ResolvedSpec,
+    used: Mapping[tuple[str, Phase], Used],
+    known: RoundForecast | None,
+    started_at: datetime | None,
+    last: datetime | None,
 ) -> TimeLeft:
     """Return the time that is left if every trial takes as long as its label's took so far.
 
-    `known` is the forecast of the last round that has ended; without one nothing is said of confirm.
+    Args:
+        used: the results by now, and the training seconds that they took.
+        known: the forecast of the last round that has ended; without one nothing is said of confirm.
+        started_at: the time of the first claim; `last` is that of the last result.
     """
-    if started_at is None or race.last is None:
+    if started_at is None or last is None:
         return TimeLeft()
-    used = {key: Used(*one) for key, one in race.used.items()}
-    elapsed_s = (race.last - started_at).total_seconds()
+    elapsed_s = (last - started_at).total_seconds()
     ratio = clock_of(math.fsum(one.seconds for one in used.values()), elapsed_s)
     if ratio is None or elapsed_s <= 0:
         return TimeLeft()
@@ -40,7 +46,7 @@ def time_left(
 
 
 def _search(
-    spec: ResolvedSpec, used: dict[tuple[str, Phase], Used], ratio: float, elapsed_s: float
+    spec: ResolvedSpec, used: Mapping[tuple[str, Phase], Used], ratio: float, elapsed_s: float
 ) -> float | None:
     if spec.budget.minutes is not None:
         return None if spec.budget.settled is None else max(0.0, 60 * spec.budget.minutes - elapsed_s)
@@ -57,7 +63,7 @@ def _search(
 
 
 def _confirm(
-    spec: ResolvedSpec, used: dict[tuple[str, Phase], Used], known: RoundForecast | None, ratio: float
+    spec: ResolvedSpec, used: Mapping[tuple[str, Phase], Used], known: RoundForecast | None, ratio: float
 ) -> float | None:
     seed = None if known is None else known.seed_seconds
     if known is None or seed is None:

@@ -32,6 +32,7 @@ def test_steps_give_what_one_reading_gives(store: Store) -> None:
     finish(store, claimed)
     race = kept.of(job_id, "nll")
     assert race == whole(store, job_id)
+    assert race.last == whole(store, job_id).last is not None
     assert race.running == ()
     taken = must_claim(store, second)
     with store.transaction() as tx:

@@ -96,39 +96,6 @@ def optimizer_lines(facts: OptimizerFacts, config: Config) -> list[str]:
     ]
 
 
-def lines_that_matter(snippet: str) -> str:
-    """Return the lines of a snippet that make the optimizer, with what they import; empty if there are none.
-
-    It goes by the text, so that the snippets of earlier versions have them too.
-
-    Example:
-        >>> from whichopt.service.evidence.verdict.snippet import lines_that_matter
-        >>> code = "import math\\nimport torch\\n\\noptimizer = torch.optim.SGD(\\n    lr=1,\\n)\\nx = 1"
-        >>> print(lines_that_matter(code))
-        import torch
-        <BLANKLINE>
-        optimizer = torch.optim.SGD(
-            lr=1,
-        )
-    """
-    lines = snippet.splitlines()
-    start = next((at for at, line in enumerate(lines) if line.startswith("optimizer = ")), None)
-    if start is None:
-        return ""
-    whole = lines[start].endswith(")")
-    end = start if whole else next((at for at in range(start, len(lines)) if lines[at] == ")"), start)
-    call = lines[start : end + 1]
-    call += [line for line in lines[end + 1 : end + 2] if line == "optimizer.train()"]
-    of = call[0].removeprefix("optimizer = ").partition("(")[0]
-    top, _, _ = of.partition(".")
-    found = [
-        line
-        for line in lines[:start]
-        if line == f"import {top}" or (line.startswith("from ") and line.endswith(f" import {of}"))
-    ]
-    return "\n".join([*found, *([""] if found else []), *call])
-
-
 def _stand_ins(spec: ResolvedSpec) -> list[str]:
     shape = spec.cataloged.shape
     targets = tasks.task(spec.cataloged.task).targets(_EXAMPLES, shape.outputs)

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from whichopt.service.evidence.analysis.tunability import default_and_tuned
 from whichopt.service.evidence.statistics.estimates import mean
@@ -13,9 +14,11 @@ from whichopt.service.evidence.verdict.confirm_table import ConfirmTable, read_c
 from whichopt.service.evidence.verdict.look_by_look import Looks, look_by_look
 from whichopt.service.figures.tuning import Tuned
 from whichopt.service.pages.scene import Scene
+from whichopt.service.race import RaceTrial
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase, TrialState
 from whichopt.service.trial_set import counted
-from whichopt.service.trials import Trial
+from whichopt.service.trials import Trial, TrialPlan, TrialResult
 from whichopt.service.turns import turn
 
 MOST_KEPT = 64
@@ -94,8 +97,10 @@ def _key(scene: Scene) -> Key:
 def _computed(scene: Scene) -> Confirmed:
     spec = scene.spec
     with scene.store.read() as tx:
-        trials = tx.trials.of_job(scene.job_id, curve=None)
-    counting = counted(trials, scene.job.concluded_seeds)
+        confirm = tx.trials.of_job(scene.job_id, curve=None, phase=Phase.CONFIRM)
+    # The race has the search already: of its thousands of trials, plans need not be read again.
+    search = [_trial(one) for trials in scene.race.searched.values() for one in trials]
+    counting = counted([*search, *confirm], scene.job.concluded_seeds)
     looks = look_by_look(spec, counting, ended=scene.job.state.ended)
     table = read_confirm_table(spec, counting) if looks.taken else None
     return Confirmed(
@@ -103,6 +108,33 @@ def _computed(scene: Scene) -> Confirmed:
         tuned=tuple(_tuned(spec, table, label) for label in spec.labels) if table else (),
         worst=_constant(spec, counting),
     )
+
+
+def _trial(one: RaceTrial) -> Trial:
+    """A search trial, with what its job is judged by."""
+    facts: dict[str, Any] = {
+        "label": one.label,
+        "config": dict(one.config),
+        "phase": one.phase,
+        "origin": one.origin,
+        "replicate": one.replicate,
+        "number": one.number,
+    }
+    plan = TrialPlan.model_construct(**facts)
+    result = None
+    if one.state.has_result:
+        state: Any = one.state
+        result = TrialResult.model_construct(
+            state=state,
+            value=one.value if one.state is TrialState.COMPLETE else None,
+            metrics={},
+            curves={},
+            reference=None,
+            steps=one.steps,
+            examples=one.examples,
+            seconds=one.seconds,
+        )
+    return Trial(plan=plan, state=one.state, result=result)
 
 
 def _tuned(spec: ResolvedSpec, table: ConfirmTable, label: str) -> Tuned:

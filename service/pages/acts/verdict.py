@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts import verdict_words
 from whichopt.service.pages.acts.intervals import Lane, bars, in_words, scale_of, widths
 from whichopt.service.pages.acts.kept_looks import looks_if_kept, looks_of
@@ -16,7 +17,6 @@ from whichopt.service.pages.acts.looks_table import (
     lanes_of,
     todays_lane,
 )
-from whichopt.service.pages.acts.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts.warning_words import warned
 from whichopt.service.pages.acts.words import decimals, number, span
 from whichopt.service.pages.lanes import Scale

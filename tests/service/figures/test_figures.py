@@ -237,7 +237,7 @@ def test_the_forecast_is_dotted_and_said() -> None:
     figure = every(LOSS)["odds"]
     dotted = [one for one in figure.spec["layer"] if "strokeDash" in one["mark"]]
     assert len(dotted) == 1
-    assert "Dotted: what the look after 10 seeds is expected to say." in figure.caption
+    assert "Dotted: what the look after 10 seeds is expected to say" in figure.caption
 
 
 def test_runs_that_never_reached_the_target_are_counted() -> None:

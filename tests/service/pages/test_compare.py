@@ -104,7 +104,9 @@ def test_a_job_that_runs_is_compared_by_what_is_known(lite: Store) -> None:
     found = comparison([side(lite), Side(shown(lite, uid), None)])
     assert found.apart == "Their values are not compared, as “wine” has no verdict."
     assert "it has no odds yet" in str(found.sentences[1])
-    assert [fact.values for fact in found.facts if fact.path == "recommended"] == [("adabelief", "nothing")]
+    assert [fact.values for fact in found.facts if fact.path == "recommended"] == [
+        ("adabelief", "nothing yet")
+    ]
 
 
 def test_a_label_that_one_job_lacks_has_no_bar_there(lite: Store) -> None:

@@ -9,12 +9,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.builders.confirming_jobs import close_race, confirming_job, decided_job, race_spec, searched
-from tests.builders.trials import confirm, mirrored, spec_of
+from tests.builders.trials import CONSTANT, confirm, mirrored, spec_of
 from whichopt.service.db import Store
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.look_by_look import Looks, look_by_look
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.pages.acts import kept_looks
+from whichopt.service.pages.scene import scene
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Phase
 
@@ -180,6 +181,15 @@ def test_looks_are_computed_once_for_all(
         shown(http, uid)
         assert http.get(f"/jobs/{uid}/figures/odds-by-look").status_code == 200
     assert len(calls) == 1
+
+
+def test_the_race_gives_the_same_looks_as_the_trials(lite: Store) -> None:
+    spec = race_spec("adabelief", "sgd", today={"name": "adamw", "config": {"lr": 1e-3}})
+    _, uid, trials = confirming_job(lite, spec, seeds=16)
+    found = kept_looks.confirmed(scene(lite, uid, alive_s=10))
+    assert found.looks == look_by_look(spec, trials)
+    assert [row.label for row in found.tuned] == ["adabelief", "sgd"]
+    assert found.worst == CONSTANT
 
 
 def test_figures_of_a_job(http: TestClient, lite: Store) -> None:

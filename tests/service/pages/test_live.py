@@ -158,7 +158,7 @@ def test_a_race_is_followed_to_its_verdict(
     wait_until(lambda: watch.viewers == 2, "two viewers")
     claimed = must_claim(lite, first)
     beat(lite, claimed)
-    wait_until(lambda: watch.read().stamp.revision >= 4, "the first cohort is shown")
+    wait_until(lambda: watch.read().drawing.revision >= 4, "the first cohort is shown")
     finish(lite, claimed)
     finish(lite, must_claim(lite, second))
     conclude(lite, job_id)

@@ -21,9 +21,9 @@ from tests.builders.guests import guest_spec, whole_job
 from tests.builders.jobs import planning
 from tests.builders.trials import mirrored, spec_of
 from whichopt.service.db import Store
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts import verdict
 from whichopt.service.pages.acts.intervals import scale_of
-from whichopt.service.pages.acts.snippet_lines import lines_that_matter
 from whichopt.service.pages.acts.warning_words import TITLES
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec

@@ -12,7 +12,7 @@ import pytest
 from tests.builders.reports import trained_report
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.html import render_html
-from whichopt.service.evidence.verdict.snippet import lines_that_matter
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ def test_the_lines_to_paste_come_before_all_else(report: Report, html: str) -> N
     first, _, whole = shown.partition("<details>")
     assert report.recommendation.snippet is not None
     lines = lines_that_matter(report.recommendation.snippet)
+    assert lines is not None
     assert "optimizer = " in lines
     assert lines in first
     assert "loss.backward()" not in first

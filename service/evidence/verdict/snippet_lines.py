@@ -1,4 +1,7 @@
-"""The lines of a snippet that matter: the imports and the call that makes the optimizer."""
+"""The lines of a snippet that matter: the imports and the call that makes the optimizer.
+
+They are found in the text, so that the snippets of earlier versions have them too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ def lines_that_matter(snippet: str) -> str | None:
     """Return the call that makes the optimizer, with the import that it needs; None if there is no such call.
 
     Example:
-        >>> from whichopt.service.pages.acts.snippet_lines import lines_that_matter
+        >>> from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
         >>> snippet = "import math\\nimport torch\\n\\noptimizer = torch.optim.SGD(\\n    lr=1,\\n)\\n"
         >>> print(lines_that_matter(snippet))
         import torch
@@ -34,4 +37,4 @@ def lines_that_matter(snippet: str) -> str | None:
         for line in lines[:first]
         if line == f"import {needed}" or (line.startswith("from ") and line.endswith(f" import {needed}"))
     ]
-    return "\n".join([*imports, "", *call])
+    return "\n".join([*imports, *([""] if imports else []), *call])
