@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from whichopt.service.errors import NotFound
+from whichopt.service.errors import NotFound, UnreadableRow
 from whichopt.service.jobs import no_job
 from whichopt.service.pages.drawing import drawing
 from whichopt.service.pages.frame import page as page_of
@@ -34,6 +34,11 @@ def page(request: Request, job_id: str, act: TheAct = None) -> HTMLResponse:
         live: Live = watch.read()
     except NotFound:
         return page_of(request, "job/missing.html", title="No such job", status=404, asked=job_id)
+    except UnreadableRow as error:
+        problem = error.detail
+        return page_of(
+            request, "job/unreadable.html", title="Unreadable job", status=error.status, problem=problem
+        )
     shown = live.drawing
     return page_of(
         request,

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.pages.frame import digits
 from whichopt.service.pages.lanes import Scale, jitter
-from whichopt.service.pages.search_lane import SearchLane
+from whichopt.service.pages.search_lane import SearchLane, hardly_moved
 from whichopt.service.race import RaceTrial
 from whichopt.service.states import Origin
 
@@ -37,16 +37,25 @@ MOST_STEPS = 12
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of a lane that stay while none of its trials changes: those behind and before the rest."""
+    """The marks of a lane that stay while none of its trials changes: those behind and before the rest.
+
+    Where bars count trials, they stay until a hundredth of them has come, or a better one: nobody sees less.
+    """
 
     lane: SearchLane
     scale: Scale
     head: str
     tail: str
 
-    def with_running(self, latest: Mapping[int, float]) -> Markup:
+    def hold_for(self, lane: SearchLane, scale: Scale) -> bool:
+        """Tell if they are those of the lane as it stands now."""
+        if self.scale != scale:
+            return False
+        return self.lane is lane or (len(self.lane.trials) > MOST_DOTS and hardly_moved(self.lane, lane))
+
+    def with_running(self, lane: SearchLane, latest: Mapping[int, float]) -> Markup:
         """Return the lane's SVG; `latest` has the values of running trials so far, by their row's id."""
-        running = "".join(_running(self.lane, self.scale, latest))
+        running = "".join(_running(lane, self.scale, latest))
         return Markup(f"{self.head}{running}{self.tail}")
 
 

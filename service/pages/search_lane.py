@@ -181,6 +181,12 @@ def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:
     ]
 
 
+def hardly_moved(before: SearchLane, now: SearchLane) -> bool:
+    """Tell if less than a hundredth of a lane's trials have ended since, and none that is better."""
+    same = before.best == now.best and before.total == now.total
+    return same and 0 <= now.ended - before.ended < now.ended / 100
+
+
 def by_rank(lanes: Sequence[SearchLane]) -> list[SearchLane]:
     """Return the lanes, the best first; those without a value keep their order at the end."""
     return sorted(lanes, key=lambda lane: lane.rank)

@@ -14,10 +14,11 @@ from whichopt.service.evidence.forecast.leads import Leads, leads
 from whichopt.service.pages.lane_marks import Marks, search_marks
 from whichopt.service.pages.lanes import Scale, in_columns, scale
 from whichopt.service.pages.scene import Scene
-from whichopt.service.pages.search_lane import SearchLane, by_rank, search_lanes, studies_so_far
+from whichopt.service.pages.search_lane import SearchLane, by_rank, hardly_moved, search_lanes, studies_so_far
 from whichopt.service.pages.search_words import leader_said, sentence
 from whichopt.service.race import RunningCohort
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.states import Phase
 
 FIGURES = {
     **{f"best-{against}": f"best-so-far?against={against}" for against in ("trials", "steps", "seconds")},
@@ -76,7 +77,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "counts": counts(lanes),
         "drawn_at": _figures_revision(lanes),
         "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
-        "over": scene.job.state.ended or scene.job.phase == "confirm",
+        "over": _over(scene),
     }
 
 
@@ -114,11 +115,11 @@ def running_row(spec: ResolvedSpec, cohort: RunningCohort) -> RunningRow:
 
 
 def _leads(scene: Scene, lanes: Sequence[SearchLane]) -> Leads | None:
-    """The chances to lead at the end, computed once for each state of the results."""
-    if scene.job.state.ended or scene.job.phase == "confirm" or not all(lane.total for lane in lanes):
+    """The chances to lead at the end, computed when a hundredth of the results, or a better one, is new."""
+    if _over(scene) or not all(lane.total for lane in lanes):
         return None
     kept = scene.memory.get("leads")
-    if kept is None or kept[0] != lanes:
+    if kept is None or not all(map(hardly_moved, kept[0], lanes)):
         replicates = scene.spec.budget.replicates
         found = leads({lane.label: studies_so_far(lane, replicates) for lane in lanes})
         kept = scene.memory["leads"] = (lanes, found)
@@ -140,9 +141,15 @@ def _marks(scene: Scene, lane: SearchLane, shared: Scale) -> Markup:
     """The lane's drawing, kept from before but for the trials that are being trained."""
     kept: dict[str, Marks] = scene.memory.setdefault("marks", {})
     before = kept.get(lane.label)
-    if before is None or before.lane is not lane or before.scale != shared:
+    # Of a search that is over everything is drawn, to the last trial.
+    if before is None or not (before.hold_for(lane, shared) and (before.lane is lane or not _over(scene))):
         before = kept[lane.label] = search_marks(lane, shared)
-    return before.with_running(scene.race.latest)
+    return before.with_running(lane, scene.race.latest)
+
+
+def _over(scene: Scene) -> bool:
+    """Tell if no trial of the search is to come."""
+    return scene.job.state.ended or scene.job.phase is Phase.CONFIRM
 
 
 def _searched(scene: Scene) -> list[Any]:

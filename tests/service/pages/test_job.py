@@ -13,6 +13,7 @@ from tests.builders.concluded_jobs import concluded_job, running_job
 from tests.builders.guests import guest_spec
 from tests.builders.jobs import add_job, make_spec
 from whichopt.service.db import Store
+from whichopt.service.db.tables import job
 
 
 def words(html: str) -> str:
@@ -190,3 +191,13 @@ def test_curves_are_read_when_they_are_asked_for(http: TestClient, lite: Store) 
     _, empty = add_job(lite)
     assert http.get(f"/jobs/{empty}/figures/learning-curves").status_code == 204
     assert http.get("/jobs/nothing/figures/learning-curves").status_code == 404
+
+
+def test_a_job_that_cannot_be_read_says_so_in_the_frame(http: TestClient, lite: Store) -> None:
+    job_id, uid = add_job(lite)
+    with lite.transaction() as tx:
+        tx.connection.execute(job.update().where(job.c.id == job_id).values(spec={"workload": 1}))
+    page = http.get(f"/jobs/{uid}")
+    assert page.status_code == 409
+    assert "This job cannot be read" in page.text
+    assert "restore a backup" in page.text
