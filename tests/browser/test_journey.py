@@ -46,15 +46,20 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     home.stop()
 
 
+def field(page: Page, label: str) -> Locator:
+    """The field whose label begins with that."""
+    return page.get_by_role("textbox", name=re.compile(rf"^{label}\b", re.IGNORECASE))
+
+
 def fill(page: Page, name: str, optimizers: Sequence[str], **texts: str) -> None:
     """Fill the form: the name, who races, and fields by their labels."""
-    page.get_by_label("Name").fill(name)
+    field(page, "Name").fill(name)
     for box in page.get_by_role("group", name="Optimizers").get_by_role("checkbox").all():
         box.uncheck()
     for one in optimizers:
         page.get_by_role("checkbox", name=one, exact=True).check()
     for label, text in texts.items():
-        page.get_by_role("textbox", name=re.compile(rf"^{label}\b")).fill(text)
+        field(page, label).fill(text)
 
 
 def send(page: Page, name: str) -> str:
@@ -122,7 +127,7 @@ def test_from_the_printed_link_to_a_comparison(started: Started, opened: Opened)
     runs(copied)
 
     page.get_by_role("link", name="Re-run with changes").click()
-    expect(page.get_by_label("Name")).to_have_value("first of two")
+    expect(field(page, "Name")).to_have_value("first of two")
     expect(page.get_by_role("checkbox", name="sgd", exact=True)).to_be_checked()
     expect(page.get_by_role("checkbox", name="adamw", exact=True)).not_to_be_checked()
     fill(page, "second of two", ["adabelief", "adamw"])
@@ -200,7 +205,7 @@ def test_an_own_table_is_sent_and_raced_on_and_the_job_concluded_early(
     page, _ = opened(started.link)
     page.get_by_role("link", name="Datasets", exact=True).click()
     page.locator("input[type=file]").set_input_files(table)
-    expect(page.get_by_label("Name")).to_have_value("clouds")
+    expect(field(page, "Name")).to_have_value("clouds")
     expect(page.get_by_role("region", name="Columns")).to_contain_text("height")
     page.get_by_role("button", name="Keep it, and race on it").click()
     expect(page.get_by_label("Dataset")).to_have_value("clouds")

@@ -233,21 +233,21 @@ def test_a_page_that_says_what_is_wrong_holds(browser: Browser, full: Place, pat
     looked_at(browser, full, path.format(**full.jobs.ids), status=ERRORS[path])
 
 
+def is_page(route: object) -> bool:
+    """Tell if the route answers with HTML."""
+    if not isinstance(route, APIRoute) or route.response_class is not HTMLResponse:
+        return False
+    return "GET" in (route.methods or ())
+
+
 def test_no_page_is_left_out(full: Place) -> None:
     """A new page must be swept too: its address belongs into PAGES, that of a part of a page into PARTS."""
     swept = [one.partition("?")[0].format(**full.jobs.ids) for one in (*PAGES.values(), *ERRORS)]
-    left = []
-    for route in full.app.state.routes:
-        if (
-            isinstance(route, APIRoute)
-            and route.response_class is HTMLResponse
-            and "GET" in (route.methods or ())
-        ):
-            left.append(route.path)
+    left = {route.path for route in full.app.state.routes if is_page(route)}
     known = {
         path for path in left if any(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), one) for one in swept)
     }
-    assert set(left) - known == PARTS
+    assert left - known == PARTS
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,13 @@ def racing_job(
     spec = make_spec(**body) if spec is None else spec
     job_id, uid = add_job(store, spec)
     chance = random.Random(7)
-    plans = _plans(spec, done + running, chance)
+    plans = race_plans(spec, done + running, chance)
     ended, live = plans[:done], plans[done:]
     _round(store, job_id, ended, live, chance)
     return job_id, uid
 
 
-def _plans(spec: ResolvedSpec, count: int, chance: random.Random) -> list[TrialPlan]:
+def race_plans(spec: ResolvedSpec, count: int, chance: random.Random) -> list[TrialPlan]:
     """The first trials of the search: the first of every study, then the second, and so on."""
     made = []
     for number in range(spec.study_trials_of(spec.labels[0])):
