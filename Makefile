@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi vendor lock clean
+.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference screenshots format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -96,6 +96,10 @@ docs: $(VENV)/.docs
 # The pages of docs/reference that follow from the code.
 reference: $(VENV)/.dev
 	$(BIN)/python -m docs.generate
+
+# The pictures of the pages in README and docs, of jobs that are trained for them; needs Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m docs.screenshots
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
