@@ -204,7 +204,7 @@ def inspect(page: Page) -> list[str]:
             wrong += [f"{scheme}, {line}" for line in too_wide(page)]
             if rules := RULES.get((scheme, width)):
                 wrong += [f"{scheme}, {width} px: {line}" for line in findings(page, rules)]
-    return wrong + page.evaluate(PROBLEMS)
+    return [*wrong, *page.evaluate(PROBLEMS)]
 
 
 def unfold(page: Page) -> list[str]:
