@@ -203,7 +203,8 @@ def inspect(page: Page) -> list[str]:
             wrong += [f"{scheme}, {line}" for line in too_wide(page)]
             if rules := RULES.get((scheme, width)):
                 wrong += [f"{scheme}, {width} px: {line}" for line in findings(page, rules)]
-    return wrong + page.evaluate(PROBLEMS)
+    problems: list[str] = page.evaluate(PROBLEMS)
+    return wrong + problems
 
 
 def unfold(page: Page) -> list[str]:
