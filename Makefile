@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference format openapi vendor lock clean
+.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference screenshots format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -39,8 +39,8 @@ test-slow: $(VENV)/.dev
 test-root: $(VENV)/.dev
 	$(BIN)/python -m pytest -m root
 
-# The pages in a real browser, which must be there: they are a part of `make test` too, where those that have none are
-# named at the end. CHROMIUM names its program, if none on PATH is to be taken.
+# The pages in a real browser, a part of `make test`, which names them at its end if there is no browser. CHROMIUM
+# names its program, if none on PATH is to be taken.
 test-browser: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 
@@ -96,6 +96,10 @@ docs: $(VENV)/.docs
 # The pages of docs/reference that follow from the code.
 reference: $(VENV)/.dev
 	$(BIN)/python -m docs.generate
+
+# The pictures of the pages in README and docs, of jobs that are trained for them; needs Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m docs.screenshots
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

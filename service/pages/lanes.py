@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from whichopt.service.figures.axes import computable
 from whichopt.service.states import Direction
 
 LEFT, RIGHT = 3.0, 97.0
@@ -120,7 +121,8 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     value moves nothing. Without values it is a scale on which nothing stands.
     """
     sign = direction.sign
-    ordered = sorted((value for value in values if math.isfinite(value)), key=lambda value: sign * value)
+    known = (computable(value) for value in values if math.isfinite(value))
+    ordered = sorted(known, key=lambda value: sign * value)
     if not ordered:
         return Scale(worst=1.0 if sign > 0 else 0.0, best=0.0 if sign > 0 else 1.0, log=False, empty=True)
     log = direction is Direction.MINIMIZE and ordered[0] > 0

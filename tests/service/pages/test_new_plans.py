@@ -40,7 +40,7 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     assert http.get("/new/chances?plan=gone").status_code == 204
     monkeypatch.setattr("whichopt.service.plans.plan", None)
     named = [(name, "another name" if name == "name" else text) for name, text in sent]
-    assert "A true lead of" in posted(http, named, "/new/check", htmx=True).text
+    assert "truly leads by" in posted(http, named, "/new/check", htmx=True).text
     assert posted(http, named, "/new/plan", htmx=True).status_code == 200
 
 
