@@ -60,6 +60,7 @@ class DatasetJob:
     uid: str
     name: str | None
     state: JobState
+    verdict: str | None
     model: str
     created_at: datetime
 
@@ -128,13 +129,13 @@ class Datasets:
     def jobs(self, name: str, content: str, *, limit: int) -> list[DatasetJob]:
         """Return the latest jobs about a dataset with that content, newest first."""
         query = (
-            sa.select(job.c.uid, job.c.name, job.c.state, job.c.model, job.c.created_at)
+            sa.select(job.c.uid, job.c.name, job.c.state, job.c.verdict, job.c.model, job.c.created_at)
             .where(job.c.dataset == name, job.c.content == content)
             .order_by(job.c.id.desc())
             .limit(limit)
         )
         return [
-            DatasetJob(row.uid, row.name, JobState(row.state), row.model or "", row.created_at)
+            DatasetJob(row.uid, row.name, JobState(row.state), row.verdict, row.model or "", row.created_at)
             for row in self.connection.execute(query)
         ]
 

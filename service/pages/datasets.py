@@ -12,8 +12,9 @@ from whichopt.service.errors import DatasetInUse, DatasetNotReady, NotFound
 from whichopt.service.pages.form_words import in_the_form, sentence
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
+from whichopt.service.pages.home_rows import PILLS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
-from whichopt.service.states import DatasetState, JobState
+from whichopt.service.states import DatasetState
 from whichopt.service.uploads import MEDIA_TYPES, Column, Kind, Table
 from whichopt.service.views import DatasetView
 
@@ -108,7 +109,7 @@ def _page(
 ) -> HTMLResponse:
     with store.read() as tx:
         jobs = [] if found.content is None else tx.datasets.jobs(found.name, found.content, limit=JOBS_SHOWN)
-    fitted = next((job.uid for job in jobs if job.state is JobState.SUCCEEDED), None)
+    fitted = next((job.uid for job in jobs if job.verdict in ("winner", "tie")), None)
     return page_of(
         request,
         "datasets/dataset.html",
@@ -117,6 +118,7 @@ def _page(
         status=status,
         refusal=refusal,
         jobs=jobs,
+        pills=PILLS,
         fitted=fitted,
         size=size_words(found.file.bytes),
         **_look(found),
@@ -143,7 +145,7 @@ def _look(found: DatasetView) -> dict[str, Any]:
         "found": found,
         "table": table,
         "ready": found.state is DatasetState.READY,
-        "columns": [(column, range_words(column)) for column in columns[:COLUMNS_SHOWN]],
+        "columns": [(column, range_words(column, table)) for column in columns[:COLUMNS_SHOWN]],
         "more": max(0, len(columns) - COLUMNS_SHOWN),
         "kinds": [kind.value for kind in Kind],
         "asked": "" if table is None else asked_words(table),
@@ -165,8 +167,10 @@ def asked_words(table: Table) -> str:
     )
 
 
-def range_words(column: Column) -> str:
-    """Return the ends of a column's values, or its first categories."""
+def range_words(column: Column, table: Table | None = None) -> str:
+    """Return the ends of a column's values, or its first categories; of a yes-or-no target, both words."""
+    if table and table.classes and column.kind is Kind.BOOL and column.name == table.target:
+        return ", ".join(table.classes[:4]) + (", ..." if len(table.classes) > 4 else "")
     if column.low is None or column.high is None:
         return ", ".join(column.categories[:4]) + (", ..." if len(column.categories) > 4 else "")
     ends = (f"{end:.6g}" if isinstance(end, float) else end for end in (column.low, column.high))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whichopt.service.pages.frame import plain
 from whichopt.service.spec import ResolvedSpec
 
 LEFT_OUT = {
@@ -20,6 +21,9 @@ PARTS = re.compile(r"optimizers\.[^.]+|today")
 
 LONGEST = 60
 """Characters of a value; more are cut."""
+
+HASH = 12
+"""Characters of a hash that tell two datasets apart."""
 
 ABSENT = "not there"
 
@@ -64,12 +68,12 @@ def _chosen(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.keys() >= {"type", "low", "high"}:
             scale = {"log": ", log", "log1m": ", log of 1 - x"}.get(value.get("scale", ""), "")
-            return f"{value['low']:g} to {value['high']:g}{scale}"
+            return f"{plain(value['low'])} to {plain(value['high'])}{scale}"
         if value.keys() == {"type", "choices"}:
             return " or ".join(map(_text, value["choices"]))
         if "metrics" in value:  # the job is judged by the first
             value = {"metric": value["metrics"][0], **{k: v for k, v in value.items() if k != "metrics"}}
-        return {name: _chosen(inner) for name, inner in value.items() if name not in LEFT_OUT}
+        return {name: _chosen(inner) for name, inner in _named(value).items() if name not in LEFT_OUT}
     if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
         names = [str(one.get("label") or one.get("name") or place) for place, one in enumerate(value, 1)]
         return {
@@ -79,6 +83,16 @@ def _chosen(value: Any) -> Any:
             for place, (name, one) in enumerate(zip(names, value, strict=True), 1)
         }
     return value
+
+
+def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the value with the hash of a person's data under a name that says so, shortened."""
+    if not value.get("content"):
+        return {name: inner for name, inner in value.items() if name != "content"}
+    return {
+        "SHA-256 of the data" if name == "content" else name: inner[:HASH] if name == "content" else inner
+        for name, inner in value.items()
+    }
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -97,4 +111,4 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(_text, value))
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return plain(value) if isinstance(value, float) else str(value)

@@ -130,9 +130,13 @@ class JobView(View):
 
     def _sentence(self) -> str:
         """Say where the job stands, and what it has found."""
-        name = f"{self.name or self.id} ({self.state})"
+        name = self.name or self.id
         if self.verdict is not None:
-            return f"{name}: {self.verdict.headline}. {self.verdict.statement}"
+            said = {"winner": "winner", "tie": "no clear winner"}.get(
+                self.verdict.verdict, "nothing to deploy"
+            )
+            return f"{name} ({said}): {self.verdict.headline}. {self.verdict.statement}"
+        name = f"{name} ({self.state})"
         if self.error is not None:
             return f"{name}: {self.error.detail}"
         done = f"{self.progress.trials_done:,} of {self.progress.trials_total:,} trials are done"

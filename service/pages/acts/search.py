@@ -78,6 +78,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "drawn_at": _figures_revision(lanes),
         "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
         "over": _over(scene),
+        "empty": scene.job.state.ended and not any(lane.ended for lane in lanes),
     }
 
 

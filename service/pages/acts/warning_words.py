@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,10 +55,15 @@ def warned(recommendation: Recommendation) -> list[Warned]:
     return sorted(rows, key=lambda row: row.kind == "info")
 
 
+def _plainly(detail: str) -> str:
+    """Return a warning's words without `1 of its 1 studies`, and with numbers as people write them."""
+    return re.sub(r"(?<=\de-)0", "", detail.replace("In 1 of its 1 studies", "In its only study"))
+
+
 def _warned(warning: JobWarning) -> Warned:
     return Warned(
         title=TITLES.get(warning.code, ""),
-        detail=warning.detail,
+        detail=_plainly(warning.detail),
         optimizer=warning.optimizer,
         kind="info" if warning.code in MILD else "",
     )

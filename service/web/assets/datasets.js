@@ -149,7 +149,7 @@ if (form) {
     byId("look").hidden = false;
     stage(`${view.table.rows.toLocaleString("en")} rows read`, 1);
     byId("known").replaceChildren(...view.table.columns.map(({ name }) => new Option(name, name)));
-    byId("target").placeholder = `${view.table.target}, found by itself`;
+    byId("target").placeholder = `${view.table.target}, found for you`;
     document.getElementById("said").textContent = `Read: ${view.table.rows} rows, the target is ${view.table.target}`;
   }
 

@@ -126,7 +126,7 @@ def test_what_differs_is_said_setting_by_setting() -> None:
     differing = [setting for setting in settings(specs) if setting.differs]
     assert differing == [
         Setting("clip_norm", ("none", "1")),
-        Setting("optimizers.adabelief.space.lr", ("1e-05 to 0.1, log", "0.0001 to 0.01, log")),
+        Setting("optimizers.adabelief.space.lr", ("1e-5 to 0.1, log", "0.0001 to 0.01, log")),
         Setting("optimizers.adam", ("not there", "there")),
     ]
     same = {setting.path: setting.values for setting in settings(specs) if not setting.differs}

@@ -114,7 +114,7 @@ def test_what_was_found_is_shown_before_it_is_kept(http: TestClient, lite: Store
     assert "200 rows: regression of y" in told
     assert "from 2 features made of 2 columns" in told
     assert "Keep it, and race on it" in told
-    assert "it is a preview that goes at" in told
+    assert "it is a preview, which is deleted at" in told
     assert 'data-column="a"' in look
     assert 'data-column="y"' not in look, "the target's kind is not chosen here"
     assert "This is a preview" in shown(http, "/datasets/mine")
@@ -133,6 +133,8 @@ def test_a_dataset_shows_its_columns_and_its_jobs(http: TestClient, lite: Store)
     _, uid = concluded_job(lite, spec_on(lite, "penguins"))
     page = http.get("/datasets/penguins").text
     assert f'href="/jobs/{uid}"' in page
+    assert '<span class="pill tie">no clear winner</span>' in page
+    assert "succeeded" not in page
     assert f"whichopt fit {uid} --out penguins-model" in page
 
 

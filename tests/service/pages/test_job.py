@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -175,6 +176,16 @@ def test_cancel_is_a_post_of_the_page(http: TestClient, lite: Store, scripted: b
     assert http.get(f"/jobs/{uid}/cancel").status_code == 405
 
 
+def test_a_job_that_ended_before_any_trial_has_no_empty_cards(http: TestClient, lite: Store) -> None:
+    _, uid = add_job(lite, make_spec())
+    assert "Equal budgets" in words(http.get(f"/jobs/{uid}").text)
+    http.post(f"/jobs/{uid}/cancel")
+    told = words(http.get(f"/jobs/{uid}").text)
+    assert "It was cancelled" in told
+    assert "Equal budgets" not in told
+    assert "Running now" not in told
+
+
 def test_a_search_cannot_be_concluded(http: TestClient, lite: Store) -> None:
     _, uid = races.racing_job(lite, done=20, running=0)
     assert "Conclude" not in http.get(f"/jobs/{uid}").text
@@ -201,3 +212,13 @@ def test_a_job_that_cannot_be_read_says_so_in_the_frame(http: TestClient, lite: 
     assert page.status_code == 409
     assert "This job cannot be read" in page.text
     assert "restore a backup" in page.text
+
+
+def test_what_a_person_has_opened_stays_open_while_the_page_moves(http: TestClient, lite: Store) -> None:
+    """The page's morphing leaves `open` as it is, and one question never becomes another."""
+    _, uid = running_job(lite)
+    text = http.get(f"/jobs/{uid}").text
+    config = re.search(r"name=\"htmx-config\" content='(.*?)'", text)
+    assert config is not None
+    assert "open" in json.loads(config.group(1))["morphIgnore"]
+    assert '<details class="ask" id="ask-cancel" name="ask">' in text
