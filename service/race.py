@@ -100,6 +100,8 @@ class Race:
         if "last" in self.__dict__:
             times = (trial.finished_at for trial in changes.trials if trial.finished_at is not None)
             moved.__dict__["last"] = max(filter(None, (self.last, *times)), default=None)
+        if "searched" in self.__dict__ and _in_place(self.trials, changed):
+            moved.__dict__["searched"] = _with(self.searched, changed)
         return moved
 
     @cached_property
@@ -138,6 +140,20 @@ class Race:
 
 _WITH_RESULT = frozenset(state for state in TrialState if state.has_result)
 _OF_TRIALS = ("searched", "confirmed", "last", "used")
+
+
+def _in_place(trials: Mapping[int, RaceTrial], changed: Mapping[int, RaceTrial]) -> bool:
+    """Tell if there are no new trials: those that there were keep their label and phase."""
+    return all(id_ in trials for id_ in changed)
+
+
+def _with(
+    searched: Mapping[str, tuple[RaceTrial, ...]], changed: Mapping[int, RaceTrial]
+) -> Mapping[str, tuple[RaceTrial, ...]]:
+    """Return the search trials with those that have changed in their places."""
+    labels = {trial.label for trial in changed.values() if trial.phase is Phase.SEARCH}
+    news = {label: tuple(changed.get(trial.id, trial) for trial in searched[label]) for label in labels}
+    return {**searched, **news}
 
 
 def by_label(trials: Iterable[RaceTrial]) -> dict[str, tuple[RaceTrial, ...]]:

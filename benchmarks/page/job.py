@@ -26,7 +26,7 @@ from whichopt.service.db.migrate import ensure_key, upgrade
 from whichopt.service.pages.job import watch_of
 from whichopt.service.settings import Settings
 
-TRIALS, EACH, VIEWERS, UPDATES = 5000, 420, 10, 20
+TRIALS, EACH, VIEWERS, UPDATES = 5000, 440, 10, 20
 MOST_BYTES = 150_000
 MOST_UPDATE_MS = 20.0
 FIGURE_LIBRARY = "vega-bundle.js"

@@ -12,7 +12,7 @@ from whichopt.service.activity import JobActivity
 from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
 from whichopt.service.db.paging import page_of
-from whichopt.service.db.readable import read_spec, readable
+from whichopt.service.db.readable import KeptSpecs, readable
 from whichopt.service.db.tables import cohort, fresh_seed, job, tally
 from whichopt.service.db.tallies import SUMS
 from whichopt.service.db.words import with_words
@@ -26,6 +26,9 @@ Row = sa.Row[Any]
 
 _SHOWN = [column for column in job.c if column.name != "recommendation"]
 """All that a job's view needs: a recommendation is longer than the rest of its row."""
+
+
+_SPECS = KeptSpecs()
 
 
 class JobViews:
@@ -173,7 +176,7 @@ def _job_view(
     fresh: dict[int, _Seed],
     activity: JobActivity | None,
 ) -> JobView:
-    spec = read_spec(row)
+    spec = _SPECS.of(row)
     direction = spec.goal.direction
     cohorts_running, examples_running = running
     told = stored_summary(row.summary)

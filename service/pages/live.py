@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +47,8 @@ class Drawing:
         body: all of it, as the content of the element `WHOLE`.
         parts: the HTML of each element that may change by itself, by its id.
         groups: the ids of elements whose children are parts, with these children in their order.
+        holds: the parts that stand within a part, themselves without those within them. If only these change,
+            they are sent, and not what is around them.
     """
 
     revision: int
@@ -57,6 +59,21 @@ class Drawing:
     body: str
     parts: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def around(self, name: str) -> str | None:
+        """Return the HTML of a part without the parts that it holds; None if there is none."""
+        html = self.parts.get(name)
+        if html is not None:
+            for held in self.holds.get(name, ()):
+                html = html.replace(self.parts[held], "", 1)
+        return html
+
+    def within(self, name: str) -> Iterator[str]:
+        """Yield the parts that are sent with that part or group."""
+        for held in (*self.groups.get(name, ()), *self.holds.get(name, ())):
+            yield held
+            yield from self.within(held)
 
 
 class News(NamedTuple):
@@ -83,7 +100,7 @@ class Live:
         self._changed = before._changed
         old = before.drawing
         same_parts = (drawing.kind, drawing.parts.keys()) == (old.kind, old.parts.keys())
-        changed = [name for name, html in drawing.parts.items() if old.parts.get(name) != html]
+        changed = [name for name in drawing.parts if drawing.around(name) != old.around(name)]
         changed += [name for name, order in drawing.groups.items() if old.groups.get(name) != order]
         if same_parts and not changed and drawing.ended == old.ended:
             return
@@ -112,14 +129,13 @@ class Live:
         return News(self.stamp, partial(WHOLE, html), self.drawing.ended)
 
     def _news(self, known: Stamp) -> News:
-        groups = {name for name in self.drawing.groups if self._changed[name] > known}
-        inside = {part for name in groups for part in self.drawing.groups[name]}
-        sent = [partial(name, self._group(name), swap="innerMorph") for name in groups]
-        sent += [
-            partial(name, html)
-            for name, html in self.drawing.parts.items()
-            if self._changed[name] > known and name not in inside
+        drawing = self.drawing
+        changed = {name for name, stamp in self._changed.items() if stamp > known}
+        inside = {held for name in changed for held in drawing.within(name)}
+        sent = [
+            partial(name, self._group(name), swap="innerMorph") for name in drawing.groups if name in changed
         ]
+        sent += [partial(name, html) for name, html in drawing.parts.items() if name in changed - inside]
         return News(self.stamp, "\n".join(sent), self.drawing.ended)
 
     def _group(self, name: str) -> str:

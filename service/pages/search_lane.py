@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple
 
 from whichopt.service.evidence.forecast.leads import StudySoFar
@@ -87,8 +88,8 @@ class SearchLane:
     @cached_property
     def ordered(self) -> list[tuple[RaceTrial, float]]:
         """The trials that went to their end, the best first; of two alike the earlier one."""
-        sign = self.direction.sign
-        return sorted(self.parted.complete, key=lambda one: sign * one[1])
+        maximize = self.direction is Direction.MAXIMIZE
+        return sorted(self.parted.complete, key=itemgetter(1), reverse=maximize)
 
     @cached_property
     def defaults(self) -> list[float]:

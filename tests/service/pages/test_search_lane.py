@@ -42,9 +42,11 @@ def test_dots_stay_only_if_nothing_is_new() -> None:
 def test_running_trials_are_drawn_at_their_latest_value() -> None:
     now = lane(10, trial(10, None, TrialState.RUNNING), trial(11, None, TrialState.RUNNING))
     marks = search_marks(now, scale(now.shown_values, Direction.MINIMIZE))
-    assert marks.with_running(now, {}).count('class="live"') == 0
-    assert marks.with_running(now, {10: 1.2}).count('class="live"') == 1
-    assert "so far, and running" in marks.with_running(now, {10: 1.2})
+    assert 'class="live"' not in marks.running(now, {}, id="r")
+    running = marks.running(now, {10: 1.2}, id="r")
+    assert running.count('class="live"') == 1
+    assert "so far, and running" in running
+    assert running in marks.with_running(running)
 
 
 def test_a_lane_counts_what_became_of_its_trials() -> None:
