@@ -120,7 +120,7 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     value moves nothing. Without values it is a scale on which nothing stands.
     """
     sign = direction.sign
-    ordered = sorted((value for value in values if math.isfinite(value)), key=lambda value: sign * value)
+    ordered = sorted(filter(math.isfinite, values), reverse=sign < 0)
     if not ordered:
         return Scale(worst=1.0 if sign > 0 else 0.0, best=0.0 if sign > 0 else 1.0, log=False, empty=True)
     log = direction is Direction.MINIMIZE and ordered[0] > 0

@@ -84,6 +84,29 @@ def test_lanes_that_change_places_are_sent_together() -> None:
     assert ">ba2</hx-partial>" in news.html
 
 
+def test_of_a_part_that_holds_others_only_what_moves_is_sent() -> None:
+    def row(revision: int, drawing: str, count: str, order: tuple[str, ...] = ("row", "other")) -> Live:
+        cells = {"drawing": f"<td>{drawing}</td>", "count": f"<td>{count}</td>"}
+        parts = {"row": f"<tr>{''.join(cells.values())}</tr>", **cells, "other": "<tr></tr>"}
+        holds = {"row": tuple(cells)}
+        return Live(
+            Drawing(revision, "search", "a job", None, False, "", parts, {"rows": order}, holds),
+            None if revision == 1 else before,
+        )
+
+    before = row(1, "d", "1")
+    before = row(2, "d", "2")
+    assert sent(before, Stamp(1)) == ["count"]
+    before = row(3, "e", "2")
+    assert sent(before, Stamp(2)) == ["drawing"]
+    assert sent(before, Stamp(1)) == ["drawing", "count"]
+    before = row(4, "e", "3", ("other", "row"))
+    assert sent(before, Stamp(1)) == ["rows"]
+    news = before.since(Stamp(3))
+    assert news is not None
+    assert "<tr></tr><tr><td>e</td><td>3</td></tr>" in news.html
+
+
 def test_another_act_is_sent_whole_and_the_end_is_told() -> None:
     live = Live(drawn(1, head="a"))
     live = Live(drawn(2, head="a", kind="confirm"), live)
