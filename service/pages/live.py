@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from whichopt.service.activity import JobActivity
@@ -61,13 +62,14 @@ class Drawing:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def around(self, name: str) -> str | None:
-        """Return the HTML of a part without the parts that it holds; None if there is none."""
-        html = self.parts.get(name)
-        if html is not None:
-            for held in self.holds.get(name, ()):
-                html = html.replace(self.parts[held], "", 1)
-        return html
+    @cached_property
+    def alone(self) -> Mapping[str, str]:
+        """The HTML of each part without the parts that it holds."""
+        found = dict(self.parts)
+        for name, inside in self.holds.items():
+            for held in inside:
+                found[name] = found[name].replace(self.parts[held], "", 1)
+        return found
 
     def within(self, name: str) -> Iterator[str]:
         """Yield the parts that are sent with that part or group."""
@@ -100,7 +102,7 @@ class Live:
         self._changed = before._changed
         old = before.drawing
         same_parts = (drawing.kind, drawing.parts.keys()) == (old.kind, old.parts.keys())
-        changed = [name for name in drawing.parts if drawing.around(name) != old.around(name)]
+        changed = [name for name, html in drawing.alone.items() if old.alone.get(name) != html]
         changed += [name for name, order in drawing.groups.items() if old.groups.get(name) != order]
         if same_parts and not changed and drawing.ended == old.ended:
             return
