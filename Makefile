@@ -39,8 +39,8 @@ test-slow: $(VENV)/.dev
 test-root: $(VENV)/.dev
 	$(BIN)/python -m pytest -m root
 
-# The pages in a real browser, which must be there: they are a part of `make test` too, where those that have none are
-# named at the end. CHROMIUM names its program, if none on PATH is to be taken.
+# The pages in a real browser, a part of `make test`, which names them at its end if there is no browser. CHROMIUM
+# names its program, if none on PATH is to be taken.
 test-browser: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 

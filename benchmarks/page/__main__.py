@@ -10,6 +10,7 @@ once. `benchmarks.page.home` is run after that: the list of 10,000 jobs against 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
@@ -29,6 +30,7 @@ def main() -> int:
         table.add_row(cost.what, f"{cost.value:,.1f} {cost.unit}", limit, "" if cost.kept else "TOO MUCH")
         passed |= not cost.kept
     Console().print(table)
+    Console().print(f"load of the machine: {os.getloadavg()[0]:.1f}; CPU times grow with what runs beside")
     return max(home.main([]), int(passed))
 
 

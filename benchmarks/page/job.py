@@ -27,7 +27,7 @@ from whichopt.service.db.migrate import ensure_key, upgrade
 from whichopt.service.pages.job import watch_of
 from whichopt.service.settings import Settings
 
-TRIALS, EACH, VIEWERS, UPDATES = 5000, 440, 10, 20
+TRIALS, EACH, VIEWERS, UPDATES = 5000, 480, 10, 20
 MOST_BYTES = 150_000
 MOST_UPDATE_MS = 20.0
 FIGURE_LIBRARY = "vega-bundle.js"
@@ -99,7 +99,7 @@ def _updates(store: Store, app: FastAPI, job_id: int, uid: str) -> Iterator[Cost
     request = Request({"type": "http", "app": app, "root_path": "", "headers": []})
     watch = watch_of(request, uid, None)
     known = watch.read().stamp
-    cpu, wall, sizes = [], [], []
+    cpu, wall, sizes = list[float](), list[float](), list[int]()
     for _ in _cohorts_end(store, job_id):
         cpu_s, wall_s = time.thread_time(), time.perf_counter()
         live = watch.read()
@@ -127,6 +127,7 @@ def _cohorts_end(store: Store, job_id: int) -> Iterator[None]:
     with store.transaction() as tx:
         ids = tx.jobs.add_round(planned, cohorts, spec=spec.with_executor("stacked"), cut_short=False)
     assert ids is not None
+    assert len(ids) == UPDATES
     for cohort_id in ids:
         claimed = must_claim(store, cohort_id)
         results = [make_race_result(spec, plan, chance) for plan in claimed.plans]

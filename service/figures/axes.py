@@ -18,6 +18,10 @@ ENDLESS = 1e15
 FAR = 1.6
 """A worst value is far out if it is this many times as far from the best as the worst one shown would be."""
 
+HUGE, TINY = 1e100, 1e-100
+"""Values beyond stand at these in an axis: a function of a person's own may report what no room and no tick
+can be computed with."""
+
 NUMBER = (
     "datum.value === 0 ? '0' : abs(datum.value) < 0.001 || abs(datum.value) >= 1e6"
     " ? format(datum.value, '~e') : format(datum.value, '~g')"
@@ -73,6 +77,11 @@ class Range:
         return math.log(value) if self.log else value
 
 
+def computable(value: float) -> float:
+    """Return the value if an axis can be computed with it, else the nearest one with which one can."""
+    return 0.0 if abs(value) < TINY else max(-HUGE, min(value, HUGE))
+
+
 def fit(
     values: Iterable[float],
     metric: Metric,
@@ -90,7 +99,8 @@ def fit(
         always: values that must be inside.
         room: what is left free at each end, as a share of the range.
     """
-    ordered = metric.sorted(list(values))
+    ordered = metric.sorted([computable(value) for value in values])
+    always = [computable(value) for value in always]
     best, last = ordered[0], ordered[-1]
     log = _is_log(ordered)
     limit = ordered[round(0.9 * (len(ordered) - 1))]

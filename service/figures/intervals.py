@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from whichopt.service.figures.axes import Range, axis, fit
+from whichopt.service.figures.axes import Range, axis, computable, fit
 from whichopt.service.figures.figure import Figure, Metric, Spec, listed
 from whichopt.service.figures.style import (
     BELOW,
@@ -252,8 +252,8 @@ def _reach(rows: Sequence[Bounded]) -> tuple[Range, list[str]]:
 
     One bar may be much wider than the others, and these are to be read.
     """
-    reaches = sorted(max(map(abs, _ends(row))) for row in rows)
-    most = max(2.5 * reaches[len(reaches) // 2], *(1.3 * abs(row.mean) for row in rows), 0.0)
+    reaches = sorted(max(abs(computable(end)) for end in _ends(row)) for row in rows)
+    most = max(2.5 * reaches[len(reaches) // 2], *(1.3 * abs(computable(row.mean)) for row in rows), 0.0)
     most = min(most or 1.0, 1.05 * reaches[-1] or 1.0)
     lowest = max(min(min(_ends(row)) for row in rows), -most)
     cut = [row.label for row in rows if any(abs(end) > most for end in _ends(row))]

@@ -18,6 +18,7 @@ from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
 from whichopt.service.pages.catalog_tabs import tabs
 from whichopt.service.pages.frame import page as page_of
+from whichopt.service.pages.frame import plain
 from whichopt.service.pages.mathml import mathml
 from whichopt.service.pages.option_words import option_words
 from whichopt.service.raced import RacedJob, Tally
@@ -57,7 +58,7 @@ def index(
         current="Catalog",
         show=show,
         tabs=tabs(len(settings.allowed_functions)),
-        axis=[f"{10.0 ** axis[0]:g}", f"{10.0 ** axis[1]:g}"],
+        axis=[plain(10.0 ** axis[0]), plain(10.0 ** axis[1])],
         optimizers=[(one, tone(one.name), lr_range(one, axis), tallies.get(one.name)) for one in entries],
         datasets=[(one, one.shape(one.options()), one.sizes(one.options())) for one in datasets.DATASETS],
         models=models.MODELS,
@@ -189,7 +190,7 @@ def lr_range(entry: OptimizerEntry, axis: tuple[float, float]) -> Range:
         return 4 + 92 * (math.log10(value) - axis[0]) / (axis[1] - axis[0])
 
     default = float(entry.default["lr"])
-    words = f"lr from {_number(lr.low)} to {_number(lr.high)}, default {_number(default)}"
+    words = f"lr from {plain(lr.low)} to {plain(lr.high)}, default {plain(default)}"
     return Range(at(lr.low), at(lr.high), at(default), words)
 
 
@@ -230,12 +231,7 @@ def _place(dimension: Dimension, value: Value) -> float | None:
 def _value(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return _number(value) if isinstance(value, int | float) else value
-
-
-def _number(value: float) -> str:
-    """Return a number as people write it: 1e-5, not 1e-05."""
-    return f"{value:g}".replace("e-0", "e-")
+    return plain(value) if isinstance(value, int | float) else value
 
 
 # -- an optimizer ----------------------------------------------------------------------------------------

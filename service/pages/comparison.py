@@ -267,7 +267,7 @@ def _facts(sides: Sequence[Side]) -> list[Setting]:
         row("trained", [workload_words(job.spec) for job in jobs]),
         row("recommended", [_recommended(side) for side in sides]),
         row("its lr", ["" if not isinstance(rate, float) else f"{rate:.3g}" for rate in rates]),
-        row("trials", [f"{job.progress.trials_done:,}" for job in jobs]),
+        row("runs, with those on fresh seeds", [f"{job.progress.trials_done:,}" for job in jobs]),
         row("took", [duration(time) if time else "" for time in took]),
     ]
 

@@ -134,7 +134,12 @@ def code(text: str) -> Markup:
 
 def digits(value: float | None) -> str:
     """Return a value with four significant digits; nothing for none."""
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else plain(value, 4)
+
+
+def plain(value: float, significant: int = 6) -> str:
+    """Return a number with so many digits as people write it: 1e-5, not 1e-05."""
+    return f"{value:.{significant}g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _workers(request: Request) -> Mapping[str, int]:

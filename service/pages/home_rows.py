@@ -153,10 +153,15 @@ def _effort(job: JobView) -> str:
     progress, confirm = job.progress, job.progress.confirm
     if job.state.ended:
         took = job.started_at and job.finished_at and (job.finished_at - job.started_at).total_seconds()
-        return _trials(progress.trials_done) + (f", {duration(took)}" if took else "")
+        return _runs(progress.trials_done) + (f", {duration(took)}" if took else "")
     if confirm is not None:
-        return f"{_trials(progress.trials_done)}, {confirm.seeds_done} of {confirm.seeds_most} seeds"
+        return f"{_runs(progress.trials_done)}, {confirm.seeds_done} of {confirm.seeds_most} seeds"
     return f"{progress.trials_done:,} of {_trials(progress.trials_total)}"
+
+
+def _runs(count: int) -> str:
+    """Return how many trials there were, those on fresh seeds included, which nobody counts as tries."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def _trials(count: int) -> str:

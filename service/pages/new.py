@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from whichopt.service import jobs
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
-from whichopt.service.errors import Unavailable, WhichoptError
+from whichopt.service.errors import BodyTooLarge, Unavailable, WhichoptError
 from whichopt.service.pages import new_plans
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
@@ -40,9 +40,15 @@ MOST_UPLOADS = 100
 
 
 async def _sent(request: Request) -> list[tuple[str, str]]:
-    """The fields of a form that was sent."""
+    """The fields of a form that was sent.
+
+    Raises:
+        BodyTooLarge: they are more than any form of ours has.
+    """
     body = (await request.body()).decode("utf-8", "replace")
-    return parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    if body.count("&") >= MOST_FIELDS:
+        raise BodyTooLarge(f"a form may have {MOST_FIELDS:,} fields at most")
+    return parse_qsl(body, keep_blank_values=True)
 
 
 SentFields = Annotated[list[tuple[str, str]], Depends(_sent)]

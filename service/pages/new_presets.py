@@ -41,20 +41,20 @@ PRESETS = (
     Preset(
         "quick",
         "Quick look",
-        "12 trials each, up to 4 seeds. A hint, soon.",
+        "12 trials each, 4 fresh seeds. A hint, soon.",
         _texts(trials=12, studies=1, seeds=4),
     ),
     Preset(
         "careful",
         "Careful",
-        f"{TRIALS} trials each in {_USUAL.replicates} studies, up to {_USUAL.confirm_seeds} seeds.",
+        f"{TRIALS} trials each in {_USUAL.replicates} studies, {_USUAL.confirm_seeds} fresh seeds.",
         _texts(trials=TRIALS, studies=_USUAL.replicates, seeds=_USUAL.confirm_seeds),
     ),
     # 48 trials cannot be divided into 5 equal studies; 50 can.
     Preset(
         "publication",
         "Publication",
-        "50 trials each in 5 studies, up to 20 seeds. Both verdicts have power.",
+        "50 trials each in 5 studies, 20 fresh seeds. Both verdicts have power.",
         _texts(trials=50, studies=5, seeds=20),
     ),
     Preset(

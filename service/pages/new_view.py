@@ -10,6 +10,7 @@ from typing import Any
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.figures.tones import tone
+from whichopt.service.pages.frame import plain
 from whichopt.service.pages.new_form import Form
 from whichopt.service.pages.new_options import OptionField, option_fields
 from whichopt.service.pages.new_values import number, written
@@ -139,7 +140,7 @@ def _row(entry: OptimizerEntry, form: Form, axis: Float) -> Row:
         low=_at(axis, low),
         high=_at(axis, high),
         ring=_at(axis, first),
-        words=f"lr from {low:g} to {high:g}, default {first:g}",
+        words=f"lr from {plain(low)} to {plain(high)}, default {plain(first)}",
         space=tuple(_hyperparameter(entry, name, one, form) for name, one in entry.space.items()),
     )
 
@@ -162,7 +163,7 @@ def lr_axis(catalog: Catalog) -> str:
     spaces = [one.space["lr"] for one in catalog.optimizers]
     low = min(one.low for one in spaces if isinstance(one, Float))
     high = max(one.high for one in spaces if isinstance(one, Float))
-    return f"learning rates that are searched, from {low:g} to {high:g}; the ring is the default"
+    return f"learning rates that are searched, from {plain(low)} to {plain(high)}; the ring is the default"
 
 
 def _positive(text: str, usual: float) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from whichopt.service.pages.frame import seconds
 from whichopt.service.pages.scene import Act, Scene, act_of
+from whichopt.service.planning.looks import planned_looks
 from whichopt.service.states import JobState, Phase
 
 Parts = list[tuple[float, str]]
@@ -73,7 +74,7 @@ def _confirm(scene: Scene) -> tuple[Parts, str]:
         if job.state.ended:
             return [(0.0, "")], ""
         left = scene.left.confirm
-        note = f"up to {scene.spec.budget.confirm_seeds} fresh seeds"
+        note = f"up to {planned_looks(scene.spec)[-1]} fresh seeds"
         return [(0.0, "")], _joined(note, "" if left is None else f"about {seconds(max(1.0, left))}")
     if job.state is JobState.SUCCEEDED:
         return [(100.0, "")], f"{progress.seeds_done} fresh seeds"
@@ -81,7 +82,7 @@ def _confirm(scene: Scene) -> tuple[Parts, str]:
     parts = [(min(100.0, 100 * progress.seeds_done / most), "")]
     if not job.state.ended:
         parts.append((min(100.0, 100 * progress.seeds_planned / most) - parts[0][0], "on"))
-    note = f"{progress.seeds_done} of at most {most} fresh seeds"
+    note = f"{progress.seeds_done} of at most {most} seeds"
     return parts, _joined(note, "" if job.state.ended else _about(scene.left.confirm))
 
 

@@ -79,6 +79,7 @@ PAGES = {
     "datasets": "/datasets",
     "dataset": "/datasets/penguins",
     "dataset: broken": "/datasets/broken",
+    "dataset: a long name": "/datasets/readings-of-a-name-as-long-as-names-may-be-which-is-64-long",
     "functions": "/functions",
     "report": "/v1/jobs/{winner}/report",
     "report: twelve optimizers": "/v1/jobs/{many}/report",
@@ -103,6 +104,9 @@ PARTS = {"/rows", "/jobs/{job_id}/sure", "/jobs/{job_id}/more", "/jobs/{job_id}/
 """Routes of parts that a script puts into a page: they are seen there."""
 
 DATABASE = "whichopt.db"
+
+PROBLEMS = "[...document.querySelectorAll('[data-problem]')].map((one) => one.dataset.problem)"
+"""What is said in the place of a figure that cannot be drawn."""
 
 RULES = {("light", 1280): Rules.ALL, ("light", 360): Rules.NO_COLORS, ("dark", 1280): Rules.COLORS}
 """The windows in which axe-core looks, too: what it finds depends on the layout and on the colors."""
@@ -184,9 +188,14 @@ def visitor(browser: Browser, place: Place) -> Iterator[tuple[Page, Watch]]:
 
 
 def inspect(page: Page) -> list[str]:
-    """Return what is wrong with the page that is shown, at any width, light or dark."""
+    """Return what is wrong with the page that is shown, at any width, light or dark, folded or not."""
     page.wait_for_function(DRAWN)
     wrong = []
+    for width in WIDTHS:
+        resize(page, width)
+        wrong += [f"folded, {line}" for line in too_wide(page)]
+    resize(page, WIDTHS[0])
+    wrong += [f"unfolded, {line}" for line in unfold(page)]
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for width in WIDTHS:
@@ -194,10 +203,21 @@ def inspect(page: Page) -> list[str]:
             wrong += [f"{scheme}, {line}" for line in too_wide(page)]
             if rules := RULES.get((scheme, width)):
                 wrong += [f"{scheme}, {width} px: {line}" for line in findings(page, rules)]
-    problems = page.evaluate(
-        "[...document.querySelectorAll('[data-problem]')].map((one) => one.dataset.problem)"
-    )
-    return [*wrong, *problems]
+    problems: list[str] = page.evaluate(PROBLEMS)
+    return wrong + problems
+
+
+def unfold(page: Page) -> list[str]:
+    """Open all that is folded, and show each panel once; return what is too wide meanwhile."""
+    page.evaluate("document.querySelectorAll('details:not([name])').forEach((one) => { one.open = true; })")
+    page.wait_for_function(DRAWN)
+    wrong = too_wide(page)
+    for tab in page.locator("[data-tabs] [data-tab]").all():
+        if tab.is_visible():
+            tab.click()
+            page.wait_for_function(DRAWN)
+            wrong += [f"{tab.inner_text()}: {line}" for line in too_wide(page)]
+    return wrong
 
 
 def looked_at(browser: Browser, place: Place, path: str, *, status: int = 200) -> str:

@@ -126,5 +126,5 @@ def _unnamed(number: int) -> Column:
         low=None,
         high=None,
         width=1,
-        becomes="less the mean over the standard deviation, within ±10",
+        becomes="standardized: minus the mean, divided by the standard deviation, within ±10",
     )

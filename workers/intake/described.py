@@ -81,7 +81,8 @@ def feature(values: Values, outside: Mask) -> Feature:
             filled = "the more frequent one"
         else:
             what = "seconds since 1970, " if values.kind is Kind.DATE else ""
-            becomes, filled = f"{what}less the mean over the standard deviation, within ±10", "the median"
+            becomes = f"{what}standardized: minus the mean, divided by the standard deviation, within ±10"
+            filled = "the median"
         if absent:
             becomes += f"; {filled} where missing, and a feature that says so"
         column = _column(values, Role.FEATURE, 1 + absent, becomes)

@@ -134,9 +134,8 @@ def _before(scene: Scene, looks: Looks) -> Markup:
     ).format(strong(counted(looks.finalists, "finalist")))
     if scene.job.state.ended:
         return sentence(told, f"The job ended before the first look, at {counted(first, 'seed')}.")
-    return sentence(
-        told, f"The first look is at {counted(first, 'seed')}; {spelled(done)} of them in so far."
-    )
+    come = "none has come in yet" if not done else f"{spelled(done)} {'has' if done == 1 else 'have'} come in"
+    return sentence(told, f"The first look is at {counted(first, 'seed')}; {come}.")
 
 
 def _standing(scene: Scene, latest: TakenLook) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from whichopt.service.figures.axes import computable
 from whichopt.service.pages.acts.words import number, span
 from whichopt.service.pages.lanes import Scale
 from whichopt.service.states import Direction
@@ -126,7 +127,8 @@ def scale_of(
         before: spans of earlier looks, which are shown as far as there is room for them.
     """
     sign = direction.sign
-    losses = [(min(sign * a, sign * b), max(sign * a, sign * b)) for a, b in spans]
+    known = ((sign * computable(a), sign * computable(b)) for a, b in spans)
+    losses = [(min(ends), max(ends)) for ends in known]
     best = min(low for low, _ in losses)
     ordered = sorted(high for _, high in losses)
     limit = ordered[-1]
@@ -134,7 +136,7 @@ def scale_of(
         limit = ordered[-2]
     clamped = limit < ordered[-1]
     room = SHARE_BEFORE * (limit - best)
-    earlier = [sign * end for span in before for end in span]
+    earlier = [sign * computable(end) for span in before for end in span]
     best, limit = (
         max(min([best, *earlier]), best - room),
         min(max([limit, *earlier]), limit + room),

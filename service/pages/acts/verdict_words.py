@@ -68,8 +68,8 @@ def _today(today: TodayAnswer, recommendation: Recommendation) -> Markup:
     elif today.answer == "keep":
         told = Markup("{} {} as it is{}").format(strong("Keep"), mine, gain or ": nothing better was found")
     else:
-        told = Markup("{}: {} may be as good as {}, or not{}").format(
-            strong("Not distinguishable"), mine, other, gain
+        told = Markup("{}: it is not shown that {} is better than {}, nor that it is not{}").format(
+            strong("Keep or switch is open"), other, mine, gain
         )
     return told + "."
 

@@ -50,6 +50,15 @@ def test_nothing_worse_than_a_constant_predictor_takes_room() -> None:
     assert fit([2.0, 3.0], LOSS, worst=1.0).beyond == 0, "if all are worse, they are all shown"
 
 
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("found", [[1e300, 1e308], [1e308, -1e308], [5e-324], [0.0, 1e-320], [5e-324, 1e308]])
+def test_no_value_is_too_large_or_too_small_for_an_axis(found: list[float], direction: Direction) -> None:
+    shown = fit(found, Metric("loss", direction), always=found[:1])
+    assert shown.low < shown.high
+    assert all(shown.low <= tick <= shown.high for tick in shown.ticks())
+    assert all(0 <= shown.share(value) <= 1 for value in found)
+
+
 def test_what_must_be_inside_is_inside() -> None:
     assert fit([*GOOD, 3.0], LOSS, always=[3.0]).high > 3.0
 

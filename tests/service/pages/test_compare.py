@@ -152,8 +152,6 @@ def test_what_cannot_be_compared_is_said_with_what_to_do(http: TestClient, lite:
     unknown = "00000000-0000-0000-0000-000000000000"
     for query, status, problem in (
         ("", 200, "Nothing is selected."),
-        (f"job={uid}", 422, "One job alone cannot be compared."),
-        (f"job={uid}&job={uid}", 422, "One job alone cannot be compared."),
         (
             "&".join(f"job={number}" for number in range(5)),
             422,
@@ -166,6 +164,19 @@ def test_what_cannot_be_compared_is_said_with_what_to_do(http: TestClient, lite:
         assert answer.status_code == status, query
         assert problem in answer.text
         assert "Tick two to four jobs" in answer.text
+
+
+def test_one_job_is_asked_with_which_others_to_compare_it(http: TestClient, lite: Store) -> None:
+    first = side(lite, name=SCRIPT)
+    again = f"/compare?job={first.job.id}&job={first.job.id}"
+    told = words(page(http, again))
+    assert "There is no other job with a verdict yet." in told
+    other = side(lite, name="another")
+    running_job(lite)
+    text = page(http, f"/compare?job={first.job.id}")
+    assert SCRIPT not in text
+    assert f'href="/compare?job={first.job.id}&amp;job={other.job.id}"' in text
+    assert text.count('type="checkbox"') == 1  # a job that runs has no verdict to compare
 
 
 def test_a_job_in_which_nothing_held_is_compared_too(http: TestClient, lite: Store) -> None:

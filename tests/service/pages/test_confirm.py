@@ -72,7 +72,7 @@ def test_before_the_first_look_nothing_is_shown(http: TestClient, lite: Store) -
     html = shown(http, uid)
     told = words(html)
     assert "12 finalists" in told
-    assert "The first look is at 4 seeds; two of them in so far." in told
+    assert "The first look is at 4 seeds; two have come in." in told
     assert "running, 2 of 4 seeds are in" in told
     assert "Nothing is shown before a look" in told
     assert 'class="lane ' not in html

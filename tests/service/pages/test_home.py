@@ -48,7 +48,7 @@ def test_a_row_says_the_answer_its_odds_and_what_it_took(http: TestClient, lite:
     assert f'<a class="name" href="/jobs/{uid}">&lt;script&gt;' in text
     assert "Use <strong>adabelief</strong>, lr 0.001: it raced alone" in text
     assert 'aria-label="Probability of being the best: adabelief 0.50"' in text
-    assert re.search(r"linear on wine no clear winner .* 4 trials, 0\.\d s just now", words(text))
+    assert re.search(r"linear on wine no clear winner .* 4 runs, 0\.\d s just now", words(text))
     assert 'id="poll">' in text, "nothing runs, so nothing is asked for again"
 
 

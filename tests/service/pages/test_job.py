@@ -169,7 +169,7 @@ def test_cancel_is_a_post_of_the_page(http: TestClient, lite: Store, scripted: b
         assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{uid}")
     told = words(http.get(f"/jobs/{uid}").text)
     assert "It was cancelled: nothing more is trained." in told
-    assert "leads at the end" not in told
+    assert "chance to lead" not in told
     again = http.post(f"/jobs/{uid}/cancel", headers=headers)
     assert again.status_code == 409
     assert http.get(f"/jobs/{uid}/cancel").status_code == 405

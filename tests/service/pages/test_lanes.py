@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from whichopt.service.pages.acts.intervals import scale_of
 from whichopt.service.pages.lanes import EDGE, NEAR, in_columns, jitter, scale
 from whichopt.service.states import Direction
 
@@ -87,6 +88,21 @@ def test_no_values_are_no_error() -> None:
         assert EDGE <= found.at(0.3) <= 100 - EDGE
         assert scale([math.nan, math.inf], direction) == found
         assert found.ticks == []
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize(
+    "values",
+    [[1e300, 1e308], [1.7e308, 1.7e308], [1e308, -1e308], [5e-324], [0.0, 1e-320], [5e-324, 1.0, 1e308]],
+)
+def test_no_value_is_too_large_or_too_small_for_a_lane(values: list[float], direction: Direction) -> None:
+    shared = scale(values, direction)
+    assert all(math.isfinite(tick.at) for tick in shared.ticks)
+    places = [shared.at(value) for value in sorted(values, key=lambda value: -direction.sign * value)]
+    assert places == sorted(places)
+    assert all(0 <= place <= 100 for place in places)
+    assert sum(shared.counts(values, 60).values()) == len(values)
+    assert scale_of([(min(values), max(values))], direction).worst != shared.best
 
 
 def test_a_mark_never_moves_up_or_down() -> None:

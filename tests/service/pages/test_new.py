@@ -180,6 +180,14 @@ def test_a_function_that_the_operator_allows_is_another_kind(
         assert jobs_of(http)[0]["spec"]["workload"]["function"]["name"] == "ourlab.train:fit"
 
 
+@pytest.mark.parametrize("address", ["/new", "/new/check", "/new/options", "/new/plan", "/new/fill"])
+def test_more_fields_than_a_form_has_are_refused_in_words(http: TestClient, address: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = http.post(address, content="a=1&" * 2000, headers=form)
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "a form may have 2,000 fields at most"
+
+
 def test_another_origin_cannot_use_the_cookie(http: TestClient) -> None:
     sent = fields(http.get("/new").text, *SMALL)
     http.headers.pop("X-API-Key")

@@ -29,7 +29,7 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     part = posted(http, sent, "/new/check", htmx=True).text
     assert 'hx-post="/new/plan"' in part
     planned = words(posted(http, sent, "/new/plan", htmx=True).text)
-    assert "A true lead of 1 standard deviation between fresh seeds is named in" in planned
+    assert "If one optimizer truly leads by 1 standard deviation over seeds" in planned
     assert re.search(r"1 sd .*\d+ %", planned)
     assert "What this rests on" in planned
     # From now on it is there at once, whatever the job is called, and is not computed again.
@@ -40,7 +40,7 @@ def test_a_plan_tells_time_and_chances_and_is_kept(
     assert http.get("/new/chances?plan=gone").status_code == 204
     monkeypatch.setattr("whichopt.service.plans.plan", None)
     named = [(name, "another name" if name == "name" else text) for name, text in sent]
-    assert "A true lead of" in posted(http, named, "/new/check", htmx=True).text
+    assert "truly leads by" in posted(http, named, "/new/check", htmx=True).text
     assert posted(http, named, "/new/plan", htmx=True).status_code == 200
 
 
@@ -90,6 +90,6 @@ def test_of_the_plans_that_a_form_asks_for_only_the_last_is_made(
 def test_without_scripts_a_check_is_a_page_with_the_plan(http: TestClient) -> None:
     sent = fields(http.get("/new").text, *SMALL, ("name", "mine"), ticked=["adabelief", "sgd"])
     page = posted(http, sent, "/new/check").text
-    assert "A true lead of 1 standard deviation" in words(page)
+    assert "If one optimizer truly leads by 1 standard deviation" in words(page)
     assert dict(fields(page))["name"] == "mine"
     assert jobs_of(http) == []

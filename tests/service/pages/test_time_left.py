@@ -1,4 +1,4 @@
-"""The time that is left: trials take as long as their label's took so far, by the clock of the job's past."""
+"""The time that is left: each label's trials as long as they took so far, by the clock of the job's past."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_the_data_are_told_without_the_data(page: str) -> None:
         "rows 90",
         "target y (classification)",
         "split random: 54 training, 18 validation, 18 test",
-        "&lt;size&gt; numeric 0 less the mean",
+        "&lt;size&gt; numeric 0 standardized: minus the mean",
         "color category 30 a feature for each of 2 categories, one for missing",
         "id id 0 left out:",
         "left out : id is left out",
