@@ -6,10 +6,12 @@ A race is read once, and from then on only what has changed; both give the same 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from whichopt.service.states import Origin, Phase, TrialState
@@ -94,12 +96,15 @@ class Race:
             return same
         changed = {trial.id: trial for trial in changes.trials}
         trials = {**self.trials, **changed}
-        if any(id_ not in self.trials for id_ in changed):
+        new = len(trials) > len(self.trials)
+        if new:
             trials = dict(sorted(trials.items()))
         moved = replace(self, revision=changes.revision, trials=trials, running=changes.running)
         if "last" in self.__dict__:
             times = (trial.finished_at for trial in changes.trials if trial.finished_at is not None)
             moved.__dict__["last"] = max(filter(None, (self.last, *times)), default=None)
+        if not new and "searched" in self.__dict__:
+            moved.__dict__["searched"] = _with(self.searched, changes.trials)
         return moved
 
     @cached_property
@@ -138,6 +143,19 @@ class Race:
 
 _WITH_RESULT = frozenset(state for state in TrialState if state.has_result)
 _OF_TRIALS = ("searched", "confirmed", "last", "used")
+
+
+def _with(
+    searched: Mapping[str, tuple[RaceTrial, ...]], changed: Iterable[RaceTrial]
+) -> Mapping[str, tuple[RaceTrial, ...]]:
+    """Return the search trials with those that have changed in their places, which they keep."""
+    found = {}
+    for label, trials in by_label(trial for trial in changed if trial.phase is Phase.SEARCH).items():
+        now = list(searched[label])
+        for trial in trials:
+            now[bisect_left(now, trial.id, key=attrgetter("id"))] = trial
+        found[label] = tuple(now)
+    return {**searched, **found}
 
 
 def by_label(trials: Iterable[RaceTrial]) -> dict[str, tuple[RaceTrial, ...]]:

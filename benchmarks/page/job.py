@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
+from fastapi.sse import format_sse_event
 from fastapi.testclient import TestClient
 from starlette.requests import Request
 
@@ -102,7 +103,8 @@ def _updates(store: Store, app: FastAPI, job_id: int, uid: str) -> Iterator[Cost
     for _ in _cohorts_end(store, job_id):
         cpu_s, wall_s = time.thread_time(), time.perf_counter()
         live = watch.read()
-        sent = [news.html.encode() for _ in range(VIEWERS) if (news := live.since(known)) is not None]
+        news = (live.since(known) for _ in range(VIEWERS))
+        sent = [format_sse_event(data_str=one.html, id=str(one.stamp)) for one in news if one is not None]
         cpu.append(time.thread_time() - cpu_s)
         wall.append(time.perf_counter() - wall_s)
         assert len(sent) == VIEWERS, "every viewer is sent the update"

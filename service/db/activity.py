@@ -17,6 +17,28 @@ from whichopt.service.states import CohortState, Phase
 
 Row = sa.Row[Any]
 
+# Every look of an event stream asks these, and they take longer to make than to run.
+_OF_JOBS = cohort.c.job_id.in_(sa.bindparam("ids", expanding=True))
+_OWN = (
+    sa.select(cohort.c.job_id, cohort.c.state, sa.func.count(), sa.func.min(cohort.c.id))
+    .where(_OF_JOBS, cohort.c.state.in_(UNFINISHED))
+    .group_by(cohort.c.job_id, cohort.c.state)
+)
+_ENDED = (
+    sa.select(cohort.c.job_id, sa.func.max(cohort.c.finished_at)).where(_OF_JOBS).group_by(cohort.c.job_id)
+)
+_BEGAN = (
+    sa.select(cohort.c.job_id, sa.func.min(trial.c.started_at))
+    .join(trial, trial.c.cohort_id == cohort.c.id)
+    .where(_OF_JOBS, cohort.c.state == CohortState.RUNNING)
+    .group_by(cohort.c.job_id)
+)
+_BUSY = (
+    sa.select(cohort.c.queue, sa.func.count().label("cohorts"))
+    .where(cohort.c.state == CohortState.RUNNING)
+    .group_by(cohort.c.queue)
+)
+
 
 class Activities:
     def __init__(self, connection: sa.Connection, *, alive_s: float) -> None:
@@ -72,14 +94,8 @@ class Activities:
 
     def _unfinished(self, job_ids: Sequence[int]) -> dict[tuple[int, str], tuple[int, int]]:
         """Return the number of queued and running cohorts, and the first of them, by (job, state)."""
-        query = (
-            sa.select(cohort.c.job_id, cohort.c.state, sa.func.count(), sa.func.min(cohort.c.id))
-            .where(cohort.c.job_id.in_(job_ids), cohort.c.state.in_(UNFINISHED))
-            .group_by(cohort.c.job_id, cohort.c.state)
-        )
-        return {
-            (job_id, state): (count, first) for job_id, state, count, first in self.connection.execute(query)
-        }
+        rows = self.connection.execute(_OWN, {"ids": list(job_ids)})
+        return {(job_id, state): (count, first) for job_id, state, count, first in rows}
 
     def _times(self, job_ids: Sequence[int]) -> dict[int, tuple[Any, Any]]:
         """When the last cohort ended, and when the longest running trial began, by job.
@@ -87,28 +103,15 @@ class Activities:
         Every look of an event stream asks this: it reads the job's few cohorts, and of its trials only those
         of the cohorts in training.
         """
-        ended = sa.select(cohort.c.job_id, sa.func.max(cohort.c.finished_at)).where(
-            cohort.c.job_id.in_(job_ids)
-        )
-        began = (
-            sa.select(cohort.c.job_id, sa.func.min(trial.c.started_at))
-            .join(trial, trial.c.cohort_id == cohort.c.id)
-            .where(cohort.c.job_id.in_(job_ids), cohort.c.state == CohortState.RUNNING)
-        )
         last, longest = (
-            {row[0]: row[1] for row in self.connection.execute(query.group_by(cohort.c.job_id))}
-            for query in (ended, began)
+            {row[0]: row[1] for row in self.connection.execute(query, {"ids": list(job_ids)})}
+            for query in (_ENDED, _BEGAN)
         )
         return {job_id: (last.get(job_id), longest.get(job_id)) for job_id in job_ids}
 
     def _busy(self) -> Counter[str]:
         """Return the number of cohorts in training, by queue."""
-        query = (
-            sa.select(cohort.c.queue, sa.func.count().label("cohorts"))
-            .where(cohort.c.state == CohortState.RUNNING)
-            .group_by(cohort.c.queue)
-        )
-        return Counter({row.queue: row.cohorts for row in self.connection.execute(query)})
+        return Counter({row.queue: row.cohorts for row in self.connection.execute(_BUSY)})
 
     def _ahead(self, row: Row, first: int) -> int:
         """Return the number of cohorts of other jobs that were queued before this job's first."""

@@ -12,7 +12,7 @@ from whichopt.service.activity import JobActivity
 from whichopt.service.db.activity import Activities
 from whichopt.service.db.jobs import UNFINISHED
 from whichopt.service.db.paging import page_of
-from whichopt.service.db.readable import read_spec, readable
+from whichopt.service.db.readable import KeptSpecs, readable
 from whichopt.service.db.tables import cohort, fresh_seed, job, tally
 from whichopt.service.db.tallies import SUMS
 from whichopt.service.db.words import with_words
@@ -26,6 +26,23 @@ Row = sa.Row[Any]
 
 _SHOWN = [column for column in job.c if column.name != "recommendation"]
 """All that a job's view needs: a recommendation is longer than the rest of its row."""
+
+
+_SEARCHED = tally.c.phase == Phase.SEARCH
+_LEDGERS = (
+    sa.select(
+        tally.c.job_id,
+        tally.c.label,
+        *(sa.cast(sa.func.sum(tally.c[name]), tally.c[name].type).label(name) for name in SUMS),
+        sa.func.min(sa.case((_SEARCHED, tally.c.least))).label("least"),
+        sa.func.max(sa.case((_SEARCHED, tally.c.most))).label("most"),
+    )
+    .where(tally.c.job_id.in_(sa.bindparam("ids", expanding=True)))
+    .group_by(tally.c.job_id, tally.c.label)
+)
+"""Made once, as it takes longer to make than to run, and every look of a page's event stream asks it."""
+
+_SPECS = KeptSpecs()
 
 
 class JobViews:
@@ -97,20 +114,8 @@ class JobViews:
 
     def _ledgers(self, job_ids: Sequence[int]) -> dict[int, dict[str, Row]]:
         """Per job and label: counts by state, and what was used."""
-        searched = tally.c.phase == Phase.SEARCH
-        query = (
-            sa.select(
-                tally.c.job_id,
-                tally.c.label,
-                *(sa.cast(sa.func.sum(tally.c[name]), tally.c[name].type).label(name) for name in SUMS),
-                sa.func.min(sa.case((searched, tally.c.least))).label("least"),
-                sa.func.max(sa.case((searched, tally.c.most))).label("most"),
-            )
-            .where(tally.c.job_id.in_(job_ids))
-            .group_by(tally.c.job_id, tally.c.label)
-        )
         ledgers: dict[int, dict[str, Row]] = defaultdict(dict)
-        rows: sa.CursorResult[Any] = self.connection.execute(query)
+        rows: sa.CursorResult[Any] = self.connection.execute(_LEDGERS, {"ids": list(job_ids)})
         for row in rows:
             ledgers[row.job_id][row.label] = row
         return ledgers
@@ -118,6 +123,8 @@ class JobViews:
     def _fresh_seeds(self, job_ids: Sequence[int]) -> dict[int, dict[int, _Seed]]:
         """Per job: confirm's fresh seeds by number."""
         fresh: dict[int, dict[int, _Seed]] = defaultdict(dict)
+        if not job_ids:
+            return fresh
         for row in self.connection.execute(
             sa.select(fresh_seed).where(fresh_seed.c.job_id.in_(job_ids)).order_by(fresh_seed.c.number)
         ):
@@ -173,7 +180,7 @@ def _job_view(
     fresh: dict[int, _Seed],
     activity: JobActivity | None,
 ) -> JobView:
-    spec = read_spec(row)
+    spec = _SPECS.of(row)
     direction = spec.goal.direction
     cohorts_running, examples_running = running
     told = stored_summary(row.summary)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -54,6 +56,36 @@ def read_spec(row: Any) -> ResolvedSpec:
     """
     spec = ResolvedSpec.model_validate(row.spec)
     return spec if spec.executors or row.executor is None else spec.with_executor(row.executor)
+
+
+class KeptSpecs:
+    """The resolved specs that were read last: to read one anew costs more than all else of a job's view.
+
+    Safe to share between threads; a spec is never changed in place.
+    """
+
+    def __init__(self, *, most: int = 64) -> None:
+        self.most = most
+        self._kept: OrderedDict[str, tuple[Any, ResolvedSpec]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, row: Any) -> ResolvedSpec:
+        """Return the resolved spec of a row that has `uid`, `spec` and `executor`, as `read_spec` does.
+
+        It is the same object for as long as the row says the same.
+        """
+        stored = (row.spec, row.executor)
+        with self._lock:
+            known = self._kept.get(row.uid)
+        if known is not None and known[0] == stored:
+            return known[1]
+        spec = read_spec(row)
+        with self._lock:
+            self._kept[row.uid] = (stored, spec)
+            self._kept.move_to_end(row.uid)
+            if len(self._kept) > self.most:
+                self._kept.popitem(last=False)
+        return spec
 
 
 def recommendation_of(row: Any) -> Recommendation:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from whichopt.service.job_names import shown_name
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.pages.acts import confirm, search, verdict
-from whichopt.service.pages.frame import filled
+from whichopt.service.pages.frame import filled, macros
 from whichopt.service.pages.home_rows import pill_of
 from whichopt.service.pages.live import Drawing
 from whichopt.service.pages.rail import rail
@@ -47,11 +49,17 @@ def drawing(scene: Scene, base: str) -> Drawing:
 
     parts = {name: part(template) for name, template in SHARED.items()}
     groups: dict[str, tuple[str, ...]] = {}
+    holds: dict[str, tuple[str, ...]] = {}
     if scene.act is Act.SEARCH:
         parts |= {name: part(template) for name, template in SEARCH.items()}
         for name, address in search.FIGURES.items():
             parts[name] = part("job/search_figure.html", id=name, address=address)
-        parts |= {row.id: part("job/search_lane.html", row=row) for row in values["rows"]}
+        for row in values["rows"]:
+            cells = _cells(row, values)
+            whole = macros("job/search_lane.html").row(row, Markup("".join(cells.values())))
+            running = f"{row.id}-running"
+            parts |= {row.id: str(whole), **cells, running: str(row.running)}
+            holds |= {row.id: tuple(cells), f"{row.id}-drawing": (running,)}
         groups["lanes"] = tuple(row.id for row in values["rows"])
     else:
         parts["act"] = f'<div id="act">{part(f"job/{scene.act}.html")}</div>'
@@ -65,4 +73,17 @@ def drawing(scene: Scene, base: str) -> Drawing:
         body=part("job/body.html", parts=parts),
         parts=parts,
         groups=groups,
+        holds=holds,
     )
+
+
+def _cells(row: search.Row, values: dict[str, Any]) -> dict[str, str]:
+    """Draw the cells of a lane's row, by their ids."""
+    lane = macros("job/search_lane.html")
+    cells = {
+        "drawing": lane.drawing(row),
+        "best": lane.best(row, values["shown"]),
+        "done": lane.done(row),
+        "chance": lane.chance(row, values["over"]),
+    }
+    return {f"{row.id}-{name}": str(cell) for name, cell in cells.items()}

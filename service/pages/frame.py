@@ -65,6 +65,11 @@ def filled(base: str, template: str, **values: Any) -> str:
     return environment().get_template(template).render(base=base, **values)
 
 
+def macros(template: str) -> Any:
+    """Return the template's macros as functions, for who calls them so often that a template is too slow."""
+    return environment().get_template(template).module
+
+
 @cache
 def environment() -> Environment:
     """Return the environment of all pages and of their parts.

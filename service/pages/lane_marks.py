@@ -53,9 +53,16 @@ class Marks:
             return False
         return self.lane is lane or (len(self.lane.trials) > MOST_DOTS and hardly_moved(self.lane, lane))
 
-    def with_running(self, lane: SearchLane, latest: Mapping[int, float]) -> Markup:
-        """Return the lane's SVG; `latest` has the values of running trials so far, by their row's id."""
-        running = "".join(_running(lane, self.scale, latest))
+    def running(self, lane: SearchLane, latest: Mapping[int, float], *, id: str) -> Markup:
+        """Return the marks of running trials, as an element that moves alone.
+
+        `latest` has their values so far, by their row's id.
+        """
+        marks = "".join(_running(lane, self.scale, latest))
+        return Markup(f'<svg id="{id}" overflow="visible">{marks}</svg>')
+
+    def with_running(self, running: Markup) -> Markup:
+        """Return the lane's SVG with those marks in their place."""
         return Markup(f"{self.head}{running}{self.tail}")
 
 

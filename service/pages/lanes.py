@@ -121,14 +121,14 @@ def scale(values: Iterable[float], direction: Direction) -> Scale:
     value moves nothing. Without values it is a scale on which nothing stands.
     """
     sign = direction.sign
-    known = (computable(value) for value in values if math.isfinite(value))
-    ordered = sorted(known, key=lambda value: sign * value)
+    ordered = sorted(filter(math.isfinite, values), reverse=sign < 0)
     if not ordered:
         return Scale(worst=1.0 if sign > 0 else 0.0, best=0.0 if sign > 0 else 1.0, log=False, empty=True)
-    log = direction is Direction.MINIMIZE and ordered[0] > 0
+    places = (0, math.floor(0.9 * (len(ordered) - 1)), -1)
+    first, ninetieth, last = (computable(ordered[place]) for place in places)
+    log = direction is Direction.MINIMIZE and first > 0
     unit = math.log if log else float
-    best, worst = unit(ordered[0]), unit(ordered[-1])
-    most = unit(ordered[math.floor(0.9 * (len(ordered) - 1))])
+    best, most, worst = unit(first), unit(ninetieth), unit(last)
     far = 1.6 if len(ordered) >= 10 else 4  # of few values the 90th percentile tells little
     clamped = abs(worst - best) > far * abs(most - best) > 0
     if clamped:

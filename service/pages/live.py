@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from whichopt.service.activity import JobActivity
@@ -47,6 +48,8 @@ class Drawing:
         body: all of it, as the content of the element `WHOLE`.
         parts: the HTML of each element that may change by itself, by its id.
         groups: the ids of elements whose children are parts, with these children in their order.
+        holds: the parts that stand within a part, themselves without those within them. If only these change,
+            they are sent, and not what is around them.
     """
 
     revision: int
@@ -57,6 +60,22 @@ class Drawing:
     body: str
     parts: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def alone(self) -> Mapping[str, str]:
+        """The HTML of each part without the parts that it holds."""
+        found = dict(self.parts)
+        for name, inside in self.holds.items():
+            for held in inside:
+                found[name] = found[name].replace(self.parts[held], "", 1)
+        return found
+
+    def within(self, name: str) -> Iterator[str]:
+        """Yield the parts that are sent with that part or group."""
+        for held in (*self.groups.get(name, ()), *self.holds.get(name, ())):
+            yield held
+            yield from self.within(held)
 
 
 class News(NamedTuple):
@@ -83,7 +102,7 @@ class Live:
         self._changed = before._changed
         old = before.drawing
         same_parts = (drawing.kind, drawing.parts.keys()) == (old.kind, old.parts.keys())
-        changed = [name for name, html in drawing.parts.items() if old.parts.get(name) != html]
+        changed = [name for name, html in drawing.alone.items() if old.alone.get(name) != html]
         changed += [name for name, order in drawing.groups.items() if old.groups.get(name) != order]
         if same_parts and not changed and drawing.ended == old.ended:
             return
@@ -112,14 +131,13 @@ class Live:
         return News(self.stamp, partial(WHOLE, html), self.drawing.ended)
 
     def _news(self, known: Stamp) -> News:
-        groups = {name for name in self.drawing.groups if self._changed[name] > known}
-        inside = {part for name in groups for part in self.drawing.groups[name]}
-        sent = [partial(name, self._group(name), swap="innerMorph") for name in groups]
-        sent += [
-            partial(name, html)
-            for name, html in self.drawing.parts.items()
-            if self._changed[name] > known and name not in inside
+        drawing = self.drawing
+        changed = {name for name, stamp in self._changed.items() if stamp > known}
+        inside = {held for name in changed for held in drawing.within(name)}
+        sent = [
+            partial(name, self._group(name), swap="innerMorph") for name in drawing.groups if name in changed
         ]
+        sent += [partial(name, html) for name, html in drawing.parts.items() if name in changed - inside]
         return News(self.stamp, "\n".join(sent), self.drawing.ended)
 
     def _group(self, name: str) -> str:

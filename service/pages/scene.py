@@ -10,7 +10,8 @@ from typing import Any
 from whichopt.service.db import Store
 from whichopt.service.figures.tones import tones
 from whichopt.service.forecasts import RoundForecast, Used
-from whichopt.service.jobs import linted, no_job
+from whichopt.service.jobs import no_job
+from whichopt.service.lint import lint
 from whichopt.service.pages.time_left import TimeLeft, time_left
 from whichopt.service.race import Race
 from whichopt.service.races import Races
@@ -89,18 +90,27 @@ def scene(
         if job is None or job_id is None:
             raise no_job(uid)
         known = tx.forecasts.latest(job_id)
+    memory = {} if memory is None else memory
     reached = act_of(job.state, job.phase)
     order = list(Act)
     return Scene(
         store=store,
         races=races or Races(store),
-        job=linted(job),
+        job=_linted(job, memory),
         job_id=job_id,
         act=reached if act is None or order.index(act) > order.index(reached) else act,
         known=known,
         tones=tones_of(job.spec),
-        memory={} if memory is None else memory,
+        memory=memory,
     )
+
+
+def _linted(job: JobView, memory: dict[str, Any]) -> JobView:
+    """Return the job with what is often got wrong in a spec like its own, found once for each spec."""
+    kept = memory.get("lint")
+    if kept is None or kept[0] is not job.spec:
+        kept = memory["lint"] = (job.spec, lint(job.spec))
+    return job.model_copy(update={"lint": kept[1]})
 
 
 def act_of(state: JobState, phase: Phase | None) -> Act:

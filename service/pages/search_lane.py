@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left, insort
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple
 
 from whichopt.service.evidence.forecast.leads import StudySoFar
@@ -87,8 +89,8 @@ class SearchLane:
     @cached_property
     def ordered(self) -> list[tuple[RaceTrial, float]]:
         """The trials that went to their end, the best first; of two alike the earlier one."""
-        sign = self.direction.sign
-        return sorted(self.parted.complete, key=lambda one: sign * one[1])
+        maximize = self.direction is Direction.MAXIMIZE
+        return sorted(self.parted.complete, key=itemgetter(1), reverse=maximize)
 
     @cached_property
     def defaults(self) -> list[float]:
@@ -130,8 +132,8 @@ class SearchLane:
 
     @cached_property
     def shown_values(self) -> list[float]:
-        """The values that the lane's scale must hold."""
-        return [value for _, value in (*self.parted.complete, *self.parted.pruned)]
+        """The values that the lane's scale must hold; most are in order, which is sorted fast."""
+        return [value for _, value in (*self.ordered, *self.parted.pruned)]
 
 
 def search_lanes(
@@ -151,7 +153,7 @@ def search_lanes(
         before = None if kept is None else kept.get(label)
         # Trials that have not changed are the same objects, so this compares no more than their places.
         if before is None or (before.total, before.trials) != (total, trials):
-            before = SearchLane(
+            now = SearchLane(
                 label=label,
                 tone=tones[label],
                 direction=spec.goal.direction,
@@ -159,10 +161,52 @@ def search_lanes(
                 trials=trials,
                 searched=tuple(spec.optimizer(label).searched),
             )
+            if before is not None:
+                _carry_over(before, now)
+            before = now
         if kept is not None:
             kept[label] = before
         lanes.append(before)
     return lanes
+
+
+def _carry_over(before: SearchLane, now: SearchLane) -> None:
+    """Give a lane what its trials have come to, found from what was known of them before they moved on.
+
+    If there are new trials, or one had a result before, it is found from all of them instead.
+    """
+    if len(before.trials) != len(now.trials):
+        return
+    changed = [(old, new) for old, new in zip(before.trials, now.trials, strict=True) if old is not new]
+    if any(old.id != new.id or old.state in ENDED for old, new in changed):
+        return
+    ended = SearchLane(now.label, now.tone, now.direction, now.total, tuple(new for _, new in changed)).parted
+    parted, ordered, sign = before.parted, before.ordered.copy(), now.direction.sign
+    for one in ended.complete:
+        insort(ordered, one, key=lambda one: (sign * one[1], one[0].id))
+    moved = {new.id for _, new in changed}
+    still = [trial for trial in parted.running if trial.id not in moved]
+    now.__dict__["ordered"] = ordered
+    now.__dict__["parted"] = Parted(
+        complete=_in_place(parted.complete, ended.complete),
+        pruned=_in_place(parted.pruned, ended.pruned),
+        running=sorted([*still, *ended.running], key=lambda trial: trial.id),
+        cut=parted.cut + ended.cut,
+        diverged=parted.diverged + ended.diverged,
+        failed=parted.failed + ended.failed,
+    )
+    if not any(new.origin is DEFAULT for _, new in changed):
+        now.__dict__["defaults"] = before.defaults
+
+
+def _in_place(
+    ones: list[tuple[RaceTrial, float]], more: list[tuple[RaceTrial, float]]
+) -> list[tuple[RaceTrial, float]]:
+    """Return both, in the order in which they were planned, which is that of their rows."""
+    ones = ones.copy()
+    for one in more:
+        ones.insert(bisect_left(ones, one[0].id, key=lambda one: one[0].id), one)
+    return ones
 
 
 def studies_so_far(lane: SearchLane, replicates: int) -> list[StudySoFar]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.leads import Leads
+from whichopt.service.pages.acts.words import odds
 from whichopt.service.pages.frame import digits
 from whichopt.service.pages.scene import Scene
 from whichopt.service.pages.search_lane import SearchLane, by_rank
@@ -62,7 +63,7 @@ def _racing(
         said.append(Markup("It is too early to say who will lead at the end."))
     else:
         what = f"The {left:,} trials left beat" if left > 1 else "The trial left beats"
-        said.append(Markup("{} it with probability <strong>{:.2f}</strong>.").format(what, leads.beaten))
+        said.append(Markup("{} it with probability <strong>{}</strong>.").format(what, odds(leads.beaten)))
     said.append(Markup(LUCK))
     return Markup(" ").join(said)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -45,6 +46,11 @@ class ResolvedOptimizer(Strict):
     def searched(self) -> Space:
         """The hyperparameters that are searched; the others are fixed to their value in `default`."""
         return {n: entry for n, entry in self.space.items() if isinstance(entry, Float | Int | Categorical)}
+
+    @cached_property
+    def configs(self) -> int:
+        """The number of configs that a study can train; pages ask for it over and over."""
+        return room(self.searched, self.default)
 
 
 class ResolvedToday(Strict):
@@ -212,9 +218,8 @@ class ResolvedSpec(Common):
 
     def study_trials_of(self, label: str) -> int:
         """Return the search trials of a study of that label; its space may have fewer than its budget."""
-        chosen = self.optimizer(label)
         asked = (self.budget.trials_of(label) or 0) // self.budget.replicates
-        return min(asked, room(chosen.searched, chosen.default))
+        return min(asked, self.optimizer(label).configs)
 
     def trials_of(self, label: str) -> int:
         """Return the search trials of that label; 0 for minutes without a plan yet."""

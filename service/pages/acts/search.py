@@ -29,11 +29,15 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the race's table; `id` is that of its element, and `chance` that it leads at the end."""
+    """A row of the race's table; `id` is that of its element, and `chance` that it leads at the end.
+
+    `running` are the marks within `marks` that are of trials in training.
+    """
 
     id: str
     lane: SearchLane
     marks: Markup
+    running: Markup
     chance: float | None
 
 
@@ -58,12 +62,7 @@ def values(scene: Scene) -> dict[str, Any]:
     found = _leads(scene, lanes)
     shared = _scale(scene, lanes)
     rows = [
-        Row(
-            id=f"lane-{scene.spec.labels.index(lane.label)}",
-            lane=lane,
-            marks=_marks(scene, lane, shared),
-            chance=None if found is None else found.chances[lane.label],
-        )
+        _row(scene, lane, shared, None if found is None else found.chances[lane.label])
         for lane in by_rank(lanes)
     ]
     return {
@@ -138,14 +137,21 @@ def _scale(scene: Scene, lanes: Sequence[SearchLane]) -> Scale:
     return found
 
 
-def _marks(scene: Scene, lane: SearchLane, shared: Scale) -> Markup:
+def _row(scene: Scene, lane: SearchLane, shared: Scale, chance: float | None) -> Row:
+    id_ = f"lane-{scene.spec.labels.index(lane.label)}"
+    marks = _marks(scene, lane, shared)
+    running = marks.running(lane, scene.race.latest, id=f"{id_}-running")
+    return Row(id_, lane, marks.with_running(running), running, chance)
+
+
+def _marks(scene: Scene, lane: SearchLane, shared: Scale) -> Marks:
     """The lane's drawing, kept from before but for the trials that are being trained."""
     kept: dict[str, Marks] = scene.memory.setdefault("marks", {})
     before = kept.get(lane.label)
     # Of a search that is over everything is drawn, to the last trial.
     if before is None or not (before.hold_for(lane, shared) and (before.lane is lane or not _over(scene))):
         before = kept[lane.label] = search_marks(lane, shared)
-    return before.with_running(lane, scene.race.latest)
+    return before
 
 
 def _over(scene: Scene) -> bool:

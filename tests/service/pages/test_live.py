@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from typing import Any
@@ -12,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from tests.builders import races
 from tests.builders.concluded_jobs import conclude, concluded_job
-from tests.builders.jobs import add_job, add_round, beat, finish, must_claim
+from tests.builders.jobs import add_job, add_round, beat, finish, must_claim, planning
 from tests.builders.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
 from whichopt.service.pages.live import Drawing, Live, Stamp, stamp_of
@@ -82,6 +83,29 @@ def test_lanes_that_change_places_are_sent_together() -> None:
     assert news is not None
     assert sent(live, Stamp(1)) == ["lanes"]
     assert ">ba2</hx-partial>" in news.html
+
+
+def test_of_a_part_that_holds_others_only_what_moves_is_sent() -> None:
+    def row(revision: int, drawing: str, count: str, order: tuple[str, ...] = ("row", "other")) -> Live:
+        cells = {"drawing": f"<td>{drawing}</td>", "count": f"<td>{count}</td>"}
+        parts = {"row": f"<tr>{''.join(cells.values())}</tr>", **cells, "other": "<tr></tr>"}
+        holds = {"row": tuple(cells)}
+        return Live(
+            Drawing(revision, "search", "a job", None, False, "", parts, {"rows": order}, holds),
+            None if revision == 1 else before,
+        )
+
+    before = row(1, "d", "1")
+    before = row(2, "d", "2")
+    assert sent(before, Stamp(1)) == ["count"]
+    before = row(3, "e", "2")
+    assert sent(before, Stamp(2)) == ["drawing"]
+    assert sent(before, Stamp(1)) == ["drawing", "count"]
+    before = row(4, "e", "3", ("other", "row"))
+    assert sent(before, Stamp(1)) == ["rows"]
+    news = before.since(Stamp(3))
+    assert news is not None
+    assert "<tr></tr><tr><td>e</td><td>3</td></tr>" in news.html
 
 
 def test_another_act_is_sent_whole_and_the_end_is_told() -> None:
@@ -217,6 +241,31 @@ def test_one_reader_serves_all_viewers(http: TestClient, app: FastAPI, lite: Sto
     before = watch._live.drawing
     http.get(f"/jobs/{uid}")
     assert watch._live.drawing is before
+
+
+def test_a_drawing_that_stays_is_not_sent_again(http: TestClient, app: FastAPI, lite: Store) -> None:
+    """One result more than hundreds changes a lane's count; a trial in training has marks of its own."""
+    job_id, uid = races.racing_job(lite, optimizers=["adam"], trials=300, done=250, running=0, replicates=1)
+    http.get(f"/jobs/{uid}")
+    (watch,) = app.state.watches._kept.values()
+    planned = planning(lite, job_id)
+    assert planned is not None
+    plan = races.race_plans(planned.spec, 251, random.Random(1))[250]
+    with lite.transaction() as tx:
+        ids = tx.jobs.add_round(
+            planned, [[plan]], spec=planned.spec.with_executor("stacked"), cut_short=False
+        )
+    assert ids is not None
+    known = watch.read().stamp
+    claimed = must_claim(lite, ids[0])
+    beat(lite, claimed)
+    live = watch.read()
+    assert {"lane-0-running", "lane-0-done"} <= set(sent(live, known))
+    assert not {"lane-0", "lane-0-drawing", "lanes"} & set(sent(live, known))
+    known = live.stamp
+    finish(lite, claimed)  # with a value that is not the best
+    assert {"lane-0-running", "lane-0-done"} <= set(sent(watch.read(), known))
+    assert "lane-0-drawing" not in sent(watch.read(), known)
 
 
 def test_what_is_no_job_is_not_followed(http: TestClient) -> None:

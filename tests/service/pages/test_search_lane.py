@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
+from tests.builders.jobs import make_spec
 from whichopt.service.pages.lane_marks import search_marks
 from whichopt.service.pages.lanes import scale
-from whichopt.service.pages.search_lane import SearchLane, studies_so_far
-from whichopt.service.race import RaceTrial
+from whichopt.service.pages.search_lane import SearchLane, search_lanes, studies_so_far
+from whichopt.service.race import Race, RaceTrial
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 
 
@@ -42,9 +47,11 @@ def test_dots_stay_only_if_nothing_is_new() -> None:
 def test_running_trials_are_drawn_at_their_latest_value() -> None:
     now = lane(10, trial(10, None, TrialState.RUNNING), trial(11, None, TrialState.RUNNING))
     marks = search_marks(now, scale(now.shown_values, Direction.MINIMIZE))
-    assert marks.with_running(now, {}).count('class="live"') == 0
-    assert marks.with_running(now, {10: 1.2}).count('class="live"') == 1
-    assert "so far, and running" in marks.with_running(now, {10: 1.2})
+    assert 'class="live"' not in marks.running(now, {}, id="r")
+    running = marks.running(now, {10: 1.2}, id="r")
+    assert running.count('class="live"') == 1
+    assert "so far, and running" in running
+    assert running in marks.with_running(running)
 
 
 def test_a_lane_counts_what_became_of_its_trials() -> None:
@@ -64,3 +71,33 @@ def test_a_lane_counts_what_became_of_its_trials() -> None:
     first, second = studies_so_far(now, 2)
     assert (first.losses, first.ended, first.left) == ((-1.0, -1.02), 3, 497)
     assert (second.losses, second.ended, second.left) == ((-1.01,), 3, 497)
+
+
+@pytest.mark.parametrize("metric", ["nll", "accuracy"])
+def test_what_a_lane_has_come_to_is_the_same_step_by_step_and_at_once(metric: str) -> None:
+    spec = make_spec(
+        workload={"dataset": "digits", "model": {"name": "mlp", "hidden": [8]}, "metric": metric},
+        optimizers=["sgd"],
+    )
+    chance, kept = random.Random(3), dict[str, SearchLane]()
+    trials = [trial(number, None, TrialState.QUEUED) for number in range(40)]
+    for step in range(60):
+        number = chance.randrange(40)
+        if trials[number].state in (TrialState.QUEUED, TrialState.RUNNING):
+            state = chance.choice([one for one in TrialState if one is not TrialState.CANCELLED])
+            has_value = state in (TrialState.COMPLETE, TrialState.PRUNED)
+            trials[number] = trial(number, chance.choice([0.5, 0.7, 0.9]) if has_value else None, state)
+        if step == 30:  # a round more
+            trials += [trial(40 + more, None, TrialState.QUEUED) for more in range(5)]
+        race = Race(trials={one.id: one for one in trials})
+        (now,) = search_lanes(spec, race, {"sgd": 0}, {"sgd": 50}, kept)
+        (alone,) = search_lanes(spec, race, {"sgd": 0}, {"sgd": 50})
+        for of in (now, alone):
+            assert of.trials == tuple(trials)
+        assert now.parted == alone.parted
+        assert now.ordered == alone.ordered
+        assert (now.defaults, now.median, now.improvements) == (
+            alone.defaults,
+            alone.median,
+            alone.improvements,
+        )
