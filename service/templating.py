@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whichopt.service.job_names import shown_name
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -18,7 +20,7 @@ def templates() -> Environment:
     """Return a new environment: what is filled in is escaped, and a name that is missing is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a start need not wait for it
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         auto_reload=False,  # or each use of a template would ask the disk if it has changed
@@ -26,3 +28,5 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["shown_name"] = shown_name
+    return made

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from whichopt.service.figures.tones import tones
+from whichopt.service.job_names import shown_name
 from whichopt.service.pages.differences import Setting, settings
 from whichopt.service.pages.frame import seconds as duration
 from whichopt.service.pages.home_rows import Odds, in_bold, odds_of, workload_words
@@ -35,7 +36,7 @@ class Side(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.job.name or self.job.spec.workload.short_title
+        return shown_name(self.job.name) or self.job.spec.workload.short_title
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whichopt.service.job_names import shown_name
 from whichopt.service.jobs import RESUMABLE
 from whichopt.service.pages.acts import confirm, search, verdict
 from whichopt.service.pages.frame import filled
@@ -29,6 +30,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
     values: dict[str, Any] = {
         "scene": scene,
         "job": scene.job,
+        "name": shown_name(scene.job.name),
         "act": scene.act.value,
         "tones": scene.tones,
         "rail": rail(scene),
@@ -57,7 +59,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
         revision=scene.job.revision,
         # Once the search is over, its table has other columns.
         kind=f"{scene.act}{'-over' if values.get('over') else ''}",
-        title=scene.job.name or scene.spec.workload.short_title,
+        title=values["name"] or scene.spec.workload.short_title,
         activity=scene.job.activity,
         ended=scene.job.state.ended,
         body=part("job/body.html", parts=parts),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from whichopt.service.figures.tones import tone, tones
+from whichopt.service.job_names import shown_name
 from whichopt.service.pages.frame import seconds as duration
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Phase
@@ -75,7 +76,7 @@ def row_of(job: JobView, *, left_s: float | None = None) -> Row:
     total = max(1, job.progress.trials_total)
     return Row(
         id=job.id,
-        name=job.name or workload.short_title,
+        name=shown_name(job.name) or workload.short_title,
         workload=workload_words(job.spec),
         pill=pill,
         kind=kind,

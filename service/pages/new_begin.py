@@ -8,6 +8,7 @@ from uuid import UUID
 from whichopt.service import functions, jobs
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.errors import WhichoptError
+from whichopt.service.job_names import shown_name
 from whichopt.service.pages.new_check import catalog_for, check
 from whichopt.service.pages.new_elsewhere import as_json
 from whichopt.service.pages.new_fill import as_sent, filled, form_of
@@ -41,7 +42,7 @@ def again(store: Store, settings: Settings, uid: str) -> tuple[Form, list[Note]]
         return blank(), [("err", f"{error.detail[:1].upper()}{error.detail[1:]}. The form begins anew.")]
     whole = whole_of(as_json(as_sent(job.spec, built_in())), blank())
     found = check(whole, store, settings)
-    label = job.name or job.spec.workload.short_title
+    label = shown_name(job.name) or job.spec.workload.short_title
     said: Note = (
         "info",
         f"This is the spec of {label} again. Change what you like; that job stays as it is.",

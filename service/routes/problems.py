@@ -38,6 +38,9 @@ HOW_TO_SEND_A_KEY = 'ApiKey realm="whichopt", header="X-API-Key", Bearer realm="
 UNREADABLE = "There was an error parsing the body"
 """FastAPI's message about a body on which Python's JSON reader gave up."""
 
+NUL = "cannot contain NUL"
+"""What PostgreSQL's driver says of a text that it cannot send; for SQLite it is a text like any other."""
+
 LONGEST = 200
 """Most characters of a value that are sent back."""
 
@@ -217,6 +220,8 @@ def _base(request: Request) -> str:
 
 
 async def _out_of_reach(_: Request, error: Exception) -> Response:
+    if NUL in str(getattr(error, "orig", "")):
+        return response(InvalidQuery("the request has a NUL character (code 0) in it, and nothing has one"))
     answer = unavailable(error)
     if answer is None:
         raise error

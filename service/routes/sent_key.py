@@ -5,7 +5,7 @@ A key that stands elsewhere, or is spelt in another way, is refused with words o
 
 from __future__ import annotations
 
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 from starlette.requests import Request, cookie_parser
 
@@ -15,6 +15,8 @@ HEADER = "X-API-Key"
 COOKIE = "whichopt_key"
 OTHERS = ("Api-Key", "ApiKey", "X-Api-Token", "X-Auth-Token", "X-Access-Token", "X-Token", "Private-Token")
 """Headers in which other services take a key."""
+
+PORTS = {"http": 80, "https": 443}
 
 PARAMETERS = ("key", "api_key", "apikey", "api-key", "access_token", "token")
 """Parameters of the query in which people send a key; no route has one of these names."""
@@ -46,12 +48,27 @@ def sent_key(request: Request) -> str:
     if not cookies:
         raise Unauthorized(f"an API key is needed; {_elsewhere(request) or how(request)}")
     # Another service on this host is the same site to a browser: its pages would send the cookie along.
-    if request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in (
-        "same-site",
-        "cross-site",
-    ):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and _is_of_another_origin(request):
         raise Unauthorized(f"a page of another origin cannot use the cookie; {how(request)}")
     return cookies[0]
+
+
+def _is_of_another_origin(request: Request) -> bool:
+    """Tell if a page of another origin sent the request, as far as its headers show.
+
+    Over plain HTTP browsers say nothing but the origin: another port of this host is another origin. A name
+    or a port that only a proxy knows tells nothing, as proxies put their own in the place of the host's.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-site", "cross-site")
+    try:
+        origin, host = urlsplit(request.headers.get("Origin", "")), urlsplit(f"//{request.headers['Host']}")
+        ports = (origin.port or PORTS.get(origin.scheme), host.port)
+    except (KeyError, ValueError):
+        return False
+    same_host = origin.hostname is not None and origin.hostname == host.hostname
+    return same_host and None not in ports and ports[0] != ports[1]
 
 
 def _bearers(request: Request) -> list[str]:

@@ -68,6 +68,7 @@ PAGES = {
     "cancelled": "/jobs/{cancelled}",
     "compare two": "/compare?job={winner}&job={tie}",
     "compare four": "/compare?job={winner}&job={many}&job={margin}&job={nothing}",
+    "compare: with whom": "/compare?job={winner}",
     "catalog": "/catalog",
     "catalog: datasets": "/catalog?show=datasets",
     "catalog: models": "/catalog?show=models",
@@ -91,7 +92,7 @@ PAGES = {
 ERRORS = {
     "/jobs/01a00000-0000-7000-8000-00000000dead": 404,
     "/jobs/no-id": 404,
-    "/compare?job={winner}": 422,
+    "/compare?job=01a00000-0000-7000-8000-00000000dead&job={winner}": 404,
     "/catalog/optimizers/none": 404,
     "/datasets/none": 404,
 }

@@ -96,6 +96,29 @@ def test_another_origins_page_cannot_use_the_cookie_to_write(anonymous: TestClie
     assert anonymous.post("/v1/jobs", json=BODY, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("http://lab:9999", "lab:8000", 401),
+        ("http://lab", "lab:8000", 401),
+        ("https://lab", "lab:80", 401),
+        ("http://lab:8000", "lab:8000", 202),
+        ("http://[fd00::1]:8000", "[fd00::1]:8000", 202),
+        ("http://lab:8080", "127.0.0.1:8000", 202),  # a proxy that sends its own name on
+        ("http://lab:8080", "lab", 202),  # and one that leaves the port out
+        ("null", "lab:8000", 202),
+        ("http://lab:port", "lab:8000", 202),
+    ],
+)
+def test_over_plain_http_another_port_is_another_origin(
+    anonymous: TestClient, origin: str, host: str, status: int
+) -> None:
+    headers = {"Origin": origin, "Host": host, "Cookie": f"whichopt_key={KEY}"}
+    assert anonymous.post("/v1/jobs", json=BODY, headers=headers).status_code == status
+    with_key = {"Origin": origin, "Host": host, "X-API-Key": KEY}
+    assert anonymous.post("/v1/jobs", json=BODY, headers=with_key).status_code == 202
+
+
 def test_jobs_know_the_key_that_made_them(http: TestClient, lite: Store) -> None:
     http.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "mine"})
     with lite.read() as tx:
