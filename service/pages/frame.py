@@ -44,7 +44,7 @@ def page(
         title=title,
         current=current,
         navigation=NAVIGATION,
-        workers=_workers(request),
+        workers=live_workers(request),
         **values,
     )
     return HTMLResponse(html, status_code=status, headers=HEADERS)
@@ -142,8 +142,8 @@ def plain(value: float, significant: int = 6) -> str:
     return f"{value:.{significant}g}".replace("e-0", "e-").replace("e+0", "e")
 
 
-def _workers(request: Request) -> Mapping[str, int]:
-    """The live training processes by kind."""
+def live_workers(request: Request) -> Mapping[str, int]:
+    """Return the number of live training processes by kind."""
     state = request.app.state
     with state.store.read() as tx:
         live: Mapping[str, int] = tx.workers.live(state.settings.worker_alive_s)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from whichopt.service.db import Transaction
-from whichopt.service.pages.frame import fragment
+from whichopt.service.pages.frame import fragment, live_workers
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.home_rows import Row, legend, row_of
 from whichopt.service.planning.training_time import seconds_left
@@ -95,6 +95,12 @@ def page(
         answer.headers["HX-Replace-Url"] = f"{request.scope['root_path']}/{_query(tab, words)}"
         return answer
     return page_of(request, "home/page.html", title="Jobs", current="Jobs", **values)
+
+
+@router.get("/workers", response_class=HTMLResponse)
+def workers(request: Request) -> HTMLResponse:
+    """The training processes by now, for the bar of a page that stays open."""
+    return fragment(request, "parts/workers.html", workers=live_workers(request))
 
 
 @router.get("/rows", response_class=HTMLResponse)
