@@ -25,7 +25,7 @@ from whichopt.service.dispatch import CeleryDispatcher, Dispatcher, celery_app
 from whichopt.service.intake import Keeper
 from whichopt.service.pages import site
 from whichopt.service.pages.assets import Assets
-from whichopt.service.pages.watch import Watches
+from whichopt.service.pages.job.watch import Watches
 from whichopt.service.races import Races
 from whichopt.service.reading import COMMAND
 from whichopt.service.reaper import Reaper

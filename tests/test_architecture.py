@@ -152,14 +152,14 @@ def test_the_walls_stand(folder: str) -> None:
             assert not name.startswith(barred) if barred else True, f"{path} imports {name}"
 
 
-DOORS = [path for folder in ("routes", "pages") for path in (ROOT / "service" / folder).glob("*.py")]
+DOORS = [path for folder in ("routes", "pages") for path in (ROOT / "service" / folder).rglob("*.py")]
 """The files that answer requests, and what several of them need."""
 
 
 def test_no_route_imports_a_route() -> None:
     """What several need stands in a file without routes; a page is a route, too."""
     routes = {module_of(path) for path in DOORS if "\nrouter = " in path.read_text()}
-    assert {"whichopt.service.routes.jobs", "whichopt.service.pages.home"} <= routes
+    assert {"whichopt.service.routes.jobs", "whichopt.service.pages.home.page"} <= routes
     for path in DOORS:
         if path != ROOT / "service" / "pages" / "site.py":  # lists the pages, for the app
             assert not routes & set(imports(path, at_start=False)), path

@@ -24,7 +24,7 @@ from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app
 from whichopt.service.db import Store
 from whichopt.service.db.migrate import ensure_key, upgrade
-from whichopt.service.pages.job import watch_of
+from whichopt.service.pages.job.page import watch_of
 from whichopt.service.settings import Settings
 
 TRIALS, EACH, VIEWERS, UPDATES = 5000, 480, 10, 20

@@ -1,6 +1,6 @@
 r"""What each optimizer does, for people: a sentence, and its update as the class computes it.
 
-The lines are in a small part of LaTeX, which the pages turn into MathML (`whichopt.service.pages.mathml`).
+The lines are in a small part of LaTeX, which the pages turn into MathML.
 In all of them g is the gradient, \theta are the params, and t counts the steps; the other letters are
 hyperparameters (`LETTERS`). Averages start at 0, and products and roots are taken entry by entry.
 """

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from whichopt.service.pages import (
-    catalog,
-    compare,
-    datasets,
-    docs,
-    functions,
-    home,
-    job,
-    job_buttons,
-    job_figures,
-    job_parts,
-    learning,
-    new,
-    optuna,
-)
+from whichopt.service.pages import docs
+from whichopt.service.pages.catalog import functions
+from whichopt.service.pages.catalog import page as catalog
+from whichopt.service.pages.compare import page as compare
+from whichopt.service.pages.datasets import page as datasets
+from whichopt.service.pages.home import page as home
+from whichopt.service.pages.job import buttons, figures, learning, optuna, parts
+from whichopt.service.pages.job import page as job
+from whichopt.service.pages.new import page as new
 
 PAGES = (
     home,
     compare,
     job,
-    job_parts,
+    parts,
     learning,  # before the others, whose address would take its name for one of theirs
-    job_figures,
-    job_buttons,
+    figures,
+    buttons,
     optuna,
     new,
     catalog,

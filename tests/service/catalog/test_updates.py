@@ -12,7 +12,7 @@ import torch
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.updates import LETTERS, UPDATES
-from whichopt.service.pages.mathml import TOKEN
+from whichopt.service.pages.catalog.mathml import TOKEN
 
 STEPS = 9
 CURVATURES = (

@@ -15,8 +15,8 @@ from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
 from whichopt.service.catalog import datasets, models, optimizers, tasks
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.db import Store
-from whichopt.service.pages.catalog import lr_axis, lr_range
-from whichopt.service.pages.mathml import mathml
+from whichopt.service.pages.catalog.mathml import mathml
+from whichopt.service.pages.catalog.page import lr_axis, lr_range
 from whichopt.service.raced import Tally
 
 NAMES = [entry.name for entry in optimizers.OPTIMIZERS]

@@ -11,8 +11,8 @@ from tests.builders.concluded_jobs import conclude, concluded_job, make_recommen
 from tests.builders.jobs import add_job, add_round, finish, make_spec, must_claim, planning
 from tests.service.pages.test_home import SCRIPT, page, words
 from whichopt.service.db import Store
-from whichopt.service.pages.comparison import Side, comparison
-from whichopt.service.pages.differences import Setting, settings
+from whichopt.service.pages.compare.comparison import Side, comparison
+from whichopt.service.pages.compare.differences import Setting, settings
 from whichopt.service.states import Direction
 from whichopt.service.views import Interval, JobView, Recommendation
 

@@ -14,8 +14,8 @@ from whichopt.service.db import Store
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.look_by_look import Looks, look_by_look
 from whichopt.service.evidence.verdict.recommend import recommend
-from whichopt.service.pages.acts import kept_looks
-from whichopt.service.pages.scene import scene
+from whichopt.service.pages.job.acts import kept_looks
+from whichopt.service.pages.job.scene import scene
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.states import Phase
 

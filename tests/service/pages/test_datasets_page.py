@@ -14,8 +14,8 @@ from tests.builders.datasets import FILE, add_dataset, states
 from tests.builders.jobs import add_job
 from whichopt.service.db import Store
 from whichopt.service.db.tables import dataset
-from whichopt.service.pages.datasets import range_words, size_words
-from whichopt.service.pages.form_words import in_the_form, sentence
+from whichopt.service.pages.datasets.form_words import in_the_form, sentence
+from whichopt.service.pages.datasets.page import range_words, size_words
 from whichopt.service.spec import JobSpec, ResolvedSpec
 from whichopt.service.states import DatasetState
 from whichopt.service.uploads import Choices, Column, Kind, Role

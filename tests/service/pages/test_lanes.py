@@ -9,8 +9,8 @@ import random
 
 import pytest
 
-from whichopt.service.pages.acts.intervals import scale_of
-from whichopt.service.pages.lanes import EDGE, NEAR, in_columns, jitter, scale
+from whichopt.service.pages.job.acts.intervals import scale_of
+from whichopt.service.pages.job.lanes import EDGE, NEAR, in_columns, jitter, scale
 from whichopt.service.states import Direction
 
 LOSSES = [0.061 * math.exp(abs(random.Random(seed).gauss(0, 0.6))) for seed in range(90)]

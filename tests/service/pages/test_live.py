@@ -16,8 +16,8 @@ from tests.builders.concluded_jobs import conclude, concluded_job
 from tests.builders.jobs import add_job, add_round, beat, finish, must_claim, planning
 from tests.builders.waiting import DEADLINE_S, wait_until
 from whichopt.service.db import Store
-from whichopt.service.pages.live import Drawing, Live, Stamp, stamp_of
-from whichopt.service.pages.watch import Watch, Watches
+from whichopt.service.pages.job.live import Drawing, Live, Stamp, stamp_of
+from whichopt.service.pages.job.watch import Watch, Watches
 
 
 def drawn(revision: int, *, ended: bool = False, kind: str = "search", **named: str) -> Drawing:

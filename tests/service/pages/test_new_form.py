@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.errors import WhichoptError
-from whichopt.service.pages.new_fill import as_sent, filled, form_of, undecided
-from whichopt.service.pages.new_form import Form, asked
-from whichopt.service.pages.new_options import option_fields
-from whichopt.service.pages.new_presets import PRESETS, chosen, with_chosen
-from whichopt.service.pages.new_values import number, value, values, written
-from whichopt.service.pages.new_view import options_of, rows_of
+from whichopt.service.pages.new.fill import as_sent, filled, form_of, undecided
+from whichopt.service.pages.new.form import Form, asked
+from whichopt.service.pages.new.options import option_fields
+from whichopt.service.pages.new.presets import PRESETS, chosen, with_chosen
+from whichopt.service.pages.new.values import number, value, values, written
+from whichopt.service.pages.new.view import options_of, rows_of
 from whichopt.service.space import Categorical, Float
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 

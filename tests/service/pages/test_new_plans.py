@@ -15,7 +15,7 @@ from tests.builders.jobs import make_spec
 from tests.builders.waiting import wait_until
 from whichopt.service.db import Store
 from whichopt.service.evidence.power.plan import plan_of
-from whichopt.service.pages import new_plans
+from whichopt.service.pages.new import plans as new_plans
 from whichopt.service.past import PastJobs
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import JobPlan

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from tests.builders.jobs import make_spec
-from whichopt.service.pages.lane_marks import search_marks
-from whichopt.service.pages.lanes import scale
-from whichopt.service.pages.search_lane import SearchLane, search_lanes, studies_so_far
+from whichopt.service.pages.job.lane_marks import search_marks
+from whichopt.service.pages.job.lanes import scale
+from whichopt.service.pages.job.search_lane import SearchLane, search_lanes, studies_so_far
 from whichopt.service.race import Race, RaceTrial
 from whichopt.service.states import Direction, Origin, Phase, TrialState
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders.jobs import make_spec
 from whichopt.service.forecasts import RoundForecast, Used
-from whichopt.service.pages.time_left import TimeLeft, time_left
+from whichopt.service.pages.job.time_left import TimeLeft, time_left
 from whichopt.service.states import Phase
 
 BEGAN = datetime(2026, 11, 30, tzinfo=UTC)

@@ -22,9 +22,9 @@ from tests.builders.jobs import planning
 from tests.builders.trials import mirrored, spec_of
 from whichopt.service.db import Store
 from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
-from whichopt.service.pages.acts import verdict
-from whichopt.service.pages.acts.intervals import scale_of
-from whichopt.service.pages.acts.warning_words import TITLES
+from whichopt.service.pages.job.acts import verdict
+from whichopt.service.pages.job.acts.intervals import scale_of
+from whichopt.service.pages.job.acts.warning_words import TITLES
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Direction
@@ -317,7 +317,7 @@ def test_lines_that_matter_are_found_or_nothing_is_claimed() -> None:
 
 
 def test_every_warning_has_a_title() -> None:
-    told = (Path(verdict.__file__).parents[2] / "evidence" / "verdict" / "warnings.py").read_text()
+    told = (Path(verdict.__file__).parents[3] / "evidence" / "verdict" / "warnings.py").read_text()
     codes = set(re.findall(r'code="([a-z_]+)"', told))
     assert codes <= TITLES.keys()
 
