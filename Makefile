@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-journeys test-slow test-root test-browser test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference screenshots format openapi vendor lock clean
+.PHONY: demo up test test-journeys test-slow test-root test-browser test-sweep test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference screenshots format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -25,7 +25,7 @@ up: $(VENV)/.workers
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES)
-	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone and not examples and not journey"
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=25 -m "not slow and not root and not rehearsal and not alone and not examples and not journey and not sweep"
 
 # Jobs through real processes to their ends: with kills, over REST, of a person's own data, layers and function.
 test-journeys: $(VENV)/.dev
@@ -39,8 +39,12 @@ test-slow: $(VENV)/.dev
 test-root: $(VENV)/.dev
 	$(BIN)/python -m pytest -m root
 
-# The pages in a real browser, a part of `make test`, which names them at its end if there is no browser. CHROMIUM
-# names its program, if none on PATH is to be taken.
+# Every page in every window, light and dark, in a real browser: nothing too wide, nothing that axe-core finds.
+test-sweep: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m sweep tests/browser
+
+# All tests of the pages in a real browser. `make test` has those that use them as a person does, and names them at its
+# end if there is no browser. CHROMIUM names its program, if none on PATH is to be taken.
 test-browser: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.builders.homes import SPEC, Embedded
 
+pytestmark = pytest.mark.journey
+
 OURS = ("service", "workers", "migrations")
 SMALL = {**SPEC, "budget": {**SPEC["budget"], "epochs": 2}}
 

@@ -210,7 +210,9 @@ def test_an_own_table_is_sent_and_raced_on_and_the_job_concluded_early(
     page.get_by_role("button", name="Keep it, and race on it").click()
     expect(page.get_by_label("Dataset")).to_have_value("clouds")
     page.get_by_label("Model").select_option("linear")
-    fill(page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="4", seeds="100")
+    fill(
+        page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="4", **{"fresh seeds": "100"}
+    )
     job = send(page, "on my table")
     mark_page(page)
     conclude = page.get_by_role("main").get_by_text("Conclude now", exact=True)

@@ -36,6 +36,8 @@ from whichopt.service.db.migrate import ensure_key, upgrade
 from whichopt.service.routes.sent_key import COOKIE
 from whichopt.service.settings import Settings
 
+pytestmark = pytest.mark.sweep
+
 PAGES = {
     "home": "/",
     "home: running": "/?show=running",
@@ -101,7 +103,7 @@ ERRORS = {
 EMPTY = ("/", "/datasets", "/functions", "/new", "/catalog")
 """Pages that must also look right before anything was done."""
 
-PARTS = {"/rows", "/jobs/{job_id}/sure", "/jobs/{job_id}/more", "/jobs/{job_id}/space"}
+PARTS = {"/rows", "/workers", "/jobs/{job_id}/sure", "/jobs/{job_id}/more", "/jobs/{job_id}/space"}
 """Routes of parts that a script puts into a page: they are seen there."""
 
 DATABASE = "whichopt.db"

@@ -20,6 +20,8 @@ from whichopt.service.db.migrate import upgrade
 from whichopt.service.exit_codes import CANNOT
 from whichopt.workers.embedded.broker import Broker
 
+pytestmark = pytest.mark.journey
+
 MADE_UP = Path(__file__).parent / "made_up_gpus"
 ROOT = Path(__file__).parent.parent.parent
 

@@ -14,9 +14,9 @@ from tests.builders.services import KEY
 from tests.service.routes.test_access import paths_of
 from whichopt.service.db import Store
 
-EVENTS = "/v1/jobs/{}/events"
+EVENTS, LIVE = "/v1/jobs/{}/events", "/jobs/{}/live"
 MOVING = ("date", "content-length")
-"""Headers of /metrics that differ between two looks."""
+"""Headers that differ between two looks at /metrics, and at the form, which has a new key each time."""
 
 
 def headers(answer: Any, *, but: tuple[str, ...] = ("date",)) -> dict[str, str]:
@@ -31,10 +31,12 @@ def test_every_route_answers_head_as_get(app: FastAPI, http: TestClient, lite: S
         paths = {path.replace(f"{kind}/name", f"{kind}/{name}") for path in paths}
     more = {"/assets/style.css", "/nothing", "/v1/jobs?limit=0", "/v1/jobs/"}
     assert {f"/v1/jobs/{uid}/trials", "/healthz", "/metrics", "/docs"} <= paths, "the walk sees all routes"
-    for path in sorted((paths | more) - {EVENTS.format(uid)}):
+    streams = {EVENTS.format(uid), LIVE.format(uid)}
+    assert streams <= paths
+    for path in sorted((paths | more) - streams):
         get, head = http.get(path), http.head(path)
         assert head.status_code == get.status_code, path
-        but = MOVING if path == "/metrics" else ("date",)
+        but = MOVING if path in ("/metrics", "/new") else ("date",)
         assert headers(head, but=but) == headers(get, but=but), path
         assert head.content == b"", path
 

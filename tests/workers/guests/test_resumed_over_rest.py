@@ -17,6 +17,8 @@ from whichopt.service.db import Store
 from whichopt.service.sqlite_url import sqlite_url
 from whichopt.workers.tune import tune
 
+pytestmark = pytest.mark.journey
+
 CODE = """
 import os
 import signal

@@ -23,6 +23,8 @@ from whichopt.workers.own_locks import OwnLock
 from whichopt.workers.tune import door
 from whichopt.workers.tune.folder import opened
 
+pytestmark = pytest.mark.journey
+
 SEED = 3
 STANDS = Kill("child", "SIGSTOP", "step", 45)
 """A trial of the job stands still until somebody lets it go on."""
