@@ -263,23 +263,21 @@ def _names(curves: Sequence[Chances], x: Spec, y: Spec) -> list[Spec]:
 
 def _reaches(curve: Chances, chance: float) -> float:
     """Return the lead at which the curve has that chance; the last one if it never has."""
-    before = curve.points[0]
-    for point in curve.points:
-        if point[1] >= chance:
-            rise = point[1] - before[1]
-            part = (chance - before[1]) / rise if rise > 0 else 0.0
-            return before[0] + part * (point[0] - before[0])
-        before = point
-    return before[0]
+    return _between([(height, lead) for lead, height in curve.points], chance)
 
 
 def _at(curve: Chances, lead: float) -> float:
     """Return the chance at that lead."""
-    before = curve.points[0]
-    for point in curve.points:
-        if point[0] >= lead:
-            step = point[0] - before[0]
-            part = (lead - before[0]) / step if step > 0 else 0.0
+    return _between(curve.points, lead)
+
+
+def _between(points: Sequence[tuple[float, float]], x: float) -> float:
+    """Return y on the line through the points where it first comes to `x`; the last y if it never does."""
+    before = points[0]
+    for point in points:
+        if point[0] >= x:
+            run = point[0] - before[0]
+            part = (x - before[0]) / run if run > 0 else 0.0
             return before[1] + part * (point[1] - before[1])
         before = point
     return before[1]
