@@ -284,3 +284,24 @@ def test_guests_work_by_policies_of_their_own(browser: Browser, full: Place, pat
         policy = answer.header_value("Content-Security-Policy")
         assert policy is not None
         assert "'unsafe-inline'" in policy, "what others wrote sets styles as it goes"
+
+
+def test_swaps_copy_no_style(browser: Browser, full: Place) -> None:
+    """A person pulls a text field larger, which gives it a style of its own; the policy lets none be copied."""
+    with visitor(browser, full) as (page, watch):
+        page.goto(f"{full.origin}/new")
+        page.wait_for_function(DRAWN)
+        styled = page.evaluate(
+            """() => {
+                const inside = [...document.querySelectorAll("#options [id], #today-options [id], #get [id]")];
+                for (const one of inside) { one.style.color = "red"; one.style.color = ""; }
+                return inside.length;
+            }"""
+        )
+        assert styled, "there is nothing that a swap could copy a style from"
+        with page.expect_response(lambda answer: "/new/" in answer.url and answer.ok):
+            page.locator("[name=model]").select_option("cnn")
+        with page.expect_response(lambda answer: "/new/plan" in answer.url and answer.ok):
+            page.locator("[name=batch_size]").fill("32")
+        page.wait_for_function(DRAWN)
+        assert watch.faults == []
