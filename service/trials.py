@@ -104,6 +104,18 @@ class Point(NamedTuple):
     value: float
 
 
+class Sample(_Frozen):
+    """What a trained network makes, for people to look at.
+
+    `text` is some text that it writes; `points` (N, 2) are float32, little-endian, and `images` (N, channels,
+    height, width) a byte a number, both in base64.
+    """
+
+    kind: Literal["text", "points", "images"]
+    content: str
+    shape: tuple[int, ...] = ()
+
+
 class TrialResult(_Frozen):
     """The result of one training run.
 
@@ -133,6 +145,13 @@ class TrialResult(_Frozen):
         exclude_if=lambda values: values is None,
         description="Value of the metric on each kept example of the test split (confirm): float32, "
         "little-endian, in base64; absent if the metric is no mean over examples.",
+    )
+
+    sample: Sample | None = Field(
+        default=None,
+        exclude_if=lambda sample: sample is None,
+        description="What the network made at its end, on the first of the fresh seeds (confirm); absent if "
+        "it makes nothing to look at.",
     )
 
     def with_examples(self, values: str | None) -> TrialResult:

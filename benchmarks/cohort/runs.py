@@ -26,8 +26,7 @@ from whichopt.workers import workload
 from whichopt.workers.engine.optimizers import optimizer_class
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.sampler import suggest
-from whichopt.workers.workload import Workload
-from whichopt.workers.workload.data import order
+from whichopt.workers.workload import Workload, order
 
 
 @dataclass(frozen=True)

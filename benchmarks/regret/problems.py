@@ -29,8 +29,9 @@ from whichopt.workers.engine import Unwatched
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.engine.optimizers import build
 from whichopt.workers.engine.schedule import factor
-from whichopt.workers.workload import Examples, Splits, Workload
-from whichopt.workers.workload.data import LOADERS, Table, order, standardized
+from whichopt.workers.workload import Examples, Splits, Workload, order
+from whichopt.workers.workload.data import TABLES
+from whichopt.workers.workload.table import Table, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd")
@@ -92,7 +93,7 @@ def divided_workload(resolved: str, seed: int) -> Split:
     """`resolved` is the workload's JSON; `seed` draws which examples are set aside."""
     spec = ResolvedWorkload.model_validate_json(resolved)
     entry = datasets.dataset(spec.dataset.name)
-    table, criteria = LOADERS[entry.name](entry.options(**spec.dataset.options)), CRITERIA[spec.task]
+    table, criteria = TABLES[entry.name](entry.options(**spec.dataset.options)), CRITERIA[spec.task]
     examples = len(table.labels)
     judged = round(examples * ASIDE)
     aside_sizes = Sizes(examples - judged, judged, 0)

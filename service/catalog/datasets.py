@@ -31,7 +31,9 @@ class DatasetEntry:
     """A dataset as jobs name it, with the `shape` of the data that `options` ask for.
 
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
-    A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
+    `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
+    do not enter. A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its
+    split decided.
     """
 
     name: str
@@ -44,6 +46,12 @@ class DatasetEntry:
     upload: Upload | None = None
     content: str | None = None
     own_sizes: Sizes | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that it can be used for, its own first."""
+        return (self.task, *self.also)
 
     def sizes(self, options: DatasetOptions) -> Sizes:
         """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""

@@ -36,6 +36,10 @@ class CNNOptions(ModelOptions):
     activation: Activation = "relu"
 
 
+SUPERVISED = ("classification", "regression")
+"""The tasks of a model that answers each example by its outputs."""
+
+
 def stacks(_: ModelOptions) -> None:
     """Say of a model that its trials can be stacked whatever its options are."""
     return
@@ -52,9 +56,9 @@ class ModelEntry:
     `kept` counts the numbers that a network keeps of each example while it is trained; they are bounded only
     if it is given. `least` is the fewest examples of a batch that it can be trained with.
 
-    `only_solo` is None for options with which trials can be stacked, and otherwise the reason in words why
-    only the solo executor can train them: `torch.func.vmap` cannot run what draws random numbers, or branches
-    on a tensor's value.
+    `tasks` are the tasks that it can be trained for. `only_solo` is None for options with which trials can be
+    stacked, and otherwise the reason in words why only the solo executor can train them: `torch.func.vmap`
+    cannot run what draws random numbers, or branches on a tensor's value.
     """
 
     name: str
@@ -68,6 +72,7 @@ class ModelEntry:
     kept: Callable[[ModelOptions, Shape], int] | None = None
     least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
     only_solo: Callable[[ModelOptions], str | None] = stacks
+    tasks: tuple[str, ...] = SUPERVISED
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:

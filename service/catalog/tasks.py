@@ -33,7 +33,8 @@ class TaskEntry:
 
     Configs are selected by the first of its `metrics`, unless a job names another; the rest stand beside it.
     `loss` is the function of torch that a snippet trains by, and `targets` makes the code of random targets
-    from a number of examples and of outputs.
+    from a number of examples and of outputs. `of_inputs` says that there is nothing to learn but the inputs
+    themselves, so that a dataset's own labels do not enter.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TaskEntry:
     loss: str
     targets: Callable[[int, int], str]
     options: type[TaskOptions] = TaskOptions
+    of_inputs: bool = False
 
     @property
     def goal(self) -> Goal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.model_options import ModelOptions
@@ -161,22 +163,33 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
     asked = wanted.task or Named(name=data.task)
     task = catalog.task(asked.name, field="workload.task")
     name = task.name
-    if name != data.task:
+    if name not in data.tasks:
         raise InvalidSpec(
-            f"dataset {data.name!r} is for {data.task}, not {name}",
+            f"dataset {data.name!r} is for {' or '.join(data.tasks)}, not {name}",
             field="workload.task",
             value=name,
-            allowed=[data.task],
+            allowed=list(data.tasks),
+        )
+    if name not in model.tasks:
+        fitting = [entry.name for entry in catalog.models if name in entry.tasks]
+        raise InvalidSpec(
+            f"model {model.name!r} is for {' or '.join(model.tasks)}, and the task is {name}; "
+            f"the models for it are {', '.join(fitting)}",
+            field="workload.model.name",
+            value=model.name,
+            allowed=fitting,
         )
     task_options = read_options(task.options, asked.options, "workload.task")
     data_options = read_options(data.options, wanted.dataset.options, "workload.dataset")
     model_options = read_options(model.options, wanted.model.options, "workload.model")
     shape = data.shape(data_options)
+    if task.of_inputs:
+        shape = replace(shape, outputs=shape.features)
     if model.needs_image and shape.image is None:
         images = [
             entry.name
             for entry in catalog.datasets
-            if entry.shape(entry.options()).image and entry.task == name
+            if entry.shape(entry.options()).image and name in entry.tasks
         ]
         raise InvalidSpec(
             f"model {model.name!r} needs images, but dataset {data.name!r} has none",

@@ -24,7 +24,7 @@ from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.engine.solo import SoloExecutor
-from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.data import TABLES
 
 WINE = Problem("wine", {"dataset": {"name": "wine"}, "model": {"name": "linear"}}, batch_size=32, epochs=2)
 
@@ -86,7 +86,7 @@ class Here:
 
 def test_what_picks_are_judged_on_is_what_no_policy_sees(spec: ResolvedSpec) -> None:
     both = divided_workload(spec.workload.model_dump_json(), 5)
-    table = LOADERS["wine"](None)  # type: ignore[arg-type]
+    table = TABLES["wine"](None)  # type: ignore[arg-type]
     for seed in (0, 1):
         seen, judged = both.job.splits(seed), both.judge.splits(seed)
         assert torch.equal(seen.train.inputs, judged.train.inputs)

@@ -25,7 +25,7 @@ from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine import optimizers
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.workload import Workload
-from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.data import LOADERS, TABLES
 from whichopt.workers.workload.models import BUILDERS
 from whichopt.workers.workload.tasks import CRITERIA
 
@@ -189,7 +189,7 @@ def test_everything_named_can_be_built() -> None:
 def test_a_dataset_has_the_shape_it_says(data: DatasetEntry, make_workload: MakeWorkload) -> None:
     options = data.options()
     shape = data.shape(options)
-    table = LOADERS[data.loader or data.name](options)
+    table = TABLES[data.loader or data.name](options)
     assert table.features.shape == (shape.examples, shape.features)
     assert table.labels.shape == (shape.examples,)
     splits = make_workload(data.name).splits(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from whichopt.service.by_example import written
 from whichopt.service.states import Phase, TrialState
-from whichopt.service.trials import Point, TrialPlan, TrialResult
+from whichopt.service.trials import Point, Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.workload import Splits, Workload
 
@@ -18,6 +18,9 @@ Scores = Callable[[str, Sequence[str]], Mapping[str, float]]
 
 Values = Callable[[], Tensor | None]
 """The goal's metric on each kept example of the test split, once that is scored; None if it is no mean."""
+
+Made = Callable[[], Sample | None]
+"""What the network makes for people to look at; None if its task makes nothing."""
 
 
 class Record:
@@ -33,6 +36,7 @@ class Record:
         self.curves: dict[str, list[Point]] = {}
         self.metrics: dict[str, dict[str, float]] = {}
         self.by_example: str | None = None
+        self.sample: Sample | None = None
 
     @property
     def selection(self) -> tuple[Point, ...]:
@@ -45,7 +49,9 @@ class Record:
         point = min(at for at in self.plan.evaluations if at > self.examples)
         return min(self.plan.training.boundary(self.examples, point), self.plan.length)
 
-    def judge(self, loss: float, before: int, scores: Scores, values: Values) -> TrialState | None:
+    def judge(
+        self, loss: float, before: int, scores: Scores, values: Values, made: Made
+    ) -> TrialState | None:
         """Evaluates, and says how the trial ends here; None if it goes on.
 
         A rung that is reached with the last step has nothing left to save: the trial is complete. On the way
@@ -57,6 +63,7 @@ class Record:
             before: the examples seen at that one.
             scores: what the model scores now; asked for a split only if it counts.
             values: what it scores on single examples of the test split; asked after that was scored.
+            made: what it makes for people to look at; asked of the first of the fresh seeds, at its end.
         """
         followed, last = self.workload.followed, self.examples == self.plan.length
         every = self.workload.goal.metrics
@@ -73,6 +80,7 @@ class Record:
                 self.metrics["test"] = dict(scores("test", every))
                 found = values()
                 self.by_example = None if found is None else written(found.cpu().numpy())
+                self.sample = made() if self.plan.number == 0 else None
             return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
         reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
         value = validation[self.workload.goal.metric]
@@ -96,6 +104,7 @@ class Record:
             examples=self.examples,
             seconds=self.seconds,
             by_example=self.by_example if state is TrialState.COMPLETE else None,
+            sample=self.sample if state is TrialState.COMPLETE else None,
         )
 
     def state(self) -> State:

@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import TrialState
-from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch, optimizers
 from whichopt.workers.engine.record import Record, selection
 from whichopt.workers.engine.schedule import factor
@@ -136,7 +136,7 @@ class TrialRun:
         self.model.eval()
         for learner in self.learners:
             learner.mode("eval")
-        state = self.record.judge(loss, before, self.scores, lambda: self.values)
+        state = self.record.judge(loss, before, self.scores, lambda: self.values, self.made)
         for learner in self.learners:
             learner.mode("train")
         self.record.seconds += perf_counter() - started
@@ -154,7 +154,15 @@ class TrialRun:
         self.model.train()
         with seeded(plan.seeds.order, before, self.workload.device):
             cuts = plan.training.cuts(before, stop)
-            for batch in batches(self.splits.train, plan.seeds.order, before, cuts):
+            stream = batches(
+                self.splits.train,
+                plan.seeds.order,
+                before,
+                cuts,
+                lanes=plan.training.batch_size,
+                draw=self.workload.draw,
+            )
+            for batch in stream:
                 count = len(batch.targets)
                 share = factor(plan.training.schedule, record.examples + count / 2, plan.length)
                 for learner in self.learners:
@@ -172,6 +180,10 @@ class TrialRun:
             self.values = self.workload.values(outputs, examples)
         metrics = self.workload.criteria.metrics(outputs, examples.targets, examples.unit, names)
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+
+    def made(self) -> Sample | None:
+        """What the model as it stands makes for people to look at."""
+        return self.workload.sample(self.model, self.splits.test)
 
     def network(self) -> dict[str, Tensor]:
         """The params and buffers that are evaluated, by name, on the CPU."""

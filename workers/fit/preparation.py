@@ -11,8 +11,10 @@ from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.uploads import Column, Kind, Role, Written
 from whichopt.workers.workload import Examples, Loaded
 from whichopt.workers.workload.columns import Prepared, Rows, learned
-from whichopt.workers.workload.data import Table, scale
-from whichopt.workers.workload.tasks import CRITERIA, Labels
+from whichopt.workers.workload.criteria import Labels
+from whichopt.workers.workload.table import Table, scale
+from whichopt.workers.workload.tasks import CRITERIA
+from whichopt.workers.workload.uploads import Kept
 
 Chosen = npt.NDArray[np.int64]
 
@@ -45,6 +47,10 @@ class Preparation(_Frozen):
     )
 
 
+class NotRows(Exception):
+    """The data of a workload are no table: there is nothing that prepares their rows for a saved network."""
+
+
 class Data:
     """The data of a workload as they were loaded: columns with names, and what is to be predicted.
 
@@ -52,6 +58,8 @@ class Data:
     """
 
     def __init__(self, spec: ResolvedWorkload, loaded: Loaded) -> None:
+        if not isinstance(loaded, Table | Kept):
+            raise NotRows(f"{spec.dataset.name} has no rows that a program could predict one by one")
         self.spec = spec
         self.loaded = loaded
         self.criteria = CRITERIA[spec.task]
@@ -83,9 +91,10 @@ class Data:
 
     def examples(self, training: Chosen, device: torch.device) -> Examples:
         """Return those rows as a network sees them that is trained on them."""
-        targets, unit = self.criteria.encode(self.labels, self.labels[training])
+        labels = self.labels[training]
         inputs = torch.from_numpy(self._prepared(training).transform(self._rows(), training))
-        return Examples(inputs.to(device), targets[torch.from_numpy(training)].to(device), unit)
+        targets, unit = self.criteria.targets(labels, labels, inputs)
+        return Examples(inputs.to(device), targets.to(device), unit)
 
     def _rows(self) -> Rows:
         if not isinstance(self.loaded, Table):

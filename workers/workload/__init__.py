@@ -18,16 +18,34 @@ from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import metric
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.trials import Sample
 from whichopt.workers.workload.cached import Cached
-from whichopt.workers.workload.data import LOADERS, Batch, Examples, Splits, Table, batches, order, stretches
-from whichopt.workers.workload.models import builder, generator, initialized, seeded
-from whichopt.workers.workload.tasks import CRITERIA, Criteria, Slope
-from whichopt.workers.workload.uploads import DatasetGone, Kept, load
+from whichopt.workers.workload.criteria import Criteria
+from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.models import builder
+from whichopt.workers.workload.players import Answer, Carry, Loss, Net, Player, Slope
+from whichopt.workers.workload.seeds import generator, initialized, seeded
+from whichopt.workers.workload.stream import (
+    Batch,
+    Draw,
+    Examples,
+    Splits,
+    batches,
+    beside,
+    order,
+    side_by_side,
+    stretches,
+)
+from whichopt.workers.workload.table import Loaded
+from whichopt.workers.workload.tasks import CRITERIA
+from whichopt.workers.workload.uploads import DatasetGone, load
 
 __all__ = [
+    "Answer",
     "Batch",
     "Carry",
     "DatasetGone",
+    "Draw",
     "Examples",
     "Loaded",
     "Loss",
@@ -37,10 +55,12 @@ __all__ = [
     "Splits",
     "Workload",
     "batches",
+    "beside",
     "build",
     "generator",
     "order",
     "seeded",
+    "side_by_side",
     "stretches",
     "table_of",
     "weighted",
@@ -54,44 +74,14 @@ SPLITS = Cached(1 << 30)
 """What was loaded and divided in this process."""
 
 
-Loaded = Table | Kept
-"""The data of a workload as loaded, in their own units."""
-
-Net = Callable[..., Tensor]
-"""The network: the module itself, or a function that calls it with other params and buffers in the place of
-its own (`torch.func.functional_call`). Either way the module updates its buffers itself."""
-
-Carry = dict[str, Tensor]
-"""The state that a loss hands to itself at the next step (a recurrent state); empty at the first."""
-
-Loss = Callable[[Net, Batch, Carry], tuple[Tensor, Carry]]
-"""The mean loss over the batch, a tensor without dimensions, and the next carry. Pure but for the buffers,
-and made of operations that `torch.func.vmap` knows."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """Params (by their names in the model) that follow one loss, at every `every`-th step.
-
-    `slope` is there if the loss is no more than what it tells the gradient of: a function of the network's
-    outputs for the batch's inputs, of the targets and of their weights, with nothing carried, for all of the
-    model's params.
-    """
-
-    name: str
-    params: tuple[str, ...]
-    loss: Loss
-    every: int = 1
-    slope: Slope | None = None
-
-
 @dataclass(frozen=True)
 class Workload:
     """Task, model and dataset on a device.
 
     `model` makes the network from a seed for its params, `splits` the data from a seed for the division
     into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
-    `by_example` is True if the metric of the goal is a mean over examples.
+    `by_example` is True if the metric of the goal is a mean over examples. `draw` is what each batch draws
+    from the trial's own seed; None if nothing.
     """
 
     goal: Goal
@@ -102,6 +92,12 @@ class Workload:
     splits: Callable[[int], Splits]
     criteria: Criteria
     by_example: bool = False
+    draw: Draw | None = None
+
+    @property
+    def answer(self) -> Answer | None:
+        """What is judged of a network, if it is not what it gives for the inputs."""
+        return self.criteria.answer
 
     @property
     def followed(self) -> tuple[str, ...]:
@@ -120,8 +116,15 @@ class Workload:
 
     @torch.no_grad()
     def outputs(self, net: Net, examples: Examples) -> Tensor:
-        """The outputs (N, outputs) of `net`, which is in eval mode."""
+        """What is judged of `net`, which is in eval mode: its outputs (N, outputs), or what the task says."""
+        if self.answer is not None:
+            return self.answer(net, examples.whole)
         return torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
+
+    @torch.no_grad()
+    def sample(self, net: Net, examples: Examples) -> Sample | None:
+        """What `net`, which is in eval mode, makes for people to look at; None if its task makes nothing."""
+        return None if self.criteria.sample is None else self.criteria.sample(net, examples)
 
     def values(self, outputs: Tensor, examples: Examples) -> Tensor | None:
         """The goal's metric on each example that is kept of a split (N,); None if it is no mean over them."""
@@ -132,8 +135,7 @@ class Workload:
 
     def reference(self, splits: Splits) -> dict[str, float]:
         """Return the test score of the constant predictor that suits the training split best."""
-        row = self.criteria.constant(splits.train.targets, self.shape.outputs)
-        outputs = row.expand(len(splits.test), self.shape.outputs)
+        outputs = self.criteria.learned_nothing(splits, self.shape.outputs)
         metrics = self.criteria.metrics(outputs, splits.test.targets, splits.test.unit, self.goal.metrics)
         return {name: value.item() for name, value in metrics.items()}
 
@@ -166,7 +168,7 @@ def _build(
     place = torch.device(device)
     net_options = net.options(**spec.model.options)
     shape = spec.shape
-    criteria = CRITERIA[spec.task]
+    criteria = CRITERIA[spec.task].of(net_options)
     network = partial(builder(net), net_options, shape)
     with torch.device("meta"):
         params = tuple(name for name, _ in network().named_parameters())
@@ -174,26 +176,24 @@ def _build(
     def table() -> Loaded:
         return _table(spec, data, blobs)
 
-    def splits(seed: int) -> Splits:
-        return SPLITS.get(
-            (resolved, device, seed),
-            lambda: weighted(table().splits(criteria, spec.sizes, seed, place), spec),
-            lambda made: made.nbytes,
-        )
+    def divided(seed: int) -> Splits:
+        made = weighted(table().splits(criteria, spec.sizes, seed, place), spec)
+        return made if criteria.prepared is None else criteria.prepared(made)
 
-    def loss(net: Net, batch: Batch, carry: Carry) -> tuple[Tensor, Carry]:
-        return criteria.loss(net(batch.inputs), batch.targets, batch.weights), carry
+    def splits(seed: int) -> Splits:
+        return SPLITS.get((resolved, device, seed), lambda: divided(seed), lambda made: made.nbytes)
 
     table()  # what is wrong with it is told before anything is trained
     return Workload(
         goal=spec.goal,
         shape=shape,
         device=place,
-        players=(Player(net.name, params, loss, slope=criteria.slope),),
+        players=criteria.players_of(net.name, params),
         model=lambda seed: initialized(network, seed, place),
         splits=splits,
         criteria=criteria,
         by_example=bool((judge := metric(spec.task, spec.goal.metric)) and judge.by_example),
+        draw=criteria.draw,
     )
 
 

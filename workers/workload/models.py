@@ -1,12 +1,9 @@
-"""The networks: builders of the catalog's entries, and how a seed becomes params."""
+"""The networks: builders of the catalog's entries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
-import numpy as np
-import torch
 from torch import nn
 
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
@@ -26,32 +23,3 @@ def builder(entry: ModelEntry) -> Builder:
     if modules is None:
         return BUILDERS[entry.builder or entry.name]
     return lambda options, shape: built(modules(options, shape))
-
-
-def initialized(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
-    """Call `build` with `seed` as its only randomness; the global generator stays as it was.
-
-    It is drawn on the CPU whatever `device` it ends on, so that both start from the same params.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(_stirred(seed))
-        return build().to(device)
-
-
-@contextmanager
-def seeded(seed: int, examples: int, device: torch.device) -> Iterator[None]:
-    """Let a network draw in the block (dropout) as `generator` would for the same arguments."""
-    accelerators = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices=accelerators, device_type=device.type if accelerators else "cuda"):
-        torch.manual_seed(_stirred(seed, examples))
-        yield
-
-
-def generator(seed: int, examples: int, device: torch.device) -> torch.Generator:
-    """Return the generator for the moment when `examples` have been seen of the stream that `seed` orders."""
-    return torch.Generator(device).manual_seed(_stirred(seed, examples))
-
-
-def _stirred(*seeds: int) -> int:
-    # torch reads the low 32 bits of a seed only; numpy's sequence stirs all of them in.
-    return int(np.random.SeedSequence(seeds).generate_state(1)[0])

@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from whichopt.workers.workload.criteria import Criteria, Labels
 from whichopt.workers.workload.metrics import (
-    ByExample,
-    Metrics,
     by_example_of_classes,
     by_example_of_numbers,
     of_classes,
     of_numbers,
 )
-
-Labels = npt.NDArray[Any]
-
-
-class BatchLoss(Protocol):
-    def __call__(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None, /) -> Tensor: ...
-
-
-class Slope(Protocol):
-    """The function from outputs (..., N, outputs), targets and weights to losses (...) and the gradient of
-    each in its outputs."""
-
-    def __call__(
-        self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None, /
-    ) -> tuple[Tensor, Tensor]: ...
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """A task as functions of outputs (N, outputs) and of targets as the model is given them.
-
-    `loss` is the mean over the batch: of outputs (..., N, outputs), a loss (...) each, weighted if the third
-    argument has weights (..., N) and not None; `slope` gives the losses and their gradients, each in its
-    outputs, to the bit as autograd would. `metrics` are those of the catalog's entry, by name, each a float64
-    tensor without dimensions; its `unit` is what 1 of a target is in the targets' own units. `by_example` has
-    those that are means over examples, example by example. `followed` are
-    the metrics whose curves are kept in any case; one of them shows that outputs are not finite. `constant`
-    is the row of outputs (outputs,) that suits all the given targets best. `encode` turns the labels of all
-    examples, and those of the training split alone, into targets and their unit. `strata` are what a division
-    keeps the shares of; None if there is nothing to keep. `balanced` are the weights (N,) by which each class
-    of the training targets weighs the same; None if there are no classes.
-    """
-
-    loss: BatchLoss
-    slope: Slope
-    metrics: Metrics
-    by_example: ByExample
-    followed: tuple[str, ...]
-    constant: Callable[[Tensor, int], Tensor]
-    encode: Callable[[Labels, Labels], tuple[Tensor, float]]
-    strata: Callable[[Labels], Labels | None]
-    balanced: Callable[[Tensor], Tensor] | None = None
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:

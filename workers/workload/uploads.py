@@ -24,8 +24,9 @@ from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.splits import divided
 from whichopt.service.uploads import Table
 from whichopt.workers.workload.columns import Rows, learned
-from whichopt.workers.workload.data import Examples, Parts, Splits
-from whichopt.workers.workload.tasks import Criteria
+from whichopt.workers.workload.criteria import Criteria
+from whichopt.workers.workload.stream import Examples, Splits
+from whichopt.workers.workload.table import Parts
 
 METADATA = "whichopt"
 """Key of the table's description in the metadata."""
@@ -61,11 +62,12 @@ class Kept:
         """Return the splits that `seed` draws, prepared by what their training rows tell."""
         parts = self.parts(criteria, sizes, seed)
         prepared = learned(self.table.features, self.rows, parts[0])
-        targets, unit = criteria.encode(self.target, self.target[parts[0]])
+        training = self.target[parts[0]]
 
         def examples(part: npt.NDArray[np.int64]) -> Examples:
             inputs = torch.from_numpy(prepared.transform(self.rows, part))
-            return Examples(inputs.to(device), targets[torch.from_numpy(part)].to(device), unit)
+            targets, unit = criteria.targets(self.target[part], training, inputs)
+            return Examples(inputs.to(device), targets.to(device), unit)
 
         return Splits(*map(examples, parts))
 

@@ -18,8 +18,7 @@ from whichopt.service.trials import Schedule, TrialPlan
 from whichopt.workers.engine import optimizers
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.solo import SoloExecutor
-from whichopt.workers.workload import Player, Workload
-from whichopt.workers.workload.data import order
+from whichopt.workers.workload import Player, Workload, order
 
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]

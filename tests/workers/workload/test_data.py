@@ -16,8 +16,9 @@ from whichopt.service.catalog.datasets import DatasetOptions, dataset
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.splits import RANDOM, divided
 from whichopt.service.trials import Schedule, Training
-from whichopt.workers.workload import Workload, batches, data
-from whichopt.workers.workload.data import FARTHEST, LOADERS, Table, order, standardized
+from whichopt.workers.workload import Workload, batches, data, order
+from whichopt.workers.workload.data import TABLES
+from whichopt.workers.workload.table import FARTHEST, Table, standardized
 from whichopt.workers.workload.tasks import CRITERIA
 
 CPU = torch.device("cpu")
@@ -48,7 +49,7 @@ def test_a_split_seed_redraws_train_and_validation_but_never_test(strata: np.nda
 @pytest.mark.parametrize("name", ["digits", "wine", "breast_cancer"])
 def test_every_class_has_its_share_of_every_split(name: str) -> None:
     entry = dataset(name)
-    labels = LOADERS[name](entry.options()).labels
+    labels = TABLES[name](entry.options()).labels
     sizes = entry.sizes(entry.options())
     for part in divided(RANDOM, labels, len(labels), sizes, seed=3):
         counts = Counter(labels[part])
@@ -82,7 +83,7 @@ def test_constant_and_nearly_constant_columns_stay_bounded() -> None:
     assert standardized(elsewhere, training).tolist() == [[0, FARTHEST, 0]]
 
 
-@pytest.mark.parametrize("name", LOADERS)
+@pytest.mark.parametrize("name", TABLES)
 def test_no_feature_is_far_away(name: str, make_workload: Callable[..., Workload]) -> None:
     for seed in range(3):
         splits = make_workload(name).splits(seed)
@@ -121,10 +122,10 @@ def test_batches_only_cut_the_stream(size: int) -> None:
 def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = data.LOADERS[name](DatasetOptions())
-    theirs = data.Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
+    ours = data.TABLES[name](DatasetOptions())
+    theirs = Table(*getattr(datasets, f"load_{name}")(return_X_y=True))
     monkeypatch.setattr(data, "find_spec", lambda _: None)
-    fallback = data.LOADERS[name](DatasetOptions())
+    fallback = data.TABLES[name](DatasetOptions())
     for one in (ours, fallback):
         assert one.features.tobytes() == theirs.features.tobytes()
         assert one.features.strides == theirs.features.strides, "sums over it add in the same order"
@@ -134,9 +135,9 @@ def test_a_shipped_table_is_what_scikit_learn_reads_from_it(
 
 def test_a_shipped_table_is_read_without_scikit_learn() -> None:
     script = (
-        "import sys; from whichopt.workers.workload.data import LOADERS;"
+        "import sys; from whichopt.workers.workload.data import TABLES;"
         "from whichopt.service.catalog.datasets import DatasetOptions;"
-        "[LOADERS[name](DatasetOptions()) for name in ('digits', 'breast_cancer', 'wine')];"
+        "[TABLES[name](DatasetOptions()) for name in ('digits', 'breast_cancer', 'wine')];"
         "print([name for name in sys.modules if name.startswith(('sklearn', 'scipy.stats'))])"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from whichopt.service.errors import UnknownName
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.splits import RANDOM, divided
 from whichopt.workers.workload import Workload, batches, build
-from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.data import TABLES
 from whichopt.workers.workload.tasks import CRITERIA
 
 MakeWorkload = Callable[..., Workload]
@@ -84,7 +84,7 @@ def test_classification_metrics(make_workload: MakeWorkload) -> None:
 def test_regression_metrics_are_in_the_targets_own_units(make_workload: MakeWorkload) -> None:
     workload = make_workload("diabetes")
     entry = dataset("diabetes")
-    labels = LOADERS["diabetes"](entry.options()).labels
+    labels = TABLES["diabetes"](entry.options()).labels
     sizes = entry.sizes(entry.options())
     train, _, test = (labels[part] for part in divided(RANDOM, None, len(labels), sizes, 4))
     splits = workload.splits(4)
@@ -117,7 +117,7 @@ def test_a_class_that_training_lacks_does_not_make_the_constant_predictor_infini
 def test_the_constant_predictor_of_a_number_is_its_mean(make_workload: MakeWorkload) -> None:
     workload = make_workload("diabetes")
     entry = dataset("diabetes")
-    labels = LOADERS["diabetes"](entry.options()).labels
+    labels = TABLES["diabetes"](entry.options()).labels
     sizes = entry.sizes(entry.options())
     train, _, test = (labels[part] for part in divided(RANDOM, None, len(labels), sizes, 4))
     reference = workload.reference(workload.splits(4))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from whichopt.service.trials import TrialPlan
@@ -36,15 +35,14 @@ def apart(workload: Workload, plans: Sequence[TrialPlan]) -> float:
     stop = STEPS * plans[0].training.batch_size
     stack = rehearsal(workload, plans, block=len(plans))
     losses = stack.train(stop)
-    splits = [workload.splits(plan.seeds.split).validation.inputs[:EXAMPLES] for plan in plans]
-    together = stack.stack.outputs(torch.stack(splits), slice(0, len(plans)))
+    splits = [workload.splits(plan.seeds.split).validation.first(EXAMPLES) for plan in plans]
+    together = stack.scores().outputs(splits, slice(0, len(plans)))
     greatest = 0.0
     for row, plan in enumerate(plans):
         alone = TrialRun(workload, plan)
         loss = alone.train(stop)
         alone.model.eval()
-        with torch.no_grad():
-            answers = alone.model(splits[row])
+        answers = workload.outputs(alone.model, splits[row])
         greatest = max(greatest, _share(losses[row], loss), _share(together[row], answers))
     return greatest
 

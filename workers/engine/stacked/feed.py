@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from whichopt.service.trials import TrialPlan
-from whichopt.workers.workload import Batch, Examples, Splits, batches, order, stretches
+from whichopt.workers.workload import (
+    Batch,
+    Draw,
+    Examples,
+    Splits,
+    batches,
+    order,
+    side_by_side,
+    stretches,
+)
 
 GATHERED_BYTES = 2**22
 """About how much is gathered at once: enough that gathering costs little, and little enough for a cache."""
@@ -20,21 +29,41 @@ class Feed:
     Rows whose seeds agree share a stream; if all do, their batch is one, expanded over the rows.
     """
 
-    def __init__(self, plans: Sequence[TrialPlan], splits: Sequence[Splits]) -> None:
+    def __init__(
+        self, plans: Sequence[TrialPlan], splits: Sequence[Splits], draw: Draw | None = None
+    ) -> None:
         self.training = plans[0].training
         self.rows = len(plans)
         self.seeds = [(plan.seeds.order, plan.seeds.split) for plan in plans]
         self.splits = dict(zip(self.seeds, splits, strict=True))
+        self.draw = draw
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The streams from `start` to `stop`: inputs (rows, N, ...) and targets (rows, N, ...)."""
         if len(self.splits) == 1:
-            ((seed, splits),) = self.splits.items()
-            for batch in batches(splits.train, seed[0], start, self.training.cuts(start, stop)):
-                yield Batch._make(
-                    None if part is None else part.expand(self.rows, *part.shape) for part in batch
-                )
-            return
+            (seed,) = self.splits
+            yield from (batch.expanded(self.rows) for batch in self._stream(seed, start, stop))
+        elif self.draw is None and not self.splits[self.seeds[0]].train.in_lanes:
+            yield from self._together(start, stop)
+        else:
+            streams = {seed: self._stream(seed, start, stop) for seed in self.splits}
+            for parts in zip(*streams.values(), strict=True):
+                of = dict(zip(streams, parts, strict=True))
+                yield side_by_side([of[seed] for seed in self.seeds])
+
+    def _stream(self, seed: tuple[int, int], start: int, stop: int) -> Iterator[Batch]:
+        """The stream of the rows with those seeds, as a trial alone has it."""
+        return batches(
+            self.splits[seed].train,
+            seed[0],
+            start,
+            self.training.cuts(start, stop),
+            lanes=self.training.batch_size,
+            draw=self.draw,
+        )
+
+    def _together(self, start: int, stop: int) -> Iterator[Batch]:
+        """The same, gathered for many steps at once, which takes less time."""
         for sizes in stretches(self.training.cuts(start, stop), self._examples_at_once()):
             end = start + sum(sizes)
             parts = (torch.split(tensor, sizes, dim=1) for tensor in self._gathered(start, end))

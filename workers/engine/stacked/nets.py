@@ -7,7 +7,7 @@ that `torch.func.vmap` can.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.func import functional_call, vmap
 
 from whichopt.workers.engine.stacked.chain import Chain, chain_of
 from whichopt.workers.engine.stacked.layers import Generators
-from whichopt.workers.workload import Batch, Carry, Player, Slope, Workload
+from whichopt.workers.workload import Answer, Batch, Carry, Net, Player, Slope, Workload
 
 Tensors = Mapping[str, Tensor]
 """Params or buffers of n networks by name, each (n, ...)."""
@@ -40,6 +40,14 @@ class Nets(Protocol):
 
     def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
         """Return the networks' outputs in evaluation for inputs (n, N, ...): (n, N, ...)."""
+        ...
+
+    def answers(self, answer: Answer, params: Tensors, buffers: Tensors, whole: Batch) -> Tensor:
+        """Return what `answer` makes of each network in evaluation and its own split: (n, N, ...)."""
+        ...
+
+    def one(self, tensors: Tensors) -> Net:
+        """Return the network of those params and buffers, each without the n, in evaluation."""
         ...
 
 
@@ -76,6 +84,16 @@ class Layered:
         )
         return self.chain.forward(inputs, [*own, *behind], None)[0]
 
+    def answers(self, answer: Answer, params: Tensors, buffers: Tensors, whole: Batch) -> Tensor:
+        raise NotImplementedError("a chain of layers gives outputs; what else is judged is run by vmap")
+
+    def one(self, tensors: Tensors) -> Net:
+        return lambda inputs: self.outputs(
+            {name: tensors[name].unsqueeze(0) for name in self.chain.params},
+            {name: tensors[name].unsqueeze(0) for name in self.chain.buffers},
+            inputs.unsqueeze(0),
+        )[0]
+
 
 class Mapped:
     """Any model and loss, by `vmap` over `functional_call`; what they do at random they cannot be asked to do
@@ -100,10 +118,7 @@ class Mapped:
         others = {name: tensor for name, tensor in params.items() if name not in leaves}
 
         def loss(params: Tensors, rest: Tensors, part: Batch, carried: Carry) -> tuple[Tensor, Carry]:
-            def net(*inputs: Tensor) -> Tensor:
-                return _call(self.model, {**params, **rest}, inputs)
-
-            return player.loss(net, part, carried)
+            return player.loss(lambda *inputs: _call(self.model, {**params, **rest}, inputs), part, carried)
 
         self.model.train()
         rows = Batch._make(None if part is None else 0 for part in batch)
@@ -113,11 +128,22 @@ class Mapped:
         return losses.detach(), {name: tensor.detach() for name, tensor in carry.items()}
 
     def outputs(self, params: Tensors, buffers: Tensors, inputs: Tensor) -> Tensor:
-        def net(tensors: Tensors, x: Tensor) -> Tensor:
-            return _call(self.model, tensors, (x,))
+        self.model.eval()
+        called = vmap(lambda tensors, x: _call(self.model, tensors, (x,)))
+        outputs: Tensor = called({**params, **buffers}, inputs)
+        return outputs
+
+    def answers(self, answer: Answer, params: Tensors, buffers: Tensors, whole: Batch) -> Tensor:
+        def answered(tensors: Tensors, part: Batch) -> Tensor:
+            return answer(lambda *inputs: _call(self.model, tensors, inputs), part)
 
         self.model.eval()
-        return vmap(net)({**params, **buffers}, inputs)
+        rows = Batch._make(None if part is None else 0 for part in whole)
+        return vmap(answered, in_dims=(0, rows))({**params, **buffers}, whole)
+
+    def one(self, tensors: Tensors) -> Net:
+        self.model.eval()
+        return lambda *inputs: _call(self.model, tensors, inputs)
 
 
 def nets(workload: Workload) -> Nets:
@@ -126,11 +152,10 @@ def nets(workload: Workload) -> Nets:
     if len(workload.players) == 1:
         (player,) = workload.players
         chain = chain_of(model)
-        if player.slope is not None and chain is not None:
+        if player.slope is not None and chain is not None and workload.answer is None:
             return Layered(chain, player.slope)
     return Mapped(model)
 
 
-def _call(module: nn.Module, tensors: Tensors, inputs: tuple[Tensor, ...]) -> Tensor:
-    outputs: Tensor = functional_call(module, dict(tensors), inputs)
-    return outputs
+def _call(module: nn.Module, tensors: Tensors, inputs: tuple[Any, ...]) -> Any:
+    return functional_call(module, dict(tensors), inputs)

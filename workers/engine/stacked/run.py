@@ -9,14 +9,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from whichopt.service.trials import TrialPlan, TrialResult
+from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.engine.record import Record
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.stack import LEAST, Stack
-from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, generator
+from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, beside, generator, side_by_side
 
 
 class Run:
@@ -50,7 +50,9 @@ class Run:
         plans = [record.plan for record in self.records.values()]
         self.stack = Stack(self.workload, self.kind, plans)
         shown = [*self.records.values(), *[list(self.records.values())[-1]] * (self.stack.rows - len(plans))]
-        self.feed = Feed([record.plan for record in shown], [record.splits for record in shown])
+        self.feed = Feed(
+            [record.plan for record in shown], [record.splits for record in shown], self.workload.draw
+        )
 
     def advance(self) -> dict[int, TrialResult]:
         """Trains to the next evaluation and evaluates; the results of the trials that end there, by position.
@@ -63,7 +65,9 @@ class Run:
         losses = self.train(records[0].boundary).tolist()
         scores = self.scores()
         states = [
-            record.judge(loss, before, partial(scores, row), partial(scores.values.get, row))
+            record.judge(
+                loss, before, partial(scores, row), partial(scores.values.get, row), partial(self._made, row)
+            )
             for row, (record, loss) in enumerate(zip(records, losses, strict=False))
         ]
         seconds = perf_counter() - started
@@ -110,6 +114,10 @@ class Run:
         """Return the current scores of the networks."""
         return Scores(self.workload, self.stack, self.feed, self.block)
 
+    def _made(self, row: int) -> Sample | None:
+        """What the network of that row makes for people to look at."""
+        return self.workload.sample(self.stack.net(row), self.feed.whole("test")[row])
+
     def state(self) -> State:
         """All that another needs to go on from here; its tensors are those in use."""
         return {
@@ -140,7 +148,7 @@ class Scores:
         examples = self.feed.whole(split)
         metrics: list[dict[str, Tensor]] = []
         for rows in _blocks(len(examples), self.block):
-            outputs = self._outputs(examples[rows], rows)
+            outputs = self.outputs(examples[rows], rows)
             trials = examples[rows][: len(self.stack.plans) - rows.start]  # without the row that fills up
             for answered, of in zip(outputs, trials, strict=False):
                 if split == "test":
@@ -149,9 +157,12 @@ class Scores:
         table = torch.stack([torch.stack(list(scores.values())) for scores in metrics]).tolist()
         return [dict(zip(names, values, strict=True)) for values in table]
 
-    def _outputs(self, examples: Sequence[Examples], rows: slice) -> Tensor:
-        inputs = _side_by_side([of.inputs for of in examples])
-        parts = torch.split(inputs, EVALUATION_BATCH, dim=1)
+    def outputs(self, examples: Sequence[Examples], rows: slice) -> Tensor:
+        """Return what is judged of those networks, each on its own examples: (rows, N, ...)."""
+        if self.workload.answer is not None:
+            whole = side_by_side([of.whole for of in examples])
+            return self.stack.answers(self.workload.answer, whole, rows)
+        parts = torch.split(beside([of.inputs for of in examples]), EVALUATION_BATCH, dim=1)
         return torch.cat([self.stack.outputs(part, rows) for part in parts], dim=1)
 
 
@@ -160,11 +171,3 @@ def _blocks(rows: int, most: int) -> Iterator[slice]:
     count = max(1, min(-(-rows // most), rows // LEAST))
     ends = [rows * part // count for part in range(count + 1)]
     return map(slice, ends, ends[1:])
-
-
-def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
-    """(n, ...); without a copy if all are one."""
-    first = tensors[0]
-    if all(tensor is first for tensor in tensors):
-        return first.expand(len(tensors), *first.shape)
-    return torch.stack(list(tensors))

@@ -17,7 +17,7 @@ from whichopt.workers.engine.stacked.layers import Generators
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.optimizers import STEPS
 from whichopt.workers.engine.stacked.rows import Row, RowGroup, Steps
-from whichopt.workers.workload import Batch, Carry, Player, Workload
+from whichopt.workers.workload import Answer, Batch, Carry, Net, Player, Workload
 
 LEAST = 2
 """Networks in a stack: products of one alone go through other kernels, with other last bits."""
@@ -66,11 +66,22 @@ class Stack:
     @torch.no_grad()
     def outputs(self, inputs: Tensor, rows: slice) -> Tensor:
         """Return the outputs of those networks in evaluation for inputs (rows, N, ...)."""
-        return self.nets.outputs(
-            {name: tensor[rows] for name, tensor in self.params.items()},
-            {name: tensor[rows] for name, tensor in self.buffers.items()},
-            inputs,
-        )
+        return self.nets.outputs(*self._tensors(rows), inputs)
+
+    @torch.no_grad()
+    def answers(self, answer: Answer, whole: Batch, rows: slice) -> Tensor:
+        """Return what `answer` makes of those networks in evaluation, each on its split: (rows, N, ...)."""
+        return self.nets.answers(answer, *self._tensors(rows), whole)
+
+    def _tensors(self, rows: slice) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The params and the buffers of those networks."""
+        params = {name: tensor[rows] for name, tensor in self.params.items()}
+        return params, {name: tensor[rows] for name, tensor in self.buffers.items()}
+
+    def net(self, row: int) -> Net:
+        """Return that network in evaluation, to be called alone."""
+        params, buffers = self._tensors(slice(row, row + 1))
+        return self.nets.one({name: tensor[0] for name, tensor in {**params, **buffers}.items()})
 
     def network(self, row: int) -> dict[str, Tensor]:
         """Return the params and buffers of that network by name, on the CPU."""
