@@ -6,6 +6,7 @@ from pydantic import Field
 
 from whichopt.service.catalog import find
 from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
+from whichopt.service.catalog.language import UNICODE_NAMES, TextOptions, of_text
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.uploads import Choices, File, Table
 
@@ -68,6 +69,7 @@ DATASETS = (
         source="scikit-learn make_friedman1 (Friedman 1991, Multivariate Adaptive Regression Splines)",
         options=Friedman1Options,
     ),
+    UNICODE_NAMES,
 )
 
 
@@ -87,11 +89,12 @@ def uploaded(
         name=name,
         title=name,
         task=table.task,
-        shape=fixed(table.shape),
+        shape=fixed(table.shape) if table.text is None else of_text(table.text),
         source=source_of(file),
+        options=DatasetOptions if table.text is None else TextOptions,
         upload=table.upload(file, choices),
         content=content,
-        own_sizes=table.sizes,
+        own_sizes=table.sizes if table.text is None else None,
     )
 
 
