@@ -22,6 +22,7 @@ from whichopt.service.trials import Sample
 from whichopt.workers.workload.cached import Cached
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.gone import DatasetGone
 from whichopt.workers.workload.models import builder
 from whichopt.workers.workload.players import Answer, Carry, Loss, Net, Player, Slope
 from whichopt.workers.workload.seeds import generator, initialized, seeded
@@ -38,7 +39,7 @@ from whichopt.workers.workload.stream import (
 )
 from whichopt.workers.workload.table import Loaded
 from whichopt.workers.workload.tasks import CRITERIA
-from whichopt.workers.workload.uploads import DatasetGone, load
+from whichopt.workers.workload.uploads import load
 
 __all__ = [
     "Answer",

@@ -10,6 +10,7 @@ import numpy as np
 
 from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
 from whichopt.workers.workload.table import Loaded, Table
+from whichopt.workers.workload.texts import unicode_names
 
 FRIEDMAN_SEED = 0
 
@@ -62,4 +63,7 @@ TABLES: Mapping[str, Callable[[DatasetOptions], Table]] = {
     "friedman1": _friedman1,
 }
 
-LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {**TABLES}
+LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {
+    **TABLES,
+    "unicode_names": unicode_names,
+}

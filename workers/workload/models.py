@@ -9,11 +9,15 @@ from torch import nn
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.workers.workload.layers import built
+from whichopt.workers.workload.text_networks import lstm, transformer
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
 
-BUILDERS: Mapping[str, Builder] = {}
+BUILDERS: Mapping[str, Builder] = {
+    "lstm": lstm,
+    "transformer": transformer,
+}
 """The builder of each model whose entry does not say of which modules it is a chain."""
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whichopt.workers.workload.criteria import Criteria, Labels
+from whichopt.workers.workload.language import LANGUAGE
 from whichopt.workers.workload.metrics import (
     by_example_of_classes,
     by_example_of_numbers,
@@ -106,4 +107,5 @@ CRITERIA: Mapping[str, Criteria] = {
         encode=_standardized,
         strata=lambda _: None,
     ),
+    "language": LANGUAGE,
 }

@@ -25,6 +25,7 @@ from whichopt.service.splits import divided
 from whichopt.service.uploads import Table
 from whichopt.workers.workload.columns import Rows, learned
 from whichopt.workers.workload.criteria import Criteria
+from whichopt.workers.workload.gone import DatasetGone
 from whichopt.workers.workload.stream import Examples, Splits
 from whichopt.workers.workload.table import Parts
 
@@ -33,10 +34,6 @@ METADATA = "whichopt"
 
 SPLIT_COLUMNS = {"part": "given", "group": "group", "time": "time"}
 """Tensors that a split goes by, and how `divided` calls them."""
-
-
-class DatasetGone(Exception):
-    """The columns of a dataset are not where its job needs them, or are damaged; the text says what to do."""
 
 
 @dataclass(frozen=True)
