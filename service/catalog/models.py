@@ -14,6 +14,7 @@ from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.yardsticks import QUADRATIC
 from whichopt.service.numeric import WHOLE
 
 __all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
@@ -121,6 +122,7 @@ MODELS = (
         kept=lambda options, shape: network(options, shape).kept,
         least=lambda options, shape: network(options, shape).least,
     ),
+    QUADRATIC,
 )
 
 

@@ -9,11 +9,12 @@ from torch import nn
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.workers.workload.layers import built
+from whichopt.workers.workload.quadratic import quadratic
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
 
-BUILDERS: Mapping[str, Builder] = {}
+BUILDERS: Mapping[str, Builder] = {"quadratic": quadratic}
 """The builder of each model whose entry does not say of which modules it is a chain."""
 
 

@@ -16,6 +16,7 @@ from whichopt.workers.workload.metrics import (
     of_classes,
     of_numbers,
 )
+from whichopt.workers.workload.quadratic import MINIMIZATION
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -106,4 +107,5 @@ CRITERIA: Mapping[str, Criteria] = {
         encode=_standardized,
         strata=lambda _: None,
     ),
+    "minimization": MINIMIZATION,
 }
