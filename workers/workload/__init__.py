@@ -219,7 +219,7 @@ def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
 
 
 def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
-    share = spec.dataset.options.get("label_noise", 0.0)
+    share = spec.label_noise
     if data is None:
         kept = load(spec, blobs)
         return replace(kept, label_noise=share) if share else kept

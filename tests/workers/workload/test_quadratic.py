@@ -29,11 +29,11 @@ PUBLISHED: dict[str, tuple[str, Config, float]] = {
     "sgd": ("sgd", {"lr": 0.0158, **PLAIN}, 87.397),
 }
 """The optimizer and its config, and the mean test loss of ten seeds in Schneider et al. 2019. Each had the
-learning rate that was best in a grid of five a decade; which one is not said, and these are of such a grid."""
+learning rate that was best in a grid of five a decade; which one is not said, so these are of such a grid."""
 
 APART = 0.02
-"""Most that a loss may be from the published one. Seeds move the mean by 0.003 at most; the next learning rate
-of the grid moves that of Adam and of SGD by more; and the nearest two of the published are 0.067 apart."""
+"""Most that a loss may be from the published one. Seeds move the mean by 0.003 at most; the next learning
+rate of the grid moves that of Adam and of SGD by more; the nearest two of the published are 0.067 apart."""
 
 
 @pytest.fixture
