@@ -24,7 +24,7 @@ def test_that_share_of_the_training_labels_is_another_class() -> None:
     clean, noisy = _workload().splits(3), _workload(label_noise=0.2).splits(3)
     wrong = (clean.train.targets != noisy.train.targets).sum().item()
     assert wrong == round(0.2 * len(clean.train))
-    assert noisy.train.targets.unique().tolist() == list(range(10))
+    assert set(noisy.train.targets.tolist()) == set(range(10))
     for name in ("train", "validation", "test"):
         assert torch.equal(clean.named(name).inputs, noisy.named(name).inputs)
     for name in ("validation", "test"):
