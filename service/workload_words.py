@@ -17,6 +17,9 @@ def data_line(workload: AnyWorkload) -> str:
     sizes, upload = workload.sizes, workload.upload
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
     features = f"{workload.shape.features:,} features"
+    if workload.label_noise:
+        wrong = f"{100 * workload.label_noise:g}% of the training labels are wrong"
+        parts = f"{parts}; label_noise {workload.label_noise:g}: {wrong}"
     if upload is None:
         return f"{workload.shape.examples:,} rows, {features}; {parts}"
     columns = f"{features} from {len(upload.columns):,} columns"

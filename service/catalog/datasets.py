@@ -6,8 +6,10 @@ from pydantic import Field
 
 from whichopt.service.catalog import find
 from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
+from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.language import UNICODE_NAMES, TextOptions, of_text
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.yardsticks import YARDSTICKS
 from whichopt.service.uploads import Choices, File, Table
 
 __all__ = [
@@ -39,6 +41,7 @@ DATASETS = (
         task="classification",
         shape=fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
+        options=LabelNoiseOptions,
     ),
     DatasetEntry(
         name="breast_cancer",
@@ -46,6 +49,7 @@ DATASETS = (
         task="classification",
         shape=fixed(Shape(569, 30, 2)),
         source="scikit-learn load_breast_cancer (UCI WDBC)",
+        options=LabelNoiseOptions,
     ),
     DatasetEntry(
         name="wine",
@@ -53,6 +57,7 @@ DATASETS = (
         task="classification",
         shape=fixed(Shape(178, 13, 3)),
         source="scikit-learn load_wine (UCI Wine)",
+        options=LabelNoiseOptions,
     ),
     DatasetEntry(
         name="diabetes",
@@ -70,6 +75,7 @@ DATASETS = (
         options=Friedman1Options,
     ),
     UNICODE_NAMES,
+    *YARDSTICKS,
 )
 
 
@@ -91,11 +97,18 @@ def uploaded(
         task=table.task,
         shape=fixed(table.shape) if table.text is None else of_text(table.text),
         source=source_of(file),
-        options=DatasetOptions if table.text is None else TextOptions,
+        options=_options_of(table),
         upload=table.upload(file, choices),
         content=content,
         own_sizes=table.sizes if table.text is None else None,
     )
+
+
+def _options_of(table: Table) -> type[DatasetOptions]:
+    """Return the options that a job may give of such data."""
+    if table.text is not None:
+        return TextOptions
+    return LabelNoiseOptions if table.task == "classification" else DatasetOptions
 
 
 def source_of(file: File) -> str:

@@ -15,6 +15,7 @@ from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.yardsticks import QUADRATIC
 from whichopt.service.numeric import WHOLE
 
 __all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
@@ -77,9 +78,10 @@ def _cnn_modules(options: ModelOptions, shape: Shape) -> Sequence[Module]:
     chain = [module("Unflatten", 1, shape.image)]
     for inputs, outputs in pairwise((channels, *options.channels)):
         chain += [module("Conv2d", inputs, outputs, 3, padding=1), activation]
-        if min(height, width) >= 4:
-            chain.append(module("MaxPool2d", 2))
-            height, width = height // 2, width // 2
+        by = tuple(2 if side >= 4 else 1 for side in (height, width))
+        if max(by) > 1:
+            chain.append(module("MaxPool2d", 2 if min(by) > 1 else by))
+            height, width = height // by[0], width // by[1]
     head = module("Linear", options.channels[-1], shape.outputs)
     return (*chain, module("AdaptiveAvgPool2d", 1), module("Flatten"), head)
 
@@ -104,8 +106,8 @@ MODELS = (
         name="cnn",
         title="Small convolutional network",
         params=_cnn,
-        about="3x3 convolutions with an activation each, halving the image by max pooling after each "
-        "while it is at least 4 wide and high; then the mean of each channel and a linear layer.",
+        about="3x3 convolutions with an activation each, halving each side of the image by max pooling after "
+        "each while it is at least 4 long; then the mean of each channel and a linear layer.",
         options=CNNOptions,
         needs_image=True,
         modules=_cnn_modules,
@@ -124,6 +126,7 @@ MODELS = (
     ),
     LSTM,
     TRANSFORMER,
+    QUADRATIC,
 )
 
 

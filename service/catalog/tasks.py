@@ -9,6 +9,7 @@ from pydantic import Field
 from whichopt.service.catalog import find, language
 from whichopt.service.catalog.metrics import CLASSIFICATION, REGRESSION, Metric
 from whichopt.service.catalog.task_entry import TaskEntry, TaskOptions
+from whichopt.service.catalog.yardsticks import MINIMIZATION
 
 __all__ = ["TASKS", "ClassificationOptions", "TaskEntry", "TaskOptions", "metric", "task"]
 
@@ -42,6 +43,7 @@ TASKS = (
         "error in the target's own units unless the job names another metric.",
     ),
     language.TASK,
+    MINIMIZATION,
 )
 
 

@@ -220,6 +220,11 @@ class ResolvedWorkload(Strict):
     )
 
     @property
+    def label_noise(self) -> float:
+        """The share of the training labels that are replaced by another class."""
+        return float(self.dataset.options.get("label_noise", 0.0))
+
+    @property
     def title(self) -> str:
         """The name of the workload in headings and tables."""
         return f"{self.dataset.name}/{self.model.name}"

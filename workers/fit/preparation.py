@@ -91,7 +91,7 @@ class Data:
 
     def examples(self, training: Chosen, device: torch.device) -> Examples:
         """Return those rows as a network sees them that is trained on them."""
-        labels = self.labels[training]
+        labels = self.loaded.taught(training)[training]
         inputs = torch.from_numpy(self._prepared(training).transform(self._rows(), training))
         targets, unit = self.criteria.targets(labels, labels, inputs)
         return Examples(inputs.to(device), targets.to(device), unit)

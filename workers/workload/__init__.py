@@ -37,7 +37,7 @@ from whichopt.workers.workload.stream import (
     side_by_side,
     stretches,
 )
-from whichopt.workers.workload.table import Loaded
+from whichopt.workers.workload.table import Loaded, Table
 from whichopt.workers.workload.tasks import CRITERIA
 from whichopt.workers.workload.uploads import load
 
@@ -205,7 +205,8 @@ def table_of(spec: ResolvedWorkload, catalog: Catalog | None = None, *, blobs: P
 
 
 def _table(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
-    key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
+    options = spec.dataset.model_dump_json(exclude={"name"} if spec.content else None)
+    key = spec.content or (data and data.loader), options
     return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
 
 
@@ -219,6 +220,12 @@ def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
 
 
 def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
+    share = spec.label_noise
     if data is None:
-        return load(spec, blobs)
-    return LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
+        kept = load(spec, blobs)
+        return replace(kept, label_noise=share) if share else kept
+    loaded = LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
+    if not share:
+        return loaded
+    assert isinstance(loaded, Table)  # only these have the option
+    return loaded._replace(label_noise=share)

@@ -9,6 +9,7 @@ from torch import nn
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.workers.workload.layers import built
+from whichopt.workers.workload.quadratic import quadratic
 from whichopt.workers.workload.text_networks import lstm, transformer
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
@@ -17,6 +18,7 @@ Builder = Callable[[ModelOptions, Shape], nn.Module]
 BUILDERS: Mapping[str, Builder] = {
     "lstm": lstm,
     "transformer": transformer,
+    "quadratic": quadratic,
 }
 """The builder of each model whose entry does not say of which modules it is a chain."""
 

@@ -17,6 +17,7 @@ from whichopt.workers.workload.metrics import (
     of_classes,
     of_numbers,
 )
+from whichopt.workers.workload.quadratic import MINIMIZATION
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -108,4 +109,5 @@ CRITERIA: Mapping[str, Criteria] = {
         strata=lambda _: None,
     ),
     "language": LANGUAGE,
+    "minimization": MINIMIZATION,
 }

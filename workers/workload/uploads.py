@@ -26,6 +26,7 @@ from whichopt.service.uploads import Table
 from whichopt.workers.workload.columns import Rows, learned
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.gone import DatasetGone
+from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
 from whichopt.workers.workload.table import Parts
 
@@ -38,12 +39,14 @@ SPLIT_COLUMNS = {"part": "given", "group": "group", "time": "time"}
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a file: its columns, the target, and what its split goes by."""
+    """What is kept of a file: its columns, the target, and what its split goes by; `label_noise` is the share
+    of the training labels that are replaced by another class."""
 
     table: Table
     rows: Rows
     target: npt.NDArray[Any]
     split_by: Mapping[str, npt.NDArray[Any]]
+    label_noise: float = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -55,15 +58,20 @@ class Kept:
         strata = criteria.strata(self.target)
         return divided(self.table.split, strata, self.table.rows, sizes, seed, **self.split_by)
 
+    def taught(self, training: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return the targets, of which those of these rows are as a network is taught them."""
+        return mislabeled(self.target, training, self.label_noise) if self.label_noise else self.target
+
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
         """Return the splits that `seed` draws, prepared by what their training rows tell."""
         parts = self.parts(criteria, sizes, seed)
         prepared = learned(self.table.features, self.rows, parts[0])
-        training = self.target[parts[0]]
+        taught = self.taught(parts[0])
+        training = taught[parts[0]]
 
         def examples(part: npt.NDArray[np.int64]) -> Examples:
             inputs = torch.from_numpy(prepared.transform(self.rows, part))
-            targets, unit = criteria.targets(self.target[part], training, inputs)
+            targets, unit = criteria.targets(taught[part], training, inputs)
             return Examples(inputs.to(device), targets.to(device), unit)
 
         return Splits(*map(examples, parts))

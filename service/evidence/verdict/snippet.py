@@ -8,7 +8,7 @@ from whichopt.service.catalog import tasks
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
 from whichopt.service.catalog.optimizers import OptimizerFacts
-from whichopt.service.evidence.verdict import snippet_rows, snippet_table
+from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
@@ -104,6 +104,7 @@ def _stand_ins(spec: ResolvedSpec) -> list[str]:
         *_model(spec),
         f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your data here",
         f"targets = {targets}",
+        *snippet_labels.of_stand_ins(spec.cataloged, _EXAMPLES),
     ]
 
 
@@ -117,6 +118,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
         *snippet_table.reading(upload, written),
         *snippet_table.target(upload, written),
         *snippet_rows.division(upload, spec.sizes, seed),
+        *snippet_labels.of_own_rows(spec.cataloged),
         *snippet_table.features(upload, written),
         "",
         "torch.manual_seed(0)",
@@ -148,6 +150,8 @@ def _model(spec: ResolvedSpec) -> list[str]:
     entry = next((one for one in built_in().models if one.name == workload.model.name), None)
     if entry is not None and entry.modules is not None:
         return code(entry.modules(entry.options(**workload.model.options), workload.shape))
+    if (lines := snippet_models.CODE.get(workload.model.name)) is not None:
+        return list(lines(workload.shape))
     features, outputs = workload.shape.features, workload.shape.outputs
     return [
         "model = torch.nn.Sequential(  # your model here",

@@ -151,6 +151,39 @@ def test_class_weights_are_torchs_argument() -> None:
     assert json.loads(each) == pytest.approx([float(third)] * 3)
 
 
+YARDSTICKS = """
+import json, sys
+bowl, wine = json.load(sys.stdin)
+names = {"__name__": "pasted"}
+exec(compile(bowl, "snippet", "exec"), names)
+theta = names["model"].theta
+print("theta", theta.square().mean().item(), theta.numel())
+before, line, after = wine.partition("wrong = ")
+exec(compile(f"{before}before = targets.clone()\\n{line}{after}", "snippet", "exec"), names)
+print("wrong", (names["targets"] != names["before"]).sum().item(), names["targets"].max().item())
+"""
+
+
+def test_a_bowl_goes_down_and_wrong_labels_are_of_other_classes() -> None:
+    bowl = {"dataset": "quadratic_deep", "model": "quadratic"}
+    wine = {"dataset": {"name": "wine", "label_noise": 0.25}, "model": "linear"}
+    specs = [spec_of({"name": "sgd", "space": {"lr": 0.01}}, workload=workload) for workload in (bowl, wine)]
+    codes = [snippet(spec, "sgd", spec.optimizer("sgd").default) for spec in specs]
+    done = subprocess.run(
+        [sys.executable, "-c", YARDSTICKS],
+        input=json.dumps(codes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    square, count = lines["theta"]
+    assert float(square) < 1.0  # theta starts at 1, and the points lie around 0
+    assert int(count) == 100
+    assert lines["wrong"] == ["64", "2"]  # a quarter of 256, and still three classes
+
+
 def test_what_is_not_asked_for_is_not_written() -> None:
     plain = snippet(
         spec_of("sgd", schedule={"name": "constant"}), "sgd", spec_of("sgd").optimizer("sgd").default
