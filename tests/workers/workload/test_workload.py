@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import dataset
-from whichopt.service.catalog.models import MODELS
+from whichopt.service.catalog.models import MODELS, ModelEntry
 from whichopt.service.errors import UnknownName
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.splits import RANDOM, divided
@@ -54,9 +54,9 @@ def test_its_data_and_its_model_are_found_in_the_catalog_that_is_handed_in() -> 
         build(spec)
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in MODELS])
-def test_init_is_a_pure_function_of_the_seed(name: str, make_workload: MakeWorkload) -> None:
-    workload = make_workload("digits", name)
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.name)
+def test_init_is_a_pure_function_of_the_seed(entry: ModelEntry, make_workload: MakeWorkload) -> None:
+    workload = make_workload("digits", entry.name, **entry.small)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = _params(workload.model(5))
@@ -138,10 +138,10 @@ def test_evaluation_does_not_depend_on_how_many_examples_it_takes_at_once(
     assert parts["nll"].item() == pytest.approx(whole["nll"].item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in MODELS])
-def test_the_loss_can_be_stacked(name: str, make_workload: MakeWorkload) -> None:
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.name)
+def test_the_loss_can_be_stacked(entry: ModelEntry, make_workload: MakeWorkload) -> None:
     """One forward and backward over stacked params gives each trial's own gradients."""
-    workload = make_workload("digits", name)
+    workload = make_workload("digits", entry.name, **entry.small)
     (player,) = workload.players
     batch = next(batches(workload.splits(0).train, 1, 0, [16]))
     models = [workload.model(seed) for seed in (1, 2)]

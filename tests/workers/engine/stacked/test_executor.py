@@ -90,7 +90,7 @@ def test_gradients_are_those_of_each_network_alone(
 ) -> None:
     """By layers and by vmap. A sum of K products in float32 in another order differs by some sqrt(K)
     roundings of 2**-24 of its terms: K is at most a few thousand here."""
-    workload = make_workload(data.name, model.name)
+    workload = make_workload(data.name, model.name, **model.small)
     plans = [make_plan("sgd", init=init, order=init % 2, batch_size=48) for init in range(5)]
     (player,) = workload.players
     for kind in (nets(workload), Mapped(workload.model(0))):
@@ -112,7 +112,7 @@ def test_gradients_are_those_of_each_network_alone(
 def test_company_changes_no_bit(
     data: DatasetEntry, model: ModelEntry, make_workload: MakeWorkload, make_plan: MakePlan, watch: Any
 ) -> None:
-    workload = make_workload(data.name, model.name)
+    workload = make_workload(data.name, model.name, **model.small)
     changes = {"length": 150, "evaluations": (100, 150), "phase": Phase.CONFIRM}
     ours = [make_plan("adam", **changes), make_plan("adabelief", **changes), make_plan("sgd", **changes)]
     exploding = make_plan("sgd", config={"lr": 1e4}, **changes)
@@ -125,7 +125,7 @@ def test_company_changes_no_bit(
 
 def test_every_catalog_model_has_layers(make_workload: MakeWorkload) -> None:
     for model in STACKABLE:
-        assert isinstance(nets(make_workload("digits", model.name)), Layered)
+        assert isinstance(nets(make_workload("digits", model.name, **model.small)), Layered)
 
 
 # -- leaving -------------------------------------------------------------------------------------------
