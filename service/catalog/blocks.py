@@ -1,4 +1,4 @@
-"""Networks of layers and of blocks that add or join what they make to what they took: counted, and as modules."""
+"""Networks of layers, and of blocks that add or join what they make to what they took: counted and made."""
 
 from __future__ import annotations
 

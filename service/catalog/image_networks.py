@@ -141,17 +141,17 @@ VGG11 = _entry(
     "vgg11",
     "VGG-11 with batch normalization",
     _vgg(((64,), (128,), (256, 256), (512, 512), (512, 512))),
-    "Eight 3x3 convolutions of 64 to 512 channels in five stages, each followed by max pooling while the image "
-    "is at least 2 wide and high; the mean of each channel, and one linear layer.",
+    "Eight 3x3 convolutions of 64 to 512 channels in five stages, each followed by max pooling while the "
+    "image is at least 2 wide and high; the mean of each channel, and one linear layer.",
 )
 RESNET18, RESNET34 = (
     _entry(
         f"resnet{2 * sum(blocks) + 2}",
         f"ResNet-{2 * sum(blocks) + 2}",
         _resnet(blocks),
-        f"A 3x3 convolution, {sum(blocks)} residual blocks of two 3x3 convolutions in four stages of 64, 128, "
-        "256 and 512 channels, the mean of each channel, and a linear layer. A stage halves the image, down "
-        "to 1 by 1.",
+        f"A 3x3 convolution, {sum(blocks)} residual blocks of two 3x3 convolutions in four stages of 64, "
+        "128, 256 and 512 channels, the mean of each channel, and a linear layer. A stage halves the image, "
+        "down to 1 by 1.",
     )
     for blocks in ((2, 2, 2, 2), (3, 4, 6, 3))
 )
@@ -160,7 +160,7 @@ DENSENET121 = _entry(
     "DenseNet-121",
     _densenet((6, 12, 24, 16)),
     "A 3x3 convolution of 64 channels, and four blocks of 6, 12, 24 and 16 layers, each of which adds 32 "
-    "channels to all that came before it (DenseNet-BC). Between blocks the channels are halved, and the image "
-    "is by mean pooling while it is at least 2 wide and high.",
+    "channels to all that came before it (DenseNet-BC). Between blocks the channels are halved, and the "
+    "image is by mean pooling while it is at least 2 wide and high.",
 )
 IMAGE_NETWORKS = (VGG11, RESNET18, RESNET34, DENSENET121)

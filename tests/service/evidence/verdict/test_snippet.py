@@ -74,6 +74,9 @@ def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None
 
 
 MODELS: tuple[dict[str, Any], ...] = (
+    {"name": "vgg11", "width": 0.125},
+    {"name": "resnet18", "width": 0.125},
+    {"name": "densenet121", "width": 0.125},
     {"name": "linear"},
     {"name": "mlp", "hidden": [7, 5], "activation": "tanh"},
     {"name": "cnn", "channels": [3, 4], "activation": "gelu"},
