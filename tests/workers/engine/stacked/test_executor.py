@@ -16,7 +16,7 @@ from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
 from whichopt.service.catalog.models import MODELS, ModelEntry
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.states import Phase, TrialState
-from whichopt.service.trials import Rung, TrialPlan, TrialResult
+from whichopt.service.trials import Rung, Schedule, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.engine.executors import STACKING
 from whichopt.workers.engine.probe import Choice, choose
@@ -60,6 +60,18 @@ def test_trials_are_those_of_solo_to_the_bit(
     assert _untimed(StackedExecutor().run(made, plans, watch)) == _untimed(
         SoloExecutor().run(made, plans, watch)
     )
+
+
+@pytest.mark.bits
+def test_schedules_beside_each_other_are_those_of_solo(
+    make_workload: MakeWorkload, make_plan: MakePlan, watch: Any
+) -> None:
+    made = make_workload("digits", "mlp", hidden=[8])
+    schedules = [Schedule(name="step"), Schedule(name="step", milestones=(0.2, 0.9), factor=0.3), Schedule()]
+    plans = [make_plan(name, schedule=one) for name in ("sgd", "adabelief") for one in schedules]
+    results = _untimed(SoloExecutor().run(made, plans, watch))
+    assert _untimed(StackedExecutor().run(made, plans, watch)) == results
+    assert len({result.value for result in results}) == len(plans)
 
 
 def _pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
