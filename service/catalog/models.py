@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
 from whichopt.service.catalog.language import LSTM, TRANSFORMER
 from whichopt.service.catalog.model_entry import ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
@@ -127,6 +128,7 @@ MODELS = (
     LSTM,
     TRANSFORMER,
     QUADRATIC,
+    *IMAGE_NETWORKS,
 )
 
 

@@ -229,9 +229,9 @@ def test_a_workload_trains_and_is_measured(
         with pytest.raises(InvalidSpec, match="image"):
             make_workload(data.name, model.name)
         return
-    workload = make_workload(data.name, model.name)
+    workload = make_workload(data.name, model.name, **model.small)
     params = sum(param.numel() for param in workload.model(0).parameters())
-    assert params == model.params(model.options(), shape)
+    assert params == model.params(model.options(**model.small), shape)
     if data.task in SUPERVISED:
         assert workload.model(0)(workload.splits(0).train.inputs[:3]).shape == (3, shape.outputs)
     (result,) = SoloExecutor().run(workload, [make_plan(phase=Phase.CONFIRM)], watch)
@@ -257,6 +257,7 @@ def test_a_models_options_count(model: ModelEntry, make_workload: MakeWorkload) 
         "hidden": [{"hidden": [3]}, {"hidden": [5, 4, 3]}],
         "channels": [{"channels": [2]}, {"channels": [2, 3, 4, 5]}],
         "activation": [{"activation": "gelu"}, {"activation": "tanh"}],
+        "width": [{"width": 0.0625}, {"width": 0.21}],
         "layers": [{"layers": [OUT]}, {"layers": ["unflatten", CONV, "flatten", OUT]}],
     }
     data = next(data for data in DATASETS if data.shape(data.options()).image)

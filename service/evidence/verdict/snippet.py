@@ -180,12 +180,13 @@ def schedule_lines(schedule: Schedule, total: str) -> list[str]:
 
     `total` is the line that sets `total_steps`.
     """
-    warmup, decay = schedule.warmup, schedule.decay
+    warmup, decay, milestones = schedule.warmup, schedule.decay, [*(schedule.milestones or ())]
     falls = {
         "constant": "1.0",
         "cosine": f"0.5 * (1 + math.cos(math.pi * (done - {warmup!r}) / (1 - {warmup!r})))",
         "linear": f"(1 - done) / (1 - {warmup!r})",
         "trapezoid": f"min(1.0, (1 - done) / {decay!r})",
+        "step": f"{schedule.factor!r} ** sum(done >= milestone for milestone in {milestones!r})",
     }
     if schedule.name == "constant" and not warmup:
         return []
@@ -195,7 +196,7 @@ def schedule_lines(schedule: Schedule, total: str) -> list[str]:
         "",
         "",
         "def factor(step):",
-        f'    """The learning rate as a share of lr: {schedule.name}, warm-up {warmup:.0%}."""',
+        f'    """The learning rate as a share of lr: {schedule.said}, warm-up {warmup:.0%}."""',
         "    done = min(1.0, (step + 0.5) / total_steps)  # at the middle of the step",
         *(rise if warmup else []),
         f"    return {falls[schedule.name]}",

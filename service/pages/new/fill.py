@@ -112,6 +112,8 @@ def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:
         "schedule": spec.schedule.name,
         "warmup": written(spec.schedule.warmup),
         "decay": written(spec.schedule.decay),
+        "milestones": written(spec.schedule.milestones),
+        "factor": written(spec.schedule.factor),
         "rungs": written(spec.pruning.rungs),
         "worst": written(spec.pruning.worst),
         "margin": "",

@@ -53,6 +53,8 @@ PLACES = {
     "schedule": "schedule",
     "schedule.warmup": "warmup",
     "schedule.decay": "decay",
+    "schedule.milestones": "milestones",
+    "schedule.factor": "factor",
     "pruning": "rungs",
     "pruning.worst": "worst",
     "margin": "margin",
@@ -218,6 +220,9 @@ def _rest(form: Form, made: Asked) -> None:
     schedule |= {
         name: number(text) for name in ("warmup", "decay") if (text := form.text(name)) not in ("", "0")
     }
+    if schedule["name"] == "step":
+        schedule |= {"milestones": values(text)} if (text := form.text("milestones")) else {}
+        schedule |= {"factor": number(text)} if (text := form.text("factor")) else {}
     if "schedule" in form.values and {"warmup": 0.0, "decay": usual["decay"], **schedule} != usual:
         if schedule.get("decay") == usual["decay"]:
             del schedule["decay"]

@@ -21,6 +21,8 @@ SCHEDULES = (
     {"name": "linear"},
     {"name": "linear", "warmup": 0.2},
     {"name": "trapezoid", "warmup": 0.1, "decay": 0.3},
+    {"name": "step", "milestones": [0.4, 0.5, 0.9], "factor": 0.2},
+    {"name": "step", "warmup": 0.1},
 )
 
 RUN = """
@@ -74,6 +76,8 @@ def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None
 
 
 MODELS: tuple[dict[str, Any], ...] = (
+    {"name": "vgg11", "width": 0.0625},
+    {"name": "resnet18", "width": 0.0625},
     {"name": "linear"},
     {"name": "mlp", "hidden": [7, 5], "activation": "tanh"},
     {"name": "cnn", "channels": [3, 4], "activation": "gelu"},
