@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from whichopt.service.errors import InvalidQuery, NotFound
 
 FIELD = "folder"
 PREFIX = "folder:"
+"""Begins what a person gives in place of a file: `folder:NAME`."""
+FOLDER = "folder"
+"""What such data are called among the formats of files."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,15 @@ def lying(name: str, root: Path | None, *, most: int) -> Lying:
         if files > most:
             break
     return Lying(path.absolute(), size, digest.hexdigest())
+
+
+def name_of(folder: str) -> str:
+    """Return the name of the dataset in a folder: the folder's, without what names of datasets lack.
+
+    >>> name_of("My pets (2)")
+    'My-pets-2'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-._")[:64] or "images"
 
 
 def _folders(root: Path) -> list[str]:

@@ -32,8 +32,8 @@ class DatasetEntry:
 
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
     `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
-    do not enter. A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its
-    split decided.
+    do not enter. `handed` says that a mirrored example would be of another class, or of none, as a digit is.
+    A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
     """
 
     name: str
@@ -47,6 +47,7 @@ class DatasetEntry:
     content: str | None = None
     own_sizes: Sizes | None = None
     also: tuple[str, ...] = ()
+    handed: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -76,6 +77,7 @@ DATASETS = (
         task="classification",
         shape=_fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
+        handed=True,
     ),
     DatasetEntry(
         name="breast_cancer",
@@ -135,6 +137,8 @@ def uploaded(
 
 def source_of(file: File) -> str:
     """Say where a person's own dataset is from."""
+    if file.name and file.name.startswith("folder:"):
+        return f"{file.name}, read where it lies"
     return f"uploaded as {file.name}" if file.name else "uploaded"
 
 

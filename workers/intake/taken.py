@@ -15,7 +15,8 @@ from whichopt.workers.intake.columns import Mask
 from whichopt.workers.intake.described import Feature, used
 from whichopt.workers.intake.division import division
 from whichopt.workers.intake.formats import read
-from whichopt.workers.intake.images.kept import CLASS, image_shape, tensors
+from whichopt.workers.intake.images.kept import CLASS, image_shape
+from whichopt.workers.intake.images.kept import tensors as image_tensors
 from whichopt.workers.intake.inferred import Inferred
 from whichopt.workers.intake.kept import Kept, KeptImages
 from whichopt.workers.intake.limits import Limits
@@ -141,14 +142,14 @@ def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
         written=_written(raw) if images is None else None,
         images=images,
     )
-    others = {"target": wanted.labels} | divided.tensors
+    tensors = {"target": wanted.labels} | divided.tensors
     if raw.images is not None:
-        others |= tensors(raw.images, wanted.labels)
+        tensors |= image_tensors(raw.images, wanted.labels)
     kept = (Kept if images is None else KeptImages)(
         raw.rows,
         [one.numbers for one in found.values() if one.numbers is not None],
         [one.codes for one in found.values() if one.codes is not None],
-        others,
+        tensors,
     )
     return Taken(table, kept, divided.outside, raw.doubts, raw.images)
 

@@ -70,7 +70,7 @@ def _check_names(first: dict[str, Path]) -> None:
         if name.strip() in MISSING or not name.isprintable() or len(name) > LONGEST_CLASS:
             raise Unreadable(
                 f"{_said(path)} lies in folder {shown(name)}, which is no name of a class: a name has at "
-                f"most {LONGEST_CLASS} characters that can be printed, and no word for a missing value; rename it"
+                f"most {LONGEST_CLASS} printable characters, and is no word for a missing value; rename it"
             )
 
 

@@ -185,7 +185,8 @@ def _check_kept(count: int, channels: int, width: int, height: int, limits: Limi
     if size > limits.table_bytes:
         raise TooLarge(
             f"{count:,} images of {width} x {height} would have {size:,} bytes; at most "
-            f"{limits.table_bytes:,} are allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer, or ask for a smaller size"
+            f"{limits.table_bytes:,} are allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer, or ask for a "
+            "smaller size"
         )
 
 

@@ -70,7 +70,7 @@ def _repeated(pixels: Pixels, outside: Mask, names: Sequence[str] | None) -> lis
             code="duplicate_rows",
             what=f"{len(pairs):,} of {len(test):,} test images look like one in training or validation{such}",
             why="a model that learned them by heart scores better on the test part than on new images",
-            instead="remove the duplicates, or put those that belong together into one of train/, val/, test/",
+            instead="remove the duplicates, or put what belongs together into one of train/, val/, test/",
         )
     ]
 

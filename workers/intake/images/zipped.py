@@ -75,8 +75,8 @@ class Zipped:
             ) from None
         if len(data) != entry.file_size:
             raise Unreadable(
-                f"{_said(entry)} claims {entry.file_size:,} bytes and has others; the zip is damaged, or made "
-                "to harm: pack it anew"
+                f"{_said(entry)} claims {entry.file_size:,} bytes and has others; the zip is damaged, or "
+                "made to harm: pack it anew"
             )
         return data
 
