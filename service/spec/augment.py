@@ -92,6 +92,8 @@ def _whole(one: Flip | Crop, place: int, side: int) -> Flip | Crop:
 
 def augment_words(augment: Sequence[Flip | Crop]) -> str:
     """Say what is done to training images: "flip, crop by up to 4 pixels"."""
-    return ", ".join(
-        "flip" if isinstance(one, Flip) else f"crop by up to {one.padding} pixels" for one in augment
-    )
+    return ", ".join("flip" if isinstance(one, Flip) else f"crop by up to {_pixels(one)}" for one in augment)
+
+
+def _pixels(crop: Crop) -> str:
+    return "1 pixel" if crop.padding == 1 else f"{crop.padding} pixels"
