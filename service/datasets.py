@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from whichopt.service.catalog import datasets as catalog
 from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.data_root import Lying
 from whichopt.service.db import IntegrityError, Store, Transaction
 from whichopt.service.db.datasets import DatasetRow, DatasetSummary
 from whichopt.service.errors import (
@@ -76,7 +77,9 @@ def check_name(name: str) -> None:
         )
 
 
-def begin(store: Store, keeper: Keeper, received: Received, wanted: Wanted, *, api_key_id: int) -> Begun:
+def begin(
+    store: Store, keeper: Keeper, received: Received | Lying, wanted: Wanted, *, api_key_id: int
+) -> Begun:
     """Have the file read under its name; the file belongs to this from now on.
 
     The same file with the same choices is not read again. A dataset that could not be read, or a preview, is
@@ -109,14 +112,14 @@ def _unlike(there: DatasetView, wanted: Wanted) -> str:
     """Say which choices were others, and what they were."""
     then, now = there.choices.model_dump(mode="json"), wanted.choices.model_dump(mode="json")
     return ", ".join(
-        f"{name} was {'not said' if then[name] in (None, {}) else then[name]}"
-        for name in then
-        if then[name] != now[name]
+        f"{name} was {'not said' if then.get(name) in (None, {}) else then[name]}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
     )
 
 
 def _remember(
-    tx: Transaction, received: Received, wanted: Wanted, api_key_id: int
+    tx: Transaction, received: Received | Lying, wanted: Wanted, api_key_id: int
 ) -> tuple[DatasetRow, bool]:
     there = tx.datasets.named(wanted.name, locks=True)
     if there is not None and there.view.state is not DatasetState.FAILED:

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from whichopt.service import blobs, reading
+from whichopt.service.data_root import Lying
 from whichopt.service.db import DatabaseError, Store, passes
 from whichopt.service.errors import Unavailable
 from whichopt.service.failures import failure
@@ -37,6 +38,7 @@ FORMATS = {
     "application/vnd.apache.parquet": "parquet",
     "application/x-npz": "npz",
     "application/x-npy": "npy",
+    "application/zip": "zip",
 }
 """The formats of files by media type."""
 
@@ -62,7 +64,7 @@ class Sending:
     """A file that is to be read into the row `uid`."""
 
     uid: str
-    file: Received
+    file: Received | Lying
     format: str
     choices: Choices
 
@@ -170,7 +172,7 @@ class Keeper:
         with self._store.read() as tx:
             kept = tx.datasets.contents()
         if found.content not in kept:
-            room = room_left(settings.blobs, kept, most=settings.uploads_bytes) + sending.file.bytes
+            room = room_left(settings.blobs, kept, most=settings.uploads_bytes) + sending.file.held
             if found.bytes > room:
                 refusal = no_room(room)
                 raise reading.ReaderFailed(DatasetProblem(code=refusal.code, detail=refusal.detail))
@@ -186,14 +188,7 @@ class Keeper:
             "format": sending.format,
             "choices": sending.choices.model_dump(mode="json"),
             "folder": str(folder.absolute()),
-            "limits": {
-                "rows": settings.max_rows,
-                "columns": settings.max_columns,
-                "features": settings.max_features,
-                "table_bytes": settings.max_table_bytes,
-                "memory_bytes": settings.intake_bytes,
-                "seconds": settings.intake_s,
-            },
+            "limits": settings.reader_limits,
         }
 
     @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -129,7 +130,8 @@ def read(
         status = process.wait()
     if said.done is None:
         raise ReaderFailed(said.problem or _died(status, said.errors))
-    return _checked(said.done, folder, most_bytes)
+    lying = Path(request["file"]).name if request["format"] == "folder" else None
+    return _checked(said.done, folder, most_bytes, lying)
 
 
 class _Said:
@@ -263,8 +265,11 @@ def _pieces(process: subprocess.Popen[bytes], said: _Said) -> Iterator[float]:
             yield time.monotonic()
 
 
-def _checked(done: _Done, folder: Path, most_bytes: int) -> Found:
-    """Return what was found, if the file is what it is said to be."""
+def _checked(done: _Done, folder: Path, most_bytes: int, read_from: str | None) -> Found:
+    """Return what was found, if the file is what it is said to be.
+
+    `read_from` is the name of the folder that was to be read where it lies; None for a file.
+    """
     part = folder / done.file
     # Neither a link nor a pipe: what is kept is a file that the reader wrote.
     handle = os.open(part, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -280,12 +285,15 @@ def _checked(done: _Done, folder: Path, most_bytes: int) -> Found:
             )
         if hashlib.file_digest(file, "sha256").hexdigest() != done.content:
             raise _broken("its result does not have the hash that it claims")
-    _agree(done.table)
+    _agree(done.table, read_from)
     return Found(done.table, done.content, part, size)
 
 
-def _agree(table: Table) -> None:
-    """Raise ReaderFailed if the parts of the table contradict each other."""
+def _agree(table: Table, folder: str | None) -> None:
+    """Raise ReaderFailed if the parts of the table contradict each other, or the folder that was to be read.
+
+    Workers read the folder that the table names, so a reader must not name another.
+    """
     names = [column.name for column in table.columns]
     width = sum(column.width for column in table.features)
     used = table.sizes.train + table.sizes.validation + table.sizes.test
@@ -293,7 +301,8 @@ def _agree(table: Table) -> None:
     sound = (
         len(set(names)) == len(names)
         and table.target in names
-        and table.shape.features == width > 0
+        and _sizes_agree(table, width)
+        and (None if table.images is None else table.images.folder) == folder
         and table.shape.outputs == outputs
         and (table.classes is None) == (table.task == "regression")
         and min(table.sizes.train, table.sizes.validation, table.sizes.test) > 0
@@ -301,3 +310,10 @@ def _agree(table: Table) -> None:
     )
     if not sound:
         raise _broken("the parts of the table that it found contradict each other")
+
+
+def _sizes_agree(table: Table, width: int) -> bool:
+    """Tell if the features are those of the columns, or of the images."""
+    if table.images is None:
+        return table.shape.image is None and table.shape.features == width > 0
+    return table.shape.image is not None and table.shape.features == math.prod(table.shape.image) > 0 == width

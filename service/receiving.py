@@ -34,6 +34,11 @@ class Received:
     bytes: int
     sha256: str
 
+    @property
+    def held(self) -> int:
+        """The bytes that it takes in the blob folder."""
+        return self.bytes
+
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 HOUR_S = 3600.0
@@ -34,6 +37,20 @@ class UploadSettings(BaseModel):
         ge=1_000,
         description="Largest size, in bytes, of the columns that are kept of an uploaded dataset",
     )
+    data_root: Path | None = Field(
+        default=None,
+        description="Folder whose folders of images can be datasets without being sent (`folder:NAME`); the "
+        "service and all workers must be able to read it under this path",
+    )
+    max_images: int = Field(default=100_000, ge=1, le=10_000_000, description="Most images of a dataset")
+    max_image_pixels: int = Field(
+        default=40_000_000, ge=64, description="Most pixels of an image of a dataset, as its file has it"
+    )
+    max_pixels: int = Field(
+        default=4_000_000_000,
+        ge=64,
+        description="Most pixels of all images of a dataset together, as their files have them",
+    )
     intake_bytes: int = Field(
         default=4_294_967_296,
         ge=268_435_456,
@@ -53,3 +70,18 @@ class UploadSettings(BaseModel):
         le=30 * DAY_S,
         description="Seconds that a dataset that was sent with dry_run is kept, unless it is made real",
     )
+
+    @property
+    def reader_limits(self) -> dict[str, Any]:
+        """The limits within which a file is read (`whichopt.workers.intake.limits`)."""
+        return {
+            "rows": self.max_rows,
+            "columns": self.max_columns,
+            "features": self.max_features,
+            "table_bytes": self.max_table_bytes,
+            "memory_bytes": self.intake_bytes,
+            "seconds": self.intake_s,
+            "images": self.max_images,
+            "image_pixels": self.max_image_pixels,
+            "pixels": self.max_pixels,
+        }

@@ -128,6 +128,28 @@ class File(_Frozen):
     sha256: str
 
 
+class ImageFacts(_Frozen):
+    """What the images of a dataset were before they were made alike; their shape stands in `shape.image`."""
+
+    resized: int = Field(ge=0, description="Number of images that had another size.")
+    smallest: tuple[int, int] = Field(description="Least width and least height, in pixels.")
+    largest: tuple[int, int] = Field(description="Greatest width and greatest height, in pixels.")
+    folder: str | None = Field(
+        default=None,
+        description="Folder under the service's WHICHOPT_DATA_ROOT in which they lie; null if sent.",
+    )
+    pixels: str | None = Field(
+        default=None, description="SHA-256 of the decoded pixels of a folder, by which workers check theirs."
+    )
+
+
+SHOWN_CLASSES, SHOWN_IMAGES = 20, 8
+"""Classes of which images are shown, the first of them, and images of each."""
+
+LEAST_SIZE, LARGEST_SIZE = 8, 224
+"""Bounds of the size, in pixels, to which images can be resized."""
+
+
 class Choices(_Frozen):
     """What a person may say about a file; what is not said is inferred from it."""
 
@@ -137,6 +159,14 @@ class Choices(_Frozen):
     header: bool | None = Field(default=None, description="Whether the first row names the columns.")
     columns: dict[str, Kind | Literal["leave_out"]] = Field(
         default_factory=dict, description="Kinds of columns that are not to be inferred."
+    )
+    size: int | None = Field(
+        default=None,
+        ge=LEAST_SIZE,
+        le=LARGEST_SIZE,
+        exclude_if=lambda size: size is None,
+        description="Width and height to which images are resized, in pixels; null: their own, if all have "
+        "the same and it is at most 64, else 32.",
     )
 
 
@@ -215,6 +245,11 @@ class Upload(_Frozen):
         exclude_if=lambda text: text is None,
         description="What was found in a text, which has no columns; absent for a table.",
     )
+    images: ImageFacts | None = Field(
+        default=None,
+        exclude_if=lambda images: images is None,
+        description="What its images were before they were made alike; absent for a table.",
+    )
 
 
 class Table(_Frozen):
@@ -244,6 +279,11 @@ class Table(_Frozen):
         default=None,
         exclude_if=lambda text: text is None,
         description="What was found in a text, which has no columns; absent for a table.",
+    )
+    images: ImageFacts | None = Field(
+        default=None,
+        exclude_if=lambda images: images is None,
+        description="What its images were before they were made alike; absent for a table.",
     )
 
     @property
@@ -286,6 +326,7 @@ class Table(_Frozen):
             choices=choices or Choices(),
             written=self.written,
             text=None if self.text is None else self.text.without_beginning(),
+            images=self.images,
         )
 
 
@@ -301,5 +342,6 @@ MEDIA_TYPES = {
     ".pq": "application/vnd.apache.parquet",
     ".npz": "application/x-npz",
     ".npy": "application/x-npy",
+    ".zip": "application/zip",
 }
 """The media types of files that can be sent, by the ends of their names."""

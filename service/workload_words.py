@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from whichopt.service.catalog.listed_layers import layers_of, listed, params_of
+from whichopt.service.catalog.shapes import Shape
+from whichopt.service.spec.augment import augment_words
 from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction
 
 
 def data_line(workload: AnyWorkload) -> str:
-    """Say what a job learns from, and how the rows are divided; of a function, what its rehearsal told."""
+    """Say what a job learns from, how the rows are divided, and what is done to training images; of a
+    function, what its rehearsal told."""
+    augmented = augment_line(workload)
+    return _data(workload) if augmented is None else f"{_data(workload)}; training images: {augmented}"
+
+
+def _data(workload: AnyWorkload) -> str:
     if isinstance(workload, ResolvedFunction):
         known = workload.rehearsed
         if known is None or known.parts is None:
@@ -16,6 +24,8 @@ def data_line(workload: AnyWorkload) -> str:
         return f"{train:,} training, {validation:,} validation, {test:,} test"
     sizes, upload = workload.sizes, workload.upload
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
+    if workload.shape.image is not None and upload is not None:
+        return f"{upload.rows:,} images, {image_words(workload.shape)}; split {upload.split}: {parts}"
     features = f"{workload.shape.features:,} features"
     if workload.label_noise:
         wrong = f"{100 * workload.label_noise:g}% of the training labels are wrong"
@@ -43,3 +53,16 @@ def goal_line(workload: AnyWorkload) -> str:
     goal = f"{workload.goal.metric}, {workload.goal.direction.better} is better"
     weight = None if isinstance(workload, ResolvedFunction) else workload.class_weight
     return goal if weight is None else f"{goal}; class_weight {weight}"
+
+
+def image_words(shape: Shape) -> str:
+    """Say what size images have, and how many channels."""
+    assert shape.image is not None
+    channels, height, width = shape.image
+    return f"{width} x {height}, {'gray' if channels == 1 else f'{channels} channels'}"
+
+
+def augment_line(workload: AnyWorkload) -> str | None:
+    """Say what is done to each training image; None if nothing is."""
+    augment = () if isinstance(workload, ResolvedFunction) else workload.augment
+    return augment_words(augment) if augment else None

@@ -192,7 +192,7 @@ def test_what_tests_make_leans_on_no_test() -> None:
 READER = ROOT / "workers" / "intake"
 SENDER = ROOT / "service" / "client" / "files.py"
 """Makes Parquet of a person's frame, if the person has pyarrow."""
-FROM_OUTSIDE = {"numpy", "pyarrow"}
+FROM_OUTSIDE = {"numpy", "pyarrow", "PIL"}
 OF_OURS = (
     "whichopt.workers.intake",
     "whichopt.service.uploads",

@@ -131,6 +131,7 @@ def _plan(context: Context, planned: Planning) -> None:
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
+            root=context.settings.data_root,
             functions=context.functions,
             compiling=lambda: _note_compiling(context, planned),
         )
@@ -331,7 +332,8 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
         return context.functions.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
-    built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs)
+    root = context.settings.data_root
+    built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs, root=root)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
 
 

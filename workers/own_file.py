@@ -46,21 +46,16 @@ def blobs_of(spec: ResolvedWorkload, file: Path | None, settings: Settings) -> I
 def _read(spec: ResolvedWorkload, file: Path, folder: Path, settings: Settings) -> reading.Found:
     assert spec.upload is not None
     try:
-        with opened(file, None) as sent:
-            form = FORMATS[sent.kind]
+        form = "folder"
+        if not (spec.upload.images and spec.upload.images.folder):
+            with opened(file, None) as sent:
+                form = FORMATS[sent.kind]
         request = {
             "file": str(file.absolute()),
             "format": form,
             "choices": spec.upload.choices.model_dump(mode="json"),
             "folder": str(folder),
-            "limits": {
-                "rows": settings.max_rows,
-                "columns": settings.max_columns,
-                "features": settings.max_features,
-                "table_bytes": settings.max_table_bytes,
-                "memory_bytes": settings.intake_bytes,
-                "seconds": settings.intake_s,
-            },
+            "limits": settings.reader_limits,
         }
         return reading.read(
             request,

@@ -41,6 +41,7 @@ def prepare(
     planned: Planning,
     *,
     blobs: Path | None = None,
+    root: Path | None = None,
     functions: Functions | None = None,
     compiling: Callable[[], None] = lambda: None,
 ) -> PreparedJob:
@@ -49,8 +50,9 @@ def prepare(
 
     Every worker plans, whatever it trains on. One without the job's device measures on its own: of executors
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
-    kernel is compiled; `blobs` is the folder with what is kept of a person's own data, and `functions` runs
-    a person's own function, which is rehearsed in the place of a probe.
+    kernel is compiled; `blobs` is the folder with what is kept of a person's own data, `root` that under
+    which folders of images lie, and `functions` runs a person's own function, which is rehearsed in the place
+    of a probe.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
@@ -65,7 +67,8 @@ def prepare(
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
-        return workload.build(spec.cataloged, device=planned.queue if here else "cpu", blobs=blobs)
+        device = planned.queue if here else "cpu"
+        return workload.build(spec.cataloged, device=device, blobs=blobs, root=root)
 
     executors, probe, alone = _executors(spec, built, here=here)
     decided = {"executors": executors, "agreement": _agreement(planned, here=here).value, "only_solo": alone}

@@ -131,10 +131,12 @@ def built_again(
         UnknownName: this version lacks the dataset, the task or the model.
     """
     wanted = report.spec.cataloged
-    with blobs_of(wanted, data, Settings()) as blobs:
+    settings = Settings()
+    root = settings.data_root if data is None else data.parent
+    with blobs_of(wanted, data, settings) as blobs:
         try:
-            built = workload.build(wanted, device=device, blobs=blobs)
-            loaded = workload.table_of(wanted, blobs=blobs)
+            built = workload.build(wanted, device=device, blobs=blobs, root=root)
+            loaded = workload.table_of(wanted, blobs=blobs, root=root)
         except workload.DatasetGone as error:
             assert wanted.upload is not None
             sent = wanted.upload.file

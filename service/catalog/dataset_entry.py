@@ -25,8 +25,8 @@ class DatasetEntry:
 
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
     `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
-    do not enter. A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its
-    split decided.
+    do not enter. `handed` says that a mirrored example would be of another class, or of none, as a digit is.
+    A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
     """
 
     name: str
@@ -40,6 +40,7 @@ class DatasetEntry:
     content: str | None = None
     own_sizes: Sizes | None = None
     also: tuple[str, ...] = ()
+    handed: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:

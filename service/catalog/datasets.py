@@ -42,6 +42,7 @@ DATASETS = (
         shape=fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
         options=LabelNoiseOptions,
+        handed=True,
     ),
     DatasetEntry(
         name="breast_cancer",
@@ -113,6 +114,8 @@ def _options_of(table: Table) -> type[DatasetOptions]:
 
 def source_of(file: File) -> str:
     """Say where a person's own dataset is from."""
+    if file.name and file.name.startswith("folder:"):
+        return f"{file.name}, read where it lies"
     return f"uploaded as {file.name}" if file.name else "uploaded"
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +35,13 @@ class Task(StrEnum):
 
 @dataset.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, NPZ or NPY file; .gz if compressed.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, TSV, Parquet, NPZ or NPY file, .gz if compressed; a zip of PNG or JPEG images in a "
+            "folder for each class; or folder:NAME, such a folder under the service's WHICHOPT_DATA_ROOT."
+        ),
+    ],
     target: Annotated[str | None, typer.Option(help="Column to predict; if omitted, it is inferred.")] = None,
     task: Annotated[Task | None, typer.Option(help="What to predict; if omitted, it is inferred.")] = None,
     split: Annotated[
@@ -53,6 +58,13 @@ def add(
     no_header: Annotated[
         bool, typer.Option("--no-header", help="The first row holds values, not names of columns.")
     ] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Width and height of images, in pixels; if omitted, their own, if all have the same and it "
+            "is at most 64, else 32."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only look; 'whichopt dataset keep' keeps it within an hour.")
     ] = False,
@@ -61,7 +73,7 @@ def add(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send a table to the service, and show what was found in it."""
+    """Send a table or images to the service, and show what was found in them."""
     from whichopt.service.cli import dataset_tables
 
     columns = dict(map(_column, column or []))
@@ -74,6 +86,7 @@ def add(
             split=split,
             columns=columns or None,
             header=False if no_header else None,
+            size=size,
             dry_run=dry_run,
             wait=False,
             sent=lambda gone, size: bar("sending", gone / size),

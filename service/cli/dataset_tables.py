@@ -10,8 +10,9 @@ from rich.text import Text
 
 from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, Row, stacked
 from whichopt.service.states import DatasetState
-from whichopt.service.uploads import Column, Role, Table
+from whichopt.service.uploads import Column, ImageFacts, Role, Table
 from whichopt.service.views import CatalogEntry, DatasetView
+from whichopt.service.workload_words import image_words
 
 STYLES = {
     DatasetState.READY: "green",
@@ -19,8 +20,8 @@ STYLES = {
     DatasetState.PREVIEW: "yellow",
     DatasetState.READING: "",
 }
-FEW_CLASSES = 6
-"""Classes up to which each is shown with its rows."""
+FEW_CLASSES, MANY_CLASSES = 6, 20
+"""Classes of a table, and of images, up to which each is shown with its rows."""
 ROLES = {Role.TARGET: "bold green", Role.SPLIT: "cyan", Role.LEFT_OUT: "dim", Role.FEATURE: ""}
 
 
@@ -28,7 +29,7 @@ AS_OPTIONS = (
     (r'columns=\{"([^"]*)": "(\w+)"\}', r"--column \1=\2"),
     (r"columns=\{\.\.\.: (\w+)\}", r"--column NAME=\1"),
     (r"header=false", "--no-header"),
-    (r"\b(target|task|split)=(?=[\w])", r"--\1 "),
+    (r"\b(target|task|split|size)=(?=[\w])", r"--\1 "),
 )
 """What REST and Python call by the names of parameters, as options of the command."""
 
@@ -54,7 +55,7 @@ def dataset_summary(view: DatasetView) -> RenderableType:
     if view.table is None:
         return Group(Facts(facts), *lines)
     table = view.table
-    facts += _facts(table)
+    facts += _facts(table) if table.images is None else _image_facts(table, table.images)
     lines += [Text(f"- {as_options(note)}") for note in table.notes]
     for remark in table.remarks:
         if remark.code == "left_out":
@@ -69,15 +70,30 @@ def dataset_summary(view: DatasetView) -> RenderableType:
     return Group(stacked(Facts(facts), _columns(table.columns)), *lines)
 
 
+def _image_facts(table: Table, images: ImageFacts) -> list[tuple[str, str | Cell]]:
+    """Return what images are in place of columns; their classes stand in full, as they are their folders."""
+    before = f", resized: {images.resized:,}" if images.resized else ""
+    facts = [(name, said) for name, said in _facts(table) if name not in ("rows", "features", "target")]
+    return [
+        ("images", f"{table.rows:,} of {image_words(table.shape)}{before}"),
+        ("target", f"{table.target} ({table.task}{_classes(table, MANY_CLASSES)})"),
+        *facts,
+    ]
+
+
+def _classes(table: Table, most: int) -> str:
+    """Say how many classes there are, or if they are few, which, with the rows of each."""
+    counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
+    if 0 < len(counted) <= most:
+        return f": {', '.join(f'{name} {rows:,}' for name, rows in counted)}"
+    return "" if table.classes is None else f" of {len(table.classes)} classes"
+
+
 def _facts(table: Table) -> list[tuple[str, str | Cell]]:
     sizes, width = table.sizes, table.shape.features
-    classes = "" if table.classes is None else f" of {len(table.classes)} classes"
-    counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
-    if 0 < len(counted) <= FEW_CLASSES:
-        classes = f": {', '.join(f'{name} {rows:,}' for name, rows in counted)}"
     return [
         ("rows", f"{table.rows:,}"),
-        ("target", f"{table.target} ({table.task}{classes})"),
+        ("target", f"{table.target} ({table.task}{_classes(table, FEW_CLASSES)})"),
         ("features", f"{width:,} from {len(table.features):,} columns"),
         (
             "split",

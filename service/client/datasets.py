@@ -39,18 +39,22 @@ class Datasets(Calls):
         split: str = "random",
         columns: Mapping[str, str] | None = None,
         header: bool | None = None,
+        size: int | None = None,
         dry_run: bool = False,
         wait: bool = True,
         sent: Callable[[int, int], object] | None = None,
     ) -> DatasetView:
-        """Send a table, so that jobs can name it.
+        """Send a table or images, so that jobs can name them.
 
         A file is sent as it is, piece by piece: CSV (also compressed by gzip), Parquet, NPZ or NPY. A data
         frame of pandas, polars or another library that speaks Arrow is sent as Parquet, without its index;
-        arrays are sent as NPZ or NPY. The same data with the same choices are not read again.
+        arrays are sent as NPZ or NPY. Images are a zip of PNG or JPEG files, in a folder for each class; or
+        `folder:NAME`, a folder of such folders under the service's WHICHOPT_DATA_ROOT, which is read where it
+        lies; or arrays `x` (N, C, H, W) and `y`. The same data with the same choices are not read again.
 
         Args:
-            data: the path of a file, a data frame, an array, or arrays by the names of their columns.
+            data: the path of a file, `folder:NAME`, a data frame, an array, or arrays by the names of their
+                columns.
             target: the column to predict; None to infer it.
             name: the name for jobs; None for the file's, or for one that is made of the data's hash.
             task: what to predict, classes or numbers; None to infer it.
@@ -58,6 +62,8 @@ class Datasets(Calls):
             columns: kinds of columns that are not to be inferred (`numeric`, `category`, `bool`, `date`,
                 `text`, `id`, or `leave_out`), by name.
             header: tells if the first row of a CSV file has the names of the columns; None to infer it.
+            size: the width and height to which images are resized, in pixels; None for their own, if all have
+                the same and it is at most 64, else 32.
             dry_run: True to only look at what is found; it is kept for an hour, see `keep_dataset`.
             wait: True to wait until it is read.
             sent: is told how many bytes of how many have been sent.
@@ -90,7 +96,9 @@ class Datasets(Calls):
                 "split": split,
                 "columns": None if columns is None else json.dumps(dict(columns)),
                 "header": None if header is None else str(header).lower(),
+                "size": size,
                 "file": file.file,
+                "folder": file.folder,
                 "dry_run": "true" if dry_run else None,
             }
             usual = self._http.timeout
@@ -101,7 +109,7 @@ class Datasets(Calls):
                     "/v1/datasets",
                     params={key: value for key, value in query.items() if value is not None},
                     content=file.pieces(sent),
-                    headers={"Content-Type": file.kind, "Content-Length": str(file.size)},
+                    headers=file.headers,
                     timeout=httpx.Timeout(usual.connect, read=max(ANSWER_S, usual.read or 0.0)),
                 ),
                 repeatable=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import re
 import tempfile
 import zipfile
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from whichopt.service.data_root import PREFIX
+from whichopt.service.data_root import name_of as folder_name
 from whichopt.service.errors import UnsupportedMedia
 from whichopt.service.uploads import MEDIA_TYPES
 
@@ -28,6 +31,14 @@ class Sent:
     kind: str
     name: str
     file: str | None
+    folder: str | None = None
+    """The folder that the service is to read where it lies, in place of a content."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the request that sends it."""
+        length = {"Content-Length": str(self.size)}
+        return length if self.folder is not None else {"Content-Type": self.kind, **length}
 
     def pieces(self, sent: Callable[[int, int], object] | None) -> Iterator[bytes]:
         """Yield the content from its beginning; `sent` is told how many bytes of how many have gone.
@@ -49,7 +60,7 @@ class Sent:
 
 @contextmanager
 def opened(data: Any, name: str | None) -> Iterator[Sent]:
-    """Yield what is to be sent of a path, a data frame, an array, or arrays by name.
+    """Yield what is to be sent of a path, a folder of the service, a data frame, an array, or arrays by name.
 
     Raises:
         UnsupportedMedia: it is none of these, or a file whose name does not tell its format.
@@ -57,6 +68,10 @@ def opened(data: Any, name: str | None) -> Iterator[Sent]:
         ValueError: an array holds Python objects.
         OSError: the file cannot be read.
     """
+    if isinstance(data, str | Path) and str(data).startswith(PREFIX) and not Path(data).exists():
+        folder = str(data).removeprefix(PREFIX)
+        yield Sent(io.BytesIO(), 0, "", name or folder_name(folder), None, folder)
+        return
     if isinstance(data, str | Path):
         path = Path(data)
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe might wait forever

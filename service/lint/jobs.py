@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
 from whichopt.service.lint.data import data_rules
+from whichopt.service.lint.images import image_rules
 from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.space import Float
@@ -165,4 +166,5 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     metric_rules,
     data_rules,
     layer_rules,
+    image_rules,
 )

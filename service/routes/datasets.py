@@ -17,12 +17,14 @@ from starlette.requests import ClientDisconnect
 from whichopt.service import datasets as work
 from whichopt.service import json_input
 from whichopt.service.catalog import datasets as catalog
+from whichopt.service.data_root import FOLDER, PREFIX, Lying, lying, name_of
+from whichopt.service.db import Store
 from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
-from whichopt.service.intake import FORMATS
-from whichopt.service.receiving import check_size, receive
+from whichopt.service.intake import FORMATS, Keeper
+from whichopt.service.receiving import Received, check_size, receive
 from whichopt.service.routes.dependencies import ApiKeyId, Cursor, TheKeeper, TheSettings, TheStore
 from whichopt.service.states import DatasetState
-from whichopt.service.uploads import NAME, Choices, Kind
+from whichopt.service.uploads import LARGEST_SIZE, LEAST_SIZE, NAME, Choices, Kind
 from whichopt.service.views import CatalogEntry, DatasetView, Page
 from whichopt.service.views.catalog import dataset_view
 
@@ -39,8 +41,9 @@ WITHOUT_NUL = r"^[^\x00]*$"
 
 BODY: dict[str, Any] = {
     "requestBody": {
-        "required": True,
-        "description": "The file as it is, at most WHICHOPT_MAX_UPLOAD_BYTES; it may be compressed by gzip.",
+        "required": False,
+        "description": "The file as it is, unless a folder is named; at most WHICHOPT_MAX_UPLOAD_BYTES. It "
+        "may be compressed by gzip.",
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
     }
 }
@@ -61,8 +64,22 @@ async def send(
     keeper: TheKeeper,
     api_key_id: ApiKeyId,
     name: Annotated[
-        str, Query(pattern=NAME.pattern, description="Name by which jobs use it.", examples=["penguins"])
-    ],
+        str | None,
+        Query(
+            pattern=NAME.pattern,
+            description="Name by which jobs use it; needed unless a folder is named, whose name it then is.",
+            examples=["penguins"],
+        ),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        Query(
+            max_length=255,
+            pattern=WITHOUT_NUL,
+            description="Folder of images under WHICHOPT_DATA_ROOT that is read where it lies, in place of a "
+            "body.",
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         Query(
@@ -96,6 +113,15 @@ async def send(
             '`{"zip": "category", "note": "leave_out"}`.',
         ),
     ] = None,
+    size: Annotated[
+        int | None,
+        Query(
+            ge=LEAST_SIZE,
+            le=LARGEST_SIZE,
+            description="Width and height to which images are resized, in pixels; if omitted, their own, if "
+            "all have the same and it is at most 64, else 32.",
+        ),
+    ] = None,
     file: Annotated[
         str | None, Query(max_length=255, pattern=WITHOUT_NUL, description="Name of the file, to be shown.")
     ] = None,
@@ -103,17 +129,22 @@ async def send(
         bool, Query(description="Read it on trial: it is shown for an hour, and can be kept without sending.")
     ] = False,
 ) -> DatasetView:
-    """Send a table as the request's body. The columns, their kinds, target and split stand in the answer."""
+    """Send a table, or a zip of images, as the request's body. What was found in it stands in the answer."""
     try:
         wanted = work.Wanted(
-            name=name,
-            format=_format(request),
-            choices=_choices(target=target, task=task, split=split, header=header, columns=columns),
-            file_name=file,
+            name=_name(name, folder),
+            format=_format(request) if folder is None else FOLDER,
+            choices=_choices(
+                target=target, task=task, split=split, header=header, columns=columns, size=size
+            ),
+            file_name=file if folder is None else f"{PREFIX}{folder}",
             preview=dry_run,
         )
-        work.check_name(name)
+        work.check_name(wanted.name)
         keeper.expect()
+        if folder is not None:
+            at = await run_in_threadpool(lying, folder, settings.data_root, most=settings.max_images)
+            return await _begun(response, request, store, keeper, at, wanted, api_key_id)
         room = await run_in_threadpool(keeper.room)
         declared = request.headers.get("content-length", "")
         if declared.isdecimal():
@@ -133,12 +164,25 @@ async def send(
     if not received.bytes:
         received.remove()
         raise UnreadableDataset("the body is empty; send the file as the request's body")
-    begun = await run_in_threadpool(work.begin, store, keeper, received, wanted, api_key_id=api_key_id)
+    return await _begun(response, request, store, keeper, received, wanted, api_key_id)
+
+
+async def _begun(
+    response: Response,
+    request: Request,
+    store: Store,
+    keeper: Keeper,
+    data: Received | Lying,
+    wanted: work.Wanted,
+    api_key_id: int,
+) -> DatasetView:
+    """Have the data read, and answer once they are, or after a while."""
+    begun = await run_in_threadpool(work.begin, store, keeper, data, wanted, api_key_id=api_key_id)
     found = begun.view
     if begun.reading is not None:
         await asyncio.wait([asyncio.wrap_future(begun.reading)], timeout=ANSWER_S)
-        found = await run_in_threadpool(work.read_or_refused, store, name)
-    response.headers["Location"] = f"{request.scope['root_path']}/v1/datasets/{name}"
+        found = await run_in_threadpool(work.read_or_refused, store, wanted.name)
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/datasets/{wanted.name}"
     if found.state is DatasetState.READING:
         response.status_code = 202
         response.headers["Retry-After"] = str(POLL_AFTER_S)
@@ -178,6 +222,14 @@ def keep(name: OwnName, store: TheStore) -> DatasetView:
 def delete(name: OwnName, store: TheStore) -> None:
     """Delete a dataset that was sent; 409 while a job that has not ended uses it."""
     work.delete(store, name)
+
+
+def _name(name: str | None, folder: str | None) -> str:
+    """Return the name of the dataset: what was said, or the folder's."""
+    found = name or (None if folder is None else name_of(folder))
+    if found is None:
+        raise InvalidQuery("name is missing; give the dataset the name by which jobs use it", field="name")
+    return found
 
 
 def _format(request: Request) -> str:

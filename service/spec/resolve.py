@@ -14,6 +14,7 @@ from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
+from whichopt.service.spec.augment import resolved_augment
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.executors import check_executors
 from whichopt.service.spec.guests import FIXED, check_keys
@@ -202,6 +203,7 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
         task=name,
         goal=task.goal_by(wanted.metric, field="workload.metric"),
         class_weight=task_options.class_weight if isinstance(task_options, ClassificationOptions) else None,
+        augment=resolved_augment(wanted.augment, shape, data.name),
         shape=shape,
         sizes=data.sizes(data_options),
         content=data.content,

@@ -26,6 +26,7 @@ from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Function, Rehearsed
 from whichopt.service.numeric import NumbersAreNumbers
+from whichopt.service.spec.augment import Augmentations
 from whichopt.service.states import Direction
 from whichopt.service.uploads import Upload
 
@@ -99,6 +100,7 @@ class WorkloadSpec(Strict):
         description="Metric of the task that configs are selected, judged and compared by; the others stand "
         "beside it. Null is the task's first: `nll` or `rmse`.",
     )
+    augment: Augmentations = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -210,6 +212,7 @@ class ResolvedWorkload(Strict):
         description="Weights of the classes in the training loss: `balanced` gives each class of the "
         "training rows the same total weight. Null: every example counts the same.",
     )
+    augment: Augmentations = ()
     shape: Shape
     sizes: Sizes
     length_unit: Literal["examples"] = Field(default="examples", description="Unit of a trial's length.")

@@ -70,6 +70,7 @@ def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
             *(Path(asked["file"]), asked["format"], limits, Progress(_say)),
             header=said.get("header"),
             kinds=said.get("columns", {}),
+            size=said.get("size"),
         )
         # Meanwhile, as this takes as long as a small file.
         from whichopt.service.uploads import Choices

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,25 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from whichopt.service.uploads import Split
+from whichopt.workers.intake.archives import BROKEN, HIGHEST_RATIO
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.raw import Raw, checked_names
 
 Array = npt.NDArray[Any]
 
-HIGHEST_RATIO = 1100
-"""Deflate makes data at most 1032 times smaller, so whatever claims more is no such file."""
-BROKEN = (
-    ValueError,
-    EOFError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,  # a compression that Python lacks
-    RuntimeError,  # a password
-)
-"""What Python raises for files that are no such archive or array."""
 PART = "part"
 PARTS = {
     "train": "train",
@@ -43,12 +29,12 @@ PARTS = {
 }
 
 
-def read(path: Path, limits: Limits, *, zipped: bool) -> Raw:
+def read(path: Path, limits: Limits, *, zipped: bool, size: int | None = None) -> Raw:
     """Return the table.
 
     An NPZ file has `x` (rows, features) and `y` (rows,), or these with `_train`, `_validation` and `_test`
     after them, or an array of one dimension for each column; an NPY file has rows and columns, or rows of
-    named fields.
+    named fields. `x` may also be images (N, H, W), (N, C, H, W) or (N, H, W, C), which are resized to `size`.
 
     Raises:
         Unreadable: it is no such table.
@@ -63,7 +49,7 @@ def read(path: Path, limits: Limits, *, zipped: bool) -> Raw:
                 limits,
                 ["the file has no names of columns"] if array.dtype.names is None else [],
             )
-        return _of_arrays(_zipped(path, limits), limits)
+        return _of_arrays(_zipped(path, limits), limits, size)
     except BROKEN as error:
         raise Unreadable(f"the file is no NumPy file that can be read: {str(error)[:300]}") from None
 
@@ -129,28 +115,79 @@ def _array(file: IO[bytes], name: str, size: int, limits: Limits) -> Array:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
-def _of_arrays(arrays: dict[str, Array], limits: Limits) -> Raw:
+def _of_arrays(arrays: dict[str, Array], limits: Limits, size: int | None) -> Raw:
     if not arrays:
         raise Unreadable("the file has no array")
     small = {name.lower(): array for name, array in arrays.items()}
     notes = [f"the arrays are {', '.join(list(arrays)[:20])}"]
+    images = any(name.split("_")[0] == "x" and array.ndim in (3, 4) for name, array in small.items())
     if "x" in small and "y" in small and len(small) == len(arrays) == 2:
+        if images:
+            return _images(small["x"], {"y": small["y"]}, limits, notes, size)
         return _table(_examples(small["x"], small["y"], "x", "y"), limits, notes)
     split = [name.split("_", 1) for name in small]
     if all(len(one) == 2 and one[0] in "xy" and one[1] in PARTS for one in split):
+        if images:
+            return _parts_of_images(small, limits, notes, size)
         return _parts(small, limits, notes)
     return _table(arrays, limits, notes)
 
 
-def _parts(arrays: dict[str, Array], limits: Limits, notes: list[str]) -> Raw:
-    """Return one table of several parts, with a column that says which rows are which."""
-    tables, words = [], list[Array]()
+def _images(x: Array, columns: dict[str, Array], limits: Limits, notes: list[str], size: int | None) -> Raw:
+    """Return images, with the columns that they have beside them."""
+    from whichopt.workers.intake.images.read import of_array
+
+    for name, column in columns.items():
+        if column.ndim != 1 or len(column) != len(x):
+            raise Unreadable(
+                f"x has the shape {x.shape} and {name} {column.shape}; each image has one label: reshape it",
+                column=name,
+            )
+    raw = _table(columns, limits, notes)
+    raw.images, more = of_array(x, "x", limits, size)
+    raw.notes += more
+    return raw
+
+
+def _parts_of_images(arrays: dict[str, Array], limits: Limits, notes: list[str], size: int | None) -> Raw:
+    """Return the images of several parts, with a column that says which are which."""
+    pairs = _pairs(arrays)
+    shapes = {arrays[f"x_{word}"].shape[1:] for word, _ in pairs}
+    if len(shapes) > 1:
+        raise Unreadable("the arrays x_train, x_test and so on have images of different shapes")
+    for word, _ in pairs:
+        if len(arrays[f"x_{word}"]) != len(arrays[f"y_{word}"]):
+            raise Unreadable(f"x_{word} and y_{word} have different lengths; each image has one label")
+    x = np.concatenate([arrays[f"x_{word}"] for word, _ in pairs])
+    y = np.concatenate([arrays[f"y_{word}"].reshape(-1) for word, _ in pairs])
+    parts = np.concatenate([np.full(len(arrays[f"y_{word}"]), part) for word, part in pairs])
+    raw = _images(x, {PART: parts, "y": y}, limits, notes, size)
+    raw.split = Split(kind="column", column=PART)
+    return raw
+
+
+def _pairs(arrays: dict[str, Array]) -> list[tuple[str, str]]:
+    """Return the words after `x_` and `y_` and their parts.
+
+    Raises:
+        Unreadable: one of the two is missing.
+    """
+    pairs = []
     for word, part in PARTS.items():
         x, y = f"x_{word}", f"y_{word}"
         if x not in arrays and y not in arrays:
             continue
         if x not in arrays or y not in arrays:
             raise Unreadable(f"array {x if y in arrays else y} is missing beside {y if y in arrays else x}")
+        pairs.append((word, part))
+    return pairs
+
+
+def _parts(arrays: dict[str, Array], limits: Limits, notes: list[str]) -> Raw:
+    """Return one table of several parts, with a column that says which rows are which."""
+    tables, words = [], list[Array]()
+    for word, part in _pairs(arrays):
+        x, y = f"x_{word}", f"y_{word}"
         tables.append(_examples(arrays[x], arrays[y], x, y))
         words.append(np.full(len(arrays[y]), part))
     if any(list(table) != list(tables[0]) for table in tables):

@@ -22,22 +22,25 @@ def read(
     *,
     header: bool | None,
     kinds: Mapping[str, str],
+    size: int | None = None,
 ) -> Raw:
-    """Return the table of a file, before anything is inferred.
+    """Return the table of a file, or its images, before anything is inferred.
 
     Args:
         path: the file.
-        form: its format: `csv`, `tsv`, `parquet`, `npz` or `npy`.
+        form: its format: `csv`, `tsv`, `parquet`, `npz`, `npy`, `zip`, or `folder` for one that is read where
+            it lies.
         limits: the limits on it.
         progress: is told how far it is.
         header: whether the first row of a text has the names of the columns; None: find out.
         kinds: what a person says that columns are, or `leave_out`.
+        size: the width and height that images are to have.
 
     Raises:
         Problem: it cannot be read, and why.
     """
     try:
-        raw = _read(path, form, limits, progress, header, kinds)
+        raw = _read(path, form, limits, progress, header, kinds, size)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {str(error)[:300]}") from error
     progress.at(raw.rows, 0.999)  # of the file; what follows is in memory
@@ -45,7 +48,13 @@ def read(
 
 
 def _read(
-    path: Path, form: str, limits: Limits, progress: Progress, header: bool | None, kinds: Mapping[str, str]
+    path: Path,
+    form: str,
+    limits: Limits,
+    progress: Progress,
+    header: bool | None,
+    kinds: Mapping[str, str],
+    size: int | None,
 ) -> Raw:
     if form in ("csv", "tsv"):
         from whichopt.workers.intake import delimited
@@ -60,5 +69,9 @@ def _read(
     if form in ("npz", "npy"):
         from whichopt.workers.intake import arrays
 
-        return arrays.read(path, limits, zipped=form == "npz")
-    raise Unreadable(f"{form!r} is no format of tables; it is one of csv, tsv, parquet, npz, npy")
+        return arrays.read(path, limits, zipped=form == "npz", size=size)
+    if form in ("zip", "folder"):
+        from whichopt.workers.intake.images import read as images
+
+        return (images.zipped if form == "zip" else images.folder)(path, limits, progress, size)
+    raise Unreadable(f"{form!r} is no format of data; it is one of csv, tsv, parquet, npz, npy, zip")

@@ -21,6 +21,9 @@ from whichopt.workers.intake.together import slices
 
 Array = npt.NDArray[Any]
 
+Named = tuple[str, np.dtype[Any], tuple[int, ...]]
+"""The name, the type and the shape of a tensor."""
+
 METADATA = "whichopt"
 """The key of the metadata under which the table stands."""
 
@@ -32,6 +35,7 @@ KINDS = {
         ("int32", "I32"),
         ("int16", "I16"),
         ("int8", "I8"),
+        ("uint8", "U8"),
     )
 }
 """Names of types in the order of their tensors; those of one type stand in the order of their names."""
@@ -94,15 +98,13 @@ class Kept:
         header += b" " * (-len(header) % ALIGNED)
         return len(header).to_bytes(8, "little") + header
 
-    def _shapes(self) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+    def _shapes(self) -> list[Named]:
         """Return name, type and shape of each tensor, in the order of the file."""
-        kinds = list(KINDS)
-        found: list[tuple[str, np.dtype[Any], tuple[int, ...]]] = [
+        found: list[Named] = [
             ("numbers", np.dtype(np.float64), (self.rows, len(self.numbers))),
             ("codes", np.dtype(np.int16), (self.rows, len(self.codes))),
-            *((name, values.dtype, values.shape) for name, values in self.others.items()),
         ]
-        return sorted(found, key=lambda one: (kinds.index(one[1]), one[0]))
+        return _ordered([*found, *_named(self.others)])
 
     def _pieces(self, name: str, kind: np.dtype[Any], shape: tuple[int, ...]) -> Iterator[Array]:
         """Yield the tensor in pieces of some rows."""
@@ -115,3 +117,19 @@ class Kept:
             for i, column in enumerate(columns):
                 piece[:, i] = column[rows]
             yield piece
+
+
+class KeptImages(Kept):
+    """What is kept of images: there are no columns, and all stands in `others`."""
+
+    def _shapes(self) -> list[Named]:
+        return _ordered(_named(self.others))
+
+
+def _named(arrays: dict[str, Array]) -> list[Named]:
+    return [(name, values.dtype, values.shape) for name, values in arrays.items()]
+
+
+def _ordered(tensors: list[Named]) -> list[Named]:
+    kinds = list(KINDS)
+    return sorted(tensors, key=lambda one: (kinds.index(one[1]), one[0]))

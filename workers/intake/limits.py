@@ -17,6 +17,9 @@ class Limits:
     table_bytes: int = 1 << 30
     memory_bytes: int = 4 << 30
     seconds: float = 120.0
+    images: int = 100_000
+    image_pixels: int = 40_000_000
+    pixels: int = 4_000_000_000
 
     def hold(self) -> None:
         """Bound this process: its memory, its time, the size of a file that it writes; and no core dump."""

@@ -27,6 +27,18 @@ Columns = dict[str, pa.ChunkedArray | npt.NDArray[np.float64]]
 
 
 @dataclass
+class Images:
+    """Images (N, channels, height, width), and the fields of `whichopt.service.uploads.ImageFacts`."""
+
+    pixels: npt.NDArray[np.uint8]
+    facts: dict[str, object]
+    names: list[str] | None = None
+    """The name of each one's file."""
+    pinned: dict[str, npt.NDArray[Any]] | None = None
+    """What is kept in place of pixels that stay where they lie: the paths and the hashes of their files."""
+
+
+@dataclass
 class Raw:
     """The columns by name, in the file's order. Text is a string or a dictionary of strings.
 
@@ -45,6 +57,8 @@ class Raw:
     """How the file writes its table: fields of `whichopt.service.uploads.Written`."""
     ways: dict[str, str] = field(default_factory=dict)
     """How a column's values are written, by its name: the name of the field of `Written` that lists it."""
+    images: Images | None = None
+    """The images that the rows are of, if it is no table."""
 
 
 def as_numpy(data: pa.Array | pa.ChunkedArray, absent: float = 0) -> npt.NDArray[Any]:

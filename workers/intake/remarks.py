@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from whichopt.service.uploads import Column, Kind, Remark, Role, Table
+from whichopt.workers.intake.images.remarks import remarks as image_remarks
 from whichopt.workers.intake.kept import Kept
+from whichopt.workers.intake.raw import Images
 from whichopt.workers.intake.together import slices
 
 FEW_ROWS = 30
@@ -26,7 +28,11 @@ MOST = 20
 
 
 def remarks(
-    table: Table, kept: Kept, outside: npt.NDArray[np.bool_], doubts: dict[str, str]
+    table: Table,
+    kept: Kept,
+    outside: npt.NDArray[np.bool_],
+    doubts: dict[str, str],
+    images: Images | None = None,
 ) -> tuple[Remark, ...]:
     """Return the remarks on a table.
 
@@ -35,7 +41,11 @@ def remarks(
         kept: what is kept of it.
         outside: the rows outside the test part.
         doubts: what looks wrong, by the column's name.
+        images: the images that the rows are of, if it is no table.
     """
+    if images is not None:
+        of_images = image_remarks(images.pixels, kept.target, outside, images.names, table.classes)
+        return (*of_images, *_classes(table, kept, outside))
     found = [*_repeated(kept, outside), *_disguised(table, kept), *_classes(table, kept, outside)]
     found += [
         Remark(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from whichopt.service.catalog.shapes import Shape
-from whichopt.service.uploads import Choices, Column, Role, Table, Written
+from whichopt.service.uploads import Choices, Column, ImageFacts, Kind, Role, Table, Written
 from whichopt.workers.intake.columns import Mask
 from whichopt.workers.intake.described import Feature, used
 from whichopt.workers.intake.division import division
 from whichopt.workers.intake.formats import read
+from whichopt.workers.intake.images.kept import CLASS, image_shape
+from whichopt.workers.intake.images.kept import tensors as image_tensors
 from whichopt.workers.intake.inferred import Inferred
-from whichopt.workers.intake.kept import Kept
+from whichopt.workers.intake.kept import Kept, KeptImages
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 from whichopt.workers.intake.progress import Progress, silent
-from whichopt.workers.intake.raw import Raw
+from whichopt.workers.intake.raw import Images, Raw
 from whichopt.workers.intake.remarks import remarks
 from whichopt.workers.intake.target import Target, check_known, chosen, target
 from whichopt.workers.intake.together import CORES
@@ -39,10 +42,11 @@ class Taken:
     """The rows outside the test part."""
     doubts: dict[str, str]
     """What looks wrong with a column, by its name."""
+    images: Images | None = None
 
     def remarked(self) -> Table:
         """Return the table with remarks on what its rows show."""
-        found = remarks(self.table, self.kept, self.outside, self.doubts)
+        found = remarks(self.table, self.kept, self.outside, self.doubts, self.images)
         return self.table.model_copy(update={"remarks": found})
 
     def keep(self, folder: Path) -> tuple[Path, str]:
@@ -72,12 +76,18 @@ def take(
         Problem: it cannot be read, and why.
     """
     limits = limits or Limits()
-    raw = read(path, form, limits, progress or silent(), header=choices.header, kinds=choices.columns)
+    raw = read(
+        *(path, form, limits, progress or silent()),
+        header=choices.header,
+        kinds=choices.columns,
+        size=choices.size,
+    )
     return take_read(raw, choices, limits)
 
 
 def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
     """Take a table in that has been read; the arguments and what is raised are as for `take`."""
+    choices = _fitting(raw, choices)
     names = list(raw.columns)
     split = choices.split
     if raw.split is not None and split.kind == "random":
@@ -112,7 +122,11 @@ def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
             column = one.column if isinstance(one, Feature) else one
             columns[column.name] = column
     described = [column for column in columns.values() if column is not None]
-    features = _features(described, limits)
+    by_folders = raw.images is not None and raw.images.names is not None
+    decided = () if by_folders else (guess.note, wanted.note)
+    images = None if raw.images is None else ImageFacts.model_validate(raw.images.facts)
+    shown_as = None if raw.images is None else image_shape(raw.images.pixels)
+    features = _features(described, limits) if shown_as is None else math.prod(shown_as)
     outputs = 1 if wanted.classes is None else len(wanted.classes)
     table = Table(
         rows=raw.rows,
@@ -122,18 +136,53 @@ def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
         classes=wanted.classes,
         class_rows=_class_rows(wanted),
         split=split,
-        shape=Shape(raw.rows, features, outputs),
+        shape=Shape(raw.rows, features, outputs, image=shown_as),
         sizes=divided.sizes,
-        notes=(*raw.notes, guess.note, wanted.note, divided.note, *_notes(described)),
-        written=_written(raw),
+        notes=(*raw.notes, *decided, divided.note, *_notes(described)),
+        written=_written(raw) if images is None else None,
+        images=images,
     )
-    kept = Kept(
+    tensors = {"target": wanted.labels} | divided.tensors
+    if raw.images is not None:
+        tensors |= image_tensors(raw.images, wanted.labels)
+    kept = (Kept if images is None else KeptImages)(
         raw.rows,
         [one.numbers for one in found.values() if one.numbers is not None],
         [one.codes for one in found.values() if one.codes is not None],
-        {"target": wanted.labels} | divided.tensors,
+        tensors,
     )
-    return Taken(table, kept, divided.outside, raw.doubts)
+    return Taken(table, kept, divided.outside, raw.doubts, raw.images)
+
+
+def _fitting(raw: Raw, choices: Choices) -> Choices:
+    """Return the choices as they are meant for what was read.
+
+    Raises:
+        Unreadable: a choice is one about columns, and there are images; or the other way round.
+    """
+    if raw.images is None:
+        if choices.size is not None:
+            raise Unreadable("size= is for images, and the file is a table; leave it out")
+        return choices
+    named = [
+        name for name, said in (("columns", choices.columns), ("header", choices.header is not None)) if said
+    ]
+    if choices.split.kind in ("group", "time"):
+        named.append("split")
+    if named:
+        raise Unreadable(
+            f"{', '.join(named)} cannot be said of images, which have no columns; leave it out. Images in "
+            "train/, val/ and test/ are divided by these folders"
+        )
+    if raw.images.names is None:
+        return choices
+    if choices.target not in (None, CLASS) or choices.task == "regression":
+        raise Unreadable(
+            "the class of an image is the name of its folder, and that is what is predicted; leave target "
+            "and task out"
+        )
+    as_words = dict.fromkeys(raw.columns, Kind.CATEGORY)
+    return choices.model_copy(update={"columns": as_words, "task": "classification"})
 
 
 def _written(raw: Raw) -> Written:

@@ -19,10 +19,12 @@ from whichopt.service.catalog.tasks import metric
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.trials import Sample
+from whichopt.workers.workload.augmentation import drawn
 from whichopt.workers.workload.cached import Cached
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.data import LOADERS
 from whichopt.workers.workload.gone import DatasetGone
+from whichopt.workers.workload.images import Images
 from whichopt.workers.workload.models import builder
 from whichopt.workers.workload.players import Answer, Carry, Loss, Net, Player, Slope
 from whichopt.workers.workload.seeds import generator, initialized, seeded
@@ -39,7 +41,7 @@ from whichopt.workers.workload.stream import (
 )
 from whichopt.workers.workload.table import Loaded, Table
 from whichopt.workers.workload.tasks import CRITERIA
-from whichopt.workers.workload.uploads import load
+from whichopt.workers.workload.uploads import Kept, load
 
 __all__ = [
     "Answer",
@@ -142,7 +144,12 @@ class Workload:
 
 
 def build(
-    spec: ResolvedWorkload, catalog: Catalog | None = None, *, device: str = "cpu", blobs: Path | None = None
+    spec: ResolvedWorkload,
+    catalog: Catalog | None = None,
+    *,
+    device: str = "cpu",
+    blobs: Path | None = None,
+    root: Path | None = None,
 ) -> Workload:
     """Return the workload that `spec` describes, ready on `device`; it is made once per process.
 
@@ -151,19 +158,25 @@ def build(
         catalog: has its dataset, unless that is an upload, and its model; None for the built-in one.
         device: the device to train on.
         blobs: the folder with what is kept of uploads.
+        root: the folder under which folders of images lie that are read there.
 
     Raises:
         UnknownName: the catalog has no such dataset or model.
-        DatasetGone: a person's own data are not in the folder, or are damaged.
+        DatasetGone: a person's own data are not in the folder, are damaged, or lie in a folder that changed.
     """
     known = built_in() if catalog is None else catalog
     data = None if spec.upload else known.dataset(spec.dataset.name)
-    return _build(spec.model_dump_json(), data, known.model(spec.model.name), device, blobs)
+    return _build(spec.model_dump_json(), data, known.model(spec.model.name), device, blobs, root)
 
 
 @lru_cache(maxsize=4)
 def _build(
-    resolved: str, data: DatasetEntry | None, net: ModelEntry, device: str, blobs: Path | None
+    resolved: str,
+    data: DatasetEntry | None,
+    net: ModelEntry,
+    device: str,
+    blobs: Path | None,
+    root: Path | None,
 ) -> Workload:
     spec = ResolvedWorkload.model_validate_json(resolved)
     place = torch.device(device)
@@ -175,7 +188,7 @@ def _build(
         params = tuple(name for name, _ in network().named_parameters())
 
     def table() -> Loaded:
-        return _table(spec, data, blobs)
+        return _table(spec, data, blobs, root)
 
     def divided(seed: int) -> Splits:
         made = weighted(table().splits(criteria, spec.sizes, seed, place), spec)
@@ -194,20 +207,28 @@ def _build(
         splits=splits,
         criteria=criteria,
         by_example=bool((judge := metric(spec.task, spec.goal.metric)) and judge.by_example),
-        draw=criteria.draw,
+        draw=drawn(spec, criteria.draw),
     )
 
 
-def table_of(spec: ResolvedWorkload, catalog: Catalog | None = None, *, blobs: Path | None = None) -> Loaded:
+def table_of(
+    spec: ResolvedWorkload,
+    catalog: Catalog | None = None,
+    *,
+    blobs: Path | None = None,
+    root: Path | None = None,
+) -> Loaded:
     """Return the data of the workload as they were loaded; the arguments are as for `build`."""
     known = built_in() if catalog is None else catalog
-    return _table(spec, None if spec.upload else known.dataset(spec.dataset.name), blobs)
+    return _table(spec, None if spec.upload else known.dataset(spec.dataset.name), blobs, root)
 
 
-def _table(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
+def _table(
+    spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None, root: Path | None
+) -> Loaded:
     options = spec.dataset.model_dump_json(exclude={"name"} if spec.content else None)
     key = spec.content or (data and data.loader), options
-    return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
+    return TABLES.get(key, lambda: _loaded(spec, data, blobs, root), lambda loaded: loaded.nbytes)
 
 
 def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
@@ -219,13 +240,17 @@ def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
     return replace(splits, train=replace(splits.train, weights=weights))
 
 
-def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
-    share = spec.label_noise
+def _loaded(
+    spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None, root: Path | None
+) -> Loaded:
+    loaded: Loaded
     if data is None:
-        kept = load(spec, blobs)
-        return replace(kept, label_noise=share) if share else kept
-    loaded = LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
-    if not share:
+        loaded = load(spec, blobs, root)
+    else:
+        loaded = LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
+    if not spec.label_noise:
         return loaded
-    assert isinstance(loaded, Table)  # only these have the option
-    return loaded._replace(label_noise=share)
+    if isinstance(loaded, Table):
+        return loaded._replace(label_noise=spec.label_noise)
+    assert isinstance(loaded, Kept | Images)  # no others have the option
+    return replace(loaded, label_noise=spec.label_noise)

@@ -3,7 +3,8 @@
 They are one safetensors file, named by its SHA-256, with the table's description in its metadata
 (`whichopt.service.uploads.Table`) and these tensors: `numbers` float64 and `codes` int16
 (`whichopt.workers.workload.columns.Rows`), `target` int64 or float64, and what a split goes by: `part` int8,
-`group` int32 or `time` float64.
+`group` int32 or `time` float64. Images have `images` uint8 (N, channels, height, width) in place of columns;
+if they lie in a folder, they have the `paths` and `digests` of its files.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from whichopt.service.uploads import Table
 from whichopt.workers.workload.columns import Rows, learned
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.gone import DatasetGone
+from whichopt.workers.workload.images import FolderChanged, Images, of_folder
 from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
 from whichopt.workers.workload.table import Parts
@@ -77,11 +79,16 @@ class Kept:
         return Splits(*map(examples, parts))
 
 
-def load(spec: ResolvedWorkload, blobs: Path | None) -> Kept:
-    """Return the columns of the dataset that `spec` names by their hash.
+def load(spec: ResolvedWorkload, blobs: Path | None, root: Path | None = None) -> Kept | Images:
+    """Return the columns, or the images, of the dataset that `spec` names by their hash.
+
+    Args:
+        spec: the workload.
+        blobs: the folder with what is kept of uploads.
+        root: the folder under which folders of images lie.
 
     Raises:
-        DatasetGone: they are not in the folder `blobs`, or are damaged.
+        DatasetGone: they are not in the folder `blobs`, or are damaged; or a folder of images has changed.
     """
     assert spec.content is not None
     assert spec.upload is not None
@@ -98,23 +105,39 @@ def load(spec: ResolvedWorkload, blobs: Path | None) -> Kept:
             raise DatasetGone(
                 f"{which} are damaged in the folder of blobs, as their hash is another: {again}"
             )
-        return read(path)
+        return read(path, root)
+    except FolderChanged as error:
+        assert spec.upload.images is not None
+        name = f"folder:{spec.upload.images.folder}"
+        raise DatasetGone(
+            f"{name} is not as it was when it was added as {spec.dataset.name!r}: {error}. Put it back as it "
+            "was; or add it under another name, and submit the job again"
+        ) from error
     except FileNotFoundError as error:
         raise DatasetGone(f"{which} are gone from the folder of blobs: {again}") from error
     except SafetensorError as error:
         raise DatasetGone(f"{which} are no columns that this version can read ({error}): {again}") from error
 
 
-def read(path: Path) -> Kept:
-    """Return the columns in that file, whatever its name."""
+def read(path: Path, root: Path | None = None) -> Kept | Images:
+    """Return the columns or the images in that file, whatever its name; `root` is as for `load`.
+
+    Raises:
+        FolderChanged: the images lie in a folder that is not as it was.
+    """
     with safe_open(path, framework="numpy") as opened:
         table = Table.model_validate_json(opened.metadata()[METADATA])
         names = set(opened.keys())
-        return Kept(
-            table=table,
-            rows=Rows(opened.get_tensor("numbers"), opened.get_tensor("codes")),
-            target=opened.get_tensor("target"),
-            split_by={
-                called: opened.get_tensor(name) for name, called in SPLIT_COLUMNS.items() if name in names
-            },
-        )
+        target = opened.get_tensor("target")
+        split_by = {
+            called: opened.get_tensor(name) for name, called in SPLIT_COLUMNS.items() if name in names
+        }
+        if table.images is None:
+            rows = Rows(opened.get_tensor("numbers"), opened.get_tensor("codes"))
+            return Kept(table=table, rows=rows, target=target, split_by=split_by)
+        if table.images.folder is None:
+            return Images(table, opened.get_tensor("images"), target, split_by)
+        if root is None:
+            raise FolderChanged("this worker has no WHICHOPT_DATA_ROOT, under which it lies; set it")
+        paths, digests = opened.get_tensor("paths"), opened.get_tensor("digests")
+    return Images(table, of_folder(table, paths, digests, root), target, split_by)

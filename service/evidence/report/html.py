@@ -22,7 +22,7 @@ from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.states import Phase
 from whichopt.service.templating import ASSETS, TEMPLATES, templates
 from whichopt.service.views import TodayAnswer
-from whichopt.service.workload_words import goal_line
+from whichopt.service.workload_words import augment_line, goal_line, image_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -61,6 +61,8 @@ def render_html(report: Report) -> str:
             layers=_layers(report),
             params=_params(report),
             goal=goal_line(report.spec.workload),
+            augmented=augment_line(report.spec.workload),
+            image_words=image_words,
             data=_data(report),
             guest=report.spec.guest,
             groups=_groups(report),

@@ -9,6 +9,7 @@ from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
+from whichopt.service.evidence.verdict.snippet_images import augmented
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
@@ -37,6 +38,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
+        *_augmentation(spec),
         "",
         *optimizer_lines(facts, config),
         "",
@@ -102,10 +104,18 @@ def _stand_ins(spec: ResolvedSpec) -> list[str]:
     return [
         "torch.manual_seed(0)",
         *_model(spec),
-        f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your data here",
+        f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your {_what(spec)} here",
         f"targets = {targets}",
         *snippet_labels.of_stand_ins(spec.cataloged, _EXAMPLES),
     ]
+
+
+def _what(spec: ResolvedSpec) -> str:
+    """Return what stands in for: data, or images as the job scales those of a person."""
+    upload = spec.cataloged.upload
+    if upload is None or upload.images is None:
+        return "data"
+    return "images, each channel less its mean in training, over its deviation,"
 
 
 def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]:
@@ -170,9 +180,15 @@ def _class_weights(spec: ResolvedSpec) -> list[str]:
     ]
 
 
+def _augmentation(spec: ResolvedSpec) -> list[str]:
+    workload = spec.cataloged
+    return [] if workload.shape.image is None else augmented(workload.augment, workload.shape.image)
+
+
 def _loss(spec: ResolvedSpec) -> str:
     weights = "" if spec.cataloged.class_weight is None else ", weight=class_weights"
-    return f"{tasks.task(spec.cataloged.task).loss}(model(inputs[batch]), targets[batch]{weights})"
+    inputs = "augmented(inputs[batch])" if spec.cataloged.augment else "inputs[batch]"
+    return f"{tasks.task(spec.cataloged.task).loss}(model({inputs}), targets[batch]{weights})"
 
 
 def schedule_lines(schedule: Schedule, total: str) -> list[str]:

@@ -14,6 +14,7 @@ RULES = (
     (r"split=group:NAME", "“Test rows: whole groups of a column”"),
     (r"\btarget=(\w+)", r"“Target: \1”"),
     (r"\btask=(\w+)", r"“Task: \1”"),
+    (r"\bsize=N\b", "“Size of images”"),
 )
 
 

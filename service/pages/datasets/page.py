@@ -15,14 +15,19 @@ from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.home.rows import PILLS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
 from whichopt.service.states import DatasetState
-from whichopt.service.uploads import MEDIA_TYPES, Column, Kind, Table
+from whichopt.service.thumbnails import GAP, strip
+from whichopt.service.uploads import MEDIA_TYPES, SHOWN_CLASSES, SHOWN_IMAGES, Column, Kind, Table
 from whichopt.service.views import DatasetView
+from whichopt.service.workload_words import image_words
 
 router = APIRouter(prefix="/datasets", include_in_schema=False)
 
 A_PAGE = 25
 JOBS_SHOWN = 10
 COLUMNS_SHOWN = 200
+CLASSES_SHOWN = 100
+SHOWN_PIXELS = 48
+"""About the height of an image that is shown: a small one is shown larger, by whole pixels."""
 FEW_CLASSES = 6
 """Classes up to which each is told with its rows."""
 
@@ -53,6 +58,7 @@ def index(
         older=older,
         first=before is None,
         most_bytes=size_words(settings.max_upload_bytes),
+        data_root=settings.data_root is not None,
         formats=MEDIA_TYPES,
     )
 
@@ -79,6 +85,21 @@ def one(
     if part == "look":
         return fragment(request, "datasets/look.html", **_look(found))
     return _page(request, store, found)
+
+
+@router.get("/{name}/classes/{label}.png")
+def some_of_a_class(
+    name: Name, label: Annotated[int, Path(ge=0)], store: TheStore, settings: TheSettings
+) -> Response:
+    """Give images of a class side by side; nothing if the dataset has none to show."""
+    try:
+        content = work.view(store, name).content
+        png = None if content is None else strip(settings.blobs / content, label)
+    except (NotFound, OSError):
+        png = None
+    if png is None:
+        return Response(status_code=404)
+    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.post("/{name}/keep")
@@ -142,6 +163,7 @@ def _look(found: DatasetView) -> dict[str, Any]:
     table = found.table
     columns = () if table is None else table.columns
     return {
+        **_images(table),
         "found": found,
         "table": table,
         "ready": found.state is DatasetState.READY,
@@ -155,8 +177,29 @@ def _look(found: DatasetView) -> dict[str, Any]:
     }
 
 
+def _images(table: Table | None) -> dict[str, Any]:
+    """Return what the table of classes needs, with some images of each; nothing for a table of columns."""
+    if table is None or table.images is None or table.shape.image is None:
+        return {"classes": ()}
+    _, height, width = table.shape.image
+    times = max(1, round(SHOWN_PIXELS / height))
+    counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
+    return {
+        "classes": counted[:CLASSES_SHOWN],
+        "more_classes": max(0, len(counted) - CLASSES_SHOWN),
+        "shown_classes": SHOWN_CLASSES,
+        "shown_images": SHOWN_IMAGES,
+        "strip_height": times * height,
+        "strip_width": lambda images: times * (images * (width + GAP) - GAP),
+    }
+
+
 def asked_words(table: Table) -> str:
-    """Say what is predicted from how many features."""
+    """Say what is predicted from how many features, or from images of which size."""
+    if table.images is not None:
+        what = f"{table.task} of {table.target}"
+        classes = "" if table.classes is None else f" into {len(table.classes)} classes"
+        return f"{what}{classes}, from images of {image_words(table.shape)}"
     classes = "" if table.classes is None else f" into {len(table.classes)} classes"
     counted = list(zip(table.classes or (), table.class_rows or (), strict=False))
     if 0 < len(counted) <= FEW_CLASSES:

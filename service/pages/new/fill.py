@@ -15,6 +15,7 @@ from whichopt.service.pages.new.options import option_fields
 from whichopt.service.pages.new.space import space_of, texts_of
 from whichopt.service.pages.new.values import written
 from whichopt.service.spec import JobSpec, ResolvedSpec
+from whichopt.service.spec.augment import Flip
 from whichopt.service.spec.request import OptimizerChoice
 from whichopt.service.spec.resolve import resolve_optimizer
 from whichopt.service.spec.resolved import ResolvedOptimizer
@@ -148,6 +149,9 @@ def _workload(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
         "dataset": workload.dataset.name,
         "model": workload.model.name,
         "metric": "" if workload.goal.metric == usual else workload.goal.metric,
+        "augment": ", ".join(
+            one.name if isinstance(one, Flip) else f"{one.name} {one.padding}" for one in workload.augment
+        ),
     }
     given: tuple[tuple[str, str, Any, Mapping[str, Any]], ...] = (
         ("dataset", workload.dataset.name, catalog.datasets, workload.dataset.options),

@@ -13,7 +13,7 @@ from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.space import space_of
-from whichopt.service.pages.new.values import number, value, values
+from whichopt.service.pages.new.values import augmentations, number, value, values
 from whichopt.service.spec import JobSpec
 from whichopt.service.spec.request import Pruning
 
@@ -44,6 +44,7 @@ PLACES = {
     "workload.task": "dataset",
     "workload.model": "model",
     "workload.metric": "metric",
+    "workload.augment": "augment",
     "workload.function": "function",
     "workload.minimize": "function.metric",
     "workload.maximize": "function.metric",
@@ -170,7 +171,16 @@ def _workload(form: Form, catalog: Catalog, made: Asked) -> dict[str, Any]:
         # Another dataset's task may have no such metric: the field shows those of this one alone.
         if (metric := form.text("metric")) and metric != entry.goal.metric:
             workload["metric"] = metric
+    # Neither do tables show the field for images.
+    if of_images(catalog, dataset) and (augment := augmentations(form.text("augment"))):
+        workload["augment"] = augment
     return workload
+
+
+def of_images(catalog: Catalog, dataset: str) -> bool:
+    """Tell if the dataset of that name has images."""
+    entry = next((one for one in catalog.datasets if one.name == dataset), None)
+    return entry is not None and entry.shape(entry.options()).image is not None
 
 
 def _with_options(form: Form, part: str, name: str, options: Any, made: Asked) -> Any:

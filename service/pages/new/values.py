@@ -41,6 +41,20 @@ def values(text: str) -> list[Any]:
     return [value(part) for part in text.split(",")] if text.strip() else []
 
 
+def augmentations(text: str) -> list[Any]:
+    """Return the names of augmentations that commas part, with the padding of a crop behind its name.
+
+    >>> augmentations("flip, crop 4")
+    ['flip', {'name': 'crop', 'padding': 4}]
+    """
+    found: list[Any] = []
+    for part in text.split(","):
+        name, _, padding = part.strip().partition(" ")
+        if name:
+            found.append({"name": name, "padding": number(padding)} if padding.strip() else name)
+    return found
+
+
 def json_or_text(text: str) -> Any:
     """Return the JSON value that the text is; other text is returned as it is, for the service to refuse."""
     try:

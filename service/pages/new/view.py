@@ -11,7 +11,7 @@ from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
-from whichopt.service.pages.new.form import Form
+from whichopt.service.pages.new.form import Form, of_images
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.values import number, written
 from whichopt.service.space import Categorical, Dimension, Float
@@ -56,6 +56,7 @@ class Options:
     task: tuple[OptionField, ...]
     task_name: str
     metrics: tuple[tuple[str, str], ...]
+    images: bool
     today: tuple[tuple[str, str], ...]
 
 
@@ -74,6 +75,7 @@ def options_of(form: Form, catalog: Catalog) -> Options:
         metrics=()
         if task is None
         else tuple(("" if i == 0 else one.name, one.title) for i, one in enumerate(task.metrics)),
+        images=of_images(catalog, form.text("dataset")),
         today=()
         if today is None
         else tuple((name, written(usual[name]) if name in usual else "needed") for name in today.space),

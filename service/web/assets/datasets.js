@@ -7,7 +7,8 @@ const SMALL = 8e6; // bytes that are sent again without being asked
 if (form) {
   const base = document.body.dataset.base;
   const byId = (id) => document.getElementById(id);
-  const fields = ["file", "name", "target", "task", "split", "header"];
+  const fields = ["file", "name", "target", "task", "split", "header", "size"];
+  const inputs = { split: "rule", size: "side" }; // by field, if they are called otherwise
   const kinds = {}; // of columns, as they were chosen
   let file = null;
   let busy = false; // a look is on its way
@@ -40,7 +41,7 @@ if (form) {
   function fail(field, words) {
     const known = fields.includes(field) ? field : "file";
     byId(`error-${known}`).textContent = words;
-    const input = byId(known === "split" ? "rule" : known);
+    const input = byId(inputs[known] ?? known);
     input.setAttribute("aria-invalid", "true");
     stage("", 0);
   }
@@ -48,7 +49,7 @@ if (form) {
   function clear() {
     for (const field of fields) {
       byId(`error-${field}`).textContent = "";
-      byId(field === "split" ? "rule" : field).removeAttribute("aria-invalid");
+      byId(inputs[field] ?? field).removeAttribute("aria-invalid");
     }
   }
 
@@ -69,6 +70,7 @@ if (form) {
   function query() {
     const said = new URLSearchParams({ name: byId("name").value.trim(), dry_run: "true", file: file.name });
     for (const field of ["target", "task", "header"]) if (byId(field).value) said.set(field, byId(field).value);
+    if (byId("side").value.trim()) said.set("size", byId("side").value.trim());
     const rule = byId("rule").value;
     if (rule !== "random") said.set("split", `${rule}:${byId("by-column").value}`);
     const chosen = Object.entries(kinds).filter(([, kind]) => kind);
@@ -147,10 +149,11 @@ if (form) {
     if (!answer.ok) throw new Error("what was found in it cannot be shown");
     byId("found").innerHTML = await answer.text();
     byId("look").hidden = false;
-    stage(`${view.table.rows.toLocaleString("en")} rows read`, 1);
+    const what = view.table.images ? "images" : "rows";
+    stage(`${view.table.rows.toLocaleString("en")} ${what} read`, 1);
     byId("known").replaceChildren(...view.table.columns.map(({ name }) => new Option(name, name)));
     byId("target").placeholder = `${view.table.target}, found for you`;
-    document.getElementById("said").textContent = `Read: ${view.table.rows} rows, the target is ${view.table.target}`;
+    document.getElementById("said").textContent = `Read: ${view.table.rows} ${what}, the target is ${view.table.target}`;
   }
 
   async function list() {
@@ -201,7 +204,7 @@ if (form) {
 
   byId("file").addEventListener("change", () => choose(byId("file").files[0]));
   byId("name").addEventListener("input", () => delete byId("name").dataset.made);
-  for (const id of ["name", "target", "task", "rule", "by-column", "header"]) byId(id).addEventListener("change", choice);
+  for (const id of ["name", "target", "task", "rule", "by-column", "header", "side"]) byId(id).addEventListener("change", choice);
   byId("again").addEventListener("click", look);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -45,6 +45,8 @@ SHOWN: list[dict[str, Any]] = [
     {"workload": {"dataset": {"name": "friedman1", "examples": 200, "noise": 0.5}, "model": "mlp"}},
     {"workload": {"dataset": "digits", "model": {"name": "cnn", "channels": [4], "activation": "gelu"}}},
     {"workload": {"dataset": "digits", "model": LAYERS}},
+    {"workload": {"dataset": "digits", "model": "cnn", "augment": ["crop", "flip"]}},
+    {"workload": {"dataset": "digits", "model": "cnn", "augment": [{"name": "crop", "padding": 3}]}},
     {"workload": WINE, "budget": {"minutes": 2.5, "risk": 0.05}, "schedule": "constant", "device": "cpu"},
     {"workload": WINE, "budget": {"trials": 6, "max_seconds": 30}, "margin": {"percent": 2}, "clip_norm": 1},
     {

@@ -36,7 +36,9 @@ def _columns(rows: int = ROWS, seed: int = 0) -> dict[str, Any]:
 def _kept(folder: Path, columns: dict[str, Any], most: int = 3) -> Kept:
     entry = upload(folder, columns, np.arange(len(next(iter(columns.values())))) % 2, most=most)
     assert entry.content is not None
-    return read(folder / entry.content)
+    kept = read(folder / entry.content)
+    assert isinstance(kept, Kept)
+    return kept
 
 
 def _learned(kept: Kept, training: np.ndarray) -> Prepared:

@@ -1,0 +1,182 @@
+"""A person's own images: kept as levels from 0 to 255, standardized channel by channel.
+
+They are kept as they came, a byte a value: 50,000 color images of 32 x 32 take 154 MB. A division makes
+float32 of them once, which is 614 MB for these, and is shared by all trials with its seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.splits import divided
+from whichopt.service.uploads import Table
+from whichopt.workers.intake.images import decoded
+from whichopt.workers.intake.images.folder import Folder
+from whichopt.workers.intake.problems import Problem
+from whichopt.workers.intake.together import CORES
+from whichopt.workers.workload.criteria import Criteria
+from whichopt.workers.workload.label_noise import mislabeled
+from whichopt.workers.workload.stream import Examples, Splits
+from whichopt.workers.workload.table import FARTHEST, Parts
+
+Pixels = npt.NDArray[np.uint8]
+Levels = npt.NDArray[np.float64]
+"""What each level of each channel becomes: (channels, 256)."""
+
+LEVELS = 256
+
+
+class FolderChanged(Exception):
+    """A folder of images is not as it was when it was added; the text says what differs."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one shape: `pixels` (N, channels, height, width), the target, and what its split goes by.
+
+    `label_noise` is the share of the training labels that are replaced by another class.
+    """
+
+    table: Table
+    pixels: Pixels
+    target: npt.NDArray[Any]
+    split_by: Mapping[str, npt.NDArray[Any]]
+    label_noise: float = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        arrays: tuple[npt.NDArray[Any], ...] = (self.pixels, self.target, *self.split_by.values())
+        return sum(array.nbytes for array in arrays)
+
+    def parts(self, criteria: Criteria, sizes: Sizes, seed: int) -> Parts:
+        """Return the rows of training, validation and test that `seed` draws."""
+        strata = criteria.strata(self.target)
+        return divided(self.table.split, strata, self.table.rows, sizes, seed, **self.split_by)
+
+    def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
+        """Return the splits that `seed` draws, scaled by what their training images tell."""
+        parts = self.parts(criteria, sizes, seed)
+        counts = level_counts(self.pixels, parts[0])
+        levels = standard_levels(counts) if criteria.scaled is None else scaled_levels(counts, criteria)
+        taught = mislabeled(self.target, parts[0], self.label_noise) if self.label_noise else self.target
+        training = taught[parts[0]]
+
+        def examples(part: npt.NDArray[np.int64]) -> Examples:
+            inputs = _looked_up(self.pixels, part, levels)
+            targets, unit = criteria.targets(taught[part], training, inputs)
+            return Examples(inputs.to(device), targets.to(device), unit)
+
+        return Splits(*map(examples, parts))
+
+
+def level_counts(pixels: Pixels, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return how often each level stands in each channel of those images: (channels, 256)."""
+    counts = np.zeros((pixels.shape[1], LEVELS), dtype=np.int64)
+    for row in rows:
+        for channel, values in enumerate(pixels[row]):
+            counts[channel] += np.bincount(values.reshape(-1), minlength=LEVELS)
+    return counts
+
+
+def standard_levels(counts: npt.NDArray[np.int64]) -> Levels:
+    """Return each level less its channel's mean, over its standard deviation, within ± FARTHEST.
+
+    A channel that is constant becomes 0 throughout. Mean and deviation are exact up to their last rounding,
+    as they come from counts.
+    """
+    level = np.arange(LEVELS)
+    total = counts.sum(axis=1, keepdims=True)
+    mean = (counts * level).sum(axis=1, keepdims=True) / total
+    deviation = np.sqrt((counts * (level - mean) ** 2).sum(axis=1, keepdims=True) / total)
+    scaled = (level - mean) / np.where(deviation == 0, np.inf, deviation)
+    bounded: Levels = np.clip(scaled, -FARTHEST, FARTHEST)
+    return bounded
+
+
+def scaled_levels(counts: npt.NDArray[np.int64], criteria: Criteria) -> Levels:
+    """Return what the task's own scale makes of each level, by the levels that each channel has in training.
+
+    A channel is one feature for it, whose training values are the least and the greatest level.
+    """
+    assert criteria.scaled is not None
+    level = np.arange(LEVELS, dtype=np.float64)
+    channels = []
+    for of_channel in counts:
+        present = level[of_channel > 0]
+        ends = np.array([[present.min()], [present.max()]])
+        channels.append(criteria.scaled(level[:, None], ends)[:, 0])
+    return np.stack(channels)
+
+
+def _looked_up(pixels: Pixels, rows: npt.NDArray[np.int64], levels: Levels) -> Tensor:
+    """Return the images of those rows as features (N, channels * height * width)."""
+    _, channels, height, width = pixels.shape
+    made = np.empty((len(rows), channels, height * width), dtype=np.float32)
+    table = levels.astype(np.float32)
+    for row, features in zip(rows, made, strict=True):
+        for channel, values in enumerate(pixels[row]):
+            np.take(table[channel], values.reshape(-1), out=features[channel])
+    return torch.from_numpy(made.reshape(len(rows), channels * height * width))
+
+
+# -- a folder that is read where it lies ---------------------------------------------------------------
+
+
+def of_folder(
+    table: Table, paths: npt.NDArray[np.uint8], digests: npt.NDArray[np.uint8], root: Path
+) -> Pixels:
+    """Return the pixels of a folder under `root`, if each file is the one that was added.
+
+    A worker decodes nothing but bytes that the reader of files has decoded before.
+
+    Args:
+        table: what was found in it.
+        paths: the paths of its files, as JSON.
+        digests: the SHA-256 of each (N, 32).
+        root: the folder in which it lies.
+
+    Raises:
+        FolderChanged: it is not as it was.
+    """
+    facts, shape = table.images, table.shape.image
+    assert facts is not None
+    assert facts.folder is not None
+    assert shape is not None
+    wanted = [tuple(path) for path in json.loads(paths.tobytes())]
+    try:
+        folder = Folder(root / facts.folder, root, len(wanted) + 1)
+        if folder.files != wanted:
+            odd = sorted(set(folder.files) ^ set(wanted))
+            raise FolderChanged(f"{'/'.join(odd[0])} is {'new' if odd[0] in folder.files else 'gone'}")
+        channels, height, width = shape
+        pixels = np.empty((len(wanted), channels, height, width), dtype=np.uint8)
+
+        def decode(i: int) -> None:
+            path = "/".join(wanted[i])
+            data = folder.read(wanted[i])
+            if hashlib.sha256(data).digest() != digests[i].tobytes():
+                raise FolderChanged(f"{path} is another file")
+            pixels[i] = decoded.pixels(data, path, width, height, gray=channels == 1)
+
+        with ThreadPoolExecutor(CORES) as pool:
+            for _ in pool.map(decode, range(len(wanted))):
+                pass
+    except Problem as error:
+        raise FolderChanged(error.detail) from None
+    if hashlib.sha256(pixels.data).hexdigest() != facts.pixels:
+        raise FolderChanged(
+            "this worker decodes its images to other pixels; give all the same version of Pillow"
+        )
+    return pixels
