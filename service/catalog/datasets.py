@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, Field
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
 from whichopt.service.splits import RANDOM, sizes_of
@@ -33,7 +34,7 @@ class DatasetEntry:
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
     `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
     do not enter. A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its
-    split decided.
+    split decided. One of a plug-in has its `origin`, and is loaded by that.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DatasetEntry:
     content: str | None = None
     own_sizes: Sizes | None = None
     also: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from whichopt.service.catalog import find
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.numeric import WHOLE
 
@@ -58,7 +59,8 @@ class ModelEntry:
 
     `tasks` are the tasks that it can be trained for. `only_solo` is None for options with which trials can be
     stacked, and otherwise the reason in words why only the solo executor can train them: `torch.func.vmap`
-    cannot run what draws random numbers, or branches on a tensor's value.
+    cannot run what draws random numbers, or branches on a tensor's value. One of a plug-in has its `origin`,
+    by which it is built; its params are counted by workers, and are 0 until then.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ModelEntry:
     least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
     only_solo: Callable[[ModelOptions], str | None] = stacks
     tasks: tuple[str, ...] = SUPERVISED
+    origin: Origin | None = None
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:
