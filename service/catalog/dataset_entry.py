@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict
 
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.numeric import NumbersAreNumbers
 from whichopt.service.splits import RANDOM, sizes_of
@@ -27,6 +28,7 @@ class DatasetEntry:
     `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
     do not enter. `handed` says that a mirrored example would be of another class, or of none, as a digit is.
     A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
+    One of a plug-in has its `origin`, and is loaded by that.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DatasetEntry:
     own_sizes: Sizes | None = None
     also: tuple[str, ...] = ()
     handed: bool = False
+    origin: Origin | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:

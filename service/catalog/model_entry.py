@@ -8,6 +8,7 @@ from typing import Any
 
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape
 
 SUPERVISED = ("classification", "regression")
@@ -32,7 +33,8 @@ class ModelEntry:
 
     `tasks` are the tasks that it can be trained for. `only_solo` is None for options with which trials can be
     stacked, and otherwise the reason in words why only the solo executor can train them: `torch.func.vmap`
-    cannot run what draws random numbers, or branches on a tensor's value.
+    cannot run what draws random numbers, or branches on a tensor's value. One of a plug-in has its `origin`,
+    by which it is built; its params are counted by workers, and are 0 until then.
 
     `small` are options with which a step of a network that is large by default is cheap on a CPU: to try it.
     """
@@ -50,3 +52,4 @@ class ModelEntry:
     only_solo: Callable[[ModelOptions], str | None] = stacks
     tasks: tuple[str, ...] = SUPERVISED
     small: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    origin: Origin | None = None

@@ -208,6 +208,8 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
         sizes=data.sizes(data_options),
         content=data.content,
         upload=data.upload,
+        dataset_origin=data.origin,
+        model_origin=model.origin,
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
         model=Named(name=model.name, **model_options.model_dump(mode="json")),
     )
@@ -280,6 +282,7 @@ def resolve_optimizer(
         default=default,
         facts=entry.facts,
         place=known.optimizers.index(entry),
+        origin=entry.origin,
     )
 
 

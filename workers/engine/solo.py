@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch, optimizers
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.record import Record, selection
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, seeded

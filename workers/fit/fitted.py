@@ -27,7 +27,6 @@ from whichopt.workers.engine import Trained, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.fit import folder as folders
 from whichopt.workers.fit.preparation import Data, Preparation
-from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import (
     Agreement,
     agreement,
@@ -37,6 +36,7 @@ from whichopt.workers.reported import (
     facts_otherwise,
     tolerance_of,
 )
+from whichopt.workers.trained_in import training_environment
 from whichopt.workers.workload import Splits, weighted
 
 Told = Callable[[int, int, float | None], object]

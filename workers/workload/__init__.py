@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from whichopt.service.by_example import MOST_EXAMPLES, kept_examples
-from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import metric
+from whichopt.service.errors import PluginFailed
 from whichopt.service.goal import Goal
 from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.spec.entries import with_recorded
 from whichopt.service.trials import Sample
+from whichopt.workers.plugins.tables import arrays
 from whichopt.workers.workload.augmentation import drawn
 from whichopt.workers.workload.cached import Cached
 from whichopt.workers.workload.criteria import Criteria
@@ -155,7 +158,8 @@ def build(
 
     Args:
         spec: a job's workload. A person's own data are found by the hash that it records, not by their name.
-        catalog: has its dataset, unless that is an upload, and its model; None for the built-in one.
+        catalog: has its dataset and its model, unless the spec itself records what they are: a person's own
+            data, a plug-in; None for the built-in one.
         device: the device to train on.
         blobs: the folder with what is kept of uploads.
         root: the folder under which folders of images lie that are read there.
@@ -163,8 +167,9 @@ def build(
     Raises:
         UnknownName: the catalog has no such dataset or model.
         DatasetGone: a person's own data are not in the folder, are damaged, or lie in a folder that changed.
+        PluginFailed: a plug-in is not here, or cannot be used.
     """
-    known = built_in() if catalog is None else catalog
+    known = with_recorded(spec, catalog)
     data = None if spec.upload else known.dataset(spec.dataset.name)
     return _build(spec.model_dump_json(), data, known.model(spec.model.name), device, blobs, root)
 
@@ -184,8 +189,7 @@ def _build(
     shape = spec.shape
     criteria = CRITERIA[spec.task].of(net_options)
     network = partial(builder(net), net_options, shape)
-    with torch.device("meta"):
-        params = tuple(name for name, _ in network().named_parameters())
+    params = _param_names(network)
 
     def table() -> Loaded:
         return _table(spec, data, blobs, root)
@@ -211,6 +215,16 @@ def _build(
     )
 
 
+def _param_names(network: Callable[[], nn.Module]) -> tuple[str, ...]:
+    """Return the names of the network's params, without memory for them if it can be made so."""
+    try:
+        with torch.device("meta"):
+            net = network()
+    except PluginFailed:  # it asks for values while it is made, which such tensors lack
+        net = initialized(network, 0, torch.device("cpu"))
+    return tuple(name for name, _ in net.named_parameters())
+
+
 def table_of(
     spec: ResolvedWorkload,
     catalog: Catalog | None = None,
@@ -219,7 +233,7 @@ def table_of(
     root: Path | None = None,
 ) -> Loaded:
     """Return the data of the workload as they were loaded; the arguments are as for `build`."""
-    known = built_in() if catalog is None else catalog
+    known = with_recorded(spec, catalog)
     return _table(spec, None if spec.upload else known.dataset(spec.dataset.name), blobs, root)
 
 
@@ -227,7 +241,7 @@ def _table(
     spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None, root: Path | None
 ) -> Loaded:
     options = spec.dataset.model_dump_json(exclude={"name"} if spec.content else None)
-    key = spec.content or (data and data.loader), options
+    key = spec.content or (data and data.loader), options, spec.dataset_origin
     return TABLES.get(key, lambda: _loaded(spec, data, blobs, root), lambda loaded: loaded.nbytes)
 
 
@@ -246,6 +260,9 @@ def _loaded(
     loaded: Loaded
     if data is None:
         loaded = load(spec, blobs, root)
+    elif spec.dataset_origin is not None:
+        options = spec.dataset.options
+        loaded = Table(*arrays(data.name, spec.dataset_origin, options, spec.shape, spec.task))
     else:
         loaded = LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
     if not spec.label_noise:

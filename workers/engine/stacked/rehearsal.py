@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, Training, TrialPlan
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.stacked.memory import Footprint, Tracker
 from whichopt.workers.engine.stacked.nets import nets
 from whichopt.workers.engine.stacked.run import Run
