@@ -28,7 +28,7 @@ TYPES: dict[str, Any] = {
     "number": float,
     "boolean": bool,
     "text": str,
-    "any": JsonValue,
+    "any": Any,
 }
 """The type of an option by the word for it."""
 
