@@ -18,6 +18,7 @@ from whichopt.service.catalog.plugins import BrokenOffer, Offer, allowed_model, 
 from whichopt.service.errors import PluginChanged, PluginFailed, PluginMissing
 from whichopt.service.installed import Kind, installed
 from whichopt.service.spec import FunctionWorkload, JobSpec, ResolvedSpec
+from whichopt.service.spec.origins import origins
 from whichopt.service.views.plugins import PluginOffer, PluginView
 
 if TYPE_CHECKING:
@@ -62,8 +63,26 @@ def offered(tx: Transaction, *, within_s: float) -> Catalog:
 
 def names_of(catalog: Catalog, kind: Kind) -> set[str]:
     """Return the names of the catalog's entries of that kind."""
-    entries = {"model": catalog.models, "dataset": catalog.datasets, "optimizer": catalog.optimizers}
-    return {entry.name for entry in entries[kind]}
+    match kind:
+        case "model":
+            return {entry.name for entry in catalog.models}
+        case "dataset":
+            return {entry.name for entry in catalog.datasets}
+        case "optimizer":
+            return {entry.name for entry in catalog.optimizers}
+
+
+def known_name(tx: Transaction, kind: Kind, name: str, *, within_s: float) -> str:
+    """Return the name of a model or an optimizer that jobs can name, or have named before it was uninstalled.
+
+    Raises:
+        UnknownName: there is none, and was none; the field is its kind.
+    """
+    known = offered(tx, within_s=within_s)
+    if name in names_of(known, kind) or tx.past.named(kind, name):
+        return name
+    find = known.model if kind == "model" else known.optimizer
+    return find(name, field=kind).name
 
 
 def catalog_for(tx: Transaction, spec: JobSpec, settings: Settings) -> Catalog:
@@ -98,19 +117,6 @@ def check_unchanged(tx: Transaction, spec: ResolvedSpec, *, queue: str, within_s
         begun = {"when the job began": origin} if origin.source is not None else {}
         here = {worker: one.origin for worker, of, one in told if (of, one.name) == (kind, name)}
         check_same(kind, name, {**begun, **here})
-
-
-def origins(spec: ResolvedSpec) -> Iterator[tuple[Kind, str, Origin]]:
-    """Yield the plug-ins of a job: what each is of, its name and its place."""
-    if spec.guest is None:
-        workload = spec.cataloged
-        if workload.dataset_origin is not None:
-            yield "dataset", workload.dataset.name, workload.dataset_origin
-        if workload.model_origin is not None:
-            yield "model", workload.model.name, workload.model_origin
-    for one in (*spec.optimizers, *(() if spec.today is None else (spec.today,))):
-        if one.origin is not None:
-            yield "optimizer", one.name, one.origin
 
 
 def check_same(kind: Kind, name: str, places: dict[str, Origin], *, field: str | None = None) -> None:

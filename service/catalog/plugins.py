@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, create_model
 
 from whichopt.service.catalog.datasets import DatasetEntry, DatasetOptions
-from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.model_entry import SUPERVISED, ModelEntry
+from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts, Stepping
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape
@@ -28,7 +28,7 @@ TYPES: dict[str, Any] = {
     "number": float,
     "boolean": bool,
     "text": str,
-    "any": JsonValue,
+    "any": Any,
 }
 """The type of an option by the word for it."""
 

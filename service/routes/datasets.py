@@ -15,8 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from whichopt.service import datasets as work
-from whichopt.service import json_input
-from whichopt.service.catalog import datasets as catalog
+from whichopt.service import json_input, plugins
 from whichopt.service.data_root import FOLDER, PREFIX, Lying, lying, name_of
 from whichopt.service.db import Store
 from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
@@ -194,22 +193,27 @@ async def _begun(
 @router.get("")
 def all_datasets(
     store: TheStore,
+    settings: TheSettings,
     before: Cursor,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page[CatalogEntry]:
-    """List the datasets: the built-in ones, then those that were sent, newest first."""
+    """List the datasets: the built-in ones, those of plug-ins, then those that were sent, newest first."""
     with store.read() as tx:
         sent = tx.datasets.page(before=before, limit=limit)
-    shown = [dataset_view(entry) for entry in catalog.DATASETS] if before is None else []
+        known = plugins.offered(tx, within_s=settings.worker_alive_s).datasets
+    shown = [dataset_view(entry) for entry in known] if before is None else []
     cursor = str(sent[-1].id) if len(sent) == limit else None
     return Page(items=[*shown, *map(work.summary_view, sent)], cursor=cursor)
 
 
 @router.get("/{name}")
-def one_dataset(name: OwnName, store: TheStore) -> CatalogEntry | DatasetView:
-    """Return a dataset: an entry of the catalog if it is built in, or what was found in a file."""
-    built_in = next((entry for entry in catalog.DATASETS if entry.name == name), None)
-    return work.view(store, name) if built_in is None else dataset_view(built_in)
+def one_dataset(name: OwnName, store: TheStore, settings: TheSettings) -> CatalogEntry | DatasetView:
+    """Return a dataset: an entry of the catalog if it is built in or a plug-in's, or what a file had."""
+    with store.read() as tx:
+        is_sent = name not in work.BUILT_IN and tx.datasets.named(name) is not None
+        known = plugins.offered(tx, within_s=settings.worker_alive_s).datasets
+    entry = None if is_sent else next((one for one in known if one.name == name), None)
+    return work.view(store, name) if entry is None else dataset_view(entry)
 
 
 @router.post("/{name}")

@@ -11,12 +11,13 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from whichopt.service.catalog import models, optimizers, tasks
+from whichopt.service import plugins
+from whichopt.service.catalog import tasks
 from whichopt.service.datasets import known_name
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.forecasting import job_forecast
 from whichopt.service.jobs import job_id_of, no_job
-from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore
+from whichopt.service.routes.dependencies import Cursor, JobUid, TheSettings, TheStore
 from whichopt.service.views import JobForecast, Page, Recommendation
 
 router = APIRouter(prefix="/v1", tags=["results"])
@@ -51,6 +52,7 @@ def forecast(uid: JobUid, store: TheStore) -> JobForecast:
 @router.get("/recommendations")
 def recommendations(
     store: TheStore,
+    settings: TheSettings,
     before: Cursor,
     task: Name = None,
     dataset: Name = None,
@@ -63,14 +65,15 @@ def recommendations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[Recommendation]:
     """List the recommendations for workloads like this one, newest first."""
+    alive_s = settings.worker_alive_s
     with store.read() as tx:
         return tx.views.recommendations(
             task=task and tasks.task(task, field="task").name,
             dataset=dataset and known_name(tx, dataset, field="dataset"),
-            model=model and models.model(model, field="model").name,
+            model=model and plugins.known_name(tx, "model", model, within_s=alive_s),
             function=function,
             metric=metric,
-            optimizer=optimizer and optimizers.optimizer(optimizer, field="optimizer").name,
+            optimizer=optimizer and plugins.known_name(tx, "optimizer", optimizer, within_s=alive_s),
             before=before,
             limit=limit,
         )

@@ -69,7 +69,7 @@ def _goal(recorded: Goal, today: Goal) -> Goal:
 def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
     """Return the names of the facts that this version's catalog has otherwise, by optimizer.
 
-    If the catalog lacks the optimizer, there are no names to give.
+    If the catalog lacks the optimizer, as it lacks those of plug-ins, there are no names to give.
     """
     here = {entry.name: entry for entry in built_in().optimizers}
     unlike = {}

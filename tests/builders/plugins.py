@@ -43,7 +43,7 @@ def on_path(folder: Path) -> Iterator[None]:
     """Have this process find what is installed in the folder, and forget it again."""
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
-    _forget()
+    forget()
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ def on_path(folder: Path) -> Iterator[None]:
             home = getattr(sys.modules[name], "__file__", None) or ""
             if home.startswith(str(folder)):
                 del sys.modules[name]
-        _forget()
+        forget()
 
 
 def built(source: Path, folder: Path) -> Path:
@@ -74,7 +74,7 @@ def built(source: Path, folder: Path) -> Path:
     return folder
 
 
-def _forget() -> None:
+def forget() -> None:
     installed.cache_clear()
     loaded._imported.cache_clear()
     loaded._imported_callable.cache_clear()

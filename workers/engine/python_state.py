@@ -42,7 +42,8 @@ def _told(value: Any, depth: int) -> Any:
         return [(_told(key, 0), _told(one, depth - 1)) for key, one in value.items()]
     if isinstance(value, nn.Module | type) or not depth:
         return id(value)
-    if type(value).__repr__ is not object.__repr__:
+    kind: Any = type(value)
+    if kind.__repr__ is not object.__repr__:
         return (id(value), repr(value)[:LONGEST])
     inside = getattr(value, "__dict__", {})
     return (id(value), [(name, _told(one, depth - 1)) for name, one in inside.items()])

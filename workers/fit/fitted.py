@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save
 from torch import Tensor
 
-from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import Module
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.spec.entries import with_recorded
 from whichopt.service.states import Direction, Phase
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.service.versions import program
@@ -280,7 +280,7 @@ def _network(spec: ResolvedWorkload, trained: Trained) -> tuple[list[Any] | None
 
     A model that is no chain of torch's modules has no description, and the names are its own.
     """
-    entry = built_in().model(spec.model.name)
+    entry = with_recorded(spec).model(spec.model.name)
     if entry.modules is None:
         return None, trained.network
     modules = entry.modules(entry.options(**spec.model.options), spec.shape)

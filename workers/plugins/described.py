@@ -18,6 +18,7 @@ from whichopt.service.catalog.plugins import DatasetOffer, ModelOffer, Offer, Op
 from whichopt.service.catalog.tasks import TASKS
 from whichopt.service.errors import InvalidSpec, PluginFailed
 from whichopt.service.installed import Kind
+from whichopt.service.plugins import names_of
 from whichopt.workers.candidates import candidate
 from whichopt.workers.plugins.loaded import Loaded, class_at, loaded, parameters
 
@@ -56,9 +57,7 @@ def check_name(kind: Kind, name: str) -> None:
         raise PluginFailed(
             f"{name!r} is no name for a {kind}: letters, digits, '_', '.' and '-' are allowed, at most 64"
         )
-    known = built_in()
-    entries = {"model": known.models, "dataset": known.datasets, "optimizer": known.optimizers}[kind]
-    if any(entry.name == name for entry in entries):
+    if name in names_of(built_in(), kind):
         raise PluginFailed(
             f"whichopt itself has a {kind} {name!r}; offer yours under another name, such as 'our-{name}'"
         )
@@ -120,6 +119,8 @@ def dataset_of(found: Loaded) -> extend.Dataset:
 def _dataset_offer(found: Loaded) -> DatasetOffer:
     data = dataset_of(found)
     options, is_open = _options(found, data.load, ours=())
+    if needed := [name for name, one in options.items() if one.required]:
+        raise PluginFailed(f"{found.words} cannot be used: its callable has no default for {needed[0]!r}")
     if data.task not in ("classification", "regression"):
         raise PluginFailed(
             f"{found.words} is for the task {data.task!r}; a plug-in's data are for classification or "

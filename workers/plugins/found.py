@@ -11,9 +11,9 @@ from whichopt.service.catalog.origins import Origin
 from whichopt.service.errors import PluginChanged, PluginFailed
 from whichopt.service.installed import Kind
 from whichopt.service.limits import Limits
-from whichopt.service.plugins import origins
 from whichopt.service.spec import ResolvedSpec, only_solo
 from whichopt.service.spec.entries import with_recorded
+from whichopt.service.spec.origins import origins
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.stackable import why_only_solo, why_optimizer_only_solo

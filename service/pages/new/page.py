@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from whichopt.service import jobs
-from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
 from whichopt.service.errors import BodyTooLarge, Unavailable, WhichoptError
 from whichopt.service.pages.frame import fragment
@@ -74,7 +73,7 @@ def page(
         form = form.with_values(model=model, kind="catalog")
     if function:
         form = form.with_values(function=function, kind="function")
-    known = [one.name for one in built_in().optimizers]
+    known = [one.name for one in catalog_for(store, settings, "").optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
     return _page(request, store, settings, form, check(form, store, settings), notes=notes)
@@ -130,10 +129,10 @@ def say(request: Request, store: TheStore, settings: TheSettings, sent: SentFiel
 
 
 @router.post("/options", response_class=HTMLResponse)
-def options(request: Request, store: TheStore, sent: SentFields) -> HTMLResponse:
+def options(request: Request, store: TheStore, settings: TheSettings, sent: SentFields) -> HTMLResponse:
     """Give the fields that the chosen dataset, model and optimizer of today bring."""
     form = Form.read(sent, blank())
-    catalog = catalog_for(store, form.text("dataset"))
+    catalog = catalog_for(store, settings, form.text("dataset"))
     nothing = Checked(None, None, [])
     return fragment(
         request,
@@ -198,14 +197,14 @@ def _page(
     status: int = 200,
     notes: list[Note] | None = None,
 ) -> HTMLResponse:
-    catalog = catalog_for(store, form.text("dataset"))
+    catalog = catalog_for(store, settings, form.text("dataset"))
     with store.read() as tx:
         uploads = [
             (one.name, one.found)
             for one in tx.datasets.page(before=None, limit=MOST_UPLOADS)
             if one.state is DatasetState.READY
         ]
-    datasets = dataset_choices(built_in(), uploads)
+    datasets = dataset_choices(catalog_for(store, settings, ""), uploads)
     if (asked := form.text("dataset")) not in [name for name, _ in datasets]:
         datasets.append((asked, asked))
     return page_of(

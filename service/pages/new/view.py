@@ -93,7 +93,7 @@ def dataset_choices(
     """Return the name and the words of each dataset: those of the catalog, then those that were sent.
 
     Args:
-        catalog: the built-in catalog.
+        catalog: the catalog without what was sent.
         uploads: the name of each dataset that was sent and is ready, and what was found in it.
     """
     choices = []
