@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from whichopt.service.by_example import MOST_EXAMPLES, kept_examples
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.datasets import DatasetEntry
-from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import metric
 from whichopt.service.errors import PluginFailed
@@ -73,7 +73,10 @@ __all__ = [
 ]
 
 EVALUATION_BATCH = 4096
-"""Examples that are evaluated at once, so that memory does not grow with the split."""
+"""Most examples that are evaluated at once, so that memory does not grow with the split."""
+
+EVALUATED_BYTES = 2**30
+"""Most bytes that those may keep between the layers, if they kept them as in training."""
 
 TABLES = Cached(1 << 29)
 SPLITS = Cached(1 << 30)
@@ -87,7 +90,7 @@ class Workload:
     `model` makes the network from a seed for its params, `splits` the data from a seed for the division
     into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
     `by_example` is True if the metric of the goal is a mean over examples. `draw` is what each batch draws
-    from the trial's own seed; None if nothing.
+    from the trial's own seed; None if nothing. `evaluated` is how many examples are evaluated at once.
     """
 
     goal: Goal
@@ -99,6 +102,7 @@ class Workload:
     criteria: Criteria
     by_example: bool = False
     draw: Draw | None = None
+    evaluated: int = EVALUATION_BATCH
 
     @property
     def answer(self) -> Answer | None:
@@ -110,6 +114,11 @@ class Workload:
         """The metrics of the goal that have a curve: the one that selects, and those of the task."""
         goal = self.goal
         return tuple(name for name in goal.metrics if name == goal.metric or name in self.criteria.followed)
+
+    def part(self, count: int) -> Workload:
+        """Return the same workload with no more than the first `count` examples of each split: to try it."""
+        cut = lru_cache(maxsize=None)(lambda seed: self.splits(seed).first(count))
+        return replace(self, splits=cut)
 
     @torch.no_grad()
     def evaluate(self, net: Net, examples: Examples, names: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -125,7 +134,7 @@ class Workload:
         """What is judged of `net`, which is in eval mode: its outputs (N, outputs), or what the task says."""
         if self.answer is not None:
             return self.answer(net, examples.whole)
-        return torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
+        return torch.cat([net(part) for part in torch.split(examples.inputs, self.evaluated)])
 
     @torch.no_grad()
     def sample(self, net: Net, examples: Examples) -> Sample | None:
@@ -212,7 +221,14 @@ def _build(
         criteria=criteria,
         by_example=bool((judge := metric(spec.task, spec.goal.metric)) and judge.by_example),
         draw=drawn(spec, criteria.draw),
+        evaluated=_at_once(net, net_options, shape),
     )
+
+
+def _at_once(net: ModelEntry, options: ModelOptions, shape: Shape) -> int:
+    """Return how many examples are evaluated at once: fewer if each keeps much."""
+    fit = EVALUATION_BATCH if net.kept is None else EVALUATED_BYTES // (4 * net.kept(options, shape))
+    return max(1, min(EVALUATION_BATCH, fit))
 
 
 def _param_names(network: Callable[[], nn.Module]) -> tuple[str, ...]:

@@ -62,6 +62,10 @@ class Splits:
     def nbytes(self) -> int:
         return self.train.nbytes + self.validation.nbytes + self.test.nbytes
 
+    def first(self, count: int) -> Splits:
+        """Return the first `count` examples of each split."""
+        return Splits(*(split.first(count) for split in (self.train, self.validation, self.test)))
+
     def named(self, name: str) -> Examples:
         """The split `train`, `validation` or `test`."""
         examples: Examples = getattr(self, name)

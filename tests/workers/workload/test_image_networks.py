@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
+from whichopt.service.catalog.image_networks import IMAGE_NETWORKS, ImageNetworkOptions
 from whichopt.service.catalog.model_entry import ModelEntry
 from whichopt.service.catalog.models import model
 from whichopt.service.catalog.modules import code
@@ -49,7 +49,7 @@ def test_params_are_counted_and_every_image_is_taken(
         made = _made(entry, shape, width=width)
         inputs = torch.empty(4, shape.features)
     assert sum(param.numel() for param in made.parameters()) == entry.params(
-        entry.options(width=width), shape
+        ImageNetworkOptions(width=width), shape
     )
     assert made(inputs).shape == (4, outputs)
 
@@ -73,13 +73,13 @@ def test_what_it_keeps_is_what_autograd_saves(entry: ModelEntry, edge: int) -> N
         kept = entry.kept
         assert kept is not None
         assert outputs.requires_grad  # its graph holds what was saved until here
-        assert held / 2 < kept(entry.options(width=width), shape) < 2 * held
+        assert held / 2 < kept(ImageNetworkOptions(width=width), shape) < 2 * held
 
 
 @every_network
 def test_the_least_batch_is_the_least(entry: ModelEntry) -> None:
     """Of one value a batch normalization knows no variance: small images shrink to one."""
-    options = entry.options(width=0.0625)
+    options = ImageNetworkOptions(width=0.0625)
     for edge, least in ((8, 2), (32, 1)):
         shape = _shape((1, edge, edge))
         assert entry.least(options, shape) == least
@@ -92,7 +92,7 @@ def test_the_least_batch_is_the_least(entry: ModelEntry) -> None:
 
 @every_network
 def test_the_code_makes_the_same_network(entry: ModelEntry) -> None:
-    shape, options = _shape((3, 16, 16)), entry.options(width=0.0625)
+    shape, options = _shape((3, 16, 16)), ImageNetworkOptions(width=0.0625)
     assert entry.modules is not None
     names: dict[str, Any] = {"torch": torch}
     torch.manual_seed(0)

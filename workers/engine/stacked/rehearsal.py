@@ -28,8 +28,12 @@ def footprint(workload: Workload, plans: Sequence[TrialPlan]) -> Footprint:
 
 @lru_cache(maxsize=16)
 def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> Footprint:
-    """Found by two steps and an evaluation of a small stack, of which every tensor is counted."""
+    """Found by two steps and an evaluation of a small stack, of which every tensor is counted.
+
+    An evaluation is one of as many examples as are evaluated at once, however many there are.
+    """
     size, rows = training.batch_size, len(names)
+    workload = workload.part(max(workload.evaluated, 2 * size))
     plans = [
         TrialPlan(
             label=name,

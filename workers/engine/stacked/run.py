@@ -16,7 +16,7 @@ from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.stack import LEAST, Stack
-from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, beside, generator, side_by_side
+from whichopt.workers.workload import Examples, Workload, beside, generator, side_by_side
 
 
 class Run:
@@ -162,8 +162,16 @@ class Scores:
         if self.workload.answer is not None:
             whole = side_by_side([of.whole for of in examples])
             return self.stack.answers(self.workload.answer, whole, rows)
-        parts = torch.split(beside([of.inputs for of in examples]), EVALUATION_BATCH, dim=1)
+        parts = _parts([of.inputs for of in examples], self.workload.evaluated)
         return torch.cat([self.stack.outputs(part, rows) for part in parts], dim=1)
+
+
+def _parts(inputs: Sequence[Tensor], size: int) -> Iterator[Tensor]:
+    """Yield parts (n, size, ...) of n splits; one after the other, as a copy of the whole takes memory."""
+    if all(one is inputs[0] for one in inputs):
+        yield from torch.split(beside(inputs), size, dim=1)
+    else:
+        yield from map(beside, zip(*(torch.split(one, size) for one in inputs), strict=True))
 
 
 def _blocks(rows: int, most: int) -> Iterator[slice]:
