@@ -54,6 +54,8 @@ def render_html(report: Report) -> str:
             figures=drawn.named,
             lr=drawn.lr,
             spaces=drawn.spaces,
+            made=drawn.made,
+            made_svgs=drawn.made_svgs,
             headline=_headline(report),
             surely=_surely(report),
             totals=_totals(report),
