@@ -39,7 +39,7 @@ def parted(makers: Sequence[Maker], found: Recommendation) -> tuple[list[Maker],
     """Return those that are shown at once, and the others.
 
     First are the recommended config, its optimizer's default, and today's config. If nothing is recommended,
-    they are the best of the ranking.
+    they are the best of the ranking, whose order the others have.
     """
     picked = _picked(found)
     by_place = {(one.optimizer, one.replicate): one for one in makers}
@@ -49,7 +49,12 @@ def parted(makers: Sequence[Maker], found: Recommendation) -> tuple[list[Maker],
     else:
         wanted = [picked, (picked[0], None), (TODAY, None)]
         first = [by_place[place] for place in dict.fromkeys(wanted) if place in by_place]
-    return first, [one for one in makers if one not in first]
+    ranks = {row.optimizer: place for place, row in enumerate(found.ranking)}
+
+    def place(one: Maker) -> tuple[int, int]:
+        return ranks.get(one.optimizer, len(ranks)), -1 if one.replicate is None else one.replicate
+
+    return first, sorted((one for one in makers if one not in first), key=place)
 
 
 def whose(maker: Maker, found: Recommendation) -> str:

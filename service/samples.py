@@ -30,9 +30,6 @@ GRAY_AND_ALPHA, COLOR_AND_ALPHA = 4, 6
 GAP = 1
 """Pixels between two images, through which the page is seen."""
 
-CONTROL_PICTURES = 0x2400
-"""Place in Unicode of the pictures of control characters, which are in the order of these."""
-
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Categories of characters that are not seen, or that move others."""
 
@@ -109,7 +106,7 @@ def size(sample: Sample) -> tuple[int, int]:
 
 
 def text(sample: Sample) -> str:
-    """Return the text with a sign for each character that is not seen, but for the ends of lines.
+    """Return the text with characters that are not seen written as Python does, but for the ends of lines.
 
     Raises:
         ValueError: the sample is not of text.
@@ -117,8 +114,8 @@ def text(sample: Sample) -> str:
     Example:
         >>> from whichopt.service.samples import text
         >>> from whichopt.service.trials import Sample
-        >>> text(Sample(kind="text", content="a\\tb\\x00"))
-        'a␉b␀'
+        >>> print(text(Sample(kind="text", content="a" + chr(9) + "b")))
+        a\\tb
     """
     if sample.kind != "text":
         raise ValueError(f"it is of {sample.kind}, not text")
@@ -173,7 +170,5 @@ def _seen(found: str) -> Iterator[str]:
     for one in found:
         if one == "\n" or unicodedata.category(one) not in HIDDEN:
             yield one
-        elif ord(one) < 0x20:
-            yield chr(CONTROL_PICTURES + ord(one))
         else:
-            yield f"\\u{ord(one):04x}" if ord(one) < 1 << 16 else f"\\U{ord(one):08x}"
+            yield one.encode("unicode_escape").decode("ascii")

@@ -87,7 +87,7 @@ def points_made(
     return Figure(
         name=name,
         title=title,
-        caption=f"{len(inside):,} points, on the same axes as those of the other finalists.{beyond}",
+        caption=f"{len(inside):,} points; all finalists have the same axes.{beyond}",
         alt=f"{title}: {len(points):,} points that the network makes. {_told(points)}",
         spec=spec(
             [{"data": values(rows), "mark": mark, "encoding": encoding}],

@@ -11,7 +11,7 @@ from tests.builders.confirming_jobs import close_race, searched
 from tests.builders.trials import confirm
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase, TrialState
-from whichopt.service.trials import Sample, Trial, TrialPlan
+from whichopt.service.trials import Sample, Trial, TrialPlan, TrialResult
 
 MakeSample = Callable[[TrialPlan], Sample]
 
@@ -47,15 +47,19 @@ def job_with_samples(spec: ResolvedSpec, make: MakeSample) -> list[Trial]:
 
 def with_samples(trials: Sequence[Trial], make: MakeSample) -> list[Trial]:
     """The trials with what their networks have made, if they are such as make something."""
-    return [_with_sample(trial, make) for trial in trials]
+    return [
+        trial
+        if trial.result is None
+        else trial.model_copy(update={"result": with_sample(trial.plan, trial.result, make)})
+        for trial in trials
+    ]
 
 
-def _with_sample(trial: Trial, make: MakeSample) -> Trial:
-    plan, result = trial.plan, trial.result
-    if plan.phase is not Phase.CONFIRM or plan.number or trial.state is not TrialState.COMPLETE:
-        return trial
-    assert result is not None
-    return trial.model_copy(update={"result": result.model_copy(update={"sample": make(plan)})})
+def with_sample(plan: TrialPlan, result: TrialResult, make: MakeSample) -> TrialResult:
+    """The result with what its network has made, if it is such as makes something."""
+    if plan.phase is not Phase.CONFIRM or plan.number or result.state is not TrialState.COMPLETE:
+        return result
+    return result.model_copy(update={"sample": make(plan)})
 
 
 def _packed(content: bytes) -> str:

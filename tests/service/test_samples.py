@@ -46,7 +46,7 @@ def test_images_become_one_picture(channels: int, count: int) -> None:
 
 def test_text_shows_what_is_not_seen() -> None:
     assert samples.text(text_sample("a\tb\x00c\r\n\x7f\u202e\u200bé漢\ud800")) == (
-        "a␉b␀c␍\n\\u007f\\u202e\\u200bé漢\\ud800"
+        "a\\tb\\x00c\\r\n\\x7f\\u202e\\u200bé漢\\ud800"
     )
 
 

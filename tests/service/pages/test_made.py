@@ -45,8 +45,8 @@ def said(plan: TrialPlan) -> Sample:
 def test_text_is_quoted_with_all_that_it_has(http: TestClient, lite: Store) -> None:
     shown = section(http, decided(lite, said))
     assert re.findall(r"<pre[^>]*>([^<]*)</pre>", shown) == [
-        "adabelief tuned &lt;i&gt;␉␀",
-        "adabelief default &lt;i&gt;␉␀",
+        "adabelief tuned &lt;i&gt;\\t\\x00",
+        "adabelief default &lt;i&gt;\\t\\x00",
     ]
     assert "recommended" in shown
     assert "its default" in shown
