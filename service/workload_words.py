@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from whichopt.service.catalog.listed_layers import layers_of, listed, params_of
+from whichopt.service.shape_words import examples_words
 from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction
 
 
@@ -16,11 +17,14 @@ def data_line(workload: AnyWorkload) -> str:
         return f"{train:,} training, {validation:,} validation, {test:,} test"
     sizes, upload = workload.sizes, workload.upload
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
-    features = f"{workload.shape.features:,} features"
+    shape = workload.shape
+    examples = examples_words(workload.task, shape, workload.dataset.options)
     if upload is None:
-        return f"{workload.shape.examples:,} rows, {features}; {parts}"
-    columns = f"{features} from {len(upload.columns):,} columns"
-    return f"{upload.rows:,} rows, {columns}, target {upload.target}; split {upload.split}: {parts}"
+        return f"{examples}; {parts}"
+    if shape.tokens is not None or shape.image is not None:  # which no columns are made into
+        return f"{examples}; split {upload.split}: {parts}"
+    columns = f"{examples} from {len(upload.columns):,} columns"
+    return f"{columns}, target {upload.target}; split {upload.split}: {parts}"
 
 
 def model_line(workload: AnyWorkload) -> str:
