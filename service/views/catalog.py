@@ -46,14 +46,20 @@ def optimizer_view(entry: OptimizerEntry) -> CatalogEntry:
 
 
 def model_view(entry: ModelEntry) -> CatalogEntry:
-    details = {"about": entry.about, "needs_image": entry.needs_image, "options": _options(entry.options)}
+    details = {
+        "about": entry.about,
+        "tasks": list(entry.tasks),
+        "needs_image": entry.needs_image,
+        "options": _options(entry.options),
+    }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 
 
 def dataset_view(entry: DatasetEntry) -> CatalogEntry:
-    """Shape and sizes are those of the default options."""
+    """Shape and sizes are those of the default options; `tasks` are all that it can be used for."""
     details = {
         "task": entry.task,
+        "tasks": list(entry.tasks),
         **asdict(entry.shape(entry.options())),
         "splits": asdict(entry.sizes(entry.options())),
         "options": _options(entry.options),

@@ -26,10 +26,10 @@ from whichopt.service.pages.new.form import Form
 from whichopt.service.pages.new.presets import PRESETS, chosen, with_chosen
 from whichopt.service.pages.new.view import lr_axis, option_text, options_of, rows_of
 from whichopt.service.pages.new.workload_choices import (
+    begun,
     dataset_groups,
     model_choices,
     task_choices,
-    with_fitting_dataset,
     with_fitting_model,
 )
 from whichopt.service.planning.looks import most_runs
@@ -76,16 +76,10 @@ def page(
     form, notes = blank(), list[Note]()
     if source:
         form, notes = again(store, settings, source)
-    if dataset:
-        form = form.with_values(dataset=dataset, kind="catalog")
-    if task:
-        form = form.with_values(task=task, kind="catalog")
-    if model:
-        form = form.with_values(model=model, kind="catalog")
-    if (dataset or task) and not model:
-        form = with_fitting_model(form, catalog_for(store, form.text("dataset")))
-    elif model and not dataset:
-        form = with_fitting_dataset(form, catalog_for(store, form.text("dataset")))
+    asked = {"dataset": dataset, "task": task, "model": model}
+    if given := {name: text for name, text in asked.items() if text}:
+        form = form.with_values(**given, kind="catalog")
+        form = begun(form, catalog_for(store, form.text("dataset")), given)
     if function:
         form = form.with_values(function=function, kind="function")
     known = [one.name for one in built_in().optimizers]

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,14 +77,22 @@ def with_fitting_model(form: Form, catalog: Catalog) -> Form:
     return form if not fitting or form.text("model") in fitting else form.with_values(model=fitting[0])
 
 
-def with_fitting_dataset(form: Form, catalog: Catalog) -> Form:
-    """Return the form with a dataset and a task that fit its model: its own, or the first that do."""
+def begun(form: Form, catalog: Catalog, given: Collection[str]) -> Form:
+    """Return the form with what fits the fields that were `given` by the address: dataset, task, model."""
+    if given and "dataset" not in given:
+        form = _with_fitting_dataset(form, catalog, given)
+    return form if not given or "model" in given else with_fitting_model(form, catalog)
+
+
+def _with_fitting_dataset(form: Form, catalog: Catalog, given: Collection[str]) -> Form:
+    """Return the form with the first dataset that fits what was given, its own before the others."""
     model = next((one for one in catalog.models if one.name == form.text("model")), None)
-    data = _dataset(form, catalog)
-    if model is None or (data is not None and _fits(model, form, catalog)):
-        return form
-    for entry in [*([data] if data is not None else []), *catalog.datasets]:
-        if tasks := common_tasks(model, entry):
+    own = _dataset(form, catalog)
+    for entry in [*([] if own is None else [own]), *catalog.datasets]:
+        tasks = entry.tasks if model is None or "model" not in given else common_tasks(model, entry)
+        if "task" in given:
+            tasks = tuple(task for task in tasks if task == form.text("task"))
+        if tasks:
             return form.with_values(dataset=entry.name, task="" if tasks[0] == entry.task else tasks[0])
     return form
 

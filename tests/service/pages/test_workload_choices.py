@@ -13,10 +13,10 @@ from whichopt.service.pages.new.fill import filled
 from whichopt.service.pages.new.form import Form, asked
 from whichopt.service.pages.new.view import options_of
 from whichopt.service.pages.new.workload_choices import (
+    begun,
     dataset_groups,
     model_choices,
     task_choices,
-    with_fitting_dataset,
     with_fitting_model,
 )
 from whichopt.service.spec import JobSpec, resolve
@@ -108,12 +108,30 @@ def test_with_another_dataset_comes_a_model_that_fits(texts: dict[str, str], mod
 
 
 @pytest.mark.parametrize(
-    ("model", "dataset", "task"),
-    [("mlp", "digits", ""), ("writer", "book", ""), ("maker", "digits", "meeting")],
+    ("given", "found"),
+    [
+        ({}, ("digits", "", "mlp")),
+        ({"model": "writer"}, ("book", "", "writer")),
+        ({"model": "maker"}, ("digits", "meeting", "maker")),
+        ({"task": "meeting"}, ("digits", "meeting", "maker")),
+        ({"task": "writing"}, ("book", "", "writer")),
+        ({"task": "regression", "model": "linear"}, ("diabetes", "", "linear")),
+        ({"dataset": "circle"}, ("circle", "", "maker")),
+        ({"dataset": "book", "model": "mlp"}, ("book", "", "mlp")),
+    ],
+    ids=str,
 )
-def test_with_another_model_comes_a_dataset_that_fits(model: str, dataset: str, task: str) -> None:
-    found = with_fitting_dataset(form(model=model), CATALOG)
-    assert (found.text("dataset"), found.text("task")) == (dataset, task)
+def test_an_address_may_give_any_of_them_and_what_fits_comes_with_it(
+    given: dict[str, str], found: tuple[str, str, str]
+) -> None:
+    shown = begun(form(**given), CATALOG, given)
+    assert (shown.text("dataset"), shown.text("task"), shown.text("model")) == found
+
+
+def test_the_address_of_a_task_shows_a_form_that_can_be_sent(http: TestClient) -> None:
+    page = http.get("/new?task=regression").text
+    assert 'value="diabetes" selected' in page
+    assert 'aria-invalid="true"' not in page
 
 
 def test_a_model_that_does_not_fit_is_refused_at_its_field() -> None:
