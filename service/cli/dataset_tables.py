@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, Row, stacked
+from whichopt.service.shape_words import image_words
 from whichopt.service.states import DatasetState
 from whichopt.service.uploads import Column, ImageFacts, Role, Table
 from whichopt.service.views import CatalogEntry, DatasetView
-from whichopt.service.workload_words import image_words
 
 STYLES = {
     DatasetState.READY: "green",

@@ -18,7 +18,7 @@ from whichopt.service.errors import NoRecommendation
 from whichopt.service.forecasting import job_forecast
 from whichopt.service.jobs import job_id_of, no_job
 from whichopt.service.routes.dependencies import Cursor, JobUid, TheSettings, TheStore
-from whichopt.service.views import JobForecast, Page, Recommendation
+from whichopt.service.views import JobForecast, Page, Recommendation, SampleView
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
@@ -47,6 +47,17 @@ def forecast(uid: JobUid, store: TheStore) -> JobForecast:
     computes that, and the others wait.
     """
     return job_forecast(store, uid)
+
+
+@router.get("/jobs/{job_id}/samples")
+def samples(uid: JobUid, store: TheStore) -> Page[SampleView]:
+    """List what the finalists' networks have made on the first fresh seed: text, points or images.
+
+    There is one sample a finalist at most, and none of a task that makes nothing. Lists of trials leave them
+    out.
+    """
+    with store.read() as tx:
+        return Page(items=tx.samples.views(job_id_of(tx, uid)))
 
 
 @router.get("/recommendations")

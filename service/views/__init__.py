@@ -23,7 +23,15 @@ from whichopt.service.views.datasets import DatasetProblem, DatasetProgress, Dat
 from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForecast, SearchForecast
 from whichopt.service.views.functions import FunctionOffer, FunctionView
 from whichopt.service.views.health import Health, Readiness
-from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
+from whichopt.service.views.jobs import (
+    ConfirmProgress,
+    JobError,
+    JobView,
+    LedgerEntry,
+    Progress,
+    SampleView,
+    TrialView,
+)
 from whichopt.service.views.plan import BudgetFor, JobPlan, LeadChance, PlannedCost, Power
 from whichopt.service.views.plugins import PluginOffer, PluginView
 from whichopt.service.views.problems import FieldProblem, Problem
@@ -87,6 +95,7 @@ __all__ = [
     "RankedOptimizer",
     "Readiness",
     "Recommendation",
+    "SampleView",
     "SearchForecast",
     "SeenLead",
     "Stage",

@@ -50,6 +50,7 @@ def optimizer_view(entry: OptimizerEntry) -> CatalogEntry:
 def model_view(entry: ModelEntry) -> CatalogEntry:
     details = {
         "about": entry.about,
+        "tasks": list(entry.tasks),
         "needs_image": entry.needs_image,
         "options": _options(entry.options),
         **_plugin(entry.origin),
@@ -58,9 +59,10 @@ def model_view(entry: ModelEntry) -> CatalogEntry:
 
 
 def dataset_view(entry: DatasetEntry) -> CatalogEntry:
-    """Shape and sizes are those of the default options."""
+    """Shape and sizes are those of the default options; `tasks` are all that it can be used for."""
     details = {
         "task": entry.task,
+        "tasks": list(entry.tasks),
         **asdict(entry.shape(entry.options())),
         "splits": asdict(entry.sizes(entry.options())),
         "options": _options(entry.options),

@@ -18,6 +18,7 @@ from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import metric
 from whichopt.service.errors import PluginFailed
 from whichopt.service.goal import Goal
+from whichopt.service.samples import bounded
 from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.spec.entries import with_recorded
 from whichopt.service.trials import Sample
@@ -139,7 +140,7 @@ class Workload:
     @torch.no_grad()
     def sample(self, net: Net, examples: Examples) -> Sample | None:
         """What `net`, which is in eval mode, makes for people to look at; None if its task makes nothing."""
-        return None if self.criteria.sample is None else self.criteria.sample(net, examples)
+        return None if self.criteria.sample is None else bounded(self.criteria.sample(net, examples))
 
     def values(self, outputs: Tensor, examples: Examples) -> Tensor | None:
         """The goal's metric on each example that is kept of a split (N,); None if it is no mean over them."""

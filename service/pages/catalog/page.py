@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from whichopt.service.catalog import datasets, tasks
+from whichopt.service.catalog import datasets, models, tasks
+from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.errors import UnknownName
@@ -23,6 +24,7 @@ from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.frame import plain
 from whichopt.service.raced import RacedJob, Tally
 from whichopt.service.routes.dependencies import TheSettings, TheStore
+from whichopt.service.shape_words import examples_words
 from whichopt.service.space import Categorical, Dimension, Float, Int, Value
 from whichopt.service.views.catalog import dataset_view, model_view, task_view
 
@@ -61,7 +63,8 @@ def index(
         tabs=tabs(store, settings),
         axis=[plain(10.0 ** axis[0]), plain(10.0 ** axis[1])],
         optimizers=[(one, tone(one.name), lr_range(one, axis), tallies.get(one.name)) for one in entries],
-        datasets=[(one, one.shape(one.options()), one.sizes(one.options())) for one in catalog.datasets],
+        datasets=[(one, usual_shape(one), one.sizes(one.options())) for one in catalog.datasets],
+        examples=examples_words,
         models=catalog.models,
         tasks=tasks.TASKS,
     )
@@ -100,10 +103,10 @@ def model(name: str, request: Request, store: TheStore, settings: TheSettings) -
     entry = _found(known(store, settings).model, name)
     if isinstance(entry, UnknownName):
         return _missing(request, "models", entry)
-    fits = [
-        (one, entry.params(entry.options(), shape))
+    fitting = [
+        (one, task, usual_params(entry, one, tasks.task(task)))
         for one in (datasets.DATASETS if entry.origin is None else ())
-        if (shape := one.shape(one.options())).image is not None or not entry.needs_image
+        for task in common_tasks(entry, one)
     ]
     return page_of(
         request,
@@ -112,7 +115,8 @@ def model(name: str, request: Request, store: TheStore, settings: TheSettings) -
         current="Catalog",
         entry=entry,
         options=option_words(model_view(entry).details["options"]),
-        fits=fits,
+        fits=fitting,
+        many=len(entry.tasks) > 1,
     )
 
 
@@ -131,7 +135,12 @@ def dataset(name: str, request: Request, store: TheStore, settings: TheSettings)
         title=entry.title,
         current="Catalog",
         entry=entry,
-        shape=entry.shape(entry.options()),
+        shape=usual_shape(entry),
+        examples=examples_words(entry.task, usual_shape(entry), entry.options().model_dump()),
+        fits=[
+            (task, [one for one in known(store, settings).models if fits(one, entry, task)])
+            for task in entry.tasks
+        ],
         sizes=entry.sizes(entry.options()),
         options=option_words(dataset_view(entry).details["options"]),
     )
@@ -149,6 +158,8 @@ def task(name: str, request: Request) -> HTMLResponse:
         current="Catalog",
         entry=entry,
         options=option_words(task_view(entry).details["options"]),
+        datasets=[one for one in datasets.DATASETS if name in one.tasks],
+        models=[one for one in models.MODELS if name in one.tasks],
     )
 
 

@@ -14,11 +14,11 @@ from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.home.rows import PILLS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
+from whichopt.service.shape_words import image_words
 from whichopt.service.states import DatasetState
 from whichopt.service.thumbnails import GAP, strip
 from whichopt.service.uploads import MEDIA_TYPES, SHOWN_CLASSES, SHOWN_IMAGES, Column, Kind, Table
 from whichopt.service.views import DatasetView
-from whichopt.service.workload_words import image_words
 
 router = APIRouter(prefix="/datasets", include_in_schema=False)
 

@@ -119,7 +119,7 @@ JOB: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return package(tmp_path_factory.mktemp("site"), "ourlab", CODE, **OFFERS)
+    return package(tmp_path_factory.mktemp("site"), "ourlab", CODE, **OFFERS)  # type: ignore[arg-type]
 
 
 @pytest.fixture
