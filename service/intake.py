@@ -37,6 +37,7 @@ FORMATS = {
     "application/vnd.apache.parquet": "parquet",
     "application/x-npz": "npz",
     "application/x-npy": "npy",
+    "text/plain": "plain",
 }
 """The formats of files by media type."""
 

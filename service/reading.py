@@ -25,6 +25,9 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
+from whichopt.service.splits import RANDOM, sizes_of
+from whichopt.service.texts import Text
 from whichopt.service.uploads import Table
 from whichopt.service.views.datasets import DatasetProblem
 
@@ -285,7 +288,10 @@ def _checked(done: _Done, folder: Path, most_bytes: int) -> Found:
 
 
 def _agree(table: Table) -> None:
-    """Raise ReaderFailed if the parts of the table contradict each other."""
+    """Raise ReaderFailed if the parts of what was found contradict each other."""
+    if table.text is not None:
+        _agree_on_text(table, table.text)
+        return
     names = [column.name for column in table.columns]
     width = sum(column.width for column in table.features)
     used = table.sizes.train + table.sizes.validation + table.sizes.test
@@ -301,3 +307,20 @@ def _agree(table: Table) -> None:
     )
     if not sound:
         raise _broken("the parts of the table that it found contradict each other")
+
+
+def _agree_on_text(table: Table, text: Text) -> None:
+    shape = of_text(text)(TextOptions())
+    sound = (
+        table.task == LANGUAGE
+        and table.columns == ()
+        and table.classes is None
+        and table.split == RANDOM
+        and table.shape == shape
+        and table.sizes == sizes_of(RANDOM, shape.examples)
+        and table.rows == shape.examples
+        and list(text.vocabulary) == sorted(set(text.vocabulary))
+        and text.rare < text.characters <= text.bytes
+    )
+    if not sound:
+        raise _broken("the parts of what it found in the text contradict each other")

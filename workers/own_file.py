@@ -47,7 +47,7 @@ def _read(spec: ResolvedWorkload, file: Path, folder: Path, settings: Settings) 
     assert spec.upload is not None
     try:
         with opened(file, None) as sent:
-            form = FORMATS[sent.kind]
+            form = "plain" if spec.upload.text is not None else FORMATS[sent.kind]
         request = {
             "file": str(file.absolute()),
             "format": form,

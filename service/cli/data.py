@@ -32,13 +32,19 @@ class Task(StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+    LANGUAGE = "language"
 
 
 @dataset.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, NPZ or NPY file; .gz if compressed.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV, Parquet, NPZ or NPY file, or a text; .gz if compressed.")
+    ],
     target: Annotated[str | None, typer.Option(help="Column to predict; if omitted, it is inferred.")] = None,
-    task: Annotated[Task | None, typer.Option(help="What to predict; if omitted, it is inferred.")] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(help="What to predict; if omitted, it is inferred. language: the next token of a text."),
+    ] = None,
     split: Annotated[
         str, typer.Option(help="How rows are split: random, column:NAME, group:NAME or time:NAME.")
     ] = "random",
@@ -61,7 +67,7 @@ def add(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send a table to the service, and show what was found in it."""
+    """Send a table, or a text, to the service, and show what was found in it."""
     from whichopt.service.cli import dataset_tables
 
     columns = dict(map(_column, column or []))

@@ -32,6 +32,7 @@ KINDS = {
         ("int32", "I32"),
         ("int16", "I16"),
         ("int8", "I8"),
+        ("uint8", "U8"),
     )
 }
 """Names of types in the order of their tensors; those of one type stand in the order of their names."""

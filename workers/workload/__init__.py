@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -39,7 +40,7 @@ from whichopt.workers.workload.stream import (
 )
 from whichopt.workers.workload.table import Loaded
 from whichopt.workers.workload.tasks import CRITERIA
-from whichopt.workers.workload.uploads import load
+from whichopt.workers.workload.uploads import load, load_text
 
 __all__ = [
     "Answer",
@@ -205,7 +206,9 @@ def table_of(spec: ResolvedWorkload, catalog: Catalog | None = None, *, blobs: P
 
 
 def _table(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
-    key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
+    # A person's data may be read in several ways: a text, in windows of several lengths.
+    name = spec.content or (data and data.loader) or spec.dataset.name
+    key = name, json.dumps(spec.dataset.options, sort_keys=True)
     return TABLES.get(key, lambda: _loaded(spec, data, blobs), lambda loaded: loaded.nbytes)
 
 
@@ -220,5 +223,6 @@ def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
 
 def _loaded(spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None) -> Loaded:
     if data is None:
-        return load(spec, blobs)
+        is_text = spec.upload is not None and spec.upload.text is not None
+        return load_text(spec, blobs) if is_text else load(spec, blobs)
     return LOADERS[data.loader or data.name](data.options(**spec.dataset.options))

@@ -25,7 +25,7 @@ def recurrence(inputs: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> 
         hidden: the outputs before the first step (N, H).
         cell: the cell state before it (N, H).
     """
-    outputs, last = Recurrence.apply(inputs, weight, hidden, cell)
+    outputs, last = Recurrence.apply(inputs, weight, hidden, cell)  # type: ignore[no-untyped-call]
     return outputs, last
 
 

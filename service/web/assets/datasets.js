@@ -19,6 +19,7 @@ if (form) {
   const ends = Object.keys(formats);
 
   function formatOf(name) {
+    if (byId("task").value === "language") return "text/plain";
     const stem = name.toLowerCase().replace(/\.gz$/, "");
     return formats[ends.find((end) => stem.endsWith(end))];
   }
@@ -149,7 +150,7 @@ if (form) {
     byId("look").hidden = false;
     stage(`${view.table.rows.toLocaleString("en")} rows read`, 1);
     byId("known").replaceChildren(...view.table.columns.map(({ name }) => new Option(name, name)));
-    byId("target").placeholder = `${view.table.target}, found for you`;
+    byId("target").placeholder = view.table.text ? "found for you" : `${view.table.target}, found for you`;
     document.getElementById("said").textContent = `Read: ${view.table.rows} rows, the target is ${view.table.target}`;
   }
 
