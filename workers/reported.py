@@ -143,7 +143,8 @@ def built_again(
             built = workload.build(wanted, device=device, blobs=blobs, root=root)
             loaded = workload.table_of(wanted, blobs=blobs, root=root)
         except workload.DatasetGone as error:
-            assert wanted.upload is not None
+            if wanted.upload is None:
+                raise InvalidReport(str(error), field="spec.workload.dataset") from error
             sent = wanted.upload.file
             raise InvalidReport(
                 f"the report was trained on {wanted.dataset.name!r}, a person's own data, which are not at "

@@ -18,7 +18,7 @@ from whichopt.service.states import Direction
 from whichopt.service.texts import Text
 from whichopt.service.windows import FEWEST, count_of
 
-LANGUAGE = "language"
+LANGUAGE: Literal["language"] = "language"
 
 # -- the task ------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -45,7 +46,7 @@ from whichopt.workers.workload.stream import (
 )
 from whichopt.workers.workload.table import Loaded, Table
 from whichopt.workers.workload.tasks import CRITERIA
-from whichopt.workers.workload.uploads import Kept, load
+from whichopt.workers.workload.uploads import Kept, load, load_text
 
 __all__ = [
     "Answer",
@@ -276,7 +277,8 @@ def _loaded(
 ) -> Loaded:
     loaded: Loaded
     if data is None:
-        loaded = load(spec, blobs, root)
+        is_text = spec.upload is not None and spec.upload.text is not None
+        loaded = load_text(spec, blobs) if is_text else load(spec, blobs, root)
     elif spec.dataset_origin is not None:
         options = spec.dataset.options
         loaded = Table(*arrays(data.name, spec.dataset_origin, options, spec.shape, spec.task))
