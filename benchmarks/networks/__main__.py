@@ -1,6 +1,6 @@
 """Seconds of a training step of one trial, solo and in a stack, for the networks for images.
 
-    python -m benchmarks.networks [--repeats N] [--json FILE] [--quick]
+    python -m benchmarks.networks [--repeats N] [--json FILE] [--quick] [--large]
 
 In one process with one torch thread, on images of noise, by SGD with momentum. A stack has as many trials as
 the service's probe would try. Both ways take turns, and a ratio is one within a turn.
@@ -156,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="turns of both ways")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--quick", action="store_true", help="small networks, one step")
+    parser.add_argument("--large", action="store_true", help="the full width on large images, too")
     given = parser.parse_args(argv)
     about, threads = environment(), torch.get_num_threads()
     torch.set_num_threads(1)
@@ -163,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         for image, width, name in product(IMAGES, WIDTHS, NETWORKS):
             if given.quick and (image, width) != (IMAGES[0], WIDTHS[0]):
+                continue
+            if (image, width) == (IMAGES[-1], WIDTHS[-1]) and not given.large:
                 continue
             costs.append(measured(name, width, image, steps=1 if given.quick else 4, repeats=given.repeats))
             if given.json:  # as it goes: the large ones take minutes
