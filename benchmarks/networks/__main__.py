@@ -1,6 +1,6 @@
 """Seconds of a training step of one trial, solo and in a stack, for the networks for images.
 
-    python -m benchmarks.networks [--repeats N] [--json FILE] [--quick]
+    python -m benchmarks.networks [--repeats N] [--json FILE] [--quick] [--large]
 
 In one process with one torch thread, on images of noise, by SGD with momentum. A stack has as many trials as
 the service's probe would try. Both ways take turns, and a ratio is one within a turn.
@@ -42,6 +42,8 @@ NETWORKS = ("vgg11", "resnet18", "resnet34", "densenet121")
 IMAGES = ((1, 8, 8), (3, 32, 32))
 WIDTHS = (0.0625, 0.25, 1.0)
 BATCH = 32
+ENOUGH_S = 2.0
+"""Seconds of steps alone after which a turn ends."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def measured(name: str, width: float, image: tuple[int, int, int], *, steps: int
     built = made(name, width, image)
     first = _seconds(TrialRun(built, plans(1)[0]).train, 2)
     trials = STACKED if first < LONG_S else FEW
+    steps = min(steps, max(1, round(ENOUGH_S / first)))
     turns = []
     for _ in range(repeats):
         alone = _seconds(TrialRun(built, plans(1)[0]).train, steps)
@@ -153,21 +156,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="turns of both ways")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--quick", action="store_true", help="small networks, one step")
+    parser.add_argument("--large", action="store_true", help="the full width on large images, too")
     given = parser.parse_args(argv)
     about, threads = environment(), torch.get_num_threads()
     torch.set_num_threads(1)
+    costs: list[StepCost] = []
     try:
-        costs = [
-            measured(name, width, image, steps=1 if given.quick else 4, repeats=given.repeats)
-            for name, image, width in product(NETWORKS, IMAGES, WIDTHS)
-            if not given.quick or (image == IMAGES[0] and width == WIDTHS[0])
-        ]
+        for image, width, name in product(IMAGES, WIDTHS, NETWORKS):
+            if given.quick and (image, width) != (IMAGES[0], WIDTHS[0]):
+                continue
+            if (image, width) == (IMAGES[-1], WIDTHS[-1]) and not given.large:
+                continue
+            costs.append(measured(name, width, image, steps=1 if given.quick else 4, repeats=given.repeats))
+            if given.json:  # as it goes: the large ones take minutes
+                document = {
+                    "environment": {**about, "threads": 1},
+                    "networks": [asdict(one) for one in costs],
+                }
+                given.json.write_text(json.dumps(document, indent=1) + "\n")
     finally:
         torch.set_num_threads(threads)
     Console(width=max(110, Console().width)).print(table(costs))
-    if given.json:
-        document = {"environment": {**about, "threads": 1}, "networks": [asdict(one) for one in costs]}
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

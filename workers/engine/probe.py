@@ -26,6 +26,11 @@ STACKED = 16
 FEW, LONG_S = 4, 0.002
 """Trials in it, if a step of one takes longer than that: then it is not the calls that cost."""
 
+SLOW_S = 0.5
+"""Seconds of a step of one trial from which on no stack is tried: it is the products alone that cost, a stack
+takes as many times the memory, and was slower or hardly faster wherever it was measured
+(`python -m benchmarks.networks`)."""
+
 WARMING, STEPS = 2, 4
 """Steps before a step is timed, and those that are."""
 
@@ -61,7 +66,10 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
     if not measured:
         return Choice("stacked", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
-    solo = fmean(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds)
+    first = _seconds(TrialRun(workload, kinds[0]).train, kinds[0])
+    if first > SLOW_S:
+        return Choice("solo", {"solo": first})
+    solo = fmean([first, *(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds[1:])])
     try:
         most = STACKING.footprint(workload, plans).most(workload.device)
         size = min(STACKED if solo < LONG_S else max(FEW, len(kinds)), most)

@@ -19,7 +19,7 @@ from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Rung, Schedule, TrialPlan, TrialResult
 from whichopt.workers.engine import State
 from whichopt.workers.engine.executors import STACKING
-from whichopt.workers.engine.probe import Choice, choose
+from whichopt.workers.engine.probe import PART, Choice, choose, costs
 from whichopt.workers.engine.solo import SoloExecutor, TrialRun
 from whichopt.workers.engine.stacked.executor import StackedExecutor
 from whichopt.workers.engine.stacked.feed import Feed
@@ -331,10 +331,54 @@ def test_on_another_device_nothing_is_measured(make_workload: MakeWorkload, make
     assert choose(make_workload("wine", "mlp"), [make_plan()], measured=False) == Choice("stacked", {})
 
 
+def test_the_probe_of_what_is_slow_is_short(
+    make_workload: MakeWorkload, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves a second whenever it is read: as many steps are taken as it takes to know."""
+    steps, train = [], TrialRun.train
+
+    def noted(self: TrialRun, stop: int, beat: Any = None) -> Tensor:
+        before = self.record.steps
+        losses = train(self, stop, beat)
+        steps.append(self.record.steps - before)
+        return losses
+
+    def second() -> float:
+        return float(next(clock))
+
+    clock = itertools.count()
+    workload, plan = make_workload("digits", "vgg11", width=0.0625), make_plan("sgd")
+    monkeypatch.setattr(TrialRun, "train", noted)
+    monkeypatch.setattr("whichopt.workers.engine.probe.perf_counter", second)
+    assert choose(workload, [plan, make_plan("adam")]) == Choice("solo", {"solo": 1.0})
+    assert steps == [1, 1]
+    evaluated: list[int] = []
+    scores = TrialRun.scores
+
+    def scored(self: TrialRun, split: str, names: Sequence[str]) -> dict[str, float]:
+        evaluated.append(len(self.splits.named(split)))
+        return scores(self, split, names)
+
+    monkeypatch.setattr(TrialRun, "scores", scored)
+    (cost,) = costs(workload, [plan], {plan.label: "solo"}).values()
+    assert evaluated == [PART]
+    splits = workload.splits(plan.seeds.split)
+    assert cost.train == pytest.approx(len(splits.train) / PART)
+    assert cost.validation == pytest.approx(len(splits.validation) / PART)
+
+
+def test_the_cost_in_a_stack_is_a_trials_share(make_workload: MakeWorkload, make_plan: MakePlan) -> None:
+    workload, plan = make_workload("wine", "mlp", hidden=[8]), make_plan("sgd")
+    (cost,) = costs(workload, [plan], {plan.label: "stacked"}).values()
+    assert 0 < cost.step < 1
+    assert cost.validation > 0
+    assert cost.train > 0
+
+
 def test_the_faster_executor_is_chosen(
     make_workload: MakeWorkload, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count()
+    clock = itertools.count(0.0, 2**-6)
     workload, plans = make_workload("wine", "mlp", hidden=[8]), [make_plan(), make_plan("sgd")]
     monkeypatch.setattr("whichopt.workers.engine.probe.perf_counter", lambda: next(clock))
     choice = choose(workload, plans)  # each step takes a tick, and a stack has more trials in it
