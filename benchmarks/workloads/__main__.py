@@ -88,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(table(one))
         made.append(one)
     if given.docs is not None:
-        put_between_marks(given.docs, written(made, [one for one in chosen if one.name in lacking]))
+        measured = {one.asked.name for one in made}
+        put_between_marks(given.docs, written(made, [one for one in WORKLOADS if one.name not in measured]))
     if given.json is not None:
         document = {
             "outcomes": [_document(one) for one in made],

@@ -78,10 +78,10 @@ BOWLS = "Not in the paper. DeepOBS, tuned: SGD with momentum 87.045, Adam 87.112
 def _lstm(layers: int) -> dict[str, Any]:
     return {
         "workload": {
-            "dataset": {"name": "unicode_names", "characters": 40_000, "length": 32},
+            "dataset": {"name": "unicode_names", "characters": 100_000, "length": 32},
             "model": {"name": "lstm", "layers": layers, "hidden": 48, "embedding": 24},
         },
-        "budget": {"trials": 24, "replicates": 3, "epochs": 6, "confirm_seeds": 8},
+        "budget": {"trials": 24, "replicates": 3, "epochs": 8, "confirm_seeds": 8},
         "batch_size": 16,
         "clip_norm": 1.0,
     }
@@ -120,7 +120,7 @@ WORKLOADS: tuple[Asked, ...] = (
         name="digits, resnet18 an eighth as wide",
         job={
             "workload": {"dataset": "digits", "model": {"name": "resnet18", "width": 0.125}},
-            "budget": {"trials": 18, "replicates": 3, "epochs": 6, "confirm_seeds": 6},
+            "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 8},
         },
         paper=IMAGES,
         beside="accuracy",
@@ -136,7 +136,7 @@ WORKLOADS: tuple[Asked, ...] = (
                 "model": {"name": "gan", "hidden": [64, 64]},
             },
             # With so many, each champion has at least 20: confirm ends at its first look at the earliest.
-            "budget": {"trials": 24, "replicates": 3, "epochs": 60, "confirm_seeds": 28},
+            "budget": {"trials": 24, "replicates": 3, "epochs": 100, "confirm_seeds": 28},
             "batch_size": 128,
             "schedule": {"name": "constant"},
         },
