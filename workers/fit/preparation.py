@@ -32,6 +32,7 @@ class Target(_Frozen):
     )
     mean: float = Field(default=0.0, description="What an output of 0 stands for.")
     unit: float = Field(default=1.0, description="What 1 of an output is, in the target's own units.")
+    outputs: int = Field(default=1, description="Number of targets, if these are numbers.")
 
 
 class Preparation(_Frozen):
@@ -122,8 +123,8 @@ class Data:
         name = upload.target if upload else "target"
         if self.spec.task == "regression":
             labels = self.labels[training]
-            unit = self.criteria.encode(self.labels, labels)[1]
-            return Target(name=name, classes=None, mean=float(labels.mean()), unit=unit)
+            unit, outputs = self.criteria.encode(self.labels, labels)[1], self.spec.shape.outputs
+            return Target(name=name, classes=None, mean=float(labels.mean()), unit=unit, outputs=outputs)
         classes = upload.classes if upload else None
         numbered = tuple(map(str, range(self.spec.shape.outputs)))
         return Target(name=name, classes=classes or numbered)
