@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from whichopt.service.installed import GROUPS, installed
+from whichopt.workers import workload
 from whichopt.workers.engine import entries
 from whichopt.workers.plugins import loaded
 
@@ -31,6 +32,7 @@ def package(folder: Path, name: str, code: str, *, version: str = "1.0", **offer
     about = folder / f"{name}-{version}.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (about / "top_level.txt").write_text(f"{name}\n")
     lines = []
     for kind, points in offers.items():
         lines += [f"[{GROUPS[kind]}]", *(f"{point} = {name}:{of}" for point, of in points.items())]  # type: ignore[index]
@@ -41,18 +43,25 @@ def package(folder: Path, name: str, code: str, *, version: str = "1.0", **offer
 @contextmanager
 def on_path(folder: Path) -> Iterator[None]:
     """Have this process find what is installed in the folder, and forget it again."""
-    before = set(sys.modules)
     sys.path.insert(0, str(folder))
-    forget()
+    _forget(folder)
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            home = getattr(sys.modules[name], "__file__", None) or ""
-            if home.startswith(str(folder)):
-                del sys.modules[name]
-        forget()
+        _forget(folder)
+
+
+@contextmanager
+def without(folder: Path) -> Iterator[None]:
+    """Have this process not find what is installed in the folder, for a while."""
+    sys.path.remove(str(folder))
+    _forget(folder)
+    try:
+        yield
+    finally:
+        sys.path.insert(0, str(folder))
+        _forget(folder)
 
 
 def built(source: Path, folder: Path) -> Path:
@@ -74,8 +83,11 @@ def built(source: Path, folder: Path) -> Path:
     return folder
 
 
-def forget() -> None:
-    installed.cache_clear()
-    loaded._imported.cache_clear()
-    loaded._imported_callable.cache_clear()
-    entries._of_a_plugin.cache_clear()
+def _forget(folder: Path) -> None:
+    """Forget what was imported from the folder, and what is known of it."""
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{folder}/"):
+            del sys.modules[name]
+    for kept in (installed, loaded._imported, loaded._imported_callable, entries._of_a_plugin):
+        kept.cache_clear()
+    workload._build.cache_clear()

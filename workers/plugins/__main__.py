@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import threading
 import time
@@ -31,12 +32,22 @@ def main() -> None:
             out.write(json.dumps(told) + "\n")
             out.flush()
 
+        tell(ready=True)
         for kind, name in asked:
+            _forget_output()
             tell(begins=[kind, name])
             try:
                 tell(offer=OFFER.dump_python(described(kind, name), mode="json"))
             except WhichoptError as error:
                 tell(problem=error.detail)
+
+
+def _forget_output() -> None:
+    """Empty what this process has printed so far: if it ends, what the plug-in at hand has said is told."""
+    sys.stdout.flush()
+    if stat.S_ISREG(os.fstat(1).st_mode):
+        os.ftruncate(1, 0)
+        os.lseek(1, 0, os.SEEK_SET)
 
 
 def _end_with(parent: int) -> None:

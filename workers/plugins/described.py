@@ -28,9 +28,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "text"}
 
 EXAMPLES: Mapping[Kind, str] = {
-    "model": "a callable make(shape, **options), or whichopt.extend.Model(make=...)",
-    "dataset": "whichopt.extend.Dataset(load=..., task=..., shape=Shape(...))",
-    "optimizer": "whichopt.extend.Optimizer(target='package.module.Class', default={...}, space={...})",
+    "model": "a model is a callable make(shape, **options), or whichopt.extend.Model(make=...)",
+    "dataset": "a dataset is whichopt.extend.Dataset(load=..., task=..., shape=Shape(...))",
+    "optimizer": "an optimizer is whichopt.extend.Optimizer(target='package.module.Class', default={...}, "
+    "space={...})",
 }
 
 
@@ -221,7 +222,7 @@ def _type(kind: Any) -> Any:
 
 
 def _no_plugin(found: Loaded) -> PluginFailed:
+    kind = type(found.thing).__name__
     return PluginFailed(
-        f"{found.words} cannot be used: {found.origin.target} is a {type(found.thing).__name__}; a "
-        f"{found.kind} is {EXAMPLES[found.kind]}"
+        f"{found.words} cannot be used: {found.origin.target} is of the type {kind}; {EXAMPLES[found.kind]}"
     )

@@ -11,7 +11,7 @@ from whichopt.service.catalog.origins import Origin
 from whichopt.service.errors import PluginChanged, PluginFailed
 from whichopt.service.installed import Kind
 from whichopt.service.limits import Limits
-from whichopt.service.spec import ResolvedSpec, only_solo
+from whichopt.service.spec import TODAY, ResolvedSpec, only_solo
 from whichopt.service.spec.entries import with_recorded
 from whichopt.service.spec.origins import origins
 from whichopt.service.trials import TrialPlan
@@ -77,10 +77,15 @@ def optimizers_alone(spec: ResolvedSpec, plans: Sequence[TrialPlan]) -> dict[str
 
     Args:
         spec: the job.
-        plans: the first trials of the labels that are in question.
+        plans: the first trials of the labels that are in question; today's config has none, and is asked
+            about as well.
     """
     alone = {}
-    for plan in {plan.label: plan for plan in plans}.values():
+    asked = {plan.label: plan for plan in plans}
+    if spec.today is not None and plans:
+        today = {"label": TODAY, "optimizer": spec.today.name, "config": spec.today.config}
+        asked[TODAY] = plans[0].model_copy(update=today)
+    for plan in asked.values():
         if spec.optimizer(plan.label).origin is None:
             continue
         if (reason := why_optimizer_only_solo(plan)) is not None:
@@ -101,7 +106,7 @@ def check_stackable(
     if own is None or not asked:
         return
     alone = only_solo(spec, catalog_of(spec)) | optimizers_alone(spec, asked)
-    reasons = [alone[plan.label] for plan in asked if plan.label in alone]
+    reasons = [alone[label] for label in labels if label in alone]
     if not reasons and spec.cataloged.model_origin is not None:
         reasons = [reason for reason in (why_only_solo(built(), asked),) if reason is not None]
     if reasons:

@@ -63,7 +63,7 @@ def _imported(plugins: Sequence[Installed], limit_s: float) -> list[Offer]:
         lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
         told = [json.loads(line) for line in lines]
         end = " ".join(said.read_text(encoding="utf-8", errors="replace").split())[-SAID:]
-    answers = [one for one in told if "begins" not in one]
+    answers = [one for one in told if "offer" in one or "problem" in one]
     found = [_offer(one, answer) for one, answer in zip(plugins, answers, strict=False)]
     if len(found) < len(plugins):
         late, ended = f"took more than {limit_s:g} s", f"ended its process ({process.returncode})"
@@ -83,7 +83,7 @@ def _waited(process: subprocess.Popen[bytes], out: Path, limit_s: float) -> bool
             now = out.stat().st_size if out.exists() else 0
             if now != size:
                 size, since = now, time.monotonic()
-            elif time.monotonic() - since > limit_s:
+            elif time.monotonic() - since > (limit_s if now else LIMIT_S):  # torch comes before the first
                 process.kill()
                 process.wait()
                 return True
