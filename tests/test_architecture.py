@@ -224,6 +224,9 @@ def test_the_program_that_predicts_needs_nothing_of_ours() -> None:
     assert names - sys.stdlib_module_names == {"numpy", "torch", "pyarrow"}
     at_start = {name.partition(".")[0] for name in imports(PREDICT, at_start=True)}
     assert "pyarrow" not in at_start
+    of_images = PREDICT.with_name("predict_images.py")
+    names = {name.partition(".")[0] for name in imports(of_images, at_start=False, types=True)}
+    assert names - sys.stdlib_module_names == {"numpy", "torch", "PIL"}
 
 
 STACKING = "whichopt.workers.engine.stacked"

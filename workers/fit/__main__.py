@@ -97,9 +97,8 @@ def _lines(fitted: Fitted) -> str:
     if fitted.unlike and fitted.agreement not in (None, "same bits"):
         lines.append("This is not the machine that trained the report:")
         lines += [f"  {difference}" for difference in fitted.unlike]
-    lines += [
-        f"Saved in {fitted.folder}. Predict with: python {fitted.folder / 'predict.py'} ROWS.csv OUT.csv"
-    ]
+    rows = "IMAGES" if fitted.of_images else "ROWS.csv"
+    lines += [f"Saved in {fitted.folder}. Predict with: python {fitted.folder / 'predict.py'} {rows} OUT.csv"]
     return "\n".join(lines) + "\n"
 
 

@@ -26,6 +26,7 @@ from whichopt.service.versions import program
 from whichopt.workers.engine import Trained, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.fit import folder as folders
+from whichopt.workers.fit.image_preparation import ImageData, ImagePreparation
 from whichopt.workers.fit.preparation import Data, NotRows, Preparation
 from whichopt.workers.reported import (
     Agreement,
@@ -38,6 +39,7 @@ from whichopt.workers.reported import (
 )
 from whichopt.workers.trained_in import training_environment
 from whichopt.workers.workload import Loaded, Splits, weighted
+from whichopt.workers.workload.images import Images
 
 Told = Callable[[int, int, float | None], object]
 """Is told the examples seen, how many there are in all, and the metric that selects on validation so far."""
@@ -58,6 +60,7 @@ class Fitted(BaseModel):
     config: dict[str, Any] = Field(description="Hyperparameters, as torch takes them.")
     rows: Literal["train", "all"]
     examples: int = Field(description="Number of rows that the network was trained on.")
+    of_images: bool = Field(default=False, description="Whether the rows are images.")
     steps: int
     seed: int = Field(description="Number of the fresh seeds, from 0, as in the report.")
     executor: str
@@ -93,7 +96,8 @@ def fit(
     no row is left that the network has not seen; the steps are as many, by the same schedule.
 
     The folder gets `model.safetensors`, `preparation.json`, `config.json` and `predict.py`, which predicts
-    the rows of a file with torch and numpy alone: all of them, or none.
+    the rows of a file with torch and numpy alone, or with Pillow besides the images of a folder: all of them,
+    or none.
 
     Args:
         report: the report of a job, as `read_report` or `Client.report` returns it.
@@ -111,7 +115,8 @@ def fit(
         What was trained, its scores, and whether they agree with the report.
 
     Raises:
-        CannotFit: the folder has something else in it, the training diverged, or the data are no table.
+        CannotFit: the folder has something else in it, the training diverged, or the task predicts nothing of
+            a row or an image.
         InvalidReport: the report has no runs of the config, the data are not at hand, or this version lacks
             the optimizer.
         UnknownName: no finalist has that label, or this version lacks the dataset or the model.
@@ -134,7 +139,7 @@ def fit(
     plan, reported = _plan(report, trials, seed)
     executor = EXECUTORS[executor_of(report, label)]()
     with _as_workers_train(), built_again(report, device, data) as (built, loaded):
-        source = _rows_of(spec.cataloged, loaded)
+        source = _source(spec.cataloged, loaded)
         training = source.training(plan.seeds.split) if rows == "train" else source.all()
         preparation = source.preparation(training)
         asked = plan
@@ -164,6 +169,7 @@ def fit(
         config=spec.optimizer(label).facts.arguments(plan.config),
         rows=rows,
         examples=len(training),
+        of_images=isinstance(source, ImageData),
         steps=trained.result.steps,
         seed=plan.number,
         executor=executor_of(report, label),
@@ -193,6 +199,14 @@ def fit(
     }
     _write(folder, tensors, preparation, told, force=force)
     return fitted
+
+
+def _source(spec: ResolvedWorkload, loaded: Loaded) -> Data | ImageData:
+    """Return the data as what prepares them for a saved network."""
+    try:
+        return ImageData(spec, loaded) if isinstance(loaded, Images) else Data(spec, loaded)
+    except NotRows as error:
+        raise CannotFit(f"there is nothing to save a program for that predicts: {error}") from None
 
 
 @contextmanager
@@ -294,13 +308,6 @@ def _described(module: Module) -> list[Any]:
     return [module.name, list(module.arguments), dict(module.options)]
 
 
-def _rows_of(spec: ResolvedWorkload, loaded: Loaded) -> Data:
-    try:
-        return Data(spec, loaded)
-    except NotRows as error:
-        raise CannotFit(str(error)) from None
-
-
 def _check_free(folder: Path, *, force: bool) -> None:
     try:
         folders.check_free(folder, force=force)
@@ -309,14 +316,20 @@ def _check_free(folder: Path, *, force: bool) -> None:
 
 
 def _write(
-    folder: Path, tensors: Mapping[str, Tensor], preparation: Preparation, told: Any, *, force: bool
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    preparation: Preparation | ImagePreparation,
+    told: Any,
+    *,
+    force: bool,
 ) -> None:
     files = {
         folders.MODEL: save({name: tensor.contiguous() for name, tensor in tensors.items()}),
         folders.PREPARATION: preparation.model_dump_json(indent=2).encode(),
         folders.CONFIG: json.dumps(told, indent=2, ensure_ascii=False).encode(),
     }
+    program = folders.PREDICT if isinstance(preparation, Preparation) else folders.PREDICT_IMAGES
     try:
-        folders.write(folder, files, force=force)
+        folders.write(folder, files, program, force=force)
     except folders.Occupied as error:
         raise CannotFit(str(error)) from None

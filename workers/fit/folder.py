@@ -11,6 +11,9 @@ from pathlib import Path
 PREDICT = Path(__file__).with_name("predict.py")
 """The program that is copied to the folder. It imports nothing of ours, so that it runs anywhere."""
 
+PREDICT_IMAGES = Path(__file__).with_name("predict_images.py")
+"""The program that is copied in its place, and under its name, if the network was trained on images."""
+
 MODEL, PREPARATION, CONFIG = "model.safetensors", "preparation.json", "config.json"
 FILES = (MODEL, PREPARATION, CONFIG, PREDICT.name)
 
@@ -34,7 +37,7 @@ def check_free(folder: Path, *, force: bool) -> None:
         raise Occupied(f"{folder} has a fitted network already; --force replaces it, --out names another")
 
 
-def write(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
+def write(folder: Path, files: Mapping[str, bytes], program: Path = PREDICT, *, force: bool) -> None:
     """Write those files and the program that predicts to the folder: all of them, or none.
 
     Raises:
@@ -48,7 +51,7 @@ def write(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
     old = part.with_name(f"{part.name}-old")
     try:
         part.mkdir()
-        for name, content in {**files, PREDICT.name: PREDICT.read_bytes()}.items():
+        for name, content in {**files, PREDICT.name: program.read_bytes()}.items():
             with (part / name).open("wb") as file:
                 file.write(content)
                 file.flush()

@@ -11,7 +11,7 @@ from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.uploads import Column, Kind, Role, Written
 from whichopt.workers.workload import Examples, Loaded
 from whichopt.workers.workload.columns import Prepared, Rows, learned
-from whichopt.workers.workload.criteria import Labels
+from whichopt.workers.workload.criteria import Criteria, Labels
 from whichopt.workers.workload.table import Table, scale
 from whichopt.workers.workload.tasks import CRITERIA
 from whichopt.workers.workload.uploads import Kept
@@ -87,7 +87,7 @@ class Data:
         written = (upload and upload.written) or Written(header=upload is not None)
         return Preparation(
             prepared=self._prepared(training),
-            target=self._target(training),
+            target=target_of(self.spec, self.criteria, self.labels, training),
             header=written.header,
             decimal_commas=written.decimal_commas,
             day_first=written.day_first,
@@ -118,16 +118,20 @@ class Data:
             deviation=tuple(deviation.tolist()),
         )
 
-    def _target(self, training: Chosen) -> Target:
-        upload = self.spec.upload
-        name = upload.target if upload else "target"
-        if self.spec.task == "regression":
-            labels = self.labels[training]
-            unit, outputs = self.criteria.encode(self.labels, labels)[1], self.spec.shape.outputs
-            return Target(name=name, classes=None, mean=float(labels.mean()), unit=unit, outputs=outputs)
-        classes = upload.classes if upload else None
-        numbered = tuple(map(str, range(self.spec.shape.outputs)))
-        return Target(name=name, classes=classes or numbered)
+
+def target_of(spec: ResolvedWorkload, criteria: Criteria, labels: Labels, training: Chosen) -> Target:
+    """Return what the outputs of a network mean that is trained on those rows."""
+    upload = spec.upload
+    name = upload.target if upload else "target"
+    if spec.task == "regression":
+        known = labels[training]
+        unit = criteria.encode(labels, known)[1]
+        return Target(
+            name=name, classes=None, mean=float(known.mean()), unit=unit, outputs=spec.shape.outputs
+        )
+    classes = upload.classes if upload else None
+    numbered = tuple(map(str, range(spec.shape.outputs)))
+    return Target(name=name, classes=classes or numbered)
 
 
 def _unnamed(number: int) -> Column:

@@ -29,7 +29,7 @@ from whichopt.workers.intake.together import CORES
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
-from whichopt.workers.workload.table import FARTHEST, Parts
+from whichopt.workers.workload.table import FARTHEST, Parts, Rows
 
 Pixels = npt.NDArray[np.uint8]
 Levels = npt.NDArray[np.float64]
@@ -68,20 +68,27 @@ class Images:
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
         """Return the splits that `seed` draws, scaled by what their training images tell."""
         parts = self.parts(criteria, sizes, seed)
-        counts = level_counts(self.pixels, parts[0])
-        levels = standard_levels(counts) if criteria.scaled is None else scaled_levels(counts, criteria)
-        taught = mislabeled(self.target, parts[0], self.label_noise) if self.label_noise else self.target
-        training = taught[parts[0]]
+        levels = self._levels(parts[0], criteria)
+        return Splits(*(self._examples(part, parts[0], levels, criteria, device) for part in parts))
 
-        def examples(part: npt.NDArray[np.int64]) -> Examples:
-            inputs = _looked_up(self.pixels, part, levels)
-            targets, unit = criteria.targets(taught[part], training, inputs)
-            return Examples(inputs.to(device), targets.to(device), unit)
+    def examples(self, rows: Rows, training: Rows, criteria: Criteria, device: torch.device) -> Examples:
+        """Return the images of those rows, scaled by what the training images tell."""
+        return self._examples(rows, training, self._levels(training, criteria), criteria, device)
 
-        return Splits(*map(examples, parts))
+    def _levels(self, training: Rows, criteria: Criteria) -> Levels:
+        counts = level_counts(self.pixels, training)
+        return standard_levels(counts) if criteria.scaled is None else scaled_levels(counts, criteria)
+
+    def _examples(
+        self, rows: Rows, training: Rows, levels: Levels, criteria: Criteria, device: torch.device
+    ) -> Examples:
+        inputs = _looked_up(self.pixels, rows, levels)
+        taught = mislabeled(self.target, training, self.label_noise) if self.label_noise else self.target
+        targets, unit = criteria.targets(taught[rows], taught[training], inputs)
+        return Examples(inputs.to(device), targets.to(device), unit)
 
 
-def level_counts(pixels: Pixels, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def level_counts(pixels: Pixels, rows: Rows) -> npt.NDArray[np.int64]:
     """Return how often each level stands in each channel of those images: (channels, 256)."""
     counts = np.zeros((pixels.shape[1], LEVELS), dtype=np.int64)
     for row in rows:
@@ -96,13 +103,19 @@ def standard_levels(counts: npt.NDArray[np.int64]) -> Levels:
     A channel that is constant becomes 0 throughout. Mean and deviation are exact up to their last rounding,
     as they come from counts.
     """
-    level = np.arange(LEVELS)
-    total = counts.sum(axis=1, keepdims=True)
-    mean = (counts * level).sum(axis=1, keepdims=True) / total
-    deviation = np.sqrt((counts * (level - mean) ** 2).sum(axis=1, keepdims=True) / total)
-    scaled = (level - mean) / np.where(deviation == 0, np.inf, deviation)
+    mean, deviation = (each[:, None] for each in standard_scale(counts))
+    scaled = (np.arange(LEVELS) - mean) / np.where(deviation == 0, np.inf, deviation)
     bounded: Levels = np.clip(scaled, -FARTHEST, FARTHEST)
     return bounded
+
+
+def standard_scale(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel."""
+    level = np.arange(LEVELS)
+    total = counts.sum(axis=1)
+    mean = (counts * level).sum(axis=1) / total
+    deviation = np.sqrt((counts * (level - mean[:, None]) ** 2).sum(axis=1) / total)
+    return mean, deviation
 
 
 def scaled_levels(counts: npt.NDArray[np.int64], criteria: Criteria) -> Levels:
@@ -120,7 +133,7 @@ def scaled_levels(counts: npt.NDArray[np.int64], criteria: Criteria) -> Levels:
     return np.stack(channels)
 
 
-def _looked_up(pixels: Pixels, rows: npt.NDArray[np.int64], levels: Levels) -> Tensor:
+def _looked_up(pixels: Pixels, rows: Rows, levels: Levels) -> Tensor:
     """Return the images of those rows as features (N, channels * height * width)."""
     _, channels, height, width = pixels.shape
     made = np.empty((len(rows), channels, height * width), dtype=np.float32)

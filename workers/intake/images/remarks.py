@@ -17,6 +17,9 @@ BLOCKS = 8
 """Blocks of an image by width and by height, whose means make its signature."""
 LEVELS = 32
 """Levels of a mean in a signature: 8 of 256. No two photographs agree in all 64 of them by chance."""
+FLAT = 4
+"""Levels that the blocks of an image differ by, below which it shows so little (a piece of sky) that others
+look like it by chance: it is a duplicate only of one with the same pixels."""
 UNEQUAL = 10
 """Times as many images as the smallest class from which on a class is much larger."""
 
@@ -56,7 +59,9 @@ def signatures(pixels: Pixels) -> npt.NDArray[np.uint8]:
 def _repeated(pixels: Pixels, outside: Mask, names: Sequence[str] | None) -> list[Remark]:
     """Find images of the test part that look like one of another part."""
     first = dict[bytes, int]()
-    found = [row.tobytes() for row in signatures(pixels)]
+    marks = signatures(pixels)
+    flat = np.ptp(marks, axis=1) < FLAT
+    found = [(pixels if is_flat else marks)[i].tobytes() for i, is_flat in enumerate(flat.tolist())]
     for i in np.flatnonzero(outside).tolist():
         first.setdefault(found[i], i)
     test = np.flatnonzero(~outside).tolist()

@@ -112,8 +112,8 @@ def test_gray_stays_gray_if_all_are(tmp_path: Path) -> None:
 def _one(tmp_path: Path, file: bytes, gray: bool = False) -> np.ndarray:
     entries = files(each=6, channels=1 if gray else 3)
     _, kept = read(tmp_path, {**entries, "dark/0.png": file})
-    image: np.ndarray = kept["images"][0]
-    return image
+    first: np.ndarray = kept["images"][0]
+    return first
 
 
 def test_modes_of_png(tmp_path: Path) -> None:
