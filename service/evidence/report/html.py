@@ -22,7 +22,7 @@ from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.states import Phase
 from whichopt.service.templating import ASSETS, TEMPLATES, templates
 from whichopt.service.views import TodayAnswer
-from whichopt.service.workload_words import goal_line
+from whichopt.service.workload_words import data_line, goal_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -62,6 +62,7 @@ def render_html(report: Report) -> str:
             environments=_environments(report),
             layers=_layers(report),
             params=_params(report),
+            data_words=data_line(report.spec.workload),
             goal=goal_line(report.spec.workload),
             data=_data(report),
             guest=report.spec.guest,
