@@ -55,3 +55,9 @@ def metric(task_name: str, name: str) -> Metric | None:
     """Return the metric of a task of the catalog; None if it has none of that name (a task of one's own)."""
     entry = next((one for one in TASKS if one.name == task_name), None)
     return None if entry is None else next((one for one in entry.metrics if one.name == name), None)
+
+
+def has_ratio(task_name: str | None, name: str) -> bool:
+    """Tell if a percentage of the metric has a meaning; one that nobody knows is taken to have one."""
+    found = None if task_name is None else metric(task_name, name)
+    return found is None or found.ratio

@@ -102,7 +102,7 @@ class WorkloadSpec(Strict):
         default=None,
         max_length=64,
         description="Metric of the task that configs are selected, judged and compared by; the others stand "
-        "beside it. Null is the task's first: `nll` or `rmse`.",
+        "beside it. Null is the task's first, such as `nll` or `rmse`.",
     )
     augment: Augmentations = ()
 

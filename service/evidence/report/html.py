@@ -23,7 +23,7 @@ from whichopt.service.shape_words import image_words
 from whichopt.service.states import Phase
 from whichopt.service.templating import ASSETS, TEMPLATES, templates
 from whichopt.service.views import TodayAnswer
-from whichopt.service.workload_words import augment_line, goal_line
+from whichopt.service.workload_words import augment_line, data_line, goal_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -63,6 +63,7 @@ def render_html(report: Report) -> str:
             environments=_environments(report),
             layers=_layers(report),
             params=_params(report),
+            data_words=data_line(report.spec.workload),
             goal=goal_line(report.spec.workload),
             augmented=augment_line(report.spec.workload),
             image_words=image_words,

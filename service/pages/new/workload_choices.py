@@ -85,16 +85,21 @@ def begun(form: Form, catalog: Catalog, given: Collection[str]) -> Form:
 
 
 def _with_fitting_dataset(form: Form, catalog: Catalog, given: Collection[str]) -> Form:
-    """Return the form with the first dataset that fits what was given, its own before the others."""
+    """Return the form with the first dataset that fits what was given, its own before the others.
+
+    One that is there for such a task comes before one that can be used for it, too.
+    """
     model = next((one for one in catalog.models if one.name == form.text("model")), None)
     own = _dataset(form, catalog)
+    fitting: list[tuple[DatasetEntry, str]] = []
     for entry in [*([] if own is None else [own]), *catalog.datasets]:
         tasks = entry.tasks if model is None or "model" not in given else common_tasks(model, entry)
-        if "task" in given:
-            tasks = tuple(task for task in tasks if task == form.text("task"))
-        if tasks:
-            return form.with_values(dataset=entry.name, task="" if tasks[0] == entry.task else tasks[0])
-    return form
+        fitting += [(entry, task) for task in tasks if "task" not in given or task == form.text("task")]
+    fitting.sort(key=lambda one: one[1] != one[0].task)
+    if not fitting:
+        return form
+    entry, task = fitting[0]
+    return form.with_values(dataset=entry.name, task="" if task == entry.task else task)
 
 
 def _fits(model: ModelEntry, form: Form, catalog: Catalog) -> bool:

@@ -112,8 +112,9 @@ def test_with_another_dataset_comes_a_model_that_fits(texts: dict[str, str], mod
     [
         ({}, ("digits", "", "mlp")),
         ({"model": "writer"}, ("book", "", "writer")),
-        ({"model": "maker"}, ("digits", "meeting", "maker")),
-        ({"task": "meeting"}, ("digits", "meeting", "maker")),
+        ({"model": "maker"}, ("circle", "", "maker")),
+        ({"task": "meeting"}, ("circle", "", "maker")),
+        ({"dataset": "digits", "task": "meeting"}, ("digits", "meeting", "maker")),
         ({"task": "writing"}, ("book", "", "writer")),
         ({"task": "regression", "model": "linear"}, ("diabetes", "", "linear")),
         ({"dataset": "circle"}, ("circle", "", "maker")),
