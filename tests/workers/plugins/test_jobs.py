@@ -303,7 +303,7 @@ def test_a_job_stays_with_the_source_that_it_began_with(
 ) -> None:
     _, uid = submitted(context)
     with without(folder):
-        edited = package(tmp_path / "edited", "ourlab", CODE + "\n# edited", **OFFERS)
+        edited = package(tmp_path / "edited", "ourlab", CODE + "\n# edited", **OFFERS)  # type: ignore[arg-type]
         with on_path(edited):
             answer_all(context)
     ended = view(context, uid)
