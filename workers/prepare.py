@@ -18,7 +18,7 @@ from whichopt.service.states import Agreement
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
-from whichopt.workers.engine.probe import TrainingCost, choose, costs
+from whichopt.workers.engine.probe import TrainingCost, choose, choose_untried, costs
 from whichopt.workers.engine.stackable import why_only_solo
 from whichopt.workers.guests.functions import Functions
 from whichopt.workers.sampler import suggest
@@ -104,6 +104,8 @@ def _executors(
     alone = only_solo(spec, built_in())
     executors: dict[str, ExecutorName] = dict.fromkeys(spec.trained_labels, "solo")
     plans = [plan for plan in _first_plans(spec) if plan.label not in alone]
+    if plans and here and (found := choose_untried(built(), plans)) is not None:
+        return executors, found.seconds, alone or None
     if plans and (reason := why_only_solo(built(), plans)) is not None:
         alone |= {plan.label: reason for plan in plans}
         if spec.today is not None:
