@@ -18,7 +18,7 @@ from whichopt.service.states import Agreement
 from whichopt.service.trials import TrialPlan
 from whichopt.workers import kernels, workload
 from whichopt.workers.engine.agree import agreement
-from whichopt.workers.engine.probe import TrainingCost, choose, costs
+from whichopt.workers.engine.probe import TrainingCost, choose, choose_untried, costs
 from whichopt.workers.engine.stackable import why_only_solo
 from whichopt.workers.guests.functions import Functions
 from whichopt.workers.plugins import found
@@ -116,6 +116,8 @@ def _executors(
     first = _first_plans(spec)
     alone |= found.optimizers_alone(spec, [plan for plan in first if plan.label not in alone])
     plans = [plan for plan in first if plan.label not in alone]
+    if plans and here and (untried := choose_untried(built(), plans)) is not None:
+        return executors, untried.seconds, alone or None
     if plans and (reason := why_only_solo(built(), plans)) is not None:
         alone |= {plan.label: reason for plan in plans}
         if spec.today is not None:

@@ -68,7 +68,7 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
     kinds = list({plan.optimizer: plan for plan in plans}.values())
     first = _seconds(TrialRun(workload, kinds[0]).train, kinds[0])
     if first > SLOW_S:
-        return Choice("solo", {"solo": first})
+        return _too_slow(first)
     solo = fmean([first, *(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds[1:])])
     try:
         most = STACKING.footprint(workload, plans).most(workload.device)
@@ -81,6 +81,19 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
         log.warning("no_memory_for_a_stack", reason=in_line(error))
         return Choice("solo", {})
     return Choice("solo" if solo <= stacked else "stacked", {"solo": solo, "stacked": stacked})
+
+
+def choose_untried(workload: Workload, plans: Sequence[TrialPlan]) -> Choice | None:
+    """Return solo for trials of a network of which it is not known whether it can be stacked, if a step takes
+    so long that none would be; to find it out would take as long as several steps of each way."""
+    if STACKING is None or STACKING.made_of_layers(workload):
+        return None
+    seconds = _seconds(TrialRun(workload, plans[0]).train, plans[0])
+    return _too_slow(seconds) if seconds > SLOW_S else None
+
+
+def _too_slow(seconds: float) -> Choice:
+    return Choice("solo", {"solo": seconds})
 
 
 @dataclass(frozen=True)

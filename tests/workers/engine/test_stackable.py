@@ -101,6 +101,25 @@ def test_what_comes_out_otherwise_or_not_at_all_is_trained_solo_with_the_reason(
     assert reason in found
 
 
+def test_a_network_whose_steps_take_long_is_not_tried_in_a_stack(
+    store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, make_workload: MakeWorkload
+) -> None:
+    def never(*_: object) -> float:
+        raise AssertionError("it would take several such steps each way")
+
+    made = _with(make_workload("wine", "linear"), Softened)
+    monkeypatch.setattr(workload, "build", lambda *_, **__: made)
+    monkeypatch.setattr(STACKING, "apart", never)
+    monkeypatch.setattr("whichopt.workers.engine.probe.SLOW_S", 0.0)
+    context = jobs.Context(store, Bell(), Settings(blobs=tmp_path / "blobs"), worker_name="w1")
+    job_id, uid = submit(context, executor="auto", optimizers=["adam", "sgd"])
+    jobs.plan_round(context, job_id)
+    begun = view(context, uid)
+    assert (begun.executor, begun.spec.only_solo) == ("solo", None)
+    assert begun.probe is not None
+    assert set(begun.probe) == {"solo"}
+
+
 def test_a_job_keeps_the_reason(
     store: Store, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, make_workload: MakeWorkload
 ) -> None:
