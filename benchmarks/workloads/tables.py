@@ -57,7 +57,7 @@ def _summary(outcomes: Sequence[Found], missing: Sequence[Asked]) -> Iterator[st
         cells = [values.get(name, "") for name in OPTIMIZERS]
         yield f"| {' | '.join([_title(one), *cells, one.by_config, one.by_optimizer, one.asked.paper])} |"
     for asked in missing:
-        yield f"| {asked.name} | {' | '.join(['not measured'] * (len(OPTIMIZERS) + 2))} | {asked.paper} |"
+        yield f"| {asked.name} |{' |' * len(OPTIMIZERS)} not measured | not measured | {asked.paper} |"
     yield ""
 
 

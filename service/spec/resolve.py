@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.dataset_entry import DatasetOptions
 from whichopt.service.catalog.fits import shape_for
+from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
@@ -182,6 +184,7 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
     task_options = read_options(task.options, asked.options, "workload.task")
     data_options = read_options(data.options, wanted.dataset.options, "workload.dataset")
     model_options = read_options(model.options, wanted.model.options, "workload.model")
+    _check_label_noise(data_options, name)
     shape = shape_for(task, data.shape(data_options))
     if model.needs_image and shape.image is None:
         images = [
@@ -210,6 +213,18 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
         model=Named(name=model.name, **model_options.model_dump(mode="json")),
     )
+
+
+def _check_label_noise(options: DatasetOptions, task: str) -> None:
+    """Raise InvalidSpec if labels are to be wrong that the task does not learn."""
+    if isinstance(options, LabelNoiseOptions) and options.label_noise and task != "classification":
+        raise InvalidSpec(
+            f"label_noise is {options.label_noise:g}, but the task {task} learns no labels; leave it out, or "
+            "set the task to classification",
+            field="workload.dataset.label_noise",
+            value=options.label_noise,
+            allowed=[0],
+        )
 
 
 def _check_size(

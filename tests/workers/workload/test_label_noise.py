@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.workers.workload import Workload, build
@@ -62,6 +64,16 @@ def test_an_earlier_spec_keeps_its_bytes() -> None:
     body = {"workload": {"dataset": "digits", "model": "linear"}}
     raw = resolve(JobSpec.model_validate(body)).model_dump(mode="json")
     assert raw["workload"]["dataset"] == {"name": "digits"}
+
+
+def test_a_task_that_learns_no_labels_has_no_wrong_ones() -> None:
+    """As one of a dataset whose inputs alone are learned, which may be used for several tasks."""
+    known = built_in()
+    both = replace(known.dataset("digits"), also=("regression",))
+    body = {"dataset": {"name": "digits", "label_noise": 0.2}, "model": "mlp", "task": "regression"}
+    with pytest.raises(InvalidSpec, match="the task regression learns no labels") as refused:
+        resolve(JobSpec.model_validate({"workload": body}), replace(known, datasets=(both,)))
+    assert refused.value.field == "workload.dataset.label_noise"
 
 
 def test_it_is_recorded() -> None:
