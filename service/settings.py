@@ -125,8 +125,8 @@ class Settings(UploadSettings, BaseSettings):
     )
     allow: Text = Field(
         default="",
-        description="People's own training functions that jobs may name, such as "
-        "`ourlab.train:fit,ourlab.gan:train`: exact names, for the API and the workers alike",
+        description="People's own training functions, and callables that make a network, that jobs may name, "
+        "such as `ourlab.train:fit,ourlab.nets:make`: exact names, for the API and the workers alike",
     )
     max_body_bytes: int = Field(
         default=1_000_000, ge=1_000, description="Largest size of a request body, in bytes"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from whichopt.service.installed import GROUPS, installed
+from whichopt.service.installed import GROUPS, Kind, installed
 from whichopt.workers import workload
 from whichopt.workers.engine import entries
 from whichopt.workers.plugins import loaded
@@ -17,15 +17,26 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "extend" / "example"
 """The package that the docs show."""
 
 
-def package(folder: Path, name: str, code: str, *, version: str = "1.0", **offers: Mapping[str, str]) -> Path:
-    """Write a package into the folder as pip installs it.
+def package(
+    folder: Path,
+    name: str,
+    code: str,
+    *,
+    version: str = "1.0",
+    model: Mapping[str, str] | None = None,
+    dataset: Mapping[str, str] | None = None,
+    optimizer: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a package into the folder as pip installs it, and return the folder.
 
     Args:
         folder: the folder that is on the path.
         name: its name, which is that of its only module.
         code: the text of the module.
         version: its version.
-        offers: what each entry point of a kind names, as in model={"tiny": "make"}.
+        model: what each entry point of a network names in the module.
+        dataset: the same of data.
+        optimizer: the same of optimizers.
     """
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(code)
@@ -33,9 +44,14 @@ def package(folder: Path, name: str, code: str, *, version: str = "1.0", **offer
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (about / "top_level.txt").write_text(f"{name}\n")
+    offers: dict[Kind, Mapping[str, str]] = {
+        "model": model or {},
+        "dataset": dataset or {},
+        "optimizer": optimizer or {},
+    }
     lines = []
     for kind, points in offers.items():
-        lines += [f"[{GROUPS[kind]}]", *(f"{point} = {name}:{of}" for point, of in points.items())]  # type: ignore[index]
+        lines += [f"[{GROUPS[kind]}]", *(f"{point} = {name}:{of}" for point, of in points.items())]
     (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return folder
 

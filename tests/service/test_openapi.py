@@ -44,6 +44,7 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
         ("POST", "/v1/jobs/{job_id}/conclude"),
         ("POST", "/v1/jobs/{job_id}/resume"),
         ("GET", "/v1/functions"),
+        ("GET", "/v1/plugins"),
         ("GET", "/v1/jobs/{job_id}/trials"),
         ("GET", "/v1/jobs/{job_id}/trials.csv"),
         ("GET", "/v1/jobs/{job_id}/trials.jsonl"),

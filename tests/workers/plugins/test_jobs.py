@@ -124,9 +124,14 @@ JOB: dict[str, Any] = {
 }
 
 
+def ourlab(folder: Path, code: str) -> Path:
+    models, data, optimizers = (OFFERS[kind] for kind in GROUPS)
+    return package(folder, "ourlab", code, model=models, dataset=data, optimizer=optimizers)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return package(tmp_path_factory.mktemp("site"), "ourlab", CODE, **OFFERS)  # type: ignore[arg-type]
+    return ourlab(tmp_path_factory.mktemp("site"), CODE)
 
 
 @pytest.fixture
@@ -303,7 +308,7 @@ def test_a_job_stays_with_the_source_that_it_began_with(
 ) -> None:
     _, uid = submitted(context)
     with without(folder):
-        edited = package(tmp_path / "edited", "ourlab", CODE + "\n# edited", **OFFERS)  # type: ignore[arg-type]
+        edited = ourlab(tmp_path / "edited", CODE + "\n# edited")
         with on_path(edited):
             answer_all(context)
     ended = view(context, uid)
