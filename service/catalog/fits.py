@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from whichopt.service.catalog.datasets import DatasetEntry, DatasetOptions
+from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import TaskEntry
@@ -25,7 +25,14 @@ def fits(model: ModelEntry, data: DatasetEntry, task: str) -> bool:
     """Tell if the model can be trained on the dataset for the task, whatever the options are."""
     if task not in data.tasks or task not in model.tasks:
         return False
-    return not model.needs_image or usual_shape(data).image is not None
+    return not model.needs_image or _has_images(data)
+
+
+def _has_images(data: DatasetEntry) -> bool:
+    try:
+        return usual_shape(data).image is not None
+    except InvalidSpec:  # as of a text that is too short for the default options
+        return False
 
 
 def common_tasks(model: ModelEntry, data: DatasetEntry) -> tuple[str, ...]:
@@ -35,8 +42,7 @@ def common_tasks(model: ModelEntry, data: DatasetEntry) -> tuple[str, ...]:
 
 def usual_params(model: ModelEntry, data: DatasetEntry, task: TaskEntry) -> int | None:
     """Return the params of a model with the default options of both; None if these do not go together."""
-    options: DatasetOptions = data.options()
     try:
-        return model.params(model.options(), shape_for(task, data.shape(options)))
+        return model.params(model.options(), shape_for(task, usual_shape(data)))
     except InvalidSpec:
         return None

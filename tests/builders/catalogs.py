@@ -58,6 +58,13 @@ WRITER = ModelEntry(
     about="It writes.",
     tasks=("writing",),
 )
+ALLROUND = ModelEntry(
+    name="allround",
+    title="Allround",
+    params=lambda _, shape: shape.outputs,
+    about="It sorts, and with other options it writes.",
+    tasks=("classification", "writing"),
+)
 
 
 def motley_catalog() -> Catalog:
@@ -68,5 +75,5 @@ def motley_catalog() -> Catalog:
         known,
         tasks=(*known.tasks, MEETING, WRITING),
         datasets=(*datasets, CIRCLE, BOOK),
-        models=(*known.models, MAKER, WRITER),
+        models=(*known.models, ALLROUND, MAKER, WRITER),
     )

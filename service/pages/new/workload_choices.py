@@ -43,7 +43,7 @@ def dataset_groups(
     groups: dict[str, list[Choice]] = {}
     for entry in catalog.datasets:
         words = f"{entry.name}: {_words(entry.task, usual_shape(entry))}"
-        groups.setdefault(titles[entry.task], []).append((entry.name, words))
+        groups.setdefault(titles.get(entry.task, entry.task), []).append((entry.name, words))
     sent = [(name, _sent_words(name, found)) for name, found in uploads]
     known = [name for choices in (*groups.values(), sent) for name, _ in choices]
     if asked not in known:
@@ -72,9 +72,16 @@ def model_choices(form: Form, catalog: Catalog) -> list[Choice]:
 
 
 def with_fitting_model(form: Form, catalog: Catalog) -> Form:
-    """Return the form with a model that fits its dataset and task: its own, or the first that does."""
-    fitting = [one.name for one in catalog.models if _fits(one, form, catalog)]
-    return form if not fitting or form.text("model") in fitting else form.with_values(model=fitting[0])
+    """Return the form with a model that fits its dataset and task: its own, or the first that does.
+
+    One that is there for the task comes before one that can be used for it, too.
+    """
+    task = task_of(form, catalog)
+    fitting = [one for one in catalog.models if _fits(one, form, catalog)]
+    if not fitting or form.text("model") in [one.name for one in fitting]:
+        return form
+    fitting.sort(key=lambda one: task is not None and one.tasks[0] != task.name)
+    return form.with_values(model=fitting[0].name)
 
 
 def begun(form: Form, catalog: Catalog, given: Collection[str]) -> Form:

@@ -49,14 +49,15 @@ def test_datasets_stand_with_those_of_their_task_and_say_what_they_are() -> None
 
 
 def test_only_models_that_fit_are_offered() -> None:
-    assert models(form(dataset="wine")) == ["linear", "mlp", "layers"]
-    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers"]
+    assert models(form(dataset="wine")) == ["linear", "mlp", "layers", "allround"]
+    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers", "allround"]
     assert models(form(dataset="digits", task="meeting", model="maker")) == ["maker"]
-    assert models(form(dataset="book", model="writer")) == ["writer"]
+    assert models(form(dataset="book", model="writer")) == ["allround", "writer"]
 
 
 def test_a_model_that_is_asked_for_and_does_not_fit_stands_there_and_says_so() -> None:
     assert model_choices(form(dataset="book", model="mlp"), CATALOG) == [
+        ("allround", "allround: allround"),
         ("writer", "writer: writer"),
         ("mlp", "mlp: does not fit"),
     ]
@@ -137,7 +138,7 @@ def test_the_address_of_a_task_shows_a_form_that_can_be_sent(http: TestClient) -
 
 def test_a_model_that_does_not_fit_is_refused_at_its_field() -> None:
     made = asked(form(dataset="book"), CATALOG)
-    with pytest.raises(InvalidSpec, match="the models for it are writer") as refused:
+    with pytest.raises(InvalidSpec, match="the models for it are allround, writer") as refused:
         resolve(JobSpec.model_validate(made.spec), CATALOG)
     assert made.place(refused.value.field) == "model"
 
