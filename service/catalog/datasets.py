@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.uploads import Choices, File, Table
@@ -38,6 +38,7 @@ DATASETS = (
         task="classification",
         shape=fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
+        also=("generation", "autoencoding"),
     ),
     DatasetEntry(
         name="breast_cancer",
@@ -68,6 +69,7 @@ DATASETS = (
         source="scikit-learn make_friedman1 (Friedman 1991, Multivariate Adaptive Regression Splines)",
         options=Friedman1Options,
     ),
+    generation.RING,
 )
 
 

@@ -49,4 +49,4 @@ class ModelEntry:
     least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
     only_solo: Callable[[ModelOptions], str | None] = stacks
     tasks: tuple[str, ...] = SUPERVISED
-    small: Mapping[str, Any] = field(default_factory=dict)
+    small: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.model_entry import ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
@@ -121,6 +121,7 @@ MODELS = (
         kept=lambda options, shape: network(options, shape).kept,
         least=lambda options, shape: network(options, shape).least,
     ),
+    *generation.MODELS,
 )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, generation_tasks
 from whichopt.service.catalog.metrics import CLASSIFICATION, REGRESSION, Metric
 from whichopt.service.catalog.task_entry import TaskEntry, TaskOptions
 
@@ -41,6 +41,7 @@ TASKS = (
         about="Mean squared error in training, on standardized targets; selected on the root mean squared "
         "error in the target's own units unless the job names another metric.",
     ),
+    *generation_tasks.TASKS,
 )
 
 

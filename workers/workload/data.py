@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
+from whichopt.workers.workload.generation import ring
 from whichopt.workers.workload.table import Loaded, Table
 
 FRIEDMAN_SEED = 0
@@ -62,4 +63,4 @@ TABLES: Mapping[str, Callable[[DatasetOptions], Table]] = {
     "friedman1": _friedman1,
 }
 
-LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {**TABLES}
+LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {**TABLES, "ring": ring}

@@ -8,12 +8,14 @@ from torch import nn
 
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
+from whichopt.workers.workload.gan import gan
 from whichopt.workers.workload.layers import built
+from whichopt.workers.workload.vae import vae
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
 
-BUILDERS: Mapping[str, Builder] = {}
+BUILDERS: Mapping[str, Builder] = {"gan": gan, "vae": vae}
 """The builder of each model whose entry does not say of which modules it is a chain."""
 
 
