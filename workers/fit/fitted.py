@@ -26,7 +26,7 @@ from whichopt.service.versions import program
 from whichopt.workers.engine import Trained, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.fit import folder as folders
-from whichopt.workers.fit.preparation import Data, Preparation
+from whichopt.workers.fit.preparation import Data, NotRows, Preparation
 from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import (
     Agreement,
@@ -37,7 +37,7 @@ from whichopt.workers.reported import (
     facts_otherwise,
     tolerance_of,
 )
-from whichopt.workers.workload import Splits, weighted
+from whichopt.workers.workload import Loaded, Splits, weighted
 
 Told = Callable[[int, int, float | None], object]
 """Is told the examples seen, how many there are in all, and the metric that selects on validation so far."""
@@ -111,7 +111,7 @@ def fit(
         What was trained, its scores, and whether they agree with the report.
 
     Raises:
-        CannotFit: the folder has something else in it, or the training diverged.
+        CannotFit: the folder has something else in it, the training diverged, or the data are no table.
         InvalidReport: the report has no runs of the config, the data are not at hand, or this version lacks
             the optimizer.
         UnknownName: no finalist has that label, or this version lacks the dataset or the model.
@@ -134,7 +134,7 @@ def fit(
     plan, reported = _plan(report, trials, seed)
     executor = EXECUTORS[executor_of(report, label)]()
     with _as_workers_train(), built_again(report, device, data) as (built, loaded):
-        source = Data(spec.cataloged, loaded)
+        source = _rows_of(spec.cataloged, loaded)
         training = source.training(plan.seeds.split) if rows == "train" else source.all()
         preparation = source.preparation(training)
         asked = plan
@@ -292,6 +292,13 @@ def _described(module: Module) -> list[Any]:
     if module.inside is not None:
         return [module.name, [_described(one) for one in module.inside], {}]
     return [module.name, list(module.arguments), dict(module.options)]
+
+
+def _rows_of(spec: ResolvedWorkload, loaded: Loaded) -> Data:
+    try:
+        return Data(spec, loaded)
+    except NotRows as error:
+        raise CannotFit(str(error)) from None
 
 
 def _check_free(folder: Path, *, force: bool) -> None:
