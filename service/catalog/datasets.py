@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
 from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.language import UNICODE_NAMES, TextOptions, of_text
@@ -43,6 +43,7 @@ DATASETS = (
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
         options=LabelNoiseOptions,
         handed=True,
+        also=("generation", "autoencoding"),
     ),
     DatasetEntry(
         name="breast_cancer",
@@ -77,6 +78,7 @@ DATASETS = (
     ),
     UNICODE_NAMES,
     *YARDSTICKS,
+    generation.RING,
 )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
 from whichopt.service.catalog.language import LSTM, TRANSFORMER
 from whichopt.service.catalog.model_entry import ModelEntry
@@ -129,6 +129,7 @@ MODELS = (
     TRANSFORMER,
     QUADRATIC,
     *IMAGE_NETWORKS,
+    *generation.MODELS,
 )
 
 

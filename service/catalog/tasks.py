@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from whichopt.service.catalog import find, language
+from whichopt.service.catalog import find, generation_tasks, language
 from whichopt.service.catalog.metrics import CLASSIFICATION, REGRESSION, Metric
 from whichopt.service.catalog.task_entry import TaskEntry, TaskOptions
 from whichopt.service.catalog.yardsticks import MINIMIZATION
@@ -44,6 +44,7 @@ TASKS = (
     ),
     language.TASK,
     MINIMIZATION,
+    *generation_tasks.TASKS,
 )
 
 

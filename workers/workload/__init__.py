@@ -211,7 +211,8 @@ def _build(
     def splits(seed: int) -> Splits:
         return SPLITS.get((resolved, device, seed), lambda: divided(seed), lambda made: made.nbytes)
 
-    table()  # what is wrong with it is told before anything is trained
+    loaded = table()  # what is wrong with it is told before anything is trained
+    criteria = criteria.on(shape, lambda of: loaded.splits(of, spec.sizes, 0, torch.device("cpu")))
     return Workload(
         goal=spec.goal,
         shape=shape,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from whichopt.service.catalog.model_options import ModelOptions
+from whichopt.service.catalog.shapes import Shape
 from whichopt.service.trials import Sample
 from whichopt.workers.workload.metrics import ByExample, Metrics
 from whichopt.workers.workload.players import Answer, Carry, Net, Player, Slope
@@ -18,6 +19,9 @@ from whichopt.workers.workload.stream import Batch, Draw, Examples, Splits
 
 Labels = npt.NDArray[Any]
 Features = npt.NDArray[np.float64]
+
+Splitting = Callable[["Criteria"], Splits]
+"""Gives one division of a dataset, scaled and encoded as the criteria say."""
 
 
 class BatchLoss(Protocol):
@@ -50,14 +54,15 @@ class Criteria:
     inputs. `reference` is what `answer` would be on the test split of a network that has learned nothing, in
     place of the constant row. `prepared` makes the splits what the task needs, with the noise of evaluations.
     `draw` is what each batch of training draws. `sample` is what a trained network in eval mode makes for
-    people to look at, which may start from the test split. `made_for` gives the criteria of one workload, if
-    they depend on the options of its model. `scaled` scales features by those of training, in place of
-    standardization.
+    people to look at, which may start from the test split; None if these data cannot be shown. `made_for`
+    gives the criteria of one workload, if they depend on the options of its model. `fitted_on` gives those of
+    one dataset, if what judges is made of its examples. `scaled` scales features by those of training, in
+    place of standardization.
     """
 
     metrics: Metrics
     followed: tuple[str, ...]
-    by_example: ByExample
+    by_example: ByExample = _lacking
     loss: BatchLoss = _lacking
     slope: Slope = _lacking
     constant: Callable[[Tensor, int], Tensor] = _lacking
@@ -69,8 +74,9 @@ class Criteria:
     reference: Callable[[Splits], Tensor] | None = None
     prepared: Callable[[Splits], Splits] | None = None
     draw: Draw | None = None
-    sample: Callable[[Net, Examples], Sample] | None = None
+    sample: Callable[[Net, Examples], Sample | None] | None = None
     made_for: Callable[[Criteria, ModelOptions], Criteria] | None = None
+    fitted_on: Callable[[Criteria, Shape, Splitting], Criteria] | None = None
     scaled: Callable[[Features, Features], Features] | None = None
 
     def players_of(self, model: str, params: Sequence[str]) -> tuple[Player, ...]:
@@ -96,6 +102,10 @@ class Criteria:
     def of(self, options: ModelOptions) -> Criteria:
         """Return the criteria for a model with those options."""
         return self if self.made_for is None else self.made_for(self, options)
+
+    def on(self, shape: Shape, splitting: Splitting) -> Criteria:
+        """Return the criteria for data of that shape, which `splitting` divides by the seed 0."""
+        return self if self.fitted_on is None else self.fitted_on(self, shape, splitting)
 
     def learned_nothing(self, splits: Splits, outputs: int) -> Tensor:
         """Return what is judged of the constant predictor that suits the training split best, on the test

@@ -11,6 +11,7 @@ import numpy as np
 from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
 from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.yardsticks import Friedman2Options, Friedman3Options, NoisyDigitsOptions
+from whichopt.workers.workload.generation import ring
 from whichopt.workers.workload.quadratic import points
 from whichopt.workers.workload.table import Loaded, Table
 from whichopt.workers.workload.texts import unicode_names
@@ -102,4 +103,5 @@ LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {
     **TABLES,
     "unicode_names": unicode_names,
     "quadratic_deep": points,
+    "ring": ring,
 }

@@ -1,4 +1,4 @@
-"""Functions of each entry and means, with the same bits in any company of a stack.
+"""Functions of each entry, means and sums, with the same bits in any company of a stack.
 
 For some functions (sigmoid, softplus, SiLU) torch computes the entries at the end of a tensor by another
 formula than the rest, and it adds up in an order that depends on how a tensor lies in memory. A network's
@@ -16,8 +16,8 @@ GELU_SCALE = math.sqrt(2 / math.pi)
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)); 0 where exp(-x) overflows, which is right to 1e-38."""
-    return x.neg().exp().add(1).reciprocal()
+    """1 / (1 + exp(-x)), without overflow, in the gradient either; its slope at 0 is a quarter."""
+    return torch.minimum(x, torch.zeros_like(x)).exp() / x.abs().neg().exp().add(1)
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -35,3 +35,9 @@ def gelu(x: Tensor) -> Tensor:
     """x times about the normal distribution function, by tanh: `nn.GELU(approximate="tanh")`."""
     inner = (x * x * x * 0.044715 + x) * GELU_SCALE
     return (inner.tanh() + 1) * 0.5 * x
+
+
+def total(values: Tensor) -> Tensor:
+    """The sums along the last dimension (...) of values (..., n): added up as if each lay in memory in its
+    order."""
+    return values.contiguous().sum(dim=-1)

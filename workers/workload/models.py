@@ -9,9 +9,11 @@ from torch import nn
 from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.workers.plugins.networks import maker
+from whichopt.workers.workload.gan import gan
 from whichopt.workers.workload.layers import built
 from whichopt.workers.workload.quadratic import quadratic
 from whichopt.workers.workload.text_networks import lstm, transformer
+from whichopt.workers.workload.vae import vae
 
 Builder = Callable[[ModelOptions, Shape], nn.Module]
 """Makes the network that maps inputs (N, features) to outputs (N, outputs)."""
@@ -20,6 +22,8 @@ BUILDERS: Mapping[str, Builder] = {
     "lstm": lstm,
     "transformer": transformer,
     "quadratic": quadratic,
+    "gan": gan,
+    "vae": vae,
 }
 """The builder of each model whose entry does not say of which modules it is a chain."""
 

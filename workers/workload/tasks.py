@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whichopt.workers.workload.criteria import Criteria, Labels
+from whichopt.workers.workload.generation import GENERATION
 from whichopt.workers.workload.language import LANGUAGE
 from whichopt.workers.workload.metrics import (
     by_example_of_classes,
@@ -18,6 +19,7 @@ from whichopt.workers.workload.metrics import (
     of_numbers,
 )
 from whichopt.workers.workload.quadratic import MINIMIZATION
+from whichopt.workers.workload.vae import AUTOENCODING
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -110,4 +112,6 @@ CRITERIA: Mapping[str, Criteria] = {
     ),
     "language": LANGUAGE,
     "minimization": MINIMIZATION,
+    "generation": GENERATION,
+    "autoencoding": AUTOENCODING,
 }

@@ -5,7 +5,10 @@ They are found in the text, so that the snippets of earlier versions have them t
 
 from __future__ import annotations
 
-MADE = "optimizer = "
+import re
+
+MADE = re.compile(r"(\w+_)?optimizer = ")
+"""The start of the call: with two players, that of the first, as both have the same arguments."""
 
 
 def lines_that_matter(snippet: str) -> str | None:
@@ -22,16 +25,17 @@ def lines_that_matter(snippet: str) -> str | None:
         )
     """
     lines = snippet.splitlines()
-    first = next((at for at, line in enumerate(lines) if line.startswith(MADE)), None)
+    first = next((at for at, line in enumerate(lines) if MADE.match(line)), None)
     if first is None:
         return None
     last = next((at for at, line in enumerate(lines[first:], first) if line.rstrip().endswith(")")), None)
     if last is None:
         return None
     call = lines[first : last + 1]
-    if lines[last + 1 : last + 2] == ["optimizer.train()"]:
-        call.append("optimizer.train()")
-    needed = call[0].removeprefix(MADE).partition("(")[0].partition(".")[0]
+    name, _, made = call[0].partition(" = ")
+    if lines[last + 1 : last + 2] == [f"{name}.train()"]:
+        call.append(f"{name}.train()")
+    needed = made.partition("(")[0].partition(".")[0]
     imports = [
         line
         for line in lines[:first]

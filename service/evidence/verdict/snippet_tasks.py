@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.evidence.verdict.snippet_generation import gan_snippet
 from whichopt.service.evidence.verdict.snippet_language import language_snippet
+from whichopt.service.evidence.verdict.snippet_vae import vae_snippet
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 
 OF_TASKS: Mapping[str, Callable[[ResolvedSpec, str, Config], str]] = {
     "language": language_snippet,
+    "generation": gan_snippet,
+    "autoencoding": vae_snippet,
 }
 
 

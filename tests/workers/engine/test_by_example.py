@@ -92,6 +92,7 @@ def test_the_catalog_says_of_which_metrics_they_are_kept() -> None:
         "classification": (outputs, classes),
         "regression": (outputs, numbers),
         "minimization": (outputs[:, :1], numbers),
+        "autoencoding": (outputs[:, :2], numbers),
     }
     for entry in TASKS:
         criteria = CRITERIA[entry.name]

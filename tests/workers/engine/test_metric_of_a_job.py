@@ -29,6 +29,16 @@ SUBJECTS: dict[str, dict[str, Any]] = {
     "classification": {"dataset": "wine", "model": MLP},
     "regression": {"dataset": "diabetes", "model": MLP},
     "minimization": {"dataset": "quadratic_deep", "model": "quadratic"},
+    "generation": {
+        "dataset": {"name": "ring", "examples": 500},
+        "model": {"name": "gan", "hidden": [4]},
+        "task": "generation",
+    },
+    "autoencoding": {
+        "dataset": "digits",
+        "model": {"name": "vae", "hidden": [4]},
+        "task": "autoencoding",
+    },
 }
 CASES = [(task, metric.name) for task in TASKS for metric in task.metrics]
 
