@@ -10,6 +10,7 @@ from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
 from whichopt.service.lint.data import data_rules
 from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
+from whichopt.service.lint.texts import text_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
@@ -165,4 +166,5 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     metric_rules,
     data_rules,
     layer_rules,
+    text_rules,
 )

@@ -60,8 +60,8 @@ class Data:
     def __init__(self, spec: ResolvedWorkload, loaded: Loaded) -> None:
         if not isinstance(loaded, Table | Kept):
             raise NotRows(
-                f"{spec.dataset.name} has no rows that a program could predict one by one; the code beside "
-                "the recommendation trains the network, which is its `model` at the end: save that by torch.save"
+                f"{spec.dataset.name} has no rows that a program could predict one by one. The code beside "
+                "the recommendation trains the network; at its end, save the `model` by torch.save"
             )
         self.spec = spec
         self.loaded = loaded
