@@ -176,9 +176,9 @@ def _notes(facts: Facts, distinct: int, source: Text, *, again: bool) -> Iterato
     else:
         kinds = distinct - len(facts.vocabulary)
         yield (
-            f"{len(facts.vocabulary):,} characters are tokens of their own; {kinds:,} others, which make "
-            f"{facts.rare:,} of {facts.characters:,}, share one: they are not among the {MOST_CHARACTERS:,} "
-            f"most frequent of the first {VOCABULARY_SHARE:.0%} of the text"
+            f"{len(facts.vocabulary):,} characters are tokens of their own, the most frequent of the first "
+            f"{VOCABULARY_SHARE:.0%} of the text, at most {MOST_CHARACTERS:,}; the rest ({kinds:,}, which make "
+            f"{facts.rare:,} of all {facts.characters:,}) share one token"
         )
     yield (
         "the last fifth of the text tests; a stretch of a quarter of the rest validates, and the seed of a "

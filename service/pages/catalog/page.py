@@ -102,7 +102,9 @@ def model(name: str, request: Request) -> HTMLResponse:
     fits = [
         (one, entry.params(entry.options(), shape))
         for one in datasets.DATASETS
-        if (shape := one.shape(one.options())).image is not None or not entry.needs_image
+        if one.task in entry.tasks
+        and ((shape := one.shape(one.options())).image is not None or not entry.needs_image)
+        and (shape.tokens is None or entry.modules is None)
     ]
     return page_of(
         request,
