@@ -23,17 +23,17 @@ pytestmark = pytest.mark.journey
 JOB: dict[str, Any] = {
     "workload": {
         "dataset": {"name": "book", "length": 32},
-        "model": {"name": "lstm", "hidden": 24, "embedding": 8},
+        "model": {"name": "lstm", "hidden": 16, "embedding": 8},
     },
     "optimizers": ["adabelief", "sgd"],
-    "budget": {"trials": 8, "replicates": 2, "epochs": 12, "confirm_seeds": 3},
+    "budget": {"trials": 8, "replicates": 2, "epochs": 6, "confirm_seeds": 3},
     "batch_size": 8,
     "executor": "stacked",
     "kernels": "torch",
 }
 
 
-LONG = {**JOB, "budget": {**JOB["budget"], "epochs": 60}}
+LONG = {**JOB, "name": "killed", "budget": {**JOB["budget"], "epochs": 25}}
 """Long enough to be caught on the way."""
 
 TRAINER = "billiard.spawn"
@@ -49,7 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "book.txt"
-    path.write_text(prose(12_000), encoding="utf-8")
+    path.write_text(prose(6_000), encoding="utf-8")
     return path
 
 
@@ -68,7 +68,7 @@ def test_from_a_text_to_code_that_learns_it(home: Embedded, book: Path) -> None:
 
     told = whichopt("dataset", "add", book.name, "--task", "language")
     assert "the last fifth of the text tests" in told
-    assert prose(12_000).splitlines()[1] in told
+    assert prose(6_000).splitlines()[1] in told
     (book.parent / "job.json").write_text(json.dumps({**JOB, "executor": "auto"}))
     assert "deploy" in whichopt("submit", "job.json", "--wait")
     (job,) = home.client.jobs().items
@@ -94,7 +94,7 @@ def test_from_a_text_to_code_that_learns_it(home: Embedded, book: Path) -> None:
 def test_a_kill_in_the_middle_of_a_cohort_changes_nothing(home: Embedded, book: Path) -> None:
     home.client.add_dataset(book, task="language", name="book")
     expected = home.outcome(home.client.submit(LONG))
-    killed = home.submit_and_catch({**LONG, "name": "killed"}, 1)
+    killed = home.submit_and_catch(LONG, 1)
     home.parts(TRAINER)[0].kill()
     assert home.outcome(killed) == expected
     assert max(home.attempts()) > 1

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from whichopt.service.catalog.built_in import built_in
-from whichopt.service.catalog.datasets import DatasetEntry
+from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
+from whichopt.service.catalog.language import TextOptions, of_text
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
 from whichopt.service.goal import Goal
 from whichopt.service.limits import UNLIMITED
@@ -89,15 +90,17 @@ def _recorded_optimizers(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
 
 def _dataset(workload: ResolvedWorkload) -> DatasetEntry:
     """Return the entry of a person's own dataset, of which only the spec knows."""
+    text = None if workload.upload is None else workload.upload.text
     return DatasetEntry(
         name=workload.dataset.name,
         title=workload.dataset.name,
         task=workload.task,
-        shape=lambda _: workload.shape,
+        shape=fixed(workload.shape) if text is None else of_text(text),
         source="uploaded",
+        options=DatasetOptions if text is None else TextOptions,
         upload=workload.upload,
         content=workload.content,
-        own_sizes=workload.sizes,
+        own_sizes=workload.sizes if text is None else None,
     )
 
 

@@ -177,8 +177,8 @@ def _notes(facts: Facts, distinct: int, source: Text, *, again: bool) -> Iterato
         kinds = distinct - len(facts.vocabulary)
         yield (
             f"{len(facts.vocabulary):,} characters are tokens of their own, the most frequent of the first "
-            f"{VOCABULARY_SHARE:.0%} of the text, at most {MOST_CHARACTERS:,}; the rest ({kinds:,}, which make "
-            f"{facts.rare:,} of all {facts.characters:,}) share one token"
+            f"{VOCABULARY_SHARE:.0%} of the text, at most {MOST_CHARACTERS:,}; the rest ({kinds:,}, which "
+            f"make {facts.rare:,} of all {facts.characters:,}) share one token"
         )
     yield (
         "the last fifth of the text tests; a stretch of a quarter of the rest validates, and the seed of a "
