@@ -27,10 +27,11 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
-from whichopt.service.splits import RANDOM, sizes_of
+from whichopt.service.splits import sizes_of
 from whichopt.service.texts import Text
 from whichopt.service.uploads import Table
 from whichopt.service.views.datasets import DatasetProblem
+from whichopt.service.windows import IN_ORDER
 
 COMMAND = (sys.executable, "-P", "-m", "whichopt.workers.intake")
 PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -331,9 +332,9 @@ def _agree_on_text(table: Table, text: Text) -> None:
         table.task == LANGUAGE
         and table.columns == ()
         and table.classes is None
-        and table.split == RANDOM
+        and table.split == IN_ORDER
         and table.shape == shape
-        and table.sizes == sizes_of(RANDOM, shape.examples)
+        and table.sizes == sizes_of(IN_ORDER, shape.examples)
         and table.rows == shape.examples
         and list(text.vocabulary) == sorted(set(text.vocabulary))
         and text.rare < text.characters <= text.bytes

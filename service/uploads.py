@@ -52,10 +52,11 @@ class Split(_Frozen):
 
     `random` keeps the shares of the classes, `column` takes the parts that a column gives, `group` puts no
     group on both sides, and `time` tests on the latest rows. It is written `random`, `column:c`, `group:c`
-    or `time:c`, with c the name of the column.
+    or `time:c`, with c the name of the column. `in_order` is that of texts: the end tests, and what validates
+    is one stretch.
     """
 
-    kind: Literal["random", "column", "group", "time"] = "random"
+    kind: Literal["random", "column", "group", "time", "in_order"] = "random"
     column: str | None = None
 
     @model_validator(mode="before")
@@ -64,7 +65,7 @@ class Split(_Frozen):
         if not isinstance(data, str):
             return data
         kind, colon, column = data.partition(":")
-        if kind not in ("random", "column", "group", "time"):
+        if kind not in ("random", "column", "group", "time", "in_order"):
             raise ValueError(
                 f"{data!r} is no rule; write 'random', 'column:NAME', 'group:NAME' or 'time:NAME'"
             )
@@ -72,7 +73,7 @@ class Split(_Frozen):
 
     @model_validator(mode="after")
     def _needs_a_column(self) -> Self:
-        if (self.kind == "random") != (self.column is None) or self.column == "":
+        if (self.kind in ("random", "in_order")) != (self.column is None) or self.column == "":
             raise ValueError("write 'random', 'column:NAME', 'group:NAME' or 'time:NAME'")
         return self
 

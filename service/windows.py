@@ -11,12 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.uploads import Split
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.int64]
+
+IN_ORDER = Split(kind="in_order")
 
 FEWEST = 5
 """Windows of the shortest text that can be learned from: of fewer, no part would have what it is to show."""

@@ -10,6 +10,7 @@ from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.language import UNICODE_NAMES, TextOptions, of_text
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.yardsticks import YARDSTICKS
+from whichopt.service.texts import Text
 from whichopt.service.uploads import Choices, File, Table
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DatasetOptions",
     "Friedman1Options",
     "dataset",
+    "own_options",
     "source_of",
     "uploaded",
 ]
@@ -100,18 +102,18 @@ def uploaded(
         task=table.task,
         shape=fixed(table.shape) if table.text is None else of_text(table.text),
         source=source_of(file),
-        options=_options_of(table),
+        options=own_options(table.task, table.text),
         upload=table.upload(file, choices),
         content=content,
         own_sizes=table.sizes if table.text is None else None,
     )
 
 
-def _options_of(table: Table) -> type[DatasetOptions]:
-    """Return the options that a job may give of such data."""
-    if table.text is not None:
+def own_options(task: str, text: Text | None) -> type[DatasetOptions]:
+    """Return the options that a job may give of a person's own data, which are a text or are not."""
+    if text is not None:
         return TextOptions
-    return LabelNoiseOptions if table.task == "classification" else DatasetOptions
+    return LabelNoiseOptions if task == "classification" else DatasetOptions
 
 
 def source_of(file: File) -> str:

@@ -149,7 +149,7 @@ UNICODE_NAMES = DatasetEntry(
     title="Names of characters, a line each",
     task=LANGUAGE,
     shape=_names,
-    source="Python's unicodedata.ucd_3_2_0: the 12,771 names of Unicode 3.2, which every Python has alike",
+    source="Python's unicodedata.ucd_3_2_0: the 12,886 names of Unicode 3.2, which every Python has alike",
     options=NamesOptions,
 )
 

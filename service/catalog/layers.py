@@ -19,7 +19,8 @@ from whichopt.service.numeric import REAL, WHOLE
 MOST_LAYERS, MOST_DEPTH = 64, 4
 
 Size = tuple[int, ...]
-"""The shape of one example: (features,), or (channels, height, width) of an image."""
+"""The shape of one example: (features,), (tokens, features) of a text, or (channels, height, width) of an
+image."""
 
 Edge = Annotated[int, Field(ge=1, le=1024), WHOLE]
 Padding = Annotated[int, Field(ge=0, le=1024), WHOLE]
@@ -73,11 +74,27 @@ class Linear(LayerOptions):
     bias: StrictBool = True
 
     def pass_on(self, size: Size, shape: Shape) -> Passed:
-        (features,) = _flat(size)
+        *tokens, features = _of_each(size)
         out = shape.outputs if self.out == "outputs" else self.out
         options = {} if self.bias else {"bias": False}
         params = (features + self.bias) * out
-        return Passed((out,), (module("Linear", features, out, **options),), params, kept=out)
+        made = module("Linear", features, out, **options)
+        return Passed((*tokens, out), (made,), params, kept=prod((*tokens, out)))
+
+
+class Embedding(LayerOptions):
+    """The tokens of a text as `width` features each: the first layer for a text, and for nothing else."""
+
+    type: Literal["embedding"] = "embedding"
+    width: Annotated[int, Field(ge=1, le=8192), WHOLE] = 32
+
+    def pass_on(self, size: Size, shape: Shape) -> Passed:
+        if shape.tokens is None:
+            raise Misfit("the tokens of a text", "leave it out: these data are numbers already")
+        if len(size) != 1:
+            raise Misfit("tokens", "leave it out: there is one before it")
+        made = module("Embedding", shape.tokens, self.width)
+        return Passed((*size, self.width), (made,), shape.tokens * self.width, kept=prod(size) * self.width)
 
 
 class Conv2d(LayerOptions):
@@ -109,6 +126,7 @@ class BatchNorm(LayerOptions):
 
     def pass_on(self, size: Size, shape: Shape) -> Passed:
         del shape
+        _whole(size)
         made = module(f"BatchNorm{'1d' if len(size) == 1 else '2d'}", size[0])
         least = 2 if prod(size[1:]) == 1 else 1  # one value has no variance
         return Passed(size, (made,), 2 * size[0], kept=prod(size) + 2 * size[0], least=least)
@@ -121,10 +139,11 @@ class LayerNorm(LayerOptions):
 
     def pass_on(self, size: Size, shape: Shape) -> Passed:
         del shape
-        if prod(size) == 1:
+        scaled = size[1:] if len(size) == 2 else size  # of a text, each token by itself
+        if prod(scaled) == 1:
             raise Misfit("at least 2 values to scale by their variance", "leave this layer out")
-        made = module("LayerNorm", size[0] if len(size) == 1 else size)
-        return Passed(size, (made,), 2 * prod(size), kept=prod(size) + 2)
+        made = module("LayerNorm", scaled[0] if len(scaled) == 1 else scaled)
+        return Passed(size, (made,), 2 * prod(scaled), kept=prod(size) + 2 * prod(size) // prod(scaled))
 
 
 class GroupNorm(LayerOptions):
@@ -136,6 +155,7 @@ class GroupNorm(LayerOptions):
 
     def pass_on(self, size: Size, shape: Shape) -> Passed:
         del shape
+        _whole(size)
         if size[0] % self.groups:
             fitting = [groups for groups in range(1, size[0] + 1) if size[0] % groups == 0][:8]
             raise Misfit(
@@ -212,6 +232,7 @@ class Flatten(LayerOptions):
 
     def pass_on(self, size: Size, shape: Shape) -> Passed:
         del shape
+        _whole(size)
         return Passed((prod(size),), (module("Flatten"),))
 
 
@@ -250,6 +271,7 @@ def _named(value: Any) -> Any:
 
 SimpleLayer: TypeAlias = (
     Linear
+    | Embedding
     | Conv2d
     | BatchNorm
     | LayerNorm
@@ -308,8 +330,24 @@ def words(size: Size) -> str:
     """Return a size in words."""
     if len(size) == 1:
         return f"{size[0]} feature{'s' if size[0] != 1 else ''}"
+    if len(size) == 2:
+        return f"{size[0]} tokens of {words(size[1:])} each"
     channels, height, width = size
     return f"an image of {channels} channel{'s' if channels != 1 else ''}, {height} high and {width} wide"
+
+
+def _of_each(size: Size) -> Size:
+    """Return the size of what has features, of a text for each token."""
+    return size if len(size) == 2 else _flat(size)
+
+
+def _whole(size: Size) -> None:
+    """Raise Misfit for a text: what is made of its tokens together would tell a token what comes after it."""
+    if len(size) == 2:
+        raise Misfit(
+            "features or an image",
+            "leave it out: it would mix the tokens of a text, and each must be predicted from those before",
+        )
 
 
 def _flat(size: Size) -> Size:

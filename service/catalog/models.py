@@ -10,8 +10,8 @@ from pydantic import Field
 
 from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
-from whichopt.service.catalog.language import LSTM, TRANSFORMER
-from whichopt.service.catalog.model_entry import ModelEntry
+from whichopt.service.catalog.language import LANGUAGE, LSTM, TRANSFORMER
+from whichopt.service.catalog.model_entry import SUPERVISED, ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
@@ -118,12 +118,13 @@ MODELS = (
         title="Your own layers",
         params=lambda options, shape: network(options, shape).params,
         about="A network that the job describes layer by layer: linear, conv2d, batch_norm, layer_norm, "
-        "group_norm, relu, gelu, silu, tanh, dropout, max_pool2d, avg_pool2d, mean_pool, flatten, unflatten "
-        "and residual. At most 64 layers in all, nested 4 deep.",
+        "group_norm, relu, gelu, silu, tanh, dropout, max_pool2d, avg_pool2d, mean_pool, flatten, unflatten, "
+        "residual and, for a text, embedding. At most 64 layers in all, nested 4 deep.",
         options=LayersOptions,
         modules=lambda options, shape: network(options, shape).modules,
         kept=lambda options, shape: network(options, shape).kept,
         least=lambda options, shape: network(options, shape).least,
+        tasks=(*SUPERVISED, LANGUAGE),
     ),
     LSTM,
     TRANSFORMER,

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from whichopt.service.catalog.layers import (
     MOST_LAYERS,
     BatchNorm,
+    Embedding,
     Layer,
     Linear,
     Misfit,
@@ -70,9 +71,18 @@ def network(options: ModelOptions, shape: Shape) -> Network:
     """
     assert isinstance(options, LayersOptions)
     start: Size = (shape.features,)
+    if shape.tokens is not None and not isinstance(options.layers[0], Embedding):
+        raise InvalidSpec(
+            f"{FIELD}.0: the data are the tokens of a text, so the first layer must be an embedding, such as "
+            '{"type": "embedding", "width": 32}',
+            field=f"{FIELD}.0",
+            value=options.layers[0].type,
+            allowed=["embedding"],
+        )
     steps = list(_walk(options.layers, start, shape, FIELD))
     end = steps[-1].size
-    if end != (shape.outputs,):
+    wanted: Size = (shape.outputs,) if shape.tokens is None else (shape.features, shape.outputs)
+    if end != wanted:
         raise InvalidSpec(
             f"the last layer must give the {shape.outputs} outputs that the data need, and it gives "
             f'{words(end)}; end with {{"type": "linear", "out": "outputs"}}',

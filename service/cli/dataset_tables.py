@@ -92,8 +92,8 @@ def _text_facts(table: Table, text: TextFacts) -> list[tuple[str, str | Cell]]:
         ("task", table.task),
         (
             "split",
-            f"in windows of {length} characters: {sizes.train:,} training, {sizes.validation:,} validation, "
-            f"{sizes.test:,} test (the last ones)",
+            f"{table.split}, in windows of {length} characters: {sizes.train:,} training, "
+            f"{sizes.validation:,} validation, {sizes.test:,} test (the last ones)",
         ),
     ]
 

@@ -12,6 +12,7 @@ from whichopt.service.lint.images import image_rules
 from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.lint.players import player_rules
+from whichopt.service.lint.texts import text_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
@@ -169,4 +170,5 @@ JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
     layer_rules,
     image_rules,
     player_rules,
+    text_rules,
 )

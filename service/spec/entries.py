@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from whichopt.service.catalog.built_in import Catalog, built_in
-from whichopt.service.catalog.datasets import DatasetEntry, DatasetOptions
+from whichopt.service.catalog.dataset_entry import DatasetEntry, fixed
+from whichopt.service.catalog.datasets import own_options
+from whichopt.service.catalog.language import of_text
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.plugins import DatasetOffer, ModelOffer
 from whichopt.service.spec.workloads import ResolvedWorkload
@@ -38,16 +40,17 @@ def recorded_dataset(workload: ResolvedWorkload) -> DatasetEntry | None:
         return replace(offer.entry, own_sizes=workload.sizes)
     if workload.upload is None:
         return None
+    text = workload.upload.text
     return DatasetEntry(
         name=workload.dataset.name,
         title=workload.dataset.name,
         task=workload.task,
-        shape=lambda _: workload.shape,
+        shape=fixed(workload.shape) if text is None else of_text(text),
         source="uploaded",
-        options=DatasetOptions,
+        options=own_options(workload.task, text),
         upload=workload.upload,
         content=workload.content,
-        own_sizes=workload.sizes,
+        own_sizes=workload.sizes if text is None else None,
     )
 
 

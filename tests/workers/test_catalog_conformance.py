@@ -225,6 +225,10 @@ def test_a_workload_trains_and_is_measured(
         with pytest.raises(InvalidSpec, match=data.task):
             make_workload(data.name, model.name)
         return
+    if shape.tokens is not None and model.modules is not None:
+        with pytest.raises(InvalidSpec, match="embedding"):
+            make_workload(data.name, model.name)
+        return
     if model.needs_image and shape.image is None:
         with pytest.raises(InvalidSpec, match="image"):
             make_workload(data.name, model.name)

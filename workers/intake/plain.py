@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
-from whichopt.service.splits import RANDOM, sizes_of
+from whichopt.service.splits import sizes_of
 from whichopt.service.texts import BEGINNING, MOST_CHARACTERS, VOCABULARY_SHARE
 from whichopt.service.texts import Text as Facts
 from whichopt.service.uploads import Choices, Remark, Table, Written
-from whichopt.service.windows import FEWEST
+from whichopt.service.windows import FEWEST, IN_ORDER
 from whichopt.workers.intake.kept import Kept
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import Unreadable
@@ -110,9 +110,9 @@ def take_text(
         columns=(),
         target=NEXT,
         task=LANGUAGE,
-        split=RANDOM,
+        split=IN_ORDER,
         shape=shape,
-        sizes=sizes_of(RANDOM, shape.examples),
+        sizes=sizes_of(IN_ORDER, shape.examples),
         notes=tuple(_notes(facts, distinct, source, again=again)),
         written=Written(format="plain", header=False, encoding=source.encoding),
         text=facts,
@@ -123,7 +123,7 @@ def take_text(
 def _check(choices: Choices) -> None:
     """Raise Unreadable if something is said about columns."""
     for name in ("target", "split", "header", "columns"):
-        if getattr(choices, name) != getattr(Choices(), name):
+        if getattr(choices, name) not in (getattr(Choices(), name), IN_ORDER):
             raise Unreadable(
                 f"a text has no columns, so there is nothing that {name} could be about: leave {name} out, "
                 "or leave task=language out if the file is a table"
@@ -176,9 +176,9 @@ def _notes(facts: Facts, distinct: int, source: Text, *, again: bool) -> Iterato
     else:
         kinds = distinct - len(facts.vocabulary)
         yield (
-            f"{len(facts.vocabulary):,} characters are tokens of their own; {kinds:,} others, which make "
-            f"{facts.rare:,} of {facts.characters:,}, share one: they are not among the {MOST_CHARACTERS:,} "
-            f"most frequent of the first {VOCABULARY_SHARE:.0%} of the text"
+            f"{len(facts.vocabulary):,} characters are tokens of their own, the most frequent of the first "
+            f"{VOCABULARY_SHARE:.0%} of the text, at most {MOST_CHARACTERS:,}; the rest ({kinds:,}, which "
+            f"make {facts.rare:,} of all {facts.characters:,}) share one token"
         )
     yield (
         "the last fifth of the text tests; a stretch of a quarter of the rest validates, and the seed of a "

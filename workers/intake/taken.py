@@ -95,6 +95,11 @@ def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
         split = raw.split
     for name in choices.columns:
         check_known(names, name, "describe")
+    if split.kind == "in_order":
+        raise Unreadable(
+            "split in_order is for texts, whose windows follow one another; give a table the split "
+            "time:NAME, with a column that says when"
+        )
     if split.column is not None:
         check_known(names, split.column, "divide the rows by")
     dropped = {name for name, kind in choices.columns.items() if kind == "leave_out"}

@@ -140,7 +140,8 @@ class Workload:
     @torch.no_grad()
     def sample(self, net: Net, examples: Examples) -> Sample | None:
         """What `net`, which is in eval mode, makes for people to look at; None if its task makes nothing."""
-        return None if self.criteria.sample is None else bounded(self.criteria.sample(net, examples))
+        made = None if self.criteria.sample is None else self.criteria.sample(net, examples)
+        return None if made is None else bounded(made)
 
     def values(self, outputs: Tensor, examples: Examples) -> Tensor | None:
         """The goal's metric on each example that is kept of a split (N,); None if it is no mean over them."""

@@ -39,8 +39,10 @@ def test_the_catalogs_own_settings_are_not_blamed(name: str) -> None:
     assert lint_setting(name, entry.default) == []
     for dataset in DATASETS:
         for model in MODELS:
-            lacks_image = model.needs_image and dataset.shape(dataset.options()).image is None
-            if lacks_image or dataset.task not in model.tasks:
+            shape = dataset.shape(dataset.options())
+            lacks_image = model.needs_image and shape.image is None
+            lacks_embedding = model.modules is not None and shape.tokens is not None
+            if lacks_image or lacks_embedding or dataset.task not in model.tasks:
                 continue
             workload = {"dataset": dataset.name, "model": model.name}
             spec = JobSpec.model_validate({"workload": workload, "optimizers": [name]})
@@ -50,7 +52,7 @@ def test_the_catalogs_own_settings_are_not_blamed(name: str) -> None:
 def test_default_jobs_are_not_blamed() -> None:
     for dataset in DATASETS:
         models = [entry.name for entry in MODELS if dataset.task in entry.tasks]
-        model = "mlp" if "mlp" in models else models[0]
+        model = next(name for name in ("mlp", "lstm", *models) if name in models)
         workload = {"dataset": dataset.name, "model": model}
         assert lint_job(JobSpec.model_validate({"workload": workload})) == []
         assert lint_job(job(dataset=dataset.name, model=model)) == []

@@ -174,5 +174,5 @@ def test_batch_norm_needs_two_examples_in_the_last_batch(
 
 
 def test_each_type_of_layer_has_words_of_its_own() -> None:
-    assert len(KINDS) == 16
+    assert len(KINDS) == 17
     assert all((kind.__doc__ or "").endswith(".") for kind in KINDS.values())

@@ -93,6 +93,7 @@ def test_the_catalog_says_of_which_metrics_they_are_kept() -> None:
         "regression": (outputs, numbers),
         "minimization": (outputs[:, :1], numbers),
         "autoencoding": (outputs[:, :2], numbers),
+        "language": (torch.rand(50, 6, 2), classes),
     }
     for entry in TASKS:
         criteria = CRITERIA[entry.name]

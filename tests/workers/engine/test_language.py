@@ -26,6 +26,14 @@ MakePlan = Callable[..., TrialPlan]
 NETWORKS: dict[str, dict[str, Any]] = {
     "lstm": {"name": "lstm", "layers": 2, "hidden": 12, "embedding": 5},
     "transformer": {"name": "transformer", "layers": 1, "heads": 2, "width": 12},
+    "layers": {
+        "name": "layers",
+        "layers": [
+            {"type": "embedding", "width": 6},
+            {"type": "residual", "layers": ["layer_norm", {"type": "linear", "out": 6}, "tanh"]},
+            {"type": "linear", "out": "outputs"},
+        ],
+    },
 }
 
 

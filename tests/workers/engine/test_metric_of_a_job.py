@@ -39,6 +39,10 @@ SUBJECTS: dict[str, dict[str, Any]] = {
         "model": {"name": "vae", "hidden": [4]},
         "task": "autoencoding",
     },
+    "language": {
+        "dataset": {"name": "unicode_names", "characters": 3200, "length": 12},
+        "model": {"name": "lstm", "hidden": 8, "embedding": 4},
+    },
 }
 CASES = [(task, metric.name) for task in TASKS for metric in task.metrics]
 

@@ -131,7 +131,7 @@ def _resolved(**changes: Any) -> ResolvedSpec:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"workload": {"model": "mlp"}}, "the models for it are lstm, transformer"),
+        ({"workload": {"model": "mlp"}}, "the models for it are layers, lstm, transformer"),
         ({"workload": {"task": {"name": "language", "class_weight": "balanced"}}}, "no option"),
         ({"workload": {"dataset": "wine"}}, "'lstm' is for language"),
         ({"workload": {"dataset": {"name": "unicode_names", "characters": 1000, "length": 300}}}, "1,501"),
