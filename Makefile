@@ -15,7 +15,7 @@ RAY_VENV := $(VENV)-ray
 # The packages whose docstrings have examples that run.
 EXAMPLES := adabelief whichopt/service whichopt/workers
 
-.PHONY: demo up test test-journeys test-slow test-root test-browser test-sweep test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests check docs reference screenshots format openapi vendor lock clean
+.PHONY: demo up test test-journeys test-slow test-root test-browser test-sweep test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests workloads check docs reference screenshots format openapi vendor lock clean
 
 demo: $(VENV)/.workers
 	$(BIN)/whichopt demo
@@ -84,6 +84,11 @@ gpu-check: $(VENV)/.dev
 # Ray; about six minutes, and writes benchmarks/results/guests.md.
 bench-guests: $(RAY_VENV)/.ray
 	$(RAY_VENV)/bin/python -m benchmarks.guests
+
+# AdaBelief against SGD, Adam, AdamW and RAdam on images, texts, a GAN and a bowl: under two hours on two cores.
+# What is done is kept in whichopt-data/workloads, so it may be interrupted; the tables go into docs/workloads.md.
+workloads: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.workloads --docs docs/workloads.md
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

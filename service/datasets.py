@@ -227,42 +227,49 @@ def summary_view(summary: DatasetSummary) -> CatalogEntry:
 # -- for jobs --------------------------------------------------------------------------------------------
 
 
-def resolved(store: Store, spec: JobSpec, limits: Limits) -> ResolvedSpec:
+def resolved(store: Store, spec: JobSpec, limits: Limits, known: Catalog | None = None) -> ResolvedSpec:
     """Return the spec with every default written out; its dataset may be one that was sent.
 
     Args:
+        store: the database.
+        spec: the job as it was sent.
         limits: the largest model that the service takes.
+        known: the catalog without what was sent; None for the built-in one.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
         DatasetNotReady: its dataset is not ready for a job.
     """
+    known = built_in() if known is None else known
     name = None if isinstance(spec.workload, FunctionWorkload) else spec.workload.dataset.name
     if name is None or name in BUILT_IN:
-        return resolve(spec, limits=limits)
+        return resolve(spec, known, limits)
     with store.read() as tx:
-        entries = catalog_with(tx, name, field="workload.dataset.name")
+        entries = catalog_with(tx, name, field="workload.dataset.name", known=known)
     return resolve(spec, entries, limits)
 
 
-def catalog_with(tx: Transaction, name: str, *, field: str) -> Catalog:
-    """Return the built-in catalog with the dataset of that name, which may be one that was sent.
+def catalog_with(tx: Transaction, name: str, *, field: str, known: Catalog) -> Catalog:
+    """Return the catalog with the dataset of that name, which may be one that was sent.
+
+    One that was sent is meant rather than a plug-in of the same name.
 
     Raises:
         UnknownName: there is none; the nearest is one of all.
         DatasetNotReady: it is not ready for a job.
     """
-    known = built_in()
-    if name in BUILT_IN:
-        return known
-    row = tx.datasets.named(name)
+    row = None if name in BUILT_IN else tx.datasets.named(name)
     if row is None:
-        raise UnknownName.of("dataset", name, [*BUILT_IN, *tx.datasets.names()], field=field)
+        names = [entry.name for entry in known.datasets]
+        if name in names:
+            return known
+        raise UnknownName.of("dataset", name, [*names, *tx.datasets.names()], field=field)
     found = row.view
     if found.state is not DatasetState.READY or found.table is None or found.content is None:
         raise not_ready(found, field=field)
     entry = catalog.uploaded(name, found.table, found.file, found.content, found.choices)
-    return replace(known, datasets=(*known.datasets, entry))
+    others = (one for one in known.datasets if one.name != name)
+    return replace(known, datasets=(*others, entry))
 
 
 def known_name(tx: Transaction, name: str, *, field: str) -> str:

@@ -41,6 +41,9 @@ WhichoptError               500 internal
 │   ├── DistributedUnsupported  distributed_unsupported  it trains in several processes
 │   ├── BudgetNeeded            budget_needed     neither minutes nor trials
 │   └── TestLacksMetric         test_lacks_metric `run.test` does not give the job's metric
+├── PluginFailed            422 plugin_failed     a plug-in raised, or gives what no job can use
+│   ├── PluginChanged       422 plugin_changed    it differs between workers, or since the job began
+│   └── PluginMissing       409 plugin_missing    no live worker offers it, or it is not installed here
 └── Unavailable             503 unavailable       database or broker out of reach
     ├── StorageFull         503 storage_full      a disk has no space left, or a quota is used up
     ├── StorageReadOnly     503 storage_read_only a disk or a database cannot be written
@@ -278,6 +281,18 @@ class BudgetNeeded(FunctionFailed):
 class TestLacksMetric(FunctionFailed):
     __test__ = False  # its name is no test's
     code, title = "test_lacks_metric", "The function's test lacks the metric of the job"
+
+
+class PluginFailed(WhichoptError):
+    status, code, title = 422, "plugin_failed", "The plug-in cannot be used"
+
+
+class PluginChanged(PluginFailed):
+    code, title = "plugin_changed", "The plug-in is not the same everywhere"
+
+
+class PluginMissing(PluginFailed):
+    status, code, title = 409, "plugin_missing", "The plug-in is not there"
 
 
 class Unavailable(WhichoptError):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from whichopt.service.evidence.verdict.snippet import schedule_lines
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
 from whichopt.service.views import Recommendation
@@ -84,13 +85,15 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     of_torch = package.startswith("torch.")
     arguments = _arguments(spec, recommendation)
     schedule = _schedule(spec)
-    decays = schedule is not None and schedule.name == "trapezoid"
+    counted = schedule is not None and schedule.name in ("trapezoid", "step")
+    scheduler = _own_scheduler(schedule)
     lines = [
-        "import torch" if of_torch else f"from {package} import {name}",
+        *(["import torch"] if of_torch or scheduler else []),
+        *([] if of_torch else [f"from {package} import {name}"]),
         "from transformers import Trainer, TrainingArguments",
         "",
         f"# {_named(recommendation)}",
-        *([f"epochs, steps_per_epoch = {spec.budget.epochs}, 100  # your number of steps here"] * decays),
+        *([f"epochs, steps_per_epoch = {spec.budget.epochs}, 100  # your number of steps here"] * counted),
         "arguments = TrainingArguments(",
         '    output_dir="out",',
         *(f"    {line}," for line in _training_arguments(spec, schedule)),
@@ -99,12 +102,15 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
         "    model.parameters(),  # or your groups of params",
         *(f"    {name}={_python(value)}," for name, value in arguments.items()),
         ")",
+        *scheduler,
         "trainer = Trainer(",
         "    model=model,",
         "    args=arguments,",
         "    train_dataset=train_dataset,",
         "    eval_dataset=eval_dataset,",
-        "    optimizers=(optimizer, None),  # the schedule is that of the arguments",
+        "    optimizers=(optimizer, scheduler),"
+        if scheduler
+        else "    optimizers=(optimizer, None),  # the schedule is that of the arguments",
         ")",
     ]
     return "\n".join(lines) + "\n"
@@ -126,6 +132,8 @@ def _training_arguments(spec: ResolvedSpec, schedule: Schedule | None) -> Sequen
             'lr_scheduler_type="warmup_stable_decay"',
             f'lr_scheduler_kwargs={{"num_decay_steps": {steps}, "decay_type": "linear"}}',
         ]
+    elif schedule.name == "step":
+        return lines
     else:
         name = OF_TRANSFORMERS[schedule.name]
         name += "_with_warmup" if schedule.name == "constant" and schedule.warmup else ""
@@ -133,6 +141,13 @@ def _training_arguments(spec: ResolvedSpec, schedule: Schedule | None) -> Sequen
     if schedule.warmup:
         lines.append(f"warmup_steps={schedule.warmup!r}")  # below 1 it is a share of all steps
     return lines
+
+
+def _own_scheduler(schedule: Schedule | None) -> Sequence[str]:
+    """Return the code of a schedule that Transformers does not have, which Trainer steps as its own."""
+    if schedule is None or schedule.name != "step":
+        return []
+    return [*schedule_lines(schedule, "total_steps = epochs * steps_per_epoch"), ""]
 
 
 FORMS: Mapping[str, Callable[[ResolvedSpec, Recommendation], str]] = {
@@ -166,7 +181,7 @@ def _schedule_note(spec: ResolvedSpec, what_to_do: str) -> list[str]:
     if schedule is None or (schedule.name == "constant" and not schedule.warmup):
         return []
     warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
-    return [f"# The schedule was {schedule.name}{warmup}; {what_to_do}."]
+    return [f"# The schedule was {schedule.said}{warmup}; {what_to_do}."]
 
 
 def _named(recommendation: Recommendation) -> str:

@@ -6,14 +6,12 @@ of attributes. Whoever trains it checks it again, before it is imported.
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from whichopt.service import datasets
-from whichopt.service.errors import FunctionChanged, UnknownFunction
-from whichopt.service.function_names import ALLOWED_NAME
+from whichopt.service import datasets, plugins
+from whichopt.service.allowed import check_allowed
+from whichopt.service.errors import FunctionChanged
 from whichopt.service.spec import FunctionWorkload, JobSpec, ResolvedSpec, resolve
 from whichopt.service.views import FunctionOffer, FunctionView
 
@@ -24,49 +22,28 @@ if TYPE_CHECKING:
 FIELD = "workload.function.name"
 
 
-def check_allowed(name: str, allowed: Collection[str], *, field: str = FIELD) -> None:
-    """Raise UnknownFunction unless the operator allows the function by exactly this name."""
-    if name in allowed:
-        return
-    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
-    if not re.fullmatch(ALLOWED_NAME, name):
-        said = f"{name[:100]!r} is no name of a function, as in 'ourlab.train:fit'"
-    else:
-        said = f"the operator allows no function {name!r}"
-    hint = f"did you mean {near[0]!r}?" if near else _there_are(allowed)
-    raise UnknownFunction(
-        f"{said}; {hint}",
-        field=field,
-        value=name,
-        allowed=list(allowed),
-        nearest=near[0] if near else None,
-    )
-
-
-def _there_are(allowed: Collection[str]) -> str:
-    if allowed:
-        return f"choose one of: {', '.join(allowed)}"
-    return "none is allowed: the operator sets WHICHOPT_ALLOW for the API and the workers"
-
-
 def resolved(store: Store, spec: JobSpec, settings: Settings) -> ResolvedSpec:
     """Return a spec that was sent with every default written out; nothing that it names is imported.
 
-    Its dataset may be one that was sent, its function one that the operator allows.
+    Its dataset may be one that was sent, its function one that the operator allows, and each of its names one
+    of a plug-in.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
         UnknownFunction: the operator allows no such function.
         FunctionChanged: the live workers that offer it have different ones.
         DatasetNotReady: its dataset is not ready for a job.
+        PluginFailed: a plug-in that it names cannot be used, differs between workers, or is on none.
     """
-    if not isinstance(spec.workload, FunctionWorkload):
-        return datasets.resolved(store, spec, settings.limits)
-    name = spec.workload.function.name
-    check_allowed(name, settings.allowed_functions)
-    asked = resolve(spec)
+    if isinstance(spec.workload, FunctionWorkload):
+        check_allowed(spec.workload.function.name, settings.allowed_functions, field=FIELD)
     with store.read() as tx:
+        known = plugins.catalog_for(tx, spec, settings)
         offers = tx.workers.offers(within_s=settings.worker_alive_s)
+    if not isinstance(spec.workload, FunctionWorkload):
+        return datasets.resolved(store, spec, settings.limits, known)
+    name = spec.workload.function.name
+    asked = resolve(spec, known)
     sources = {worker: source for worker, _, of, source in offers if of == name}
     check_same(name, sources)
     source = next(iter(sources.values()), None)

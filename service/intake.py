@@ -39,6 +39,7 @@ FORMATS = {
     "application/x-npz": "npz",
     "application/x-npy": "npy",
     "application/zip": "zip",
+    "text/plain": "plain",
 }
 """The formats of files by media type."""
 

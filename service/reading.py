@@ -26,6 +26,9 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
+from whichopt.service.splits import RANDOM, sizes_of
+from whichopt.service.texts import Text
 from whichopt.service.uploads import Table
 from whichopt.service.views.datasets import DatasetProblem
 
@@ -294,6 +297,9 @@ def _agree(table: Table, folder: str | None) -> None:
 
     Workers read the folder that the table names, so a reader must not name another.
     """
+    if table.text is not None:
+        _agree_on_text(table, table.text)
+        return
     names = [column.name for column in table.columns]
     width = sum(column.width for column in table.features)
     used = table.sizes.train + table.sizes.validation + table.sizes.test
@@ -317,3 +323,20 @@ def _sizes_agree(table: Table, width: int) -> bool:
     if table.images is None:
         return table.shape.image is None and table.shape.features == width > 0
     return table.shape.image is not None and table.shape.features == math.prod(table.shape.image) > 0 == width
+
+
+def _agree_on_text(table: Table, text: Text) -> None:
+    shape = of_text(text)(TextOptions())
+    sound = (
+        table.task == LANGUAGE
+        and table.columns == ()
+        and table.classes is None
+        and table.split == RANDOM
+        and table.shape == shape
+        and table.sizes == sizes_of(RANDOM, shape.examples)
+        and table.rows == shape.examples
+        and list(text.vocabulary) == sorted(set(text.vocabulary))
+        and text.rare < text.characters <= text.bytes
+    )
+    if not sound:
+        raise _broken("the parts of what it found in the text contradict each other")

@@ -172,7 +172,7 @@ class Settings(UploadSettings, BaseSettings):
         "2% of its time",
     )
     stuck_s: Seconds = Field(
-        default=1800.0, description="Seconds without an evaluation after which a cohort is given up"
+        default=1800.0, description="Seconds without a step or an evaluation after which a cohort is given up"
     )
     worker_alive_s: Seconds = Field(
         default=15.0, description="Seconds without a sign of life after which a worker counts as gone"

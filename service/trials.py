@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from whichopt.service.guests import Start
-from whichopt.service.numeric import NumbersAreNumbers
+from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Config
 from whichopt.service.states import Origin, Phase, TrialState
 
@@ -17,21 +18,85 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+USUAL_STEP: Mapping[str, Any] = {"milestones": (0.5, 0.75), "factor": 0.1}
+"""The milestones and the factor of the schedule `step`, if they are not given."""
+
+
 class Schedule(NumbersAreNumbers):
     """The learning rate over a trial, as a factor of `lr`.
 
-    `warmup` and `decay` are shares of the budget: the factor rises linearly over `warmup`, and then
-    stays (`constant`), falls as half a cosine (`cosine`) or linearly (`linear`) to 0 at the end, or
-    (`trapezoid`) holds at 1 and falls linearly to 0 over the last `decay`.
+    `warmup`, `decay` and `milestones` are shares of the budget: the factor rises linearly over `warmup`, and
+    then stays (`constant`), falls as half a cosine (`cosine`) or linearly (`linear`) to 0 at the end, holds
+    at 1 and falls linearly to 0 over the last `decay` (`trapezoid`), or is multiplied by `factor` at each of
+    the `milestones` (`step`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
+    name: Literal["constant", "cosine", "linear", "trapezoid", "step"] = "cosine"
     warmup: float = Field(default=0.0, ge=0, le=0.5)
     decay: float = Field(
         default=0.2, gt=0, le=0.5, description="Share of the decay; only `trapezoid` uses it."
     )
+    milestones: tuple[Annotated[float, REAL], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        exclude_if=lambda milestones: milestones is None,  # other schedules keep their bytes
+        description="Shares of the budget at which the learning rate is multiplied by `factor`, between the "
+        "warm-up and 1, each above the one before; only `step` has them. Without them they are 0.5 and 0.75.",
+    )
+    factor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        exclude_if=lambda factor: factor is None,
+        description="Factor of the learning rate at a milestone; only `step` has one. Without it, it is 0.1.",
+    )
+
+    @field_validator("milestones", "factor")
+    @classmethod
+    def _of_step(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse what another schedule would not use."""
+        name = info.data.get("name", "step")
+        if given is not None and name != "step":
+            raise ValueError(
+                f"is for the schedule 'step', and this one is {name!r}; leave it out, or set name to step"
+            )
+        return given
+
+    @field_validator("milestones")
+    @classmethod
+    def _ascending(cls, given: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        """Refuse milestones that do not ascend between the warm-up and the end."""
+        warmup = info.data.get("warmup", 0.0)
+        if given is not None and not all(low < high for low, high in pairwise((warmup, *given, 1.0))):
+            such = (1 - share * (1 - warmup) for share in (0.5, 0.25))
+            raise ValueError(
+                f"must ascend from above the warm-up, which ends at {warmup:g}, to below 1, and they are "
+                f"{', '.join(f'{one:g}' for one in given)}; such as {', '.join(f'{one:g}' for one in such)}"
+            )
+        return given
+
+    @property
+    def said(self) -> str:
+        """The schedule in words, without its warm-up."""
+        if self.milestones is None:
+            return self.name
+        *others, last = (f"{one:.4g}" for one in self.milestones)
+        at = f"{', '.join(others)} and {last}" if others else last
+        return f"{self.name} (times {self.factor:g} at {at} of the budget)"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, data: Any) -> Any:
+        """Write out what `step` has by default."""
+        if isinstance(data, dict) and data.get("name") == "step":
+            given = {
+                name: value for name, value in data.items() if value is not None or name not in USUAL_STEP
+            }
+            return {**USUAL_STEP, **given}
+        return data
 
 
 class Training(_Frozen):

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from whichopt.service.catalog.shapes import Shape, Sizes
+from whichopt.service.texts import Text
 
 CATEGORIES = 32
 """Most categories of a column that become features of their own; the rest are `other`."""
@@ -153,7 +154,7 @@ class Choices(_Frozen):
     """What a person may say about a file; what is not said is inferred from it."""
 
     target: str | None = None
-    task: Literal["classification", "regression"] | None = None
+    task: Literal["classification", "regression", "language"] | None = None
     split: Split = Split()
     header: bool | None = Field(default=None, description="Whether the first row names the columns.")
     columns: dict[str, Kind | Literal["leave_out"]] = Field(
@@ -175,7 +176,7 @@ class Written(_Frozen):
     The parts about text are null or empty for a format that says what its values are.
     """
 
-    format: Literal["text", "parquet", "numpy"] = "text"
+    format: Literal["text", "parquet", "numpy", "plain"] = "text"
     delimiter: str | None = Field(default=None, description="Delimiter of the fields.")
     header: bool = Field(default=True, description="Whether the first row names the columns.")
     encoding: str | None = Field(default=None, description="Encoding of the text.")
@@ -239,6 +240,11 @@ class Upload(_Frozen):
         default=None,
         description="How the file writes its table. Null if it was not recorded, as what columns become.",
     )
+    text: Text | None = Field(
+        default=None,
+        exclude_if=lambda text: text is None,
+        description="What was found in a text, which has no columns; absent for a table.",
+    )
     images: ImageFacts | None = Field(
         default=None,
         exclude_if=lambda images: images is None,
@@ -252,7 +258,7 @@ class Table(_Frozen):
     rows: int = Field(ge=1)
     columns: tuple[Column, ...]
     target: str
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "language"]
     classes: tuple[str, ...] | None = Field(
         default=None, description="Classes in the order of their codes; null for regression."
     )
@@ -268,6 +274,11 @@ class Table(_Frozen):
     remarks: tuple[Remark, ...] = ()
     written: Written | None = Field(
         default=None, description="How the file writes it; null if it was not recorded."
+    )
+    text: Text | None = Field(
+        default=None,
+        exclude_if=lambda text: text is None,
+        description="What was found in a text, which has no columns; absent for a table.",
     )
     images: ImageFacts | None = Field(
         default=None,
@@ -314,6 +325,7 @@ class Table(_Frozen):
             ),
             choices=choices or Choices(),
             written=self.written,
+            text=None if self.text is None else self.text.without_beginning(),
             images=self.images,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whichopt.service.catalog.listed_layers import layers_of, listed, params_of
-from whichopt.service.catalog.shapes import Shape
+from whichopt.service.shape_words import examples_words
 from whichopt.service.spec.augment import augment_words
 from whichopt.service.spec.workloads import AnyWorkload, ResolvedFunction
 
@@ -24,13 +24,17 @@ def _data(workload: AnyWorkload) -> str:
         return f"{train:,} training, {validation:,} validation, {test:,} test"
     sizes, upload = workload.sizes, workload.upload
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
-    if workload.shape.image is not None and upload is not None:
-        return f"{upload.rows:,} images, {image_words(workload.shape)}; split {upload.split}: {parts}"
-    features = f"{workload.shape.features:,} features"
+    if workload.label_noise:
+        wrong = f"{100 * workload.label_noise:g}% of the training labels are wrong"
+        parts = f"{parts}; label_noise {workload.label_noise:g}: {wrong}"
+    shape = workload.shape
+    examples = examples_words(workload.task, shape, workload.dataset.options)
     if upload is None:
-        return f"{workload.shape.examples:,} rows, {features}; {parts}"
-    columns = f"{features} from {len(upload.columns):,} columns"
-    return f"{upload.rows:,} rows, {columns}, target {upload.target}; split {upload.split}: {parts}"
+        return f"{examples}; {parts}"
+    if shape.tokens is not None or shape.image is not None:  # which no columns are made into
+        return f"{examples}; split {upload.split}: {parts}"
+    columns = f"{examples} from {len(upload.columns):,} columns"
+    return f"{columns}, target {upload.target}; split {upload.split}: {parts}"
 
 
 def model_line(workload: AnyWorkload) -> str:
@@ -50,13 +54,6 @@ def goal_line(workload: AnyWorkload) -> str:
     goal = f"{workload.goal.metric}, {workload.goal.direction.better} is better"
     weight = None if isinstance(workload, ResolvedFunction) else workload.class_weight
     return goal if weight is None else f"{goal}; class_weight {weight}"
-
-
-def image_words(shape: Shape) -> str:
-    """Say what size images have, and how many channels."""
-    assert shape.image is not None
-    channels, height, width = shape.image
-    return f"{width} x {height}, {'gray' if channels == 1 else f'{channels} channels'}"
 
 
 def augment_line(workload: AnyWorkload) -> str | None:

@@ -34,7 +34,7 @@ from whichopt.service.failures import failure, in_line
 from whichopt.service.settings import Settings
 from whichopt.service.states import Agreement
 from whichopt.service.steady import Steady
-from whichopt.workers import allocator, celery_changes, gpus, losses, own_functions, standby
+from whichopt.workers import allocator, celery_changes, gpus, losses, own_functions, own_plugins, standby
 from whichopt.workers.identity import identity
 
 if TYPE_CHECKING:
@@ -127,12 +127,13 @@ def _context(task: Any) -> Any:
         settings,
         worker_name=task.request.hostname,
         functions=own_functions.runs(_own_store(), settings),
+        plugins=own_plugins.has(_own_store()),
     )
 
 
-def _hand_on(function: str, task: str, row: int, queue: str) -> None:
+def _hand_on(lacking: str, task: str, row: int, queue: str) -> None:
     own_functions.hand_on(
-        _own_store(), CeleryDispatcher(app), settings, function=function, task=task, row=row, queue=queue
+        _own_store(), CeleryDispatcher(app), settings, lacking=lacking, task=task, row=row, queue=queue
     )
 
 
@@ -176,6 +177,8 @@ def _warm_up(**_: Any) -> None:
     if process is not None and settings.allowed_functions and current_process().index == 0:
         ring = CeleryDispatcher(app)
         own_functions.TellFunctions(_own_store(), ring, settings, process, pause_s=TELL_AGAIN_S).start()
+    if process is not None and own_plugins.are_here() and current_process().index == 0:
+        own_plugins.TellPlugins(_own_store(), process, pause_s=TELL_AGAIN_S).start()
     if (
         process is not None and process.queue == "cpu" and current_process().index == 0
     ):  # one of them is enough

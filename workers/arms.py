@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.errors import InvalidQuery
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, paired_difference
 from whichopt.service.records import RecordedTrial
 from whichopt.service.trials import TrialResult
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.guests.guest import TrainingFunction
 from whichopt.workers.reported_arms import TODAY, chosen
 from whichopt.workers.retrained import Retrained, new_plan, retrain

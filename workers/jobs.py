@@ -5,19 +5,23 @@ Nothing is held in memory between messages, so a message may come twice, late, o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
-import torch
 
-from whichopt.service import blobs, reporting
+from whichopt.service import blobs, plugins, reporting
 from whichopt.service.db import OUT_OF_REACH, DatabaseError, Store, passes
 from whichopt.service.db.cohorts import Beat, Claim
 from whichopt.service.db.jobs import Planning
-from whichopt.service.db.queues import is_here
 from whichopt.service.dispatch import Dispatcher
-from whichopt.service.environment import Environment, here
-from whichopt.service.errors import BudgetTooShort, FunctionFailed, UnreadableRow
+from whichopt.service.errors import (
+    BudgetTooShort,
+    FunctionFailed,
+    PluginFailed,
+    UnknownFunction,
+    UnreadableRow,
+)
 from whichopt.service.evidence.forecast.round import of_round
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.failures import failure, in_line
@@ -26,6 +30,7 @@ from whichopt.service.planning.cohorts import joined
 from whichopt.service.planning.rounds import ended_early, next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.needs import needs_of
 from whichopt.service.trial_set import counted
 from whichopt.service.trials import TrialResult
 from whichopt.service.versions import RULES
@@ -36,18 +41,23 @@ from whichopt.workers.engine.executors import EXECUTORS, NoSuchExecutor
 from whichopt.workers.guests.functions import Functions
 from whichopt.workers.lease import Lease
 from whichopt.workers.patience import until_it_answers
+from whichopt.workers.plugins import found
 from whichopt.workers.prepare import prepare
-from whichopt.workers.products import blas, mode
 from whichopt.workers.sampler import suggest
+from whichopt.workers.trained_in import training_environment
 
 log = structlog.get_logger()
+
+OWN_CODE = (FunctionFailed, PluginFailed, UnknownFunction)
+"""The errors of a person's own code, which fail its job by what they say."""
 
 
 @dataclass(frozen=True)
 class Context:
     """The resources of a worker process: made once, and handed to every message.
 
-    `functions` runs people's own functions, if this process may.
+    `functions` runs people's own functions, if this process may. `plugins` are those that it can train with,
+    as the needs of jobs are called.
     """
 
     store: Store
@@ -55,15 +65,24 @@ class Context:
     settings: Settings
     worker_name: str
     functions: Functions | None = None
+    plugins: frozenset[str] = frozenset()
 
     @property
     def raises(self) -> bool:
         """Whether what a function raises is raised here, to whoever wrote it."""
         return self.functions is not None and self.functions.is_own
 
-    def lacks(self, function: str | None) -> bool:
-        """Tell if this process cannot run the function that a job is about, if it is about one."""
-        return function is not None and (self.functions is None or not self.functions.has(function))
+    def lacks(self, needs: Iterable[str]) -> str | None:
+        """Return the first of a job's needs that this process cannot meet: a function, a plug-in."""
+        known = self.functions
+        return next(
+            (
+                one
+                for one in needs
+                if one not in self.plugins and (" " in one or known is None or not known.has(one))
+            ),
+            None,
+        )
 
 
 NEWER_RULES = (
@@ -80,7 +99,7 @@ def plan_round(context: Context, job_id: int) -> str | None:
     worker, for which the reaper rings.
 
     Returns:
-        The function that somebody else has to rehearse first, as this process lacks it.
+        The function or the plug-in that somebody else has to try first, as this process lacks it.
     """
     try:
         with context.store.read() as tx:
@@ -94,9 +113,10 @@ def plan_round(context: Context, job_id: int) -> str | None:
     if planned.spec.rules > RULES:
         log.warning("newer_rules", job=planned.uid, rules=planned.spec.rules, known=RULES, detail=NEWER_RULES)
         return None
-    guest = planned.spec.guest
-    if guest is not None and guest.rehearsed is None and context.lacks(guest.function.name):
-        return guest.function.name
+    if not planned.round and not _is_rehearsed(planned.spec):
+        lacking = context.lacks(needs_of(planned.spec.model_dump(mode="json")))
+        if lacking is not None:
+            return lacking
     if context.functions is not None and context.functions.is_own:
         own = context.functions.executor.processes  # no worker's row tells of it
         planned = replace(planned, workers=own)
@@ -117,6 +137,10 @@ def plan_round(context: Context, job_id: int) -> str | None:
     return None
 
 
+def _is_rehearsed(spec: ResolvedSpec) -> bool:
+    return spec.guest is not None and spec.guest.rehearsed is not None
+
+
 def _plan(context: Context, planned: Planning) -> None:
     """Write and ring for what follows the job's last round.
 
@@ -127,13 +151,16 @@ def _plan(context: Context, planned: Planning) -> None:
     limit_s = planned.spec.budget.max_seconds
     try:
         with context.store.read() as tx:
-            check_unchanged(tx, planned.spec, queue=planned.queue, within_s=context.settings.worker_alive_s)
+            alive_s = context.settings.worker_alive_s
+            check_unchanged(tx, planned.spec, queue=planned.queue, within_s=alive_s)
+            plugins.check_unchanged(tx, planned.spec, queue=planned.queue, within_s=alive_s)
         prepared = prepare(
             planned,
             blobs=context.settings.blobs,
             root=context.settings.data_root,
             functions=context.functions,
             compiling=lambda: _note_compiling(context, planned),
+            limits=context.settings.limits,
         )
         following = None
         if planned.concluded_seeds is None:
@@ -156,10 +183,10 @@ def _plan(context: Context, planned: Planning) -> None:
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
-    except FunctionFailed as error:
+    except OWN_CODE as error:
         if context.raises:
             raise
-        log.warning("function_failed", job=planned.uid, code=error.code, detail=error.detail)
+        log.warning("own_code_failed", job=planned.uid, code=error.code, detail=error.detail)
         with context.store.transaction() as tx:
             tx.jobs.fail(job_id, code=error.code, detail=error.detail, round_=planned.round)
         return
@@ -249,15 +276,15 @@ def run_cohort(context: Context, cohort_id: int) -> str | None:
     """Trains the cohort, if nobody else does, and keeps its results; after the last one, plans on.
 
     Returns:
-        The function that the cohort is left for, as this process lacks it.
+        The function or the plug-in that the cohort is left for, as this process lacks it.
     """
     settings = context.settings
 
     def claimed() -> Claim | str | None:
         with context.store.transaction() as tx:
-            function = tx.cohorts.function_of(cohort_id)
-            if context.lacks(function):
-                return function
+            lacking = context.lacks(tx.cohorts.needs_of(cohort_id))
+            if lacking is not None:
+                return lacking
             return tx.cohorts.claim(
                 cohort_id,
                 worker_name=context.worker_name,
@@ -302,7 +329,7 @@ def _trained_and_kept(context: Context, claim: Claim, lease: Lease) -> bool:
             raise
         if not isinstance(error, Exception):
             raise
-        if isinstance(error, FunctionFailed):
+        if isinstance(error, OWN_CODE):
             code, said = error.code, error.detail
             log.warning(code, cohort=cohort_id, job=claim.job_id, detail=said)
             lease.keep(lambda tx: tx.cohorts.fail(claim, code=code, detail=said))
@@ -332,6 +359,7 @@ def _train(context: Context, claim: Claim, lease: Lease) -> list[TrialResult]:
         return context.functions.executor_of(claim.spec).run(guest, claim.plans, watch, resume)
     if claim.executor not in EXECUTORS:
         raise NoSuchExecutor(claim.executor)
+    found.check(claim.spec)
     root = context.settings.data_root
     built = workload.build(claim.spec.cataloged, device=claim.queue, blobs=blobs, root=root)
     return EXECUTORS[claim.executor]().run(built, claim.plans, lease, resume)
@@ -343,23 +371,6 @@ def _threads(context: Context, spec: ResolvedSpec) -> int | None:
         return None
     guest = context.functions.guest(spec, checkpoint_s=0)
     return None if context.functions.executor.isolated(guest) == "inline" else 1
-
-
-def training_environment(device: str, *, threads: int | None = None) -> Environment:
-    """Return the environment in which this process trains, or its children do with so many `threads`.
-
-    A function given in this process chooses its device by itself; what it could have is told.
-    """
-    if is_here(device):
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    name = torch.cuda.get_device_name() if device == "cuda" else device
-    return here(
-        device=name,
-        threads=torch.get_num_threads() if threads is None else threads,
-        blas=blas(),
-        instructions=torch.backends.cpu.get_cpu_capability(),
-        mkl_cbwr=mode(),
-    )
 
 
 def _let_go(context: Context, claim: Claim, lease: Lease) -> bool:

@@ -15,8 +15,8 @@ import structlog
 import torch
 
 from adabelief.steps import compiled_kernel
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
+from whichopt.workers.engine.entries import optimizer
 
 log = structlog.get_logger()
 

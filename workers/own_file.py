@@ -46,8 +46,8 @@ def blobs_of(spec: ResolvedWorkload, file: Path | None, settings: Settings) -> I
 def _read(spec: ResolvedWorkload, file: Path, folder: Path, settings: Settings) -> reading.Found:
     assert spec.upload is not None
     try:
-        form = "folder"
-        if not (spec.upload.images and spec.upload.images.folder):
+        form = "plain" if spec.upload.text is not None else "folder"
+        if form != "plain" and not (spec.upload.images and spec.upload.images.folder):
             with opened(file, None) as sent:
                 form = FORMATS[sent.kind]
         request = {

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from whichopt.service.catalog.plugins import BrokenOffer, kind_of
 from whichopt.service.dispatch import PLAN_QUEUE, CeleryDispatcher, of_functions
 from whichopt.service.settings import Settings
+from whichopt.service.spec.needs import need
 from whichopt.service.steady import Steady
+from whichopt.workers import own_plugins
 from whichopt.workers.identity import Identity, identity
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ log = structlog.get_logger()
 def queues(queue: str, settings: Settings) -> list[str]:
     """Return the queues that a worker listens to which trains for `queue`."""
     usual = [PLAN_QUEUE, queue]
-    return usual + [of_functions(one) for one in usual] if settings.allowed_functions else usual
+    own = bool(settings.allowed_functions) or own_plugins.are_here()
+    return usual + [of_functions(one) for one in usual] if own else usual
 
 
 def runs(store: Store, settings: Settings) -> Functions | None:
@@ -48,20 +52,36 @@ def hand_on(
     ring: CeleryDispatcher,
     settings: Settings,
     *,
-    function: str,
+    lacking: str,
     task: str,
     row: int,
     queue: str,
 ) -> None:
-    """Ring for a worker that has the function; if none is live, the job waits until one comes and says so."""
+    """Ring for a worker that has the function or the plug-in; if none is live, the job waits until one comes.
+
+    Args:
+        store: the database.
+        ring: the way to the other workers.
+        settings: those of this worker.
+        lacking: what the job needs and this worker lacks, as `needs_of` calls it.
+        task: the kind of the message.
+        row: the row that it is about.
+        queue: the queue that it came from.
+    """
     with store.read() as tx:
-        offers = tx.workers.offers(within_s=settings.worker_alive_s)
-    somewhere = any(of == function for _, _, of, _ in offers)
-    # Who has functions listens to where it would hand on: the reaper rings for this one again.
-    handed_on = somewhere and not settings.allowed_functions
+        functions = {of for _, _, of, _ in tx.workers.offers(within_s=settings.worker_alive_s)}
+        plugins = {
+            need(kind_of(one), one.name)
+            for _, _, one in tx.workers.plugins(within_s=settings.worker_alive_s)
+            if not isinstance(one, BrokenOffer)
+        }
+    somewhere = lacking in functions | plugins
+    # Who has some listens to where it would hand on: the reaper rings for this one again.
+    handed_on = somewhere and not settings.allowed_functions and not own_plugins.are_here()
     if handed_on:
         ring.hand_on(task, row, queue)
-    log.info("lacks_function", function=function, task=task, row=row, offered=somewhere, handed_on=handed_on)
+    kind = "lacks_plugin" if " " in lacking else "lacks_function"
+    log.info(kind, needs=lacking, task=task, row=row, offered=somewhere, handed_on=handed_on)
 
 
 class TellFunctions(Steady):

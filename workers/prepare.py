@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db.jobs import Planning
+from whichopt.service.limits import UNLIMITED, Limits
 from whichopt.service.planning import minutes
 from whichopt.service.planning.guest_minutes import plan_guest_minutes
 from whichopt.service.planning.rounds import next_round
@@ -21,6 +21,7 @@ from whichopt.workers.engine.agree import agreement
 from whichopt.workers.engine.probe import TrainingCost, choose, costs
 from whichopt.workers.engine.stackable import why_only_solo
 from whichopt.workers.guests.functions import Functions
+from whichopt.workers.plugins import found
 from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload
 
@@ -44,6 +45,7 @@ def prepare(
     root: Path | None = None,
     functions: Functions | None = None,
     compiling: Callable[[], None] = lambda: None,
+    limits: Limits = UNLIMITED,
 ) -> PreparedJob:
     """Decide how the job's trials are trained, and plan its minutes. After the first round nothing is left
     to decide.
@@ -52,18 +54,20 @@ def prepare(
     that says nothing, and of minutes something that the first round corrects. `compiling` is called before a
     kernel is compiled; `blobs` is the folder with what is kept of a person's own data, `root` that under
     which folders of images lie, and `functions` runs a person's own function, which is rehearsed in the place
-    of a probe.
+    of a probe. `limits` hold for the network of a plug-in, which nobody could count before.
 
     Raises:
         BudgetTooShort: the minutes do not suffice for the least of searches.
         DatasetGone: the job's data are not in the folder, or are damaged.
         FunctionFailed: the rehearsal of its function found what spoils the job.
+        PluginFailed: a plug-in of the job cannot be used, or not in the way that the job asks for.
     """
     spec = planned.spec
     if planned.round:
         return PreparedJob(spec, {})
     if spec.guest is not None:
         return PreparedJob(_guest(spec, functions, planned.workers), {})
+    spec = found.with_found(spec, limits)
     here = planned.queue == "cpu" or torch.cuda.is_available()
 
     def built() -> Workload:
@@ -100,13 +104,18 @@ def _executors(
     What a label can be trained by is a capability, of its optimizer and of the job's model; what the catalog
     does not know of a model is tried. Those that leave a choice are probed together, and have one answer.
     """
-    if spec.executors is not None:
-        return spec.executors, {}, spec.only_solo
-    if spec.executor != "auto":
-        return dict.fromkeys(spec.trained_labels, spec.executor), {}, spec.only_solo
-    alone = only_solo(spec, built_in())
+    asked = spec.executors
+    if asked is None and spec.executor != "auto":
+        asked = dict.fromkeys(spec.trained_labels, spec.executor)
+    if asked is not None:
+        stacked = [label for label, name in asked.items() if name == "stacked"]
+        found.check_stackable(spec, stacked, built, _first_plans(spec))
+        return asked, {}, spec.only_solo
+    alone = only_solo(spec, found.catalog_of(spec))
     executors: dict[str, ExecutorName] = dict.fromkeys(spec.trained_labels, "solo")
-    plans = [plan for plan in _first_plans(spec) if plan.label not in alone]
+    first = _first_plans(spec)
+    alone |= found.optimizers_alone(spec, [plan for plan in first if plan.label not in alone])
+    plans = [plan for plan in first if plan.label not in alone]
     if plans and (reason := why_only_solo(built(), plans)) is not None:
         alone |= {plan.label: reason for plan in plans}
         if spec.today is not None:

@@ -14,12 +14,14 @@ from whichopt.service.evidence.statistics.estimates import mean_estimate
 from whichopt.service.evidence.verdict.recommend import shown
 from whichopt.service.records import RecordedTrial
 from whichopt.service.settings import Settings
+from whichopt.service.spec.origins import origins
 from whichopt.service.spec.recorded import unlike_the_catalog
 from whichopt.service.states import Phase
 from whichopt.service.trials import TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.own_file import blobs_of
+from whichopt.workers.plugins.found import check
 
 TOLERANCE = 0.1
 """In standard deviations between the reported seeds."""
@@ -74,7 +76,8 @@ def facts_otherwise(report: Report, optimizer: str) -> list[str]:
         InvalidReport: this version would train something else, or nothing.
     """
     unlike = unlike_the_catalog(report.spec)
-    if optimizer not in unlike:
+    own = {name for kind, name, _ in origins(report.spec) if kind == "optimizer"}
+    if optimizer not in unlike or optimizer in own:  # what a plug-in is here, its source tells
         return []
     names = unlike[optimizer]
     if names and "build" not in names:
@@ -129,8 +132,10 @@ def built_again(
         InvalidReport: a person's own data are in neither.
         UnreadableDataset: the file cannot be read, or holds other data.
         UnknownName: this version lacks the dataset, the task or the model.
+        PluginFailed: a plug-in is not installed here, or is another one than the report's.
     """
     wanted = report.spec.cataloged
+    check(report.spec)
     settings = Settings()
     root = settings.data_root if data is None else data.parent
     with blobs_of(wanted, data, settings) as blobs:
@@ -138,7 +143,8 @@ def built_again(
             built = workload.build(wanted, device=device, blobs=blobs, root=root)
             loaded = workload.table_of(wanted, blobs=blobs, root=root)
         except workload.DatasetGone as error:
-            assert wanted.upload is not None
+            if wanted.upload is None:
+                raise InvalidReport(str(error), field="spec.workload.dataset") from error
             sent = wanted.upload.file
             raise InvalidReport(
                 f"the report was trained on {wanted.dataset.name!r}, a person's own data, which are not at "

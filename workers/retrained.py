@@ -20,8 +20,8 @@ from whichopt.workers.guests.executor import GuestExecutor
 from whichopt.workers.guests.guest import Guest, TrainingFunction
 from whichopt.workers.guests.offered import sources_of_named
 from whichopt.workers.guests.source import source_in_a_script, source_of
-from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import built_again, facts_otherwise, known_executor
+from whichopt.workers.trained_in import training_environment
 
 NEW = "rerun"
 """Use of new seeds: no job ever derives such seeds, so they are fresh for every report."""

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from benchmarks.shared.processes import PROCESSES
-from whichopt.workers.jobs import training_environment
+from whichopt.workers.trained_in import training_environment
 
 BESIDE = ("ray",)
 """Packages that whichopt is compared with, and that its own environment does not name."""

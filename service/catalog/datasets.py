@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from whichopt.service.catalog import find
-from whichopt.service.catalog.shapes import Shape, Sizes
-from whichopt.service.numeric import NumbersAreNumbers
-from whichopt.service.splits import RANDOM, sizes_of
-from whichopt.service.uploads import Choices, File, Table, Upload
+from whichopt.service.catalog.dataset_entry import DatasetEntry, DatasetOptions, fixed
+from whichopt.service.catalog.label_noise import LabelNoiseOptions
+from whichopt.service.catalog.language import UNICODE_NAMES, TextOptions, of_text
+from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.yardsticks import YARDSTICKS
+from whichopt.service.uploads import Choices, File, Table
 
-
-class DatasetOptions(NumbersAreNumbers):
-    """The options of a dataset; none, unless its entry has a subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "DATASETS",
+    "DatasetEntry",
+    "DatasetOptions",
+    "Friedman1Options",
+    "dataset",
+    "source_of",
+    "uploaded",
+]
 
 
 class Friedman1Options(DatasetOptions):
     examples: int = Field(default=1000, ge=100, le=100_000)
     features: int = Field(default=10, ge=5, le=1000)
     noise: float = Field(default=1.0, ge=0, le=100, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """A dataset as jobs name it, with the `shape` of the data that `options` ask for.
-
-    `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
-    `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
-    do not enter. `handed` says that a mirrored example would be of another class, or of none, as a digit is.
-    A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
-    """
-
-    name: str
-    title: str
-    task: str
-    shape: Callable[[DatasetOptions], Shape]
-    source: str
-    options: type[DatasetOptions] = DatasetOptions
-    loader: str | None = None
-    upload: Upload | None = None
-    content: str | None = None
-    own_sizes: Sizes | None = None
-    also: tuple[str, ...] = ()
-    handed: bool = False
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks that it can be used for, its own first."""
-        return (self.task, *self.also)
-
-    def sizes(self, options: DatasetOptions) -> Sizes:
-        """Return the sizes of the splits: 20% test, the rest 3 : 1 into train and validation."""
-        if self.own_sizes is not None:
-            return self.own_sizes
-        return sizes_of(RANDOM, self.shape(options).examples)
-
-
-def _fixed(shape: Shape) -> Callable[[DatasetOptions], Shape]:
-    return lambda _: shape
 
 
 def _friedman1(options: DatasetOptions) -> Shape:
@@ -75,29 +39,32 @@ DATASETS = (
         name="digits",
         title="Handwritten digits, 8x8",
         task="classification",
-        shape=_fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
+        shape=fixed(Shape(1797, 64, 10, image=(1, 8, 8))),
         source="scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits)",
+        options=LabelNoiseOptions,
         handed=True,
     ),
     DatasetEntry(
         name="breast_cancer",
         title="Breast cancer, Wisconsin",
         task="classification",
-        shape=_fixed(Shape(569, 30, 2)),
+        shape=fixed(Shape(569, 30, 2)),
         source="scikit-learn load_breast_cancer (UCI WDBC)",
+        options=LabelNoiseOptions,
     ),
     DatasetEntry(
         name="wine",
         title="Wine cultivars",
         task="classification",
-        shape=_fixed(Shape(178, 13, 3)),
+        shape=fixed(Shape(178, 13, 3)),
         source="scikit-learn load_wine (UCI Wine)",
+        options=LabelNoiseOptions,
     ),
     DatasetEntry(
         name="diabetes",
         title="Diabetes progression",
         task="regression",
-        shape=_fixed(Shape(442, 10, 1)),
+        shape=fixed(Shape(442, 10, 1)),
         source="scikit-learn load_diabetes (Efron et al. 2004, Least Angle Regression)",
     ),
     DatasetEntry(
@@ -108,6 +75,8 @@ DATASETS = (
         source="scikit-learn make_friedman1 (Friedman 1991, Multivariate Adaptive Regression Splines)",
         options=Friedman1Options,
     ),
+    UNICODE_NAMES,
+    *YARDSTICKS,
 )
 
 
@@ -127,12 +96,20 @@ def uploaded(
         name=name,
         title=name,
         task=table.task,
-        shape=_fixed(table.shape),
+        shape=fixed(table.shape) if table.text is None else of_text(table.text),
         source=source_of(file),
+        options=_options_of(table),
         upload=table.upload(file, choices),
         content=content,
-        own_sizes=table.sizes,
+        own_sizes=table.sizes if table.text is None else None,
     )
+
+
+def _options_of(table: Table) -> type[DatasetOptions]:
+    """Return the options that a job may give of such data."""
+    if table.text is not None:
+        return TextOptions
+    return LabelNoiseOptions if table.task == "classification" else DatasetOptions
 
 
 def source_of(file: File) -> str:

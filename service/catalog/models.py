@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from whichopt.service.catalog import find
+from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
+from whichopt.service.catalog.language import LSTM, TRANSFORMER
+from whichopt.service.catalog.model_entry import ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.catalog.yardsticks import QUADRATIC
 from whichopt.service.numeric import WHOLE
 
 __all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
@@ -34,45 +37,6 @@ class CNNOptions(ModelOptions):
         default=(16, 32), min_length=1, max_length=8
     )
     activation: Activation = "relu"
-
-
-SUPERVISED = ("classification", "regression")
-"""The tasks of a model that answers each example by its outputs."""
-
-
-def stacks(_: ModelOptions) -> None:
-    """Say of a model that its trials can be stacked whatever its options are."""
-    return
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """A model as jobs name it; `params` counts those of the model that `options` describe, by data's shape.
-
-    `modules` is the chain of torch's modules that it is; a model without it needs a builder in workers
-    (`whichopt.workers.workload.models.BUILDERS`), of the name `builder` if that is not the model's own, and
-    snippets have a stand-in for it.
-
-    `kept` counts the numbers that a network keeps of each example while it is trained; they are bounded only
-    if it is given. `least` is the fewest examples of a batch that it can be trained with.
-
-    `tasks` are the tasks that it can be trained for. `only_solo` is None for options with which trials can be
-    stacked, and otherwise the reason in words why only the solo executor can train them: `torch.func.vmap`
-    cannot run what draws random numbers, or branches on a tensor's value.
-    """
-
-    name: str
-    title: str
-    params: Callable[[ModelOptions, Shape], int]
-    about: str
-    options: type[ModelOptions] = ModelOptions
-    needs_image: bool = False
-    builder: str | None = None
-    modules: Callable[[ModelOptions, Shape], Sequence[Module]] | None = None
-    kept: Callable[[ModelOptions, Shape], int] | None = None
-    least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
-    only_solo: Callable[[ModelOptions], str | None] = stacks
-    tasks: tuple[str, ...] = SUPERVISED
 
 
 def _linear(_: ModelOptions, shape: Shape) -> int:
@@ -115,9 +79,10 @@ def _cnn_modules(options: ModelOptions, shape: Shape) -> Sequence[Module]:
     chain = [module("Unflatten", 1, shape.image)]
     for inputs, outputs in pairwise((channels, *options.channels)):
         chain += [module("Conv2d", inputs, outputs, 3, padding=1), activation]
-        if min(height, width) >= 4:
-            chain.append(module("MaxPool2d", 2))
-            height, width = height // 2, width // 2
+        by = tuple(2 if side >= 4 else 1 for side in (height, width))
+        if max(by) > 1:
+            chain.append(module("MaxPool2d", 2 if min(by) > 1 else by))
+            height, width = height // by[0], width // by[1]
     head = module("Linear", options.channels[-1], shape.outputs)
     return (*chain, module("AdaptiveAvgPool2d", 1), module("Flatten"), head)
 
@@ -142,8 +107,8 @@ MODELS = (
         name="cnn",
         title="Small convolutional network",
         params=_cnn,
-        about="3x3 convolutions with an activation each, halving the image by max pooling after each "
-        "while it is at least 4 wide and high; then the mean of each channel and a linear layer.",
+        about="3x3 convolutions with an activation each, halving each side of the image by max pooling after "
+        "each while it is at least 4 long; then the mean of each channel and a linear layer.",
         options=CNNOptions,
         needs_image=True,
         modules=_cnn_modules,
@@ -160,6 +125,10 @@ MODELS = (
         kept=lambda options, shape: network(options, shape).kept,
         least=lambda options, shape: network(options, shape).least,
     ),
+    LSTM,
+    TRANSFORMER,
+    QUADRATIC,
+    *IMAGE_NETWORKS,
 )
 
 

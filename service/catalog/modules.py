@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-RESIDUAL = (
-    "class Residual(torch.nn.Sequential):",
-    "    def forward(self, inputs):",
-    "        return inputs + super().forward(inputs)",
-)
-"""The one class that torch lacks, as code."""
+CLASSES = {
+    "Residual": (
+        "class Residual(torch.nn.Sequential):",
+        "    def forward(self, inputs):",
+        "        return inputs + super().forward(inputs)",
+    ),
+    "Projected": (
+        "class Projected(torch.nn.Sequential):",
+        "    def forward(self, inputs):",
+        "        block, shortcut = self",
+        "        return block(inputs) + shortcut(inputs)",
+    ),
+    "Joined": (
+        "class Joined(torch.nn.Sequential):",
+        "    def forward(self, inputs):",
+        "        return torch.cat([inputs, super().forward(inputs)], 1)",
+    ),
+}
+"""The blocks of modules that torch lacks, as code."""
 
 Argument = int | float | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Module:
-    """A class of `torch.nn` and its arguments; or, if `inside` is given, a residual block of modules."""
+    """A class of `torch.nn` and its arguments; or, if `inside` is given, a block of modules.
+
+    A block is one of CLASSES, or `Sequential`, a chain inside of one.
+    """
 
     name: str
     arguments: tuple[Argument, ...] = ()
@@ -35,18 +51,39 @@ def residual(inside: Sequence[Module]) -> Module:
     return Module("Residual", inside=tuple(inside))
 
 
+def projected(inside: Sequence[Module], shortcut: Sequence[Module]) -> Module:
+    """Return the block that adds what two chains of modules make of its inputs."""
+    return Module(
+        "Projected", inside=tuple(Module("Sequential", inside=tuple(of)) for of in (inside, shortcut))
+    )
+
+
+def joined(inside: Sequence[Module]) -> Module:
+    """Return the block that appends to the channels of its inputs those that the modules make of them."""
+    return Module("Joined", inside=tuple(inside))
+
+
 def code(network: Sequence[Module]) -> list[str]:
-    """Return the lines that make the network as `model`, with the class of residual blocks if it has any."""
-    blocks = any(one.inside is not None for one in network)
+    """Return the lines that make the network as `model`, with the classes of the blocks that it has."""
+    blocks = set(_blocks(network))
+    classes = [line for name, lines in CLASSES.items() if name in blocks for line in ("", "", *lines)]
     lines = ["model = torch.nn.Sequential(", *_lines(network, 1), ")"]
-    return ["", "", *RESIDUAL, "", "", *lines] if blocks else lines
+    return [*classes, "", "", *lines] if classes else lines
+
+
+def _blocks(network: Sequence[Module]) -> Iterator[str]:
+    """Yield the names of the blocks, at whatever depth."""
+    for one in network:
+        if one.inside is not None:
+            yield one.name
+            yield from _blocks(one.inside)
 
 
 def _lines(network: Sequence[Module], depth: int) -> Iterator[str]:
     margin = "    " * depth
     for one in network:
         if one.inside is not None:
-            yield f"{margin}{one.name}("
+            yield f"{margin}{one.name if one.name in CLASSES else f'torch.nn.{one.name}'}("
             yield from _lines(one.inside, depth + 1)
             yield f"{margin}),"
         else:

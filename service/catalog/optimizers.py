@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from whichopt.service.catalog import find
 from whichopt.service.catalog.names import check_names, check_target
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
 
@@ -157,6 +158,7 @@ class OptimizerEntry(OptimizerFacts):
     title: str
     stepping: Stepping = Stepping()
     class_default: Config | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         """Refuse an entry that would only fail later, in a job that names it.
@@ -232,10 +234,7 @@ OPTIMIZERS = (
     OptimizerEntry(
         name="adabelief",
         title="AdaBelief",
-        build=Build(
-            target="adabelief.AdaBelief",
-            fixed={"decoupled_weight_decay": True},
-        ),
+        build=Build(target="adabelief.AdaBelief", fixed={"decoupled_weight_decay": True}),
         default={
             "lr": 1e-3,
             "beta1": 0.9,

@@ -1,22 +1,17 @@
-"""The learning tasks: the loss in training, the metrics that may select configs, and the task's options."""
+"""The learning tasks: the loss in training, the metrics that may select configs, and the options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from whichopt.service.catalog import find
+from whichopt.service.catalog import find, language
 from whichopt.service.catalog.metrics import CLASSIFICATION, REGRESSION, Metric
-from whichopt.service.goal import Goal
+from whichopt.service.catalog.task_entry import TaskEntry, TaskOptions
+from whichopt.service.catalog.yardsticks import MINIMIZATION
 
-
-class TaskOptions(BaseModel):
-    """The options of a task; none, unless its entry has a subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = ["TASKS", "ClassificationOptions", "TaskEntry", "TaskOptions", "metric", "task"]
 
 
 class ClassificationOptions(TaskOptions):
@@ -25,45 +20,6 @@ class ClassificationOptions(TaskOptions):
         description="Weights of the classes in the training loss. `balanced` gives each class of the "
         "training rows the same total weight; metrics are not weighted.",
     )
-
-
-@dataclass(frozen=True)
-class TaskEntry:
-    """A kind of learning task.
-
-    Configs are selected by the first of its `metrics`, unless a job names another; the rest stand beside it.
-    `loss` is the function of torch that a snippet trains by, and `targets` makes the code of random targets
-    from a number of examples and of outputs. `of_inputs` says that there is nothing to learn but the inputs
-    themselves, so that a dataset's own labels do not enter.
-    """
-
-    name: str
-    title: str
-    metrics: tuple[Metric, ...]
-    about: str
-    loss: str
-    targets: Callable[[int, int], str]
-    options: type[TaskOptions] = TaskOptions
-    of_inputs: bool = False
-
-    @property
-    def goal(self) -> Goal:
-        """The goal of a job that names no metric."""
-        return self.goal_by(None)
-
-    def goal_by(self, metric: str | None, *, field: str | None = None) -> Goal:
-        """Return the goal of a job that is judged by that metric; None is the task's first.
-
-        Raises:
-            UnknownName: the task has no such metric.
-        """
-        chosen = (
-            self.metrics[0]
-            if metric is None
-            else find(f"{self.name} metric", metric, self.metrics, field=field)
-        )
-        others = (one.name for one in self.metrics if one is not chosen)
-        return Goal(metrics=(chosen.name, *others), direction=chosen.direction)
 
 
 TASKS = (
@@ -86,6 +42,8 @@ TASKS = (
         about="Mean squared error in training, on standardized targets; selected on the root mean squared "
         "error in the target's own units unless the job names another metric.",
     ),
+    language.TASK,
+    MINIMIZATION,
 )
 
 
@@ -97,3 +55,9 @@ def metric(task_name: str, name: str) -> Metric | None:
     """Return the metric of a task of the catalog; None if it has none of that name (a task of one's own)."""
     entry = next((one for one in TASKS if one.name == task_name), None)
     return None if entry is None else next((one for one in entry.metrics if one.name == name), None)
+
+
+def has_ratio(task_name: str | None, name: str) -> bool:
+    """Tell if a percentage of the metric has a meaning; one that nobody knows is taken to have one."""
+    found = None if task_name is None else metric(task_name, name)
+    return found is None or found.ratio

@@ -12,7 +12,7 @@ import typer
 from whichopt.service.secret_files import secret
 
 DATA = Path("whichopt-data")
-KINDS = ("optimizers", "models", "datasets", "tasks")
+KINDS = ("optimizers", "models", "datasets", "tasks", "plugins")
 ANSWER_S = 1.0
 """Seconds that a shell waits for the service; without an answer it proposes nothing."""
 

@@ -31,6 +31,7 @@ class Task(StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+    LANGUAGE = "language"
 
 
 @dataset.command()
@@ -38,12 +39,16 @@ def add(
     file: Annotated[
         str,
         typer.Argument(
-            help="CSV, TSV, Parquet, NPZ or NPY file, .gz if compressed; a zip of PNG or JPEG images in a "
-            "folder for each class; or folder:NAME, such a folder under the service's WHICHOPT_DATA_ROOT."
+            help="CSV, TSV, Parquet, NPZ or NPY file, or a text, .gz if compressed; a zip of PNG or JPEG "
+            "images in a folder for each class; or folder:NAME, such a folder under the service's "
+            "WHICHOPT_DATA_ROOT."
         ),
     ],
     target: Annotated[str | None, typer.Option(help="Column to predict; if omitted, it is inferred.")] = None,
-    task: Annotated[Task | None, typer.Option(help="What to predict; if omitted, it is inferred.")] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(help="What to predict; if omitted, it is inferred. language: the next token of a text."),
+    ] = None,
     split: Annotated[
         str, typer.Option(help="How rows are split: random, column:NAME, group:NAME or time:NAME.")
     ] = "random",
@@ -73,7 +78,7 @@ def add(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send a table or images to the service, and show what was found in them."""
+    """Send a table, images or a text to the service, and show what was found in them."""
     from whichopt.service.cli import dataset_tables
 
     columns = dict(map(_column, column or []))

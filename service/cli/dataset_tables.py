@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from whichopt.service.cli.listings import Cell, Facts, Heading, Listing, Row, stacked
+from whichopt.service.shape_words import image_words
 from whichopt.service.states import DatasetState
+from whichopt.service.texts import Text as TextFacts
 from whichopt.service.uploads import Column, ImageFacts, Role, Table
 from whichopt.service.views import CatalogEntry, DatasetView
-from whichopt.service.workload_words import image_words
 
 STYLES = {
     DatasetState.READY: "green",
@@ -20,6 +21,12 @@ STYLES = {
     DatasetState.PREVIEW: "yellow",
     DatasetState.READING: "",
 }
+FIRST_LINES = 5
+"""Lines that are shown of a text."""
+
+HIDDEN = "\N{REPLACEMENT CHARACTER}"
+"""What is shown of a character that a terminal would obey."""
+
 FEW_CLASSES, MANY_CLASSES = 6, 20
 """Classes of a table, and of images, up to which each is shown with its rows."""
 ROLES = {Role.TARGET: "bold green", Role.SPLIT: "cyan", Role.LEFT_OUT: "dim", Role.FEATURE: ""}
@@ -55,7 +62,12 @@ def dataset_summary(view: DatasetView) -> RenderableType:
     if view.table is None:
         return Group(Facts(facts), *lines)
     table = view.table
-    facts += _facts(table) if table.images is None else _image_facts(table, table.images)
+    if table.text is not None:
+        facts += _text_facts(table, table.text)
+    elif table.images is not None:
+        facts += _image_facts(table, table.images)
+    else:
+        facts += _facts(table)
     lines += [Text(f"- {as_options(note)}") for note in table.notes]
     for remark in table.remarks:
         if remark.code == "left_out":
@@ -67,7 +79,30 @@ def dataset_summary(view: DatasetView) -> RenderableType:
         lines.append(Text(f"This is a preview. Keep it with: whichopt dataset keep {view.name}"))
     else:
         lines.append(Text(f'Use it in a job as {{"dataset": "{view.name}"}}.'))
-    return Group(stacked(Facts(facts), _columns(table.columns)), *lines)
+    found = _columns(table.columns) if table.text is None else _beginning(table.text)
+    return Group(stacked(Facts(facts), found), *lines)
+
+
+def _text_facts(table: Table, text: TextFacts) -> list[tuple[str, str | Cell]]:
+    sizes, length = table.sizes, table.shape.features
+    other = f", and one for the {text.rare:,} rare ones" if text.rare else ""
+    return [
+        ("text", f"{text.characters:,} characters in {text.lines:,} lines"),
+        ("tokens", f"{len(text.vocabulary):,} characters{other}"),
+        ("task", table.task),
+        (
+            "split",
+            f"in windows of {length} characters: {sizes.train:,} training, {sizes.validation:,} validation, "
+            f"{sizes.test:,} test (the last ones)",
+        ),
+    ]
+
+
+def _beginning(text: TextFacts) -> Text:
+    """Return the first lines, without what a terminal would obey."""
+    lines = text.beginning.splitlines()[:FIRST_LINES]
+    shown = ("".join(one if one.isprintable() else HIDDEN for one in line[:100]) for line in lines)
+    return Text("\n".join(f"  {line}" for line in shown), style="dim")
 
 
 def _image_facts(table: Table, images: ImageFacts) -> list[tuple[str, str | Cell]]:

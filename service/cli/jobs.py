@@ -289,19 +289,25 @@ def export(
 def catalog(
     kind: Annotated[
         str,
-        typer.Argument(help="Catalog to show: optimizers, models, datasets or tasks.", autocompletion=kinds),
+        typer.Argument(
+            help="Catalog to show: optimizers, models, datasets, tasks or plugins.", autocompletion=kinds
+        ),
     ] = "optimizers",
     url: Url = None,
     key: Key = None,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Show the optimizers, models, datasets or tasks that a job can name."""
+    """Show the optimizers, models, datasets or tasks that a job can name, or the plug-ins of the workers."""
     from whichopt.service.cli import tables
 
     if kind not in KINDS:
         raise _complaint(f"there is no catalog {kind!r}; choose one of: {', '.join(KINDS)}")
     with _client(url, key, data) as client:
+        if kind == "plugins":
+            told = client.plugins()
+            _show(told, as_json, tables.plugin_listing(told))
+            return
         entries = client.catalog(kind)
         _show(entries, as_json, tables.catalog_listing(entries))
 

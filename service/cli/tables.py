@@ -29,6 +29,7 @@ from whichopt.service.views import (
     CatalogEntry,
     JobView,
     LintFinding,
+    PluginView,
     Translation,
     TrialView,
 )
@@ -189,6 +190,26 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
             ]
             lines.append(Listing(kinds, judged, indent=4))
     return Group(*lines)
+
+
+def plugin_listing(plugins: Sequence[PluginView]) -> RenderableType:
+    """Return the plug-ins of the live workers: where each is from, and what is wrong with it."""
+    headings = [
+        Heading("plug-in"),
+        Heading("of a"),
+        Heading("package", rank=1),
+        Heading("worker", rank=2),
+        Heading("state", folds=True, least=30),
+    ]
+    rows = []
+    for one in plugins:
+        if not one.workers:
+            rows.append((one.name, one.kind, one.package or "", "", "no live worker has it"))
+        for offer in one.workers:
+            state = offer.problem or ("ready" if one.same else "refused: its source differs between workers")
+            package = " ".join(filter(None, (offer.package, offer.version)))
+            rows.append((one.name, one.kind, package, offer.worker, state))
+    return Listing(headings, rows) if rows else Text("No worker has a plug-in.")
 
 
 def findings(job_findings: Sequence[LintFinding]) -> RenderableType:

@@ -177,7 +177,7 @@ def markdown(recommendation: Recommendation) -> str:
     gain = answer.gain
     if gain is not None:
         ends = "" if gain.low is None or gain.high is None else f"{gain.low:.4g} to {gain.high:.4g}"
-        percent = "" if gain.percent is None else f"{gain.percent:.3g}%"
+        percent = "" if gain.percent is None or not recommendation.has_percent else f"{gain.percent:.3g}%"
         lines += [
             "",
             f"| gain in {_cell(recommendation.metric)} | {gain.level:.0%} interval | percent | fresh seeds |",

@@ -163,7 +163,7 @@ def _optimizers(recommendation: Recommendation) -> RenderableType:
             row.optimizer,
             "diverged" if row.mean is None else f"{row.mean:.3g} {interval_text(row)}",
             "" if row.mean is None else "no" if row.optimizer in verdict.equivalent else "yes",
-            number_text(row.percent, ".1f"),
+            number_text(row.percent if recommendation.has_percent else None, ".1f"),
         )
         for row in verdict.differences
     ]

@@ -35,7 +35,7 @@ class Datasets(Calls):
         target: str | None = None,
         *,
         name: str | None = None,
-        task: Literal["classification", "regression"] | None = None,
+        task: Literal["classification", "regression", "language"] | None = None,
         split: str = "random",
         columns: Mapping[str, str] | None = None,
         header: bool | None = None,
@@ -44,7 +44,7 @@ class Datasets(Calls):
         wait: bool = True,
         sent: Callable[[int, int], object] | None = None,
     ) -> DatasetView:
-        """Send a table or images, so that jobs can name them.
+        """Send a table, images or a text, so that jobs can name them.
 
         A file is sent as it is, piece by piece: CSV (also compressed by gzip), Parquet, NPZ or NPY. A data
         frame of pandas, polars or another library that speaks Arrow is sent as Parquet, without its index;
@@ -57,7 +57,8 @@ class Datasets(Calls):
                 columns.
             target: the column to predict; None to infer it.
             name: the name for jobs; None for the file's, or for one that is made of the data's hash.
-            task: what to predict, classes or numbers; None to infer it.
+            task: what to predict, classes or numbers; None to infer it. `language` reads the file as a text,
+                whose next character, or byte, is predicted.
             split: how rows are split: `random`, `column:NAME`, `group:NAME` or `time:NAME`.
             columns: kinds of columns that are not to be inferred (`numeric`, `category`, `bool`, `date`,
                 `text`, `id`, or `leave_out`), by name.
@@ -88,7 +89,7 @@ class Datasets(Calls):
             >>> dataset.name, dataset.state.value, dataset.table.rows
             ('numbers', 'ready', 200)
         """
-        with opened(data, name) as file:
+        with opened(data, name, task) as file:
             query = {
                 "name": file.name,
                 "target": target,

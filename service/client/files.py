@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.data_root import PREFIX
 from whichopt.service.data_root import name_of as folder_name
 from whichopt.service.errors import UnsupportedMedia
@@ -59,8 +60,10 @@ class Sent:
 
 
 @contextmanager
-def opened(data: Any, name: str | None) -> Iterator[Sent]:
+def opened(data: Any, name: str | None, task: str | None = None) -> Iterator[Sent]:
     """Yield what is to be sent of a path, a folder of the service, a data frame, an array, or arrays by name.
+
+    A file for the task `language` is a text, whatever the end of its name is.
 
     Raises:
         UnsupportedMedia: it is none of these, or a file whose name does not tell its format.
@@ -82,7 +85,8 @@ def opened(data: Any, name: str | None) -> Iterator[Sent]:
             )
         with path.open("rb") as file:
             size = path.stat().st_size
-            yield Sent(file, size, _kind(path), name or name_of(path), path.name)
+            kind = "text/plain" if task == LANGUAGE else _kind(path)
+            yield Sent(file, size, kind, name or name_of(path), path.name)
         return
     with tempfile.TemporaryFile() as file:
         kind = _write(data, file)

@@ -191,7 +191,7 @@ class Jobs(Calls):
         raise NotFound("\n".join([problem, *([f"{head}:", *listed] if listed else [])]))
 
     def cancel(self, job_id: str) -> JobView:
-        """Cancel a job that has not ended; its trials stop at their next evaluation.
+        """Cancel a job that has not ended; its trials stop within seconds, or a step if that takes longer.
 
         Args:
             job_id: the job's whole id.

@@ -9,7 +9,7 @@ from whichopt.service.client.calls import Calls
 from whichopt.service.client.errors import ProblemError
 from whichopt.service.evidence.report.beside import beside_name
 from whichopt.service.evidence.report.document import Report
-from whichopt.service.views import FunctionView, JobForecast, Page, Recommendation
+from whichopt.service.views import FunctionView, JobForecast, Page, PluginView, Recommendation, SampleView
 
 NOT_FOUND = 404
 TABLES = (".csv", ".jsonl")
@@ -105,6 +105,30 @@ class Results(Calls):
             []
         """
         return self._get(Page[FunctionView], "/v1/functions").items
+
+    def plugins(self) -> list[PluginView]:
+        """Return the plug-ins that are installed where live workers run, and what is wrong with any of them.
+
+        Example:
+            >>> [plugin.name for plugin in client.plugins()]
+            []
+        """
+        return self._get(Page[PluginView], "/v1/plugins").items
+
+    def samples(self, job_id: str) -> list[SampleView]:
+        """Return what the finalists' networks have made on the first fresh seed: text, points or images.
+
+        Args:
+            job_id: the job's whole id.
+
+        Raises:
+            ProblemError: there is no such job (`not_found`).
+
+        Example:
+            >>> client.samples(job.id)  # a classifier makes nothing
+            []
+        """
+        return self._get(Page[SampleView], f"/v1/jobs/{job_id}/samples").items
 
     def report(self, job_id: str) -> Report:
         """Return the evidence behind a job's recommendation, with all raw results.

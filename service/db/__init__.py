@@ -39,6 +39,7 @@ from whichopt.service.db.race import Races
 from whichopt.service.db.raced import Raced
 from whichopt.service.db.report_rows import Records
 from whichopt.service.db.reports import Reports
+from whichopt.service.db.samples import Samples
 from whichopt.service.db.studies import Studies
 from whichopt.service.db.trials import Trials
 from whichopt.service.db.troubles import lasts
@@ -134,6 +135,10 @@ class Transaction:
     @cached_property
     def races(self) -> Races:
         return Races(self.connection)
+
+    @cached_property
+    def samples(self) -> Samples:
+        return Samples(self.connection)
 
     @cached_property
     def past(self) -> Past:

@@ -25,6 +25,7 @@ from whichopt.service.environment import Environment
 from whichopt.service.errors import UnreadableRow
 from whichopt.service.ids import new_uid
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.needs import needs_of
 from whichopt.service.states import CohortState, JobState, Phase, TrialState
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 
@@ -284,10 +285,10 @@ class Cohorts:
         )
         return self.connection.execute(query).scalar_one()
 
-    def function_of(self, cohort_id: int) -> str | None:
-        """Return the name of the function that the cohort trains, if its job is about one."""
-        query = sa.select(job.c.function).join(cohort, cohort.c.job_id == job.c.id)
-        return self.connection.scalar(query.where(cohort.c.id == cohort_id))
+    def needs_of(self, cohort_id: int) -> tuple[str, ...]:
+        """Return the function and the plug-ins that the cohort's job needs, by name."""
+        query = sa.select(job.c.spec).join(cohort, cohort.c.job_id == job.c.id)
+        return needs_of(self.connection.scalar(query.where(cohort.c.id == cohort_id)))
 
     def queued_of(self, job_id: int) -> list[int]:
         """Return the cohorts of a job that wait, in their order."""

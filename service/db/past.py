@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.readable import spec_of
-from whichopt.service.db.tables import job, trial
+from whichopt.service.db.tables import job, study, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
 from whichopt.service.past import PastJob, PastJobs, PastSpread
@@ -43,6 +43,11 @@ class Past:
             if spread is None and row.state == JobState.SUCCEEDED and _judged_alike(past, spec):
                 spread = self._spread(row.id, row.uid)
         return PastJobs(tuple(found), spread)
+
+    def named(self, kind: Literal["model", "dataset", "optimizer"], name: str) -> bool:
+        """Tell if a job has named that model, dataset or optimizer."""
+        columns = {"model": job.c.model, "dataset": job.c.dataset, "optimizer": study.c.optimizer}
+        return bool(self.connection.scalar(sa.select(sa.exists().where(columns[kind] == name))))
 
     def _rows(self, spec: ResolvedSpec, queue: str) -> Sequence[sa.Row[Any]]:
         workload = spec.workload

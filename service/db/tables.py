@@ -282,6 +282,11 @@ worker = Table(
     Column("processes", Integer, nullable=False, server_default="1", comment="cohorts at a time"),
     Column("agreement", String(8), comment="bits or close, as its processes probed; none before they have"),
     Column("functions", JSON, comment="source hash of each function that it offers, by name"),
+    Column(
+        "plugins",
+        JSON,
+        comment="plug-ins that are installed there, each with its facts or what is wrong with it",
+    ),
     Column("stopping", Boolean, nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
     Column("seen_at", UTCDateTime, nullable=False),

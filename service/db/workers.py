@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
+from pydantic import ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 
+from whichopt.service.catalog.plugins import OFFER, OFFERS, Offer
 from whichopt.service.db import clock
 from whichopt.service.db.tables import worker
+from whichopt.service.failures import failure
 from whichopt.service.states import Agreement
+
+log = structlog.get_logger()
 
 
 class Workers:
@@ -25,16 +31,20 @@ class Workers:
         processes: int = 1,
         agreement: Agreement | None = None,
         functions: Mapping[str, str] | None = None,
+        plugins: Sequence[Offer] | None = None,
     ) -> None:
         """Note that worker `name` lives, which takes work from `queue` for so many processes.
 
         A row that was forgotten meanwhile gets its `agreement` back. `functions` has the source hash of each
-        function that it offers, by name; None leaves what is known.
+        function that it offers, by name, and `plugins` are those that are installed there; None leaves what
+        is known.
         """
         now = clock.now()
         state: dict[str, Any] = {"queue": queue, "processes": processes, "seen_at": now}
         if functions is not None:
             state["functions"] = dict(functions)
+        if plugins is not None:
+            state["plugins"] = OFFERS.dump_python(list(plugins), mode="json")
         new = self._insert().values(name=name, agreement=agreement, stopping=False, started_at=now, **state)
         self.connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=state))
 
@@ -88,6 +98,24 @@ class Workers:
         told = self.connection.scalar(sa.select(worker.c.functions).where(worker.c.name == name))
         return None if told is None else list(told)
 
+    def plugins_of(self, name: str) -> list[Offer] | None:
+        """Return the plug-ins that are installed where worker `name` runs; None until it has told."""
+        told = self.connection.scalar(sa.select(worker.c.plugins).where(worker.c.name == name))
+        return None if told is None else _offers(told)
+
+    def plugins(self, *, within_s: float) -> list[tuple[str, str, Offer]]:
+        """Return (worker, queue, plug-in) of all that live workers have, by worker."""
+        rows = self.connection.execute(
+            sa.select(worker.c.name, worker.c.queue, worker.c.plugins)
+            .where(
+                clock.fresh(worker.c.seen_at, within_s),
+                worker.c.stopping.is_(False),
+                worker.c.plugins.is_not(sa.null()),
+            )
+            .order_by(worker.c.name)
+        )
+        return [(row.name, row.queue, offer) for row in rows for offer in _offers(row.plugins)]
+
     def offers(self, *, within_s: float) -> list[tuple[str, str, str, str]]:
         """Return (worker, queue, function, source hash) of all that live workers offer, by worker."""
         rows = self.connection.execute(
@@ -129,3 +157,14 @@ class Workers:
     def bury(self, older_than_s: float) -> None:
         """Forgets workers that have not been seen for long."""
         self.connection.execute(worker.delete().where(clock.stale(worker.c.seen_at, older_than_s)))
+
+
+def _offers(told: Any) -> list[Offer]:
+    """Return the plug-ins of a row, but for those that a worker of another version tells otherwise."""
+    found = []
+    for one in told if isinstance(told, list) else ():
+        try:
+            found.append(OFFER.validate_python(one))
+        except ValidationError as error:
+            log.warning("plugin_not_understood", told=one, **failure(error))
+    return found

@@ -56,7 +56,7 @@ def require_trials(spec: ResolvedSpec, trials: Sequence[Trial], *, seeds: int, p
         evaluation = one / min(budget.epochs, max(len(trial.plan.evaluations) for trial in trials))
         if evaluation > unit * limit:
             sentences.append(
-                f"From one evaluation to the next it is {_s(evaluation)}, and trials stop only there."
+                f"From one evaluation to the next it is {_s(evaluation)}, and a trial counts at its last."
             )
     more = f"{least:g} or more" if least is not None else "more"
     sentences.append(

@@ -15,8 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from whichopt.service import datasets as work
-from whichopt.service import json_input
-from whichopt.service.catalog import datasets as catalog
+from whichopt.service import json_input, plugins
+from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.data_root import FOLDER, PREFIX, Lying, lying, name_of
 from whichopt.service.db import Store
 from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
@@ -37,6 +37,10 @@ REFUSED_S = 2.0
 """Seconds in which the rest of a body that is refused is taken, so that its sender hears why."""
 
 POLL_AFTER_S = 2
+PLAIN = "plain"
+TEXTS = ("text/plain", "text/csv", "text/tab-separated-values")
+"""Media types of files that are read as texts, if a text is what they are said to be."""
+
 WITHOUT_NUL = r"^[^\x00]*$"
 
 BODY: dict[str, Any] = {
@@ -89,7 +93,11 @@ async def send(
         ),
     ] = None,
     task: Annotated[
-        Literal["classification", "regression"] | None, Query(description="If omitted, it is inferred.")
+        Literal["classification", "regression", "language"] | None,
+        Query(
+            description="If omitted, it is inferred: classification or regression. `language` reads the "
+            "file as a text (`text/plain`), whose next character, or byte, is predicted."
+        ),
     ] = None,
     split: Annotated[
         str,
@@ -129,11 +137,14 @@ async def send(
         bool, Query(description="Read it on trial: it is shown for an hour, and can be kept without sending.")
     ] = False,
 ) -> DatasetView:
-    """Send a table, or a zip of images, as the request's body. What was found in it stands in the answer."""
+    """Send a table, or a zip of images, as the request's body. What was found in it stands in the answer.
+
+    With `task=language` it is a text, of which the answer has the vocabulary and the beginning.
+    """
     try:
         wanted = work.Wanted(
             name=_name(name, folder),
-            format=_format(request) if folder is None else FOLDER,
+            format=_format(request, task) if folder is None else FOLDER,
             choices=_choices(
                 target=target, task=task, split=split, header=header, columns=columns, size=size
             ),
@@ -194,22 +205,27 @@ async def _begun(
 @router.get("")
 def all_datasets(
     store: TheStore,
+    settings: TheSettings,
     before: Cursor,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Page[CatalogEntry]:
-    """List the datasets: the built-in ones, then those that were sent, newest first."""
+    """List the datasets: the built-in ones, those of plug-ins, then those that were sent, newest first."""
     with store.read() as tx:
         sent = tx.datasets.page(before=before, limit=limit)
-    shown = [dataset_view(entry) for entry in catalog.DATASETS] if before is None else []
+        known = plugins.offered(tx, within_s=settings.worker_alive_s).datasets
+    shown = [dataset_view(entry) for entry in known] if before is None else []
     cursor = str(sent[-1].id) if len(sent) == limit else None
     return Page(items=[*shown, *map(work.summary_view, sent)], cursor=cursor)
 
 
 @router.get("/{name}")
-def one_dataset(name: OwnName, store: TheStore) -> CatalogEntry | DatasetView:
-    """Return a dataset: an entry of the catalog if it is built in, or what was found in a file."""
-    built_in = next((entry for entry in catalog.DATASETS if entry.name == name), None)
-    return work.view(store, name) if built_in is None else dataset_view(built_in)
+def one_dataset(name: OwnName, store: TheStore, settings: TheSettings) -> CatalogEntry | DatasetView:
+    """Return a dataset: an entry of the catalog if it is built in or a plug-in's, or what a file had."""
+    with store.read() as tx:
+        is_sent = name not in work.BUILT_IN and tx.datasets.named(name) is not None
+        known = plugins.offered(tx, within_s=settings.worker_alive_s).datasets
+    entry = None if is_sent else next((one for one in known if one.name == name), None)
+    return work.view(store, name) if entry is None else dataset_view(entry)
 
 
 @router.post("/{name}")
@@ -232,10 +248,11 @@ def _name(name: str | None, folder: str | None) -> str:
     return found
 
 
-def _format(request: Request) -> str:
+def _format(request: Request, task: str | None) -> str:
     """Return the format that the request declares.
 
-    A form or plain text is refused: a page of another site can send these with a reader's cookie.
+    A form is refused, and plain text without the task that it is for: a page of another site can send these
+    without asking. With a reader's cookie it cannot: that stays at home, and origins are compared.
     """
     header = Header()
     header["content-type"] = sent = request.headers.get("content-type", "")
@@ -248,6 +265,23 @@ def _format(request: Request) -> str:
             value=sent,
             allowed=list(FORMATS),
         )
+    form = FORMATS[media]
+    if task == LANGUAGE and media not in TEXTS:
+        raise UnsupportedMedia(
+            f"task=language reads a text, and the body's content type is {sent}; send the text as "
+            "text/plain, or leave task=language out if the file is a table",
+            field="Content-Type",
+            value=sent,
+            allowed=list(TEXTS),
+        )
+    if task != LANGUAGE and form == PLAIN:
+        raise UnsupportedMedia(
+            "the body's content type is text/plain, which is a text to learn from: add task=language; a "
+            "table in text is text/csv",
+            field="Content-Type",
+            value=sent,
+            allowed=[media for media in FORMATS if FORMATS[media] != PLAIN],
+        )
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise UnsupportedMedia(
@@ -256,7 +290,7 @@ def _format(request: Request) -> str:
             value=encoding,
             allowed=["identity", "gzip"],
         )
-    return FORMATS[media]
+    return PLAIN if task == LANGUAGE else form
 
 
 def _choices(*, columns: str | None, **given: Any) -> Choices:

@@ -20,9 +20,9 @@ router = APIRouter(prefix="/v1", tags=["results"])
 
 HTML, JSON, BYTES = "text/html", "application/json", "application/octet-stream"
 HEADERS = {
-    # Its styles and figures are in the page itself; nothing else is loaded, and nothing runs.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    # Its styles, figures and pictures are in the page itself; nothing else is loaded, and nothing runs.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-cache",

@@ -11,13 +11,14 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from whichopt.service.catalog import models, optimizers, tasks
+from whichopt.service import plugins
+from whichopt.service.catalog import tasks
 from whichopt.service.datasets import known_name
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.forecasting import job_forecast
 from whichopt.service.jobs import job_id_of, no_job
-from whichopt.service.routes.dependencies import Cursor, JobUid, TheStore
-from whichopt.service.views import JobForecast, Page, Recommendation
+from whichopt.service.routes.dependencies import Cursor, JobUid, TheSettings, TheStore
+from whichopt.service.views import JobForecast, Page, Recommendation, SampleView
 
 router = APIRouter(prefix="/v1", tags=["results"])
 
@@ -48,9 +49,21 @@ def forecast(uid: JobUid, store: TheStore) -> JobForecast:
     return job_forecast(store, uid)
 
 
+@router.get("/jobs/{job_id}/samples")
+def samples(uid: JobUid, store: TheStore) -> Page[SampleView]:
+    """List what the finalists' networks have made on the first fresh seed: text, points or images.
+
+    There is one sample a finalist at most, and none of a task that makes nothing. Lists of trials leave them
+    out.
+    """
+    with store.read() as tx:
+        return Page(items=tx.samples.views(job_id_of(tx, uid)))
+
+
 @router.get("/recommendations")
 def recommendations(
     store: TheStore,
+    settings: TheSettings,
     before: Cursor,
     task: Name = None,
     dataset: Name = None,
@@ -63,14 +76,15 @@ def recommendations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[Recommendation]:
     """List the recommendations for workloads like this one, newest first."""
+    alive_s = settings.worker_alive_s
     with store.read() as tx:
         return tx.views.recommendations(
             task=task and tasks.task(task, field="task").name,
             dataset=dataset and known_name(tx, dataset, field="dataset"),
-            model=model and models.model(model, field="model").name,
+            model=model and plugins.known_name(tx, "model", model, within_s=alive_s),
             function=function,
             metric=metric,
-            optimizer=optimizer and optimizers.optimizer(optimizer, field="optimizer").name,
+            optimizer=optimizer and plugins.known_name(tx, "optimizer", optimizer, within_s=alive_s),
             before=before,
             limit=limit,
         )

@@ -97,8 +97,8 @@ class Budget(NumbersAreNumbers):
         gt=0,
         le=30 * 86400,
         allow_inf_nan=False,
-        description="Seconds from the first claim after which search trials stop "
-        "at their next evaluation, and "
+        description="Seconds from the first claim after which search trials stop, at "
+        "their next evaluation or between two steps if that is far, and "
         "confirm runs with 3 fresh seeds.",
     )
     # Called `settled` since 0.1, in stored specs and in the API: the key stays as it was written.

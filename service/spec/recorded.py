@@ -6,14 +6,17 @@ from dataclasses import fields, replace
 from typing import Any
 
 from whichopt.service.catalog.built_in import built_in
-from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
 from whichopt.service.goal import Goal
 from whichopt.service.limits import UNLIMITED
+from whichopt.service.spec.entries import with_recorded
 from whichopt.service.spec.request import JobSpec
 from whichopt.service.spec.resolve import resolve
 from whichopt.service.spec.resolved import ResolvedOptimizer, ResolvedSpec
-from whichopt.service.spec.workloads import AnyWorkload, ResolvedWorkload
+from whichopt.service.spec.workloads import AnyWorkload
+
+ORIGINS = ("dataset_origin", "model_origin")
+"""What a workload records of plug-ins, some of it found by workers."""
 
 
 def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
@@ -26,8 +29,8 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
     entries = tuple(map(_entry, _recorded_optimizers(spec)))
     asked = JobSpec.model_validate(spec.model_dump(mode="json"))
     known = replace(built_in(), optimizers=entries)
-    if spec.workload.upload is not None:
-        known = replace(known, datasets=(_dataset(spec.cataloged),))
+    if spec.guest is None:
+        known = with_recorded(spec.cataloged, known)
     again = resolve(asked, known, UNLIMITED)
     places = [one.place for one in spec.optimizers]
     optimizers = tuple(
@@ -47,7 +50,7 @@ def resolved_again(spec: ResolvedSpec) -> ResolvedSpec:
 def _as_found(spec: ResolvedSpec, again: AnyWorkload) -> AnyWorkload:
     """Return the workload with what was found out about a function, which its report alone knows."""
     if spec.guest is None:
-        return again
+        return again.model_copy(update={name: getattr(spec.workload, name) for name in ORIGINS})
     found: dict[str, Any] = {"source": spec.guest.source, "rehearsed": spec.guest.rehearsed}
     if spec.guest.rehearsed is not None:
         found["goal"] = again.goal.model_copy(update={"metrics": spec.guest.rehearsed.metrics})
@@ -66,7 +69,7 @@ def _goal(recorded: Goal, today: Goal) -> Goal:
 def unlike_the_catalog(spec: ResolvedSpec) -> dict[str, list[str]]:
     """Return the names of the facts that this version's catalog has otherwise, by optimizer.
 
-    If the catalog lacks the optimizer, there are no names to give.
+    If the catalog lacks the optimizer, as it lacks those of plug-ins, there are no names to give.
     """
     here = {entry.name: entry for entry in built_in().optimizers}
     unlike = {}
@@ -87,20 +90,6 @@ def _recorded_optimizers(spec: ResolvedSpec) -> list[ResolvedOptimizer]:
     return [*spec.optimizers, spec.today.optimizer]
 
 
-def _dataset(workload: ResolvedWorkload) -> DatasetEntry:
-    """Return the entry of a person's own dataset, of which only the spec knows."""
-    return DatasetEntry(
-        name=workload.dataset.name,
-        title=workload.dataset.name,
-        task=workload.task,
-        shape=lambda _: workload.shape,
-        source="uploaded",
-        upload=workload.upload,
-        content=workload.content,
-        own_sizes=workload.sizes,
-    )
-
-
 def _entry(chosen: ResolvedOptimizer) -> OptimizerEntry:
     facts = {one.name: getattr(chosen.facts, one.name) for one in fields(OptimizerFacts)}
-    return OptimizerEntry(name=chosen.name, title=chosen.name, **facts)
+    return OptimizerEntry(name=chosen.name, title=chosen.name, origin=chosen.origin, **facts)

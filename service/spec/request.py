@@ -18,7 +18,7 @@ from whichopt.service.trials import Schedule
 DEFAULT_OPTIMIZERS = ("adabelief", "adamw", "adam", "sgd", "radam", "nadam")
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"
 ExecutorName = Literal["solo", "stacked", "guest"]
-OPTIMIZER_FACTS = ("facts", "place")
+OPTIMIZER_FACTS = ("facts", "place", "origin")
 """Fields of a resolved optimizer that follow from its name."""
 EXAMPLE = {
     "name": "digits",

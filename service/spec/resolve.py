@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.fits import shape_for
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
@@ -183,9 +182,7 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
     task_options = read_options(task.options, asked.options, "workload.task")
     data_options = read_options(data.options, wanted.dataset.options, "workload.dataset")
     model_options = read_options(model.options, wanted.model.options, "workload.model")
-    shape = data.shape(data_options)
-    if task.of_inputs:
-        shape = replace(shape, outputs=shape.features)
+    shape = shape_for(task, data.shape(data_options))
     if model.needs_image and shape.image is None:
         images = [
             entry.name
@@ -208,6 +205,8 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
         sizes=data.sizes(data_options),
         content=data.content,
         upload=data.upload,
+        dataset_origin=data.origin,
+        model_origin=model.origin,
         dataset=Named(name=data.name, **data_options.model_dump(mode="json")),
         model=Named(name=model.name, **model_options.model_dump(mode="json")),
     )
@@ -280,6 +279,7 @@ def resolve_optimizer(
         default=default,
         facts=entry.facts,
         place=known.optimizers.index(entry),
+        origin=entry.origin,
     )
 
 

@@ -48,7 +48,7 @@ def resolve_today(asked: TodaysConfig, catalog: Catalog, labels: Sequence[str]) 
         name: _value(entry, name, given[name]) if name in given else written[name] for name in entry.space
     }
     _check_switches(entry, config, given)
-    return ResolvedToday(name=entry.name, config=config, facts=entry.facts)
+    return ResolvedToday(name=entry.name, config=config, facts=entry.facts, origin=entry.origin)
 
 
 def _value(entry: OptimizerEntry, name: str, value: Value) -> Value:

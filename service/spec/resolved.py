@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from whichopt.service.catalog.names import check_names
 from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.configs import room
 from whichopt.service.errors import WhichoptError
@@ -35,6 +36,11 @@ class ResolvedOptimizer(Strict):
     default: Config
     facts: OptimizerFacts
     place: int = Field(ge=0, description="Place in the catalog, from 0; the first is taken in the last ties.")
+    origin: Origin | None = Field(
+        default=None,
+        exclude_if=lambda origin: origin is None,  # what was stored before plug-ins keeps its bytes
+        description="Plug-in that the optimizer is from; absent if it is from none.",
+    )
 
     @model_validator(mode="after")
     def _can_be_arguments(self) -> Self:
@@ -59,6 +65,11 @@ class ResolvedToday(Strict):
     name: str
     config: Config
     facts: OptimizerFacts
+    origin: Origin | None = Field(
+        default=None,
+        exclude_if=lambda origin: origin is None,  # what was stored before plug-ins keeps its bytes
+        description="Plug-in that the optimizer is from; absent if it is from none.",
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -78,6 +89,7 @@ class ResolvedToday(Strict):
             default=self.config,
             facts=self.facts,
             place=0,
+            origin=self.origin,
         )
 
 

@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from whichopt.service.catalog.networks import LayersOptions
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.goal import Goal
 from whichopt.service.guests import Function, Rehearsed
@@ -30,7 +31,10 @@ from whichopt.service.spec.augment import Augmentations
 from whichopt.service.states import Direction
 from whichopt.service.uploads import Upload
 
-FACTS = ("shape", "sizes", "length_unit", "content", "upload", "source", "rehearsed")
+FACTS = (
+    *("shape", "sizes", "length_unit", "content", "upload", "source", "rehearsed"),
+    *("dataset_origin", "model_origin"),
+)
 """Fields of a resolved workload that follow from its names, or that were found out about them."""
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -98,7 +102,7 @@ class WorkloadSpec(Strict):
         default=None,
         max_length=64,
         description="Metric of the task that configs are selected, judged and compared by; the others stand "
-        "beside it. Null is the task's first: `nll` or `rmse`.",
+        "beside it. Null is the task's first, such as `nll` or `rmse`.",
     )
     augment: Augmentations = ()
 
@@ -221,6 +225,21 @@ class ResolvedWorkload(Strict):
         default=None,
         description="File, columns and split of a person's own data; null for a built-in dataset.",
     )
+    dataset_origin: Origin | None = Field(
+        default=None,
+        exclude_if=lambda origin: origin is None,  # what was stored before plug-ins keeps its bytes
+        description="Plug-in that the dataset is from; absent if it is from none.",
+    )
+    model_origin: Origin | None = Field(
+        default=None,
+        exclude_if=lambda origin: origin is None,
+        description="Plug-in that the model is from; absent if it is from none.",
+    )
+
+    @property
+    def label_noise(self) -> float:
+        """The share of the training labels that are replaced by another class."""
+        return float(self.dataset.options.get("label_noise", 0.0))
 
     @property
     def title(self) -> str:

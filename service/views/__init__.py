@@ -8,6 +8,7 @@
 - `catalog`: the names that a job can use.
 - `datasets`: a dataset that a person sent.
 - `functions`: people's own functions that jobs may train.
+- `plugins`: what packages offer that are installed where workers run.
 - `checks`: mistakes in a spec, and a setting translated to another optimizer.
 - `problems`: the answer to every failure.
 - `health`: whether the service can work.
@@ -22,8 +23,17 @@ from whichopt.service.views.datasets import DatasetProblem, DatasetProgress, Dat
 from whichopt.service.views.forecast import ConfirmForecast, Forecast, JobForecast, SearchForecast
 from whichopt.service.views.functions import FunctionOffer, FunctionView
 from whichopt.service.views.health import Health, Readiness
-from whichopt.service.views.jobs import ConfirmProgress, JobError, JobView, LedgerEntry, Progress, TrialView
+from whichopt.service.views.jobs import (
+    ConfirmProgress,
+    JobError,
+    JobView,
+    LedgerEntry,
+    Progress,
+    SampleView,
+    TrialView,
+)
 from whichopt.service.views.plan import BudgetFor, JobPlan, LeadChance, PlannedCost, Power
+from whichopt.service.views.plugins import PluginOffer, PluginView
 from whichopt.service.views.problems import FieldProblem, Problem
 from whichopt.service.views.recommendation import (
     Cost,
@@ -77,12 +87,15 @@ __all__ = [
     "OverExamples",
     "Page",
     "PlannedCost",
+    "PluginOffer",
+    "PluginView",
     "Power",
     "Problem",
     "Progress",
     "RankedOptimizer",
     "Readiness",
     "Recommendation",
+    "SampleView",
     "SearchForecast",
     "SeenLead",
     "Stage",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.tasks import TaskEntry
 from whichopt.service.views.view import View
 
@@ -41,25 +42,34 @@ def optimizer_view(entry: OptimizerEntry) -> CatalogEntry:
         "fixed": dict(entry.build.fixed),
         "state_bytes": entry.state_bytes,
         "source": entry.source,
+        **_plugin(entry.origin),
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 
 
 def model_view(entry: ModelEntry) -> CatalogEntry:
-    details = {"about": entry.about, "needs_image": entry.needs_image, "options": _options(entry.options)}
+    details = {
+        "about": entry.about,
+        "tasks": list(entry.tasks),
+        "needs_image": entry.needs_image,
+        "options": _options(entry.options),
+        **_plugin(entry.origin),
+    }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 
 
 def dataset_view(entry: DatasetEntry) -> CatalogEntry:
-    """Shape and sizes are those of the default options."""
+    """Shape and sizes are those of the default options; `tasks` are all that it can be used for."""
     details = {
         "task": entry.task,
+        "tasks": list(entry.tasks),
         **asdict(entry.shape(entry.options())),
         "splits": asdict(entry.sizes(entry.options())),
         "options": _options(entry.options),
         "source": entry.source,
         "uploaded": False,
         "state": "ready",
+        **_plugin(entry.origin),
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
 
@@ -85,6 +95,13 @@ def task_view(entry: TaskEntry) -> CatalogEntry:
         ],
     }
     return CatalogEntry(name=entry.name, title=entry.title, details=details)
+
+
+def _plugin(origin: Origin | None) -> dict[str, Any]:
+    """Return where a plug-in is from; nothing of what comes with whichopt."""
+    if origin is None:
+        return {}
+    return {"plugin": {"package": origin.package, "version": origin.version, "target": origin.target}}
 
 
 def _options(kind: type[BaseModel]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from whichopt.service.activity import JobActivity
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import JobState, Origin, Phase, TrialState
-from whichopt.service.trials import Point
+from whichopt.service.trials import Point, Sample
 from whichopt.service.views.checks import LintFinding
 from whichopt.service.views.verdict import JobVerdict
 from whichopt.service.views.view import View
@@ -163,3 +163,16 @@ class TrialView(View):
     examples: int
     seconds: float
     revision: int
+
+
+class SampleView(View):
+    """What one finalist's network has made on the first fresh seed, for people to look at."""
+
+    trial: str = Field(description="Id of the trial that trained it.")
+    optimizer: str = Field(description="Label of the optimizer.")
+    origin: Origin
+    replicate: int | None = Field(
+        description="Number of the study that chose the config; null for a default and for today's config."
+    )
+    config: dict[str, Any]
+    sample: Sample

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from whichopt.service.catalog.tasks import has_ratio
 from whichopt.service.described import without_example
 from whichopt.service.spec import Margin
 from whichopt.service.states import Direction
@@ -381,6 +382,11 @@ class Recommendation(View):
     def shows_stand_ins(self) -> bool:
         """Tell if version 0.1 made it, whose means count a constant predictor's score for diverged runs."""
         return all(row.diverged_seeds is None for row in self.ranking)
+
+    @property
+    def has_percent(self) -> bool:
+        """Tell if a difference in percent has a meaning, which a metric without a natural 0 gives it not."""
+        return has_ratio(self.task, self.metric)
 
     @property
     def level(self) -> float:

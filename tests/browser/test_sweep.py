@@ -61,6 +61,9 @@ PAGES = {
     "winner: confirm again": "/jobs/{winner}?act=confirm",
     "winner: search again": "/jobs/{winner}?act=search",
     "tie": "/jobs/{tie}",
+    "what it makes: points": "/jobs/{points}",
+    "what it makes: images": "/jobs/{images}",
+    "what it makes: text": "/jobs/{text}",
     "today": "/jobs/{today}",
     "margin": "/jobs/{margin}",
     "one optimizer": "/jobs/{alone}",
@@ -86,6 +89,9 @@ PAGES = {
     "functions": "/functions",
     "report": "/v1/jobs/{winner}/report",
     "report: twelve optimizers": "/v1/jobs/{many}/report",
+    "report: points": "/v1/jobs/{points}/report",
+    "report: images": "/v1/jobs/{images}/report",
+    "report: text": "/v1/jobs/{text}/report",
     "report: today": "/v1/jobs/{today}/report",
     "report: nothing": "/v1/jobs/{nothing}/report",
 }
@@ -103,7 +109,11 @@ ERRORS = {
 EMPTY = ("/", "/datasets", "/functions", "/new", "/catalog")
 """Pages that must also look right before anything was done."""
 
-PARTS = {"/rows", "/workers", "/jobs/{job_id}/sure", "/jobs/{job_id}/more", "/jobs/{job_id}/space"}
+PARTS = {
+    "/rows",
+    "/workers",
+    *(f"/jobs/{{job_id}}/{part}" for part in ("sure", "more", "space", "made")),
+}
 """Routes of parts that a script puts into a page: they are seen there."""
 
 DATABASE = "whichopt.db"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tests.builders.concluded_jobs import concluded_job, motley_job
 from tests.builders.datasets import add_dataset
 from tests.builders.jobs import add_job
+from tests.builders.made import images_sample, points_sample, text_sample
 from tests.builders.played_jobs import confirming, digits_spec, played_job
 from tests.builders.races import TWELVE, racing_job
 from whichopt.service.db import Store
@@ -25,6 +26,8 @@ ACCURACY: dict[str, Any] = {
     "metric": "accuracy",
 }
 HOSTILE = "<script>alert(1)</script> & \"a\" 'job' with a name that is as long as a name may ever become"
+
+TEXT = text_sample("Unbroken" * 20 + "\n<b>The</b> cat\tsat\x00 on the mat, & \u202eran. " * 8)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ def every_state(store: Store, folder: Path) -> EveryState:
     _, alone = played_job(store, folder, digits_spec(SIX[:1], name=HOSTILE))
     _, nothing = played_job(store, folder, digits_spec(SIX[:2], name="all diverge"), diverges=True)
     _, many = played_job(store, folder, digits_spec(TWELVE, name="twelve of them"), gap=0.03)
+    _, points = played_job(
+        store, folder, digits_spec(SIX[:3], name="points"), gap=0.2, makes=lambda _: points_sample(256)
+    )
+    _, images = played_job(
+        store, folder, digits_spec(SIX[:3], name="images"), gap=0.2, makes=lambda _: images_sample()
+    )
+    _, text = played_job(store, folder, digits_spec(SIX[:3], name="text"), gap=0.2, makes=lambda _: TEXT)
     _, plain = concluded_job(store)
     failed_id, failed = racing_job(store, done=30, running=0, name="a disk was full")
     _fail(store, failed_id)
@@ -85,6 +95,9 @@ def every_state(store: Store, folder: Path) -> EveryState:
             "alone": alone,
             "nothing": nothing,
             "many": many,
+            "points": points,
+            "images": images,
+            "text": text,
             "plain": plain,
             "failed": failed,
             "cancelled": cancelled,

@@ -41,15 +41,16 @@ def report_of(
 ) -> Report:
     """Return the report of a job about the file, whose columns are kept in the folder `blobs`.
 
-    `asked` is the job without its dataset.
+    `asked` is the job without its dataset's name.
     """
+    options = asked["workload"].get("dataset", {})
     taken = take(path, form, choices)
     part, content = taken.keep(blobs)
     part.rename(blobs / content)
     data = path.read_bytes()
     file = File(name=path.name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     entry = uploaded(path.stem, taken.table, file, content, choices)
-    job = {**asked, "workload": {**asked["workload"], "dataset": {"name": path.stem}}}
+    job = {**asked, "workload": {**asked["workload"], "dataset": {"name": path.stem, **options}}}
     spec = resolve(JobSpec.model_validate(job), replace(built_in(), datasets=(entry,)))
     torch.set_num_threads(1)  # as a worker's process has
     built = workload.build(spec.cataloged, blobs=blobs)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from tests.builders.jobs import make_spec
+from tests.builders.made import MakeSample, with_sample
 from whichopt.service.db import Store
 from whichopt.service.environment import here
 from whichopt.service.settings import Settings
@@ -59,11 +60,13 @@ def played_job(
     gap: float = GAP,
     diverges: bool = False,
     stops: Callable[[TrialPlan], bool] = lambda _: False,
+    makes: MakeSample | None = None,
 ) -> tuple[int, str]:
     """Play the job to its end, or until a cohort begins with a trial at which it `stops`; its ids.
 
     The first optimizer of the spec is the best, and each one is worse than the one before by `gap`. If all
     `diverges`, nothing can be recommended. A job that stops has that cohort in training, half done.
+    Its networks make what `makes` says of each.
     """
     bell = Bell()
     spec = spec.model_copy(update={"agreement": Agreement.CLOSE})  # else this process is tried for seconds
@@ -78,6 +81,9 @@ def played_job(
                     claimed = tx.cohorts.claim(cohort_id, worker_name="cpu-1", lease_s=86400, attempts=3)
                 assert claimed is not None
                 results = [made_result(claimed.spec, plan, gap, diverges) for plan in claimed.plans]
+                if makes is not None:
+                    pairs = zip(claimed.plans, results, strict=True)
+                    results = [with_sample(plan, result, makes) for plan, result in pairs]
                 if stops(claimed.plans[0]):
                     curve = spec.goal.curve
                     half = {at: one.curves[curve][: one.steps // 2] for at, one in enumerate(results)}

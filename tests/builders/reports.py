@@ -19,8 +19,8 @@ from whichopt.service.trials import Trial, TrialPlan, TrialResult
 from whichopt.workers import workload
 from whichopt.workers.engine import Unwatched
 from whichopt.workers.engine.executors import EXECUTORS
-from whichopt.workers.jobs import training_environment
 from whichopt.workers.sampler import suggest
+from whichopt.workers.trained_in import training_environment
 
 UID = "01a00000-0000-7000-8000-000000000001"
 SPEC: dict[str, Any] = {

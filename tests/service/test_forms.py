@@ -102,6 +102,15 @@ def test_schedules_have_transformers_names(schedule: str, name: str) -> None:
     assert found["lr_scheduler_type"] == name
 
 
+def test_a_schedule_that_transformers_lacks_is_handed_to_the_trainer() -> None:
+    spec, recommendation = built_in("step")
+    text = written("hf", spec, recommendation)
+    assert "lr_scheduler_type" not in call(text, "TrainingArguments")
+    assert call(text, "Trainer")["optimizers"] == "(optimizer, scheduler)"
+    assert "0.1 ** sum(done >= milestone for milestone in [0.5, 0.75])" in text
+    assert "import torch\n" in text
+
+
 def test_a_functions_own_schedule_and_length_stay_its_own() -> None:
     spec, recommendation = guest()
     assert call(written("hf", spec, recommendation), "TrainingArguments") == {"output_dir": "out"}

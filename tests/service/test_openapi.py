@@ -52,6 +52,7 @@ def test_the_table_of_the_design_is_there(app: FastAPI) -> None:
         ("GET", "/v1/jobs/{job_id}/forecast"),
         ("GET", "/v1/jobs/{job_id}/report"),
         ("GET", "/v1/jobs/{job_id}/report/examples"),
+        ("GET", "/v1/jobs/{job_id}/samples"),
         ("GET", "/v1/jobs/{job_id}/studies.db"),
         ("GET", "/v1/recommendations"),
         *((("GET", f"/v1/{kind}{one}")) for kind in CATALOG for one in ("", "/{name}")),

@@ -34,6 +34,14 @@ def test_the_data() -> None:
     )
 
 
+def test_wrong_labels() -> None:
+    spec = {"workload": {"dataset": {"name": "wine", "label_noise": 0.07}, "model": "linear"}}
+    assert data_line(resolve(JobSpec.model_validate(spec)).cataloged) == (
+        "178 rows, 13 features; 106 training, 36 validation, 36 test; "
+        "label_noise 0.07: 7% of the training labels are wrong"
+    )
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

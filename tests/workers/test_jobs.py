@@ -36,7 +36,7 @@ from whichopt.service.reaper import sweep
 from whichopt.service.settings import Settings
 from whichopt.service.states import JobState, TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers import jobs, kernels
+from whichopt.workers import jobs, kernels, trained_in
 from whichopt.workers.engine import Cancelled, State, Watch
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.workload import Workload
@@ -368,7 +368,7 @@ def test_what_is_recorded_of_a_job_confirms_its_conclusion(context: jobs.Context
         found = tx.records.of_job(uid)
     assert found is not None
     assert found.recommendation is not None
-    assert found.environments == [jobs.training_environment("cpu")]
+    assert found.environments == [trained_in.training_environment("cpu")]
     assert {"torch", "numpy", "optuna", "whichopt"} <= set(found.environments[0].packages)
     report = evidence(found.facts, found.spec, found.trials, found.recommendation, found.environments)
     assert not report.job.cut_short

@@ -69,7 +69,7 @@ def test_a_worker_hands_on_what_another_one_has(store: Store, broker: Broker) ->
     ring = CeleryDispatcher(celery_app(lacks))
 
     def handed_on(settings: Settings) -> int | None:
-        own_functions.hand_on(store, ring, settings, function=NAME, task=RUN_COHORT, row=1, queue="cpu")
+        own_functions.hand_on(store, ring, settings, lacking=NAME, task=RUN_COHORT, row=1, queue="cpu")
         assert ring.waiting("cpu") == 0
         return ring.waiting(of_functions("cpu"))
 

@@ -303,7 +303,9 @@ def test_a_curve_of_one_point_tells_how_long_a_trial_takes() -> None:
         next_round(spec_of(max_seconds=1000), trials, suggest, workers=2)
     assert "A trial of 8 epochs takes about 16000 s here" in short.value.detail
     assert "takes about 72000 s in all on 2 processes" in short.value.detail
-    assert "From one evaluation to the next it is 2000 s, and trials stop only there" in short.value.detail
+    assert (
+        "From one evaluation to the next it is 2000 s, and a trial counts at its last" in short.value.detail
+    )
     assert short.value.field == "budget.max_seconds"
 
 

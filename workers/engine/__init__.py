@@ -26,7 +26,8 @@ class Cancelled(Exception):
 
 
 class Watch(Protocol):
-    """The interface by which the outside reaches a run. The training thread calls it at each evaluation."""
+    """The interface by which the outside reaches a run. The training thread calls it at each evaluation, and
+    in between if those lie more than a few seconds apart (`whichopt.workers.engine.beats`)."""
 
     def cancelled(self) -> bool:
         """Tell if the run should stop now."""
@@ -93,7 +94,7 @@ class Executor(Protocol):
             One result a plan, in the order of the plans.
 
         Raises:
-            Cancelled: `watch.cancelled()` became true; raised within one evaluation of that.
+            Cancelled: `watch.cancelled()` became true; raised within one step, or one evaluation, of that.
         """
         ...
 

@@ -10,18 +10,18 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.space import Value
+from whichopt.workers.engine.entries import optimizer
 
 
 def build(
     name: str, config: Mapping[str, Value], params: Iterable[Tensor], *, compiled: bool = False
 ) -> Optimizer:
-    """The optimizer that the catalog has as `name`, set as `config` says, over `params`.
+    """The optimizer that the catalog or a plug-in has as `name`, set as `config` says, over `params`.
 
     `compiled` says whether it steps by a compiled kernel, if it has one.
     """
-    entry = optimizers.optimizer(name)
+    entry = optimizer(name)
     faster = {**entry.stepping.faster, **entry.stepping.compiled} if compiled else entry.stepping.faster
     arguments: dict[str, Any] = {**entry.arguments(config), **entry.build.fixed, **faster}
     return optimizer_class(entry.build.target)(params, **arguments)

@@ -14,7 +14,7 @@ from torch import Tensor
 from whichopt.service.failures import in_line
 from whichopt.service.spec import ExecutorName
 from whichopt.service.trials import TrialPlan
-from whichopt.workers.engine.executors import STACKING, NoSuchExecutor
+from whichopt.workers.engine.executors import STACKING, NoSuchExecutor, Rehearsal
 from whichopt.workers.engine.solo import TrialRun
 from whichopt.workers.workload import Workload
 
@@ -26,8 +26,22 @@ STACKED = 16
 FEW, LONG_S = 4, 0.002
 """Trials in it, if a step of one takes longer than that: then it is not the calls that cost."""
 
+SLOW_S = 0.5
+"""Seconds of a step of one trial from which on no stack is tried: it is the products alone that cost, a stack
+takes as many times the memory, and was slower or hardly faster wherever it was measured
+(`python -m benchmarks.networks`)."""
+
 WARMING, STEPS = 2, 4
 """Steps before a step is timed, and those that are."""
+
+ENOUGH_S = 1.0
+"""Seconds after which a step is not tried again: what takes so long is not made shorter by a warm cache."""
+
+BRIEF_S = 0.1
+"""Seconds of an evaluation of a part of a split; if it takes longer, the rest is taken to be as slow."""
+
+PART = 64
+"""Examples in that part."""
 
 PACED_STEPS = 8
 """Steps that are timed if their usual time is asked for, and not the best."""
@@ -52,7 +66,10 @@ def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = T
     if not measured:
         return Choice("stacked", {})
     kinds = list({plan.optimizer: plan for plan in plans}.values())
-    solo = fmean(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds)
+    first = _seconds(TrialRun(workload, kinds[0]).train, kinds[0])
+    if first > SLOW_S:
+        return Choice("solo", {"solo": first})
+    solo = fmean([first, *(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds[1:])])
     try:
         most = STACKING.footprint(workload, plans).most(workload.device)
         size = min(STACKED if solo < LONG_S else max(FEW, len(kinds)), most)
@@ -89,28 +106,67 @@ def costs(
     In a stack it is that of a stack of this optimizer only.
     """
     kinds = {(plan.optimizer, executors[plan.label]): plan for plan in plans}
-    cost_of = {kind: _cost(workload, plan, executor=kind[1]) for kind, plan in kinds.items()}
+    cost_of = {
+        kind: _solo_cost(workload, plan)
+        if kind[1] == "solo"
+        else _stacked_cost(workload, plan, plans, kind[1])
+        for kind, plan in kinds.items()
+    }
     return {plan.label: cost_of[plan.optimizer, executors[plan.label]] for plan in plans}
 
 
-def _cost(workload: Workload, plan: TrialPlan, executor: str) -> TrainingCost:
-    if executor == "solo":
-        trial = TrialRun(workload, plan)
-        return TrainingCost(
-            step=_seconds(trial.train, plan, steps=PACED_STEPS, of=median),
-            validation=_timed(lambda: trial.scores("validation", workload.followed)),
-            train=_timed(lambda: trial.scores("train", workload.followed)),
-        )
+def _solo_cost(workload: Workload, plan: TrialPlan) -> TrainingCost:
+    def scoring(of: Workload) -> Callable[[str], object]:
+        trial = TrialRun(of, plan)
+        trial.model.eval()
+        return lambda split: trial.scores(split, of.followed)
+
+    step = _seconds(TrialRun(workload, plan).train, plan, steps=PACED_STEPS, of=median)
+    return TrainingCost(step, *_evaluations(workload, plan, scoring))
+
+
+def _stacked_cost(
+    workload: Workload, plan: TrialPlan, plans: Sequence[TrialPlan], executor: str
+) -> TrainingCost:
     if STACKING is None:
         raise NoSuchExecutor(executor)
-    fits = STACKING.footprint(workload, [plan])
-    size = min(STACKED, fits.most(workload.device))
-    stack = STACKING.rehearsal(workload, [plan] * size, block=fits.block)
-    return TrainingCost(
-        step=_seconds(stack.train, plan, steps=PACED_STEPS, of=median) / size,
-        validation=_timed(lambda: stack.scores()(0, "validation", workload.followed)) / size,
-        train=_timed(lambda: stack.scores()(0, "train", workload.followed)) / size,
-    )
+    fits = STACKING.footprint(workload, plans)
+    most = fits.most(workload.device)
+
+    def of(workload: Workload, size: int) -> Rehearsal:
+        assert STACKING is not None
+        return STACKING.rehearsal(workload, [plan] * size, block=fits.block)
+
+    def paced(size: int) -> float:
+        return _seconds(of(workload, size).train, plan, steps=PACED_STEPS, of=median) / size
+
+    size = min(FEW, most)
+    step = paced(size)
+    if step < LONG_S and most > size:
+        size = min(STACKED, most)
+        step = paced(size)
+
+    def scoring(part: Workload) -> Callable[[str], object]:
+        stack = of(part, size)
+        return lambda split: stack.scores()(0, split, part.followed)
+
+    validation, train = _evaluations(workload, plan, scoring)
+    return TrainingCost(step, validation / size, train / size)
+
+
+def _evaluations(
+    workload: Workload, plan: TrialPlan, scoring: Callable[[Workload], Callable[[str], object]]
+) -> tuple[float, float]:
+    """Return the seconds of an evaluation on the validation and on the training split, by what `scoring`
+    makes of a workload; if a part takes long, in proportion to it."""
+    part, splits = workload.part(PART), workload.splits(plan.seeds.split)
+    score = scoring(part)
+    took = _timed(lambda: score("train"))
+    if took > BRIEF_S:
+        each = took / len(part.splits(plan.seeds.split).train)
+        return each * len(splits.validation), each * len(splits.train)
+    score = scoring(workload)
+    return _timed(lambda: score("validation")), _timed(lambda: score("train"))
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -127,11 +183,11 @@ def _seconds(
     of: Callable[[Sequence[float]], float] = min,
 ) -> float:
     """Return the seconds of a step: the least, or another statistic `of` the timed steps. The first steps
-    make the state and fill the caches, and are not timed."""
+    make the state and fill the caches, and are not timed, unless they take long."""
     size = plan.training.batch_size
-    took = []
-    for number in range(WARMING, WARMING + steps + 1):
+    took: list[float] = []
+    while len(took) < WARMING + steps and not (len(took) > 1 and sum(took) > ENOUGH_S):
         started = perf_counter()
-        train(number * size).sum().item()
+        train((len(took) + 1) * size).sum().item()
         took.append(perf_counter() - started)
-    return of(took[1:])
+    return of(took[WARMING:] or took[1:])

@@ -80,8 +80,11 @@ class Record:
                 self.metrics["test"] = dict(scores("test", every))
                 found = values()
                 self.by_example = None if found is None else written(found.cpu().numpy())
-                self.sample = made() if self.plan.number == 0 else None
-            return TrialState.COMPLETE if all(map(_finite, self.metrics.values())) else TrialState.DIVERGED
+            if not all(map(_finite, self.metrics.values())):
+                return TrialState.DIVERGED  # what such a network makes would be no number either
+            if self.plan.phase is Phase.CONFIRM and self.plan.number == 0:
+                self.sample = made()
+            return TrialState.COMPLETE
         reached = [rung for rung in self.plan.rungs if before < rung.examples <= self.examples]
         value = validation[self.workload.goal.metric]
         return TrialState.PRUNED if any(self._worse(value, rung.threshold) for rung in reached) else None

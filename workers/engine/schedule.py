@@ -7,15 +7,32 @@ from collections.abc import Callable, Mapping
 
 from whichopt.service.trials import Schedule
 
-Shape = Callable[[float, float], float]
-"""The factor after the warm-up, from the share of what follows it that is over, and the share of what
-follows it that `decay` takes up."""
+Shape = Callable[[Schedule, float], float]
+"""The factor after the warm-up, from the share of the budget that is over."""
+
+
+def _over(schedule: Schedule, at: float) -> float:
+    """Return the share that is over of what follows the warm-up."""
+    return (at - schedule.warmup) / (1 - schedule.warmup)
+
+
+def _trapezoid(schedule: Schedule, at: float) -> float:
+    decay = schedule.decay / (1 - schedule.warmup)
+    return min(1.0, (1 - _over(schedule, at)) / decay)
+
+
+def _step(schedule: Schedule, at: float) -> float:
+    assert schedule.milestones is not None
+    assert schedule.factor is not None
+    return schedule.factor ** sum(at >= milestone for milestone in schedule.milestones)
+
 
 SHAPES: Mapping[str, Shape] = {
-    "constant": lambda over, decay: 1.0,  # noqa: ARG005
-    "cosine": lambda over, decay: 0.5 * (1 + math.cos(math.pi * over)),  # noqa: ARG005
-    "linear": lambda over, decay: 1 - over,  # noqa: ARG005
-    "trapezoid": lambda over, decay: min(1.0, (1 - over) / decay),
+    "constant": lambda schedule, at: 1.0,  # noqa: ARG005
+    "cosine": lambda schedule, at: 0.5 * (1 + math.cos(math.pi * _over(schedule, at))),
+    "linear": lambda schedule, at: 1 - _over(schedule, at),
+    "trapezoid": _trapezoid,
+    "step": _step,
 }
 
 
@@ -28,5 +45,4 @@ def factor(schedule: Schedule, examples: float, length: int) -> float:
     at = examples / length
     if at < schedule.warmup:
         return at / schedule.warmup
-    rest = 1 - schedule.warmup
-    return SHAPES[schedule.name]((at - schedule.warmup) / rest, schedule.decay / rest)
+    return SHAPES[schedule.name](schedule, at)

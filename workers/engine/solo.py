@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import TrialState
 from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch, optimizers
+from whichopt.workers.engine.beats import Beat, Stopped
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.record import Record, selection
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, seeded
@@ -78,10 +79,15 @@ class SoloExecutor:
                 unfinished = None
             result = None
             while result is None:
-                result = trial.advance()
+                beat = Beat(watch, partial(trial.tell, watch, position))
+                try:
+                    result = trial.advance(beat)
+                    stopped = False
+                except Stopped:
+                    stopped = True
                 if result is not None:
                     results.append(result)
-                if watch.cancelled():
+                if stopped or watch.cancelled():
                     under_way = [] if result is not None else [trial.record.result(TrialState.CANCELLED)]
                     begun = [*results, *under_way]
                     raise Cancelled([*begun, *[None] * (len(plans) - len(begun))])
@@ -100,12 +106,15 @@ class SoloExecutor:
         Raises:
             Cancelled: `watch.cancelled()` became true.
         """
-        trial = TrialRun(workload, plan)
-        while (result := trial.advance()) is None:
-            if watch.cancelled():
+        trial, result = TrialRun(workload, plan), None
+        while result is None:
+            try:
+                result = trial.advance(Beat(watch, partial(trial.tell, watch, 0)))
+            except Stopped:
+                raise Cancelled([trial.record.result(TrialState.CANCELLED)]) from None
+            if result is None and watch.cancelled():
                 raise Cancelled([trial.record.result(TrialState.CANCELLED)])
-            watch.progress(0, trial.record.examples, trial.record.selection)
-        watch.progress(0, trial.record.examples, trial.record.selection)
+            trial.tell(watch, 0)
         return Trained(result, trial.network())
 
 
@@ -128,11 +137,22 @@ class TrialRun:
         self.record = Record(workload, plan, self.splits)
         self.values: Tensor | None = None
 
-    def advance(self) -> TrialResult | None:
-        """Trains to the next evaluation and evaluates; the result, if the trial ends there."""
+    def tell(self, watch: Watch, position: int) -> None:
+        """Tells the watch how far the trial has come."""
+        watch.progress(position, self.record.examples, self.record.selection)
+
+    def advance(self, beat: Beat | None = None) -> TrialResult | None:
+        """Trains to the next evaluation and evaluates; the result, if the trial ends there.
+
+        `beat` is called between steps; what it raises ends the training there.
+        """
         started = perf_counter()
         before = self.record.examples
-        loss = self.train(self.record.boundary).item()
+        try:
+            loss = self.train(self.record.boundary, beat).item()
+        except Stopped:
+            self.record.seconds += perf_counter() - started
+            raise
         self.model.eval()
         for learner in self.learners:
             learner.mode("eval")
@@ -142,7 +162,7 @@ class TrialRun:
         self.record.seconds += perf_counter() - started
         return None if state is None else self.record.result(state)
 
-    def train(self, stop: int) -> Tensor:
+    def train(self, stop: int, beat: Beat | None = None) -> Tensor:
         """Trains until `stop` examples have been seen.
 
         Returns:
@@ -170,6 +190,8 @@ class TrialRun:
                         total.add_(learner.step(batch, share), alpha=count)
                 record.steps += 1
                 record.examples += count
+                if beat is not None and beat.due:
+                    beat()
         return total / (record.examples - before)
 
     def scores(self, split: str, names: Sequence[str]) -> dict[str, float]:

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save
 from torch import Tensor
 
-from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import Module
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.records import RecordedTrial
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.spec.entries import with_recorded
 from whichopt.service.states import Direction, Phase
 from whichopt.service.trials import Point, TrialPlan, TrialResult
 from whichopt.service.versions import program
@@ -28,7 +28,6 @@ from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.fit import folder as folders
 from whichopt.workers.fit.image_preparation import ImageData, ImagePreparation
 from whichopt.workers.fit.preparation import Data, NotRows, Preparation
-from whichopt.workers.jobs import training_environment
 from whichopt.workers.reported import (
     Agreement,
     agreement,
@@ -38,6 +37,7 @@ from whichopt.workers.reported import (
     facts_otherwise,
     tolerance_of,
 )
+from whichopt.workers.trained_in import training_environment
 from whichopt.workers.workload import Loaded, Splits, weighted
 from whichopt.workers.workload.images import Images
 
@@ -115,7 +115,8 @@ def fit(
         What was trained, its scores, and whether they agree with the report.
 
     Raises:
-        CannotFit: the folder has something else in it, the training diverged, or the task predicts nothing.
+        CannotFit: the folder has something else in it, the training diverged, or the task predicts nothing of
+            a row or an image.
         InvalidReport: the report has no runs of the config, the data are not at hand, or this version lacks
             the optimizer.
         UnknownName: no finalist has that label, or this version lacks the dataset or the model.
@@ -293,7 +294,7 @@ def _network(spec: ResolvedWorkload, trained: Trained) -> tuple[list[Any] | None
 
     A model that is no chain of torch's modules has no description, and the names are its own.
     """
-    entry = built_in().model(spec.model.name)
+    entry = with_recorded(spec).model(spec.model.name)
     if entry.modules is None:
         return None, trained.network
     modules = entry.modules(entry.options(**spec.model.options), spec.shape)

@@ -4,8 +4,8 @@
 
 ROWS is a CSV or TSV file, compressed by gzip or not, or a Parquet file. It has the columns that the network
 was trained on; others, such as the one that is predicted, are not looked at. PREDICTIONS gets a row for each
-row: `prediction`, and for classes the probability of each. Only torch and numpy are needed, and pyarrow for
-Parquet.
+row: `prediction`, and for classes the probability of each; or `prediction 1`, `prediction 2` and so on, if
+there are several numbers. Only torch and numpy are needed, and pyarrow for Parquet.
 """
 
 from __future__ import annotations
@@ -327,13 +327,15 @@ def predict(path: Path, to: Path, folder: Path = HERE) -> int:
     try:
         with part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["prediction", *(f"probability of {name}" for name in classes or ())])
+            several = [f"prediction {one + 1}" for one in range(target["outputs"])]
+            heads = several if len(several) > 1 else ["prediction"]
+            writer.writerow([*heads, *(f"probability of {name}" for name in classes or ())])
             for first, columns in tables(path, preparation):
                 outputs = model(features(columns, preparation, first)).double()
                 count += len(outputs)
                 if classes is None:
-                    values = outputs[:, 0] * target["unit"] + target["mean"]
-                    writer.writerows([value] for value in values.tolist())
+                    values = outputs * target["unit"] + target["mean"]
+                    writer.writerows(values.tolist())
                     continue
                 shares = outputs.softmax(dim=1)
                 best = [classes[at] for at in outputs.argmax(dim=1).tolist()]

@@ -32,6 +32,7 @@ class Target(_Frozen):
     )
     mean: float = Field(default=0.0, description="What an output of 0 stands for.")
     unit: float = Field(default=1.0, description="What 1 of an output is, in the target's own units.")
+    outputs: int = Field(default=1, description="Number of targets, if these are numbers.")
 
 
 class Preparation(_Frozen):
@@ -59,7 +60,11 @@ class Data:
 
     def __init__(self, spec: ResolvedWorkload, loaded: Loaded) -> None:
         if not isinstance(loaded, Table | Kept):
-            raise NotRows(f"{spec.dataset.name} has no rows that a program could predict one by one")
+            raise NotRows(
+                f"{spec.dataset.name} has no rows that a program could predict one by one; the code beside "
+                "the recommendation trains the network, which is its `model` at the end: save that by "
+                "torch.save"
+            )
         self.spec = spec
         self.loaded = loaded
         self.criteria = CRITERIA[spec.task]
@@ -91,7 +96,7 @@ class Data:
 
     def examples(self, training: Chosen, device: torch.device) -> Examples:
         """Return those rows as a network sees them that is trained on them."""
-        labels = self.labels[training]
+        labels = self.loaded.taught(training)[training]
         inputs = torch.from_numpy(self._prepared(training).transform(self._rows(), training))
         targets, unit = self.criteria.targets(labels, labels, inputs)
         return Examples(inputs.to(device), targets.to(device), unit)
@@ -121,7 +126,9 @@ def target_of(spec: ResolvedWorkload, criteria: Criteria, labels: Labels, traini
     if spec.task == "regression":
         known = labels[training]
         unit = criteria.encode(labels, known)[1]
-        return Target(name=name, classes=None, mean=float(known.mean()), unit=unit)
+        return Target(
+            name=name, classes=None, mean=float(known.mean()), unit=unit, outputs=spec.shape.outputs
+        )
     classes = upload.classes if upload else None
     numbered = tuple(map(str, range(spec.shape.outputs)))
     return Target(name=name, classes=classes or numbered)

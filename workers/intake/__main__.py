@@ -59,8 +59,32 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
-    from whichopt.workers.intake.formats import read
     from whichopt.workers.intake.problems import TooLarge
+
+    taken = _taken_text(asked, limits) if asked["format"] == "plain" else _taken(asked, limits)
+    size = taken.kept.size
+    if size + ROOM > limits.table_bytes:
+        raise TooLarge(
+            f"the columns that would be kept have {size:,} bytes; at most {limits.table_bytes:,} are "
+            "allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
+        )
+    with ThreadPoolExecutor(1) as pool:
+        keeping = pool.submit(taken.keep, Path(asked["folder"]))
+        table = taken.remarked()
+        path, content = keeping.result()
+    return {"table": table.model_dump(mode="json"), "content": content, "file": path.name}
+
+
+def _taken_text(asked: dict[str, Any], limits: Any) -> Any:
+    from whichopt.service.uploads import Choices
+    from whichopt.workers.intake.plain import take_text
+    from whichopt.workers.intake.progress import Progress
+
+    return take_text(Path(asked["file"]), Choices.model_validate(asked["choices"]), limits, Progress(_say))
+
+
+def _taken(asked: dict[str, Any], limits: Any) -> Any:
+    from whichopt.workers.intake.formats import read
     from whichopt.workers.intake.progress import Progress
 
     said = asked["choices"]
@@ -77,18 +101,7 @@ def _answer(asked: dict[str, Any], limits: Any) -> dict[str, Any]:
         from whichopt.workers.intake.taken import take_read
 
         raw = reading.result()
-    taken = take_read(raw, Choices.model_validate(said), limits)
-    size = taken.kept.size
-    if size + ROOM > limits.table_bytes:
-        raise TooLarge(
-            f"the columns that would be kept have {size:,} bytes; at most {limits.table_bytes:,} are "
-            "allowed (WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
-        )
-    with ThreadPoolExecutor(1) as pool:
-        keeping = pool.submit(taken.keep, Path(asked["folder"]))
-        table = taken.remarked()
-        path, content = keeping.result()
-    return {"table": table.model_dump(mode="json"), "content": content, "file": path.name}
+    return take_read(raw, Choices.model_validate(said), limits)
 
 
 def _say(line: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.uploads import Choices, Column, ImageFacts, Kind, Role, Table, Written
 from whichopt.workers.intake.columns import Mask
@@ -108,6 +109,7 @@ def take_read(raw: Raw, choices: Choices, limits: Limits) -> Taken:
         if guess.guessed:
             inferred.check_guess(predicted, [name for name in others if name not in dropped])
         values = inferred.whole(predicted)
+        assert choices.task != LANGUAGE  # which texts are read for, by `whichopt.workers.intake.plain`
         wanted = target(values, choices.task, raw.first_row)
         columns = dict.fromkeys(names) | {predicted: used(values, Role.TARGET, _predicted(wanted))}
         divides = None

@@ -23,10 +23,13 @@ class Text:
     Raises, while it is read:
         Unreadable: its bytes are no text in UTF-8, or in UTF-16 with a mark at its start.
         TooLarge: it has more than `most_bytes` once it is inflated.
+
+    If it is no `table`, problems name lines instead of rows.
     """
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
+    def __init__(self, path: Path, most_bytes: int, *, table: bool = True) -> None:
         self._path = path
+        self._table = table
         self._most_bytes = most_bytes
         self.compressed = path.stat().st_size
         with path.open("rb") as file:
@@ -58,6 +61,12 @@ class Text:
                     text = decoded.encode("utf-8", "surrogatepass")
             if (nul := text.find(b"\0")) >= 0:
                 place = self._place(i, text[:nul])
+                if not self._table:
+                    raise Unreadable(
+                        f"line {place.line:,} has a NUL character, so the file is no text; is it UTF-16 "
+                        "without a mark at its start (save it as UTF-8), or something else than text?",
+                        row=place.line,
+                    )
                 raise Unreadable(
                     f"{place} has a NUL character, so the file is no table in text; is it another format "
                     "(say which), or UTF-16 without a mark at its start (save it as UTF-8)?",
@@ -82,6 +91,13 @@ class Text:
         good = error.object[kept : max(kept, error.start)]
         place = self._place(chunks, good.decode(self.encoding, "ignore").encode())
         found = error.object[error.start : error.start + 4].hex(" ")
+        if not self._table:
+            return Unreadable(
+                f"line {place.line:,} is no text in {self.encoding.upper()}: it has the bytes {found}. Save "
+                "the file as UTF-8 (in Python: encoding='utf-8') and send it again; if it is no text at all, "
+                "it cannot be learned from",
+                row=place.line,
+            )
         return Unreadable(
             f"{place} is no text in {self.encoding.upper()}: it has the bytes {found}. Save the file as "
             "UTF-8 (in a spreadsheet: 'CSV UTF-8'; in Python: encoding='utf-8') and send it again",
@@ -96,9 +112,10 @@ class Text:
                 size += len(chunk)
                 if size > self._most_bytes:
                     inflated = "inflates to" if self.gzipped else "has"
+                    fewer = "send fewer rows or columns" if self._table else "send a part of it"
                     raise TooLarge(
                         f"the file {inflated} more than {self._most_bytes:,} bytes of text "
-                        "(WHICHOPT_MAX_TABLE_BYTES); send fewer rows or columns"
+                        f"(WHICHOPT_MAX_TABLE_BYTES); {fewer}"
                     )
                 yield chunk
 

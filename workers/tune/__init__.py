@@ -6,7 +6,7 @@ on that folder shows it. `tune` is the door; `Tuned` is what comes out.
 
 from __future__ import annotations
 
-from whichopt.workers.tune.candidates import Candidate, candidate
+from whichopt.workers.candidates import Candidate, candidate
 from whichopt.workers.tune.door import tune
 from whichopt.workers.tune.tuned import Tuned
 

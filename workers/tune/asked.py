@@ -18,9 +18,9 @@ from whichopt.service.errors import InvalidSpec
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest
 from whichopt.service.spec.request import DEFAULT_OPTIMIZERS
+from whichopt.workers.candidates import Candidate
 from whichopt.workers.guests.guest import TrainingFunction
 from whichopt.workers.guests.source import source_of
-from whichopt.workers.tune.candidates import Candidate
 
 Train = TrainingFunction | str
 Asked = str | Mapping[str, Any] | Candidate

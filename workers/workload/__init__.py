@@ -11,18 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from whichopt.service.by_example import MOST_EXAMPLES, kept_examples
-from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.datasets import DatasetEntry
-from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.models import ModelEntry, ModelOptions
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import metric
+from whichopt.service.errors import PluginFailed
 from whichopt.service.goal import Goal
+from whichopt.service.samples import bounded
 from whichopt.service.spec import ResolvedWorkload
+from whichopt.service.spec.entries import with_recorded
 from whichopt.service.trials import Sample
+from whichopt.workers.plugins.tables import arrays
 from whichopt.workers.workload.augmentation import drawn
 from whichopt.workers.workload.cached import Cached
 from whichopt.workers.workload.criteria import Criteria
 from whichopt.workers.workload.data import LOADERS
+from whichopt.workers.workload.gone import DatasetGone
+from whichopt.workers.workload.images import Images
 from whichopt.workers.workload.models import builder
 from whichopt.workers.workload.players import Answer, Carry, Loss, Net, Player, Slope
 from whichopt.workers.workload.seeds import generator, initialized, seeded
@@ -37,9 +43,9 @@ from whichopt.workers.workload.stream import (
     side_by_side,
     stretches,
 )
-from whichopt.workers.workload.table import Loaded
+from whichopt.workers.workload.table import Loaded, Table
 from whichopt.workers.workload.tasks import CRITERIA
-from whichopt.workers.workload.uploads import DatasetGone, load
+from whichopt.workers.workload.uploads import Kept, load, load_text
 
 __all__ = [
     "Answer",
@@ -68,7 +74,10 @@ __all__ = [
 ]
 
 EVALUATION_BATCH = 4096
-"""Examples that are evaluated at once, so that memory does not grow with the split."""
+"""Most examples that are evaluated at once, so that memory does not grow with the split."""
+
+EVALUATED_BYTES = 2**30
+"""Most bytes that those may keep between the layers, if they kept them as in training."""
 
 TABLES = Cached(1 << 29)
 SPLITS = Cached(1 << 30)
@@ -82,7 +91,7 @@ class Workload:
     `model` makes the network from a seed for its params, `splits` the data from a seed for the division
     into training and validation; both are pure functions. The tensors of `splits` are shared: read only.
     `by_example` is True if the metric of the goal is a mean over examples. `draw` is what each batch draws
-    from the trial's own seed; None if nothing.
+    from the trial's own seed; None if nothing. `evaluated` is how many examples are evaluated at once.
     """
 
     goal: Goal
@@ -94,6 +103,7 @@ class Workload:
     criteria: Criteria
     by_example: bool = False
     draw: Draw | None = None
+    evaluated: int = EVALUATION_BATCH
 
     @property
     def answer(self) -> Answer | None:
@@ -105,6 +115,11 @@ class Workload:
         """The metrics of the goal that have a curve: the one that selects, and those of the task."""
         goal = self.goal
         return tuple(name for name in goal.metrics if name == goal.metric or name in self.criteria.followed)
+
+    def part(self, count: int) -> Workload:
+        """Return the same workload with no more than the first `count` examples of each split: to try it."""
+        cut = lru_cache(maxsize=None)(lambda seed: self.splits(seed).first(count))
+        return replace(self, splits=cut)
 
     @torch.no_grad()
     def evaluate(self, net: Net, examples: Examples, names: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -120,12 +135,12 @@ class Workload:
         """What is judged of `net`, which is in eval mode: its outputs (N, outputs), or what the task says."""
         if self.answer is not None:
             return self.answer(net, examples.whole)
-        return torch.cat([net(part) for part in torch.split(examples.inputs, EVALUATION_BATCH)])
+        return torch.cat([net(part) for part in torch.split(examples.inputs, self.evaluated)])
 
     @torch.no_grad()
     def sample(self, net: Net, examples: Examples) -> Sample | None:
         """What `net`, which is in eval mode, makes for people to look at; None if its task makes nothing."""
-        return None if self.criteria.sample is None else self.criteria.sample(net, examples)
+        return None if self.criteria.sample is None else bounded(self.criteria.sample(net, examples))
 
     def values(self, outputs: Tensor, examples: Examples) -> Tensor | None:
         """The goal's metric on each example that is kept of a split (N,); None if it is no mean over them."""
@@ -153,7 +168,8 @@ def build(
 
     Args:
         spec: a job's workload. A person's own data are found by the hash that it records, not by their name.
-        catalog: has its dataset, unless that is an upload, and its model; None for the built-in one.
+        catalog: has its dataset and its model, unless the spec itself records what they are: a person's own
+            data, a plug-in; None for the built-in one.
         device: the device to train on.
         blobs: the folder with what is kept of uploads.
         root: the folder under which folders of images lie that are read there.
@@ -161,8 +177,9 @@ def build(
     Raises:
         UnknownName: the catalog has no such dataset or model.
         DatasetGone: a person's own data are not in the folder, are damaged, or lie in a folder that changed.
+        PluginFailed: a plug-in is not here, or cannot be used.
     """
-    known = built_in() if catalog is None else catalog
+    known = with_recorded(spec, catalog)
     data = None if spec.upload else known.dataset(spec.dataset.name)
     return _build(spec.model_dump_json(), data, known.model(spec.model.name), device, blobs, root)
 
@@ -182,8 +199,7 @@ def _build(
     shape = spec.shape
     criteria = CRITERIA[spec.task].of(net_options)
     network = partial(builder(net), net_options, shape)
-    with torch.device("meta"):
-        params = tuple(name for name, _ in network().named_parameters())
+    params = _param_names(network)
 
     def table() -> Loaded:
         return _table(spec, data, blobs, root)
@@ -206,7 +222,24 @@ def _build(
         criteria=criteria,
         by_example=bool((judge := metric(spec.task, spec.goal.metric)) and judge.by_example),
         draw=drawn(spec, criteria.draw),
+        evaluated=_at_once(net, net_options, shape),
     )
+
+
+def _at_once(net: ModelEntry, options: ModelOptions, shape: Shape) -> int:
+    """Return how many examples are evaluated at once: fewer if each keeps much."""
+    fit = EVALUATION_BATCH if net.kept is None else EVALUATED_BYTES // (4 * net.kept(options, shape))
+    return max(1, min(EVALUATION_BATCH, fit))
+
+
+def _param_names(network: Callable[[], nn.Module]) -> tuple[str, ...]:
+    """Return the names of the network's params, without memory for them if it can be made so."""
+    try:
+        with torch.device("meta"):
+            net = network()
+    except PluginFailed:  # it asks for values while it is made, which such tensors lack
+        net = initialized(network, 0, torch.device("cpu"))
+    return tuple(name for name, _ in net.named_parameters())
 
 
 def table_of(
@@ -217,14 +250,15 @@ def table_of(
     root: Path | None = None,
 ) -> Loaded:
     """Return the data of the workload as they were loaded; the arguments are as for `build`."""
-    known = built_in() if catalog is None else catalog
+    known = with_recorded(spec, catalog)
     return _table(spec, None if spec.upload else known.dataset(spec.dataset.name), blobs, root)
 
 
 def _table(
     spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None, root: Path | None
 ) -> Loaded:
-    key = spec.content or (data and data.loader, spec.dataset.model_dump_json())
+    options = spec.dataset.model_dump_json(exclude={"name"} if spec.content else None)
+    key = spec.content or (data and data.loader), options, spec.dataset_origin
     return TABLES.get(key, lambda: _loaded(spec, data, blobs, root), lambda loaded: loaded.nbytes)
 
 
@@ -240,6 +274,18 @@ def weighted(splits: Splits, spec: ResolvedWorkload) -> Splits:
 def _loaded(
     spec: ResolvedWorkload, data: DatasetEntry | None, blobs: Path | None, root: Path | None
 ) -> Loaded:
+    loaded: Loaded
     if data is None:
-        return load(spec, blobs, root)
-    return LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
+        is_text = spec.upload is not None and spec.upload.text is not None
+        loaded = load_text(spec, blobs) if is_text else load(spec, blobs, root)
+    elif spec.dataset_origin is not None:
+        options = spec.dataset.options
+        loaded = Table(*arrays(data.name, spec.dataset_origin, options, spec.shape, spec.task))
+    else:
+        loaded = LOADERS[data.loader or data.name](data.options(**spec.dataset.options))
+    if not spec.label_noise:
+        return loaded
+    if isinstance(loaded, Table):
+        return loaded._replace(label_noise=spec.label_noise)
+    assert isinstance(loaded, Kept | Images)  # no others have the option
+    return replace(loaded, label_noise=spec.label_noise)

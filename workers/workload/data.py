@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from whichopt.service.catalog.datasets import DatasetOptions, Friedman1Options
+from whichopt.service.catalog.label_noise import LabelNoiseOptions
+from whichopt.service.catalog.yardsticks import Friedman2Options, Friedman3Options, NoisyDigitsOptions
+from whichopt.workers.workload.quadratic import points
 from whichopt.workers.workload.table import Loaded, Table
+from whichopt.workers.workload.texts import unicode_names
 
-FRIEDMAN_SEED = 0
+FRIEDMAN_SEED, DIGITS_SEED = 0, 0
+"""Seeds of what is generated, and of the noise on digits."""
 
 
 def _scikit(name: str) -> Callable[[DatasetOptions], Table]:
@@ -54,12 +59,47 @@ def _friedman1(options: DatasetOptions) -> Table:
     )
 
 
+def _friedman(name: str) -> Callable[[DatasetOptions], Table]:
+    """A loader of the data that scikit-learn generates by `name`."""
+
+    def load(options: DatasetOptions) -> Table:
+        from sklearn import datasets
+
+        assert isinstance(options, Friedman2Options | Friedman3Options)
+        return Table(
+            *getattr(datasets, name)(options.examples, noise=options.noise, random_state=FRIEDMAN_SEED)
+        )
+
+    return load
+
+
+def _mnist1d(options: DatasetOptions) -> Table:
+    from whichopt.workers.workload.mnist1d import mnist1d  # scipy's filters are imported on first use
+
+    return mnist1d(options)
+
+
+def _noisy_digits(options: DatasetOptions) -> Table:
+    assert isinstance(options, NoisyDigitsOptions)
+    clean = TABLES["digits"](LabelNoiseOptions()).features
+    noise = np.random.default_rng(DIGITS_SEED).normal(0.0, options.noise, clean.shape)
+    return Table(clean + noise, clean)
+
+
 TABLES: Mapping[str, Callable[[DatasetOptions], Table]] = {
     "digits": _scikit_file("load_digits", "digits.csv.gz", header=0),
     "breast_cancer": _scikit_file("load_breast_cancer", "breast_cancer.csv", header=1),
     "wine": _scikit_file("load_wine", "wine_data.csv", header=1),
     "diabetes": _scikit("load_diabetes"),
     "friedman1": _friedman1,
+    "friedman2": _friedman("make_friedman2"),
+    "friedman3": _friedman("make_friedman3"),
+    "mnist1d": _mnist1d,
+    "noisy_digits": _noisy_digits,
 }
 
-LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {**TABLES}
+LOADERS: Mapping[str, Callable[[DatasetOptions], Loaded]] = {
+    **TABLES,
+    "unicode_names": unicode_names,
+    "quadratic_deep": points,
+}

@@ -7,8 +7,12 @@ bits would then depend on the networks beside it. These are made of functions th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+GELU_SCALE = math.sqrt(2 / math.pi)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -25,3 +29,9 @@ def mean(values: Tensor) -> Tensor:
     """The mean of all entries: added up as if they lay in memory in their order, which under `vmap` they may
     not."""
     return values.flatten().contiguous().mean()
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x times about the normal distribution function, by tanh: `nn.GELU(approximate="tanh")`."""
+    inner = (x * x * x * 0.044715 + x) * GELU_SCALE
+    return (inner.tanh() + 1) * 0.5 * x

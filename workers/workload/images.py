@@ -27,6 +27,7 @@ from whichopt.workers.intake.images.folder import Folder
 from whichopt.workers.intake.problems import Problem
 from whichopt.workers.intake.together import CORES
 from whichopt.workers.workload.criteria import Criteria
+from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
 from whichopt.workers.workload.table import FARTHEST, Parts, Rows
 
@@ -43,12 +44,16 @@ class FolderChanged(Exception):
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one shape: `pixels` (N, channels, height, width), the target, and what its split goes by."""
+    """Images of one shape: `pixels` (N, channels, height, width), the target, and what its split goes by.
+
+    `label_noise` is the share of the training labels that are replaced by another class.
+    """
 
     table: Table
     pixels: Pixels
     target: npt.NDArray[Any]
     split_by: Mapping[str, npt.NDArray[Any]]
+    label_noise: float = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -78,7 +83,8 @@ class Images:
         self, rows: Rows, training: Rows, levels: Levels, criteria: Criteria, device: torch.device
     ) -> Examples:
         inputs = _looked_up(self.pixels, rows, levels)
-        targets, unit = criteria.targets(self.target[rows], self.target[training], inputs)
+        taught = mislabeled(self.target, training, self.label_noise) if self.label_noise else self.target
+        targets, unit = criteria.targets(taught[rows], taught[training], inputs)
         return Examples(inputs.to(device), targets.to(device), unit)
 
 

@@ -20,7 +20,8 @@ class Examples:
     1 of a target is `unit` in the targets' own units. `weights` (N,) are those of the examples in the loss;
     None if all count the same. `noise` (N, ...) is what an evaluation draws for each example, fixed once;
     None if it draws nothing. `in_lanes` says that examples follow one another, as the windows of a text do:
-    the batches then run along them side by side, so that a state can be carried on.
+    the batches then run along them side by side, so that a state can be carried on. `written` turns tokens
+    into the text that they stand for; None if the examples are no text.
     """
 
     inputs: Tensor
@@ -29,6 +30,7 @@ class Examples:
     weights: Tensor | None = None
     noise: Tensor | None = None
     in_lanes: bool = False
+    written: Callable[[Tensor], str] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -46,7 +48,8 @@ class Examples:
     def first(self, count: int) -> Examples:
         """Return the first `count` examples."""
         weights, noise = (None if part is None else part[:count] for part in (self.weights, self.noise))
-        return Examples(self.inputs[:count], self.targets[:count], self.unit, weights, noise, self.in_lanes)
+        inputs, targets = self.inputs[:count], self.targets[:count]
+        return Examples(inputs, targets, self.unit, weights, noise, self.in_lanes, self.written)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Splits:
     @property
     def nbytes(self) -> int:
         return self.train.nbytes + self.validation.nbytes + self.test.nbytes
+
+    def first(self, count: int) -> Splits:
+        """Return the first `count` examples of each split."""
+        return Splits(*(split.first(count) for split in (self.train, self.validation, self.test)))
 
     def named(self, name: str) -> Examples:
         """The split `train`, `validation` or `test`."""

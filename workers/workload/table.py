@@ -11,6 +11,7 @@ import torch
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.splits import RANDOM, divided
 from whichopt.workers.workload.criteria import Criteria, Labels
+from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
 
 Features = npt.NDArray[np.float64]
@@ -36,10 +37,14 @@ class Loaded(Protocol):
 
 
 class Table(NamedTuple):
-    """A dataset as loaded: `features` (N, features) and `labels` (N,), each in its own units."""
+    """A dataset as loaded: `features` (N, features), `labels` (N,) or (N, outputs), each in its own units.
+
+    `label_noise` is the share of the training labels that are replaced by another class.
+    """
 
     features: Features
     labels: Labels
+    label_noise: float = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -49,13 +54,18 @@ class Table(NamedTuple):
         """Return the rows of training, validation and test that `seed` draws."""
         return divided(RANDOM, criteria.strata(self.labels), len(self.labels), sizes, seed)
 
+    def taught(self, training: Rows) -> Labels:
+        """Return the labels, of which those of these rows are as a network is taught them."""
+        return mislabeled(self.labels, training, self.label_noise) if self.label_noise else self.labels
+
     def splits(self, criteria: Criteria, sizes: Sizes, seed: int, device: torch.device) -> Splits:
         """Return the splits that `seed` draws, scaled by statistics of their training split alone."""
         rows = self.parts(criteria, sizes, seed)
         training = rows[0]
         scaled = criteria.scaled or standardized
         inputs = torch.from_numpy(scaled(self.features, self.features[training]).astype(np.float32))
-        targets, unit = criteria.targets(self.labels, self.labels[training], inputs)
+        taught = self.taught(training)
+        targets, unit = criteria.targets(taught, taught[training], inputs)
         return Splits(*(Examples(inputs[part].to(device), targets[part].to(device), unit) for part in rows))
 
 

@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from whichopt.workers.workload.criteria import Criteria, Labels
+from whichopt.workers.workload.language import LANGUAGE
 from whichopt.workers.workload.metrics import (
     by_example_of_classes,
     by_example_of_numbers,
     of_classes,
     of_numbers,
 )
+from whichopt.workers.workload.quadratic import MINIMIZATION
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -106,4 +108,6 @@ CRITERIA: Mapping[str, Criteria] = {
         encode=_standardized,
         strata=lambda _: None,
     ),
+    "language": LANGUAGE,
+    "minimization": MINIMIZATION,
 }

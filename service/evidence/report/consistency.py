@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.report.examples import contradictions_by_example
+from whichopt.service.evidence.report.samples import contradictions_of_sample
 from whichopt.service.evidence.report.todays_consistency import todays_contradictions
 from whichopt.service.evidence.verdict.confirm_table import arms_at
 from whichopt.service.evidence.verdict.todays_runs import own_trials
@@ -58,7 +59,7 @@ def inconsistencies(
         *(
             f"{named(trial.plan)}: {contradiction}"
             for trial in known
-            for contradiction in contradictions_by_example(spec, trial)
+            for contradiction in (*contradictions_by_example(spec, trial), *contradictions_of_sample(trial))
         ),
         *_search(spec, own, cut_short=cut_short),
         *_confirm(spec, own_trials(spec, that_count)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from whichopt.service.evidence.report import finalist_figures, search_figures, training_figures
 from whichopt.service.evidence.report.document import Report
+from whichopt.service.evidence.report.samples import ReportSamples, samples_of
 from whichopt.service.figures.figure import Figure
 from whichopt.service.figures.static import drawn
 from whichopt.service.figures.tones import tones
@@ -52,6 +53,9 @@ class Drawings:
     named: dict[str, Drawing]
     lr: list[Drawing]
     spaces: list[Drawing]
+    made: ReportSamples | None
+    made_svgs: dict[str, str]
+    """What the finalists' networks make, and the drawings of those that make points, by the maker's id."""
 
 
 def optimizer_tones(report: Report) -> dict[str, int]:
@@ -73,10 +77,13 @@ def drawings(report: Report) -> Drawings:
     narrow = {figure.name: figure for make in MAKERS if (figure := make(report, of, NARROW)) is not None}
     lr = {figure.name: figure for figure in search_figures.lr_tiles(report, of, TILE)}
     spaces = [_spaces(report, of, width) for width in (WIDE, NARROW)]
+    made = samples_of(report, of)
+    points = {} if made is None else made.figures
     svgs = drawn(
         {
             **wide,
             **lr,
+            **points,
             **spaces[0],
             **{f"{name}-narrow": figure for name, figure in [*narrow.items(), *spaces[1].items()]},
         }
@@ -88,7 +95,13 @@ def drawings(report: Report) -> Drawings:
             for name, one in figures.items()
         }
 
-    return Drawings(both(wide), list(both(lr).values()), list(both(spaces[0]).values()))
+    return Drawings(
+        both(wide),
+        list(both(lr).values()),
+        list(both(spaces[0]).values()),
+        made,
+        {name: svgs[name] for name in points},
+    )
 
 
 def _spaces(report: Report, of: dict[str, int], width: int) -> dict[str, Figure]:

@@ -19,10 +19,11 @@ from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.verdict.guest_snippet import Groups
 from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
 from whichopt.service.figures.tones import css_class, symbol
+from whichopt.service.shape_words import image_words
 from whichopt.service.states import Phase
 from whichopt.service.templating import ASSETS, TEMPLATES, templates
 from whichopt.service.views import TodayAnswer
-from whichopt.service.workload_words import augment_line, goal_line, image_words
+from whichopt.service.workload_words import augment_line, data_line, goal_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
@@ -54,12 +55,15 @@ def render_html(report: Report) -> str:
             figures=drawn.named,
             lr=drawn.lr,
             spaces=drawn.spaces,
+            made=drawn.made,
+            made_svgs=drawn.made_svgs,
             headline=_headline(report),
             surely=_surely(report),
             totals=_totals(report),
             environments=_environments(report),
             layers=_layers(report),
             params=_params(report),
+            data_words=data_line(report.spec.workload),
             goal=goal_line(report.spec.workload),
             augmented=augment_line(report.spec.workload),
             image_words=image_words,

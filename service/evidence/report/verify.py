@@ -8,7 +8,7 @@ The same functions that concluded the job run again; `differences` compares what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.extras import lacking
 from whichopt.service.records import MOST_EARLIER
+from whichopt.service.spec.origins import origins
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import RULES, WORDS, program
 
@@ -162,13 +163,25 @@ def _not_of_the_catalog(report: Report) -> Iterator[str]:
 
 
 def _recorded(report: Report) -> list[str]:
-    """Say which optimizers this version's catalog does not have as the report records them."""
+    """Say what is from plug-ins, and which optimizers this version's catalog has otherwise."""
     judged = "so the report is judged by what it records"
+    own = {name: (kind, origin) for kind, name, origin in origins(report.spec)}
+    return [
+        *(
+            f"the {kind} {name} is from the plug-in {origin.words}, {judged}"
+            for name, (kind, origin) in own.items()
+        ),
+        *_of_the_catalog(report, own, judged),
+    ]
+
+
+def _of_the_catalog(report: Report, own: Container[str], judged: str) -> list[str]:
     return [
         f"this version's catalog has other facts about {name} ({', '.join(facts)}), {judged}"
         if facts
         else f"this version's catalog has no optimizer {name}, {judged}"
         for name, facts in unlike_the_catalog(report.spec).items()
+        if name not in own
     ]
 
 

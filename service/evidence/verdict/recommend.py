@@ -16,7 +16,7 @@ from whichopt.service.evidence.verdict.over_examples import over_examples
 from whichopt.service.evidence.verdict.probability import study_probabilities
 from whichopt.service.evidence.verdict.ranking import cost_of, interval_of, percent_of, ranking
 from whichopt.service.evidence.verdict.seen import could_have_seen, lead_sentence
-from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.evidence.verdict.snippet_tasks import snippet_of
 from whichopt.service.evidence.verdict.statements import (
     Stopped,
     config_statement,
@@ -199,7 +199,7 @@ def _with_lead(statement: str, verdict: str | None, lead: SeenLead | None) -> st
 
 def _snippet(spec: ResolvedSpec, trials: Sequence[Trial], pick: Finalist) -> str:
     if spec.guest is None:
-        return snippet(spec, pick.label, pick.config)
+        return snippet_of(spec, pick.label, pick.config)
     return guest_snippet(spec, spec.guest, pick.label, pick.config, groups_of(spec, trials, pick))
 
 

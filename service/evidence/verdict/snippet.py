@@ -8,7 +8,7 @@ from whichopt.service.catalog import tasks
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
 from whichopt.service.catalog.optimizers import OptimizerFacts
-from whichopt.service.evidence.verdict import snippet_rows, snippet_table
+from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
 from whichopt.service.evidence.verdict.snippet_images import augmented
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
@@ -106,6 +106,7 @@ def _stand_ins(spec: ResolvedSpec) -> list[str]:
         *_model(spec),
         f"inputs = torch.randn({_EXAMPLES}, {shape.features})  # your {_what(spec)} here",
         f"targets = {targets}",
+        *snippet_labels.of_stand_ins(spec.cataloged, _EXAMPLES),
     ]
 
 
@@ -127,6 +128,7 @@ def _own_data(spec: ResolvedSpec, upload: Upload, written: Written) -> list[str]
         *snippet_table.reading(upload, written),
         *snippet_table.target(upload, written),
         *snippet_rows.division(upload, spec.sizes, seed),
+        *snippet_labels.of_own_rows(spec.cataloged),
         *snippet_table.features(upload, written),
         "",
         "torch.manual_seed(0)",
@@ -158,6 +160,8 @@ def _model(spec: ResolvedSpec) -> list[str]:
     entry = next((one for one in built_in().models if one.name == workload.model.name), None)
     if entry is not None and entry.modules is not None:
         return code(entry.modules(entry.options(**workload.model.options), workload.shape))
+    if (lines := snippet_models.CODE.get(workload.model.name)) is not None:
+        return list(lines(workload.shape))
     features, outputs = workload.shape.features, workload.shape.outputs
     return [
         "model = torch.nn.Sequential(  # your model here",
@@ -192,12 +196,13 @@ def schedule_lines(schedule: Schedule, total: str) -> list[str]:
 
     `total` is the line that sets `total_steps`.
     """
-    warmup, decay = schedule.warmup, schedule.decay
+    warmup, decay, milestones = schedule.warmup, schedule.decay, [*(schedule.milestones or ())]
     falls = {
         "constant": "1.0",
         "cosine": f"0.5 * (1 + math.cos(math.pi * (done - {warmup!r}) / (1 - {warmup!r})))",
         "linear": f"(1 - done) / (1 - {warmup!r})",
         "trapezoid": f"min(1.0, (1 - done) / {decay!r})",
+        "step": f"{schedule.factor!r} ** sum(done >= milestone for milestone in {milestones!r})",
     }
     if schedule.name == "constant" and not warmup:
         return []
@@ -207,7 +212,7 @@ def schedule_lines(schedule: Schedule, total: str) -> list[str]:
         "",
         "",
         "def factor(step):",
-        f'    """The learning rate as a share of lr: {schedule.name}, warm-up {warmup:.0%}."""',
+        f'    """The learning rate as a share of lr: {schedule.said}, warm-up {warmup:.0%}."""',
         "    done = min(1.0, (step + 0.5) / total_steps)  # at the middle of the step",
         *(rise if warmup else []),
         f"    return {falls[schedule.name]}",

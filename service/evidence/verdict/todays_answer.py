@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from whichopt.service.catalog.tasks import has_ratio
 from whichopt.service.evidence.statistics.estimates import ALPHA
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.evidence.verdict.keep_or_switch import TodayVerdict, keep_or_switch
@@ -86,6 +87,8 @@ def _told(
     below: str,
 ) -> str:
     """Say what to do, and why, without the end of the sentence; `below` says where the new config stands."""
+    if gain is not None and not has_ratio(spec.workload.task, spec.goal.metric):
+        gain = gain.model_copy(update={"percent": None})
     label = "" if found.challenger is None else table.arms[found.challenger].label
     mine, metric = f"today's {today.optimizer}", spec.goal.metric
     over = f"over {found.seeds} fresh seed{'s' if found.seeds != 1 else ''}"

@@ -80,11 +80,15 @@ def job_warnings(
 def _test_split(spec: ResolvedSpec) -> Iterator[JobWarning]:
     if spec.workload.judged_split == "validation":
         return  # another warning says that there is none
-    rows = "test part" if spec.guest is not None else f"{spec.sizes.test} test examples"
+    rows, other = f"{spec.sizes.test} test examples", "choosing a different test split"
+    if spec.guest is not None:
+        rows = "test part"
+    elif spec.cataloged.shape.tokens is not None:
+        rows, other = f"{spec.sizes.test} windows of one text", "another text"
     yield JobWarning(
         code="fixed_test_split",
         detail=f"All runs were scored on the same {rows}, so the intervals over "
-        "seeds do not cover the effect of choosing a different test split.",
+        f"seeds do not cover the effect of {other}.",
     )
 
 

@@ -11,18 +11,20 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog import datasets, models, tasks
+from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
 from whichopt.service.pages.catalog.mathml import mathml
 from whichopt.service.pages.catalog.option_words import option_words
-from whichopt.service.pages.catalog.tabs import tabs
+from whichopt.service.pages.catalog.tabs import known, tabs
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.frame import plain
 from whichopt.service.raced import RacedJob, Tally
 from whichopt.service.routes.dependencies import TheSettings, TheStore
+from whichopt.service.shape_words import examples_words
 from whichopt.service.space import Categorical, Dimension, Float, Int, Value
 from whichopt.service.views.catalog import dataset_view, model_view, task_view
 
@@ -49,7 +51,8 @@ def index(
 ) -> HTMLResponse:
     with store.read() as tx:
         tallies = tx.raced.tallies() if show == "optimizers" else {}
-    entries = optimizers.OPTIMIZERS
+    catalog = known(store, settings)
+    entries = catalog.optimizers
     axis = lr_axis(entries)
     return page_of(
         request,
@@ -57,18 +60,19 @@ def index(
         title="Catalog",
         current="Catalog",
         show=show,
-        tabs=tabs(len(settings.allowed_functions)),
+        tabs=tabs(store, settings),
         axis=[plain(10.0 ** axis[0]), plain(10.0 ** axis[1])],
         optimizers=[(one, tone(one.name), lr_range(one, axis), tallies.get(one.name)) for one in entries],
-        datasets=[(one, one.shape(one.options()), one.sizes(one.options())) for one in datasets.DATASETS],
-        models=models.MODELS,
+        datasets=[(one, usual_shape(one), one.sizes(one.options())) for one in catalog.datasets],
+        examples=examples_words,
+        models=catalog.models,
         tasks=tasks.TASKS,
     )
 
 
 @router.get("/catalog/optimizers/{name}", response_class=HTMLResponse)
-def optimizer(name: str, request: Request, store: TheStore) -> HTMLResponse:
-    entry = _found(optimizers.optimizer, name)
+def optimizer(name: str, request: Request, store: TheStore, settings: TheSettings) -> HTMLResponse:
+    entry = _found(known(store, settings).optimizer, name)
     if isinstance(entry, UnknownName):
         return _missing(request, "optimizers", entry)
     with store.read() as tx:
@@ -95,14 +99,14 @@ def optimizer(name: str, request: Request, store: TheStore) -> HTMLResponse:
 
 
 @router.get("/catalog/models/{name}", response_class=HTMLResponse)
-def model(name: str, request: Request) -> HTMLResponse:
-    entry = _found(models.model, name)
+def model(name: str, request: Request, store: TheStore, settings: TheSettings) -> HTMLResponse:
+    entry = _found(known(store, settings).model, name)
     if isinstance(entry, UnknownName):
         return _missing(request, "models", entry)
-    fits = [
-        (one, entry.params(entry.options(), shape))
-        for one in datasets.DATASETS
-        if (shape := one.shape(one.options())).image is not None or not entry.needs_image
+    fitting = [
+        (one, task, usual_params(entry, one, tasks.task(task)))
+        for one in (datasets.DATASETS if entry.origin is None else ())
+        for task in common_tasks(entry, one)
     ]
     return page_of(
         request,
@@ -111,13 +115,14 @@ def model(name: str, request: Request) -> HTMLResponse:
         current="Catalog",
         entry=entry,
         options=option_words(model_view(entry).details["options"]),
-        fits=fits,
+        fits=fitting,
+        many=len(entry.tasks) > 1,
     )
 
 
 @router.get("/catalog/datasets/{name}", response_class=HTMLResponse)
-def dataset(name: str, request: Request, store: TheStore) -> Response:
-    entry = _found(datasets.dataset, name)
+def dataset(name: str, request: Request, store: TheStore, settings: TheSettings) -> Response:
+    entry = _found(known(store, settings).dataset, name)
     if isinstance(entry, UnknownName):
         with store.read() as tx:
             sent = tx.datasets.named(name) is not None
@@ -130,7 +135,12 @@ def dataset(name: str, request: Request, store: TheStore) -> Response:
         title=entry.title,
         current="Catalog",
         entry=entry,
-        shape=entry.shape(entry.options()),
+        shape=usual_shape(entry),
+        examples=examples_words(entry.task, usual_shape(entry), entry.options().model_dump()),
+        fits=[
+            (task, [one for one in known(store, settings).models if fits(one, entry, task)])
+            for task in entry.tasks
+        ],
         sizes=entry.sizes(entry.options()),
         options=option_words(dataset_view(entry).details["options"]),
     )
@@ -148,6 +158,8 @@ def task(name: str, request: Request) -> HTMLResponse:
         current="Catalog",
         entry=entry,
         options=option_words(task_view(entry).details["options"]),
+        datasets=[one for one in datasets.DATASETS if name in one.tasks],
+        models=[one for one in models.MODELS if name in one.tasks],
     )
 
 

@@ -14,11 +14,12 @@ from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.frame import page as page_of
 from whichopt.service.pages.home.rows import PILLS
 from whichopt.service.routes.dependencies import Cursor, TheSettings, TheStore
+from whichopt.service.shape_words import image_words
 from whichopt.service.states import DatasetState
+from whichopt.service.texts import Text
 from whichopt.service.thumbnails import GAP, strip
 from whichopt.service.uploads import MEDIA_TYPES, SHOWN_CLASSES, SHOWN_IMAGES, Column, Kind, Table
 from whichopt.service.views import DatasetView
-from whichopt.service.workload_words import image_words
 
 router = APIRouter(prefix="/datasets", include_in_schema=False)
 
@@ -171,6 +172,14 @@ def _look(found: DatasetView) -> dict[str, Any]:
         "more": max(0, len(columns) - COLUMNS_SHOWN),
         "kinds": [kind.value for kind in Kind],
         "asked": "" if table is None else asked_words(table),
+        "tokens": "" if table is None or table.text is None else shown_tokens(table.text),
+        "rows": "rows"
+        if table is None
+        else "windows"
+        if table.text
+        else "images"
+        if table.images
+        else "rows",
         "remarks": () if table is None else [one for one in table.remarks if one.code != "left_out"],
         "sentence": sentence,
         "in_the_form": in_the_form,
@@ -195,9 +204,11 @@ def _images(table: Table | None) -> dict[str, Any]:
 
 
 def asked_words(table: Table) -> str:
-    """Say what is predicted from how many features, or from images of which size."""
+    """Say of how many rows or images what is predicted from what; or of a text, of which tokens it is."""
+    if table.text is not None:
+        return text_words(table.text)
     if table.images is not None:
-        what = f"{table.task} of {table.target}"
+        what = f"{table.rows:,} images: {table.task} of {table.target}"
         classes = "" if table.classes is None else f" into {len(table.classes)} classes"
         return f"{what}{classes}, from images of {image_words(table.shape)}"
     classes = "" if table.classes is None else f" into {len(table.classes)} classes"
@@ -205,8 +216,24 @@ def asked_words(table: Table) -> str:
     if 0 < len(counted) <= FEW_CLASSES:
         classes = f" ({', '.join(f'{name}: {rows:,}' for name, rows in counted)})"
     return (
-        f"{table.task} of {table.target}{classes}, from {table.shape.features:,} features made of "
-        f"{len(table.features):,} columns"
+        f"{table.rows:,} rows: {table.task} of {table.target}{classes}, from "
+        f"{table.shape.features:,} features made of {len(table.features):,} columns"
+    )
+
+
+def text_words(text: Text) -> str:
+    """Say how long a text is, and which tokens are predicted."""
+    other = f", and one for {text.rare:,} rare ones" if text.rare else ""
+    return (
+        f"A text of {text.characters:,} characters in {text.lines:,} lines, of which the next character is "
+        f"predicted: one of {len(text.vocabulary):,} tokens{other}"
+    )
+
+
+def shown_tokens(text: Text) -> str:
+    """Return the characters that are tokens with spaces between; those that cannot be seen by their codes."""
+    return " ".join(
+        one if one.isprintable() and not one.isspace() else f"U+{ord(one):04X}" for one in text.vocabulary
     )
 
 

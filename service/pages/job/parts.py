@@ -9,14 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from whichopt.service.errors import NoRecommendation
-from whichopt.service.jobs import no_job
 from whichopt.service.pages.frame import fragment
 from whichopt.service.pages.job import drawn_figures
 from whichopt.service.pages.job.acts import verdict
 from whichopt.service.pages.job.acts.kept_looks import looks_of
-from whichopt.service.pages.job.scene import Scene, scene
+from whichopt.service.pages.job.scene import recommendation_of, scene
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
-from whichopt.service.views import Recommendation
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,7 +25,7 @@ Label = Annotated[str | None, Query(max_length=64, description="Optimizer; the f
 def sure(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> HTMLResponse:
     """The tables of the verdict, with all looks."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
-    found = _recommendation(shown)
+    found = recommendation_of(shown)
     looks_of(shown)  # from here on they are kept
     return fragment(
         request,
@@ -43,7 +41,7 @@ def sure(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
 def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> HTMLResponse:
     """The figures of the verdict."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
-    of = _recommendation(shown).optimizer or shown.spec.labels[0]
+    of = recommendation_of(shown).optimizer or shown.spec.labels[0]
     return fragment(
         request,
         "job/more.html",
@@ -71,7 +69,7 @@ def space(
 def config(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) -> Response:
     """The recommended config as a file: the optimizer's name, and every hyperparameter as torch spells it."""
     shown = scene(store, uid, alive_s=settings.worker_alive_s, races=request.app.state.races)
-    found = _recommendation(shown)
+    found = recommendation_of(shown)
     if found.optimizer is None:
         raise NoRecommendation(
             f"job {uid} recommends nothing: every config diverged on a fresh seed", field="verdict"
@@ -82,20 +80,3 @@ def config(request: Request, uid: JobUid, store: TheStore, settings: TheSettings
         media_type="application/json",
         headers={"Content-Disposition": f'attachment; filename="whichopt-{uid}-config.json"'},
     )
-
-
-def _recommendation(shown: Scene) -> Recommendation:
-    """Return the job's recommendation.
-
-    Raises:
-        NotFound: there is no such job.
-        NoRecommendation: there is none yet, or there will never be one.
-    """
-    with shown.store.read() as tx:
-        row = tx.views.recommendation(shown.job.id)
-    if row is None:
-        raise no_job(shown.job.id)
-    state, found = row
-    if found is None:
-        raise NoRecommendation.of(shown.job.id, state)
-    return found

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from whichopt.service.db import Store
+from whichopt.service.errors import NoRecommendation
 from whichopt.service.figures.tones import tones
 from whichopt.service.forecasts import RoundForecast, Used
 from whichopt.service.jobs import no_job
@@ -17,7 +18,7 @@ from whichopt.service.race import Race
 from whichopt.service.races import Races
 from whichopt.service.spec import TODAY, ResolvedSpec
 from whichopt.service.states import JobState, Phase
-from whichopt.service.views import JobView
+from whichopt.service.views import JobView, Recommendation
 
 
 class Act(StrEnum):
@@ -124,3 +125,20 @@ def tones_of(spec: ResolvedSpec) -> dict[str, int]:
     """Return the tone of each trained label; today's config has one of its optimizer's color."""
     named = {optimizer.label: optimizer.name for optimizer in spec.optimizers}
     return tones(named if spec.today is None else {**named, TODAY: spec.today.name})
+
+
+def recommendation_of(shown: Scene) -> Recommendation:
+    """Return the recommendation of the job.
+
+    Raises:
+        NotFound: there is no such job.
+        NoRecommendation: there is none yet, or there will never be one.
+    """
+    with shown.store.read() as tx:
+        row = tx.views.recommendation(shown.job.id)
+    if row is None:
+        raise no_job(shown.job.id)
+    state, found = row
+    if found is None:
+        raise NoRecommendation.of(shown.job.id, state)
+    return found

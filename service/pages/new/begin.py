@@ -59,7 +59,7 @@ def shown(store: Store, settings: Settings, spec: ResolvedSpec, whole: Form) -> 
     def resolved(sent: JobSpec) -> ResolvedSpec:
         return functions.resolved(store, sent, settings)
 
-    found = filled(spec, catalog_for(store, spec.workload.dataset_name or ""), resolved)
+    found = filled(spec, catalog_for(store, settings, spec.workload.dataset_name or ""), resolved)
     if not found.lost:
         return Form({**blank().values, **found.form.values}, found.form.optimizers), []
     what = ", ".join(found.lost[:5]) + (" and more" if len(found.lost) > 5 else "")

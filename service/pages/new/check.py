@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from whichopt.service import functions, json_input
-from whichopt.service.catalog.built_in import Catalog, built_in
+from whichopt.service import functions, json_input, plugins
+from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.datasets import catalog_with
 from whichopt.service.errors import InvalidSpec, WhichoptError
 from whichopt.service.lint import lint
@@ -58,7 +58,7 @@ class Checked:
 def check(form: Form, store: Store, settings: Settings) -> Checked:
     """Return what the form asks for, checked by the same code as a job that is submitted."""
     if (whole := form.whole) is None:
-        made = asked(form, catalog_for(store, form.text("dataset")))
+        made = asked(form, catalog_for(store, settings, form.text("dataset")))
     else:
         try:
             made = Asked(_object(whole), {})
@@ -89,13 +89,14 @@ def check(form: Form, store: Store, settings: Settings) -> Checked:
     return Checked(made.spec, spec, found)
 
 
-def catalog_for(store: Store, dataset: str) -> Catalog:
-    """Return the catalog with the dataset of that name; without it, if no job can use it."""
-    try:
-        with store.read() as tx:
-            return catalog_with(tx, dataset, field="workload.dataset.name")
-    except WhichoptError:
-        return built_in()  # the check says what is wrong with the dataset
+def catalog_for(store: Store, settings: Settings, dataset: str) -> Catalog:
+    """Return the catalog with all plug-ins and the dataset of that name, if a job can use this one."""
+    with store.read() as tx:
+        known = plugins.offered(tx, within_s=settings.worker_alive_s)
+        try:
+            return catalog_with(tx, dataset, field="workload.dataset.name", known=known)
+        except WhichoptError:
+            return known  # the check says what is wrong with the dataset
 
 
 def _object(text: str) -> dict[str, Any]:

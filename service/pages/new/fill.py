@@ -113,6 +113,8 @@ def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:
         "schedule": spec.schedule.name,
         "warmup": written(spec.schedule.warmup),
         "decay": written(spec.schedule.decay),
+        "milestones": written(spec.schedule.milestones),
+        "factor": written(spec.schedule.factor),
         "rungs": written(spec.pruning.rungs),
         "worst": written(spec.pruning.worst),
         "margin": "",
@@ -143,8 +145,10 @@ def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:
 def _workload(spec: ResolvedSpec, catalog: Catalog) -> dict[str, str]:
     workload = spec.cataloged
     usual = next((one.goal.metric for one in catalog.tasks if one.name == workload.task), None)
+    own = next((one.task for one in catalog.datasets if one.name == workload.dataset.name), None)
     texts = {
         "dataset": workload.dataset.name,
+        "task": "" if workload.task == own else workload.task,
         "model": workload.model.name,
         "metric": "" if workload.goal.metric == usual else workload.goal.metric,
         "augment": ", ".join(

@@ -11,6 +11,7 @@ from typing import Any
 
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.tasks import TaskEntry
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.space import space_of
 from whichopt.service.pages.new.values import augmentations, number, value, values
@@ -41,7 +42,7 @@ PLACES = {
     "budget": "trials",
     "workload": "dataset",
     "workload.dataset": "dataset",
-    "workload.task": "dataset",
+    "workload.task": "task",
     "workload.model": "model",
     "workload.metric": "metric",
     "workload.augment": "augment",
@@ -54,6 +55,8 @@ PLACES = {
     "schedule": "schedule",
     "schedule.warmup": "warmup",
     "schedule.decay": "decay",
+    "schedule.milestones": "milestones",
+    "schedule.factor": "factor",
     "pruning": "rungs",
     "pruning.worst": "worst",
     "margin": "margin",
@@ -160,11 +163,11 @@ def _workload(form: Form, catalog: Catalog, made: Asked) -> dict[str, Any]:
             form, "model", model, {one.name: one.options for one in catalog.models}.get(model), made
         ),
     }
-    task = next((one.task for one in catalog.datasets if one.name == dataset), None)
-    entry = next((one for one in catalog.tasks if one.name == task), None)
+    entry = task_of(form, catalog)
     if entry is not None:
         with_options = _with_options(form, "task", entry.name, entry.options, made)
-        if with_options != entry.name:
+        own = next((one.task for one in catalog.datasets if one.name == dataset), None)
+        if with_options != own:
             workload["task"] = with_options
         # Another dataset's task may have no such metric: the field shows those of this one alone.
         if (metric := form.text("metric")) and metric != entry.goal.metric:
@@ -179,6 +182,18 @@ def of_images(catalog: Catalog, dataset: str) -> bool:
     """Tell if the dataset of that name has images."""
     entry = next((one for one in catalog.datasets if one.name == dataset), None)
     return entry is not None and entry.shape(entry.options()).image is not None
+
+
+def task_of(form: Form, catalog: Catalog) -> TaskEntry | None:
+    """Return the task that the form asks for: the dataset's own, unless another one of it is chosen.
+
+    None if the catalog lacks the dataset. A task that the dataset is not for was chosen with another one.
+    """
+    data = next((one for one in catalog.datasets if one.name == form.text("dataset")), None)
+    if data is None:
+        return None
+    name = form.text("task") if form.text("task") in data.tasks else data.task
+    return next((one for one in catalog.tasks if one.name == name), None)
 
 
 def _with_options(form: Form, part: str, name: str, options: Any, made: Asked) -> Any:
@@ -228,6 +243,9 @@ def _rest(form: Form, made: Asked) -> None:
     schedule |= {
         name: number(text) for name in ("warmup", "decay") if (text := form.text(name)) not in ("", "0")
     }
+    if schedule["name"] == "step":
+        schedule |= {"milestones": values(text)} if (text := form.text("milestones")) else {}
+        schedule |= {"factor": number(text)} if (text := form.text("factor")) else {}
     if "schedule" in form.values and {"warmup": 0.0, "decay": usual["decay"], **schedule} != usual:
         if schedule.get("decay") == usual["decay"]:
             del schedule["decay"]

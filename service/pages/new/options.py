@@ -86,4 +86,8 @@ def _choices(schema: Mapping[str, Any]) -> list[Any] | None:
 
 def _limits(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
-    return "" if low is None or high is None else f"{low:,g} to {high:,}"
+    return "" if low is None or high is None else f"{_bound(low)} to {_bound(high)}"
+
+
+def _bound(bound: float) -> str:
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"

@@ -5,7 +5,7 @@ Nothing is stored before the form is submitted. Without scripts it does the same
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from whichopt.service import jobs
-from whichopt.service.catalog.built_in import built_in
 from whichopt.service.db import Store
 from whichopt.service.errors import BodyTooLarge, Unavailable, WhichoptError
 from whichopt.service.pages.frame import fragment
@@ -24,7 +23,14 @@ from whichopt.service.pages.new.check import Checked, Told, catalog_for, check
 from whichopt.service.pages.new.elsewhere import as_curl, as_json, as_python
 from whichopt.service.pages.new.form import Form
 from whichopt.service.pages.new.presets import PRESETS, chosen, with_chosen
-from whichopt.service.pages.new.view import dataset_choices, lr_axis, option_text, options_of, rows_of
+from whichopt.service.pages.new.view import lr_axis, option_text, options_of, rows_of
+from whichopt.service.pages.new.workload_choices import (
+    begun,
+    dataset_groups,
+    model_choices,
+    task_choices,
+    with_fitting_model,
+)
 from whichopt.service.planning.looks import most_runs
 from whichopt.service.routes.dependencies import ApiKeyId, TheDispatcher, TheSettings, TheStore
 from whichopt.service.settings import Settings
@@ -61,6 +67,7 @@ def page(
     settings: TheSettings,
     source: Annotated[str, Query(alias="from", max_length=64)] = "",
     dataset: Annotated[str, Query(max_length=64)] = "",
+    task: Annotated[str, Query(max_length=64)] = "",
     model: Annotated[str, Query(max_length=64)] = "",
     function: Annotated[str, Query(max_length=200)] = "",
     optimizer: Annotated[list[str] | None, Query(max_length=16)] = None,
@@ -68,13 +75,13 @@ def page(
     form, notes = blank(), list[Note]()
     if source:
         form, notes = again(store, settings, source)
-    if dataset:
-        form = form.with_values(dataset=dataset, kind="catalog")
-    if model:
-        form = form.with_values(model=model, kind="catalog")
+    asked = {"dataset": dataset, "task": task, "model": model}
+    if given := {name: text for name, text in asked.items() if text}:
+        form = form.with_values(**given, kind="catalog")
+        form = begun(form, catalog_for(store, settings, form.text("dataset")), given)
     if function:
         form = form.with_values(function=function, kind="function")
-    known = [one.name for one in built_in().optimizers]
+    known = [one.name for one in catalog_for(store, settings, "").optimizers]
     ticked = [one for one in optimizer or () if one in known and one not in form.optimizers]
     form = Form(form.values, (*ticked, *form.optimizers))
     return _page(request, store, settings, form, check(form, store, settings), notes=notes)
@@ -130,16 +137,32 @@ def say(request: Request, store: TheStore, settings: TheSettings, sent: SentFiel
 
 
 @router.post("/options", response_class=HTMLResponse)
-def options(request: Request, store: TheStore, sent: SentFields) -> HTMLResponse:
-    """Give the fields that the chosen dataset, model and optimizer of today bring."""
+def options(
+    request: Request,
+    store: TheStore,
+    settings: TheSettings,
+    sent: SentFields,
+    chosen: Annotated[
+        Literal["dataset", "task", "model", "today"] | None, Query(description="Field that was changed.")
+    ] = None,
+) -> HTMLResponse:
+    """Give the fields that the chosen dataset, task, model and optimizer of today bring.
+
+    With another dataset or task, the models are those that fit it.
+    """
     form = Form.read(sent, blank())
-    catalog = catalog_for(store, form.text("dataset"))
+    catalog = catalog_for(store, settings, form.text("dataset"))
+    if chosen in ("dataset", "task"):
+        form = with_fitting_model(form, catalog)
     nothing = Checked(None, None, [])
     return fragment(
         request,
         "new/options_changed.html",
         form=form,
         checked=nothing,
+        chosen=chosen,
+        tasks=task_choices(form, catalog),
+        models=model_choices(form, catalog),
         options=options_of(form, catalog),
         option_text=option_text,
     )
@@ -198,16 +221,13 @@ def _page(
     status: int = 200,
     notes: list[Note] | None = None,
 ) -> HTMLResponse:
-    catalog = catalog_for(store, form.text("dataset"))
+    catalog = catalog_for(store, settings, form.text("dataset"))
     with store.read() as tx:
         uploads = [
             (one.name, one.found)
             for one in tx.datasets.page(before=None, limit=MOST_UPLOADS)
             if one.state is DatasetState.READY
         ]
-    datasets = dataset_choices(built_in(), uploads)
-    if (asked := form.text("dataset")) not in [name for name, _ in datasets]:
-        datasets.append((asked, asked))
     return page_of(
         request,
         "new/page.html",
@@ -217,8 +237,9 @@ def _page(
         form=form,
         once=form.text("once") or str(uuid4()),
         notes=notes or [],
-        datasets=datasets,
-        models=[(one.name, f"{one.name}: {one.title.lower()}") for one in catalog.models],
+        datasets=dataset_groups(catalog_for(store, settings, ""), uploads, form.text("dataset")),
+        tasks=task_choices(form, catalog),
+        models=model_choices(form, catalog),
         optimizers=[one.name for one in catalog.optimizers],
         allowed=settings.allowed_functions,
         options=options_of(form, catalog),

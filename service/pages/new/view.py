@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizers import OptimizerEntry
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
-from whichopt.service.pages.new.form import Form, of_images
+from whichopt.service.pages.new.form import Form, of_images, task_of
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.values import number, written
 from whichopt.service.space import Categorical, Dimension, Float
@@ -64,7 +62,7 @@ def options_of(form: Form, catalog: Catalog) -> Options:
     """Return the fields that the form's choices bring; a name that the catalog lacks brings none."""
     dataset = next((one for one in catalog.datasets if one.name == form.text("dataset")), None)
     model = next((one for one in catalog.models if one.name == form.text("model")), None)
-    task = next((one for one in catalog.tasks if dataset is not None and one.name == dataset.task), None)
+    task = task_of(form, catalog)
     today = next((one for one in catalog.optimizers if one.name == form.text("today")), None)
     usual = {} if today is None else (today.default if today.class_default is None else today.class_default)
     return Options(
@@ -85,35 +83,6 @@ def options_of(form: Form, catalog: Catalog) -> Options:
 def option_text(form: Form, part: str, name: str, one: OptionField) -> str:
     """Return the text of an option's field: what was typed, or the default."""
     return form.values.get(f"{part}.{name}.{one.name}", one.default)
-
-
-def dataset_choices(
-    catalog: Catalog, uploads: Sequence[tuple[str, Mapping[str, Any] | None]]
-) -> list[tuple[str, str]]:
-    """Return the name and the words of each dataset: those of the catalog, then those that were sent.
-
-    Args:
-        catalog: the built-in catalog.
-        uploads: the name of each dataset that was sent and is ready, and what was found in it.
-    """
-    choices = []
-    for entry in catalog.datasets:
-        shape = entry.shape(entry.options())
-        choices.append((entry.name, f"{entry.name}: {_sizes(entry.task, shape.examples, shape.outputs)}"))
-    for name, found in uploads:
-        shape = {} if found is None else found.get("shape", {})
-        about = (
-            _sizes(found["task"], shape["examples"], shape["outputs"])
-            if found is not None and shape
-            else "uploaded"
-        )
-        choices.append((name, f"{name}: {about}"))
-    return choices
-
-
-def _sizes(task: str, examples: int, outputs: int) -> str:
-    what = f", {outputs} classes" if task == "classification" else f", {task}"
-    return f"{examples:,} examples{what}"
 
 
 def rows_of(form: Form, catalog: Catalog) -> list[Row]:

@@ -20,6 +20,7 @@ if (form) {
   const ends = Object.keys(formats);
 
   function formatOf(name) {
+    if (byId("task").value === "language") return "text/plain";
     const stem = name.toLowerCase().replace(/\.gz$/, "");
     return formats[ends.find((end) => stem.endsWith(end))];
   }
@@ -152,7 +153,7 @@ if (form) {
     const what = view.table.images ? "images" : "rows";
     stage(`${view.table.rows.toLocaleString("en")} ${what} read`, 1);
     byId("known").replaceChildren(...view.table.columns.map(({ name }) => new Option(name, name)));
-    byId("target").placeholder = `${view.table.target}, found for you`;
+    byId("target").placeholder = view.table.text ? "found for you" : `${view.table.target}, found for you`;
     document.getElementById("said").textContent = `Read: ${view.table.rows} ${what}, the target is ${view.table.target}`;
   }
 

@@ -133,5 +133,5 @@ def test_a_row_that_cannot_be_read_hides_no_other(http: TestClient, lite: Store)
 def test_the_bar_follows_the_training_processes(http: TestClient) -> None:
     assert 'hx-get="/workers"' in page(http)
     answer = http.get("/workers")
-    assert "no training processes" in words(answer.text)
+    assert "0 training processes" in words(answer.text)
     assert "<html" not in answer.text

@@ -20,7 +20,7 @@ def test_an_upload_can_be_raced_on(http: TestClient, lite: Store) -> None:
     add_dataset(lite, "penguins")
     add_dataset(lite, "half", state=DatasetState.READING)
     page = http.get("/new?dataset=penguins").text
-    assert '<option value="penguins" selected>penguins: 100 examples, 3 classes' in page
+    assert '<option value="penguins" selected>penguins: 100 rows, 3 classes' in page
     assert '<option value="half"' not in page
     assert posted(http, fields(page, ("model", "linear"), ("batch_size", "8"))).status_code == 303
     assert jobs_of(http)[0]["spec"]["workload"]["dataset"]["name"] == "penguins"

@@ -54,6 +54,8 @@ SHOWN: list[dict[str, Any]] = [
         "schedule": {"name": "trapezoid", "warmup": 0, "decay": 0.5},
         "pruning": {"rungs": []},
     },
+    {"workload": WINE, "schedule": "step"},
+    {"workload": WINE, "schedule": {"name": "step", "milestones": [0.6, 0.8, 0.95], "factor": 0.2}},
     {"workload": WINE, "today": {"name": "sgd", "config": {"momentum": 0.9, "nesterov": True}}},
     {
         "workload": WINE,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from whichopt.service.catalog.tasks import TASKS
+from whichopt.service.catalog import tasks
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.lint import lint
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
@@ -27,15 +27,15 @@ def test_the_task_has_a_metric_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("dataset", "metric", "direction"),
     [
-        ("wine" if task.name == "classification" else "diabetes", one.name, one.direction)
-        for task in TASKS
-        for one in task.metrics
+        (dataset, one.name, one.direction)
+        for name, dataset in (("classification", "wine"), ("regression", "diabetes"))
+        for one in tasks.task(name).metrics
     ],
 )
 def test_a_job_is_judged_by_the_metric_that_it_names(dataset: str, metric: str, direction: Direction) -> None:
     spec = resolve(job(dataset, metric=metric))
     assert (spec.goal.metric, spec.goal.direction) == (metric, direction)
-    every = [one.name for task in TASKS if task.name == spec.workload.task for one in task.metrics]
+    every = [one.name for entry in tasks.TASKS if entry.name == spec.workload.task for one in entry.metrics]
     assert list(spec.goal.metrics) == [metric, *(name for name in every if name != metric)]
 
 

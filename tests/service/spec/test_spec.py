@@ -190,6 +190,8 @@ QUOTED = [
     ({"margin": {"percent": "5"}}, "margin.percent"),
     ({"pruning": {"rungs": [0.25, "0.5"]}}, "pruning.rungs.1"),
     ({"schedule": {"name": "cosine", "warmup": False}}, "schedule.warmup"),
+    ({"schedule": {"name": "step", "milestones": [0.5, True]}}, "schedule.milestones.1"),
+    ({"schedule": {"name": "step", "factor": "0.1"}}, "schedule.factor"),
     (
         {"optimizers": [{"name": "adam", "space": {"lr": {"type": "float", "low": "1e-4", "high": 1}}}]},
         "optimizers.0.space.lr.low",
@@ -210,6 +212,33 @@ def test_a_number_is_a_number(parts: dict[str, Any], field: str, http: TestClien
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert "should be a valid" in error["detail"]
+
+
+STEPS = [
+    ({"milestones": [0.75, 0.5]}, "milestones", "ascend from above the warm-up, which ends at 0, to below 1"),
+    ({"milestones": [0.5, 1.0]}, "milestones", "they are 0.5, 1; such as 0.5, 0.75"),
+    ({"milestones": [0.2, 0.5], "warmup": 0.2}, "milestones", "which ends at 0.2"),
+    ({"factor": 1.0}, "factor", "less than 1"),
+    ({"factor": 0}, "factor", "greater than 0"),
+    (
+        {"name": "cosine", "milestones": [0.5]},
+        "milestones",
+        "is for the schedule 'step', and this one is 'cosine'",
+    ),
+    ({"name": "linear", "factor": 0.1}, "factor", "leave it out, or set name to step"),
+]
+
+
+@pytest.mark.parametrize(("parts", "field", "says"), STEPS)
+def test_what_a_schedule_cannot_have_is_refused_in_words(
+    parts: dict[str, Any], field: str, says: str, http: TestClient
+) -> None:
+    schedule = {"name": "step", **parts}
+    answer = http.post("/v1/jobs", json={"workload": WORKLOAD, "schedule": schedule})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == f"schedule.{field}"
+    assert says in error["detail"]
 
 
 def test_no_number_of_a_spec_is_forgotten() -> None:

@@ -15,9 +15,9 @@ from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest
 from whichopt.service.spec.recorded import resolved_again
 from whichopt.service.spec.upgrade import packed_of
+from whichopt.workers.candidates import candidate
 from whichopt.workers.engine.optimizers import optimizer_class
 from whichopt.workers.tune.asked import spec_of as asked_of
-from whichopt.workers.tune.candidates import candidate
 
 
 class Mine(torch.optim.SGD):

@@ -17,7 +17,7 @@ from whichopt.service.planning.rounds import next_round
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.states import Agreement
-from whichopt.workers import jobs, prepare, products
+from whichopt.workers import jobs, prepare, products, trained_in
 from whichopt.workers.engine.agree import agreement
 from whichopt.workers.sampler import suggest
 
@@ -70,7 +70,7 @@ def test_what_a_user_has_set_wins(chosen: str) -> None:
 
 
 def test_results_say_what_they_were_multiplied_by() -> None:
-    here = jobs.training_environment("cpu")
+    here = trained_in.training_environment("cpu")
     assert here.mkl_cbwr == products.mode()
     assert here.blas == products.blas()
     assert here.instructions == torch.backends.cpu.get_cpu_capability()

@@ -19,7 +19,6 @@ from whichopt.workers.engine import Executor
 from whichopt.workers.engine.executors import STACKING
 from whichopt.workers.engine.solo import SoloExecutor
 from whichopt.workers.workload import Examples, Workload
-from whichopt.workers.workload.metrics import by_example_of_classes, by_example_of_numbers
 from whichopt.workers.workload.tasks import CRITERIA
 
 MakePlan = Callable[..., TrialPlan]
@@ -89,15 +88,16 @@ def test_the_catalog_says_of_which_metrics_they_are_kept() -> None:
     """What it says can be computed, and is what the metric is the mean of."""
     torch.manual_seed(0)
     outputs, classes, numbers = torch.randn(50, 4), torch.arange(50) % 4, torch.randn(50, 4)
-    computed = {
-        "classification": (by_example_of_classes, classes),
-        "regression": (by_example_of_numbers, numbers),
+    answers = {
+        "classification": (outputs, classes),
+        "regression": (outputs, numbers),
+        "minimization": (outputs[:, :1], numbers),
     }
     for entry in TASKS:
-        function, targets = computed[entry.name]
-        metrics = CRITERIA[entry.name].metrics
+        criteria = CRITERIA[entry.name]
         for metric in (one.name for one in entry.metrics if one.by_example):
-            (whole,) = metrics(outputs, targets, 2.0, (metric,)).values()
-            assert function(outputs, targets, 2.0, metric).mean().item() == pytest.approx(
+            answered, targets = answers[entry.name]
+            (whole,) = criteria.metrics(answered, targets, 2.0, (metric,)).values()
+            assert criteria.by_example(answered, targets, 2.0, metric).mean().item() == pytest.approx(
                 whole.item(), rel=1e-12
             )

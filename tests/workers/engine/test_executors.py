@@ -175,6 +175,31 @@ def test_progress_is_told_at_each_evaluation(
         assert told == [(point.examples, curve[: i + 1]) for i, point in enumerate(curve)]
 
 
+def test_what_takes_long_is_told_and_can_be_stopped_between_evaluations(
+    executor: Executor,
+    mlp: Workload,
+    make_plan: MakePlan,
+    make_watch: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if every step took longer than a beat; none of that changes a result."""
+    plans, steady, often = [make_plan(), make_plan(init=5)], make_watch(), make_watch()
+    wanted = executor.run(mlp, plans, steady)
+    monkeypatch.setattr("whichopt.workers.engine.beats.BEAT_S", 0.0)
+    assert _untimed(executor.run(mlp, plans, often)) == _untimed(wanted)
+    assert [examples for at, examples, _ in often.seen if at == 0][:3] == [16, 32, 48]
+    assert set(map(str, steady.seen)) < set(map(str, often.seen))
+    watch = make_watch(cancel_at=3)
+    with pytest.raises(Cancelled) as stopped:
+        executor.run(mlp, plans, watch)
+    result = stopped.value.results[0]
+    assert result is not None
+    assert (result.state, result.examples, result.value) == (TrialState.CANCELLED, 48, None)
+    assert result.curves == {}
+    with pytest.raises(Cancelled):
+        executor.train(mlp, plans[0], make_watch(cancel_at=3))
+
+
 def _resumed_everywhere(
     executor: Executor, workload: Workload, plans: Sequence[TrialPlan], make_watch: Any
 ) -> None:

@@ -24,7 +24,12 @@ from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Workload, build
 
 MakePlan = Callable[..., TrialPlan]
-DATA = {"classification": "wine", "regression": "diabetes"}
+MLP = {"name": "mlp", "hidden": [4]}
+SUBJECTS: dict[str, dict[str, Any]] = {
+    "classification": {"dataset": "wine", "model": MLP},
+    "regression": {"dataset": "diabetes", "model": MLP},
+    "minimization": {"dataset": "quadratic_deep", "model": "quadratic"},
+}
 CASES = [(task, metric.name) for task in TASKS for metric in task.metrics]
 
 
@@ -41,7 +46,7 @@ def _judged_by(task: str, metric: str) -> ResolvedSpec:
         trials=10,
         replicates=2,
         seeds=3,
-        workload={"dataset": DATA[task], "model": {"name": "mlp", "hidden": [4]}, "metric": metric},
+        workload={**SUBJECTS[task], "metric": metric},
         pruning={"rungs": [0.5], "worst": 0.5},
     )
 

@@ -136,8 +136,9 @@ def test_company_and_a_stop_change_nothing(
     whole = _untimed(executor.run(pair, plans, watch))
     alone = [result for plan in plans for result in executor.run(pair, [plan], watch)]
     assert _untimed(alone) == whole
-    saved = make_watch()
+    saved = make_watch(keeping=True)
     executor.run(pair, plans, saved)
+    assert len(saved.states) > 2
     for state in saved.states:
         assert _untimed(executor.run(pair, plans, make_watch(), state)) == whole
 

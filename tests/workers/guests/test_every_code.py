@@ -67,11 +67,11 @@ from tests.builders.faults import (
 from tests.builders.rehearsals import Function
 from tests.builders.training_functions import fit, guest
 from whichopt.service.errors import BudgetNeeded, FunctionFailed, NeedsClosure
+from whichopt.workers.candidates import candidate
 from whichopt.workers.guests.executor import GuestExecutor, Isolation
 from whichopt.workers.guests.findings import Warned
 from whichopt.workers.guests.rehearsal import rehearse
 from whichopt.workers.tune.asked import spec_of
-from whichopt.workers.tune.candidates import candidate
 
 TABLE: dict[str, tuple[list[Function], list[Function]]] = {
     "function_failed": (

@@ -122,6 +122,19 @@ def test_the_schedule_is_the_jobs_with_the_step_in_the_middle() -> None:
         run.scheduler(optimizer, 0)
 
 
+def test_the_schedule_step_multiplies_at_its_milestones() -> None:
+    run, _ = run_of(plan("sgd", epochs=2, config={"lr": 1.0}, schedule=Schedule(name="step", factor=0.5)))
+    model = nn.Linear(3, 1)
+    optimizer = run.optimizer(model)
+    scheduler = run.scheduler(optimizer, 2)
+    seen = []
+    for _ in range(4):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert seen == [1, 1, 0.5, 0.25]
+
+
 def test_epochs_are_a_range() -> None:
     run, _ = run_of(plan(epochs=3))
     assert (list(run.epochs), len(run.epochs), run.epochs[-1], run.max_epochs) == ([0, 1, 2], 3, 2, 3)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from whichopt.workers.engine.stacked.image_layers import IMAGE_LAYERS
 from whichopt.workers.engine.stacked.layers import LAYERS, Dropout, Generators, Kept, Layer
 from whichopt.workers.engine.stacked.norms import NORMS
+from whichopt.workers.workload.layers import Joined as JoinedModule
+from whichopt.workers.workload.layers import Projected as ProjectedModule
 from whichopt.workers.workload.layers import Residual as ResidualModule
 
 KNOWN: Mapping[type[nn.Module], Callable[[Any], Layer | None]] = {**LAYERS, **IMAGE_LAYERS, **NORMS}
@@ -38,7 +40,8 @@ class Chain:
         self.params = tuple(name for link in links for name in link.params)
         self.buffers = tuple(name for link in links for name in link.buffers)
         self.random: bool = any(
-            isinstance(link.layer, Dropout) or (isinstance(link.layer, Chain) and link.layer.random)
+            isinstance(link.layer, Dropout)
+            or (isinstance(link.layer, Chain | Projected) and link.layer.random)
             for link in links
         )
         # Below the first layer with params, nobody wants a gradient.
@@ -83,6 +86,53 @@ class Residual(Chain):
         return None if below is None else torch.add(g, below)
 
 
+class Joined(Chain):
+    """A chain whose outputs are put behind the channels of its inputs."""
+
+    def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:
+        y, kept = super().forward(x, params, random)
+        return torch.cat([x, y], 2), (kept, x.shape[2])
+
+    def backward(
+        self, g: Tensor, kept: Kept, params: Sequence[Tensor], grads: Sequence[Tensor], further: bool
+    ) -> Tensor | None:
+        inside, channels = kept
+        own = g[:, :, channels:].contiguous()  # it may write into its own
+        below = super().backward(own, inside, params, grads, further)
+        return None if below is None else torch.add(g[:, :, :channels], below)
+
+
+class Projected:
+    """Two chains, whose outputs are added."""
+
+    def __init__(self, block: Chain, shortcut: Chain) -> None:
+        self.chains = (block, shortcut)
+        self.params = (*block.params, *shortcut.params)
+        self.buffers = (*block.buffers, *shortcut.buffers)
+        self.random = block.random or shortcut.random
+
+    def forward(self, x: Tensor, params: Sequence[Tensor], random: Generators | None) -> tuple[Tensor, Kept]:
+        own, buffers = iter(params[: len(self.params)]), iter(params[len(self.params) :])
+        made, kept = [], []
+        for chain in self.chains:
+            tensors = [*_next(own, chain.params), *_next(buffers, chain.buffers)]
+            y, left = chain.forward(x, tensors, random)
+            made.append(y)
+            kept.append(left)
+        return made[0] + made[1], kept
+
+    def backward(
+        self, g: Tensor, kept: Kept, params: Sequence[Tensor], grads: Sequence[Tensor], further: bool
+    ) -> Tensor | None:
+        middle = len(self.chains[0].params)
+        below = [
+            chain.backward(g.clone(), left, params[own], grads[own], further)  # each may write into its own
+            for chain, left, own in zip(self.chains, kept, (slice(middle), slice(middle, None)), strict=True)
+        ]
+        first, second = below
+        return None if first is None or second is None else first.add_(second)
+
+
 def chain_of(model: nn.Module) -> Chain | None:
     """Return the model as a chain of layers, if every part of it has one."""
     links = _links(model, "")
@@ -90,21 +140,29 @@ def chain_of(model: nn.Module) -> Chain | None:
 
 
 def _links(module: nn.Module, prefix: str) -> list[Link] | None:
-    if type(module) in (nn.Sequential, ResidualModule):
+    if type(module) in BLOCKS:
         parts = [_links(part, f"{prefix}{name}.") for name, part in module.named_children()]
-        if any(part is None for part in parts):
-            return None
-        links = [link for part in parts for link in part or ()]
-        if type(module) is nn.Sequential:
-            return links
-        block = Residual(links)
-        return [Link(block, block.params, block.buffers)]
+        known = [part for part in parts if part is not None]
+        return BLOCKS[type(module)](known) if len(known) == len(parts) else None
     build = KNOWN.get(type(module))
     layer = None if build is None else build(module)
     if layer is None:
         return None
     names = tuple(f"{prefix}{name}" for name, _ in module.named_parameters())
     return [Link(layer, names, tuple(f"{prefix}{name}" for name, _ in module.named_buffers()))]
+
+
+def _one(block: Chain | Projected) -> list[Link]:
+    return [Link(block, block.params, block.buffers)]
+
+
+BLOCKS: Mapping[type[nn.Module], Callable[[Sequence[Sequence[Link]]], list[Link]]] = {
+    nn.Sequential: lambda parts: [link for part in parts for link in part],
+    ResidualModule: lambda parts: _one(Residual([link for part in parts for link in part])),
+    JoinedModule: lambda parts: _one(Joined([link for part in parts for link in part])),
+    ProjectedModule: lambda parts: _one(Projected(*map(Chain, parts))),
+}
+"""The links of a block of modules, by its class, from those of its parts."""
 
 
 def _next(tensors: Iterator[Tensor], names: Sequence[str]) -> list[Tensor]:

@@ -11,6 +11,7 @@ from whichopt.service.failures import failure
 from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch
+from whichopt.workers.engine.beats import Beat, Stopped
 from whichopt.workers.engine.record import selection
 from whichopt.workers.engine.stacked.memory import is_full
 from whichopt.workers.engine.stacked.nets import Nets, nets
@@ -114,11 +115,15 @@ class StackedExecutor:
         """
         run = Run(workload, nets(workload), [plan], [0], None, footprint(workload, [plan]).block)
         (record,) = run.records.values()
-        while not (ended := run.advance()):
-            if watch.cancelled():
+        ended: dict[int, TrialResult] = {}
+        while not ended:
+            try:
+                ended = run.advance(Beat(watch, partial(run.tell, watch)))
+            except Stopped:
+                raise Cancelled([record.result(TrialState.CANCELLED)]) from None
+            if not ended and watch.cancelled():
                 raise Cancelled([record.result(TrialState.CANCELLED)])
             watch.progress(0, record.examples, record.selection)
-        watch.progress(0, record.examples, record.selection)
         return Trained(ended[0], run.stack.network(0))
 
     def _stacks(
@@ -150,12 +155,14 @@ def _train(
     block = footprint(workload, [plans[at] for at in positions]).block
     run = Run(workload, kind, plans, positions, saved, block)
     if saved is not None:
-        for position, record in run.records.items():
-            watch.progress(position, record.examples, record.selection)
+        run.tell(watch)
     while run.records:
-        evaluated = dict(run.records)
-        results |= run.advance()
-        if watch.cancelled():
+        evaluated, stopped = dict(run.records), False
+        try:
+            results |= run.advance(Beat(watch, partial(run.tell, watch)))
+        except Stopped:
+            stopped = True
+        if stopped or watch.cancelled():
             under_way = {at: record.result(TrialState.CANCELLED) for at, record in run.records.items()}
             raise Cancelled([(results | under_way).get(at) for at in range(len(plans))])
         for position, record in evaluated.items():

@@ -16,6 +16,7 @@ from torch.func import functional_call, vmap
 from whichopt.workers.engine.stacked.chain import Chain, chain_of
 from whichopt.workers.engine.stacked.layers import Generators
 from whichopt.workers.workload import Answer, Batch, Carry, Net, Player, Slope, Workload
+from whichopt.workers.workload.text_networks import ForStacks
 
 Tensors = Mapping[str, Tensor]
 """Params or buffers of n networks by name, each (n, ...)."""
@@ -103,6 +104,9 @@ class Mapped:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
+        for part in model.modules():
+            if isinstance(part, ForStacks):
+                part.in_stack = True
 
     def gradients(
         self,

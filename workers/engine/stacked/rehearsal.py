@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.states import Origin, Phase
 from whichopt.service.trials import Seeds, Training, TrialPlan
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.stacked.memory import Footprint, Tracker
 from whichopt.workers.engine.stacked.nets import nets
 from whichopt.workers.engine.stacked.run import Run
@@ -28,8 +28,12 @@ def footprint(workload: Workload, plans: Sequence[TrialPlan]) -> Footprint:
 
 @lru_cache(maxsize=16)
 def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> Footprint:
-    """Found by two steps and an evaluation of a small stack, of which every tensor is counted."""
+    """Found by two steps and an evaluation of a small stack, of which every tensor is counted.
+
+    An evaluation is one of as many examples as are evaluated at once, however many there are.
+    """
     size, rows = training.batch_size, len(names)
+    workload = workload.part(max(workload.evaluated, 2 * size))
     plans = [
         TrialPlan(
             label=name,

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from whichopt.service.trials import Sample, TrialPlan, TrialResult
-from whichopt.workers.engine import State
+from whichopt.workers.engine import State, Watch
+from whichopt.workers.engine.beats import Beat, Stopped
 from whichopt.workers.engine.record import Record
 from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.stack import LEAST, Stack
-from whichopt.workers.workload import EVALUATION_BATCH, Examples, Workload, beside, generator, side_by_side
+from whichopt.workers.workload import Examples, Workload, beside, generator, side_by_side
 
 
 class Run:
@@ -54,15 +55,26 @@ class Run:
             [record.plan for record in shown], [record.splits for record in shown], self.workload.draw
         )
 
-    def advance(self) -> dict[int, TrialResult]:
+    def tell(self, watch: Watch) -> None:
+        """Tells the watch how far the trials have come."""
+        for position, record in self.records.items():
+            watch.progress(position, record.examples, record.selection)
+
+    def advance(self, beat: Beat | None = None) -> dict[int, TrialResult]:
         """Trains to the next evaluation and evaluates; the results of the trials that end there, by position.
 
+        `beat` is called between steps; what it raises ends the training there.
         A trial's seconds are what its optimizer took, and its equal share of what else the stack did.
         """
         started, own_before = perf_counter(), self.stack.own_seconds()
         records = list(self.records.values())
         before = records[0].examples
-        losses = self.train(records[0].boundary).tolist()
+        try:
+            losses = self.train(records[0].boundary, beat).tolist()
+        except Stopped:
+            for record in records:
+                record.seconds += (perf_counter() - started) / len(records)
+            raise
         scores = self.scores()
         states = [
             record.judge(
@@ -86,7 +98,7 @@ class Run:
             self.stack.load(saved, [row for row, state in enumerate(states) if state is None])
         return ended
 
-    def train(self, stop: int) -> Tensor:
+    def train(self, stop: int, beat: Beat | None = None) -> Tensor:
         """Trains all until each has seen `stop` examples; the mean losses on the way (rows,), in float64.
 
         They are summed where they are computed, so that no step waits for the device.
@@ -106,8 +118,10 @@ class Run:
             total.add_(losses, alpha=count)
             steps += 1
             seen += count
-        for record in records:
-            record.steps, record.examples = steps, seen
+            if beat is not None and beat.due:
+                _count(records, steps, seen)
+                beat()
+        _count(records, steps, seen)
         return total / (seen - before)
 
     def scores(self) -> Scores:
@@ -162,8 +176,21 @@ class Scores:
         if self.workload.answer is not None:
             whole = side_by_side([of.whole for of in examples])
             return self.stack.answers(self.workload.answer, whole, rows)
-        parts = torch.split(beside([of.inputs for of in examples]), EVALUATION_BATCH, dim=1)
+        parts = _parts([of.inputs for of in examples], self.workload.evaluated)
         return torch.cat([self.stack.outputs(part, rows) for part in parts], dim=1)
+
+
+def _count(records: Sequence[Record], steps: int, examples: int) -> None:
+    for record in records:
+        record.steps, record.examples = steps, examples
+
+
+def _parts(inputs: Sequence[Tensor], size: int) -> Iterator[Tensor]:
+    """Yield parts (n, size, ...) of n splits; one after the other, as a copy of the whole takes memory."""
+    if all(one is inputs[0] for one in inputs):
+        yield from torch.split(beside(inputs), size, dim=1)
+    else:
+        yield from map(beside, zip(*(torch.split(one, size) for one in inputs), strict=True))
 
 
 def _blocks(rows: int, most: int) -> Iterator[slice]:

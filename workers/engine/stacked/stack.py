@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine import State
+from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.stacked.layers import Generators
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.optimizers import STEPS

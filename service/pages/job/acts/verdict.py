@@ -8,7 +8,7 @@ from typing import Any
 
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
 from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
-from whichopt.service.pages.job.acts import verdict_words
+from whichopt.service.pages.job.acts import made, verdict_words
 from whichopt.service.pages.job.acts.intervals import Lane, bars, in_words, scale_of, widths
 from whichopt.service.pages.job.acts.kept_looks import looks_if_kept, looks_of
 from whichopt.service.pages.job.acts.looks_table import (
@@ -47,6 +47,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "odds": _odds(scene, found),
         "warnings": warned(found),
         "todays": None if found.today is None else compared(found),
+        **made.values(scene, found),
         **sure(scene, found),
     }
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.builders.reports import concluded_report
+from tests.builders.reports import concluded_report, trained_report
 from tests.builders.tables import taken, written
 from whichopt.service import blobs
 from whichopt.service.catalog.built_in import built_in
@@ -98,3 +98,17 @@ def test_the_page_is_well_formed_and_holds_no_value_of_the_data(page: str) -> No
     ElementTree.fromstring(page.removeprefix("<!doctype html>\n"))
     assert "&lt;b&gt;1&lt;/b&gt;" not in page
     assert "<b>1</b>" not in page
+
+
+def test_the_data_are_told_in_a_line() -> None:
+    assert "178 rows, 13 features; 106 training, 36 validation, 36 test" in render_html(trained_report())
+
+
+def test_percent_is_left_out_of_a_metric_without_a_natural_zero() -> None:
+    plain = trained_report()
+    assert re.search(r"\(\d[\d.]*%\)</td>", render_html(plain))
+    of_r2 = plain.recommendation.model_copy(update={"task": "regression", "metric": "r2"})
+    assert not of_r2.has_percent
+    assert not re.search(
+        r"\(\d[\d.]*%\)</td>", render_html(plain.model_copy(update={"recommendation": of_r2}))
+    )

@@ -43,6 +43,7 @@ for name, code in json.load(sys.stdin).items():
         "printed": printed.getvalue(),
         "train": np.asarray(names["train"]).tolist(),
         "test": np.asarray(names["test"]).tolist(),
+        "targets": names["targets"].flatten().tolist(),
     }
     np.save(f"{name}.npy", names["features"].numpy())
 print(json.dumps(found))
@@ -68,6 +69,7 @@ class Case:
 
 CASES = {
     "classes": Case("risk", job={"metric": "roc_auc"}),
+    "mislabeled": Case("risk", job={"dataset": {"label_noise": 0.25}}),
     "numbers": Case("cost", without=("risk",)),
     "given": Case("risk", "column:part"),
     "groups": Case(
@@ -184,6 +186,8 @@ def test_its_rows_and_features_are_the_jobs(
         return
     np.testing.assert_allclose(features[test], splits.test.inputs.numpy(), atol=1e-5)
     np.testing.assert_allclose(features[sorted(ran[name]["train"])], splits.train.inputs.numpy(), atol=1e-5)
+    taught = np.array(ran[name]["targets"])[np.argsort(ran[name]["train"])]
+    np.testing.assert_allclose(taught, splits.train.targets.flatten().numpy(), atol=1e-5)
 
 
 def test_an_earlier_spec_has_stand_ins(reports: dict[str, Report]) -> None:

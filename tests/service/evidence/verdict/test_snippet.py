@@ -21,6 +21,8 @@ SCHEDULES = (
     {"name": "linear"},
     {"name": "linear", "warmup": 0.2},
     {"name": "trapezoid", "warmup": 0.1, "decay": 0.3},
+    {"name": "step", "milestones": [0.4, 0.5, 0.9], "factor": 0.2},
+    {"name": "step", "warmup": 0.1},
 )
 
 RUN = """
@@ -74,6 +76,8 @@ def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None
 
 
 MODELS: tuple[dict[str, Any], ...] = (
+    {"name": "vgg11", "width": 0.0625},
+    {"name": "resnet18", "width": 0.0625},
     {"name": "linear"},
     {"name": "mlp", "hidden": [7, 5], "activation": "tanh"},
     {"name": "cnn", "channels": [3, 4], "activation": "gelu"},
@@ -149,6 +153,39 @@ def test_class_weights_are_torchs_argument() -> None:
     assert done.returncode == 0, done.stderr
     each, _, third = done.stdout.splitlines()[-1].rpartition(" ")
     assert json.loads(each) == pytest.approx([float(third)] * 3)
+
+
+YARDSTICKS = """
+import json, sys
+bowl, wine = json.load(sys.stdin)
+names = {"__name__": "pasted"}
+exec(compile(bowl, "snippet", "exec"), names)
+theta = names["model"].theta
+print("theta", theta.square().mean().item(), theta.numel())
+before, line, after = wine.partition("wrong = ")
+exec(compile(f"{before}before = targets.clone()\\n{line}{after}", "snippet", "exec"), names)
+print("wrong", (names["targets"] != names["before"]).sum().item(), names["targets"].max().item())
+"""
+
+
+def test_a_bowl_goes_down_and_wrong_labels_are_of_other_classes() -> None:
+    bowl = {"dataset": "quadratic_deep", "model": "quadratic"}
+    wine = {"dataset": {"name": "wine", "label_noise": 0.25}, "model": "linear"}
+    specs = [spec_of({"name": "sgd", "space": {"lr": 0.01}}, workload=workload) for workload in (bowl, wine)]
+    codes = [snippet(spec, "sgd", spec.optimizer("sgd").default) for spec in specs]
+    done = subprocess.run(
+        [sys.executable, "-c", YARDSTICKS],
+        input=json.dumps(codes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    square, count = lines["theta"]
+    assert float(square) < 1.0  # theta starts at 1, and the points lie around 0
+    assert int(count) == 100
+    assert lines["wrong"] == ["64", "2"]  # a quarter of 256, and still three classes
 
 
 def test_what_is_not_asked_for_is_not_written() -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.builders.trials import Confirm, confirm, flat, plan_of, search, spec_of, trial_of
+from tests.builders.trials import Confirm, confirm, flat, mirrored, plan_of, search, spec_of, trial_of
 from whichopt.service.environment import here
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.planning.finalists import Finalist
@@ -41,6 +42,26 @@ def test_an_ordinary_job_is_told_only_about_its_test_split() -> None:
     found = warnings_of(spec_of("adam", "sgd"))
     assert set(found) == {"fixed_test_split"}
     assert "359 test examples" in found["fixed_test_split"][0].detail
+
+
+def test_the_test_split_of_a_text_is_windows_of_it() -> None:
+    spec = spec_of("adam", "sgd")
+    shape = replace(spec.cataloged.shape, tokens=96)
+    text = spec.model_copy(update={"workload": spec.workload.model_copy(update={"shape": shape})})
+    (warning,) = warnings_of(text)["fixed_test_split"]
+    assert "the same 359 windows of one text" in warning.detail
+    assert "the effect of another text" in warning.detail
+
+
+def test_a_count_that_is_the_same_in_all_runs_is_a_tie() -> None:
+    """As of modes that every generator finds: no run differs, so there is no spread to judge by."""
+    spec = mirrored(spec_of("adam", "sgd", rules=2))
+    trials = confirm(spec, flat(spec, 8.0), lambda *_: 8.0)
+    found = recommend("job", spec, trials)
+    assert found.verdict == "tie"
+    assert set(found.equivalent) == {"adam", "sgd"}
+    assert found.value is not None
+    assert (found.value.mean, found.value.low, found.value.high) == (8.0, 8.0, 8.0)
 
 
 def test_environments_that_round_differently_are_said_and_others_are_not() -> None:

@@ -55,8 +55,9 @@ print(json.dumps({"estimate": before + estimate, "peak": peak, "trials": estimat
     [
         ({"name": "mlp", "hidden": [512, 512, 512]}, 64, 24),
         ({"name": "cnn", "channels": [64, 64]}, 512, 12),
+        ({"name": "resnet18", "width": 0.5}, 256, 6),
     ],
-    ids=["params", "activations"],
+    ids=["params", "activations", "batch norms"],
 )
 def test_a_workers_peak_is_within_a_fifth_of_the_estimate(
     model: dict[str, Any], batch_size: int, trials: int, make_plan: Callable[..., TrialPlan]

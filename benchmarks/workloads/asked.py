@@ -1,0 +1,147 @@
+"""The workloads as data: the job of each, what the paper says of such ones, and what else is counted."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whichopt.service.errors import UnknownName
+from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+
+OPTIMIZERS = ("adabelief", "sgd", "adam", "adamw", "radam")
+
+QUICK_BUDGET: Mapping[str, Any] = {"trials": 2, "replicates": 2, "epochs": 1, "confirm_seeds": 3}
+"""What says nothing but that everything runs."""
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A run counts as collapsed if its metric on the test split is below a bound, or if it diverged."""
+
+    metric: str
+    below: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A workload: its `job` but for the optimizers, and what the paper has to say of it.
+
+    `beside` is a metric that stands beside the one that configs are selected by.
+    """
+
+    name: str
+    job: Mapping[str, Any]
+    paper: str
+    beside: str | None = None
+    collapse: Collapse | None = None
+
+    def sent(self, *, quick: bool = False) -> dict[str, Any]:
+        """Return the job as it is sent."""
+        job: dict[str, Any] = {"name": self.name, "optimizers": list(OPTIMIZERS), **copy.deepcopy(self.job)}
+        if quick:
+            job["budget"] = dict(QUICK_BUDGET)
+        return job
+
+    def resolved(self) -> ResolvedSpec:
+        """Return the job, complete.
+
+        Raises:
+            UnknownName: this version has no such dataset or model, or not with such an option.
+        """
+        return resolve(JobSpec.model_validate(self.sent()))
+
+    @property
+    def missing(self) -> str | None:
+        """What this version lacks of it, in words; None if it has everything."""
+        try:
+            self.resolved()
+        except UnknownName as error:
+            return error.detail
+        return None
+
+
+IMAGES = (
+    "On CIFAR with VGG11, ResNet34 and DenseNet121: as fast as the adaptive methods and as accurate as SGD, "
+    "which these do not reach. ImageNet, ResNet18: SGD 70.23%, AdaBelief 70.08%, AdamW 67.93%"
+)
+ONE_LAYER = "On Penn Treebank: AdaBelief is close to the others"
+TWO_LAYERS = "On Penn Treebank, also with 3 layers: AdaBelief has the lowest perplexity of all"
+GANS = (
+    "On CIFAR-10: no collapse, and better images than a well-tuned Adam. SN-GAN, by the same author: FID "
+    "12.87, Adam 13.25"
+)
+BOWLS = "Not in the paper. DeepOBS, tuned: SGD with momentum 87.045, Adam 87.112, SGD 87.397"
+
+
+def _lstm(layers: int) -> dict[str, Any]:
+    return {
+        "workload": {
+            "dataset": {"name": "unicode_names", "characters": 100_000, "length": 32},
+            "model": {"name": "lstm", "layers": layers, "hidden": 48, "embedding": 24},
+        },
+        "budget": {"trials": 24, "replicates": 3, "epochs": 8, "confirm_seeds": 8},
+        "batch_size": 16,
+        "clip_norm": 1.0,
+    }
+
+
+WORKLOADS: tuple[Asked, ...] = (
+    Asked(
+        name="quadratic_deep",
+        job={
+            "workload": {"dataset": "quadratic_deep", "model": "quadratic"},
+            "budget": {"trials": 48, "replicates": 3, "epochs": 100, "confirm_seeds": 10},
+            "batch_size": 128,
+            "schedule": {"name": "constant"},
+        },
+        paper=BOWLS,
+    ),
+    Asked(
+        name="digits, cnn",
+        job={
+            "workload": {"dataset": "digits", "model": "cnn"},
+            "budget": {"trials": 36, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
+        },
+        paper=IMAGES,
+        beside="accuracy",
+    ),
+    Asked(
+        name="mnist1d, cnn",
+        job={
+            "workload": {"dataset": "mnist1d", "model": {"name": "cnn", "channels": [16, 32]}},
+            "budget": {"trials": 36, "replicates": 3, "epochs": 12, "confirm_seeds": 10},
+        },
+        paper=IMAGES,
+        beside="accuracy",
+    ),
+    Asked(
+        name="digits, resnet18 an eighth as wide",
+        job={
+            "workload": {"dataset": "digits", "model": {"name": "resnet18", "width": 0.125}},
+            "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 8},
+        },
+        paper=IMAGES,
+        beside="accuracy",
+    ),
+    Asked(name="names, lstm of 1 layer", job=_lstm(1), paper=ONE_LAYER, beside="perplexity"),
+    Asked(name="names, lstm of 2 layers", job=_lstm(2), paper=TWO_LAYERS, beside="perplexity"),
+    Asked(
+        name="ring, gan",
+        job={
+            "workload": {
+                "task": "generation",
+                "dataset": {"name": "ring", "modes": 8, "examples": 5000},
+                "model": {"name": "gan", "hidden": [64, 64]},
+            },
+            # With so many, each champion has at least 20: confirm ends at its first look at the earliest.
+            "budget": {"trials": 24, "replicates": 3, "epochs": 100, "confirm_seeds": 28},
+            "batch_size": 128,
+            "schedule": {"name": "constant"},
+        },
+        paper=GANS,
+        beside="modes",
+        collapse=Collapse("modes", below=4.0),
+    ),
+)
