@@ -122,40 +122,59 @@ def test_jobs_are_jobs(path: Path) -> None:
         resolve(JobSpec.model_validate(json.loads(text)), with_own_data())
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shown:
+    """A page that makes a dataset by its first code, and shows what the command prints of it."""
+
+    page: Path
+    file: str
+    form: str
+    bytes: int
+    choices: Choices
+
+    @property
+    def sent(self) -> File:
+        return File(name=self.file, bytes=self.bytes, sha256="f" * 64)
+
+
+TUMORS = Shown(OWN_DATA, "tumors.csv", "csv", 48_082, Choices(target="tumor"))
+PATCHES = Shown(ROOT / "docs" / "own-images.md", "patches.zip", "zip", 707_807, Choices())
+
+
 @cache
-def own_table() -> Table:
-    """The table of the page about people's own data, as its code writes it and the reader takes it in."""
-    code, _ = next(fences(OWN_DATA, "python"))
+def own_table(shown: Shown) -> Table:
+    """The table of a page about people's own data, as its code writes it and the reader takes it in."""
+    code, _ = next(fences(shown.page, "python"))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        exec(compile(code, name_of(OWN_DATA), "exec"), {})
-        return take(Path("tumors.csv"), "csv", Choices(target="tumor")).remarked()
+        exec(compile(code, name_of(shown.page), "exec"), {})
+        return take(Path(shown.file), shown.form, shown.choices).remarked()
 
 
 @cache
 def with_own_data() -> Catalog:
-    file = File(name="tumors.csv", bytes=48_082, sha256="f" * 64)
     known = built_in()
-    entry = uploaded("tumors", own_table(), file, "f" * 64)
-    return dataclasses.replace(known, datasets=(*known.datasets, entry))
+    own = [uploaded(Path(one.file).stem, own_table(one), one.sent, "f" * 64) for one in (TUMORS, PATCHES)]
+    return dataclasses.replace(known, datasets=(*known.datasets, *own))
 
 
-def test_the_table_of_ones_own_data_is_what_the_command_prints() -> None:
+@pytest.mark.parametrize("one", [TUMORS, PATCHES], ids=lambda one: one.file)
+def test_the_table_of_ones_own_data_is_what_the_command_prints(one: Shown) -> None:
     """But for what is left out, where an ellipsis stands."""
     view = DatasetView(
-        name="tumors",
+        name=Path(one.file).stem,
         state=DatasetState.READY,
-        progress=DatasetProgress(bytes=48_082),
-        file=File(name="tumors.csv", bytes=48_082, sha256="f" * 64),
-        choices=Choices(target="tumor"),
-        table=own_table(),
+        progress=DatasetProgress(bytes=one.bytes),
+        file=one.sent,
+        choices=one.choices,
+        table=own_table(one),
         created_at=datetime.now(UTC),
     )
     console = Console(width=250, file=io.StringIO())
     console.print(dataset_tables.dataset_summary(view))
     assert isinstance(console.file, io.StringIO)
     printed = " ".join(console.file.getvalue().split())
-    shown = next(text for text, _ in fences(OWN_DATA, "text"))
-    assert len(shown.splitlines()) > 20
+    shown = next(text for text, _ in fences(one.page, "text"))
+    assert len(shown.splitlines()) > 10
     for line in shown.splitlines():
         assert " ".join(line.removesuffix("...").split()) in printed
 

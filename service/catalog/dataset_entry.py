@@ -27,6 +27,9 @@ class DatasetEntry:
     `loader` is what workers load it by (`whichopt.workers.workload.data.LOADERS`), if that has another name.
     `also` are other tasks that it can be used for; if those have nothing to learn but the inputs, its labels
     do not enter. `handed` says that a mirrored example would be of another class, or of none, as a digit is.
+    `targets_are_images` says that its targets are other images, which would have to be changed as the inputs
+    are.
+
     A person's own dataset has an `upload`, the `content` hash of its data, and sizes that its split decided.
     One of a plug-in has its `origin`, and is loaded by that.
     """
@@ -43,6 +46,7 @@ class DatasetEntry:
     own_sizes: Sizes | None = None
     also: tuple[str, ...] = ()
     handed: bool = False
+    targets_are_images: bool = False
     origin: Origin | None = None
 
     @property

@@ -84,6 +84,10 @@ DATASETS = (
 )
 
 
+ALSO_OF_IMAGES: tuple[str, ...] = ()
+"""Tasks that a person's own images can be used for besides the one that was found."""
+
+
 def uploaded(
     name: str, table: Table, file: File, content: str, choices: Choices | None = None
 ) -> DatasetEntry:
@@ -106,6 +110,7 @@ def uploaded(
         upload=table.upload(file, choices),
         content=content,
         own_sizes=table.sizes if table.text is None else None,
+        also=() if table.images is None else ALSO_OF_IMAGES,
     )
 
 

@@ -80,6 +80,7 @@ NOISY_DIGITS = DatasetEntry(
     source="scikit-learn load_digits with Gaussian noise on each pixel, drawn once; the targets are the 64 "
     "pixels without it. A narrow hidden layer makes the mlp a denoising autoencoder",
     options=NoisyDigitsOptions,
+    targets_are_images=True,
 )
 
 QUADRATIC_DEEP = DatasetEntry(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from whichopt.service.catalog.dataset_entry import DatasetEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.errors import InvalidSpec
 
@@ -53,22 +54,33 @@ Augmentations = Annotated[
 ]
 
 
-def resolved_augment(asked: Sequence[Flip | Crop], shape: Shape, dataset: str) -> tuple[Flip | Crop, ...]:
+def resolved_augment(
+    asked: Sequence[Flip | Crop], shape: Shape, data: DatasetEntry
+) -> tuple[Flip | Crop, ...]:
     """Return what is asked for with every option written out.
 
     Raises:
-        InvalidSpec: the dataset has no images, a name stands twice, or a margin is too wide.
+        InvalidSpec: the dataset has no images, or images as targets, a name stands twice, or a margin is too
+            wide.
     """
     if not asked:
         return ()
     if shape.image is None:
         raise InvalidSpec(
-            f"augment is for images, and dataset {dataset!r} has none; leave it out",
+            f"augment is for images, and dataset {data.name!r} has none; leave it out",
             field=FIELD,
             value=[one.name for one in asked],
             allowed=[],
         )
     names = [one.name for one in asked]
+    if data.targets_are_images:
+        raise InvalidSpec(
+            f"augment changes the inputs alone, and the targets of dataset {data.name!r} are images that go "
+            "with them; leave it out",
+            field=FIELD,
+            value=names,
+            allowed=[],
+        )
     for i, name in enumerate(names):
         if name in names[:i]:
             raise InvalidSpec(f"augment has {name!r} twice; name it once", field=f"{FIELD}.{i}", value=name)

@@ -203,7 +203,7 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
         task=name,
         goal=task.goal_by(wanted.metric, field="workload.metric"),
         class_weight=task_options.class_weight if isinstance(task_options, ClassificationOptions) else None,
-        augment=resolved_augment(wanted.augment, shape, data.name),
+        augment=resolved_augment(wanted.augment, shape, data),
         shape=shape,
         sizes=data.sizes(data_options),
         content=data.content,

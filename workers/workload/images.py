@@ -119,18 +119,17 @@ def standard_scale(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float6
 
 
 def scaled_levels(counts: npt.NDArray[np.int64], criteria: Criteria) -> Levels:
-    """Return what the task's own scale makes of each level, by the levels that each channel has in training.
+    """Return what the task's own scale makes of each level.
 
-    A channel is one feature for it, whose training values are the least and the greatest level.
+    It is given a column for each channel: all levels as features, and as those of training the least and the
+    greatest level that the channel has there.
     """
     assert criteria.scaled is not None
-    level = np.arange(LEVELS, dtype=np.float64)
-    channels = []
-    for of_channel in counts:
-        present = level[of_channel > 0]
-        ends = np.array([[present.min()], [present.max()]])
-        channels.append(criteria.scaled(level[:, None], ends)[:, 0])
-    return np.stack(channels)
+    present = [np.flatnonzero(of_channel) for of_channel in counts]
+    ends = np.array([[levels.min() for levels in present], [levels.max() for levels in present]])
+    every = np.repeat(np.arange(LEVELS, dtype=np.float64)[:, None], len(counts), axis=1)
+    scaled: Levels = criteria.scaled(every, ends.astype(np.float64)).T
+    return scaled
 
 
 def _looked_up(pixels: Pixels, rows: Rows, levels: Levels) -> Tensor:

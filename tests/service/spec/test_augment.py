@@ -60,6 +60,7 @@ def test_a_spec_without_any_keeps_its_bytes() -> None:
     ("augment", "dataset", "said", "field"),
     [
         (["flip"], "wine", "dataset 'wine' has none", "workload.augment"),
+        (["flip"], "noisy_digits", "images that go with them", "workload.augment"),
         (["flip", "flip"], "digits", "'flip' twice", "workload.augment.1"),
         (
             [{"name": "crop", "padding": 5}],

@@ -100,6 +100,19 @@ def test_a_task_may_scale_levels_itself() -> None:
     assert levels[0, [0, 10, 60, 110, 200]].tolist() == [0, 0, 0.5, 1, 1]
 
 
+def test_a_scale_of_a_task_sees_all_channels() -> None:
+    pixels = np.array([[[[10]], [[60]]], [[[20]], [[210]]]], dtype=np.uint8)
+
+    def as_one(features: np.ndarray, training: np.ndarray) -> np.ndarray:
+        return (features - training.min()) / (training.max() - training.min())
+
+    levels = scaled_levels(
+        level_counts(pixels, np.array([0, 1])), replace(CRITERIA["classification"], scaled=as_one)
+    )
+    assert levels[0].tolist() == levels[1].tolist()
+    assert levels[0, [10, 110, 210]].tolist() == [0, 0.5, 1]
+
+
 def test_given_parts_are_the_splits(tmp_path: Path) -> None:
     entries = {
         f"{part}/{name}/{i}.png": encoded(picture(shade, seed=i))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from whichopt.service.uploads import Remark
 from whichopt.workers.intake.images.decoded import Pixels
+from whichopt.workers.intake.problems import shown
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,7 +70,7 @@ def _repeated(pixels: Pixels, outside: Mask, names: Sequence[str] | None) -> lis
     if not pairs:
         return []
     one, other = pairs[0]
-    such = f", such as {names[one]} and {names[other]}" if names is not None else ""
+    such = f", such as {shown(names[one], 120)} and {shown(names[other], 120)}" if names is not None else ""
     return [
         Remark(
             code="duplicate_rows",

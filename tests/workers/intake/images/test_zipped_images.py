@@ -178,7 +178,7 @@ def test_duplicates_over_the_split_and_unequal_classes_are_remarked(tmp_path: Pa
         entries[f"train/dark/more-{i}.png"] = encoded(picture(60, seed=5000 + i))
     found = {one.code: one for one in taken(tmp_path, zip_of(entries), "zip").remarked().remarks}
     assert "5 of 6 test images look like one in training or validation" in found["duplicate_rows"].what
-    assert "test/dark/0.png and train/dark/0.png" in found["duplicate_rows"].what
+    assert "'test/dark/0.png' and 'train/dark/0.png'" in found["duplicate_rows"].what
     assert "unequal_classes" not in found
     del entries["train/light/5.png"]
     entries |= {f"train/dark/{i}.png": encoded(picture(60, seed=9000 + i)) for i in range(100, 130)}
