@@ -18,7 +18,8 @@ def data_line(workload: AnyWorkload) -> str:
     parts = f"{sizes.train:,} training, {sizes.validation:,} validation, {sizes.test:,} test"
     features = f"{workload.shape.features:,} features"
     if upload is None:
-        return f"{workload.shape.examples:,} rows, {features}; {parts}"
+        origin = "" if workload.dataset_origin is None else f" from {workload.dataset_origin.words}"
+        return f"{workload.shape.examples:,} rows, {features}{origin}; {parts}"
     columns = f"{features} from {len(upload.columns):,} columns"
     return f"{upload.rows:,} rows, {columns}, target {upload.target}; split {upload.split}: {parts}"
 
@@ -28,7 +29,10 @@ def model_line(workload: AnyWorkload) -> str:
     if isinstance(workload, ResolvedFunction):
         known = workload.rehearsed
         return "the function's own" if known is None else f"the function's own, {known.params:,} params"
-    model = workload.model
+    model, origin = workload.model, workload.model_origin
+    if origin is not None:
+        place = model.name if origin.target == model.name else f"{model.name} from {origin.words}"
+        return place if origin.params is None else f"{place}, {origin.params:,} params"
     layers = layers_of(model.name, model.options)
     params = params_of(model.name, model.options, workload.shape)
     name = model.name if layers is None else f"{len(listed(layers, workload.shape))} layers"
