@@ -30,7 +30,8 @@ def _data(workload: AnyWorkload) -> str:
     shape = workload.shape
     examples = examples_words(workload.task, shape, workload.dataset.options)
     if upload is None:
-        return f"{examples}; {parts}"
+        origin = "" if workload.dataset_origin is None else f" from {workload.dataset_origin.words}"
+        return f"{examples}{origin}; {parts}"
     if shape.tokens is not None or shape.image is not None:  # which no columns are made into
         return f"{examples}; split {upload.split}: {parts}"
     columns = f"{examples} from {len(upload.columns):,} columns"
@@ -42,7 +43,10 @@ def model_line(workload: AnyWorkload) -> str:
     if isinstance(workload, ResolvedFunction):
         known = workload.rehearsed
         return "the function's own" if known is None else f"the function's own, {known.params:,} params"
-    model = workload.model
+    model, origin = workload.model, workload.model_origin
+    if origin is not None:
+        place = model.name if origin.target == model.name else f"{model.name} from {origin.words}"
+        return place if origin.params is None else f"{place}, {origin.params:,} params"
     layers = layers_of(model.name, model.options)
     params = params_of(model.name, model.options, workload.shape)
     name = model.name if layers is None else f"{len(listed(layers, workload.shape))} layers"

@@ -9,6 +9,7 @@ import pytest
 from tests.builders.datasets import CONTENT, FILE, make_table
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.datasets import uploaded
+from whichopt.service.catalog.origins import Origin
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.spec.workloads import Named, ResolvedWorkload
 from whichopt.service.workload_words import data_line, goal_line, model_line
@@ -73,3 +74,17 @@ def test_the_goal() -> None:
         }
     )
     assert goal_line(resolve(known).workload) == "macro_f1, higher is better; class_weight balanced"
+
+
+def test_what_is_from_a_plug_in_says_so() -> None:
+    place = Origin(target="ourlab:net", package="ourlab", version="1.0")
+    plain = workload("wine", "linear")
+    plain = workload("wine", "linear")
+    named = plain.model_copy(update={"model": Named(name="our-net"), "dataset_origin": place})
+    uncounted = named.model_copy(update={"model_origin": place})
+    assert model_line(uncounted) == "our-net from ourlab 1.0"
+    counted = named.model_copy(update={"model_origin": place.model_copy(update={"params": 1234})})
+    assert model_line(counted) == "our-net from ourlab 1.0, 1,234 params"
+    assert "features from ourlab 1.0; " in data_line(counted)
+    allowed = Origin(target="our-net", params=7)
+    assert model_line(named.model_copy(update={"model_origin": allowed})) == "our-net, 7 params"

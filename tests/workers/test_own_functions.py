@@ -12,6 +12,8 @@ from tests.builders.guests import GUEST, guest_spec
 from tests.builders.jobs import must_claim
 from tests.builders.services import Recorder
 from whichopt.service import reaper
+from whichopt.service.catalog.origins import Origin
+from whichopt.service.catalog.plugins import BrokenOffer, ModelOffer
 from whichopt.service.db import Store
 from whichopt.service.db.tables import cohort, job
 from whichopt.service.dispatch import RUN_COHORT, CeleryDispatcher, celery_app, of_functions
@@ -78,6 +80,19 @@ def test_a_worker_hands_on_what_another_one_has(store: Store, broker: Broker) ->
         tx.workers.seen("w2", queue="cpu", functions={NAME: "0" * 64})
     assert handed_on(lacks) == 1
     assert handed_on(other) == 1, "it would take it from there itself: the reaper rings again"
+
+    def handed_on_plugin() -> int | None:
+        own_functions.hand_on(store, ring, lacks, lacking="model net", task=RUN_COHORT, row=2, queue="cpu")
+        return ring.waiting(of_functions("cpu"))
+
+    place = Origin(target="ourlab:net", package="ourlab", version="1.0")
+    broken = BrokenOffer(name="net", origin=place, of="model", problem="it raised")
+    with store.transaction() as tx:
+        tx.workers.seen("w3", queue="cpu", plugins=[broken])
+    assert handed_on_plugin() == 1, "who cannot use it does not have it"
+    with store.transaction() as tx:
+        tx.workers.seen("w3", queue="cpu", plugins=[ModelOffer(name="net", origin=place)])
+    assert handed_on_plugin() == 2
 
 
 def test_the_reaper_counts_what_was_handed_on(store: Store, tmp_path: Path, broker: Broker) -> None:

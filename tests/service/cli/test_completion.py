@@ -48,7 +48,7 @@ def home(tmp_path: Path, url: str) -> Path:
 
 def test_commands_and_catalogs(tmp_path: Path) -> None:
     assert "submit" in proposed("whichopt su", tmp_path)
-    assert proposed("whichopt catalog ", tmp_path) == ["optimizers", "models", "datasets", "tasks"]
+    assert proposed("whichopt catalog ", tmp_path) == ["optimizers", "models", "datasets", "tasks", "plugins"]
     assert proposed("whichopt catalog mo", tmp_path) == ["models"]
 
 

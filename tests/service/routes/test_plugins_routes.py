@@ -28,6 +28,7 @@ from whichopt.service.errors import PluginChanged
 from whichopt.service.settings import Settings
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec.needs import needs_of
 
 KINDS = (("models", "our-net", "net"), ("datasets", "our-rings", "rings"), ("optimizers", "our-sgd", "sgd"))
 ONE, OTHER = "1a" * 32, "2b" * 32
@@ -253,3 +254,17 @@ def test_a_worker_of_another_version_that_tells_it_otherwise_is_passed_over(
         tx.connection.execute(worker.update().values(plugins=other))
     assert http.get("/v1/plugins").json()["items"] == []
     assert http.get("/v1/models").status_code == 200
+
+
+def test_a_persons_own_function_may_be_trained_with_an_optimizer_of_a_plug_in(
+    http: TestClient, told: Store, settings: Settings
+) -> None:
+    http.app.state.settings = settings.model_copy(update={"allow": "ourlab.train:fit"})  # type: ignore[attr-defined]
+    workload = {"function": "ourlab.train:fit", "minimize": "val_loss"}
+    answer = http.post("/v1/jobs", json={**JOB, "workload": workload, "optimizers": ["our-sgd"]})
+    assert answer.status_code == 202, answer.text
+    with told.read() as tx:
+        spec = tx.views.job(answer.json()["id"], alive_s=10)
+    assert spec is not None
+    raw = spec.spec.model_dump(mode="json")
+    assert needs_of(raw) == ("ourlab.train:fit", "optimizer our-sgd")
