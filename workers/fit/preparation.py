@@ -65,8 +65,8 @@ class Data:
         self.criteria = CRITERIA[spec.task]
         if self.criteria.answer is not None:
             raise NotRows(
-                f"the task {spec.task} predicts nothing of a row, so there is no program to save; the code of "
-                "the recommendation trains the network and has it as a module"
+                f"the task {spec.task} predicts nothing of a row, so there is no program to save; the code "
+                "of the recommendation trains the network and has it as a module"
             )
 
     @property
