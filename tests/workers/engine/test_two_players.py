@@ -11,12 +11,15 @@ from torch import Tensor
 
 from tests.builders.trials import spec_of
 from whichopt.service.catalog.optimizers import OPTIMIZERS
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.planning.rounds import next_round
 from whichopt.service.states import Phase, TrialState
-from whichopt.service.trials import TrialPlan, TrialResult
-from whichopt.workers.engine import Executor
+from whichopt.service.trials import Trial, TrialPlan, TrialResult
+from whichopt.workers.engine import Executor, Unwatched
 from whichopt.workers.engine.executors import EXECUTORS, STACKING
 from whichopt.workers.engine.solo import TrialRun
 from whichopt.workers.engine.stackable import why_only_solo
+from whichopt.workers.sampler import suggest
 from whichopt.workers.workload import Batch, Workload, batches, build
 
 MakePlan = Callable[..., TrialPlan]
@@ -191,3 +194,29 @@ def test_a_sample_of_points_and_of_images(make_plan: MakePlan, executor: Executo
     assert (images.sample.kind, images.sample.shape) == ("images", (64, 1, 8, 8))
     assert points.reference is not None
     assert (points.reference["modes"], points.reference["high_quality"]) == (0, 0)
+
+
+@pytest.mark.parametrize("metric", ["modes", "sliced_wasserstein"])
+def test_a_job_is_concluded_even_if_all_runs_score_the_same(metric: str) -> None:
+    """After two epochs no generator has found a mode: values without any spread are a tie, and no error."""
+    workload = {
+        "dataset": {"name": "ring", "examples": 300},
+        "model": {"name": "gan", "hidden": [4]},
+        "metric": metric,
+    }
+    spec = spec_of("adam", "sgd", trials=4, replicates=2, seeds=3, rules=2, workload=workload).with_executor("solo")
+    trials: list[Trial] = []
+    while (planned := next_round(spec, trials, suggest)) is not None:
+        for plans in planned.cohorts:
+            results = EXECUTORS["solo"]().run(build(spec.cataloged), plans, Unwatched())
+            trials += [
+                Trial(plan=plan, state=result.state, result=result)
+                for plan, result in zip(plans, results, strict=True)
+            ]
+    found = recommend("job", spec, trials)
+    assert found.metric == metric
+    assert found.snippet is not None
+    if metric == "modes":
+        assert found.verdict == "tie"
+        assert found.value is not None
+        assert found.value.mean == 0
