@@ -198,6 +198,9 @@ OF_OURS = (
     "whichopt.service.uploads",
     "whichopt.service.splits",
     "whichopt.service.catalog.shapes",
+    "whichopt.service.catalog.language",
+    "whichopt.service.texts",
+    "whichopt.service.windows",
 )
 
 

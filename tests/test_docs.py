@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import dataclasses
 import io
 import json
 import re
-import tempfile
 import tomllib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -24,9 +20,19 @@ from typer.testing import CliRunner
 
 from docs.docstrings_text import markdown
 from docs.generate import REFERENCE, pages
+from tests.builders.shown import (
+    OWN_DATA,
+    PATCHES,
+    ROOT,
+    TUMORS,
+    Shown,
+    fences,
+    name_of,
+    own_table,
+    with_own_data,
+)
 from whichopt.service import errors
-from whichopt.service.catalog.built_in import Catalog, built_in
-from whichopt.service.catalog.datasets import uploaded
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.cli import app, dataset_tables
 from whichopt.service.client import Client
 from whichopt.service.lint import lint
@@ -37,40 +43,17 @@ from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec, resolve
 from whichopt.service.spec.budget import Budget
 from whichopt.service.states import DatasetState
-from whichopt.service.uploads import Choices, File, Table
 from whichopt.service.views import DatasetView
 from whichopt.service.views.datasets import DatasetProgress
 from whichopt.workers.guests.findings import Warned
-from whichopt.workers.intake.taken import take
 
-ROOT = Path(__file__).parent.parent
 TEXTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
-OWN_DATA = ROOT / "docs" / "own-data.md"
-NEEDS_A_SERVICE = "<!-- needs a service -->"
-FENCE = re.compile(
-    rf"(?P<mark>{NEEDS_A_SERVICE}\n)?(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)\n *```", re.DOTALL
-)
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 every_text = pytest.mark.parametrize("path", TEXTS, ids=name_of)
-
-
-def fences(path: Path, language: str) -> Iterator[tuple[str, bool]]:
-    """Every block of that language, and whether it needs a service."""
-    for found in FENCE.finditer(path.read_text()):
-        if found["language"] == language:
-            indent = found["indent"]
-            lines = [line.removeprefix(indent) for line in found["text"].split("\n")]
-            yield "\n".join(lines), found["mark"] is not None
 
 
 def anchors(path: Path) -> set[str]:
@@ -120,41 +103,6 @@ def test_jobs_are_jobs(path: Path) -> None:
     shown += re.findall(r"<<'JSON'\n(.*?)\nJSON", path.read_text(), flags=re.DOTALL)
     for text in shown:
         resolve(JobSpec.model_validate(json.loads(text)), with_own_data())
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Shown:
-    """A page that makes a dataset by its first code, and shows what the command prints of it."""
-
-    page: Path
-    file: str
-    form: str
-    bytes: int
-    choices: Choices
-
-    @property
-    def sent(self) -> File:
-        return File(name=self.file, bytes=self.bytes, sha256="f" * 64)
-
-
-TUMORS = Shown(OWN_DATA, "tumors.csv", "csv", 48_082, Choices(target="tumor"))
-PATCHES = Shown(ROOT / "docs" / "own-images.md", "patches.zip", "zip", 707_807, Choices())
-
-
-@cache
-def own_table(shown: Shown) -> Table:
-    """The table of a page about people's own data, as its code writes it and the reader takes it in."""
-    code, _ = next(fences(shown.page, "python"))
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        exec(compile(code, name_of(shown.page), "exec"), {})
-        return take(Path(shown.file), shown.form, shown.choices).remarked()
-
-
-@cache
-def with_own_data() -> Catalog:
-    known = built_in()
-    own = [uploaded(Path(one.file).stem, own_table(one), one.sent, "f" * 64) for one in (TUMORS, PATCHES)]
-    return dataclasses.replace(known, datasets=(*known.datasets, *own))
 
 
 @pytest.mark.parametrize("one", [TUMORS, PATCHES], ids=lambda one: one.file)

@@ -17,6 +17,7 @@ SEVERITIES: Mapping[str, Literal["warning", "note"]] = {
     "mostly_numbers": "warning",
     "unequal_classes": "note",
     "left_out": "note",
+    "rare_characters": "note",
 }
 """How bad each remark of the reader is (`whichopt.workers.intake.remarks`)."""
 
