@@ -27,6 +27,7 @@ from benchmarks.workloads.asked import WORKLOADS, Asked
 from benchmarks.workloads.found import Found, found
 from benchmarks.workloads.tables import put_between_marks, table, written
 from whichopt.service.client import Client
+from whichopt.service.exit_codes import INTERRUPTED
 from whichopt.service.states import JobState
 from whichopt.service.views import JobView
 
@@ -84,9 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"missing in this version: {name} ({why})", markup=False)
     given.data.mkdir(parents=True, exist_ok=True)
     made = list[Found]()
-    for one in outcomes(known, given.data.resolve(), quick=given.quick):
-        console.print(table(one))
-        made.append(one)
+    try:
+        for one in outcomes(known, given.data.resolve(), quick=given.quick):
+            console.print(table(one))
+            made.append(one)
+    except KeyboardInterrupt:
+        console.print(f"Stopped. What is done lies in {given.data}; start again to go on.", markup=False)
+        return INTERRUPTED
     if given.docs is not None:
         measured = {one.asked.name for one in made}
         put_between_marks(given.docs, written(made, [one for one in WORKLOADS if one.name not in measured]))
