@@ -158,11 +158,10 @@ def _sample(net: Net, examples: Examples, *, shape: Shape) -> Sample | None:
 
 
 def _classes(labels: Labels, training: Labels) -> tuple[Tensor, float]:  # noqa: ARG001
-    """The classes of examples, or one class for all if the labels are none."""
-    kinds = np.unique(labels) if np.issubdtype(labels.dtype, np.integer) else np.zeros(1)
-    if not 1 < len(kinds) <= MOST_CLASSES:
-        return torch.zeros(len(labels), dtype=torch.int64), 1.0
-    return torch.from_numpy(np.searchsorted(kinds, labels)), 1.0
+    """The classes of examples, whose labels are their numbers; 0 for all if the labels are none."""
+    if np.issubdtype(labels.dtype, np.integer) and labels.min() >= 0 and labels.max() < MOST_CLASSES:
+        return torch.from_numpy(labels.astype(np.int64)), 1.0
+    return torch.zeros(len(labels), dtype=torch.int64), 1.0
 
 
 def _made_for(criteria: Criteria, options: ModelOptions) -> Criteria:

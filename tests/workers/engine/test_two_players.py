@@ -204,7 +204,9 @@ def test_a_job_is_concluded_even_if_all_runs_score_the_same(metric: str) -> None
         "model": {"name": "gan", "hidden": [4]},
         "metric": metric,
     }
-    spec = spec_of("adam", "sgd", trials=4, replicates=2, seeds=3, rules=2, workload=workload).with_executor("solo")
+    spec = spec_of("adam", "sgd", trials=4, replicates=2, seeds=3, rules=2, workload=workload).with_executor(
+        "solo"
+    )
     trials: list[Trial] = []
     while (planned := next_round(spec, trials, suggest)) is not None:
         for plans in planned.cohorts:

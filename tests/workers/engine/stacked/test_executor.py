@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
+from whichopt.service.catalog.model_entry import SUPERVISED
 from whichopt.service.catalog.models import MODELS, ModelEntry
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.states import Phase, TrialState
@@ -65,7 +66,9 @@ def _pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
     return [
         (data, model)
         for data, model in itertools.product(DATASETS, STACKABLE)
-        if not model.needs_image or data.shape(data.options()).image is not None
+        if data.task in SUPERVISED
+        and data.task in model.tasks
+        and (not model.needs_image or data.shape(data.options()).image is not None)
     ]
 
 
