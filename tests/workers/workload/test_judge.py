@@ -15,11 +15,12 @@ import torch
 from whichopt.service.catalog.datasets import DatasetOptions
 from whichopt.service.catalog.generation import RingOptions
 from whichopt.service.spec import JobSpec, resolve
-from whichopt.workers.workload import build
+from whichopt.workers.workload import Examples, build
 from whichopt.workers.workload.data import TABLES
-from whichopt.workers.workload.generation import metrics, ring
+from whichopt.workers.workload.generation import metrics, ring, shown
 from whichopt.workers.workload.judge import (
     CLOSEST,
+    MOST_EXAMPLES,
     REACH,
     Judge,
     bures,
@@ -198,3 +199,16 @@ def test_a_workload_brings_the_yardstick_of_its_data(dataset: Any, model: str, m
     reference = workload.reference(splits)
     assert reference["modes"] <= 1
     assert reference["sliced_wasserstein"] > 0.1
+
+
+def test_of_many_examples_a_part_is_the_yardstick() -> None:
+    """A random one, as those of a folder may stand class by class."""
+    labels = torch.arange(5).repeat_interleave(MOST_EXAMPLES // 2)
+    many = Examples(labels.unsqueeze(1).expand(-1, 3).double(), labels, 1.0)
+    some = shown(many)
+    assert len(some) == MOST_EXAMPLES
+    assert torch.equal(some.inputs[:, 0], some.targets.double())
+    # Of each class a fifth: to 4 standard errors of 40.
+    assert (torch.bincount(some.targets) - MOST_EXAMPLES / 5).abs().max() < 160
+    few = Examples(many.inputs[:7], labels[:7], 1.0)
+    assert shown(few) is few

@@ -127,7 +127,7 @@ def test_company_changes_no_bit(
 
 
 def test_every_catalog_model_has_layers(make_workload: MakeWorkload) -> None:
-    for model in STACKABLE:
+    for model in (one for one in STACKABLE if "classification" in one.tasks):
         assert isinstance(nets(make_workload("digits", model.name)), Layered)
 
 
