@@ -18,7 +18,7 @@ from whichopt.service.trials import Sample
 from whichopt.workers.workload.criteria import Criteria, Features, Labels, Splitting
 from whichopt.workers.workload.functions import mean, softplus, total
 from whichopt.workers.workload.gan import CRITIC, GENERATOR, SLOPES
-from whichopt.workers.workload.judge import POINT, Judge, judge, sliced_wasserstein
+from whichopt.workers.workload.judge import MOST_EXAMPLES, POINT, SEED, Judge, judge, sliced_wasserstein
 from whichopt.workers.workload.noise import with_noise
 from whichopt.workers.workload.pictures import from_0_to_1, pictures, points
 from whichopt.workers.workload.players import Carry, Loss, Net, Player
@@ -158,11 +158,10 @@ def _sample(net: Net, examples: Examples, *, shape: Shape) -> Sample | None:
 
 
 def _classes(labels: Labels, training: Labels) -> tuple[Tensor, float]:  # noqa: ARG001
-    """The classes of examples, or one class for all if the labels are none."""
-    kinds = np.unique(labels) if np.issubdtype(labels.dtype, np.integer) else np.zeros(1)
-    if not 1 < len(kinds) <= MOST_CLASSES:
-        return torch.zeros(len(labels), dtype=torch.int64), 1.0
-    return torch.from_numpy(np.searchsorted(kinds, labels)), 1.0
+    """The classes of examples, whose labels are their numbers; 0 for all if the labels are none."""
+    if np.issubdtype(labels.dtype, np.integer) and labels.min() >= 0 and labels.max() < MOST_CLASSES:
+        return torch.from_numpy(labels.astype(np.int64)), 1.0
+    return torch.zeros(len(labels), dtype=torch.int64), 1.0
 
 
 def _made_for(criteria: Criteria, options: ModelOptions) -> Criteria:
@@ -175,10 +174,18 @@ def _made_for(criteria: Criteria, options: ModelOptions) -> Criteria:
     )
 
 
+def shown(part: Examples) -> Examples:
+    """Return the examples of a part that the judge may see, as many as it needs at most."""
+    if len(part) <= MOST_EXAMPLES:
+        return part
+    rows = torch.from_numpy(np.random.default_rng(SEED).permutation(len(part))[:MOST_EXAMPLES])
+    return replace(part, inputs=part.inputs[rows], targets=part.targets[rows])
+
+
 def _on(criteria: Criteria, shape: Shape, splitting: Splitting) -> Criteria:
     """The judge is fitted on what is outside the test split, whose labels no player sees."""
     labeled = splitting(replace(criteria, encode=_classes))
-    parts = labeled.train, labeled.validation
+    parts = [shown(part) for part in (labeled.train, labeled.validation)]
     inputs = torch.cat([part.inputs.flatten(1) for part in parts])
     labels = torch.cat([part.targets for part in parts])
     by = judge(inputs, labels if len(torch.bincount(labels).nonzero()) > 1 else None)

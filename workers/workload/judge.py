@@ -29,7 +29,7 @@ FITTED = 0.75
 """Share of the examples that the classifier is fitted on; the others tell how far its classes go, as it has
 not seen them."""
 
-MOST_EXAMPLES = 20_000
+MOST_EXAMPLES = 10_000
 """Examples that the yardstick is made of: more of them take memory, and change little."""
 
 CLUSTERS, ROUNDS = 10, 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import torch
 
 from whichopt.service.catalog.datasets import DatasetOptions
 from whichopt.service.catalog.generation import RingOptions
+from whichopt.service.spec import JobSpec, resolve
+from whichopt.workers.workload import Examples, build
 from whichopt.workers.workload.data import TABLES
-from whichopt.workers.workload.generation import metrics, ring
+from whichopt.workers.workload.generation import metrics, ring, shown
 from whichopt.workers.workload.judge import (
     CLOSEST,
+    MOST_EXAMPLES,
     REACH,
     Judge,
     bures,
@@ -174,3 +178,37 @@ def test_a_ring_has_its_options() -> None:
     assert np.array_equal(quarters, table.labels)
     again = ring(RingOptions(modes=4, radius=10, deviation=1e-3, examples=401))
     assert np.array_equal(table.features, again.features)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "modes"),
+    [({"name": "ring", "modes": 3, "examples": 500}, "gan", 3), ("digits", "gan", 10)],
+)
+def test_a_workload_brings_the_yardstick_of_its_data(dataset: Any, model: str, modes: int) -> None:
+    """Of real examples it finds all modes, in whatever units the data are; of the constant predictor at most
+    one."""
+    body = {"task": "generation", "dataset": dataset, "model": model, "metric": "modes"}
+    workload = build(resolve(JobSpec.model_validate({"workload": body})).cataloged)
+    splits = workload.splits(4)
+    names = workload.goal.metrics
+    found = workload.criteria.metrics(splits.test.inputs, splits.test.targets, 1.0, names)
+    assert found["modes"].item() == modes
+    assert found["high_quality"].item() > 0.9
+    assert found["frechet"].item() == pytest.approx(0, abs=1e-6)
+    assert found["sliced_wasserstein"].item() == 0
+    reference = workload.reference(splits)
+    assert reference["modes"] <= 1
+    assert reference["sliced_wasserstein"] > 0.1
+
+
+def test_of_many_examples_a_part_is_the_yardstick() -> None:
+    """A random one, as those of a folder may stand class by class."""
+    labels = torch.arange(5).repeat_interleave(MOST_EXAMPLES // 2)
+    many = Examples(labels.unsqueeze(1).expand(-1, 3).double(), labels, 1.0)
+    some = shown(many)
+    assert len(some) == MOST_EXAMPLES
+    assert torch.equal(some.inputs[:, 0], some.targets.double())
+    # Of each class a fifth: to 4 standard errors of 40.
+    assert (torch.bincount(some.targets) - MOST_EXAMPLES / 5).abs().max() < 160
+    few = Examples(many.inputs[:7], labels[:7], 1.0)
+    assert shown(few) is few
