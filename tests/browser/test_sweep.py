@@ -87,6 +87,7 @@ PAGES = {
     "dataset: broken": "/datasets/broken",
     "dataset: a long name": "/datasets/readings-of-a-name-as-long-as-names-may-be-which-is-64-long",
     "functions": "/functions",
+    "plug-ins": "/plugins",
     "report": "/v1/jobs/{winner}/report",
     "report: twelve optimizers": "/v1/jobs/{many}/report",
     "report: points": "/v1/jobs/{points}/report",

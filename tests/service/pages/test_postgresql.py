@@ -57,6 +57,7 @@ def test_every_page_of_jobs_is_read(http: TestClient, store: Store) -> None:
         "/catalog/optimizers/adabelief",
         "/datasets",
         "/functions",
+        "/plugins",
     ):
         assert http.get(address).status_code == 200, address
     assert f"job-{done}" in http.get("/", params={"q": "100% it_"}).text
