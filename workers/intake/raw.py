@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.problems import Unreadable, shown
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Columns = dict[str, pa.ChunkedArray | npt.NDArray[np.float64]]
 class Images:
     """Images (N, channels, height, width), and the fields of `whichopt.service.uploads.ImageFacts`."""
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     facts: dict[str, object]
     names: list[str] | None = None
     """The name of each one's file."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.splits import divided
 from whichopt.service.uploads import Table
-from whichopt.workers.intake.images import decoded
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.images.folder import Folder
 from whichopt.workers.intake.problems import Problem
 from whichopt.workers.intake.together import CORES
@@ -31,7 +31,6 @@ from whichopt.workers.workload.label_noise import mislabeled
 from whichopt.workers.workload.stream import Examples, Splits
 from whichopt.workers.workload.table import FARTHEST, Parts, Rows
 
-Pixels = npt.NDArray[np.uint8]
 Levels = npt.NDArray[np.float64]
 """What each level of each channel becomes: (channels, 256)."""
 
@@ -162,6 +161,8 @@ def of_folder(
     Raises:
         FolderChanged: it is not as it was.
     """
+    from whichopt.workers.intake.images import decoded  # Pillow takes a while, and few jobs need it
+
     facts, shape = table.images, table.shape.image
     assert facts is not None
     assert facts.folder is not None

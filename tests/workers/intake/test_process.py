@@ -94,3 +94,9 @@ def test_the_memory_of_who_starts_it_stays_flat(tmp_path: Path) -> None:
     after = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     assert said[-1]["table"]["rows"] == 300_060
     assert after - before < 30 << 20
+
+
+def test_a_table_is_read_without_what_images_need() -> None:
+    """It takes longer to import than a small table to read."""
+    code = "import sys, whichopt.workers.intake.taken; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,8 @@ def test_a_scale_of_a_task_sees_all_channels() -> None:
     pixels = np.array([[[[10]], [[60]]], [[[20]], [[210]]]], dtype=np.uint8)
 
     def as_one(features: np.ndarray, training: np.ndarray) -> np.ndarray:
-        return (features - training.min()) / (training.max() - training.min())
+        scaled: np.ndarray = (features - training.min()) / (training.max() - training.min())
+        return scaled
 
     levels = scaled_levels(
         level_counts(pixels, np.array([0, 1])), replace(CRITERIA["classification"], scaled=as_one)
@@ -134,6 +137,24 @@ def test_networks_take_them(model: str, entry: DatasetEntry, tmp_path: Path) -> 
     net = built.model(0).eval()
     scores = built.evaluate(net, built.splits(0).test)
     assert all(torch.isfinite(value) for value in scores.values())
+
+
+BARRED = """
+import sys
+
+class Barred:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("pyarrow", "PIL"):
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Barred())
+import whichopt.workers.jobs
+"""
+
+
+def test_workers_start_without_what_reads_files() -> None:
+    """Workers alone are installed without Arrow, and need Pillow for folders of images only."""
+    subprocess.run([sys.executable, "-c", BARRED], check=True)
 
 
 # -- folders -------------------------------------------------------------------------------------------

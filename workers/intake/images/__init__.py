@@ -4,3 +4,11 @@
 `folder` are the two places where files lie, `levels` makes whole levels of an array's numbers, `read` puts it
 together, and `remarks` says what the images show.
 """
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+"""Levels of images, from 0 to 255."""

@@ -7,16 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from whichopt.workers.intake.division import PARTS
+from whichopt.workers.intake.images.paths import Path
 from whichopt.workers.intake.problems import Unreadable, shown
 from whichopt.workers.intake.raw import MISSING
 from whichopt.workers.intake.target import FEWEST_ROWS, LONGEST_CLASS
 
-HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini")
-"""What systems leave in folders, beside names that begin with a dot."""
-
 FORM = "class_name/image.png, or train/class_name/image.png and so on"
-
-Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,11 +21,6 @@ class Arranged:
 
     classes: tuple[str, ...]
     parts: tuple[str, ...] | None
-
-
-def hidden(path: Path) -> bool:
-    """Tell if a path is one that systems leave behind, and nobody sends."""
-    return any(part.startswith(".") or part in HIDDEN for part in path)
 
 
 def arranged(files: Sequence[Path], folders: Collection[Path]) -> Arranged:

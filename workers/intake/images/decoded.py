@@ -8,12 +8,10 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
 
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
-
-Pixels = npt.NDArray[np.uint8]
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 OTHERS = (

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whichopt.service.uploads import SHOWN_CLASSES, SHOWN_IMAGES
-from whichopt.workers.intake.images.decoded import Pixels
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.raw import Images
 
 CLASS = "class"

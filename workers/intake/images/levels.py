@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from whichopt.workers.intake.images.decoded import Pixels
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.problems import Unreadable
 
 Array = npt.NDArray[Any]

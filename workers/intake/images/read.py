@@ -14,9 +14,9 @@ import pyarrow as pa
 from PIL import Image
 
 from whichopt.service.uploads import ImageFacts, Split
-from whichopt.workers.intake.images import decoded
+from whichopt.workers.intake.images import Pixels, decoded
 from whichopt.workers.intake.images.arranged import Arranged, arranged
-from whichopt.workers.intake.images.decoded import Pixels, Seen
+from whichopt.workers.intake.images.decoded import Seen
 from whichopt.workers.intake.images.folder import Folder
 from whichopt.workers.intake.images.kept import CLASS
 from whichopt.workers.intake.images.levels import Array, channels_first, levels

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whichopt.service.uploads import Remark
-from whichopt.workers.intake.images.decoded import Pixels
+from whichopt.workers.intake.images import Pixels
 from whichopt.workers.intake.problems import shown
 
 Mask = npt.NDArray[np.bool_]

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from whichopt.workers.intake.archives import BROKEN, HIGHEST_RATIO
-from whichopt.workers.intake.images.arranged import hidden
+from whichopt.workers.intake.images.paths import hidden
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 
