@@ -198,6 +198,8 @@ OF_OURS = (
     "whichopt.service.uploads",
     "whichopt.service.splits",
     "whichopt.service.catalog.shapes",
+    "whichopt.service.texts",
+    "whichopt.service.windows",
 )
 
 

@@ -41,6 +41,7 @@ from whichopt.service.uploads import Choices, File, Table
 from whichopt.service.views import DatasetView
 from whichopt.service.views.datasets import DatasetProgress
 from whichopt.workers.guests.findings import Warned
+from whichopt.workers.intake.plain import take_text
 from whichopt.workers.intake.taken import take
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,7 @@ TEXTS = [
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
 OWN_DATA = ROOT / "docs" / "own-data.md"
+OWN_TEXT = ROOT / "docs" / "own-text.md"
 NEEDS_A_SERVICE = "<!-- needs a service -->"
 FENCE = re.compile(
     rf"(?P<mark>{NEEDS_A_SERVICE}\n)?(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)\n *```", re.DOTALL
@@ -132,11 +134,22 @@ def own_table() -> Table:
 
 
 @cache
+def own_text() -> Table:
+    """What the reader finds in the text that the page makes."""
+    code, _ = next(fences(OWN_TEXT, "python"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(compile(code, name_of(OWN_TEXT), "exec"), {})
+        return take_text(Path("help.txt"), Choices(task="language")).remarked()
+
+
+@cache
 def with_own_data() -> Catalog:
     file = File(name="tumors.csv", bytes=48_082, sha256="f" * 64)
     known = built_in()
     entry = uploaded("tumors", own_table(), file, "f" * 64)
-    return dataclasses.replace(known, datasets=(*known.datasets, entry))
+    text = File(name="help.txt", bytes=120_317, sha256="e" * 64)
+    help_ = uploaded("help", own_text(), text, "e" * 64)
+    return dataclasses.replace(known, datasets=(*known.datasets, entry, help_))
 
 
 def test_the_table_of_ones_own_data_is_what_the_command_prints() -> None:

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from whichopt.service.catalog import find
-from whichopt.service.catalog.language import LANGUAGE, LSTM, TRANSFORMER
+from whichopt.service.catalog.language import LSTM, TRANSFORMER
 from whichopt.service.catalog.model_entry import SUPERVISED, ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
 from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.numeric import WHOLE
+from whichopt.service.texts import LANGUAGE
 
 __all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
 

@@ -15,6 +15,7 @@ SEVERITIES: Mapping[str, Literal["warning", "note"]] = {
     "few_rows_of_class": "warning",
     "nearly_one_class": "warning",
     "mostly_numbers": "warning",
+    "rare_characters": "note",
     "left_out": "note",
 }
 """How bad each remark of the reader is (`whichopt.workers.intake.remarks`)."""

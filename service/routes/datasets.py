@@ -17,12 +17,12 @@ from starlette.requests import ClientDisconnect
 from whichopt.service import datasets as work
 from whichopt.service import json_input
 from whichopt.service.catalog import datasets as catalog
-from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
 from whichopt.service.intake import FORMATS
 from whichopt.service.receiving import check_size, receive
 from whichopt.service.routes.dependencies import ApiKeyId, Cursor, TheKeeper, TheSettings, TheStore
 from whichopt.service.states import DatasetState
+from whichopt.service.texts import LANGUAGE
 from whichopt.service.uploads import NAME, Choices, Kind
 from whichopt.service.views import CatalogEntry, DatasetView, Page
 from whichopt.service.views.catalog import dataset_view
