@@ -26,9 +26,9 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
+from whichopt.service.catalog.language import TextOptions, of_text
 from whichopt.service.splits import sizes_of
-from whichopt.service.texts import Text
+from whichopt.service.texts import LANGUAGE, Text
 from whichopt.service.uploads import Table
 from whichopt.service.views.datasets import DatasetProblem
 from whichopt.service.windows import IN_ORDER

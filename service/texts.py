@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+LANGUAGE: Literal["language"] = "language"
+"""The task that learns the next token of a text."""
 
 MOST_CHARACTERS = 1024
 """Most characters that are a token of their own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whichopt.service.catalog.shapes import Sizes
+from whichopt.service.catalog.shapes import Shape, Sizes
 from whichopt.service.uploads import Split
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.int64]
 
 IN_ORDER = Split(kind="in_order")
+
+LENGTH = 64
+"""Tokens of a window, unless a job says otherwise."""
 
 FEWEST = 5
 """Windows of the shortest text that can be learned from: of fewer, no part would have what it is to show."""
@@ -32,6 +35,11 @@ def count_of(tokens: int, length: int) -> int:
     (1, 0)
     """
     return max(0, tokens - 1) // length
+
+
+def windowed(size: int, tokens: int, length: int) -> Shape:
+    """Return the shape of a text of that size, of which each token is one of so many."""
+    return Shape(count_of(size, length), length, tokens, tokens=tokens)
 
 
 def divided(sizes: Sizes, seed: int) -> tuple[Rows, Rows, Rows]:

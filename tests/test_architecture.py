@@ -198,7 +198,6 @@ OF_OURS = (
     "whichopt.service.uploads",
     "whichopt.service.splits",
     "whichopt.service.catalog.shapes",
-    "whichopt.service.catalog.language",
     "whichopt.service.texts",
     "whichopt.service.windows",
 )

@@ -15,10 +15,8 @@ from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.task_entry import TaskEntry
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.states import Direction
-from whichopt.service.texts import Text
-from whichopt.service.windows import FEWEST, count_of
-
-LANGUAGE: Literal["language"] = "language"
+from whichopt.service.texts import LANGUAGE, Text
+from whichopt.service.windows import FEWEST, LENGTH, count_of, windowed
 
 # -- the task ------------------------------------------------------------------------------------------
 
@@ -79,7 +77,7 @@ BYTES = 256
 
 class TextOptions(DatasetOptions):
     length: int = Field(
-        default=64,
+        default=LENGTH,
         ge=2,
         le=4096,
         description="Tokens of a window. Gradients go no further back; a recurrent network's state does.",
@@ -102,18 +100,18 @@ def of_text(text: Text) -> Callable[[DatasetOptions], Shape]:
 
 
 def _windows(size: int, tokens: int, length: int) -> Shape:
-    windows = count_of(size, length)
-    if windows < FEWEST:
+    shape = windowed(size, tokens, length)
+    if shape.examples < FEWEST:
         longest = (size - 1) // FEWEST
         raise InvalidSpec(
-            f"a text of {size:,} tokens has {windows} windows of {length}, and at least {FEWEST} are needed: "
-            "training, validation and test each want some; "
+            f"a text of {size:,} tokens has {shape.examples} windows of {length}, and at least {FEWEST} "
+            "are needed: training, validation and test each want some; "
             + (f"set length to at most {longest}" if longest >= 2 else "use a longer text"),
             field="workload.dataset.length",
             value=length,
             allowed=f"2 to {longest}" if longest >= 2 else None,
         )
-    return Shape(windows, length, tokens, tokens=tokens)
+    return shape
 
 
 NAMES_CHARACTERS = 354_744

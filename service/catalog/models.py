@@ -10,7 +10,7 @@ from pydantic import Field
 
 from whichopt.service.catalog import find, generation
 from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
-from whichopt.service.catalog.language import LANGUAGE, LSTM, TRANSFORMER
+from whichopt.service.catalog.language import LSTM, TRANSFORMER
 from whichopt.service.catalog.model_entry import SUPERVISED, ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.modules import Module, module
@@ -18,6 +18,7 @@ from whichopt.service.catalog.networks import LayersOptions, network
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.yardsticks import QUADRATIC
 from whichopt.service.numeric import WHOLE
+from whichopt.service.texts import LANGUAGE
 
 __all__ = ["MODELS", "CNNOptions", "LayersOptions", "MLPOptions", "ModelEntry", "ModelOptions", "model"]
 

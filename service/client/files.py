@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.data_root import PREFIX
 from whichopt.service.data_root import name_of as folder_name
 from whichopt.service.errors import UnsupportedMedia
+from whichopt.service.texts import LANGUAGE
 from whichopt.service.uploads import MEDIA_TYPES
 
 PIECE = 1 << 18

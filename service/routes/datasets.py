@@ -16,7 +16,6 @@ from starlette.requests import ClientDisconnect
 
 from whichopt.service import datasets as work
 from whichopt.service import json_input, plugins
-from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.data_root import FOLDER, PREFIX, Lying, lying, name_of
 from whichopt.service.db import Store
 from whichopt.service.errors import InvalidQuery, UnreadableDataset, UnsupportedMedia, WhichoptError
@@ -24,6 +23,7 @@ from whichopt.service.intake import FORMATS, Keeper
 from whichopt.service.receiving import Received, check_size, receive
 from whichopt.service.routes.dependencies import ApiKeyId, Cursor, TheKeeper, TheSettings, TheStore
 from whichopt.service.states import DatasetState
+from whichopt.service.texts import LANGUAGE
 from whichopt.service.uploads import LARGEST_SIZE, LEAST_SIZE, NAME, Choices, Kind
 from whichopt.service.views import CatalogEntry, DatasetView, Page
 from whichopt.service.views.catalog import dataset_view

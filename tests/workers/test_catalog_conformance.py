@@ -68,8 +68,10 @@ def _trained(workload: Workload, entry: OptimizerEntry, config: Config, steps: i
 
 
 def _model_for(data: DatasetEntry) -> str:
-    """The first model that can be trained for the dataset's own task."""
-    return next(model.name for model in MODELS if data.task in model.tasks)
+    """The first model that can be trained for the dataset's own task; of a text, with its defaults."""
+    is_text = data.shape(data.options()).tokens is not None
+    fitting = (model for model in MODELS if data.task in model.tasks)
+    return next(model.name for model in fitting if not is_text or model.modules is None)
 
 
 def _job(name: str, **choice: Any) -> JobSpec:

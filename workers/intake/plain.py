@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from whichopt.service.catalog.language import LANGUAGE, TextOptions, of_text
 from whichopt.service.splits import sizes_of
-from whichopt.service.texts import BEGINNING, MOST_CHARACTERS, VOCABULARY_SHARE
+from whichopt.service.texts import BEGINNING, LANGUAGE, MOST_CHARACTERS, VOCABULARY_SHARE
 from whichopt.service.texts import Text as Facts
 from whichopt.service.uploads import Choices, Remark, Table, Written
-from whichopt.service.windows import FEWEST, IN_ORDER
+from whichopt.service.windows import FEWEST, IN_ORDER, LENGTH, windowed
 from whichopt.workers.intake.kept import Kept
 from whichopt.workers.intake.limits import Limits
 from whichopt.workers.intake.problems import Unreadable
@@ -84,7 +83,7 @@ def take_text(
     text, again = _read(source, progress)
     codes = np.frombuffer(text, np.uint8)
     characters = int(np.count_nonzero(codes & 0xC0 != 0x80))  # all but those that continue one
-    needed = FEWEST * TextOptions().length + 1
+    needed = FEWEST * LENGTH + 1
     if characters < needed:
         raise Unreadable(
             f"the file has {characters:,} character{'s' if characters != 1 else ''}; a text to learn from "
@@ -104,7 +103,7 @@ def take_text(
         rare=rare,
         beginning=text[: 4 * BEGINNING].decode("utf-8", "ignore")[:BEGINNING],
     )
-    shape = of_text(facts)(TextOptions())
+    shape = windowed(characters, facts.tokens, LENGTH)
     table = Table(
         rows=shape.examples,
         columns=(),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from whichopt.service.catalog.language import LANGUAGE
 from whichopt.service.catalog.shapes import Shape
+from whichopt.service.texts import LANGUAGE
 from whichopt.service.uploads import Choices, Column, ImageFacts, Kind, Role, Table, Written
 from whichopt.workers.intake.columns import Mask
 from whichopt.workers.intake.described import Feature, used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from tests.builders.concluded_jobs import concluded_job
 from tests.builders.datasets import FILE, add_dataset, states
 from tests.builders.jobs import add_job
+from tests.builders.texts import prose, taken_text
 from whichopt.service.db import Store
 from whichopt.service.db.tables import dataset
 from whichopt.service.pages.datasets.form_words import in_the_form, sentence
@@ -219,3 +221,18 @@ def test_advice_names_the_fields_of_the_form(said: str, told: str) -> None:
 
 def test_a_reason_is_a_sentence() -> None:
     assert sentence("rows of one group are alike") == "Rows of one group are alike."
+
+
+def test_a_text_shows_how_it_begins_and_its_tokens(http: TestClient, lite: Store, tmp_path: Path) -> None:
+    text = prose() + "<b>"
+    found = taken_text(tmp_path, text).remarked()
+    with lite.transaction() as tx:
+        uid = tx.datasets.add("book", preview=False, file=FILE, choices=Choices(), api_key_id=None)
+        tx.datasets.finish(uid, found, "c" * 64, preview_s=60)
+    for told in (shown(http, "/datasets/book"), shown(http, "/datasets/book?part=look")):
+        size = f"{len(text):,} characters in {len(text.splitlines())} lines"
+        assert f"A text of {size}, of which the next character is predicted" in told
+        assert " ".join(prose()[:300].split()) in told
+        assert "U+000A" in told
+        assert "in_order" in told or "windows train" in told
+    assert "book" in shown(http, "/datasets")

@@ -15,6 +15,7 @@ from tests.builders.concluded_jobs import BODY
 from tests.builders.datasets import states
 from tests.builders.services import KEY, Recorder
 from tests.builders.serving import served
+from tests.builders.texts import prose
 from whichopt.service.app import create_app
 from whichopt.service.client import Client, ProblemError
 from whichopt.service.db import Store
@@ -107,3 +108,28 @@ def test_what_cannot_be_read_is_named_and_leaves_nothing(
     assert said in refused.value.detail
     assert states(lite) == {}
     assert kept(settings) == set()
+
+
+def test_a_text_is_a_dataset_that_a_language_model_learns(client: Client, tmp_path: Path) -> None:
+    """Whatever the file's name ends with: without the task a `.txt` file is a table, as before."""
+    for name in ("book.md", "book.txt"):
+        (tmp_path / name).write_text(prose(), encoding="utf-8")
+        view = client.add_dataset(tmp_path / name, task="language", name="book")
+        assert view.table is not None
+        assert view.table.text is not None
+        assert view.table.text.beginning == prose()[:400]
+        assert str(view.table.split) == "in_order"
+    (tmp_path / "table.txt").write_text("a,b,y\n" + "1,2,3\n2,1,5\n" * 50)
+    assert client.add_dataset(tmp_path / "table.txt", "y").table is not None
+    workload = {"dataset": {"name": "book", "length": 32}, "model": "lstm"}
+    job = client.submit({**BODY, "workload": workload, "batch_size": 8})
+    upload = job.spec.workload.upload
+    assert upload is not None
+    assert upload.text is not None
+    assert upload.text.beginning == "", "a job does not tell the text"
+    assert job.spec.workload.task == "language"
+    with pytest.raises(ProblemError, match="has no columns"):
+        client.add_dataset(tmp_path / "book.txt", "y", task="language", name="other")
+    (tmp_path / "bad.txt").write_bytes(b"no\0text")
+    with pytest.raises(ProblemError, match="NUL character, so the file is no text"):
+        client.add_dataset(tmp_path / "bad.txt", task="language")

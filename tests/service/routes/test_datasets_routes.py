@@ -161,6 +161,12 @@ def test_the_list_has_both_kinds(http: TestClient, lite: Store) -> None:
         ({"columns": '{"a": "colour"}'}, 422, "invalid_query", "bool, date, text, id, leave_out"),
         ({"columns": '["a"]'}, 422, "invalid_query", "columns: Input should be a valid dictionary"),
         ({"headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type", "text/csv"),
+        (
+            {"headers": {"Content-Type": "application/x-npz"}, "task": "language"},
+            415,
+            "unsupported_media_type",
+            "send the text as text/plain",
+        ),
         ({"headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 415, "unsupported_media_type", ""),
         ({"headers": {**CSV, "Content-Encoding": "br"}}, 415, "unsupported_media_type", "gzip"),
         ({"body": b""}, 422, "unreadable_dataset", "empty"),

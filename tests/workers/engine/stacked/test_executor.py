@@ -31,7 +31,11 @@ from whichopt.workers.workload import Batch, Carry, Net, Workload
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
 NAMES = [entry.name for entry in OPTIMIZERS if entry.stackable]
-STACKABLE = [entry for entry in MODELS if entry.only_solo(entry.options()) is None]
+STACKABLE = [
+    entry
+    for entry in MODELS
+    if entry.only_solo(entry.options()) is None and set(SUPERVISED) & set(entry.tasks)
+]
 
 BITWISE: list[dict[str, Any]] = [
     {"dataset": "digits", "model": "mlp"},
