@@ -14,7 +14,7 @@ from whichopt.service.trials import Sample
 from whichopt.service.views import Recommendation
 
 FIRST = 2
-"""Samples that are shown at once if nothing is recommended."""
+"""Least samples that are shown at once, if there are as many."""
 
 TITLES = {"text": "What it writes", "points": "What it makes", "images": "What it makes"}
 """The heading by kind."""
@@ -38,17 +38,16 @@ class Made:
 def parted(makers: Sequence[Maker], found: Recommendation) -> tuple[list[Maker], list[Maker]]:
     """Return those that are shown at once, and the others.
 
-    First are the recommended config, its optimizer's default, and today's config. If nothing is recommended,
-    they are the best of the ranking, whose order the others have.
+    First are the recommended config, its optimizer's default, and today's config, and if these are not two,
+    the best of the ranking, whose order the others have.
     """
     picked = _picked(found)
     by_place = {(one.optimizer, one.replicate): one for one in makers}
-    if picked is None:
-        wanted = [(row.optimizer, row.replicate) for row in found.ranking]
-        first = [by_place[place] for place in wanted if place in by_place][:FIRST]
-    else:
-        wanted = [picked, (picked[0], None), (TODAY, None)]
-        first = [by_place[place] for place in dict.fromkeys(wanted) if place in by_place]
+    wanted = [] if picked is None else [picked, (picked[0], None), (TODAY, None)]
+    first = [by_place[place] for place in dict.fromkeys(wanted) if place in by_place]
+    ranked = [by_place.get((row.optimizer, row.replicate)) for row in found.ranking]
+    more = [one for one in ranked if one is not None and one not in first]
+    first += more[: max(0, FIRST - len(first))]
     ranks = {row.optimizer: place for place, row in enumerate(found.ranking)}
 
     def place(one: Maker) -> tuple[int, int]:

@@ -47,9 +47,12 @@ class Maker(NamedTuple):
 
 
 def bounded(sample: Sample) -> Sample:
-    """Return the sample, cut to what is kept of one."""
+    """Return the sample as it is recorded: cut to what is kept of one.
+
+    Text is recorded as it is shown, as no database keeps every character that a network may write.
+    """
     if sample.kind == "text":
-        return sample.model_copy(update={"content": sample.content[:MOST_CHARACTERS]})
+        return sample.model_copy(update={"content": text(sample)})
     count, *rest = sample.shape
     each = math.prod(rest) * (4 if sample.kind == "points" else 1)
     most = MOST_POINTS if sample.kind == "points" else min(MOST_IMAGES, max(1, MOST_BYTES // max(1, each)))
@@ -119,7 +122,7 @@ def text(sample: Sample) -> str:
     """
     if sample.kind != "text":
         raise ValueError(f"it is of {sample.kind}, not text")
-    return "".join(_seen(sample.content[:MOST_CHARACTERS]))
+    return "".join(_seen(sample.content[:MOST_CHARACTERS]))[:MOST_CHARACTERS]
 
 
 def problem(sample: Sample) -> str | None:

@@ -172,7 +172,8 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
         details = dict(entry.details)
         searched, judged_by = details.pop("hyperparameters", []), details.pop("judged_by", [])
         lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
-        lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in details.items()]
+        said = [(name, value) for name, value in details.items() if value is not None]
+        lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in said]
         if searched:
             rows = [(one["name"], value_text(one["default"]), *_range(one["space"])) for one in searched]
             headings = ("hyperparameter", "default", "range", "scale")

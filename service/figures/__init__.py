@@ -10,5 +10,5 @@ intervals    finalists, behind_the_best, seed_values
 coordinates  parallel_coordinates
 static       SVG without scripts, by `converter`             notebook  HTML and Vega-Lite of a notebook
 shown        a recommendation and a job in a notebook
-costs        seconds_used, steps_to_target
+costs        seconds_used, steps_to_target                made    points_made, of networks
 """

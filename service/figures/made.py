@@ -21,6 +21,10 @@ FARTHER = 1.5
 """A stray point is left outside only if it is this many times as far from the middle as the rest reaches."""
 
 
+LEAST = 1e-6
+"""Least half of an axis, as a share of how far from 0 it lies: ticks of less are one number."""
+
+
 @dataclass(frozen=True)
 class Extent:
     """What both axes show: a square, so that a circle looks like one."""
@@ -38,8 +42,9 @@ def extent_of(points: Iterable[Place]) -> Extent | None:
     if not found:
         return None
     ends = [_ends(sorted(point[axis] for point in found)) for axis in (0, 1)]
-    half = max(high - low for low, high in ends) / 2 * (1 + 2 * ROOM) or 1.0
     middles = [(low + high) / 2 for low, high in ends]
+    wide = max(high - low for low, high in ends) / 2 * (1 + 2 * ROOM)
+    half = max(wide, LEAST * max(map(abs, middles))) or 1.0
     return Extent(*((middle - half, middle + half) for middle in middles))
 
 

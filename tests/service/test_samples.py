@@ -66,7 +66,7 @@ def test_what_is_wrong_with_a_sample_is_said(sample: Sample, says: str) -> None:
     assert says in str(samples.problem(sample))
 
 
-@pytest.mark.parametrize("sample", [points_sample(), images_sample(), text_sample()])
+@pytest.mark.parametrize("sample", [points_sample(), images_sample(), text_sample("plain")])
 def test_a_small_sample_is_kept_as_it_is(sample: Sample) -> None:
     assert samples.bounded(sample) == sample
     assert samples.problem(sample) is None
@@ -80,4 +80,11 @@ def test_a_large_sample_is_cut_to_its_first_part() -> None:
     assert samples.problem(images) is None
     large = samples.bounded(images_sample(2, channels=3, size=224))
     assert large.shape[0] == 1
-    assert len(samples.bounded(text_sample("x" * 10_000)).content) == samples.MOST_CHARACTERS
+    for letter in "x\x00":
+        assert len(samples.bounded(text_sample(letter * 10_000)).content) == samples.MOST_CHARACTERS
+
+
+def test_text_is_recorded_as_it_is_shown() -> None:
+    recorded = samples.bounded(text_sample("a\x00b\ud800\nc"))
+    assert recorded.content == "a\\x00b\\ud800\nc"
+    assert samples.text(recorded) == recorded.content
