@@ -48,8 +48,8 @@ def test_the_model(model: Any, said: str) -> None:
 
 
 def test_a_model_of_another_version_is_named() -> None:
-    later = workload("wine", "linear").model_copy(update={"model": Named(name="transformer")})
-    assert model_line(later) == "transformer"
+    later = workload("wine", "linear").model_copy(update={"model": Named(name="perceiver")})
+    assert model_line(later) == "perceiver"
 
 
 def test_the_goal() -> None:
