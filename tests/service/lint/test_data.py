@@ -16,6 +16,7 @@ from whichopt.service.lint.data import SEVERITIES
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.uploads import File, Remark
 from whichopt.service.views import LintFinding
+from whichopt.workers.intake import plain
 from whichopt.workers.intake import remarks as reader
 from whichopt.workers.intake.images import remarks as of_images
 
@@ -95,5 +96,6 @@ def test_many_remarks_of_one_code_are_one_finding(tmp_path: Path) -> None:
 
 
 def test_every_remark_of_the_reader_has_its_severity() -> None:
-    source = Path(reader.__file__).read_text() + Path(of_images.__file__).read_text()
+    modules = (reader, of_images, plain)
+    source = "".join(Path(str(module.__file__)).read_text() for module in modules)
     assert set(re.findall(r'code="(\w+)"', source)) == set(SEVERITIES)
