@@ -84,7 +84,7 @@ DATASETS = (
 )
 
 
-ALSO_OF_IMAGES: tuple[str, ...] = ()
+ALSO_OF_IMAGES = ("generation", "autoencoding")
 """Tasks that a person's own images can be used for besides the one that was found."""
 
 

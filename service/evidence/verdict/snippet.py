@@ -9,7 +9,7 @@ from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
-from whichopt.service.evidence.verdict.snippet_images import augmented
+from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
@@ -38,7 +38,7 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
-        *_augmentation(spec),
+        *augmentation_of(spec.cataloged),
         "",
         *optimizer_lines(facts, config),
         "",
@@ -180,14 +180,9 @@ def _class_weights(spec: ResolvedSpec) -> list[str]:
     ]
 
 
-def _augmentation(spec: ResolvedSpec) -> list[str]:
-    workload = spec.cataloged
-    return [] if workload.shape.image is None else augmented(workload.augment, workload.shape.image)
-
-
 def _loss(spec: ResolvedSpec) -> str:
     weights = "" if spec.cataloged.class_weight is None else ", weight=class_weights"
-    inputs = "augmented(inputs[batch])" if spec.cataloged.augment else "inputs[batch]"
+    inputs = batch_of(spec.cataloged)
     return f"{tasks.task(spec.cataloged.task).loss}(model({inputs}), targets[batch]{weights})"
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from whichopt.service.catalog.generation import GanOptions, RingOptions
 from whichopt.service.catalog.optimizers import OptimizerFacts
 from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
+from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec, ResolvedWorkload
 
@@ -50,6 +51,7 @@ def gan_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "torch.manual_seed(0)",
         *data,
         *_networks(workload, options),
+        *augmentation_of(workload),
         "",
         *(line for player in PLAYERS for line in _optimizer(player, facts, config)),
         "",
@@ -59,7 +61,7 @@ def gan_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         f"latent, step = {options.latent}, 0",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
-        "        real = inputs[batch]",
+        f"        real = {batch_of(workload)}",
         "        made = generator(torch.randn(len(real), latent)).detach()",
         *(f"        {line}" for line in _critic_loss(options)),
         *_step("critic", spec.clip_norm, "        "),

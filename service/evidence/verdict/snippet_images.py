@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from whichopt.service.spec import ResolvedWorkload
 from whichopt.service.spec.augment import Crop, Flip
 
 FLIPPED = (
@@ -32,6 +33,16 @@ def augmented(augment: Sequence[Flip | Crop], image: tuple[int, int, int]) -> li
         "    return images.flatten(1)",
         "",
     ]
+
+
+def augmentation_of(workload: ResolvedWorkload) -> list[str]:
+    """Return the function `augmented` for a workload's images; nothing if nothing is done to them."""
+    return [] if workload.shape.image is None else augmented(workload.augment, workload.shape.image)
+
+
+def batch_of(workload: ResolvedWorkload) -> str:
+    """Return the code for the inputs of a step's `batch`."""
+    return "augmented(inputs[batch])" if workload.augment else "inputs[batch]"
 
 
 def _cropped(crop: Crop, image: tuple[int, int, int]) -> list[str]:

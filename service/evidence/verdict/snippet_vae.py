@@ -5,6 +5,7 @@ from __future__ import annotations
 from whichopt.service.catalog.generation import VaeOptions
 from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
 from whichopt.service.evidence.verdict.snippet_generation import EXAMPLES, chain, network
+from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 
@@ -43,6 +44,7 @@ def vae_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         "",
         *PARTS,
+        *augmentation_of(workload),
         "",
         "",
         *optimizer_lines(facts, config),
@@ -52,7 +54,7 @@ def vae_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
-        "        reconstruction, divergence = parts(inputs[batch])",
+        f"        reconstruction, divergence = parts({batch_of(workload)})",
         "        loss = (reconstruction + divergence).mean()",
         "        optimizer.zero_grad()",
         "        loss.backward()",

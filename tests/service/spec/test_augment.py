@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tests.builders.present import present
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.verdict.snippet import snippet
+from whichopt.service.evidence.verdict.snippet_tasks import snippet_of
 from whichopt.service.lint import lint
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.augment import Crop, Flip
@@ -126,3 +127,13 @@ def test_the_snippet_augments_as_the_job_does() -> None:
 
 def test_the_snippet_without_any_is_as_before() -> None:
     assert "augmented" not in snippet(resolved(), "adamw", resolved().optimizers[0].default)
+
+
+@pytest.mark.parametrize(("task", "model"), [("generation", "gan"), ("autoencoding", "vae")])
+def test_the_code_of_tasks_that_make_images_augments_them_too(task: str, model: str) -> None:
+    workload = {"dataset": "digits", "model": model, "task": task, "augment": ["crop"]}
+    spec = resolve(JobSpec.model_validate({"workload": workload, "optimizers": ["adam"]}))
+    code = snippet_of(spec, "adam", spec.optimizers[0].default)
+    assert "augmented(inputs[batch])" in present(code)
+    compile(code, "pasted", "exec")
+    assert code.index("def augmented") < code.index("augmented(inputs[batch])")

@@ -139,6 +139,18 @@ def test_networks_take_them(model: str, entry: DatasetEntry, tmp_path: Path) -> 
     assert all(torch.isfinite(value) for value in scores.values())
 
 
+@pytest.mark.parametrize(("task", "model"), [("generation", "gan"), ("autoencoding", "vae")])
+def test_tasks_that_learn_the_images_themselves_take_them(
+    task: str, model: str, entry: DatasetEntry, tmp_path: Path
+) -> None:
+    built = build(resolved(entry, model, task=task, augment=["flip"]), blobs=tmp_path / "blobs")
+    train = built.splits(0).train
+    assert (train.inputs.min().item(), train.inputs.max().item()) == (0, 1)
+    assert torch.equal(train.inputs, train.targets)
+    scores = built.evaluate(built.model(0).eval(), built.splits(0).validation)
+    assert all(torch.isfinite(value) for value in scores.values())
+
+
 BARRED = """
 import sys
 
