@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from tests.builders.catalogs import motley_catalog
 from tests.builders.forms import fields
+from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.pages.new.begin import blank
 from whichopt.service.pages.new.fill import filled
@@ -50,7 +51,8 @@ def test_datasets_stand_with_those_of_their_task_and_say_what_they_are() -> None
 
 def test_only_models_that_fit_are_offered() -> None:
     assert models(form(dataset="wine")) == ["linear", "mlp", "layers", "allround"]
-    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers", "allround"]
+    images = [one.name for one in IMAGE_NETWORKS]
+    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers", *images, "allround"]
     assert models(form(dataset="digits", task="meeting", model="maker")) == ["maker"]
     assert models(form(dataset="book", model="writer")) == ["allround", "writer"]
 
