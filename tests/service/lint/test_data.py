@@ -16,6 +16,7 @@ from whichopt.service.lint.data import SEVERITIES
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.uploads import File, Remark
 from whichopt.service.views import LintFinding
+from whichopt.workers.intake import plain as of_texts
 from whichopt.workers.intake import remarks as reader
 from whichopt.workers.intake.images import remarks as of_images
 
@@ -95,5 +96,5 @@ def test_many_remarks_of_one_code_are_one_finding(tmp_path: Path) -> None:
 
 
 def test_every_remark_of_the_reader_has_its_severity() -> None:
-    source = Path(reader.__file__).read_text() + Path(of_images.__file__).read_text()
+    source = "".join(Path(one.__file__).read_text() for one in (reader, of_images, of_texts))
     assert set(re.findall(r'code="(\w+)"', source)) == set(SEVERITIES)
