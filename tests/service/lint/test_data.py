@@ -96,5 +96,6 @@ def test_many_remarks_of_one_code_are_one_finding(tmp_path: Path) -> None:
 
 
 def test_every_remark_of_the_reader_has_its_severity() -> None:
-    source = "".join(Path(one.__file__).read_text() for one in (reader, of_images, of_texts))
+    files = (reader.__file__, of_images.__file__, of_texts.__file__)
+    source = "".join(Path(one).read_text() for one in files)
     assert set(re.findall(r'code="(\w+)"', source)) == set(SEVERITIES)
