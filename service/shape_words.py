@@ -52,6 +52,11 @@ def image_words(shape: Shape) -> str:
     return f"{width} x {height}, {'gray' if channels == 1 else f'{channels} channels'}"
 
 
+def of_images(task: str | None, shape: Shape) -> bool:
+    """Tell if the examples are images, to people: a row for a convolution is none."""
+    return _kind(task, shape) == "images"
+
+
 def target_words(task: str, shape: Shape) -> str:
     """Say what is to be learned of the examples: 10 classes, or the name of the task."""
     return f"{shape.outputs} classes" if task == "classification" else task

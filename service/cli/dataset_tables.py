@@ -85,7 +85,7 @@ def dataset_summary(view: DatasetView) -> RenderableType:
 
 def _text_facts(table: Table, text: TextFacts) -> list[tuple[str, str | Cell]]:
     sizes, length = table.sizes, table.shape.features
-    other = f", and one for the {text.rare:,} rare ones" if text.rare else ""
+    other = f", and one for all others ({text.rare:,} in the text)" if text.rare else ""
     return [
         ("text", f"{text.characters:,} characters in {text.lines:,} lines"),
         ("tokens", f"{len(text.vocabulary):,} characters{other}"),

@@ -143,7 +143,8 @@ def connected(
         )
     if key is None:
         raise complaint(
-            f"there is no API key in {data / 'api-key'}; give --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)"
+            f"there is no API key in {data / 'api-key'}; give the service's data folder with --data, "
+            "or a key with --key (WHICHOPT_KEY, WHICHOPT_KEY_FILE)"
         )
     if not (key.isascii() and key.isprintable()):
         raise complaint(

@@ -54,7 +54,7 @@ def _steps(spec: ResolvedSpec, options: GanOptions) -> Iterator[LintFinding]:
     steps = -(-spec.steps // options.critic_steps)
     if steps >= FEW_STEPS:
         return
-    shared = f", as it takes every {options.critic_steps}th" if options.critic_steps > 1 else ""
+    shared = f", as it takes one of every {options.critic_steps}" if options.critic_steps > 1 else ""
     yield LintFinding(
         code="few_generator_steps",
         severity="warning",

@@ -27,7 +27,7 @@ from whichopt.workers.engine import Trained, numerics
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.fit import folder as folders
 from whichopt.workers.fit.image_preparation import ImageData, ImagePreparation
-from whichopt.workers.fit.preparation import Data, NotRows, Preparation
+from whichopt.workers.fit.preparation import Data, NotRows, Preparation, require_rows
 from whichopt.workers.reported import (
     Agreement,
     agreement,
@@ -134,6 +134,7 @@ def fit(
     _check_free(folder, force=force)
     trials = confirmed(report, config)
     label, spec = trials[0].plan.label, report.spec
+    _check_rows(spec.cataloged)  # before a file is asked for that would help nobody
     other_facts = facts_otherwise(report, trials[0].plan.optimizer)
     device = "cuda" if report.job.queue == "cuda" and torch.cuda.is_available() else "cpu"
     plan, reported = _plan(report, trials, seed)
@@ -199,6 +200,13 @@ def fit(
     }
     _write(folder, tensors, preparation, told, force=force)
     return fitted
+
+
+def _check_rows(spec: ResolvedWorkload) -> None:
+    try:
+        require_rows(spec)
+    except NotRows as error:
+        raise CannotFit(f"there is nothing to save a program for that predicts: {error}") from None
 
 
 def _source(spec: ResolvedWorkload, loaded: Loaded) -> Data | ImageData:

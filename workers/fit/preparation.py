@@ -52,6 +52,24 @@ class NotRows(Exception):
     """The data of a workload are no table: there is nothing that prepares their rows for a saved network."""
 
 
+def require_rows(spec: ResolvedWorkload) -> None:
+    """Raise NotRows if nothing of the workload is predicted row by row; its data need not be at hand."""
+    if spec.shape.tokens is not None:
+        raise _without_rows(spec)
+    if CRITERIA[spec.task].answer is not None:
+        raise NotRows(
+            f"the task {spec.task} predicts nothing of a row, so there is no program to save; the code of "
+            "the recommendation trains the network and has it as a module"
+        )
+
+
+def _without_rows(spec: ResolvedWorkload) -> NotRows:
+    return NotRows(
+        f"{spec.dataset.name} has no rows that a program could predict one by one; the code beside the "
+        "recommendation trains the network, which is its `model` at the end: save that by torch.save"
+    )
+
+
 class Data:
     """The data of a workload as they were loaded: columns with names, and what is to be predicted.
 
@@ -59,20 +77,12 @@ class Data:
     """
 
     def __init__(self, spec: ResolvedWorkload, loaded: Loaded) -> None:
+        require_rows(spec)
         if not isinstance(loaded, Table | Kept):
-            raise NotRows(
-                f"{spec.dataset.name} has no rows that a program could predict one by one; the code beside "
-                "the recommendation trains the network, which is its `model` at the end: save that by "
-                "torch.save"
-            )
+            raise _without_rows(spec)
         self.spec = spec
         self.loaded = loaded
         self.criteria = CRITERIA[spec.task]
-        if self.criteria.answer is not None:
-            raise NotRows(
-                f"the task {spec.task} predicts nothing of a row, so there is no program to save; the code "
-                "of the recommendation trains the network and has it as a module"
-            )
 
     @property
     def labels(self) -> Labels:

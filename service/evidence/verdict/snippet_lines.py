@@ -1,4 +1,4 @@
-"""The lines of a snippet that matter: the imports and the call that makes the optimizer.
+"""The lines of a snippet that matter: the imports, and the call that makes the optimizer, or each of two.
 
 They are found in the text, so that the snippets of earlier versions have them too.
 """
@@ -6,13 +6,14 @@ They are found in the text, so that the snippets of earlier versions have them t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MADE = re.compile(r"(\w+_)?optimizer = ")
-"""The start of the call: with two players, that of the first, as both have the same arguments."""
+"""The start of a call: two players have one each."""
 
 
 def lines_that_matter(snippet: str) -> str | None:
-    """Return the call that makes the optimizer, with the import that it needs; None if there is no such call.
+    """Return the calls that make optimizers, with the imports that they need; None if there is no such call.
 
     Example:
         >>> from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
@@ -25,20 +26,26 @@ def lines_that_matter(snippet: str) -> str | None:
         )
     """
     lines = snippet.splitlines()
-    first = next((at for at, line in enumerate(lines) if MADE.match(line)), None)
-    if first is None:
+    starts = [at for at, line in enumerate(lines) if MADE.match(line)]
+    calls = [call for call in (_call(lines, at) for at in starts) if call]
+    if not calls:
         return None
+    needed = {call[0].partition(" = ")[2].partition("(")[0].partition(".")[0] for call in calls}
+    imports = [line for line in lines[: starts[0]] if _imported(line) in needed]
+    return "\n".join([*imports, *([""] if imports else []), *(line for call in calls for line in call)])
+
+
+def _call(lines: Sequence[str], first: int) -> list[str]:
+    """Return the lines of the call that begins at `first`; none if it has no end."""
     last = next((at for at, line in enumerate(lines[first:], first) if line.rstrip().endswith(")")), None)
     if last is None:
-        return None
-    call = lines[first : last + 1]
-    name, _, made = call[0].partition(" = ")
-    if lines[last + 1 : last + 2] == [f"{name}.train()"]:
-        call.append(f"{name}.train()")
-    needed = made.partition("(")[0].partition(".")[0]
-    imports = [
-        line
-        for line in lines[:first]
-        if line == f"import {needed}" or (line.startswith("from ") and line.endswith(f" import {needed}"))
-    ]
-    return "\n".join([*imports, *([""] if imports else []), *call])
+        return []
+    to_train = f"{lines[first].partition(' = ')[0]}.train()"
+    return [*lines[first : last + 1], *([to_train] if lines[last + 1 : last + 2] == [to_train] else [])]
+
+
+def _imported(line: str) -> str | None:
+    """Return the name that a line imports; None if it is no import."""
+    if line.startswith("from "):
+        return line.rpartition(" import ")[2]
+    return line.removeprefix("import ") if line.startswith("import ") else None

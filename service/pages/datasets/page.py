@@ -223,7 +223,7 @@ def asked_words(table: Table) -> str:
 
 def text_words(text: Text) -> str:
     """Say how long a text is, and which tokens are predicted."""
-    other = f", and one for {text.rare:,} rare ones" if text.rare else ""
+    other = f", and one for all other characters ({text.rare:,} in the text)" if text.rare else ""
     return (
         f"A text of {text.characters:,} characters in {text.lines:,} lines, of which the next character is "
         f"predicted: one of {len(text.vocabulary):,} tokens{other}"

@@ -15,7 +15,7 @@ from whichopt.service.catalog.fits import common_tasks, fits, usual_shape
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.pages.new.form import Form, task_of
-from whichopt.service.shape_words import count_words, target_words
+from whichopt.service.shape_words import count_words, of_images, target_words
 
 Choice = tuple[str, str]
 """The value of a choice, and its words."""
@@ -65,10 +65,16 @@ def model_choices(form: Form, catalog: Catalog) -> list[Choice]:
     """Return the models that fit the form's dataset and task, and the one that it asks for."""
     asked = form.text("model")
     fitting = [one for one in catalog.models if _fits(one, form, catalog)]
-    choices = [(one.name, f"{one.name}: {one.title.lower()}") for one in fitting]
+    choices = [(one.name, f"{one.name}: {_in_a_sentence(one.title)}") for one in fitting]
     if asked in [name for name, _ in choices]:
         return choices
     return [*choices, (asked, f"{asked}: does not fit")]
+
+
+def _in_a_sentence(title: str) -> str:
+    """Return a title as it stands within a line: `LSTM` and `ResNet-18` keep their capitals."""
+    first = title.partition(" ")[0]
+    return title[:1].lower() + title[1:] if first[1:].islower() else title
 
 
 def with_fitting_model(form: Form, catalog: Catalog) -> Form:
@@ -88,7 +94,18 @@ def begun(form: Form, catalog: Catalog, given: Collection[str]) -> Form:
     """Return the form with what fits the fields that were `given` by the address: dataset, task, model."""
     if given and "dataset" not in given:
         form = _with_fitting_dataset(form, catalog, given)
-    return form if not given or "model" in given else with_fitting_model(form, catalog)
+    if not given or "model" in given:
+        return form
+    return _with_model_for_images(with_fitting_model(form, catalog), catalog)
+
+
+def _with_model_for_images(form: Form, catalog: Catalog) -> Form:
+    """Return the form with the first model that is made for images, if its dataset has images."""
+    made_for_them = [one for one in catalog.models if one.needs_image and _fits(one, form, catalog)]
+    data, task = _dataset(form, catalog), task_of(form, catalog)
+    if data is None or task is None or not made_for_them or not of_images(task.name, usual_shape(data)):
+        return form
+    return form.with_values(model=made_for_them[0].name)
 
 
 def _with_fitting_dataset(form: Form, catalog: Catalog, given: Collection[str]) -> Form:

@@ -163,7 +163,7 @@ def test_a_job_of_earlier_rules_is_shown_by_them(http: TestClient, lite: Store) 
     _, uid, _ = confirming_job(lite, spec, seeds=6)
     told = words(shown(http, uid))
     assert "champion" not in told
-    assert "6 of each finalist 1.75 %" in told
+    assert "6 of each finalist 1.75%" in told
 
 
 def test_looks_are_computed_once_for_all(

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from tests.builders.catalogs import motley_catalog
 from tests.builders.forms import fields
+from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.image_networks import IMAGE_NETWORKS
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.pages.new.begin import blank
@@ -23,6 +24,7 @@ from whichopt.service.pages.new.workload_choices import (
 from whichopt.service.spec import JobSpec, resolve
 
 CATALOG = motley_catalog()
+NETWORKS = [one.name for one in IMAGE_NETWORKS]
 
 
 def form(**texts: str) -> Form:
@@ -51,10 +53,17 @@ def test_datasets_stand_with_those_of_their_task_and_say_what_they_are() -> None
 
 def test_only_models_that_fit_are_offered() -> None:
     assert models(form(dataset="wine")) == ["linear", "mlp", "layers", "allround"]
-    images = [one.name for one in IMAGE_NETWORKS]
-    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers", *images, "allround"]
+    assert models(form(dataset="digits")) == ["linear", "mlp", "cnn", "layers", *NETWORKS, "allround"]
     assert models(form(dataset="digits", task="meeting", model="maker")) == ["maker"]
     assert models(form(dataset="book", model="writer")) == ["allround", "writer"]
+
+
+def test_abbreviations_keep_their_capitals() -> None:
+    said = dict(model_choices(form(dataset="unicode_names", model="lstm"), built_in()))
+    said |= dict(model_choices(form(dataset="digits"), built_in()))
+    assert said["lstm"] == "lstm: LSTM"
+    assert said["resnet18"] == "resnet18: ResNet-18"
+    assert said["mlp"] == "mlp: multilayer perceptron"
 
 
 def test_a_model_that_is_asked_for_and_does_not_fit_stands_there_and_says_so() -> None:
@@ -121,6 +130,9 @@ def test_with_another_dataset_comes_a_model_that_fits(texts: dict[str, str], mod
         ({"task": "writing"}, ("book", "", "writer")),
         ({"task": "regression", "model": "linear"}, ("diabetes", "", "linear")),
         ({"dataset": "circle"}, ("circle", "", "maker")),
+        ({"dataset": "digits"}, ("digits", "", "cnn")),
+        ({"dataset": "digits", "model": "mlp"}, ("digits", "", "mlp")),
+        ({"dataset": "mnist1d"}, ("mnist1d", "", "mlp")),
         ({"dataset": "book", "model": "mlp"}, ("book", "", "mlp")),
     ],
     ids=str,

@@ -47,8 +47,8 @@ def _seeds(looks: Looks, seeds: int) -> str:
 
 
 def level_text(level: float | None) -> str:
-    """Return the share of the 5 % as a percentage with at most two decimals; `nothing` for none."""
-    return "nothing" if level is None else f"{100 * level:.2f}".rstrip("0").rstrip(".") + " %"
+    """Return the share of the 5% as a percentage with at most two decimals; `nothing` for none."""
+    return "nothing" if level is None else f"{100 * level:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def found_text(look: TakenLook) -> str:

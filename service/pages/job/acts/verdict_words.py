@@ -86,7 +86,7 @@ def _gain(today: TodayAnswer, recommendation: Recommendation) -> Markup:
     if gain.low is not None and gain.high is not None:
         low, high = sorted((sign * gain.low, sign * gain.high))
         interval = span(low, high, places)
-    percent = "" if gain.percent is None or not recommendation.has_percent else f", {abs(gain.percent):.3g} %"
+    percent = "" if gain.percent is None or not recommendation.has_percent else f", {abs(gain.percent):.3g}%"
     told = ": on {} {} {} {} {}{}{}"
     return Markup(told).format(
         counted(today.seeds, "fresh seed"),
