@@ -26,6 +26,7 @@ from whichopt.service.states import JobState
 from whichopt.workers import jobs, own_plugins
 from whichopt.workers.engine.executors import STACKING
 from whichopt.workers.guests.offered import functions_of_workers
+from whichopt.workers.identity import VARIABLE, Identity
 from whichopt.workers.plugins.described import described
 from whichopt.workers.plugins.found import check
 from whichopt.workers.rerun import rerun
@@ -316,6 +317,22 @@ def test_a_job_stays_with_the_source_that_it_began_with(
     assert ended.error is not None
     assert ended.error.code == "plugin_changed"
     assert "is not as the job began with it" in ended.error.detail
+
+
+def test_a_job_fails_with_the_reason_if_its_package_was_uninstalled_since_the_worker_told_of_it(
+    context: jobs.Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, uid = submitted(context)
+    monkeypatch.setenv(VARIABLE, "")  # so that it is as it was in the end
+    Identity(name="w1", queue="cpu", processes=1).hand_down()
+    with without(folder):  # as in a process that takes the place of one that ended
+        assert "model our-net" in own_plugins.has(context.store)
+        answer_all(replace(context, plugins=own_plugins.has(context.store)))
+    ended = view(context, uid)
+    assert ended.state is JobState.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "plugin_missing"
+    assert "is from ourlab 1.0, which is not installed here: install it" in ended.error.detail
 
 
 def test_a_worker_that_lacks_it_leaves_the_job_to_others(context: jobs.Context) -> None:
