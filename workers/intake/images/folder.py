@@ -6,14 +6,12 @@ import os
 import stat
 from pathlib import Path
 
+from whichopt.service.data_root import DEEPEST
 from whichopt.workers.intake.images.paths import hidden
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 
 LARGEST_FILE = 1 << 28
 """Most bytes of a file: what 40 million pixels have if nothing is compressed."""
-
-DEEPEST = 8
-"""Most folders within one another; images need three: all, a part and a class."""
 
 
 class Folder:
