@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whichopt.service.errors import InvalidQuery, NotFound
+from whichopt.service.uploads import DEEPEST
 
 FIELD = "folder"
 PREFIX = "folder:"
 """Begins what a person gives in place of a file: `folder:NAME`."""
 FOLDER = "folder"
 """What such data are called among the formats of files."""
-
-DEEPEST = 8
-"""Most folders within one another; images need three: all, a part and a class."""
 
 
 @dataclass(frozen=True)

@@ -291,7 +291,10 @@ def test_what_is_wrong_with_a_plug_in_fails_the_job_before_anything_is_trained(
     [
         ({"workload": with_model("our-nett")}, "there is no model 'our-nett'; did you mean 'our-net'?"),
         ({"workload": with_model("our-net", widht=3)}, "there is no option 'widht'; did you mean 'width'?"),
-        ({"workload": with_model("our-net", width="wide")}, "workload.model.width: Input should be a valid"),
+        (
+            {"workload": with_model("our-net", width="wide")},
+            'workload.model.width: "wide" is not allowed; it should be a valid',
+        ),
         ({"optimizers": ["our-sdg"]}, "there is no optimizer 'our-sdg'; did you mean 'our-sgd'?"),
         ({"workload": {"dataset": "our-ring", "model": "linear"}}, "did you mean 'our-rings'?"),
     ],

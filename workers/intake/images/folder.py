@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from whichopt.service.data_root import DEEPEST
+from whichopt.service.uploads import DEEPEST
 from whichopt.workers.intake.images.paths import hidden
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
 
