@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whichopt.service.errors import InvalidQuery, NotFound
+from whichopt.service.uploads import DEEPEST
 
 FIELD = "folder"
 PREFIX = "folder:"
@@ -41,7 +42,8 @@ def lying(name: str, root: Path | None, *, most: int) -> Lying:
     Args:
         name: the folder's name, which is no path.
         root: the setting WHICHOPT_DATA_ROOT; None if it is not set.
-        most: the most files that are listed; what has more is refused by the reader.
+        most: the most files that are listed; what has more, or lies deeper than DEEPEST, is refused by the
+            reader.
 
     Raises:
         InvalidQuery: the service has no such root, or the name is a path.
@@ -73,9 +75,14 @@ def lying(name: str, root: Path | None, *, most: int) -> Lying:
     size, digest, files = 0, hashlib.sha256(), 0
     for place, folders, names in os.walk(path):
         folders.sort()
+        if len(Path(place).relative_to(path).parts) > DEEPEST:
+            folders.clear()
         for one in sorted(names):
             at = Path(place, one)
-            facts = at.lstat()
+            try:
+                facts = at.lstat()
+            except FileNotFoundError:  # it has gone since it was listed
+                continue
             size += facts.st_size
             digest.update(
                 f"{at.relative_to(path)}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode("utf-8", "replace")
@@ -97,7 +104,9 @@ def name_of(folder: str) -> str:
 
 def _folders(root: Path) -> list[str]:
     try:
-        return sorted(one.name for one in os.scandir(root) if one.is_dir() and not one.name.startswith("."))
+        return sorted(
+            one.name for one in os.scandir(root) if not one.name.startswith(".") and Path(one).is_dir()
+        )
     except OSError as error:
         raise InvalidQuery(
             f"WHICHOPT_DATA_ROOT cannot be read: {error.strerror or error}; have it mended", field=FIELD

@@ -129,6 +129,10 @@ class File(_Frozen):
     sha256: str
 
 
+DEEPEST = 8
+"""Most folders of images within one another; images need three: all, a part and a class."""
+
+
 class ImageFacts(_Frozen):
     """What the images of a dataset were before they were made alike; their shape stands in `shape.image`."""
 

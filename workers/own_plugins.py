@@ -20,9 +20,11 @@ def are_here() -> bool:
 
 
 def has(store: Store) -> frozenset[str]:
-    """Return the plug-ins that this process can train with, as jobs' needs are called."""
-    if not installed():
-        return frozenset()
+    """Return the plug-ins that this process's worker offers, as jobs' needs are called.
+
+    One that was uninstalled since is among them: its jobs then fail with the reason. A process that left them
+    to others would take their messages again and again, and nobody would see why they wait.
+    """
     process = identity()
     if process is None:  # no process of its worker tells anything
         return frozenset(need(one.kind, one.name) for one in installed())

@@ -174,7 +174,8 @@ async def send(
         raise
     if not received.bytes:
         received.remove()
-        raise UnreadableDataset("the body is empty; send the file as the request's body")
+        what = "the body" if file is None else f"{file!r}"
+        raise UnreadableDataset(f"{what} is empty; send the file with its content as the request's body")
     return await _begun(response, request, store, keeper, received, wanted, api_key_id)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from whichopt.service.spec import JobSpec
+from whichopt.service.spec.complaints import limit, with_value
 from whichopt.service.views import FieldProblem
 
 SCALAR_TYPES = {"bool_type", "int_type", "float_type", "string_type"}
 OBJECT_TYPES = {"model_type", "model_attributes_type", "dict_type", "union_tag_not_found"}
 LIST_TYPES = {"tuple_type", "list_type"}
-INPUT = "Input "
-LONGEST_SHOWN = 80
 Path = tuple[str | int, ...]
 
 
@@ -82,10 +80,8 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
             detail = "is required, but missing"
         case _:
             detail = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
-            allowed = _limit(context)
-            if detail.startswith(INPUT):  # pydantic's own words, which leave out what was sent
-                shown = "" if isinstance(value, Mapping | list) else f"{_shown(value)} is not allowed; "
-                detail = f"{shown}it {detail.removeprefix(INPUT)}".replace(f"; or {INPUT}", ", or it ")
+            allowed = limit(context)
+            detail = with_value(detail, value)
     return FieldProblem(field=field, value=value, allowed=allowed, detail=what + detail)
 
 
@@ -101,28 +97,9 @@ def _unknown(field: str | None, name: str, allowed: Any, detail: str, value: Any
     )
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
 def _sentence(error: Mapping[str, Any]) -> str:
     text: str = error["msg"]
     return text.removeprefix("Value error, ")
-
-
-def _limit(context: Mapping[str, Any]) -> str | None:
-    """Return the limit that was crossed, as a phrase."""
-    words = {
-        "ge": "at least {}",
-        "gt": "more than {}",
-        "le": "at most {}",
-        "lt": "less than {}",
-        "min_length": "at least {} of them",
-        "max_length": "at most {} of them",
-        "pattern": "text that matches {}",
-    }
-    return next((phrase.format(context[name]) for name, phrase in words.items() if name in context), None)
 
 
 def _known_keys(path: Path) -> list[str]:

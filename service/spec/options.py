@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from whichopt.service.catalog.layers import KINDS
 from whichopt.service.errors import InvalidSpec, UnknownName
+from whichopt.service.spec.complaints import limit, with_value
 
 WITHOUT_TYPE = 'must be a layer: its type, such as "relu", or an object with its type and options'
 
@@ -41,8 +42,10 @@ def read_options(kind: type[OptionsT], options: dict[str, Any], field: str) -> O
             "union_tag_not_found": WITHOUT_TYPE,
             "model_attributes_type": WITHOUT_TYPE,
         }
-        said = words.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise InvalidSpec(f"{where}: {said}", field=where, value=first.get("input")) from None
+        value = first.get("input")
+        said = words.get(first["type"], with_value(first["msg"].removeprefix("Value error, "), value))
+        allowed = limit(first.get("ctx", {}))
+        raise InvalidSpec(f"{where}: {said}", field=where, value=value, allowed=allowed) from None
 
 
 def _place(loc: Sequence[str | int], options: Any, *, missing: bool) -> tuple[list[str], dict[str, Any]]:

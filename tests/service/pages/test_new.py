@@ -85,7 +85,7 @@ CASES = [
         "model",
         "model 'cnn' needs images, but dataset 'wine' has none",
     ),
-    ([("model.mlp.hidden", "128, x")], "model.mlp.hidden", "hidden.1: Input should be a valid integer"),
+    ([("model.mlp.hidden", "128, x")], "model.mlp.hidden", "it should be a valid integer"),
     ([("batch_size", "5000")], "batch_size", "exceeds the 1078 examples of the training split"),
     ([("trials", "7")], "trials", "cannot be divided into 3 equal studies; the nearest number that can is 6"),
     ([("minutes", "5")], "trials", "budget.minutes and budget.trials cannot both be given"),

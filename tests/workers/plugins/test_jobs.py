@@ -26,6 +26,7 @@ from whichopt.service.states import JobState
 from whichopt.workers import jobs, own_plugins
 from whichopt.workers.engine.executors import STACKING
 from whichopt.workers.guests.offered import functions_of_workers
+from whichopt.workers.identity import VARIABLE, Identity
 from whichopt.workers.plugins.described import described
 from whichopt.workers.plugins.found import check
 from whichopt.workers.rerun import rerun
@@ -290,7 +291,10 @@ def test_what_is_wrong_with_a_plug_in_fails_the_job_before_anything_is_trained(
     [
         ({"workload": with_model("our-nett")}, "there is no model 'our-nett'; did you mean 'our-net'?"),
         ({"workload": with_model("our-net", widht=3)}, "there is no option 'widht'; did you mean 'width'?"),
-        ({"workload": with_model("our-net", width="wide")}, "workload.model.width: Input should be a valid"),
+        (
+            {"workload": with_model("our-net", width="wide")},
+            'workload.model.width: "wide" is not allowed; it should be a valid',
+        ),
         ({"optimizers": ["our-sdg"]}, "there is no optimizer 'our-sdg'; did you mean 'our-sgd'?"),
         ({"workload": {"dataset": "our-ring", "model": "linear"}}, "did you mean 'our-rings'?"),
     ],
@@ -316,6 +320,22 @@ def test_a_job_stays_with_the_source_that_it_began_with(
     assert ended.error is not None
     assert ended.error.code == "plugin_changed"
     assert "is not as the job began with it" in ended.error.detail
+
+
+def test_a_job_fails_with_the_reason_if_its_package_was_uninstalled_since_the_worker_told_of_it(
+    context: jobs.Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, uid = submitted(context)
+    monkeypatch.setenv(VARIABLE, "")  # so that it is as it was in the end
+    Identity(name="w1", queue="cpu", processes=1).hand_down()
+    with without(folder):  # as in a process that takes the place of one that ended
+        assert "model our-net" in own_plugins.has(context.store)
+        answer_all(replace(context, plugins=own_plugins.has(context.store)))
+    ended = view(context, uid)
+    assert ended.state is JobState.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "plugin_missing"
+    assert "is from ourlab 1.0, which is not installed here: install it" in ended.error.detail
 
 
 def test_a_worker_that_lacks_it_leaves_the_job_to_others(context: jobs.Context) -> None:

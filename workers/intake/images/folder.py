@@ -6,8 +6,12 @@ import os
 import stat
 from pathlib import Path
 
+from whichopt.service.uploads import DEEPEST
 from whichopt.workers.intake.images.paths import hidden
 from whichopt.workers.intake.problems import TooLarge, Unreadable, shown
+
+LARGEST_FILE = 1 << 28
+"""Most bytes of a file: what 40 million pixels have if nothing is compressed."""
 
 
 class Folder:
@@ -44,6 +48,7 @@ class Folder:
 
         Raises:
             Unreadable: it cannot be read, or is no file any more.
+            TooLarge: it has more bytes than an image.
         """
         try:
             handle = os.open(
@@ -52,26 +57,38 @@ class Folder:
             with os.fdopen(handle, "rb") as file:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
                     raise Unreadable(f"{_said(path)} is no file; take it out")
-                return file.read()
-        except OSError as error:
-            raise Unreadable(f"{_said(path)} cannot be read: {error.strerror or error}") from None
+                data = file.read(LARGEST_FILE + 1) if os.fstat(handle).st_size <= LARGEST_FILE else None
+        except (OSError, RuntimeError) as error:  # the latter of links that lead to themselves
+            raise Unreadable(f"{_said(path)} cannot be read: {_reason(error)}") from None
+        if data is None or len(data) > LARGEST_FILE:
+            raise TooLarge(
+                f"{_said(path)} has more than {LARGEST_FILE:,} bytes; make it smaller, or take it out"
+            )
+        return data
 
     def _list(self, within: tuple[str, ...]) -> None:
         try:
             entries = sorted(os.scandir(self._path.joinpath(*within)), key=lambda entry: entry.name)
         except OSError as error:
-            raise Unreadable(f"folder {_said(within)} cannot be read: {error.strerror or error}") from None
+            raise Unreadable(f"folder {_said(within)} cannot be read: {_reason(error)}") from None
         for entry in entries:
             place = (*within, entry.name)
+            if not entry.name.isascii():
+                _check_name(place)
             if hidden(place):
                 self.left_out += 1
                 continue
             if entry.is_symlink() and (not self._inside(Path(entry.path)) or entry.is_dir()):
                 raise Unreadable(
-                    f"{_said(place)} is a link to a folder, or out of WHICHOPT_DATA_ROOT; put what it leads "
-                    "to in its place"
+                    f"{_said(place)} is a link to a folder, to itself, or out of WHICHOPT_DATA_ROOT; put "
+                    "what it leads to in its place"
                 )
             if entry.is_dir():
+                if len(place) > DEEPEST:
+                    raise Unreadable(
+                        f"folder {_said(place)} lies in {DEEPEST} others; images lie in a folder for each "
+                        "class: take it out"
+                    )
                 self.folders.add(place)
                 self._list(place)
                 continue
@@ -83,7 +100,22 @@ class Folder:
             self.files.append(place)
 
     def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self._root)
+        try:
+            return path.resolve().is_relative_to(self._root)
+        except (OSError, RuntimeError):  # it leads to itself
+            return False
+
+
+def _check_name(path: tuple[str, ...]) -> None:
+    """Raise Unreadable if a name has bytes that are no text, which neither jobs nor databases could keep."""
+    try:
+        "/".join(path).encode()
+    except UnicodeEncodeError:
+        raise Unreadable(f"the name of {_said(path)} is no text in UTF-8; rename it") from None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _said(path: tuple[str, ...]) -> str:

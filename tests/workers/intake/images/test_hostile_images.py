@@ -210,12 +210,14 @@ def test_a_folder_is_read_like_a_zip(tmp_path: Path) -> None:
     assert "images" not in kept
 
 
-@pytest.mark.parametrize("where", ["outside", "folder", "loop"])
+@pytest.mark.parametrize("where", ["outside", "folder", "loop", "itself"])
 def test_links_that_lead_out_or_around_are_refused(where: str, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "root" / "pets", GOOD)
     secret = tmp_path / "secret.png"
     secret.write_bytes(PNG)
-    target = {"outside": secret, "folder": folder / "light", "loop": folder}[where]
+    target = {"outside": secret, "folder": folder / "light", "loop": folder}.get(
+        where, folder / "dark" / "linked"
+    )
     os.symlink(target, folder / "dark" / "linked")
     with pytest.raises(Unreadable, match=r"'dark/linked' is a link"):
         take(folder, "folder", Choices())
@@ -241,4 +243,27 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "root" / "pets", GOOD)
     os.mkfifo(folder / "dark" / "pipe.png")
     with pytest.raises(Unreadable, match=r"'dark/pipe\.png' is no file"):
+        take(folder, "folder", Choices())
+
+
+def test_a_file_larger_than_any_image_is_not_read(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "root" / "pets", GOOD)
+    with (folder / "dark" / "huge.png").open("wb") as file:
+        file.write(PNG)
+        file.truncate(1 << 40)
+    with pytest.raises(TooLarge, match=r"'dark/huge\.png' has more than 268,435,456 bytes"):
+        take(folder, "folder", Choices())
+
+
+def test_folders_without_end_are_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "root" / "pets", GOOD)
+    folder.joinpath(*["a"] * 60).mkdir(parents=True)
+    with pytest.raises(Unreadable, match="folder 'a/a/a/a/a/a/a/a/a' lies in 8 others"):
+        take(folder, "folder", Choices())
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "root" / "pets", GOOD)
+    (folder / "dark" / os.fsdecode(b"\xff.png")).write_bytes(PNG)
+    with pytest.raises(Unreadable, match=r"the name of 'dark/.*\.png' is no text in UTF-8; rename it"):
         take(folder, "folder", Choices())
