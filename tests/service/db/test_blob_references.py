@@ -38,7 +38,7 @@ NO_BLOBS = {
     "report.renderer",
     "report.error",
     "cohort.queue",
-    *(f"worker.{name}" for name in ("name", "queue", "functions")),
+    *(f"worker.{name}" for name in ("name", "queue", "functions", "plugins")),
 }
 """Columns in which a blob's name would have room, and which hold something else."""
 

