@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.builders.gradients import alone_and_exact
-from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
-from whichopt.service.catalog.model_entry import SUPERVISED
-from whichopt.service.catalog.models import MODELS, ModelEntry
+from tests.builders.pairs import STACKABLE, pairs
+from whichopt.service.catalog.datasets import DatasetEntry
+from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trials import Rung, Schedule, TrialPlan, TrialResult
@@ -31,11 +31,6 @@ from whichopt.workers.workload import Batch, Carry, Net, Workload
 MakeWorkload = Callable[..., Workload]
 MakePlan = Callable[..., TrialPlan]
 NAMES = [entry.name for entry in OPTIMIZERS if entry.stackable]
-STACKABLE = [
-    entry
-    for entry in MODELS
-    if entry.only_solo(entry.options()) is None and set(SUPERVISED) & set(entry.tasks)
-]
 
 BITWISE: list[dict[str, Any]] = [
     {"dataset": "digits", "model": "mlp"},
@@ -79,30 +74,8 @@ def test_schedules_beside_each_other_are_those_of_solo(
     assert len({result.value for result in results}) == len(plans)
 
 
-def _pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
-    """The datasets and models that go together.
-
-    Networks of many layers are for images with a height: of a row they leave one pixel, of which batch
-    normalization takes differences that are rounding alone.
-    """
-    return [
-        (data, model)
-        for data, model in itertools.product(DATASETS, STACKABLE)
-        if data.task in SUPERVISED and data.task in model.tasks and _height(data) >= _least_height(model)
-    ]
-
-
-def _height(data: DatasetEntry) -> int:
-    image = data.shape(data.options()).image
-    return 0 if image is None else image[1]
-
-
-def _least_height(model: ModelEntry) -> int:
-    return 2 if model.small else int(model.needs_image)
-
-
 every_workload = pytest.mark.parametrize(
-    ("data", "model"), _pairs(), ids=lambda entry: getattr(entry, "name", None)
+    ("data", "model"), pairs(), ids=lambda entry: getattr(entry, "name", None)
 )
 
 
