@@ -211,7 +211,7 @@ def test_an_own_table_is_sent_and_raced_on_and_the_job_concluded_early(
     expect(page.get_by_label("Dataset")).to_have_value("clouds")
     page.get_by_label("Model").select_option("linear")
     fill(
-        page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="4", **{"fresh seeds": "100"}
+        page, "on my table", ["adam", "adamw"], trials="2", studies="1", epochs="40", **{"fresh seeds": "100"}
     )
     job = send(page, "on my table")
     mark_page(page)
