@@ -81,7 +81,7 @@ def test_from_a_text_to_code_that_learns_it(home: Embedded, book: Path) -> None:
     ]
     assert all(sample is not None and len(sample.content) == 200 for sample in samples)
     refused = whichopt("fit", job.id, "--out", "net", fails=True)
-    assert "save the `model` by torch.save" in " ".join(refused.split())
+    assert "save that by torch.save" in " ".join(refused.split())
     code = present(home.client.recommendation(job.id).snippet)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=book.parent, capture_output=True, text=True, check=False
