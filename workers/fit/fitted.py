@@ -316,13 +316,6 @@ def _described(module: Module) -> list[Any]:
     return [module.name, list(module.arguments), dict(module.options)]
 
 
-def _rows_of(spec: ResolvedWorkload, loaded: Loaded) -> Data:
-    try:
-        return Data(spec, loaded)
-    except NotRows as error:
-        raise CannotFit(str(error)) from None
-
-
 def _check_free(folder: Path, *, force: bool) -> None:
     try:
         folders.check_free(folder, force=force)

@@ -46,6 +46,28 @@ class Residual(torch.nn.Sequential):
         return inputs + outputs
 
 
+class Projected(torch.nn.Sequential):
+    """Two chains of modules whose outputs are added."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the sum of what the two make of the inputs."""
+        block, shortcut = self
+        outputs: torch.Tensor = block(inputs) + shortcut(inputs)
+        return outputs
+
+
+class Joined(torch.nn.Sequential):
+    """A chain of modules whose outputs are more channels of its inputs."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the inputs, and behind their channels those that the chain makes of them."""
+        return torch.cat([inputs, super().forward(inputs)], 1)
+
+
+BLOCKS = {kind.__name__: kind for kind in (Residual, Projected, Joined, torch.nn.Sequential)}
+"""The blocks of modules, by their names in config.json."""
+
+
 def load(folder: Path = HERE) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Return the network, ready to predict, and the preparation of its inputs."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -62,8 +84,8 @@ def _chain(kind: type[torch.nn.Sequential], modules: list[Any]) -> torch.nn.Sequ
 
 
 def _module(name: str, arguments: list[Any], options: dict[str, Any]) -> torch.nn.Module:
-    if name == "Residual":
-        return _chain(Residual, arguments)
+    if name in BLOCKS:
+        return _chain(BLOCKS[name], arguments)
     given = [tuple(one) if isinstance(one, list) else one for one in arguments]
     made: torch.nn.Module = getattr(torch.nn, name)(*given, **options)
     return made
