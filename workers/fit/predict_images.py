@@ -61,7 +61,10 @@ class Joined(torch.nn.Sequential):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the inputs, and behind their channels those that the chain makes of them."""
-        return torch.cat([inputs, super().forward(inputs)], 1)
+        outputs = inputs
+        for module in self:
+            outputs = module(outputs)
+        return torch.cat([inputs, outputs], 1)
 
 
 BLOCKS = {kind.__name__: kind for kind in (Residual, Projected, Joined, torch.nn.Sequential)}
