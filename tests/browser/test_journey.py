@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Opened
 from tests.builders.chromium import chromium
@@ -225,3 +225,29 @@ def test_an_own_table_is_sent_and_raced_on_and_the_job_concluded_early(
     assert ended.spec.workload.dataset_name == "clouds"
     assert ended.concluded_seeds is not None
     assert ended.concluded_seeds < 100
+
+
+def test_what_is_chosen_before_the_scripts_have_arrived_is_taken(
+    started: Started, opened: Opened, table: Path
+) -> None:
+    page, _ = opened(started.link)
+    late: list[Route] = []
+
+    def arrive() -> None:
+        for route in late:
+            route.continue_()
+        late.clear()
+
+    page.route(re.compile(r"/(datasets|new)\b[^/]*\.js"), lambda route: late.append(route))
+    page.goto(re.sub(r"/\?.*", "/datasets", started.link), wait_until="commit")
+    page.locator("input[type=file]").set_input_files(table)
+    expect(field(page, "Name")).to_have_value("")
+    arrive()
+    expect(field(page, "Name")).to_have_value("clouds")
+
+    page.goto(re.sub(r"/\?.*", "/new", started.link), wait_until="commit")
+    page.get_by_role("radio", name="Quick look").check()
+    before = field(page, "trials").input_value()
+    arrive()
+    expect(field(page, "trials")).to_have_value("12")
+    assert before != "12"

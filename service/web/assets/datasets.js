@@ -203,7 +203,8 @@ if (form) {
     location.href = button.dataset.keep === "race" ? `${base}/new?dataset=${name}` : `${base}/datasets/${name}`;
   }
 
-  byId("file").addEventListener("change", () => choose(byId("file").files[0]));
+  const chosen = () => choose(byId("file").files[0]);
+  byId("file").addEventListener("change", chosen);
   byId("name").addEventListener("input", () => delete byId("name").dataset.made);
   for (const id of ["name", "target", "task", "rule", "by-column", "header", "side"]) byId(id).addEventListener("change", choice);
   byId("again").addEventListener("click", look);
@@ -228,4 +229,5 @@ if (form) {
       if (kind === "drop") choose(event.dataTransfer.files[0]);
     });
   }
+  chosen(); // what was chosen before this script had arrived
 }

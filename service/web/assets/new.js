@@ -17,6 +17,9 @@ form.addEventListener("input", ({ target }) => {
     for (const preset of form.querySelectorAll("[name=preset]")) preset.checked = fits(preset);
 });
 
+// A preset that was chosen before this script had arrived fills its fields now.
+form.querySelector("[name=preset]:checked:not(:default)")?.dispatchEvent(new Event("input", { bubbles: true }));
+
 // The form is checked as it changes, so that Enter has nothing to do; a race is started by its button alone.
 form.addEventListener("submit", (event) => {
   if (event.submitter?.id === "enter") event.preventDefault();
