@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from torch.optim import Optimizer
 
-from whichopt.service.catalog.optimizers import BETAS, LIMITS, Build, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import LIMITS, Build, OptimizerEntry
+from whichopt.service.catalog.optimizer_spaces import BETAS
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.numeric import is_finite
 from whichopt.service.space import Categorical, Dimension, Float, Int, Space, Value

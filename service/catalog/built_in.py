@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from whichopt.service.catalog import datasets, find, models, optimizers, tasks
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.tasks import TaskEntry
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, creat
 from whichopt.service.catalog.datasets import DatasetEntry, DatasetOptions
 from whichopt.service.catalog.model_entry import SUPERVISED, ModelEntry
 from whichopt.service.catalog.model_options import ModelOptions
-from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts, Stepping
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry, OptimizerFacts, Stepping
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.installed import Kind

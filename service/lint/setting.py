@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.space import Dimension, Float, Value
 from whichopt.service.trials import Schedule
 from whichopt.service.views import LintFinding

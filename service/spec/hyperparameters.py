@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
-from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Float, Int, Value
 from whichopt.service.spec.request import SpaceEntry
@@ -14,7 +14,7 @@ ScalarT = TypeVar("ScalarT", Value, SpaceEntry)
 
 
 def scalars(
-    entry: optimizers.OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
+    entry: OptimizerEntry, given: Mapping[str, ScalarT | tuple[ScalarT, ...]], field: str
 ) -> dict[str, ScalarT]:
     """Return the given values, with torch's tuples split into the scalars of the space.
 
@@ -42,9 +42,7 @@ def scalars(
     return found
 
 
-def _contradict(
-    entry: optimizers.OptimizerEntry, given: Mapping[str, object], part: str, field: str
-) -> NoReturn:
+def _contradict(entry: OptimizerEntry, given: Mapping[str, object], part: str, field: str) -> NoReturn:
     """Raise InvalidSpec, as a tuple and one of its parts have two values for the same hyperparameter."""
     packed = next(name for name, parts in entry.packed.items() if part in parts)
     raise InvalidSpec(
@@ -55,13 +53,13 @@ def _contradict(
     )
 
 
-def _names(entry: optimizers.OptimizerEntry) -> list[str]:
+def _names(entry: OptimizerEntry) -> list[str]:
     """Return every name that a setting may have: torch's tuples, each before its parts, and the scalars."""
     tuples = {parts[0]: name for name, parts in entry.packed.items()}
     return [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
 
 
-def legal(entry: optimizers.OptimizerEntry, name: str, value: Value, field: str) -> Value:
+def legal(entry: OptimizerEntry, name: str, value: Value, field: str) -> Value:
     """Return `value` as the optimizer's class takes it.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from whichopt.service.catalog.built_in import built_in
-from whichopt.service.catalog.optimizers import OptimizerEntry, OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry, OptimizerFacts
 from whichopt.service.goal import Goal
 from whichopt.service.limits import UNLIMITED
 from whichopt.service.spec.entries import with_recorded

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from whichopt.service.catalog import optimizers
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.dataset_entry import DatasetOptions
 from whichopt.service.catalog.fits import shape_for
 from whichopt.service.catalog.label_noise import LabelNoiseOptions
 from whichopt.service.catalog.model_options import ModelOptions
 from whichopt.service.catalog.models import ModelEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.shapes import Shape
 from whichopt.service.catalog.tasks import ClassificationOptions
 from whichopt.service.configs import each_once
@@ -298,7 +298,7 @@ def resolve_optimizer(
     )
 
 
-def _switches(entry: optimizers.OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
+def _switches(entry: OptimizerEntry, space: dict[str, SpaceEntry], field: str) -> None:
     """Raise InvalidSpec if a switch could be on while the value that it needs is 0."""
     for switch, needed in entry.needs.items():
         can_be_on = space[switch] is not False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from whichopt.service.catalog.built_in import Catalog
-from whichopt.service.catalog.optimizers import LIMITS, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import LIMITS, OptimizerEntry
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.numeric import is_finite
 from whichopt.service.space import Categorical, Config, Dimension, Float, Value

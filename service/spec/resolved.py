@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from whichopt.service.catalog.names import check_names
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.configs import room

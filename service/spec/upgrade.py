@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from whichopt.service.catalog import datasets, tasks
 from whichopt.service.catalog.built_in import built_in
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.configs import Packed
 from whichopt.service.goal import Goal
 from whichopt.service.spec.today import TODAY

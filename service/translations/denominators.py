@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from whichopt.service.catalog.optimizers import Meaning
+from whichopt.service.catalog.optimizer_entry import Meaning
 from whichopt.service.space import Config, Value
 
 Exactness = Literal["exact", "rounding", "limit", "approximate"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import Meaning
+from whichopt.service.catalog.optimizer_entry import Meaning
 from whichopt.service.space import Config
 from whichopt.service.translations.denominators import (
     FAR,

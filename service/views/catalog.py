@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.tasks import TaskEntry
 from whichopt.service.views.view import View

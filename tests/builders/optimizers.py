@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import Build, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import Build, OptimizerEntry
 from whichopt.service.space import Categorical, Float, Int
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import optuna
 import pytest
 
-from whichopt.service.catalog.optimizers import OptimizerEntry, optimizer
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.space import Float
 from whichopt.workers.sampler import _from_param, ask, distributions
 

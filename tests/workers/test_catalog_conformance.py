@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
 from whichopt.service.catalog.model_entry import SUPERVISED
 from whichopt.service.catalog.models import MODELS, ModelEntry
-from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.catalog.shapes import Sizes
 from whichopt.service.catalog.tasks import TASKS
 from whichopt.service.errors import InvalidSpec

@@ -14,7 +14,7 @@ from tests.builders.messages import Bell, answer_all, bell, conclusion, results_
 from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
 from tests.builders.reports import concluded_report
 from whichopt.service.catalog import models
-from whichopt.service.catalog.optimizers import Stepping
+from whichopt.service.catalog.optimizer_entry import Stepping
 from whichopt.service.db import Store
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.planning.cohorts import COHORT_TRIALS, cut

@@ -13,7 +13,7 @@ from scipy import stats
 from tests.builders.present import present
 from tests.builders.reports import trained_report, with_trials
 from whichopt.service.catalog import datasets, optimizers
-from whichopt.service.catalog.optimizers import Build, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import Build, OptimizerEntry
 from whichopt.service.errors import InvalidReport
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.files import read_report

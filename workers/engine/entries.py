@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.errors import UnknownName
 from whichopt.service.installed import installed
 from whichopt.workers.plugins.described import optimizer_offer

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from pydantic import JsonValue
 
-from whichopt.service.catalog.optimizers import OptimizerFacts, optimizer
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
+from whichopt.service.catalog.optimizers import optimizer
 from whichopt.service.goal import Goal
 from whichopt.service.spec.resolved import ResolvedSpec
 

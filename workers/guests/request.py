@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.goal import Goal
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.guests.guest import Guest

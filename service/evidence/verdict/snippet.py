@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from whichopt.service.catalog import tasks
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.modules import code
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
 from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
 from whichopt.service.seeds import trial_seeds

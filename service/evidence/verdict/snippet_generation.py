@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from whichopt.service.catalog.generation import GanOptions, RingOptions
-from whichopt.service.catalog.optimizers import OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
 from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
 from whichopt.service.space import Config

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from whichopt.service.catalog import datasets, models, tasks
 from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones

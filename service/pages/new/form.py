@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whichopt.service.catalog.built_in import Catalog
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.tasks import TaskEntry
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.space import space_of

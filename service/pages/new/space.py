@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.pages.new.values import number, value, values, written
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec.request import SpaceEntry

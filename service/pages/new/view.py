@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from whichopt.service.catalog.built_in import Catalog
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
 from whichopt.service.pages.new.form import Form, of_images, task_of

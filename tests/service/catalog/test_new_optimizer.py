@@ -24,7 +24,7 @@ from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
 from tests.builders.reports import concluded_report
 from tests.builders.services import KEY
 from whichopt.service.catalog import optimizers
-from whichopt.service.catalog.optimizers import Build, Meaning
+from whichopt.service.catalog.optimizer_entry import Build, Meaning
 from whichopt.service.cli import app as commands
 from whichopt.service.db import Store
 from whichopt.service.environment import here

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from whichopt.service.catalog import optimizers
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.updates import LETTERS, UPDATES
 from whichopt.service.pages.catalog.mathml import TOKEN
 
@@ -148,7 +149,7 @@ def ahead(formula: str, names: Names) -> Names:
 
 
 @pytest.mark.parametrize("entry", optimizers.OPTIMIZERS, ids=lambda entry: entry.name)
-def test_a_formula_is_what_its_class_computes(entry: optimizers.OptimizerEntry) -> None:
+def test_a_formula_is_what_its_class_computes(entry: OptimizerEntry) -> None:
     config = {**entry.default, **{key: value for key, value in CHANGED.items() if key in entry.default}}
     start = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     params = start.clone().requires_grad_()

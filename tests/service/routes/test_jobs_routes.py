@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from tests.builders.concluded_jobs import BODY, concluded_job, motley_job, running_job
 from tests.builders.jobs import add_job, make_spec
 from tests.builders.services import KEY, Recorder
-from whichopt.service.catalog import datasets, models, optimizers, tasks
+from whichopt.service.catalog import datasets, models, optimizer_spaces, optimizers, tasks
 from whichopt.service.db import Store
 from whichopt.service.states import JobState
 
@@ -235,6 +235,6 @@ def test_the_catalog_shows_every_entry(http: TestClient, kind: str, entries: tup
 def test_an_optimizer_is_shown_with_its_space_defaults_and_source(http: TestClient) -> None:
     details = http.get("/v1/optimizers/adabelief").json()["details"]
     lr = details["hyperparameters"][0]
-    assert lr == {"name": "lr", "default": 1e-3, "space": optimizers.ADAM_SPACE["lr"].model_dump()}
+    assert lr == {"name": "lr", "default": 1e-3, "space": optimizer_spaces.ADAM_SPACE["lr"].model_dump()}
     assert details["default"]["betas"] == [0.9, 0.999]
     assert "2010.07468" in details["source"]

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from tests.builders.plugins import on_path, package
 from whichopt.service import plugins
-from whichopt.service.catalog.optimizers import Build, OptimizerFacts
+from whichopt.service.catalog.optimizer_entry import Build, OptimizerFacts
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.plugins import (
     BrokenOffer,

@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
 from whichopt.service.spec.digest import digest

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from whichopt.service.catalog.optimizers import OptimizerEntry
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.space import Config
 from whichopt.workers.engine import State
 

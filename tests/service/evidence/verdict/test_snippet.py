@@ -11,6 +11,7 @@ import pytest
 
 from tests.builders.trials import spec_of
 from whichopt.service.catalog import models, optimizers
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.evidence.verdict.snippet import snippet
 from whichopt.service.spec.workloads import Named
 
@@ -66,7 +67,7 @@ def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
 
 
 @pytest.mark.parametrize("entry", optimizers.OPTIMIZERS, ids=lambda entry: entry.name)
-def test_every_argument_is_written_out(entry: optimizers.OptimizerEntry) -> None:
+def test_every_argument_is_written_out(entry: OptimizerEntry) -> None:
     spec = spec_of({"name": entry.name, "label": "mine"})
     code = snippet(spec, "mine", spec.optimizer("mine").default)
     for name, value in {**entry.arguments(dict(entry.default)), **entry.build.fixed}.items():

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from adabelief.steps.compiled_kernel import kernel
 from tests.builders.params import needs_compiler
-from whichopt.service.catalog.optimizers import OPTIMIZERS, OptimizerEntry, optimizer
+from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
 from whichopt.service.space import Categorical, Config, Float, Int
 from whichopt.workers.engine import optimizers
 from whichopt.workers.engine.stacked.adabelief_steps import BLOCK, adabelief_steps
