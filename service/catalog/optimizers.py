@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from whichopt.service.catalog import find
 from whichopt.service.catalog.founding_optimizers import FOUNDING
+from whichopt.service.catalog.growing_optimizers import GROWING
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 
-OPTIMIZERS: tuple[OptimizerEntry, ...] = (*FOUNDING,)
+OPTIMIZERS: tuple[OptimizerEntry, ...] = (*FOUNDING, *GROWING)
 """In the order in which they are shown. The first is taken in the last ties, so a new one comes last."""
 
 

@@ -20,6 +20,7 @@ LETTERS: Mapping[str, str] = {
     "weight_decay": r"\lambda",
     "momentum": r"\mu",
     "alpha": r"\alpha",
+    "b0": "b_0",
 }
 """The letter of each hyperparameter in the lines; a switch has none."""
 
@@ -42,6 +43,10 @@ HATS = r"\hat{m}_t = \frac{m_t}{1 - \beta_1^t}, \quad \hat{v}_t = \frac{v_t}{1 -
 ADAM_STEP = r"\eta \frac{\hat{m}_t}{\sqrt{\hat{v}_t} + \epsilon}"
 QH_STEP = (
     r"\eta \frac{(1 - \nu_1) g_t + \nu_1 \hat{m}_t}{\sqrt{(1 - \nu_2) g_t^2 + \nu_2 \hat{v}_t} + \epsilon}"
+)
+GROWN = (
+    "The next batch is as large as would keep the standard deviation of its gradient at batch_eta times the "
+    "gradient's length, but at most batch_growth times as large as this one, and at most batch_max."
 )
 
 UPDATES: Mapping[str, Update] = {
@@ -144,6 +149,24 @@ UPDATES: Mapping[str, Update] = {
             r"\frac{\min(\|\theta_{t-1}\|, 10)}{\|u_t\| + \epsilon} u_t",
         ),
         "The norms are those of one tensor of params, and their ratio is 1 if either of them is 0.",
+    ),
+    "adadagrad": Update(
+        "Adagrad whose batches grow as the gradient sinks into the noise of its examples.",
+        (
+            COUPLED,
+            r"s_t = s_{t-1} + g_t^2",
+            r"\theta_t = \theta_{t-1} - \eta \frac{g_t}{\sqrt{s_t} + \epsilon}",
+        ),
+        GROWN,
+    ),
+    "adadagradnorm": Update(
+        "AdaGradNorm whose batches grow as the gradient sinks into the noise of its examples.",
+        (
+            COUPLED,
+            r"s_t = s_{t-1} + \|g_t\|^2",
+            r"\theta_t = \theta_{t-1} - \eta \frac{g_t}{\sqrt{b_0^2 + s_t}}",
+        ),
+        GROWN,
     ),
 }
 """The update of each optimizer of the catalog, by its name."""

@@ -96,7 +96,7 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
     chosen = spec.optimizer(plan.label)
     if plan.optimizer != chosen.name:
         yield f"it trained {plan.optimizer}, but the spec says {chosen.name}"
-    if plan.training != spec.training:
+    if plan.training != spec.training_of(plan.label, plan.config):
         yield "batch size, schedule or clipping are not the spec's"
     length = spec.budget.epochs * spec.sizes.train
     if plan.length != length or plan.evaluations[-1] != length:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from whichopt.service.batches import grows
 from whichopt.service.catalog.datasets import DATASETS
 from whichopt.service.catalog.models import MODELS
 from whichopt.service.catalog.optimizers import OPTIMIZERS
@@ -42,7 +43,8 @@ def test_the_catalogs_own_settings_are_not_blamed(name: str) -> None:
             shape = dataset.shape(dataset.options())
             lacks_image = model.needs_image and shape.image is None
             lacks_embedding = model.modules is not None and shape.tokens is not None
-            if lacks_image or lacks_embedding or dataset.task not in model.tasks:
+            grows_for_two = grows(entry.space) and model.players > 1
+            if lacks_image or lacks_embedding or grows_for_two or dataset.task not in model.tasks:
                 continue
             workload = {"dataset": dataset.name, "model": model.name}
             spec = JobSpec.model_validate({"workload": workload, "optimizers": [name]})

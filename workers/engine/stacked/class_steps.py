@@ -30,8 +30,10 @@ class ClassSteps:
             optimizer.load_state_dict(copy.deepcopy(state))  # which it takes over as it is
         self.lrs = [float(config["lr"]) for config in group.configs]
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         for optimizer, lr, share in zip(self.optimizers, self.lrs, shares, strict=True):
+            if share is None:
+                continue
             for group in optimizer.param_groups:
                 group["lr"] = lr * share
             optimizer.step()
