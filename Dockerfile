@@ -7,6 +7,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY adabelief adabelief
+COPY adadagrad adadagrad
 COPY whichopt whichopt
 COPY service service
 COPY workers workers

@@ -13,7 +13,7 @@ SERVICE_VENV := $(VENV)-service
 RAY_VENV := $(VENV)-ray
 
 # The packages whose docstrings have examples that run.
-EXAMPLES := adabelief whichopt/service whichopt/workers
+EXAMPLES := adabelief adadagrad whichopt/service whichopt/workers
 
 .PHONY: demo up test test-journeys test-slow test-root test-browser test-sweep test-examples compose-rehearsal test-service-alone test-kernels test-torch gpu-check bench-guests workloads check docs reference screenshots format openapi vendor lock clean
 
@@ -66,7 +66,7 @@ test-kernels: $(VENV)/.dev
 # Linux a download of some gigabytes, so `make test` has a test of the names that torch lacked then instead.
 test-torch: $(TORCH_VENV)/.dev
 	$(TORCH_VENV)/bin/python -c 'import torch; print("torch", torch.__version__)'
-	$(TORCH_VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/adabelief \
+	$(TORCH_VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/adabelief tests/adadagrad \
 		tests/workers/engine/test_solo.py tests/workers/engine/test_executors.py \
 		tests/workers/engine/stacked/test_executor.py tests/workers/engine/stacked/test_optimizers.py
 

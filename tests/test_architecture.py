@@ -1,4 +1,4 @@
-"""The V: adabelief and service know nobody, workers knows both, nobody knows workers; one name, whichopt.
+"""The V: the optimizers and service know nobody, workers knows them, nobody knows workers; one name, whichopt.
 
 Benchmarks and tests know them all; but they too have no cycles, no large files and no names that say nothing.
 """
@@ -18,7 +18,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINKED = ("service", "workers", "migrations")
 """Folders at the top that `whichopt` holds by links."""
-FOLDERS = ("adabelief", *LINKED)
+ALONE = ("adabelief", "adadagrad")
+"""Packages that import torch and nothing else."""
+FOLDERS = (*ALONE, *LINKED)
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 WRITTEN = [
     ROOT / "whichopt" / "__init__.py",
@@ -26,12 +28,13 @@ WRITTEN = [
     *sorted((ROOT / "tests").rglob("*.py")),
     *sorted((ROOT / "benchmarks").rglob("*.py")),
 ]
-TOP = {"adabelief", "whichopt", "tests", "benchmarks"}
+TOP = {*ALONE, "whichopt", "tests", "benchmarks"}
 """Names that a folder of ours has at the top."""
 ALLOWED = {
     "adabelief": {"adabelief"},
+    "adadagrad": {"adadagrad"},
     "service": {"service"},
-    "workers": {"workers", "service", "adabelief"},
+    "workers": {"workers", "service", *ALONE},
     "migrations": {"migrations", "service"},
 }
 HOMES = {
@@ -91,8 +94,8 @@ def test_the_import_rule_holds(path: Path) -> None:
         ours = rest.partition(".")[0] if top == "whichopt" else top
         assert top not in TOP or ours in ALLOWED[package], f"{path} imports {name}"
         assert package != "service" or top != "torch", f"{path} imports {name}"
-        if package == "adabelief":
-            assert top in {"torch", "adabelief", *sys.stdlib_module_names}, f"{path} imports {name}"
+        if package in ALONE:
+            assert top in {"torch", package, *sys.stdlib_module_names}, f"{path} imports {name}"
         if package == "migrations":
             allowed = ("whichopt.migrations", "whichopt.service.db", "whichopt.service.settings")
             assert top != "whichopt" or name.startswith(allowed), f"{path}: {name}"

@@ -1,4 +1,4 @@
-"""What a wheel installs: our two names and nothing else, with every file that the program reads."""
+"""What a wheel installs: our three names and nothing else, with every file that the program reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ BUILT_FROM = (
     "README.md",
     "LICENSE",
     "adabelief",
+    "adadagrad",
     "whichopt",
     "service",
     "workers",
@@ -46,12 +47,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def test_no_generic_name_is_installed(installed: dict[str, bytes]) -> None:
     tops = {name.split("/")[0] for name in installed}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"adabelief", "whichopt"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"adabelief", "adadagrad", "whichopt"}
 
 
 def test_every_file_of_the_program_is_there(installed: dict[str, bytes]) -> None:
-    for folder in ("adabelief", "service", "workers", "migrations"):
-        name = folder if folder == "adabelief" else f"whichopt/{folder}"
+    for folder in ("adabelief", "adadagrad", "service", "workers", "migrations"):
+        name = folder if folder.startswith("ada") else f"whichopt/{folder}"
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 inside = f"{name}/{path.relative_to(ROOT / folder)}"

@@ -1,0 +1,5 @@
+"""AdaGrad's relatives that torch lacks."""
+
+from adadagrad.adagradnorm import AdaGradNorm
+
+__all__ = ["AdaGradNorm"]
