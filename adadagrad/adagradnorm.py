@@ -86,7 +86,7 @@ class AdaGradNorm(Optimizer):
         """Add a group, as torch does.
 
         Raises:
-            ValueError: a setting is out of its range, b0 is not that of the others, or a parameter is complex.
+            ValueError: a setting is out of its range, b0 is not that of the others, a parameter is complex.
         """
         super().add_param_group(param_group)
         try:
