@@ -34,7 +34,10 @@ def stepped(optimizer: torch.optim.Optimizer, params: list[nn.Parameter], steps:
 
 def test_the_sum_is_over_all_params_of_all_groups() -> None:
     params = params_of(torch.ones(2, 3).double(), torch.ones(4).double(), torch.ones(()).double())
-    groups = [{"params": params[:1]}, {"params": params[1:], "lr": 0.5, "weight_decay": 0.1}]
+    groups: list[dict[str, Any]] = [
+        {"params": params[:1]},
+        {"params": params[1:], "lr": 0.5, "weight_decay": 0.1},
+    ]
     optimizer = AdaGradNorm(groups, lr=2.0, b0=0.3)
     expected, total = [param.detach().clone() for param in params], 0.3**2
     for grads in gradients(6, (2, 3), (4,), ()):
@@ -180,7 +183,7 @@ def test_params_of_several_dtypes_share_the_sum() -> None:
 )
 def test_what_is_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite, got {value}"):
-        AdaGradNorm(params_of(torch.ones(2)), **{name: value})
+        AdaGradNorm(params_of(torch.ones(2)), **{name: value})  # type: ignore[arg-type]
 
 
 def test_groups_have_one_start() -> None:
@@ -200,7 +203,7 @@ def test_complex_params_and_sparse_gradients_are_refused_in_words() -> None:
         AdaGradNorm([param]).step()
 
 
-class NoReading(TorchDispatchMode):
+class NoReading(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Refuses to read a value out of a tensor, which would wait for the device."""
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -211,7 +214,7 @@ class NoReading(TorchDispatchMode):
 def test_a_step_reads_no_value_of_the_device() -> None:
     params = params_of(torch.ones(3), torch.ones(2, 2))
     optimizer = AdaGradNorm(params, lr=torch.tensor(0.1), weight_decay=0.1)
-    with NoReading():
+    with NoReading():  # type: ignore[no-untyped-call]
         stepped(optimizer, params, gradients(3, (3,), (2, 2), dtype=torch.float32))
-    with pytest.raises(AssertionError), NoReading():
+    with pytest.raises(AssertionError), NoReading():  # type: ignore[no-untyped-call]
         params[0].sum().item()

@@ -202,7 +202,7 @@ def test_muons_lines_are_of_matrices_and_of_the_others() -> None:
     """Its five steps of Newton and Schulz leave singular values of 0.68 to 1.21, by the paper's coefficients
     (Jordan et al. 2024), in bfloat16, which rounds by 2**-8."""
     entry = optimizers.optimizer("muon")
-    config = {**entry.default, **{key: CHANGED[key] for key in CHANGED if key in entry.default}}
+    config: Names = {**entry.default, **{key: CHANGED[key] for key in CHANGED if key in entry.default}}
     generator = torch.Generator().manual_seed(0)
     starts = [torch.randn(shape, generator=generator) for shape in ((6, 4), (3,))]
     grads = [torch.randn(start.shape, generator=generator) for start in starts]
