@@ -21,6 +21,8 @@ from whichopt.service.trials import Schedule
 from whichopt.service.views import LintFinding
 
 EVERY = [entry.name for entry in OPTIMIZERS]
+FIXED = [entry.name for entry in OPTIMIZERS if not grows(entry.space)]
+"""Those whose batches do not grow: beside others, one that grows has more to tune."""
 
 
 def job(
@@ -57,7 +59,7 @@ def test_default_jobs_are_not_blamed() -> None:
         model = next(name for name in ("mlp", "lstm", *models) if name in models)
         workload = {"dataset": dataset.name, "model": model}
         assert lint_job(JobSpec.model_validate({"workload": workload})) == []
-        assert lint_job(job(dataset=dataset.name, model=model)) == []
+        assert lint_job(job(*FIXED, dataset=dataset.name, model=model)) == []
 
 
 def linear(low: float, high: float) -> dict[str, Any]:
