@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from whichopt.service.batches import GROWING, TRAINING, TRAINING_LIMITS
 from whichopt.service.catalog.names import check_names, check_target
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
+
+ValueT = TypeVar("ValueT")
 
 LIMITS: Mapping[str, Dimension] = {
     "lr": Float(low=1e-12, high=1e4),
@@ -164,8 +166,8 @@ class OptimizerFacts:
         """Return the part of a config that the class takes."""
         return {name: value for name, value in config.items() if self.is_own(name)}
 
-    def of_training(self, config: Mapping[str, Value]) -> Config:
-        """Return the part of a config that is about batches and the schedule."""
+    def of_training(self, config: Mapping[str, ValueT]) -> dict[str, ValueT]:
+        """Return the part of a config, or of a space, that is about batches and the schedule."""
         return {name: value for name, value in config.items() if not self.is_own(name)}
 
     def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
