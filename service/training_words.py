@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whichopt.service.batches import first_size, grows, last_size
+from whichopt.service.batches import TRAINING, first_size, grows, last_size
+from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
+
+
+def growing_part(spec: ResolvedSpec, label: str, config: Mapping[str, Any]) -> Config | None:
+    """Return the part of a complete config that says how its batches grow; None if they are of one size."""
+    own = spec.optimizer(label).facts.of_training(config)
+    return own if grows(own) else None
 
 
 def batches_line(spec: ResolvedSpec, label: str, config: Mapping[str, Any]) -> str:
     """Say how large the batches of a complete config are, or how they grow."""
-    if not grows(config):
+    own = growing_part(spec, label, config)
+    if own is None:
         return f"batches of {spec.training_of(label, dict(config)).batch_size}"
     return (
-        f"batches that may grow from {first_size(config):,} to {last_size(config):,} examples (norm test "
-        f"with batch_eta {config['batch_eta']:.3g})"
+        f"batches that may grow from {first_size(own):,} to {last_size(own):,} examples (norm test "
+        f"with batch_eta {own['batch_eta']:.3g})"
     )
 
 
@@ -32,8 +40,8 @@ def own_training(spec: ResolvedSpec) -> str:
     for label in spec.trained_labels:
         chosen = spec.optimizer(label)
         own = [name for name in chosen.space if not chosen.facts.is_own(name)]
-        fixed = [name for name in own if not name.startswith("batch_") or name == "batch_size"]
-        said = [*(["batches that grow"] if grows(chosen.space) else []), *fixed]
+        said = ["batches that grow"] if grows(dict.fromkeys(own)) else []
+        said += [name for name in own if name in TRAINING]
         if said:
             found.append(f"{label} ({', '.join(said)})")
     return ", ".join(found)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, grows, last_size
+from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, last_size
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.training_figures import best_runs
 from whichopt.service.figures import batches
 from whichopt.service.figures.batches import Growth
 from whichopt.service.figures.figure import Figure
+from whichopt.service.training_words import growing_part
 
 RUNS = "fresh-seed runs of each optimizer's best config"
 
@@ -28,20 +29,16 @@ def batch_noise(report: Report, tones: Mapping[str, int], width: int) -> Figure 
 def _grown(report: Report) -> list[Growth]:
     """Return the finalists whose batches grow; a run that diverged has its curves up to there."""
     runs = best_runs(report)
-    growing = [row for row in report.recommendation.ranking if grows(row.config)]
-    found = [
-        Growth(
-            row.optimizer,
-            first_size(row.config),
-            last_size(row.config),
-            *(
-                [
-                    [(point.examples, point.value) for point in run.curves.get(name, [])]
-                    for run in runs[row.optimizer]
-                ]
-                for name in (SIZE_CURVE, NOISE_CURVE)
-            ),
+    found = []
+    for row in report.recommendation.ranking:
+        own = growing_part(report.spec, row.optimizer, row.config)
+        sizes, noise = (
+            [
+                [(point.examples, point.value) for point in run.curves.get(name, [])]
+                for run in runs[row.optimizer]
+            ]
+            for name in (SIZE_CURVE, NOISE_CURVE)
         )
-        for row in growing
-    ]
-    return [one for one in found if any(one.sizes)]
+        if own is not None and any(sizes):
+            found.append(Growth(row.optimizer, first_size(own), last_size(own), sizes, noise))
+    return found

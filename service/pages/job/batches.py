@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, grows, last_size
+from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, last_size
 from whichopt.service.figures import batches
 from whichopt.service.figures.batches import Growth
 from whichopt.service.figures.figure import Figure
@@ -19,6 +19,7 @@ from whichopt.service.race import RaceTrial
 from whichopt.service.routes.dependencies import JobUid, TheSettings, TheStore
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
+from whichopt.service.training_words import growing_part
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,7 +50,7 @@ def figure(
 
 def growing(spec: ResolvedSpec) -> bool:
     """Tell if the batches of some optimizer of a job grow."""
-    return any(grows(one.space) for one in spec.optimizers)
+    return any(growing_part(spec, one.label, one.default) for one in spec.optimizers)
 
 
 def drawn(shown: Scene, phase: Phase) -> list[Figure]:
@@ -62,13 +63,13 @@ def drawn(shown: Scene, phase: Phase) -> list[Figure]:
         sizes, noise = (tx.races.curves(ids, curve=curve) for curve in (SIZE_CURVE, NOISE_CURVE))
     found = []
     for label, runs in trials.items():
-        config = runs[0].config
+        own = growing_part(shown.spec, label, runs[0].config)
         curves = [
             [[(point.examples, point.value) for point in of.get(run.id, [])] for run in runs]
             for of in (sizes, noise)
         ]
-        if any(curves[0]):
-            found.append(Growth(label, first_size(config), last_size(config), *curves))
+        if own is not None and any(curves[0]):
+            found.append(Growth(label, first_size(own), last_size(own), *curves))
     if not found:
         return []
     made = (draw(found, shown.tones, runs=RUNS[phase]) for draw in DRAWN.values())
@@ -79,14 +80,14 @@ def _best(shown: Scene) -> dict[str, list[RaceTrial]]:
     """Return the best search trial of each optimizer whose batches grow."""
     lanes = search_lanes(shown.spec, shown.race, shown.tones, {})
     best = {lane.label: lane.best[0] for lane in lanes if lane.best is not None}
-    return {label: [trial] for label, trial in best.items() if grows(trial.config)}
+    return {label: [trial] for label, trial in best.items() if growing_part(shown.spec, label, trial.config)}
 
 
 def _finalists(shown: Scene) -> dict[str, list[RaceTrial]]:
     """Return the fresh-seed runs of the best config of each optimizer whose batches grow."""
     found = {}
     for row in recommendation_of(shown).ranking:
-        if grows(row.config):
+        if growing_part(shown.spec, row.optimizer, row.config):
             runs = shown.race.confirmed.get(row.optimizer, ())
             own = [run for run in runs if _is(shown.spec, run, row.config)]
             found |= {row.optimizer: own} if own else {}
