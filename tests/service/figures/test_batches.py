@@ -1,4 +1,4 @@
-"""The figures of batches that grow: powers of two, a line at what the test allows, and words of what they did."""
+"""Batches on the page: the figure of their sizes and noise, and the words beside it."""
 
 from __future__ import annotations
 
