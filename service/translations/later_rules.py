@@ -225,8 +225,8 @@ def _sgd_to_schedulefree(config: Config, _: Assumed) -> Translated:
         "approximate",
         (
             "without a schedule SGD's lr is 10 to 50 times that with one, and momentum is a place between "
-            "two points instead, 0.9 as a rule (Defazio et al. 2024, arXiv 2405.15682, and their code's page); "
-            "here the middle, 22",
+            "two points instead, 0.9 as a rule (Defazio et al. 2024, arXiv 2405.15682, and their code's "
+            "page); here the middle, 22",
         ),
         ("leave the schedule out, and set warmup_steps: its authors recommend a warm-up",),
     )
