@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from starlette.types import ASGIApp
 
 from whichopt.service import states
+from whichopt.service.configs import arguments
 from whichopt.service.db import Store
 from whichopt.service.db.studies import StudyRecord, StudyTrial
 from whichopt.service.space import Categorical, Dimension, Int
@@ -203,7 +204,7 @@ def _frozen(row: StudyTrial, record: StudyRecord) -> FrozenTrial:
         user_attrs={
             "state": row.state.value,
             "origin": plan.origin.value,
-            "config": chosen.facts.arguments(plan.config),
+            "config": arguments(plan.config, chosen.facts.packed),
             "seeds": plan.seeds.model_dump(),
             "metrics": result.metrics if result else {},
             "steps": result.steps if result else None,

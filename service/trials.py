@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from whichopt.service.batches import GrowingBatch, ScheduleName, growing_batch
 from whichopt.service.guests import Start
 from whichopt.service.numeric import REAL, NumbersAreNumbers
 from whichopt.service.space import Config
@@ -33,7 +34,7 @@ class Schedule(NumbersAreNumbers):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["constant", "cosine", "linear", "trapezoid", "step"] = "cosine"
+    name: ScheduleName = "cosine"
     warmup: float = Field(default=0.0, ge=0, le=0.5)
     decay: float = Field(
         default=0.2, gt=0, le=0.5, description="Share of the decay; only `trapezoid` uses it."
@@ -100,12 +101,35 @@ class Schedule(NumbersAreNumbers):
 
 
 class Training(_Frozen):
-    """The settings by which a trial's stream of examples becomes steps."""
+    """The settings by which a trial's stream of examples becomes steps.
+
+    With a growing batch, `batch_size` is that of a micro-batch, and a step takes as many of those as the
+    batch has grown to.
+    """
 
     batch_size: int = Field(ge=1)
     schedule: Schedule
     clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     compiled: bool = Field(default=False, description="True if the optimizers step by compiled kernels.")
+    growing: GrowingBatch | None = Field(
+        default=None,
+        exclude_if=lambda growing: growing is None,  # plans of fixed batches keep their bytes
+        description="The way in which the batch grows; absent if its size is fixed.",
+    )
+
+    def of(self, own: Config) -> Training:
+        """Return this with what a config says of the batch size and the schedule."""
+        if not own:
+            return self
+        growing = growing_batch(own)
+        size = own.get("batch_size", self.batch_size) if growing is None else own["batch_micro"]
+        name, warmup = own.get("schedule", self.schedule.name), own.get("warmup", self.schedule.warmup)
+        same = self.schedule.milestones is not None and name == self.schedule.name
+        kept = {"milestones": self.schedule.milestones, "factor": self.schedule.factor} if same else {}
+        schedule = {"name": name, "warmup": warmup, "decay": self.schedule.decay, **kept}
+        return self.model_copy(
+            update={"batch_size": size, "schedule": Schedule.model_validate(schedule), "growing": growing}
+        )
 
     def cuts(self, start: int, stop: int) -> Iterator[int]:
         """Yield the sizes of the batches that the examples from `start` to `stop` are cut into.
@@ -119,6 +143,13 @@ class Training(_Frozen):
     def steps(self, start: int, stop: int) -> int:
         """Return the number of batches from `start` to `stop`."""
         return -(-(stop - start) // self.batch_size)
+
+    def most_steps(self, length: int) -> int:
+        """Return the steps of a trial of so many examples; a batch that grows makes fewer than these."""
+        first = self.batch_size
+        if self.growing is not None:
+            first *= -(-self.growing.start // self.batch_size)
+        return -(-length // first)
 
     def boundary(self, start: int, point: int) -> int:
         """Return the examples at the first end of a step at or after `point`, if a step begins at `start`."""

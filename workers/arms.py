@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from whichopt.service.configs import arguments
 from whichopt.service.errors import InvalidQuery
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean, paired_difference
@@ -159,7 +160,7 @@ def _arm(report: Report, name: str, run: RecordedTrial, results: Sequence[TrialR
     return Arm(
         arm=name,
         optimizer=plan.label,
-        config=dict(facts.arguments(plan.config)),
+        config=dict(arguments(plan.config, facts.packed)),
         values=values,
         mean=mean(finite) if len(finite) == len(values) else None,
     )

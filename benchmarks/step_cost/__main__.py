@@ -85,7 +85,7 @@ def kept(optimizer: Optimizer) -> float:
     leaves, _ = tree_flatten(list(optimizer.state.values()))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.numel() > 1]
     params = sum(param.numel() for group in optimizer.param_groups for param in group["params"])
-    return sum(tensor.nbytes for tensor in tensors) / params
+    return float(sum(tensor.nbytes for tensor in tensors) / params)
 
 
 def in_a_stack(entry: OptimizerEntry) -> Step | None:
@@ -156,13 +156,14 @@ def measured(entries: Sequence[OptimizerEntry], *, repeats: int, turn: float) ->
     alone_small, stacked, alone_large = found
     rows = []
     for entry in entries:
-        in_stack = stacked.get(entry.name, (None, None))
+        stacked_ms, stacked_ratio = stacked.get(entry.name, (None, None))
         rows.append(
             StepCost(
                 entry.name,
                 entry.stepping.rows if entry.stackable else "solo",
                 *alone_small[entry.name],
-                *in_stack,
+                stacked_ms,
+                stacked_ratio,
                 *alone_large[entry.name],
                 entry.state_bytes,
                 kept(large[entry.name]),

@@ -109,6 +109,7 @@ GAN = ModelEntry(
     options=GanOptions,
     kept=_gan_keeps,
     tasks=("generation",),
+    players=2,
 )
 
 VAE = ModelEntry(

@@ -31,7 +31,8 @@ class ModelEntry:
     `kept` counts the numbers that a network keeps of each example while it is trained; they are bounded only
     if it is given. `least` is the fewest examples of a batch that it can be trained with.
 
-    `tasks` are the tasks that it can be trained for. `only_solo` is None for options with which trials can be
+    `tasks` are the tasks that it can be trained for, and `players` the networks in it that have an optimizer
+    each. `only_solo` is None for options with which trials can be
     stacked, and otherwise the reason in words why only the solo executor can train them: `torch.func.vmap`
     cannot run what draws random numbers, or branches on a tensor's value. One of a plug-in has its `origin`,
     by which it is built; its params are counted by workers, and are 0 until then.
@@ -51,5 +52,6 @@ class ModelEntry:
     least: Callable[[ModelOptions, Shape], int] = lambda *_: 1
     only_solo: Callable[[ModelOptions], str | None] = stacks
     tasks: tuple[str, ...] = SUPERVISED
+    players: int = 1
     small: Mapping[str, Any] = field(default_factory=dict, hash=False)
     origin: Origin | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from whichopt.service.batches import GROWING, TRAINING, TRAINING_LIMITS
 from whichopt.service.catalog.names import check_names, check_target
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
+
+ValueT = TypeVar("ValueT")
 
 LIMITS: Mapping[str, Dimension] = {
     "lr": Float(low=1e-12, high=1e4),
@@ -148,11 +151,28 @@ class OptimizerFacts:
 
     def limits(self, name: str) -> Dimension:
         """Return what the hyperparameter may be at all."""
-        return self.own_limits[name] if name in self.own_limits else LIMITS[name]
+        for limits in (self.own_limits, LIMITS, TRAINING_LIMITS):
+            if name in limits:
+                return limits[name]
+        raise KeyError(name)
+
+    def is_own(self, name: str) -> bool:
+        """Tell if a config's value of that name is an argument of the class, and not of the training."""
+        if name in self.own_limits:
+            return True
+        return name not in GROWING and (name not in TRAINING or name in self.space)
+
+    def own(self, config: Mapping[str, Value]) -> Config:
+        """Return the part of a config that the class takes."""
+        return {name: value for name, value in config.items() if self.is_own(name)}
+
+    def of_training(self, config: Mapping[str, ValueT]) -> dict[str, ValueT]:
+        """Return the part of a config, or of a space, that is about batches and the schedule."""
+        return {name: value for name, value in config.items() if not self.is_own(name)}
 
     def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:
         """Return `config` as the class's own keyword arguments: tuples packed, `fixed` not yet added."""
-        return arguments(config, self.packed)
+        return arguments(self.own(config), self.packed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +201,8 @@ class OptimizerEntry(OptimizerFacts):
         if self.default.keys() != self.space.keys():
             differ = sorted(self.default.keys() ^ self.space.keys())
             raise ValueError(f"{self.name}: default and space differ in {', '.join(differ)}")
-        unlimited = [name for name in self.space if name not in self.own_limits and name not in LIMITS]
+        limited = {*self.own_limits, *LIMITS, *GROWING}
+        unlimited = [name for name in self.space if name not in limited]
         if unlimited:
             raise ValueError(f"{self.name}: no limits for {', '.join(unlimited)}: give them in own_limits")
         named = {*self.own_limits, *self.edges, *self.needs, *self.needs.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from whichopt.service.space import Dimension, Float, Value
+from whichopt.service.space import Categorical, Dimension, Float, Value
 
 BETAS: Mapping[str, tuple[str, ...]] = {"betas": ("beta1", "beta2")}
 
@@ -42,3 +42,10 @@ QHADAM_SPACE: Mapping[str, Dimension] = {
 QHADAM_DEFAULT: Mapping[str, Value] = {**ADAM_DEFAULT, "beta1": 0.995, "nu1": 0.7, "nu2": 1.0}
 DECOUPLED = log(1e-4, 1.0)
 """Range of a weight decay that shrinks the params by lr * weight_decay (AdamW's sense)."""
+
+GROWING_SPACE: Mapping[str, Dimension] = {
+    "batch_eta": log(0.05, 0.95),
+    "batch_start": Categorical(choices=(32, 64)),
+    "batch_growth": Categorical(choices=(2.0, 4.0)),
+}
+"""How a batch may grow: for all whose batches do."""

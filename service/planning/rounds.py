@@ -216,6 +216,7 @@ def _search(
                     label=chosen.label,
                     optimizer=chosen.name,
                     config=config,
+                    training=spec.training_of(chosen.label, config),
                     seeds=seeds,
                     rungs=rungs,
                     phase=Phase.SEARCH,
@@ -276,6 +277,7 @@ def _confirm(spec: ResolvedSpec, trials: Sequence[Trial], numbers: range) -> lis
                 label=finalist.label,
                 optimizer=finalist.optimizer,
                 config=finalist.config,
+                training=spec.training_of(finalist.label, finalist.config),
                 seeds=seeds,
                 phase=Phase.CONFIRM,
                 origin=finalist.origin,
@@ -302,4 +304,4 @@ def evaluations(spec: ResolvedSpec) -> tuple[int, ...]:
 def _common(spec: ResolvedSpec) -> dict[str, Any]:
     """The common part of all plans of a job."""
     points = evaluations(spec)
-    return {"training": spec.training, "length": points[-1], "evaluations": points}
+    return {"length": points[-1], "evaluations": points}

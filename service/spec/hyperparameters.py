@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
+from whichopt.service.batches import TRAINING, TRAINING_LIMITS
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.errors import InvalidSpec, UnknownName
 from whichopt.service.space import Float, Int, Value
@@ -26,10 +27,10 @@ def scalars(
     for name, value in given.items():
         parts = entry.packed.get(name, (name,))
         values = value if isinstance(value, tuple) else (value,)
-        if unknown := [part for part in parts if part not in entry.space]:
+        if unknown := [part for part in parts if part not in entry.space and part not in TRAINING_LIMITS]:
             raise UnknownName.of(f"{entry.name} hyperparameter", unknown[0], _names(entry), field=field)
         if len(values) != len(parts) or isinstance(value, tuple) != (name in entry.packed):
-            example = ", ".join(f"{entry.default[part]}" for part in parts)
+            example = ", ".join(f"{entry.default.get(part, 64)}" for part in parts)
             takes = f"a list of {len(parts)} ({', '.join(parts)})" if name in entry.packed else "one value"
             takes += f", such as [{example}]" if name in entry.packed else f", such as {example}"
             raise InvalidSpec(
@@ -56,7 +57,8 @@ def _contradict(entry: OptimizerEntry, given: Mapping[str, object], part: str, f
 def _names(entry: OptimizerEntry) -> list[str]:
     """Return every name that a setting may have: torch's tuples, each before its parts, and the scalars."""
     tuples = {parts[0]: name for name, parts in entry.packed.items()}
-    return [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
+    own = [each for name in entry.space for each in ((tuples[name], name) if name in tuples else (name,))]
+    return [*own, *(name for name in TRAINING if name not in own)]
 
 
 def legal(entry: OptimizerEntry, name: str, value: Value, field: str) -> Value:

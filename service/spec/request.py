@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from whichopt.service.described import without_example
 from whichopt.service.numeric import REAL
 from whichopt.service.space import Dimension, Value
+from whichopt.service.spec.batching import spread_out
 from whichopt.service.spec.budget import Budget
 from whichopt.service.spec.guests import check_as_sent
 from whichopt.service.spec.today import TodaysConfig
@@ -36,7 +37,9 @@ SpaceEntry = Dimension | bool | int | float | str
 class OptimizerChoice(Strict):
     """One optimizer of a job. `space` overrides the catalog's, entry by entry.
 
-    Tuples may be given as torch takes them: `betas` for `beta1` and `beta2`, as in recommendations.
+    Tuples may be given as torch takes them: `betas` for `beta1` and `beta2`, as in recommendations. The
+    space may also open `batch_size`, `schedule` and `warmup`, which are the job's otherwise. A batch size of
+    `{"adaptive": "norm", "eta": 0.5}` grows while the trial is trained.
     """
 
     name: str = Field(max_length=64)
@@ -53,6 +56,12 @@ class OptimizerChoice(Strict):
     def _without_facts(cls, data: Any) -> Any:
         """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
         return without(OPTIMIZER_FACTS, data)
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _spread_out(cls, given: Any) -> Any:
+        """Spread out a batch size that grows."""
+        return spread_out(given)
 
 
 class Margin(Strict):

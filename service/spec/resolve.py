@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whichopt.service.batches import grows
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.dataset_entry import DatasetOptions
 from whichopt.service.catalog.fits import shape_for
@@ -15,7 +16,9 @@ from whichopt.service.configs import each_once
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
+from whichopt.service.spec import batching
 from whichopt.service.spec.augment import resolved_augment
+from whichopt.service.spec.batch_checks import check_batches
 from whichopt.service.spec.budget import check
 from whichopt.service.spec.executors import check_executors
 from whichopt.service.spec.guests import FIXED, check_keys
@@ -33,9 +36,6 @@ from whichopt.service.spec.workloads import (
     WorkloadSpec,
 )
 from whichopt.service.versions import RULES
-
-BYTES = 4
-"""Bytes of a number in training."""
 
 
 def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None = None) -> ResolvedSpec:
@@ -69,10 +69,14 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
     workload = (
         _function(spec, asked)
         if isinstance(asked, FunctionWorkload)
-        else _workload(spec, asked, known, Limits() if limits is None else limits)
+        else _workload(asked, known, Limits() if limits is None else limits)
     )
+    shared = None
+    if isinstance(workload, ResolvedWorkload):
+        shared = batching.Common(spec.batch_size, spec.schedule, workload.sizes.train)
     chosen = tuple(
-        resolve_optimizer(choice, f"optimizers.{i}", known) for i, choice in enumerate(spec.optimizers)
+        resolve_optimizer(choice, f"optimizers.{i}", known, shared)
+        for i, choice in enumerate(spec.optimizers)
     )
     labels = [optimizer.label for optimizer in chosen]
     for i, label in enumerate(labels):
@@ -84,7 +88,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
             )
     for optimizer in chosen:
         _capabilities(spec, optimizer)
-    today = None if spec.today is None else resolve_today(spec.today, known, labels)
+    today = None if spec.today is None else resolve_today(spec.today, known, labels, shared)
     if today is not None:
         _capabilities(spec, today.optimizer, field="today.name")
     trained = labels if today is None else [*labels, TODAY]
@@ -96,43 +100,12 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
     check_executors(resolved, known)
     if workload.fixed_executor is not None:
         return resolved
-    if spec.batch_size > resolved.sizes.train:
-        raise InvalidSpec(
-            f"batch_size {spec.batch_size} exceeds the {resolved.sizes.train} examples of the training split",
-            field="batch_size",
-            value=spec.batch_size,
-            allowed=f"1 to {resolved.sizes.train}",
-        )
-    _check_last_batch(resolved, known)
+    check_batches(resolved, known, Limits() if limits is None else limits)
     return resolved
-
-
-def _check_last_batch(spec: ResolvedSpec, catalog: Catalog) -> None:
-    """Raise InvalidSpec if a trial's last step would have fewer examples than the model can learn from."""
-    workload = spec.cataloged
-    model = catalog.model(workload.model.name)
-    least = model.least(model.options(**workload.model.options), workload.shape)
-    examples = spec.sizes.train * spec.budget.epochs
-
-    def last(size: int) -> int:
-        return examples % size or size
-
-    if last(spec.batch_size) >= least:
-        return
-    fitting = next((size for size in range(spec.batch_size, least - 1, -1) if last(size) >= least), least)
-    raise InvalidSpec(
-        f"with batch_size {spec.batch_size} the last of a trial's {examples:,} examples make a batch of "
-        f"{last(spec.batch_size)}, and batch normalization needs {least}, as one value has no variance; "
-        f"set batch_size to {fitting}",
-        field="batch_size",
-        value=spec.batch_size,
-        allowed=f"such as {fitting}",
-    )
 
 
 def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "optimizers") -> None:
     """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
-    schedule = spec.schedule
     if optimizer.facts.needs_closure and not isinstance(spec.workload, FunctionWorkload):
         raise InvalidSpec(
             f"each step of {optimizer.label} calls a closure, which only a training function of your own can "
@@ -140,14 +113,23 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "opt
             field=field,
             value=optimizer.name,
         )
-    if optimizer.facts.own_schedule and (schedule.name != "constant" or schedule.warmup):
-        warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""
+    training = optimizer.facts.of_training(optimizer.space)
+    name = training.get("schedule", spec.schedule.name)
+    warmup = training.get("warmup", spec.schedule.warmup)
+    if optimizer.facts.own_schedule and (name != "constant" or warmup != 0):
         raise InvalidSpec(
-            f"{optimizer.label} brings its own schedule of the learning rate, but the job's schedule is "
-            f"{schedule.name}{warmup}; set it to constant without a warm-up, or leave {optimizer.label} out",
-            field="schedule",
-            value=schedule.model_dump(mode="json"),
+            f"{optimizer.label} brings its own schedule of the learning rate; leave schedule and warmup to "
+            f"it, or leave {optimizer.label} out",
+            field=field if isinstance(spec.workload, WorkloadSpec) else "schedule",
+            value=optimizer.name if isinstance(spec.workload, WorkloadSpec) else spec.schedule.name,
             allowed=["constant"],
+        )
+    if grows(training) and isinstance(spec.workload, FunctionWorkload):
+        raise InvalidSpec(
+            f"the batches of {optimizer.label} grow, but a training function of your own makes its own "
+            f"batches; leave {optimizer.label} out",
+            field=field,
+            value=optimizer.name,
         )
 
 
@@ -159,7 +141,7 @@ def _function(spec: JobSpec, wanted: FunctionWorkload) -> ResolvedFunction:
     )
 
 
-def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Limits) -> ResolvedWorkload:
+def _workload(wanted: WorkloadSpec, catalog: Catalog, limits: Limits) -> ResolvedWorkload:
     data = catalog.dataset(wanted.dataset.name, field="workload.dataset.name")
     model = catalog.model(wanted.model.name, field="workload.model.name")
     asked = wanted.task or Named(name=data.task)
@@ -198,7 +180,7 @@ def _workload(spec: JobSpec, wanted: WorkloadSpec, catalog: Catalog, limits: Lim
             value=model.name,
             allowed=images,
         )
-    _check_size(model, model_options, shape, spec.batch_size, limits)
+    _check_size(model, model_options, shape, limits)
     return ResolvedWorkload(
         task=name,
         goal=task.goal_by(wanted.metric, field="workload.metric"),
@@ -227,9 +209,7 @@ def _check_label_noise(options: DatasetOptions, task: str) -> None:
         )
 
 
-def _check_size(
-    model: ModelEntry, options: ModelOptions, shape: Shape, batch_size: int, limits: Limits
-) -> None:
+def _check_size(model: ModelEntry, options: ModelOptions, shape: Shape, limits: Limits) -> None:
     """Raise InvalidSpec if the model is larger than the limits allow."""
     params = model.params(options, shape)
     if params > limits.params:
@@ -240,26 +220,22 @@ def _check_size(
             value=params,
             allowed=limits.params,
         )
-    if model.kept is None:
-        return
-    held = BYTES * model.kept(options, shape) * batch_size
-    if held > limits.activation_bytes:
-        most = limits.activation_bytes * batch_size // held
-        smaller = f"set batch_size to at most {most:,}, or make" if most else "make"
-        raise InvalidSpec(
-            f"a batch of {batch_size:,} examples would keep {held:,} bytes between the layers while it is "
-            f"trained; at most {limits.activation_bytes:,} are allowed (the service's "
-            f"WHICHOPT_MAX_ACTIVATION_BYTES). {smaller.capitalize()} the layers smaller",
-            field="workload.model",
-            value=held,
-            allowed=limits.activation_bytes,
-        )
 
 
 def resolve_optimizer(
-    choice: OptimizerChoice, field: str, catalog: Catalog | None = None
+    choice: OptimizerChoice,
+    field: str,
+    catalog: Catalog | None = None,
+    shared: batching.Common | None = None,
 ) -> ResolvedOptimizer:
-    """Return `choice` with its space and default written out; `field` is its path in the spec.
+    """Return `choice` with its space and default written out.
+
+    Args:
+        choice: the optimizer as a job asks for it.
+        field: its path in the spec.
+        catalog: the optimizers that it may name; None for the built-in ones.
+        shared: what the job sets for all labels; without it, the space cannot open the batch size or the
+            schedule.
 
     Raises:
         InvalidSpec: something is unknown or out of bounds.
@@ -268,7 +244,10 @@ def resolve_optimizer(
     entry = known.optimizer(choice.name, field=f"{field}.name")
     ranges = scalars(entry, choice.space, f"{field}.space")
     setting = scalars(entry, choice.default, f"{field}.default")
-    space: dict[str, SpaceEntry] = {**entry.space, **ranges}
+    training = batching.usual(entry.facts, ranges, shared, f"{field}.space")
+    usual = {**training, **entry.default}
+    added = {name: value for name, value in training.items() if name not in entry.space}
+    space: dict[str, SpaceEntry] = {**entry.space, **added, **ranges}
     default: Config = {}
     for name, allowed in space.items():
         if not isinstance(allowed, Float | Int | Categorical):
@@ -277,12 +256,14 @@ def resolve_optimizer(
         become = [legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
         if isinstance(allowed, Categorical):
             each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
+            # A choice of 2 is the 2.0 that a number becomes: the default would not be found among them else.
+            allowed = space[name] = Categorical(choices=tuple(become))
         if name in setting:
             default[name] = legal(entry, name, setting[name], f"{field}.default.{name}")
         else:
             # The catalog's zero-shot setting may lie outside its own range (a decay of 0 on a log scale),
             # but a range that the user has set holds for the first trial as well.
-            default[name] = allowed.nearest(entry.default[name]) if name in ranges else entry.default[name]
+            default[name] = allowed.nearest(usual[name]) if name in ranges else usual[name]
     for switch, needed in entry.needs.items():
         if space[needed] == 0 and switch not in ranges:
             space[switch] = default[switch] = False  # the user wants plain SGD and did not mention Nesterov

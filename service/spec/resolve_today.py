@@ -9,18 +9,23 @@ from whichopt.service.catalog.optimizer_entry import LIMITS, OptimizerEntry
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.numeric import is_finite
 from whichopt.service.space import Categorical, Config, Dimension, Float, Value
+from whichopt.service.spec import batching
 from whichopt.service.spec.hyperparameters import legal, scalars
 from whichopt.service.spec.resolved import ResolvedToday
 from whichopt.service.spec.today import TODAY, TodaysConfig
 
 
-def resolve_today(asked: TodaysConfig, catalog: Catalog, labels: Sequence[str]) -> ResolvedToday:
+def resolve_today(
+    asked: TodaysConfig, catalog: Catalog, labels: Sequence[str], shared: batching.Common | None = None
+) -> ResolvedToday:
     """Return today's config with every hyperparameter written out.
 
     Args:
         asked: what was sent; what it leaves out has the value that the optimizer's class has by itself.
         catalog: the optimizers that it may name.
         labels: the labels of the job's optimizers.
+        shared: what the job sets for all labels; without it, today's config cannot set the batch size or the
+            schedule.
 
     Raises:
         InvalidSpec: a name is unknown, a value is none that the class takes, a value is needed, or an
@@ -44,8 +49,10 @@ def resolve_today(asked: TodaysConfig, catalog: Catalog, labels: Sequence[str]) 
             field=f"today.config.{missing[0]}",
             allowed=entry.limits(missing[0]).allowed(),
         )
+    training = batching.usual(entry.facts, given, shared, "today.config")
     config: Config = {
-        name: _value(entry, name, given[name]) if name in given else written[name] for name in entry.space
+        name: _value(entry, name, given[name]) if name in given else {**training, **written}[name]
+        for name in (*entry.space, *(name for name in training if name not in entry.space))
     }
     _check_switches(entry, config, given)
     return ResolvedToday(name=entry.name, config=config, facts=entry.facts, origin=entry.origin)
@@ -57,7 +64,7 @@ def _value(entry: OptimizerEntry, name: str, value: Value) -> Value:
     Of a hyperparameter that only its own optimizer has, the range is all that is known of its limits: any
     value of its kind will do.
     """
-    if name not in LIMITS and _is_of_kind(entry.limits(name), value):
+    if name in entry.own_limits and name not in LIMITS and _is_of_kind(entry.limits(name), value):
         return float(value) if isinstance(entry.limits(name), Float) else value
     return legal(entry, name, value, f"today.config.{name}")
 

@@ -12,7 +12,7 @@ from whichopt.service.catalog.names import check_names
 from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.catalog.shapes import Sizes
-from whichopt.service.configs import room
+from whichopt.service.configs import arguments, room
 from whichopt.service.errors import WhichoptError
 from whichopt.service.goal import Goal
 from whichopt.service.space import Categorical, Config, Float, Int, Space
@@ -74,8 +74,9 @@ class ResolvedToday(Strict):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         check_names("today.config", self.config)
-        if self.config.keys() != self.facts.space.keys():
-            differ = sorted(self.config.keys() ^ self.facts.space.keys())
+        own = {name for name in self.config if name in self.facts.space or self.facts.is_own(name)}
+        if own != self.facts.space.keys():
+            differ = sorted(own ^ self.facts.space.keys())
             raise ValueError(f"today.config differs from its optimizer's facts in {', '.join(differ)}")
         return self
 
@@ -143,6 +144,10 @@ class ResolvedSpec(Common):
             compiled=self.kernels == "compiled",
         )
 
+    def training_of(self, label: str, config: Config) -> Training:
+        """Return how a trial of that label and config is trained."""
+        return self.training.of(self.optimizer(label).facts.of_training(config))
+
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(optimizer.label for optimizer in self.optimizers)
@@ -183,9 +188,17 @@ class ResolvedSpec(Common):
         return self.workload.length_unit
 
     @property
-    def steps(self) -> int:
-        """The number of steps of a trial that is not stopped early."""
-        return self.training.steps(0, self.sizes.train * self.budget.epochs)
+    def length(self) -> int:
+        """The number of examples that a trial sees that is not stopped early."""
+        return self.sizes.train * self.budget.epochs
+
+    def steps_of(self, label: str, config: Config | None = None) -> int:
+        """Return the steps of a trial of that label and config, if it is not stopped early.
+
+        If its batch grows, it takes fewer. Without a config they are those of the label's default.
+        """
+        known = self.optimizer(label).default if config is None else config
+        return self.training_of(label, known).most_steps(self.length)
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
         """Return the optimizer of that label; today's config is one of which nothing is searched."""
@@ -195,8 +208,8 @@ class ResolvedSpec(Common):
 
     def shown(self, label: str, config: Config) -> dict[str, Any]:
         """Return the config of that label in torch's own form, as JSON has it: `betas` is a list."""
-        arguments = self.optimizer(label).facts.arguments(config)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+        shown = arguments(config, self.optimizer(label).facts.packed)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in shown.items()}
 
     def executor_of(self, label: str) -> ExecutorName:
         """Return the executor of the label's trials.

@@ -37,6 +37,7 @@ class Record:
         self.metrics: dict[str, dict[str, float]] = {}
         self.by_example: str | None = None
         self.sample: Sample | None = None
+        self.gauges: Mapping[str, float] = {}
 
     @property
     def selection(self) -> tuple[Point, ...]:
@@ -68,7 +69,11 @@ class Record:
         followed, last = self.workload.followed, self.examples == self.plan.length
         every = self.workload.goal.metrics
         validation = dict(scores("validation", every if last else followed))
-        points = {"train.loss": loss, **{f"validation.{name}": validation[name] for name in followed}}
+        points = {
+            "train.loss": loss,
+            **self.gauges,
+            **{f"validation.{name}": validation[name] for name in followed},
+        }
         if not _finite(points):
             return TrialState.DIVERGED
         for name, value in points.items():

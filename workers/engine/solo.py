@@ -17,8 +17,8 @@ from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch, optimizers
 from whichopt.workers.engine.beats import Beat, Stopped
 from whichopt.workers.engine.entries import optimizer
+from whichopt.workers.engine.growing import adaptive_batch, gauges, share
 from whichopt.workers.engine.record import Record, selection
-from whichopt.workers.engine.schedule import factor
 from whichopt.workers.workload import Batch, Carry, Player, Workload, batches, seeded
 
 
@@ -156,6 +156,7 @@ class TrialRun:
         self.model.eval()
         for learner in self.learners:
             learner.mode("eval")
+        self.record.gauges = gauges(self.learners[0].growing)
         state = self.record.judge(loss, before, self.scores, lambda: self.values, self.made)
         for learner in self.learners:
             learner.mode("train")
@@ -184,15 +185,22 @@ class TrialRun:
             )
             for batch in stream:
                 count = len(batch.targets)
-                share = factor(plan.training.schedule, record.examples + count / 2, plan.length)
+                share = self._share(count)
                 for learner in self.learners:
                     if record.steps % learner.player.every == 0:
                         total.add_(learner.step(batch, share), alpha=count)
-                record.steps += 1
+                record.steps += share is not None
                 record.examples += count
                 if beat is not None and beat.due:
                     beat()
         return total / (record.examples - before)
+
+    def _share(self, count: int) -> float | None:
+        """The share of the learning rate after `count` more examples; None if the batch is not full then."""
+        plan, seen = self.plan, self.record.examples + count
+        growing = self.learners[0].growing
+        filled = count if growing is None else growing.filled(count, last=seen == plan.length)
+        return share(plan, seen, filled)
 
     def scores(self, split: str, names: Sequence[str]) -> dict[str, float]:
         """The metrics of those names of the model as it stands, on that split."""
@@ -246,14 +254,19 @@ class _Learner:
         self.lrs = [group["lr"] for group in self.optimizer.param_groups]
         self.clip_norm = plan.training.clip_norm
         self.carry: Carry = {}
+        self.growing = adaptive_batch(plan.training, self.params)
 
-    def step(self, batch: Batch, share: float) -> Tensor:
-        """One update at `share` of the learning rate; the loss before it."""
-        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-            group["lr"] = lr * share
+    def step(self, batch: Batch, share: float | None) -> Tensor:
+        """One update at `share` of the learning rate, or none if it is None; the loss before it."""
         self.optimizer.zero_grad()
         loss, self.carry = self.player.loss(self.model, batch, self.carry)
         torch.autograd.backward(loss, inputs=self.params)
+        if self.growing is not None:
+            self.growing.add(len(batch.targets), last=share is not None)
+        if share is None:
+            return loss.detach()
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            group["lr"] = lr * share
         if self.clip_norm is not None:
             clip_grad_norm_(self.params, self.clip_norm)
         self.optimizer.step()
@@ -265,10 +278,14 @@ class _Learner:
             getattr(self.optimizer, name)()
 
     def state(self) -> State:
-        return copy.deepcopy({"optimizer": self.optimizer.state_dict(), "carry": self.carry})
+        growing = None if self.growing is None else self.growing.state_dict()
+        own = {"optimizer": self.optimizer.state_dict(), "carry": self.carry, "growing": growing}
+        return copy.deepcopy(own)
 
     def load(self, state: State) -> None:
         # A copy, because an optimizer takes tensors over as they are and would write into the caller's.
         saved = copy.deepcopy(state)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.carry = saved["carry"]
+        if self.growing is not None:
+            self.growing.load_state_dict(saved["growing"])

@@ -167,7 +167,7 @@ def fit(
         folder=folder,
         job_id=report.job.id,
         optimizer=label,
-        config=spec.optimizer(label).facts.arguments(plan.config),
+        config=spec.shown(label, plan.config),
         rows=rows,
         examples=len(training),
         of_images=isinstance(source, ImageData),

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from whichopt.service.batches import NOISE_CURVE
 from whichopt.service.configs import room
 from whichopt.service.evidence.report.examples import contradictions_by_example
 from whichopt.service.evidence.report.samples import contradictions_of_sample
@@ -96,7 +97,7 @@ def _plan(spec: ResolvedSpec, plan: TrialPlan) -> Iterator[str]:
     chosen = spec.optimizer(plan.label)
     if plan.optimizer != chosen.name:
         yield f"it trained {plan.optimizer}, but the spec says {chosen.name}"
-    if plan.training != spec.training:
+    if plan.training != spec.training_of(plan.label, plan.config):
         yield "batch size, schedule or clipping are not the spec's"
     length = spec.budget.epochs * spec.sizes.train
     if plan.length != length or plan.evaluations[-1] != length:
@@ -181,8 +182,8 @@ def _curves(spec: ResolvedSpec, result: TrialResult) -> Iterator[str]:
         split, _, metric = name.partition(".")
         if any(b.examples <= a.examples for a, b in pairwise(curve)):
             yield f"its curve {name} does not go forward"
-        if not curve or result.state is TrialState.DIVERGED:
-            continue
+        if not curve or result.state is TrialState.DIVERGED or name == NOISE_CURVE:
+            continue  # the noise of a gradient of 0 is no number, and has no point
         last = curve[-1]
         # A function may step after its last report, and say by `run.result` which of its models counts.
         after = spec.guest is not None and last.step < result.steps and last.examples == result.examples

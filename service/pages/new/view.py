@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 
 from whichopt.service.catalog.built_in import Catalog
+from whichopt.service.catalog.growing_optimizers import GROWING
 from whichopt.service.catalog.later_optimizers import LATER
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.recent_optimizers import RECENT
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
+from whichopt.service.pages.new.batches import Setting, asks, settings_of, training_names
 from whichopt.service.pages.new.form import Form, of_images, task_of
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.values import number, written
@@ -49,6 +51,8 @@ class Row:
     ring: float
     words: str
     space: tuple[Hyperparameter, ...]
+    training: tuple[Setting, ...]
+    may_grow: bool
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def options_of(form: Form, catalog: Catalog) -> Options:
         images=of_images(catalog, form.text("dataset")),
         today=()
         if today is None
-        else tuple((name, written(usual[name]) if name in usual else "needed") for name in today.space),
+        else tuple((name, written(usual[name]) if name in usual else "needed") for name in today.space)
+        + tuple((name, "as the job") for name in (() if form.of_a_function else training_names(today))),
     )
 
 
@@ -114,12 +119,14 @@ def _row(entry: OptimizerEntry, form: Form, axis: Float) -> Row:
         title=entry.title,
         tone=tone(entry.name),
         chosen=entry.name in form.optimizers,
-        folded=entry in (*LATER, *RECENT) and entry.name not in form.optimizers,
+        folded=entry in (*LATER, *RECENT, *GROWING) and entry.name not in form.optimizers,
         low=_at(axis, low),
         high=_at(axis, high),
         ring=_at(axis, first),
         words=f"lr from {plain(low)} to {plain(high)}, default {plain(first)}",
         space=tuple(_hyperparameter(entry, name, one, form) for name, one in entry.space.items()),
+        training=settings_of(entry),
+        may_grow=asks(entry),
     )
 
 

@@ -14,7 +14,7 @@ from tests.builders.architectures import architectures
 from whichopt.service.catalog.models import LayersOptions
 from whichopt.service.catalog.networks import network
 from whichopt.service.catalog.shapes import Shape
-from whichopt.service.spec.resolve import BYTES
+from whichopt.service.spec.batch_checks import BYTES
 from whichopt.workers.workload.layers import Residual, built
 
 BATCH = 5

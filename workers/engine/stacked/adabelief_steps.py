@@ -20,7 +20,7 @@ from adabelief.steps.compiled_kernel import Kernel
 from adabelief.steps.param_views import Kind
 from adabelief.steps.paths import coefficient_columns
 from whichopt.workers.engine import State
-from whichopt.workers.engine.stacked.rows import Row, RowGroup, Steps
+from whichopt.workers.engine.stacked.rows import Row, RowGroup, Steps, all_step
 
 BLOCK = 2**17
 """Entries of a matrix that are stepped at once: with its gradients and state they stay in a core's cache."""
@@ -40,7 +40,7 @@ class _Matrices:
 
     def __init__(self, group: RowGroup) -> None:
         self.arguments: list[dict[str, Any]] = [
-            {**config, **group.entry.build.fixed} for config in group.configs
+            {**group.entry.own(config), **group.entry.build.fixed} for config in group.configs
         ]
         self.theta = _matrix([row.joined_params for row in group.rows])
         self.g = _matrix([row.joined_grads for row in group.rows])
@@ -54,12 +54,12 @@ class _Matrices:
     def states(self) -> list[State]:
         return [{"m": m, "s": s, "t": self.t} for m, s in zip(self.m, self.s, strict=True)]
 
-    def _next(self, shares: Sequence[float]) -> list[Coefficients]:
+    def _next(self, shares: Sequence[float | None]) -> list[Coefficients]:
         """Count a step, and return each row's coefficients of it."""
         self.t += 1
         return [
             coefficients(t=self.t, **{**arguments, "lr": arguments["lr"] * share})
-            for arguments, share in zip(self.arguments, shares, strict=True)
+            for arguments, share in zip(self.arguments, all_step(shares), strict=True)
         ]
 
     def _by_param(self, row: Row, i: int) -> Iterator[tuple[Tensor, ...]]:
@@ -85,7 +85,7 @@ class CompiledRows(_Matrices):
         else:
             self.vectors = [list(self._by_param(row, i)) for i, row in enumerate(group.rows)]
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         numbers = coefficient_columns(self._next(shares), self.m)
         for vectors, column in zip(self.vectors, numbers, strict=True):
             for tensors in vectors:
@@ -105,7 +105,7 @@ class RowBlocks(_Matrices):
         self.blocks = list(_blocks(count, height))
         self.parts = [self._parts(start, i) for start, end in self.blocks for i in range(start, end)]
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         steps = self._next(shares)
         for start, end in self.blocks:
             self._block(start, steps[start:end])
@@ -143,7 +143,7 @@ class RowPieces(_Matrices):
         self.work = self.theta.new_empty(BLOCK)
         self.pieces = [list(self._pieces(row, i)) for i, row in enumerate(group.rows)]
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         for pieces, c in zip(self.pieces, self._next(shares), strict=True):
             for piece in pieces:
                 _step_piece(piece, c, self.kind)

@@ -30,8 +30,10 @@ class ClassSteps:
         for optimizer, state in zip(self.optimizers, group.states, strict=False):
             optimizer.load_state_dict(copy.deepcopy(state))  # which it takes over as it is
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         for optimizer, lrs, share in zip(self.optimizers, self.lrs, shares, strict=True):
+            if share is None:
+                continue
             for group, lr in zip(optimizer.param_groups, lrs, strict=True):
                 group["lr"] = lr * share
             optimizer.step()

@@ -12,6 +12,7 @@ from whichopt.service.states import TrialState
 from whichopt.service.trials import TrialPlan, TrialResult
 from whichopt.workers.engine import Cancelled, State, Trained, Watch
 from whichopt.workers.engine.beats import Beat, Stopped
+from whichopt.workers.engine.growing import together
 from whichopt.workers.engine.record import selection
 from whichopt.workers.engine.stacked.memory import is_full
 from whichopt.workers.engine.stacked.nets import Nets, nets
@@ -133,7 +134,7 @@ class StackedExecutor:
         alike: dict[object, list[int]] = {}
         for at in waiting:
             plan = plans[at]
-            alike.setdefault((plan.training.batch_size, plan.length, plan.evaluations), []).append(at)
+            alike.setdefault(together(plan), []).append(at)
         for positions in alike.values():
             most = footprint(workload, [plans[at] for at in positions]).most(workload.device)
             most = min(most, self.most or most)

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from whichopt.workers.engine.stacked.class_steps import ClassSteps
-from whichopt.workers.engine.stacked.rows import RowGroup
+from whichopt.workers.engine.stacked.rows import RowGroup, all_step
 
 Kernel = Callable[[float], None]
 """Takes one step of one row at that learning rate."""
@@ -25,13 +25,13 @@ class KernelSteps(ClassSteps):
         if group.states:
             self._take_over()
 
-    def step(self, shares: Sequence[float]) -> None:
+    def step(self, shares: Sequence[float | None]) -> None:
         if not self.kernels:
             super().step(shares)
             self._take_over()
             return
         self.count.add_(1)
-        for kernel, (lr,), share in zip(self.kernels, self.lrs, shares, strict=True):
+        for kernel, (lr,), share in zip(self.kernels, self.lrs, all_step(shares), strict=True):
             kernel(lr * share)
 
     def _take_over(self) -> None:

@@ -40,14 +40,29 @@ class RowGroup:
     """True if they step by a compiled kernel, provided that the entry has one."""
 
 
+def all_step(shares: Sequence[float | None]) -> list[float]:
+    """Return the shares of rows that count their steps together.
+
+    Raises:
+        ValueError: a row has no share, and so does not step.
+    """
+    steps = [share for share in shares if share is not None]
+    if len(steps) < len(shares):
+        raise ValueError("rows that count their steps together all step, and one of these does not")
+    return steps
+
+
 class Steps(Protocol):
     """The optimizers of rows, as made by one of the functions of `RowGroup` in `optimizers.STEPS`."""
 
     joined: bool
     """True if they read the joined gradients."""
 
-    def step(self, shares: Sequence[float]) -> None:
-        """Each row's step, at its share of the learning rate."""
+    def step(self, shares: Sequence[float | None]) -> None:
+        """Each row's step, at its share of the learning rate.
+
+        A row without a share does not step. Only `ClassSteps` has such: the others count steps for all rows.
+        """
         ...
 
     def states(self) -> list[State]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from whichopt.service.trials import Sample, TrialPlan, TrialResult
 from whichopt.workers.engine import State, Watch
 from whichopt.workers.engine.beats import Beat, Stopped
+from whichopt.workers.engine.growing import share
 from whichopt.workers.engine.record import Record
-from whichopt.workers.engine.schedule import factor
 from whichopt.workers.engine.stacked.feed import Feed
 from whichopt.workers.engine.stacked.nets import Nets
 from whichopt.workers.engine.stacked.stack import LEAST, Stack
@@ -76,6 +76,8 @@ class Run:
                 record.seconds += (perf_counter() - started) / len(records)
             raise
         scores = self.scores()
+        for row, record in enumerate(records):
+            record.gauges = self.stack.gauges(row)
         states = [
             record.judge(
                 loss, before, partial(scores, row), partial(scores.values.get, row), partial(self._made, row)
@@ -105,23 +107,27 @@ class Run:
         """
         records, device = list(self.records.values()), self.workload.device
         before = seen = records[0].examples
-        steps, length = records[0].steps, records[0].plan.length
+        ticks, length = records[0].steps, records[0].plan.length  # those of players that take turns
         schedules = [record.plan.training.schedule for record in records]
+        alike = {schedule: at for at, schedule in enumerate(schedules)}
+        firsts = [alike[schedule] for schedule in schedules]
         random = None
         if self.kind.random:
             random = [generator(order, before, device) for order, _ in self.feed.seeds]
         total = torch.zeros(self.stack.rows, dtype=torch.float64, device=device)
         for batch in self.feed.batches(before, stop):
             count = batch.targets.shape[1]
-            shares = {schedule: factor(schedule, seen + count / 2, length) for schedule in set(schedules)}
-            losses = self.stack.step(steps, batch, [shares[schedule] for schedule in schedules], random)
-            total.add_(losses, alpha=count)
-            steps += 1
             seen += count
+            filled = self.stack.filled(count, last=seen == length)
+            shares = _shares(records, firsts, seen, filled)
+            losses = self.stack.step(ticks, batch, shares, random)
+            total.add_(losses, alpha=count)
+            ticks += 1
+            for record, its in zip(records, shares, strict=True):
+                record.steps += its is not None
+                record.examples = seen
             if beat is not None and beat.due:
-                _count(records, steps, seen)
                 beat()
-        _count(records, steps, seen)
         return total / (seen - before)
 
     def scores(self) -> Scores:
@@ -180,9 +186,20 @@ class Scores:
         return torch.cat([self.stack.outputs(part, rows) for part in parts], dim=1)
 
 
-def _count(records: Sequence[Record], steps: int, examples: int) -> None:
-    for record in records:
-        record.steps, record.examples = steps, examples
+def _shares(
+    records: Sequence[Record], firsts: Sequence[int], seen: int, filled: Sequence[int | None]
+) -> list[float | None]:
+    """Return each row's share of the learning rate; None for those whose batch is not full.
+
+    `firsts` is a row of the same schedule for each, so that it is computed once.
+    """
+    known: dict[tuple[int, int], float | None] = {}
+    shares: list[float | None] = []
+    for first, own in zip(firsts, filled, strict=True):
+        if own is not None and (first, own) not in known:
+            known[first, own] = share(records[first].plan, seen, own)
+        shares.append(None if own is None else known[first, own])
+    return shares
 
 
 def _parts(inputs: Sequence[Tensor], size: int) -> Iterator[Tensor]:
