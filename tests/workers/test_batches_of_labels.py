@@ -16,7 +16,7 @@ from whichopt.service.evidence.report.document import Report, evidence
 from whichopt.service.evidence.report.verify import verify
 from whichopt.service.settings import Settings
 from whichopt.service.spec import TODAY
-from whichopt.service.states import JobState, Phase, TrialState
+from whichopt.service.states import JobState, TrialState
 from whichopt.workers import jobs
 from whichopt.workers.arms import compare
 from whichopt.workers.audit import audit

@@ -74,6 +74,17 @@ def test_a_default_may_be_given_and_a_value_fixed() -> None:
     assert "schedule" not in chosen.searched
 
 
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("sgd", {"batch_size": 32}), ("sgd", {"batch_eta": 0.3}), ("adadagrad", {"warmup": 0.1})],
+)
+def test_a_default_of_what_the_space_does_not_open_is_refused(name: str, default: dict[str, Any]) -> None:
+    error = refused({"name": name, "default": default})
+    ((of, value),) = default.items()
+    assert (error.field, error.value) == (f"optimizers.0.default.{of}", value)
+    assert "does not open" in error.detail
+
+
 def test_a_growing_batch_is_completed() -> None:
     spec = resolve(
         job(sgd(batch_size={**GROWN, "eta": {"type": "float", "low": 0.1, "high": 0.9}, "start": 40}))
