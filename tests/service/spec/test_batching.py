@@ -14,6 +14,7 @@ from whichopt.service.errors import InvalidSpec
 from whichopt.service.limits import Limits
 from whichopt.service.space import Categorical, Float, Int
 from whichopt.service.spec import TODAY, JobSpec, ResolvedSpec, resolve
+from whichopt.service.spec.recorded import resolved_again
 from whichopt.service.trials import Schedule
 
 GROWN = {"adaptive": "norm"}
@@ -37,7 +38,8 @@ def refused(
 
 
 def again(spec: ResolvedSpec, catalog: Catalog | None = None) -> ResolvedSpec:
-    """The spec as JSON, and resolved once more."""
+    """The spec as JSON, and resolved once more; by what it records alone it comes to the same."""
+    assert resolved_again(spec) == spec
     return resolve(JobSpec.model_validate(spec.model_dump(mode="json")), catalog)
 
 
