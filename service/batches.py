@@ -6,8 +6,9 @@ otherwise; `GROWING` are those of a batch size that grows, of which no class tak
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,6 +48,21 @@ GROWING_DEFAULT: Mapping[str, Value] = {
 
 TRAINING_LIMITS: Mapping[str, Dimension] = {**TRAINING, **GROWING}
 
+WORDS: Mapping[str, str] = {
+    "batch_size": "examples of a step",
+    "schedule": "the learning rate over a trial, as a factor of lr",
+    "warmup": "share of a trial over which the learning rate rises",
+    "batch_eta": "most noise of a batch's gradient, as a share of its length",
+    "batch_start": "examples of the first batch",
+    "batch_growth": "most by which a batch may grow at once, as a factor",
+    "batch_max": "most examples of a batch",
+    "batch_micro": "examples that are added to a batch at a time",
+}
+"""What the values of a config are that no class takes as arguments."""
+
+SIZE_CURVE, NOISE_CURVE = "train.batch_size", "train.noise"
+"""The curves of a growing batch: its size from there on, and its noise at the last test (1 is allowed)."""
+
 
 class GrowingBatch(BaseModel):
     """A batch size that grows with the noise of the gradient (arXiv 2402.11215).
@@ -74,6 +90,18 @@ class GrowingBatch(BaseModel):
 def grows(config: Mapping[str, object]) -> bool:
     """Tell if the batch size of a config, or of a space, grows."""
     return any(name in config for name in GROWING)
+
+
+def first_size(config: Mapping[str, Any]) -> int:
+    """Return the examples of the first batch of a complete config whose batches grow: whole micro-batches."""
+    micro = int(config["batch_micro"])
+    return math.ceil(int(config["batch_start"]) / micro) * micro
+
+
+def last_size(config: Mapping[str, Any]) -> int:
+    """Return the most examples that a batch of such a config can have."""
+    micro = int(config["batch_micro"])
+    return max(first_size(config), int(config["batch_max"]) // micro * micro)
 
 
 def growing_batch(config: Config) -> GrowingBatch | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from whichopt.service.catalog.optimizer_entry import Build
 from whichopt.service.evidence.verdict.snippet_steps import schedule_lines
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule, Training
@@ -44,6 +45,8 @@ def _json(spec: ResolvedSpec, recommendation: Recommendation) -> str:
         if (schedule := _schedule(spec, recommendation)) is None
         else schedule.model_dump(mode="json"),
     }
+    if matrices := _build(spec, recommendation).matrices:
+        content["matrices"] = matrices
     if spec.guest is None:
         content |= {
             "epochs": spec.budget.epochs,
@@ -64,6 +67,7 @@ def _lightning(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     arguments = _arguments(spec, recommendation)
     lines = [
         f"# {_named(recommendation)} Pass it by --config, beside your own.",
+        *_groups_note(spec, recommendation),
         *_batch_note(spec, recommendation),
         *_schedule_note(spec, recommendation, "return it from configure_optimizers (its code: --as torch)"),
         "optimizer:",
@@ -103,7 +107,7 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
         *(f"    {line}," for line in _training_arguments(spec, recommendation, schedule)),
         ")",
         f"optimizer = {target if of_torch else name}(",
-        "    model.parameters(),  # or your groups of params",
+        f"    {_build(spec, recommendation).params_code('model.parameters()')},  # or your groups of params",
         *(f"    {name}={_python(value)}," for name, value in arguments.items()),
         ")",
         *scheduler,
@@ -167,9 +171,13 @@ FORMS: Mapping[str, Callable[[ResolvedSpec, Recommendation], str]] = {
 """The forms by their names."""
 
 
-def _target(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+def _build(spec: ResolvedSpec, recommendation: Recommendation) -> Build:
     assert recommendation.optimizer is not None
-    return spec.optimizer(recommendation.optimizer).facts.build.target
+    return spec.optimizer(recommendation.optimizer).facts.build
+
+
+def _target(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    return _build(spec, recommendation).target
 
 
 def _arguments(spec: ResolvedSpec, recommendation: Recommendation) -> dict[str, Any]:
@@ -177,6 +185,16 @@ def _arguments(spec: ResolvedSpec, recommendation: Recommendation) -> dict[str, 
     assert recommendation.optimizer is not None
     facts = spec.optimizer(recommendation.optimizer).facts
     return {**facts.own(recommendation.config or {}), **facts.build.fixed}
+
+
+def _groups_note(spec: ResolvedSpec, recommendation: Recommendation) -> list[str]:
+    """Return what to do where the class takes groups of params, which LightningCLI does not make."""
+    if not _build(spec, recommendation).matrices:
+        return []
+    return [
+        "# It takes two groups of params, which LightningCLI does not make: make it in configure_optimizers",
+        "# (its code: --as torch).",
+    ]
 
 
 def _training(spec: ResolvedSpec, recommendation: Recommendation) -> Training:

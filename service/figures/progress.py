@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from whichopt.service.figures.axes import Range, axis, even_ticks, fit, whole_ticks
+from whichopt.service.figures.axes import Range, axis, fit
 from whichopt.service.figures.figure import Figure, Line, Metric, Point, Spec, listed, thinned
-from whichopt.service.figures.labels import end_labels, room_right
-from whichopt.service.figures.style import ABOVE, BELOW, color, number, spec, ticks_for, values
-
-MOST_POINTS = 60
-"""Points of one line; more are more than a screen shows, and cost a page."""
+from whichopt.service.figures.lines import HEIGHT, MOST_POINTS, line_chart
 
 MOST_BANDS = 3
 """Bands that can be told apart; of more lines, only the two best have one."""
-
-HEIGHT = 270
-LEFT = 44.0
 
 Against = Literal["trials", "steps", "seconds"]
 AGAINST: dict[str, str] = {
@@ -212,70 +205,22 @@ def _lines(
     height: int,
 ) -> tuple[Range, Spec]:
     """Return the range of the vertical axis and the whole spec."""
-    named = [line for line in lines if not line.quiet]
-    labels = list(dict.fromkeys(line.label for line in [*named, *lines]))
-    points = [point for line in lines for point in line.points]
     # The ends of the lines are what all is about, so they are always inside.
     shown = fit(
-        [point.value for point in points],
+        [point.value for line in lines for point in line.points],
         metric,
         worst=worst,
-        always=[line.points[-1].value for line in named],
+        always=[line.points[-1].value for line in lines if not line.quiet],
     )
-    right = room_right([line.label for line in named]) if named else 12.0
-    plot = height - ABOVE - BELOW
-    first, last = min(point.at for point in points), max(point.at for point in points)
-    if last <= first:
-        last = first + 1
-    count = ticks_for(width, LEFT, right)
-    ticks = whole_ticks(first, last, count) if whole else even_ticks(first, last, count)
-    x = number(
-        "x",
-        {"domain": [first, last], "nice": False, "zero": False},
-        axis(x_title, ticks, whole=whole and last - first < 1e6),
+    return shown, line_chart(
+        lines,
+        tones,
+        shown,
+        axis(y_title, shown.ticks(6)),
+        banded=banded,
+        steps=steps,
+        x_title=x_title,
+        whole=whole,
+        width=width,
+        height=height,
     )
-    y = number("v", shown.scale(), axis(y_title, shown.ticks(6)))
-    tone, interpolate = color(labels, tones), "step-after" if steps else "linear"
-    rows = [_row(line, place, point, shown) for place, line in enumerate(lines) for point in line.points]
-    layers: list[Spec] = []
-    bands = [row for row in rows if "low" in row and row["o"] in banded and not row["quiet"]]
-    if bands:
-        layers.append(
-            {
-                "data": values(bands),
-                "mark": {"type": "area", "opacity": 0.14, "interpolate": interpolate},
-                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": tone},
-            }
-        )
-    for quiet, mark in ((True, {"strokeWidth": 1, "opacity": 0.28}), (False, {"strokeWidth": 2.2})):
-        own = [row for row in rows if row["quiet"] == quiet]
-        if own:
-            layers.append(
-                {
-                    "data": values(own),
-                    "mark": {"type": "line", "interpolate": interpolate, **mark},
-                    "encoding": {
-                        "x": x,
-                        "y": y,
-                        "color": tone,
-                        "detail": {"field": "line"},
-                    },
-                }
-            )
-    ends = {line.label: line.points[-1].value for line in named}
-    layers += end_labels(ends, labels, tones, shown, plot) if ends else []
-    return shown, spec(layers, width=width, height=height, left=LEFT, right=right)
-
-
-def _row(line: Line, place: int, point: Point, shown: Range) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "o": line.label,
-        "line": place,
-        "quiet": line.quiet,
-        "x": point.at,
-        "v": point.value,
-    }
-    if point.low is not None and point.high is not None:
-        # A band may reach below zero, which a log scale does not have.
-        row |= {"low": max(point.low, shown.low), "high": min(point.high, shown.high)}
-    return row

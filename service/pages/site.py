@@ -8,7 +8,7 @@ from whichopt.service.pages.catalog import page as catalog
 from whichopt.service.pages.compare import page as compare
 from whichopt.service.pages.datasets import page as datasets
 from whichopt.service.pages.home import page as home
-from whichopt.service.pages.job import buttons, figures, learning, made, optuna, parts
+from whichopt.service.pages.job import batches, buttons, figures, learning, made, optuna, parts
 from whichopt.service.pages.job import page as job
 from whichopt.service.pages.new import page as new
 
@@ -18,6 +18,7 @@ PAGES = (
     job,
     parts,
     made,
+    batches,
     learning,  # before the others, whose address would take its name for one of theirs
     figures,
     buttons,

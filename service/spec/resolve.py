@@ -265,6 +265,8 @@ def resolve_optimizer(
         become = [legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
         if isinstance(allowed, Categorical):
             each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")
+            # A choice of 2 is the 2.0 that a number becomes: the default would not be found among them else.
+            allowed = space[name] = Categorical(choices=tuple(become))
         if name in setting:
             default[name] = legal(entry, name, setting[name], f"{field}.default.{name}")
         else:

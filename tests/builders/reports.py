@@ -63,6 +63,20 @@ def motley_report() -> Report:
     return report
 
 
+@cache
+def growing_report() -> Report:
+    """A report of a job in which the batches of one optimizer grow, and another's size is searched."""
+    sizes = {"type": "categorical", "choices": [32, 64, 128]}
+    return _trained(
+        {
+            "workload": {"dataset": {"name": "digits"}, "model": {"name": "linear"}},
+            "optimizers": ["adadagradnorm", {"name": "sgd", "space": {"batch_size": sizes}}],
+            "budget": {"trials": 3, "replicates": 1, "epochs": 4, "confirm_seeds": 3},
+            "executor": "stacked",
+        }
+    )
+
+
 def _trained(asked: dict[str, Any]) -> Report:
     spec = resolve(JobSpec.model_validate(asked))
     torch.set_num_threads(1)  # as a worker's process has, whatever the process of this test had before
@@ -73,7 +87,9 @@ def _trained(asked: dict[str, Any]) -> Report:
 
 def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
     """Return the report of a job that is planned round by round, and whose cohorts `train` trains."""
-    spec = spec if spec.executors else spec.with_executor("stacked")
+    if not spec.executors:
+        solo = any(one.facts.modes or one.facts.needs_closure for one in spec.optimizers)
+        spec = spec.with_executor("solo" if solo else "stacked")
     trials: list[RecordedTrial] = []
     while (following := next_round(spec, trials, suggest)) is not None:
         for plans in following.cohorts:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from adadagrad import AdaptiveBatch, Growth
+from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE
 from whichopt.service.trials import Training, TrialPlan
 from whichopt.workers.engine.schedule import factor
 
@@ -46,8 +47,8 @@ def gauges(batch: AdaptiveBatch | None) -> Mapping[str, float]:
 
 def shown(size: int, test: float | None) -> Mapping[str, float]:
     """Return a batch size and its last test as points of curves; a test is none if the gradient was 0."""
-    tested = {} if test is None or not math.isfinite(test) else {"train.noise": test}
-    return {"train.batch_size": float(size), **tested}
+    tested = {} if test is None or not math.isfinite(test) else {NOISE_CURVE: test}
+    return {SIZE_CURVE: float(size), **tested}
 
 
 def together(plan: TrialPlan) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from whichopt.service.batches import NOISE_CURVE
 from whichopt.service.configs import room
 from whichopt.service.evidence.report.examples import contradictions_by_example
 from whichopt.service.evidence.report.samples import contradictions_of_sample
@@ -181,8 +182,8 @@ def _curves(spec: ResolvedSpec, result: TrialResult) -> Iterator[str]:
         split, _, metric = name.partition(".")
         if any(b.examples <= a.examples for a, b in pairwise(curve)):
             yield f"its curve {name} does not go forward"
-        if not curve or result.state is TrialState.DIVERGED:
-            continue
+        if not curve or result.state is TrialState.DIVERGED or name == NOISE_CURVE:
+            continue  # the noise of a gradient of 0 is no number, and has no point
         last = curve[-1]
         # A function may step after its last report, and say by `run.result` which of its models counts.
         after = spec.guest is not None and last.step < result.steps and last.examples == result.examples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whichopt.service.evidence.report import finalist_figures, search_figures, training_figures
+from whichopt.service.evidence.report import batch_figures, finalist_figures, search_figures, training_figures
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.samples import ReportSamples, samples_of
 from whichopt.service.figures.figure import Figure
@@ -26,6 +26,8 @@ MAKERS: tuple[Maker, ...] = (
     finalist_figures.study_intervals,
     finalist_figures.seed_values,
     training_figures.curves,
+    batch_figures.batch_sizes,
+    batch_figures.batch_noise,
     training_figures.default_and_tuned,
     training_figures.seconds_used,
     training_figures.steps_to_target,

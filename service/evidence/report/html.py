@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from whichopt.service.batches import WORDS
 from whichopt.service.catalog.listed_layers import ListedLayer, layers_of, listed, params_of
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.forecast.durations import chance_text, duration_text
@@ -22,6 +23,7 @@ from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.shape_words import image_words
 from whichopt.service.states import Phase
 from whichopt.service.templating import ASSETS, TEMPLATES, templates
+from whichopt.service.training_words import own_training
 from whichopt.service.views import TodayAnswer
 from whichopt.service.workload_words import augment_line, data_line, goal_line
 
@@ -65,6 +67,8 @@ def render_html(report: Report) -> str:
             params=_params(report),
             data_words=data_line(report.spec.workload),
             goal=goal_line(report.spec.workload),
+            own_training=own_training(report.spec),
+            words=WORDS,
             augmented=augment_line(report.spec.workload),
             image_words=image_words,
             data=_data(report),

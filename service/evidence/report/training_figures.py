@@ -25,7 +25,7 @@ def curves(report: Report, tones: Mapping[str, int], width: int) -> Figure | Non
     ends = "Lines end with the shortest run." if own else "The last point counts; nobody picks an epoch."
     epoch = report.spec.sizes.train
     lines = []
-    for label, runs in _best_runs(report).items():
+    for label, runs in best_runs(report).items():
         points = [run.curves.get(goal.curve, []) for run in runs]
         diverged = any(run.value is None for run in runs)  # a mean over the others would flatter it
         uneven = len({len(curve) for curve in points}) > 1
@@ -89,7 +89,7 @@ def steps_to_target(report: Report, tones: Mapping[str, int], width: int) -> Fig
     return costs.steps_to_target(rows, searched_by(report), times.target, tones, width=width)
 
 
-def _best_runs(report: Report) -> dict[str, list[TrialResult]]:
+def best_runs(report: Report) -> dict[str, list[TrialResult]]:
     """Return the confirm runs of each optimizer's best config, by label in the order of the ranking."""
     table = read_confirm_table(report.spec, report.counted)
     labels = [row.optimizer for row in report.recommendation.ranking]

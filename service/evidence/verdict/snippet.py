@@ -85,7 +85,7 @@ def optimizer_lines(facts: OptimizerFacts, config: Config) -> list[str]:
     arguments = {**facts.arguments(config), **facts.build.fixed}
     return [
         f"optimizer = {facts.build.target if package.startswith('torch.') else name}(",
-        "    model.parameters(),",
+        f"    {facts.build.params_code('model.parameters()')},",
         *(f"    {argument}={value!r}," for argument, value in arguments.items()),
         ")",
         *(["optimizer.train()"] if facts.modes else []),

@@ -14,7 +14,8 @@ from markupsafe import Markup
 from whichopt.service.catalog import datasets, models, tasks
 from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
-from whichopt.service.catalog.updates import LETTERS, UPDATES
+from whichopt.service.catalog.update import LETTERS
+from whichopt.service.catalog.updates import UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
 from whichopt.service.pages.catalog.mathml import mathml
@@ -276,7 +277,8 @@ def _snippet(entry: OptimizerEntry) -> str:
     module, _, cls = entry.build.target.rpartition(".")
     given: dict[str, Any] = {**entry.arguments(entry.default), **entry.build.fixed}
     written = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    return f"from {module} import {cls}\n\noptimizer = {cls}(\n    model.parameters(),\n{written})\n"
+    params = entry.build.params_code("model.parameters()")
+    return f"from {module} import {cls}\n\noptimizer = {cls}(\n    {params},\n{written})\n"
 
 
 def _odds(job: RacedJob) -> list[tuple[str, int, float]]:

@@ -52,7 +52,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
     holds: dict[str, tuple[str, ...]] = {}
     if scene.act is Act.SEARCH:
         parts |= {name: part(template) for name, template in SEARCH.items()}
-        for name, address in search.FIGURES.items():
+        for name, address in values["figures"].items():
             parts[name] = part("job/search_figure.html", id=name, address=address)
         for row in values["rows"]:
             cells = _cells(row, values)

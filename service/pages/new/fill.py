@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.errors import WhichoptError
+from whichopt.service.pages.new.batches import common_of, texts_of_training, with_training
 from whichopt.service.pages.new.form import BUDGET, Form, asked
 from whichopt.service.pages.new.options import option_fields
 from whichopt.service.pages.new.space import space_of, texts_of
 from whichopt.service.pages.new.values import written
 from whichopt.service.spec import JobSpec, ResolvedSpec
 from whichopt.service.spec.augment import Flip
+from whichopt.service.spec.batching import Common
 from whichopt.service.spec.request import OptimizerChoice
 from whichopt.service.spec.resolve import resolve_optimizer
 from whichopt.service.spec.resolved import ResolvedOptimizer
@@ -81,22 +83,24 @@ def as_sent(spec: ResolvedSpec, catalog: Catalog) -> dict[str, Any]:
         if (named := kept["workload"].get(part)) is not None and list(named) == ["name"]:
             kept["workload"][part] = named["name"]
     kept["optimizers"] = [
-        _short(chosen, sent, catalog)
+        _short(chosen, sent, catalog, common_of(spec))
         for chosen, sent in zip(spec.optimizers, kept["optimizers"], strict=True)
     ]
     first = ("name", "workload", "optimizers", "budget")
     return {name: kept[name] for name in dict.fromkeys((*first, *kept)) if name in kept}
 
 
-def _short(chosen: ResolvedOptimizer, sent: dict[str, Any], catalog: Catalog) -> Any:
+def _short(chosen: ResolvedOptimizer, sent: dict[str, Any], catalog: Catalog, common: Common | None) -> Any:
     """Return what is enough to send for an optimizer: its name alone if all else is as usual."""
     named = {name: one for name, one in sent.items() if name != "label" or one != sent["name"]}
     entry = next((one for one in catalog.optimizers if one.name == chosen.name), None)
-    if entry is None or entry.space.keys() != chosen.space.keys():
+    if entry is None or not entry.space.keys() <= chosen.space.keys():
         return named
-    given = space_of(entry, texts_of(entry, chosen.space, chosen.default))
+    texts = texts_of(entry, chosen.space, chosen.default)
+    texts |= texts_of_training(entry, chosen.space, chosen.default, common)
+    given = with_training(space_of(entry, texts), entry, texts)
     short = {name: named[name] for name in ("name", "label") if name in named} | given
-    again = resolve_optimizer(OptimizerChoice.model_validate(short), "optimizers", catalog)
+    again = resolve_optimizer(OptimizerChoice.model_validate(short), "optimizers", catalog, common)
     if (again.space, again.default) != (chosen.space, chosen.default):
         return named
     return short if len(short) > 1 else chosen.name
@@ -139,6 +143,7 @@ def form_of(spec: ResolvedSpec, catalog: Catalog) -> Form:
         found = chosen.get(entry.name)
         space, default = (entry.space, entry.default) if found is None else (found.space, found.default)
         texts |= texts_of(entry, space, default)
+        texts |= texts_of_training(entry, space, default, common_of(spec))
     return Form(texts, tuple(one.name for one in spec.optimizers))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.tasks import TaskEntry
+from whichopt.service.pages.new.batches import places_of, training_names, with_training
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.space import space_of
 from whichopt.service.pages.new.values import augmentations, number, value, values
@@ -229,6 +230,9 @@ def _optimizer(form: Form, name: str, i: int, catalog: Catalog, made: Asked) -> 
     if entry is None:
         return name
     given = space_of(entry, form.values)
+    if not form.of_a_function:
+        made.places |= dict(places_of(entry, i))
+        given = with_training(given, entry, form.values)
     return {"name": name, **given} if given else name
 
 
@@ -267,7 +271,8 @@ def _rest(form: Form, made: Asked) -> None:
 def _today(form: Form, name: str, catalog: Catalog, made: Asked) -> dict[str, Any]:
     entry = _entry(catalog, name)
     config = {}
-    for one in () if entry is None else entry.space:
+    names = () if entry is None else (*entry.space, *(() if form.of_a_function else training_names(entry)))
+    for one in names:
         made.places[f"today.config.{one}"] = f"today.{name}.{one}"
         if text := form.text(f"today.{name}.{one}"):
             config[one] = value(text)

@@ -9,6 +9,7 @@ from whichopt.service.catalog.built_in import Catalog
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
+from whichopt.service.pages.new.batches import Setting, asks, settings_of, training_names
 from whichopt.service.pages.new.form import Form, of_images, task_of
 from whichopt.service.pages.new.options import OptionField, option_fields
 from whichopt.service.pages.new.values import number, written
@@ -43,6 +44,8 @@ class Row:
     ring: float
     words: str
     space: tuple[Hyperparameter, ...]
+    training: tuple[Setting, ...]
+    may_grow: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def options_of(form: Form, catalog: Catalog) -> Options:
         images=of_images(catalog, form.text("dataset")),
         today=()
         if today is None
-        else tuple((name, written(usual[name]) if name in usual else "needed") for name in today.space),
+        else tuple((name, written(usual[name]) if name in usual else "needed") for name in today.space)
+        + tuple((name, "as the job") for name in (() if form.of_a_function else training_names(today))),
     )
 
 
@@ -113,6 +117,8 @@ def _row(entry: OptimizerEntry, form: Form, axis: Float) -> Row:
         ring=_at(axis, first),
         words=f"lr from {plain(low)} to {plain(high)}, default {plain(first)}",
         space=tuple(_hyperparameter(entry, name, one, form) for name, one in entry.space.items()),
+        training=settings_of(entry),
+        may_grow=asks(entry),
     )
 
 

@@ -33,8 +33,8 @@ function distribute() {
     const mine = found.filter((each) => (places.has(each.dataset.for) ? each.dataset.for : "") === name);
     const html = mine.map((each) => each.innerHTML).join("");
     if (place.innerHTML !== html) place.innerHTML = html;
-    const fold = place.closest(".fold details");
-    if (fold && mine.length) fold.open = true;
+    if (mine.length)
+      for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
     const field = form.elements[name] ?? document.querySelector(`[aria-describedby="${place.id}"]`);
     if (field instanceof HTMLElement)
       mine.some((each) => each.querySelector(".error"))

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.leads import Leads, leads
+from whichopt.service.pages.job.batches import growing
 from whichopt.service.pages.job.lane_marks import Marks, search_marks
 from whichopt.service.pages.job.lanes import Scale, in_columns, scale
 from whichopt.service.pages.job.scene import Scene
@@ -31,6 +32,9 @@ FIGURES = {
     "learning": "learning-curves",
 }
 """The figures of this act: their addresses below `/jobs/ID/figures/`, by the ids of their elements."""
+
+BATCHES = {name: f"batches/{name}?phase=search" for name in ("batch-sizes", "batch-noise")}
+"""Those of a job in which batches grow."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "drawn_at": _figures_revision(lanes),
         "running": [running_row(scene.spec, cohort) for cohort in scene.race.running],
         "over": _over(scene),
+        "figures": FIGURES | (BATCHES if growing(scene.spec) else {}),
         "empty": scene.job.state.ended and not any(lane.ended for lane in lanes),
     }
 

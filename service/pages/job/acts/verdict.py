@@ -22,6 +22,7 @@ from whichopt.service.pages.job.acts.words import decimals, number, span
 from whichopt.service.pages.job.lanes import Scale
 from whichopt.service.pages.job.scene import Scene
 from whichopt.service.states import Direction
+from whichopt.service.training_words import batches_line, schedule_line
 from whichopt.service.views import Interval, OptimizerVerdict, Recommendation
 
 FEW_TRIALS = 800
@@ -43,6 +44,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "recommendation": found,
         "lines": None if found.snippet is None else lines_that_matter(found.snippet),
         "asked": asked,
+        "trained": _trained(scene, found),
         "took_s": _took(scene),
         "odds": _odds(scene, found),
         "warnings": warned(found),
@@ -82,6 +84,14 @@ def sure(scene: Scene, found: Recommendation) -> dict[str, Any]:
         if found.over_examples is None
         else verdict_words.new_examples(found, found.over_examples),
     }
+
+
+def _trained(scene: Scene, found: Recommendation) -> tuple[str, str] | None:
+    """The batches and the schedule of the pick; None if whichopt makes no batches."""
+    if found.optimizer is None or found.config is None or scene.spec.guest is not None:
+        return None
+    of = (scene.spec, found.optimizer, found.config)
+    return batches_line(*of), schedule_line(*of)
 
 
 def _took(scene: Scene) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.optimizers import scheduled
 from tests.builders.trials import spec_of
 from whichopt.service.batches import grows
 from whichopt.service.catalog import models, optimizers
@@ -68,7 +69,7 @@ def _run(jobs: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
 def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
     jobs = []
     for i, entry in enumerate(optimizers.OPTIMIZERS):
-        schedule = SCHEDULES[i % len(SCHEDULES)]
+        schedule = SCHEDULES[0] if entry.own_schedule else SCHEDULES[i % len(SCHEDULES)]
         dataset = ("digits", "diabetes")[i % 2]
         spec = spec_of(entry.name, dataset=dataset, schedule=schedule, clip_norm=(None, 1.0)[i % 2])
         jobs.append((snippet(spec, entry.name, spec.optimizer(entry.name).default), schedule))
@@ -81,7 +82,7 @@ def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
 
 @pytest.mark.parametrize("entry", optimizers.OPTIMIZERS, ids=lambda entry: entry.name)
 def test_every_argument_is_written_out(entry: OptimizerEntry) -> None:
-    spec = spec_of({"name": entry.name, "label": "mine"})
+    spec = spec_of({"name": entry.name, "label": "mine"}, **scheduled(entry.name))
     code = snippet(spec, "mine", spec.optimizer("mine").default)
     for name, value in {**entry.arguments(dict(entry.default)), **entry.build.fixed}.items():
         assert f"    {name}={value!r},\n" in code
