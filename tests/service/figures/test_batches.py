@@ -1,4 +1,4 @@
-"""The figures of batches that grow: powers of two, a line at what the test allows, and words of what they did."""
+"""Figures of batches that grow: powers of two, a line at what is allowed, and what they did in words."""
 
 from __future__ import annotations
 
