@@ -86,7 +86,7 @@ class AdaGradNorm(Optimizer):
         """Add a group, as torch does.
 
         Raises:
-            ValueError: a setting is out of its range, a parameter is complex, or b0 is not the others'.
+            ValueError: a setting is out of its range, b0 is not that of the others, a parameter is complex.
         """
         super().add_param_group(param_group)
         try:
@@ -97,8 +97,7 @@ class AdaGradNorm(Optimizer):
 
     def _check(self, group: Group) -> None:
         for name in ("lr", "weight_decay"):
-            # A tensor's value is on its device, and reading it would wait for that.
-            if not isinstance(group[name], Tensor) and not 0 <= group[name] < math.inf:
+            if not 0 <= group[name] < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {group[name]}")
         if group["b0"] != self.b0:
             raise ValueError(f"b0 is one number for all groups, {self.b0}, got {group['b0']} for one of them")
@@ -162,8 +161,8 @@ class AdaGradNorm(Optimizer):
                     )
             if group["maximize"]:
                 grads = list(torch._foreach_neg(grads))
-            if isinstance(group["weight_decay"], Tensor) or group["weight_decay"] != 0:
-                grads = list(torch._foreach_add(grads, torch._foreach_mul(params, group["weight_decay"])))
+            if group["weight_decay"] != 0:
+                grads = list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
             yield group, params, grads
 
     def _added(self, descents: list[tuple[Group, list[Tensor], list[Tensor]]]) -> Tensor:

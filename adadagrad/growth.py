@@ -78,10 +78,10 @@ def next_size(size: int, asked: float, *, factor: float, most: int, unit: int) -
         most: the most examples of a batch.
         unit: examples in a part; sizes are whole numbers of those.
     """
-    bound = min(factor * size, most)
-    if asked < bound:
-        return max(size, math.ceil(asked / unit) * unit)
-    return max(size, int(bound // unit) * unit)
+    units = min(factor * size, most) // unit
+    if asked < units * unit:
+        units = math.ceil(asked / unit)
+    return max(size, int(units) * unit)
 
 
 def _ratio(noise: float, signal: float) -> float:

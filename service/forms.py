@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from whichopt.service.evidence.verdict.snippet import schedule_lines
+from whichopt.service.catalog.optimizer_entry import Build
+from whichopt.service.evidence.verdict.snippet_steps import schedule_lines
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.trials import Schedule
+from whichopt.service.trials import Schedule, Training
 from whichopt.service.views import Recommendation
 
 OF_TRANSFORMERS = {"constant": "constant", "cosine": "cosine", "linear": "linear"}
@@ -40,12 +41,16 @@ def _json(spec: ResolvedSpec, recommendation: Recommendation) -> str:
         "optimizer": recommendation.optimizer,
         "class": _target(spec, recommendation),
         "arguments": _arguments(spec, recommendation),
-        "schedule": None if (schedule := _schedule(spec)) is None else schedule.model_dump(mode="json"),
+        "schedule": None
+        if (schedule := _schedule(spec, recommendation)) is None
+        else schedule.model_dump(mode="json"),
     }
+    if matrices := _build(spec, recommendation).matrices:
+        content["matrices"] = matrices
     if spec.guest is None:
         content |= {
             "epochs": spec.budget.epochs,
-            "batch_size": spec.batch_size,
+            "batch_size": _batch_size(_training(spec, recommendation)),
             "clip_norm": spec.clip_norm,
         }
     return json.dumps(content, indent=1) + "\n"
@@ -62,7 +67,9 @@ def _lightning(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     arguments = _arguments(spec, recommendation)
     lines = [
         f"# {_named(recommendation)} Pass it by --config, beside your own.",
-        *_schedule_note(spec, "return it from configure_optimizers (its code: --as torch)"),
+        *_groups_note(spec, recommendation),
+        *_batch_note(spec, recommendation),
+        *_schedule_note(spec, recommendation, "return it from configure_optimizers (its code: --as torch)"),
         "optimizer:",
         f"  class_path: {_target(spec, recommendation)}",
         "  init_args:",
@@ -84,7 +91,7 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     package, _, name = target.rpartition(".")
     of_torch = package.startswith("torch.")
     arguments = _arguments(spec, recommendation)
-    schedule = _schedule(spec)
+    schedule = _schedule(spec, recommendation)
     counted = schedule is not None and schedule.name in ("trapezoid", "step")
     scheduler = _own_scheduler(schedule)
     lines = [
@@ -93,13 +100,14 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
         "from transformers import Trainer, TrainingArguments",
         "",
         f"# {_named(recommendation)}",
+        *_growing_note(spec, recommendation, "Trainer makes batches of one size; this is its first"),
         *([f"epochs, steps_per_epoch = {spec.budget.epochs}, 100  # your number of steps here"] * counted),
         "arguments = TrainingArguments(",
         '    output_dir="out",',
-        *(f"    {line}," for line in _training_arguments(spec, schedule)),
+        *(f"    {line}," for line in _training_arguments(spec, recommendation, schedule)),
         ")",
         f"optimizer = {target if of_torch else name}(",
-        "    model.parameters(),  # or your groups of params",
+        f"    {_build(spec, recommendation).params_code('model.parameters()')},  # or your groups of params",
         *(f"    {name}={_python(value)}," for name, value in arguments.items()),
         ")",
         *scheduler,
@@ -116,12 +124,16 @@ def _transformers(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _training_arguments(spec: ResolvedSpec, schedule: Schedule | None) -> Sequence[str]:
+def _training_arguments(
+    spec: ResolvedSpec, recommendation: Recommendation, schedule: Schedule | None
+) -> Sequence[str]:
     lines = []
     if spec.guest is None:
+        training = _training(spec, recommendation)
+        size = training.batch_size if training.growing is None else training.growing.start
         lines += [
             f"num_train_epochs={spec.budget.epochs}",
-            f"per_device_train_batch_size={spec.batch_size}",
+            f"per_device_train_batch_size={size}",
             f"max_grad_norm={0.0 if spec.clip_norm is None else spec.clip_norm!r}",
         ]
     if schedule is None:
@@ -159,25 +171,83 @@ FORMS: Mapping[str, Callable[[ResolvedSpec, Recommendation], str]] = {
 """The forms by their names."""
 
 
-def _target(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+def _build(spec: ResolvedSpec, recommendation: Recommendation) -> Build:
     assert recommendation.optimizer is not None
-    return spec.optimizer(recommendation.optimizer).facts.build.target
+    return spec.optimizer(recommendation.optimizer).facts.build
+
+
+def _target(spec: ResolvedSpec, recommendation: Recommendation) -> str:
+    return _build(spec, recommendation).target
 
 
 def _arguments(spec: ResolvedSpec, recommendation: Recommendation) -> dict[str, Any]:
+    """Return the arguments of the class alone."""
     assert recommendation.optimizer is not None
-    fixed = spec.optimizer(recommendation.optimizer).facts.build.fixed
-    return {**(recommendation.config or {}), **fixed}
+    facts = spec.optimizer(recommendation.optimizer).facts
+    return {**facts.own(recommendation.config or {}), **facts.build.fixed}
 
 
-def _schedule(spec: ResolvedSpec) -> Schedule | None:
-    """Return the schedule that the job trained with; None if a function has its own."""
-    known = None if spec.guest is None else spec.guest.rehearsed
-    return spec.schedule if spec.guest is None or (known is not None and known.scheduled) else None
+def _groups_note(spec: ResolvedSpec, recommendation: Recommendation) -> list[str]:
+    """Return what to do where the class takes groups of params, which LightningCLI does not make."""
+    if not _build(spec, recommendation).matrices:
+        return []
+    return [
+        "# It takes two groups of params, which LightningCLI does not make: make it in configure_optimizers",
+        "# (its code: --as torch).",
+    ]
 
 
-def _schedule_note(spec: ResolvedSpec, what_to_do: str) -> list[str]:
-    schedule = _schedule(spec)
+def _training(spec: ResolvedSpec, recommendation: Recommendation) -> Training:
+    assert recommendation.optimizer is not None
+    return spec.training_of(recommendation.optimizer, recommendation.config or {})
+
+
+def _batch_size(training: Training) -> int | dict[str, Any]:
+    """Return the batch size as a job's space takes it."""
+    growing = training.growing
+    if growing is None:
+        return training.batch_size
+    return {
+        "adaptive": "norm",
+        "eta": growing.eta,
+        "start": growing.start,
+        "growth": growing.growth,
+        "max": growing.most,
+        "micro": training.batch_size,
+    }
+
+
+def _batch_note(spec: ResolvedSpec, recommendation: Recommendation) -> list[str]:
+    """Say the batch size, which is no setting of the trainer."""
+    if spec.guest is not None:
+        return []
+    training = _training(spec, recommendation)
+    if training.growing is None:
+        return [f"# The batches had {training.batch_size} examples; make them so in your data."]
+    return _growing_note(spec, recommendation, "it takes a loop of your own")
+
+
+def _growing_note(spec: ResolvedSpec, recommendation: Recommendation, instead: str) -> list[str]:
+    growing = None if spec.guest is not None else _training(spec, recommendation).growing
+    if growing is None:
+        return []
+    return [
+        f"# The batch grew from {growing.start} to at most {growing.most} examples by the norm test with eta "
+        f"{growing.eta:g};",
+        f"# {instead} (the code of one that grows: --as torch).",
+    ]
+
+
+def _schedule(spec: ResolvedSpec, recommendation: Recommendation) -> Schedule | None:
+    """Return the schedule that the config was trained with; None if a function has its own."""
+    if spec.guest is None:
+        return _training(spec, recommendation).schedule
+    known = spec.guest.rehearsed
+    return spec.schedule if known is not None and known.scheduled else None
+
+
+def _schedule_note(spec: ResolvedSpec, recommendation: Recommendation, what_to_do: str) -> list[str]:
+    schedule = _schedule(spec, recommendation)
     if schedule is None or (schedule.name == "constant" and not schedule.warmup):
         return []
     warmup = f" with a warm-up of {schedule.warmup:.0%}" if schedule.warmup else ""

@@ -144,6 +144,13 @@ class Training(_Frozen):
         """Return the number of batches from `start` to `stop`."""
         return -(-(stop - start) // self.batch_size)
 
+    def most_steps(self, length: int) -> int:
+        """Return the steps of a trial of so many examples; a batch that grows makes fewer than these."""
+        first = self.batch_size
+        if self.growing is not None:
+            first *= -(-self.growing.start // self.batch_size)
+        return -(-length // first)
+
     def boundary(self, start: int, point: int) -> int:
         """Return the examples at the first end of a step at or after `point`, if a step begins at `start`."""
         return start + self.steps(start, point) * self.batch_size

@@ -1,4 +1,4 @@
-"""The V: optimizers and service know nobody, workers knows them, nobody knows workers; one name, whichopt.
+"""The V: optimizers and service know nobody, workers knows all, nobody knows workers; the name is whichopt.
 
 Benchmarks and tests know them all; but they too have no cycles, no large files and no names that say nothing.
 """

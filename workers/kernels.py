@@ -119,9 +119,9 @@ def _pays(
     if budget.trials is None:  # the optimizers get equal seconds
         stepping = most * len(chosen) / len(spec.optimizers)
     else:
-        took = step_seconds()
+        took, steps = step_seconds(), spec.training.steps(0, spec.length)
         a_step_of_each = math.fsum(took[one.label] for one in chosen)
-        stepping = min(most, budget.trials * spec.steps * a_step_of_each / max(1, workers))
+        stepping = min(most, budget.trials * steps * a_step_of_each / max(1, workers))
     pays = stepping >= needed
     log.info("weighed_compiling", stepping_s=round(stepping), needed_s=round(needed), pays=pays)
     return pays

@@ -31,7 +31,8 @@ class PreparedJob:
     """The decisions that are made before a job's first round, and stay.
 
     `spec` is the job's own with the executors, the agreement of its results, the kernels, and the plan for
-    its minutes. `probe` has the seconds of a step of one trial, by executor, if they decided the executors.
+    its minutes. `probe` has the seconds of a step of one trial with the job's batch size, by executor, if
+    they decided the executors.
     """
 
     spec: ResolvedSpec
@@ -81,7 +82,9 @@ def prepare(
     def step_seconds() -> dict[str, float]:
         if probe:
             return {label: probe[executor] for label, executor in executors.items()}
-        return {label: cost.step for label, cost in costs(built(), _first_plans(spec), executors).items()}
+        cost, by_label = costs(built(), _first_plans(spec), executors), _by_label(spec)
+        size = {label: plan.training.batch_size for label, plan in by_label.items()}
+        return {label: cost[label].step * spec.batch_size / size[label] for label in by_label}
 
     spec = kernels.choose_kernels(
         spec,
@@ -125,7 +128,7 @@ def _executors(
         plans = []
     if not plans:
         return executors, {}, alone
-    choice = choose(built(), plans, measured=here)
+    choice = choose(built(), plans, measured=here, size=spec.batch_size)
     executors |= {plan.label: choice.executor for plan in plans}
     if spec.today is not None and TODAY not in alone:
         executors[TODAY] = choice.executor  # as what it is held against
@@ -152,6 +155,11 @@ def _first_plans(spec: ResolvedSpec) -> list[TrialPlan]:
     return [plan for cohort in first.cohorts for plan in cohort]
 
 
+def _by_label(spec: ResolvedSpec) -> dict[str, TrialPlan]:
+    """The first trial of each label, which is its default."""
+    return {plan.label: plan for plan in reversed(_first_plans(spec))}
+
+
 def _guest(spec: ResolvedSpec, functions: Functions | None, processes: int) -> ResolvedSpec:
     """Return the spec of a function's job with what its rehearsal told, and the plan for its minutes."""
     if spec.guest is not None and spec.guest.rehearsed is None:
@@ -163,10 +171,10 @@ def _guest(spec: ResolvedSpec, functions: Functions | None, processes: int) -> R
 
 
 def _minutes(spec: ResolvedSpec, cost: Mapping[str, TrainingCost], workers: int) -> ResolvedSpec:
-    plan = _first_plans(spec)[0]
+    plans = _by_label(spec)
     return minutes.plan_minutes(
         spec,
         step_seconds={label: cost[label].step for label in spec.labels},
-        trial_seconds={label: cost[label].of(plan) for label in spec.labels},
+        trial_seconds={label: cost[label].of(plans[label]) for label in spec.labels},
         processes=max(1, workers),
     )

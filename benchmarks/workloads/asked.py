@@ -1,66 +1,12 @@
-"""The workloads as data: the job of each, what the paper says of such ones, and what else is counted."""
+"""The workloads as data: the job of each, and what the paper says of such ones."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from whichopt.service.errors import UnknownName
-from whichopt.service.spec import JobSpec, ResolvedSpec, resolve
+from benchmarks.shared.asked_races import Asked, Collapse
 
 OPTIMIZERS = ("adabelief", "sgd", "adam", "adamw", "radam")
-
-QUICK_BUDGET: Mapping[str, Any] = {"trials": 2, "replicates": 2, "epochs": 1, "confirm_seeds": 3}
-"""What says nothing but that everything runs."""
-
-
-@dataclass(frozen=True)
-class Collapse:
-    """A run counts as collapsed if its metric on the test split is below a bound, or if it diverged."""
-
-    metric: str
-    below: float
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A workload: its `job` but for the optimizers, and what the paper has to say of it.
-
-    `beside` is a metric that stands beside the one that configs are selected by.
-    """
-
-    name: str
-    job: Mapping[str, Any]
-    paper: str
-    beside: str | None = None
-    collapse: Collapse | None = None
-
-    def sent(self, *, quick: bool = False) -> dict[str, Any]:
-        """Return the job as it is sent."""
-        job: dict[str, Any] = {"name": self.name, "optimizers": list(OPTIMIZERS), **copy.deepcopy(self.job)}
-        if quick:
-            job["budget"] = dict(QUICK_BUDGET)
-        return job
-
-    def resolved(self) -> ResolvedSpec:
-        """Return the job, complete.
-
-        Raises:
-            UnknownName: this version has no such dataset or model, or not with such an option.
-        """
-        return resolve(JobSpec.model_validate(self.sent()))
-
-    @property
-    def missing(self) -> str | None:
-        """What this version lacks of it, in words; None if it has everything."""
-        try:
-            self.resolved()
-        except UnknownName as error:
-            return error.detail
-        return None
-
 
 IMAGES = (
     "On CIFAR with VGG11, ResNet34 and DenseNet121: as fast as the adaptive methods and as accurate as SGD, "
@@ -95,6 +41,7 @@ WORKLOADS: tuple[Asked, ...] = (
             "batch_size": 128,
             "schedule": {"name": "constant"},
         },
+        optimizers=OPTIMIZERS,
         paper=BOWLS,
     ),
     Asked(
@@ -103,6 +50,7 @@ WORKLOADS: tuple[Asked, ...] = (
             "workload": {"dataset": "digits", "model": "cnn"},
             "budget": {"trials": 36, "replicates": 3, "epochs": 15, "confirm_seeds": 10},
         },
+        optimizers=OPTIMIZERS,
         paper=IMAGES,
         beside="accuracy",
     ),
@@ -112,6 +60,7 @@ WORKLOADS: tuple[Asked, ...] = (
             "workload": {"dataset": "mnist1d", "model": {"name": "cnn", "channels": [16, 32]}},
             "budget": {"trials": 36, "replicates": 3, "epochs": 12, "confirm_seeds": 10},
         },
+        optimizers=OPTIMIZERS,
         paper=IMAGES,
         beside="accuracy",
     ),
@@ -121,11 +70,16 @@ WORKLOADS: tuple[Asked, ...] = (
             "workload": {"dataset": "digits", "model": {"name": "resnet18", "width": 0.125}},
             "budget": {"trials": 24, "replicates": 3, "epochs": 10, "confirm_seeds": 8},
         },
+        optimizers=OPTIMIZERS,
         paper=IMAGES,
         beside="accuracy",
     ),
-    Asked(name="names, lstm of 1 layer", job=_lstm(1), paper=TEXTS, beside="perplexity"),
-    Asked(name="names, lstm of 2 layers", job=_lstm(2), paper=TEXTS, beside="perplexity"),
+    Asked(
+        name="names, lstm of 1 layer", job=_lstm(1), optimizers=OPTIMIZERS, paper=TEXTS, beside="perplexity"
+    ),
+    Asked(
+        name="names, lstm of 2 layers", job=_lstm(2), optimizers=OPTIMIZERS, paper=TEXTS, beside="perplexity"
+    ),
     Asked(
         name="ring, gan",
         job={
@@ -139,6 +93,7 @@ WORKLOADS: tuple[Asked, ...] = (
             "batch_size": 128,
             "schedule": {"name": "constant"},
         },
+        optimizers=OPTIMIZERS,
         paper=GANS,
         beside="modes",
         collapse=Collapse("modes", below=4.0),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from whichopt.service.batches import GROWING, TRAINING, TRAINING_LIMITS
 from whichopt.service.catalog.names import check_names, check_target
 from whichopt.service.catalog.origins import Origin
 from whichopt.service.configs import arguments
 from whichopt.service.space import Categorical, Config, Dimension, Float, Space, Value
+
+ValueT = TypeVar("ValueT")
 
 LIMITS: Mapping[str, Dimension] = {
     "lr": Float(low=1e-12, high=1e4),
@@ -34,19 +36,30 @@ class Build:
     """The way in which the optimizer is made, for workers and for a snippet.
 
     `target` is the place that its class is imported from; `fixed` are arguments that are not searched.
+    `matrices` is the key by which the class tells two groups of params apart, empty if it takes all params as
+    they are: True for those of two dimensions or more, as weights have, False for the others.
     """
 
     target: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    matrices: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what a snippet could not import, or could do more with than import.
 
         Raises:
-            ValueError: the target is not a dotted name, or `fixed` has a key that is no name.
+            ValueError: the target is not a dotted name, or `fixed` or `matrices` has a key that is no name.
         """
         check_target(self.target)
         check_names("fixed", self.fixed)
+        check_names("matrices", [self.matrices] if self.matrices else [])
+
+    def params_code(self, params: str) -> str:
+        """Return the Python code of what the class is given, where `params` is the code of all params."""
+        if not self.matrices:
+            return params
+        chosen = f"[one for one in {params} if (one.ndim >= 2) is matrix]"
+        return f'[{{"params": {chosen}, "{self.matrices}": matrix}} for matrix in (True, False)]'
 
 
 @dataclass(frozen=True)
@@ -73,16 +86,20 @@ class Meaning:
     """The meaning of the hyperparameters, for lint and translations.
 
     `step` says what the length of a step goes by: `normalized` (lr is about its length), `raw` (lr times the
-    gradient) or `summed` (it falls with the sum of the squares so far). `decay` says if weight decay is added
+    gradient), `partial` (between these two), `summed` (it falls with the sum of the squares so far) or `own`
+    (lr multiplies a length that the optimizer finds by itself). `decay` says if weight decay is added
     to the gradient (`coupled`) or shrinks the params by lr * weight_decay (`decoupled`). `floor` says how eps
-    keeps the denominator up: added `outside` the root, or `accumulated` under it at every step as well.
+    keeps the denominator up: added `outside` the root, once `inside` it, or `accumulated` under it at every
+    step and outside as well. `squares` names the decay rate of the squares that divide an average of
+    gradients, which lint holds against that of the average, beta1; None if there are no such two.
     `uncorrected` names the average whose bias towards its start at 0 is not corrected. `rectified` says if
     early steps are shortened as RAdam's are: never, always, or when the switch `rectify` is on.
     """
 
-    step: Literal["normalized", "raw", "summed"] = "normalized"
+    step: Literal["normalized", "raw", "partial", "summed", "own"] = "normalized"
     decay: Literal["coupled", "decoupled"] = "coupled"
-    floor: Literal["outside", "accumulated"] = "outside"
+    floor: Literal["outside", "inside", "accumulated"] = "outside"
+    squares: str | None = "beta2"
     uncorrected: str | None = None
     rectified: Literal["never", "always", "switch"] = "never"
 
@@ -97,7 +114,7 @@ class OptimizerFacts:
     tuple to the scalars that the space has; `own_limits` are the limits of hyperparameters that LIMITS lacks,
     or of which the class allows less; `needs` maps a switch to the hyperparameter that must be above 0 when
     it is on; `edges` are the hyperparameters whose best value is reported if it lies at an end of its range;
-    `state_bytes` are the bytes of state per fp32 param.
+    `state_bytes` are the bytes of state per fp32 param, of a square matrix if they depend on the shape.
 
     `modes` says that the class has `train()` and `eval()`, as schedule-free optimizers have: other params are
     evaluated than those that gradients are taken at. `own_schedule` says that it brings a schedule of the
@@ -149,8 +166,8 @@ class OptimizerFacts:
         """Return the part of a config that the class takes."""
         return {name: value for name, value in config.items() if self.is_own(name)}
 
-    def of_training(self, config: Mapping[str, Value]) -> Config:
-        """Return the part of a config that is about batches and the schedule."""
+    def of_training(self, config: Mapping[str, ValueT]) -> dict[str, ValueT]:
+        """Return the part of a config, or of a space, that is about batches and the schedule."""
         return {name: value for name, value in config.items() if not self.is_own(name)}
 
     def arguments(self, config: Mapping[str, Value]) -> dict[str, Any]:

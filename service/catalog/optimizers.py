@@ -9,9 +9,11 @@ from __future__ import annotations
 from whichopt.service.catalog import find
 from whichopt.service.catalog.founding_optimizers import FOUNDING
 from whichopt.service.catalog.growing_optimizers import GROWING
+from whichopt.service.catalog.later_optimizers import LATER
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.recent_optimizers import RECENT
 
-OPTIMIZERS: tuple[OptimizerEntry, ...] = (*FOUNDING, *GROWING)
+OPTIMIZERS: tuple[OptimizerEntry, ...] = (*FOUNDING, *LATER, *RECENT, *GROWING)
 """In the order in which they are shown. The first is taken in the last ties, so a new one comes last."""
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from whichopt.service.batches import GROWING
 from whichopt.service.db.jobs import Jobs
 from whichopt.service.db.readable import spec_of
 from whichopt.service.db.tables import job, study, trial
 from whichopt.service.db.trials import PLAN
 from whichopt.service.errors import UnreadableRow
 from whichopt.service.past import PastJob, PastJobs, PastSpread
-from whichopt.service.spec import TODAY, ResolvedSpec
+from whichopt.service.spec import TODAY, ResolvedOptimizer, ResolvedSpec
 from whichopt.service.states import JobState, Phase, TrialState
 from whichopt.service.trials import TrialPlan
+
+SIZES = ("batch_size", *GROWING)
+"""Parts of a space that say how large a batch is."""
 
 MOST_JOBS = 20
 """Jobs about the same workload that are looked at, the newest first."""
@@ -28,7 +32,7 @@ class Past:
         self.connection = connection
 
     def of(self, spec: ResolvedSpec, *, queue: str) -> PastJobs:
-        """Return what the past jobs tell that had this workload and batch size on this kind of worker."""
+        """Return what past jobs with this workload tell, on this kind of worker, of batches as large."""
         found: list[PastJob] = []
         spread: PastSpread | None = None
         for row in self._rows(spec, queue):
@@ -38,9 +42,11 @@ class Past:
                 continue
             if not _alike(past, spec):
                 continue
-            if (one := self._trained(row, past) or _probed(row, past)) is not None:
+            alike = _sized_alike(past, spec)
+            if (one := self._trained(row, past, alike) or _probed(row, past, alike)) is not None:
                 found.append(one)
-            if spread is None and row.state == JobState.SUCCEEDED and _judged_alike(past, spec):
+            ended = row.state == JobState.SUCCEEDED and alike.issuperset(past.labels)
+            if spread is None and ended and _judged_alike(past, spec):
                 spread = self._spread(row.id, row.uid)
         return PastJobs(tuple(found), spread)
 
@@ -61,8 +67,8 @@ class Past:
         query = sa.select(job).where(job.c.queue == queue, *about).order_by(job.c.id.desc()).limit(MOST_JOBS)
         return self.connection.execute(query).all()
 
-    def _trained(self, row: sa.Row[Any], spec: ResolvedSpec) -> PastJob | None:
-        """What the job's results took; None without any."""
+    def _trained(self, row: sa.Row[Any], spec: ResolvedSpec, labels: Container[str]) -> PastJob | None:
+        """What the job's results of those labels took; None without any."""
         query = (
             sa.select(
                 trial.c.label,
@@ -74,15 +80,19 @@ class Past:
         )
         seconds: defaultdict[str, float] = defaultdict(float)
         lengths: defaultdict[str, float] = defaultdict(float)
+        everything = 0.0
         for used in self.connection.execute(query):
+            everything += used.seconds
+            if used.label not in labels:
+                continue
             name = spec.optimizer(used.label).name  # also of today's config, which is no searched optimizer
             seconds[name] += used.seconds
             lengths[name] += used.length
-        total = math.fsum(seconds.values())
-        if total <= 0:
+        if math.fsum(seconds.values()) <= 0:
             return None
         elapsed = Jobs(self.connection).elapsed_s(row.id)
-        return PastJob(row.uid, dict(seconds), dict(lengths), None if elapsed is None else elapsed / total)
+        clock = None if elapsed is None else elapsed / everything
+        return PastJob(row.uid, dict(seconds), dict(lengths), clock)
 
     def _spread(self, job_id: int, uid: str) -> PastSpread | None:
         """The standard deviation over fresh seeds, pooled over the configs with the most runs, none diverged.
@@ -113,33 +123,54 @@ class Past:
         return PastSpread(uid, deviation, len(champions)) if deviation > 0 else None
 
 
-def _probed(row: sa.Row[Any], spec: ResolvedSpec) -> PastJob | None:
-    """What a step took when the job's executors were chosen by a probe; None if none was needed."""
+def _probed(row: sa.Row[Any], spec: ResolvedSpec, labels: Container[str]) -> PastJob | None:
+    """What as many examples as the job's batch size took when its executors were chosen by a probe; None if
+    none was needed."""
     if not row.probe or spec.executors is None:
         return None
     seconds = {
         spec.optimizer(label).name: float(row.probe[executor])
         for label, executor in spec.executors.items()
-        if executor in row.probe
+        if executor in row.probe and label in labels
     }
     lengths = dict.fromkeys(seconds, float(spec.batch_size))
     return PastJob(row.uid, seconds, lengths, None, is_probe=True) if seconds else None
 
 
 def _alike(past: ResolvedSpec, spec: ResolvedSpec) -> bool:
-    """Tell if a trial of both takes as long: the same workload and batch size, whatever it is judged by."""
+    """Tell if an example of both takes as long in batches of one size, whatever it is judged by."""
     ours, theirs = spec.workload, past.workload
     if spec.guest is not None and past.guest is not None:
         same = None in (spec.guest.source, past.guest.source) or spec.guest.source == past.guest.source
         return same and spec.guest.function == past.guest.function
-    return (
-        spec.batch_size == past.batch_size
-        and spec.guest is past.guest is None
-        and all(
-            getattr(ours, name) == getattr(theirs, name)
-            for name in ("task", "dataset", "model", "content", "sizes")
-        )
+    return spec.guest is past.guest is None and all(
+        getattr(ours, name) == getattr(theirs, name)
+        for name in ("task", "dataset", "model", "content", "sizes")
     )
+
+
+def _sized_alike(past: ResolvedSpec, spec: ResolvedSpec) -> frozenset[str]:
+    """Return the labels of the past job whose batches are as large as those of the other.
+
+    Those of its optimizers count if the other has that optimizer with such batches, or not at all, but
+    another one with such batches.
+    """
+    sizes = {chosen.label: _sizes(spec, chosen) for chosen in spec.optimizers}
+    wanted = [(chosen.name, sizes[chosen.label]) for chosen in spec.optimizers]
+    found = set()
+    for label in past.trained_labels:
+        chosen = past.optimizer(label)
+        theirs = _sizes(past, chosen)
+        own = [size for name, size in wanted if name == chosen.name] or [size for _, size in wanted]
+        if theirs in own:
+            found.add(label)
+    return frozenset(found)
+
+
+def _sizes(spec: ResolvedSpec, chosen: ResolvedOptimizer) -> dict[str, Any]:
+    """Return what the label's space, or else the job, says of the size of a batch."""
+    said = chosen.facts.of_training(chosen.space)
+    return {name: said[name] for name in said if name in SIZES} or {"batch_size": spec.batch_size}
 
 
 def _judged_alike(past: ResolvedSpec, spec: ResolvedSpec) -> bool:

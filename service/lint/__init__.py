@@ -32,8 +32,8 @@ def lint(spec: ResolvedSpec) -> list[LintFinding]:
             values=chosen.default,
             searched=chosen.searched,
             field=f"optimizers.{i}",
-            steps=None if spec.guest is not None else spec.steps,
-            schedule=spec.schedule,
+            steps=None if spec.guest is not None else spec.steps_of(chosen.label),
+            schedule=spec.training_of(chosen.label, chosen.default).schedule,
         )
         findings += [finding for rule in SETTING_RULES for finding in rule(setting)]
     return findings

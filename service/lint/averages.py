@@ -25,24 +25,25 @@ NOISY_BETA2 = 0.8
 
 
 def average_rules(setting: Setting) -> Iterator[LintFinding]:
-    beta1, beta2 = setting.number("beta1"), setting.number("beta2")
-    if beta1 is not None and beta2 is not None and setting.facts.meaning.step == "normalized":
-        chosen = setting.chosen("beta1") is not None or setting.chosen("beta2") is not None
+    name = setting.facts.meaning.squares
+    beta1, beta2 = setting.number("beta1"), None if name is None else setting.number(name)
+    if name and beta1 is not None and beta2 is not None and setting.facts.meaning.step == "normalized":
+        chosen = setting.chosen("beta1") is not None or setting.chosen(name) is not None
         if chosen and beta1 >= math.sqrt(beta2):
             yield setting.finding(
                 "beta2_below_beta1",
-                "beta2",
-                f"beta1 = {beta1:g} is not below sqrt(beta2) = {math.sqrt(beta2):.4g}",
+                name,
+                f"beta1 = {beta1:g} is not below sqrt({name}) = {math.sqrt(beta2):.4g}",
                 "the denominator then forgets faster than the momentum, so old gradients are divided by "
                 "squares that no longer contain them; Adam is known to converge for beta1 < sqrt(beta2) and "
                 "a large beta2 (Zhang et al. 2022, arXiv 2208.09632)",
-                "raise beta2 (0.999 is usual), or lower beta1",
+                f"raise {name} ({setting.facts.default[name]:g} is usual), or lower beta1",
             )
-        elif setting.chosen("beta2") is not None and beta2 < NOISY_BETA2:
+        elif setting.chosen(name) is not None and beta2 < NOISY_BETA2:
             yield setting.finding(
                 "beta2_noisy",
-                "beta2",
-                f"beta2 = {beta2:g} averages {1 / (1 - beta2):.1f} squares",
+                name,
+                f"{name} = {beta2:g} averages {1 / (1 - beta2):.1f} squares",
                 "with so few, the step follows the sign of the last gradients, whose noise is not averaged "
                 "out",
                 "use 0.9 to 0.999",

@@ -7,37 +7,23 @@ from collections.abc import Callable, Iterator
 
 from whichopt.service.configs import room
 from whichopt.service.evidence.verdict.warnings import FEW_SEEDS, unequal_spaces
+from whichopt.service.lint.batches import batch_rules
 from whichopt.service.lint.data import data_rules
 from whichopt.service.lint.images import image_rules
 from whichopt.service.lint.layers import layer_rules
 from whichopt.service.lint.metrics import metric_rules
 from whichopt.service.lint.players import player_rules
+from whichopt.service.lint.sized import largest
 from whichopt.service.lint.texts import text_rules
 from whichopt.service.space import Float
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
-
-FEW_STEPS = 20
-"""Least number of steps for which averages and schedules have a meaning."""
 
 FASTEST_STEP_S = 3e-4
 """Seconds of a step of a small network; the step of a stack takes no less."""
 
 FEWER_DECADES = 0.5
 """A learning rate with less than this share of the catalog's range was given less to search."""
-
-
-def _steps(spec: ResolvedSpec) -> Iterator[LintFinding]:
-    if spec.guest is None and spec.steps < FEW_STEPS:
-        yield LintFinding(
-            code="few_steps",
-            severity="warning",
-            field="batch_size",
-            what=f"a trial has {spec.steps} steps: {spec.budget.epochs} epochs of {spec.sizes.train} "
-            f"examples in batches of {spec.batch_size}",
-            why="optimizers differ over many steps; with so few, only the learning rate matters",
-            instead="use smaller batches or more epochs",
-        )
 
 
 def _spaces(spec: ResolvedSpec) -> Iterator[LintFinding]:
@@ -145,14 +131,20 @@ def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
     """Find a time limit that not even one trial can keep."""
     minutes = spec.budget.minutes
     limit = spec.budget.max_seconds if minutes is None else 60 * minutes
-    if spec.guest is None and limit is not None and limit / spec.steps < FASTEST_STEP_S:
+    if spec.guest is not None or limit is None:
+        return
+    steps = min(
+        -(-spec.length // largest(spec, chosen, f"optimizers.{place}.space")[1])
+        for place, chosen in enumerate(spec.optimizers)
+    )
+    if limit / steps < FASTEST_STEP_S:
         field = "minutes" if spec.budget.timed else "max_seconds"
         yield LintFinding(
             code="time_too_short",
             severity="warning",
             field=f"budget.{field}",
-            what=f"a trial has {spec.steps:,} steps, and {limit:g} s leave "
-            f"{1000 * limit / spec.steps:.2g} ms for each of them, even if only one trial runs",
+            what=f"a trial has {steps:,} steps, and {limit:g} s leave "
+            f"{1000 * limit / steps:.2g} ms for each of them, even if only one trial runs",
             why="a step of a small network takes about 0.3 ms, so the search will stop before any trial "
             "ends; a trial that did not end has no value",
             instead="allow more time, fewer epochs, or larger batches",
@@ -160,7 +152,7 @@ def _time(spec: ResolvedSpec) -> Iterator[LintFinding]:
 
 
 JOB_RULES: tuple[Callable[[ResolvedSpec], Iterator[LintFinding]], ...] = (
-    _steps,
+    batch_rules,
     _spaces,
     _budget,
     _configs,

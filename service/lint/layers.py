@@ -18,6 +18,7 @@ from whichopt.service.catalog.layers import (
 )
 from whichopt.service.catalog.listed_layers import layers_of
 from whichopt.service.catalog.networks import FIELD
+from whichopt.service.lint.sized import every_size
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
 
@@ -95,29 +96,36 @@ def _few_rows(spec: ResolvedSpec, layers: Sequence[Layer]) -> Iterator[LintFindi
     path = next((path for path, layer in _placed(layers, FIELD) if isinstance(layer, BatchNorm)), None)
     if path is None:
         return
-    examples = spec.sizes.train * spec.budget.epochs
+    told: set[str] = set()
+    for field, size in every_size(spec):
+        if field not in told and (found := _too_few(spec.length, size, field, path)) is not None:
+            told.add(field)
+            yield found
+
+
+def _too_few(examples: int, size: int, field: str, path: str) -> LintFinding | None:
+    """Find batches of that size, or the last of them, too small for the batch norm at `path`."""
 
     def last(size: int) -> int:
         return examples % size or size
 
-    if spec.batch_size < FEW_ROWS:
-        what = f"a batch has {spec.batch_size} examples, and {path} scales by the statistics of the batch"
+    name = field.rpartition(".")[2]
+    if size < FEW_ROWS:
+        what = f"a batch has {size} examples, and {path} scales by the statistics of the batch"
         instead = f"use batches of at least {FEW_ROWS}, or layer_norm or group_norm"
-    elif last(spec.batch_size) < FEW_ROWS:
-        better = next(
-            (size for size in range(spec.batch_size, FEW_ROWS - 1, -1) if last(size) >= FEW_ROWS), FEW_ROWS
-        )
+    elif last(size) < FEW_ROWS and name != "batch_micro":  # whose last is a part of a batch
+        better = next((less for less in range(size, FEW_ROWS - 1, -1) if last(less) >= FEW_ROWS), FEW_ROWS)
         what = (
-            f"with batch_size {spec.batch_size} the last of a trial's {examples:,} examples make a batch of "
-            f"{last(spec.batch_size)}, and {path} scales by the statistics of the batch"
+            f"with {name} {size} the last of a trial's {examples:,} examples make a batch of "
+            f"{last(size)}, and {path} scales by the statistics of the batch"
         )
-        instead = f"set batch_size to {better}, whose last batch has {last(better)}"
+        instead = f"set {name} to {better}, whose last batch has {last(better)}"
     else:
-        return
-    yield LintFinding(
+        return None
+    return LintFinding(
         code="few_rows_for_batch_norm",
         severity="warning",
-        field="batch_size",
+        field=field,
         what=what,
         why="statistics of so few are noise, and the running ones, by which the test examples are scaled, "
         "take a tenth of each batch's (Wu and He 2018, arXiv 1803.08494)",

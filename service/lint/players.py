@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from whichopt.service.catalog.generation import GanOptions
+from whichopt.service.lint.sized import fewest_steps
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
 
@@ -51,7 +52,8 @@ def _loss(options: GanOptions) -> Iterator[LintFinding]:
 
 
 def _steps(spec: ResolvedSpec, options: GanOptions) -> Iterator[LintFinding]:
-    steps = -(-spec.steps // options.critic_steps)
+    trial = min(fewest_steps(spec, chosen) for chosen in spec.optimizers)
+    steps = -(-trial // options.critic_steps)
     if steps >= FEW_STEPS:
         return
     shared = f", as it takes one of every {options.critic_steps}" if options.critic_steps > 1 else ""
@@ -59,7 +61,7 @@ def _steps(spec: ResolvedSpec, options: GanOptions) -> Iterator[LintFinding]:
         code="few_generator_steps",
         severity="warning",
         field="budget.epochs",
-        what=f"the generator has {steps} of a trial's {spec.steps} steps{shared}",
+        what=f"the generator has {steps} of a trial's {trial} steps{shared}",
         why="a generator needs some thousand steps to find the modes; before that, the comparison shows who "
         "leaves the start first",
         instead="use more epochs, smaller batches or fewer critic_steps",

@@ -17,7 +17,13 @@ values: nine tenths of its draws lie in the highest decade."""
 def range_rules(setting: Setting) -> Iterator[LintFinding]:
     for name, allowed in setting.searched.items():
         value = setting.number(name)
-        if value is not None and value != setting.facts.default.get(name) and not allowed.contains(value):
+        itself = setting.values.get(name)  # whole, if its range is of whole numbers
+        if (
+            value is not None
+            and itself is not None
+            and value != setting.facts.default.get(name)
+            and not allowed.contains(itself)
+        ):
             yield setting.finding(
                 "default_outside_range",
                 name,

@@ -41,7 +41,7 @@ def eps_rules(setting: Setting) -> Iterator[LintFinding]:
         return
     ranged = searched is not None and searched.high < TINY_EPS
     tiny = searched.high if searched is not None and ranged else eps
-    if tiny is not None and tiny < TINY_EPS:
+    if tiny is not None and tiny < TINY_EPS and setting.facts.meaning.floor == "outside":
         yield setting.finding(
             "eps_of_adabelief",
             "eps",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from whichopt.service.lint.sized import every_size
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.views import LintFinding
 
@@ -21,17 +22,20 @@ def text_rules(spec: ResolvedSpec) -> Iterator[LintFinding]:
     shape, train = spec.cataloged.shape, spec.sizes.train
     if shape.tokens is None:
         return
-    if train < FEW_WINDOWS * spec.batch_size:
-        yield LintFinding(
-            code="short_lanes",
-            severity="warning",
-            field="batch_size",
-            what=f"the {train:,} training windows are read in {spec.batch_size} lanes, so an epoch has "
-            f"{-(-train // spec.batch_size)} steps",
-            why="a batch has a window of each lane, and a state is carried along the lane: in lanes so short "
-            "most windows begin without one that knows the text, and optimizers differ over many steps",
-            instead=f"set batch_size to at most {max(1, train // FEW_WINDOWS)}, or length to less",
-        )
+    for path, size in _longest(spec).items():
+        if train < FEW_WINDOWS * size:
+            yield LintFinding(
+                code="short_lanes",
+                severity="warning",
+                field=path,
+                what=f"the {train:,} training windows are read in {size} lanes, so an epoch has "
+                f"{-(-train // size)} steps",
+                why="a batch has a window of each lane, and a state is carried along the lane: in lanes so "
+                "short most windows begin without one that knows the text, and optimizers differ over many "
+                "steps",
+                instead=f"set {path.rpartition('.')[2]} to at most {max(1, train // FEW_WINDOWS)}, or length "
+                "to less",
+            )
     seen = train * shape.features
     if seen < FEW_OF_EACH * shape.tokens:
         yield LintFinding(
@@ -45,3 +49,11 @@ def text_rules(spec: ResolvedSpec) -> Iterator[LintFinding]:
             if shape.tokens > 256
             else "use a longer text",
         )
+
+
+def _longest(spec: ResolvedSpec) -> dict[str, int]:
+    """Return the most lanes by the path of what says so."""
+    found: dict[str, int] = {}
+    for path, size in every_size(spec):
+        found[path] = max(size, found.get(path, size))
+    return found

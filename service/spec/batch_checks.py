@@ -25,15 +25,15 @@ def check_batches(spec: ResolvedSpec, catalog: Catalog, limits: Limits) -> None:
         trained.append(("today.config", spec.today.optimizer))
     checked: set[tuple[str, int]] = set()
     for field, chosen in trained:
-        if grows(chosen.space):
+        if grows(chosen.facts.of_training(chosen.space)):
             _check_growing(spec, catalog, chosen, field)
-        for path, size in _sizes(spec, chosen, field):
+        for path, size in sizes_of(spec, chosen, field):
             if (path, size) not in checked:
                 checked.add((path, size))
                 _check_size(spec, catalog, limits, size, path)
 
 
-def _sizes(spec: ResolvedSpec, chosen: ResolvedOptimizer, field: str) -> list[tuple[str, int]]:
+def sizes_of(spec: ResolvedSpec, chosen: ResolvedOptimizer, field: str) -> list[tuple[str, int]]:
     """Return each size of a batch, or of a micro-batch if it grows, and the path of what says so."""
     for name in ("batch_micro", "batch_size"):
         if name in chosen.space and not chosen.facts.is_own(name):

@@ -11,7 +11,6 @@ from whichopt.service.batches import (
     GROWING_DEFAULT,
     MOST,
     TRAINING_LIMITS,
-    grows,
 )
 from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.errors import InvalidSpec
@@ -81,7 +80,7 @@ def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Common | None
     if _brings_schedule(facts, common):
         values = {**_of_job(facts, common), **values}
         values.pop("batch_size")
-    if not grows({**facts.space, **asked}):
+    if not any(name in GROWING and not facts.is_own(name) for name in (*facts.space, *asked)):
         return values
     if "batch_size" in given:
         raise InvalidSpec(
@@ -91,7 +90,12 @@ def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Common | None
             allowed="one of the two",
         )
     start = most(asked.get("batch_start", facts.space.get("batch_start", GROWING_DEFAULT["batch_start"])))
-    return {**values, **GROWING_DEFAULT, "batch_max": min(MOST, max(start, common.examples // 2))}
+    return {**values, **GROWING_DEFAULT, "batch_max": usual_max(start, common.examples)}
+
+
+def usual_max(start: int, examples: int) -> int:
+    """Return the most examples of a growing batch if nobody says it: half of the training split."""
+    return min(MOST, max(start, examples // 2))
 
 
 def _of_job(facts: OptimizerFacts, common: Common) -> Config:

@@ -113,8 +113,9 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "opt
             field=field,
             value=optimizer.name,
         )
-    name = optimizer.space.get("schedule", spec.schedule.name)
-    warmup = optimizer.space.get("warmup", spec.schedule.warmup)
+    training = optimizer.facts.of_training(optimizer.space)
+    name = training.get("schedule", spec.schedule.name)
+    warmup = training.get("warmup", spec.schedule.warmup)
     if optimizer.facts.own_schedule and (name != "constant" or warmup != 0):
         raise InvalidSpec(
             f"{optimizer.label} brings its own schedule of the learning rate; leave schedule and warmup to "
@@ -123,7 +124,7 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "opt
             value=optimizer.name if isinstance(spec.workload, WorkloadSpec) else spec.schedule.name,
             allowed=["constant"],
         )
-    if grows(optimizer.space) and isinstance(spec.workload, FunctionWorkload):
+    if grows(training) and isinstance(spec.workload, FunctionWorkload):
         raise InvalidSpec(
             f"the batches of {optimizer.label} grow, but a training function of your own makes its own "
             f"batches; leave {optimizer.label} out",

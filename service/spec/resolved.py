@@ -188,9 +188,17 @@ class ResolvedSpec(Common):
         return self.workload.length_unit
 
     @property
-    def steps(self) -> int:
-        """The number of steps of a trial that is not stopped early."""
-        return self.training.steps(0, self.sizes.train * self.budget.epochs)
+    def length(self) -> int:
+        """The number of examples that a trial sees that is not stopped early."""
+        return self.sizes.train * self.budget.epochs
+
+    def steps_of(self, label: str, config: Config | None = None) -> int:
+        """Return the steps of a trial of that label and config, if it is not stopped early.
+
+        If its batch grows, it takes fewer. Without a config they are those of the label's default.
+        """
+        known = self.optimizer(label).default if config is None else config
+        return self.training_of(label, known).most_steps(self.length)
 
     def optimizer(self, label: str) -> ResolvedOptimizer:
         """Return the optimizer of that label; today's config is one of which nothing is searched."""

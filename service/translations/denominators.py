@@ -77,6 +77,8 @@ def denominator(meaning: Meaning, config: Mapping[str, Value], gradient: float) 
     eps = number(config, "eps") if "eps" in config else 0.0
     if meaning.floor == "outside":
         return gradient + eps
+    if meaning.floor == "inside":
+        return math.hypot(gradient, math.sqrt(eps))
     return math.hypot(_deviation(number(config, "beta1")) * gradient, _root(config)) + eps
 
 

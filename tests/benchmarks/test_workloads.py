@@ -12,10 +12,11 @@ from statistics import fmean
 import pytest
 import torch
 
+from benchmarks.shared.asked_races import Asked, Collapse
+from benchmarks.shared.found_races import champions_runs, found
+from benchmarks.shared.race_tables import BEGIN, END, put_between_marks, written
 from benchmarks.workloads import __main__ as command
-from benchmarks.workloads.asked import OPTIMIZERS, WORKLOADS, Asked, Collapse
-from benchmarks.workloads.found import champions_runs, found
-from benchmarks.workloads.tables import BEGIN, END, put_between_marks, written
+from benchmarks.workloads.asked import OPTIMIZERS, WORKLOADS
 from tests.builders.present import present
 from tests.builders.reports import concluded_report
 from whichopt.service.evidence.report.document import Report
@@ -57,7 +58,9 @@ def test_all_are_tuned_alike() -> None:
 
 
 def test_what_this_version_lacks_is_said() -> None:
-    elsewhere = Asked("elsewhere", {"workload": {"dataset": "atlantis", "model": "mlp"}}, paper="")
+    elsewhere = Asked(
+        "elsewhere", {"workload": {"dataset": "atlantis", "model": "mlp"}}, OPTIMIZERS, paper=""
+    )
     assert present(elsewhere.missing).startswith("there is no dataset 'atlantis'")
     assert BOWL.missing is None
 
@@ -83,7 +86,7 @@ def test_the_outcome_is_that_of_the_report() -> None:
 def test_tables_stand_between_the_marks_of_a_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
-    elsewhere = Asked("elsewhere", {}, paper="a claim")
+    elsewhere = Asked("elsewhere", {}, OPTIMIZERS, paper="a claim")
     text = written([found(SMALL, report())], [elsewhere])
     put_between_marks(page, text)
     put_between_marks(page, text)

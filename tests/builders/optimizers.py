@@ -7,7 +7,7 @@ today has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -130,6 +130,21 @@ TWO_FACED = OptimizerEntry(
     modes=True,
     own_schedule=True,
 )
+
+
+MOST = 16
+"""Most optimizers that a job may name."""
+
+
+def scheduled(*names: str) -> dict[str, Any]:
+    """What a job of these optimizers says of its schedule: constant if one of them brings its own."""
+    own = any(optimizers.optimizer(name).own_schedule for name in names)
+    return {"schedule": "constant"} if own else {}
+
+
+def in_jobs(names: Sequence[str]) -> list[list[str]]:
+    """The names in as many jobs as it takes."""
+    return [list(names[start : start + MOST]) for start in range(0, len(names), MOST)]
 
 
 def add_to_catalog(monkeypatch: pytest.MonkeyPatch, *entries: OptimizerEntry) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.builders.optimizers import scheduled
 from tests.builders.training_functions import ROWS, X, Y, epoch, guest, score
 from tests.builders.trials import spec_of
 from whichopt.service.guests import Rehearsed
@@ -21,7 +22,8 @@ Function = Callable[[Run], object]
 
 
 def optimizers(*names: str) -> tuple[ResolvedOptimizer, ...]:
-    return spec_of(*(names or ("adamw", "sgd"))).optimizers
+    chosen = names or ("adamw", "sgd")
+    return spec_of(*chosen, **scheduled(*chosen)).optimizers
 
 
 def found(

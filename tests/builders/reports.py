@@ -87,7 +87,9 @@ def _trained(asked: dict[str, Any]) -> Report:
 
 def concluded_report(spec: ResolvedSpec, train: Train) -> Report:
     """Return the report of a job that is planned round by round, and whose cohorts `train` trains."""
-    spec = spec if spec.executors else spec.with_executor("stacked")
+    if not spec.executors:
+        solo = any(one.facts.modes or one.facts.needs_closure for one in spec.optimizers)
+        spec = spec.with_executor("solo" if solo else "stacked")
     trials: list[RecordedTrial] = []
     while (following := next_round(spec, trials, suggest)) is not None:
         for plans in following.cohorts:

@@ -29,6 +29,18 @@ def built_in(schedule: str = "cosine", **rest: Any) -> Job:
 
 
 @cache
+def own_batches(**space: Any) -> Job:
+    """A job whose only optimizer searches nothing but its learning rate, and sets its own training."""
+    asked = {"name": "adam", "space": {name: _thawed(value) for name, value in space.items()}}
+    spec = spec_of(asked, schedule={"name": "cosine", "warmup": 0.1})
+    return spec, recommend("job", spec, confirm(spec, flat(spec), lambda _, seed: 0.01 * (seed % 3)))
+
+
+def _thawed(value: Any) -> Any:
+    return dict(value) if isinstance(value, tuple) else value
+
+
+@cache
 def guest(scheduled: bool = False) -> Job:
     spec = guest_spec()
     assert spec.guest is not None
@@ -119,6 +131,37 @@ def test_a_functions_own_schedule_and_length_stay_its_own() -> None:
     spec, recommendation = guest(scheduled=True)
     assert "lr_scheduler_type" in call(written("hf", spec, recommendation), "TrainingArguments")
     assert "The schedule was cosine" in written("lightning", spec, recommendation)
+
+
+def test_a_batch_size_and_a_schedule_of_its_own_are_no_arguments() -> None:
+    spec, recommendation = own_batches(batch_size=48, schedule="linear", warmup=0.2)
+    said = json.loads(written("json", spec, recommendation))
+    assert (said["batch_size"], said["schedule"]["name"], said["schedule"]["warmup"]) == (48, "linear", 0.2)
+    text, yaml_text = (written(form, spec, recommendation) for form in ("hf", "lightning"))
+    arguments = call(text, "TrainingArguments")
+    assert arguments["per_device_train_batch_size"] == 48
+    assert (arguments["lr_scheduler_type"], arguments["warmup_steps"]) == ("linear", 0.2)
+    assert "The batches had 48 examples" in yaml_text
+    assert "The schedule was linear with a warm-up of 20%" in yaml_text
+    for found in (
+        said["arguments"],
+        call(text, "torch.optim.Adam"),
+        yaml.safe_load(yaml_text)["optimizer"]["init_args"],
+    ):
+        assert found.keys() == {"lr", "betas", "eps", "weight_decay"}
+
+
+def test_a_growing_batch_is_told_where_a_form_has_none() -> None:
+    grown = {"adaptive": "norm", "eta": 0.25, "start": 40, "growth": 4.0, "max": 160, "micro": 10}
+    spec, recommendation = own_batches(batch_size=tuple(grown.items()))
+    said = json.loads(written("json", spec, recommendation))
+    assert said["batch_size"] == grown  # as a job takes it
+    assert said["arguments"].keys() == {"lr", "betas", "eps", "weight_decay"}
+    for form in ("hf", "lightning"):
+        comment = [line for line in written(form, spec, recommendation).splitlines() if line.startswith("#")]
+        assert any("grew from 40 to at most 160 examples" in line for line in comment), form
+    arguments = call(written("hf", spec, recommendation), "TrainingArguments")
+    assert arguments["per_device_train_batch_size"] == 40
 
 
 def test_small_numbers_stay_numbers_in_yaml() -> None:

@@ -36,7 +36,7 @@ def _plan(name: str = "adam", **changes: Any) -> TrialPlan:
     """A search trial of 300 examples, evaluated at 100 and at each end of a hundred; `config` is what is to
     differ from the optimizer's default, and Training's and Seeds' fields may be given by their names."""
     config = {**optimizer(name).default, **changes.pop("config", {})}
-    training = {"batch_size": 16, "schedule": Schedule(), "clip_norm": None}
+    training = {"batch_size": 16, "schedule": Schedule(), "clip_norm": None, "growing": None}
     training |= {field: changes.pop(field) for field in list(training) if field in changes}
     seeds = {"init": 1, "order": 2, "split": 3}
     seeds |= {field: changes.pop(field) for field in list(seeds) if field in changes}

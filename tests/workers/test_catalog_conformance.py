@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_flatten
 
+from tests.builders.optimizers import scheduled
 from whichopt.service.catalog.datasets import DATASETS, DatasetEntry
 from whichopt.service.catalog.model_entry import SUPERVISED
 from whichopt.service.catalog.models import MODELS, ModelEntry
@@ -75,9 +77,10 @@ def _model_for(data: DatasetEntry) -> str:
     return next(model.name for model in fitting if not is_text or model.modules is None)
 
 
-def _job(name: str, **choice: Any) -> JobSpec:
+def _job(entry: OptimizerEntry, **choice: Any) -> JobSpec:
     workload = {"dataset": {"name": "wine"}, "model": {"name": "linear"}}
-    return JobSpec.model_validate({"workload": workload, "optimizers": [{"name": name, **choice}]})
+    job = {"workload": workload, "optimizers": [{"name": entry.name, **choice}]}
+    return JobSpec.model_validate({**job, **scheduled(entry.name)})
 
 
 @every_optimizer
@@ -88,12 +91,14 @@ def test_its_class_is_the_one_that_is_named(entry: OptimizerEntry) -> None:
         (False, entry.stepping.faster),
         (True, {**entry.stepping.faster, **entry.stepping.compiled}),
     ):
-        params = [torch.nn.Parameter(torch.zeros(2))]
+        params = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,))]
         optimizer = optimizers.build(entry.name, entry.default, params, compiled=compiled)
         assert type(optimizer) is kind
-        (group,) = optimizer.param_groups
+        assert len(optimizer.param_groups) == (2 if entry.build.matrices else 1)
+        kept = [value for group in optimizer.param_groups for key, value in group.items() if key != "params"]
         for argument, value in {**entry.arguments(entry.default), **entry.build.fixed, **faster}.items():
-            assert group[argument] == value
+            (group, *others) = optimizer.param_groups
+            assert value in kept if others else group[argument] == value
 
 
 @every_optimizer
@@ -119,8 +124,24 @@ def test_its_arguments_are_packed_as_torch_spells_them(entry: OptimizerEntry) ->
 def test_it_opens_what_its_class_has(entry: OptimizerEntry) -> None:
     signature = inspect.signature(optimizers.optimizer_class(entry.build.target)).parameters
     for argument in OPENED:
-        if argument in signature:
+        if argument in signature and argument not in entry.build.fixed:
             assert set(entry.packed.get(argument, (argument,))) <= set(entry.space)
+
+
+@every_optimizer
+def test_what_it_keeps_closed_of_these_does_nothing(entry: OptimizerEntry) -> None:
+    kind = optimizers.optimizer_class(entry.build.target)
+    for argument in set(OPENED) & set(entry.build.fixed):
+        ends = []
+        for value in (entry.build.fixed[argument], 0.5):
+            param = torch.nn.Parameter(torch.linspace(-1, 1, 9))
+            given: dict[str, Any] = {**entry.arguments(entry.default), **entry.build.fixed, argument: value}
+            optimizer = kind([param], **given)
+            for _ in range(3):
+                param.grad = param.detach().square()
+                optimizer.step()
+            ends.append(param.detach())
+        assert torch.equal(*ends)
 
 
 @every_optimizer
@@ -146,18 +167,24 @@ def test_its_class_takes_all_that_a_user_may_set(entry: OptimizerEntry, make_wor
             config = {**entry.default, one: values[0], other: values[1]}
             if any(config[switch] and not config[needed] for switch, needed in entry.needs.items()):
                 with pytest.raises(InvalidSpec, match="needs"):
-                    resolve(_job(entry.name, space=dict(config)))
+                    resolve(_job(entry, space=dict(config)))
                 continue
             _trained(make_workload(), entry, config, 2)
 
 
 @every_optimizer
-def test_its_state_takes_the_bytes_it_says(entry: OptimizerEntry, make_workload: MakeWorkload) -> None:
+def test_its_state_takes_the_bytes_it_says(entry: OptimizerEntry) -> None:
+    """All that it keeps for a square matrix, but for single numbers."""
+
     def measured(config: Config) -> float:
-        optimizer, _ = _trained(make_workload(), entry, config, 2)
-        weight = max(optimizer.param_groups[0]["params"], key=torch.numel)
-        kept = [value for value in optimizer.state[weight].values() if isinstance(value, torch.Tensor)]
-        return float(sum(value.nbytes for value in kept if value.shape == weight.shape) / weight.numel())
+        weight = torch.nn.Parameter(torch.eye(16))
+        optimizer = optimizers.build(entry.name, config, [weight])
+        for _ in range(2):
+            weight.grad = torch.ones(16, 16)
+            optimizer.step()
+        leaves, _ = tree_flatten(optimizer.state[weight])
+        kept = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.numel() > 1]
+        return sum(leaf.nbytes for leaf in kept) / weight.numel()
 
     configs = [entry.default, *_corners(entry)]
     assert max(map(measured, configs)) == entry.state_bytes
@@ -172,18 +199,18 @@ def test_what_it_cannot_take_is_refused(entry: OptimizerEntry) -> None:
             wrong = ("much", limits.low - 1, limits.high + 1)
         for value in wrong:
             with pytest.raises(InvalidSpec) as refused:
-                resolve(_job(entry.name, space={name: value}))
+                resolve(_job(entry, space={name: value}))
             assert refused.value.field == f"optimizers.0.space.{name}"
             assert refused.value.value == value
             with pytest.raises(InvalidSpec):
-                resolve(_job(entry.name, default={name: value}))
+                resolve(_job(entry, default={name: value}))
     with pytest.raises(InvalidSpec, match="learning_rate"):
-        resolve(_job(entry.name, space={"learning_rate": 0.1}))
+        resolve(_job(entry, space={"learning_rate": 0.1}))
 
 
 @every_optimizer
 def test_its_resolved_spec_resolves_to_itself(entry: OptimizerEntry) -> None:
-    resolved = resolve(_job(entry.name))
+    resolved = resolve(_job(entry))
     assert resolve(JobSpec.model_validate_json(resolved.model_dump_json())) == resolved
     (optimizer,) = resolved.optimizers
     assert optimizer.default.items() >= entry.default.items()

@@ -221,17 +221,23 @@ class Power(BaseException):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("own_data", [False, True])
+@pytest.mark.parametrize("about", ["catalog", "own data", "growing batches"])
 def test_a_killed_cohort_goes_on_from_its_checkpoint_to_the_same_results(
-    executor: str, own_data: bool, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
+    executor: str, about: str, context: jobs.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = context.settings.model_copy(update={"checkpoint_s": 1e-6})
     context = dataclasses.replace(context, settings=settings)
     monkeypatch.setattr("whichopt.workers.checkpoints.SHARE", 1e9)  # one at each evaluation
     epochs = {"solo": 6, "stacked": 12}[executor]  # enough for eight checkpoints in a cohort
-    changes = {"budget": {**SPEC["budget"], "epochs": epochs}, "executor": executor}  # type: ignore[dict-item]
+    changes: dict[str, Any] = {
+        "budget": {**SPEC["budget"], "epochs": epochs},  # type: ignore[dict-item]
+        "executor": executor,
+    }
+    if about == "growing batches":
+        adaptive = {"adaptive": "norm", "eta": 0.7, "start": 16, "micro": 4}
+        changes["optimizers"] = ["adadagrad", {"name": "adam", "space": {"batch_size": adaptive}}]
     real = EXECUTORS[executor]()
-    data = upload(settings.blobs, *people()) if own_data else None
+    data = upload(settings.blobs, *people()) if about == "own data" else None
     job_id, uid = submit(context, data=data, **changes)
     jobs.plan_round(context, job_id)
     message = bell(context).rung[0]

@@ -65,7 +65,7 @@ def spec_of(optimizers: tuple[str, ...] = ("adabelief", "sgd"), **changes: Any) 
 def of_seconds(stepping: float, **budget: Any) -> ResolvedSpec:
     """A job whose search spends about so many seconds on AdaBelief's steps, at a thousandth of one each."""
     one = spec_of()
-    epochs = max(1, round(stepping / (1e-3 * 2700 * one.steps / one.budget.epochs)))
+    epochs = max(1, round(stepping / (1e-3 * 2700 * one.training.steps(0, one.length) / one.budget.epochs)))
     return spec_of(budget={"trials": 2700, "epochs": epochs, "confirm_seeds": 3, **budget})
 
 

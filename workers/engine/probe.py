@@ -15,6 +15,7 @@ from whichopt.service.failures import in_line
 from whichopt.service.spec import ExecutorName
 from whichopt.service.trials import TrialPlan
 from whichopt.workers.engine.executors import STACKING, NoSuchExecutor, Rehearsal
+from whichopt.workers.engine.growing import growth, together
 from whichopt.workers.engine.solo import TrialRun
 from whichopt.workers.workload import Workload
 
@@ -49,38 +50,64 @@ PACED_STEPS = 8
 
 @dataclass(frozen=True)
 class Choice:
-    """`seconds` is what a step of one trial took, by executor; empty if that did not decide it."""
+    """`seconds` is what a step of one trial took, by executor; empty if that did not decide it.
+
+    If trials have batches of other sizes than asked about, it is what as many examples took.
+    """
 
     executor: ExecutorName
     seconds: dict[str, float]
 
 
-def choose(workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True) -> Choice:
+def choose(
+    workload: Workload, plans: Sequence[TrialPlan], *, measured: bool = True, size: int | None = None
+) -> Choice:
     """Return the faster executor for trials like `plans`, all of which can be stacked.
 
     If the trials will be trained on another device than this process has, times say nothing: then, not
-    `measured`, they are stacked.
+    `measured`, they are stacked. Those whose batches have other sizes are never in one stack, and are tried
+    apart. `size` is the number of examples that seconds are told of; by default those of the first's batch.
     """
     if STACKING is None:
         return Choice("solo", {})
     if not measured:
         return Choice("stacked", {})
-    kinds = list({plan.optimizer: plan for plan in plans}.values())
+    kinds = list({(plan.optimizer, together(plan)): plan for plan in plans}.values())
+    told = kinds[0].training.batch_size if size is None else size
     first = _seconds(TrialRun(workload, kinds[0]).train, kinds[0])
     if first > SLOW_S:
-        return _too_slow(first)
-    solo = fmean([first, *(_seconds(TrialRun(workload, plan).train, plan) for plan in kinds[1:])])
+        return _too_slow(first * told / kinds[0].training.batch_size)
+    alike: dict[object, list[TrialPlan]] = {}
+    for plan in kinds:
+        alike.setdefault(together(plan), []).append(plan)
+    took = {"solo": 0.0, "stacked": 0.0}
+    for members in alike.values():
+        others = members[1:] if members[0] is kinds[0] else members
+        known = [first] if members[0] is kinds[0] else []
+        solo = fmean([*known, *(_seconds(TrialRun(workload, plan).train, plan) for plan in others)])
+        stacked = _stacked_seconds(workload, members, solo)
+        if stacked is None:
+            return Choice("solo", {})
+        share = len(members) / len(kinds) * told / members[0].training.batch_size
+        took["solo"] += share * solo
+        took["stacked"] += share * stacked
+    return Choice("solo" if took["solo"] <= took["stacked"] else "stacked", took)
+
+
+def _stacked_seconds(workload: Workload, kinds: Sequence[TrialPlan], solo: float) -> float | None:
+    """Return the seconds of a step of one trial in a stack of these, whose steps take `solo` alone; None if
+    there was no memory for one."""
+    assert STACKING is not None
     try:
-        most = STACKING.footprint(workload, plans).most(workload.device)
+        most = STACKING.footprint(workload, kinds).most(workload.device)
         size = min(STACKED if solo < LONG_S else max(FEW, len(kinds)), most)
         tried = [kinds[at % len(kinds)] for at in range(size)]
         tried.sort(key=lambda plan: plan.optimizer)
         stack = STACKING.rehearsal(workload, tried, block=size)
-        stacked = _seconds(stack.train, tried[0]) / size
+        return _seconds(stack.train, tried[0]) / size
     except torch.OutOfMemoryError as error:  # somebody else has taken what was free when it was asked for
         log.warning("no_memory_for_a_stack", reason=in_line(error))
-        return Choice("solo", {})
-    return Choice("solo" if solo <= stacked else "stacked", {"solo": solo, "stacked": stacked})
+        return None
 
 
 def choose_untried(workload: Workload, plans: Sequence[TrialPlan]) -> Choice | None:
@@ -98,8 +125,11 @@ def _too_slow(seconds: float) -> Choice:
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Seconds that a trial keeps a worker: in a step, in an evaluation on a validation split, and in the one
-    on the training split at its end. In a stack, its share of them."""
+    """Seconds that a trial keeps a worker. In a stack, its share of them.
+
+    They are those of a batch, or of a part of one that grows, of an evaluation on a validation split, and of
+    the one on the training split at its end.
+    """
 
     step: float
     validation: float
@@ -118,14 +148,19 @@ def costs(
 
     In a stack it is that of a stack of this optimizer only.
     """
-    kinds = {(plan.optimizer, executors[plan.label]): plan for plan in plans}
-    cost_of = {
-        kind: _solo_cost(workload, plan)
-        if kind[1] == "solo"
-        else _stacked_cost(workload, plan, plans, kind[1])
-        for kind, plan in kinds.items()
-    }
-    return {plan.label: cost_of[plan.optimizer, executors[plan.label]] for plan in plans}
+
+    def kind(plan: TrialPlan) -> tuple[object, ...]:
+        return plan.optimizer, plan.training, executors[plan.label]
+
+    cost_of: dict[tuple[object, ...], TrainingCost] = {}
+    for plan in {kind(plan): plan for plan in plans}.values():
+        executor, beside = executors[plan.label], [one for one in plans if together(one) == together(plan)]
+        cost_of[kind(plan)] = (
+            _solo_cost(workload, plan)
+            if executor == "solo"
+            else _stacked_cost(workload, plan, beside, executor)
+        )
+    return {plan.label: cost_of[kind(plan)] for plan in plans}
 
 
 def _solo_cost(workload: Workload, plan: TrialPlan) -> TrainingCost:
@@ -196,11 +231,14 @@ def _seconds(
     of: Callable[[Sequence[float]], float] = min,
 ) -> float:
     """Return the seconds of a step: the least, or another statistic `of` the timed steps. The first steps
-    make the state and fill the caches, and are not timed, unless they take long."""
-    size = plan.training.batch_size
+    make the state and fill the caches, and are not timed, unless they take long.
+
+    A step of a batch that grows is that of its first one, and its seconds are those of each part."""
+    grown = growth(plan.training)
+    size = plan.training.batch_size if grown is None else grown.first
     took: list[float] = []
     while len(took) < WARMING + steps and not (len(took) > 1 and sum(took) > ENOUGH_S):
         started = perf_counter()
         train((len(took) + 1) * size).sum().item()
         took.append(perf_counter() - started)
-    return of(took[WARMING:] or took[1:])
+    return of(took[WARMING:] or took[1:]) * plan.training.batch_size / size

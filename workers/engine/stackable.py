@@ -37,11 +37,12 @@ def why_only_solo(workload: Workload, plans: Sequence[TrialPlan]) -> str | None:
     once for a whole stack, however alike four steps come out. Any other is tried: two trials of different
     seeds are trained for four steps and evaluated both ways. They are trained by SGD, as the network is in
     question and not an optimizer: Adam makes whole steps of a gradient that is rounding alone, as that of a
-    bias before a batch normalization is.
+    bias before a batch normalization is. Each batch is a step, whether or not the trials' batches grow.
     """
     if STACKING is None or STACKING.made_of_layers(workload):
         return None
-    sgd = {"optimizer": "sgd", "config": dict(optimizer("sgd").default)}
+    training = plans[0].training.model_copy(update={"growing": None})
+    sgd = {"optimizer": "sgd", "config": dict(optimizer("sgd").default), "training": training}
     first = plans[0].model_copy(update=sgd)
     if kept := _counts(workload, first):
         log.warning("counts_in_python", attribute=kept)
@@ -61,7 +62,7 @@ def why_optimizer_only_solo(plan: TrialPlan) -> str | None:
         return None
     simple = {"workload": {"dataset": "wine", "model": "linear"}, "batch_size": TRIED_BATCH}
     spec = resolve(JobSpec.model_validate({**simple, "optimizers": ["sgd"]}))
-    training = plan.training.model_copy(update={"batch_size": TRIED_BATCH})
+    training = plan.training.model_copy(update={"batch_size": TRIED_BATCH, "growing": None})
     return _apart(build(spec.cataloged), plan.model_copy(update={"training": training}), "it")
 
 

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.space import Value
-from whichopt.workers.engine.optimizers import optimizer_class
+from whichopt.workers.engine.optimizers import groups, optimizer_class, tensor_of
 
 FOR_SPEED = ("foreach", "fused")
 """Options that change how fast a step is and nothing else: a class that lacks them goes without."""
@@ -60,7 +60,8 @@ def made(
         raise TypeError(
             f"{kind.__name__} evaluates other params than it trains: give run.optimizer the model"
         )
-    optimizer = kind(_groups(params, no_decay), **{**facts.arguments(config), **facts.build.fixed, **chosen})
+    given = groups(facts.build, _groups(params, no_decay))
+    optimizer = kind(given, **{**facts.arguments(config), **facts.build.fixed, **chosen})
     if facts.modes:
         _follow(params, optimizer)
     return optimizer
@@ -80,16 +81,10 @@ def _by_decay(group: dict[str, Any]) -> list[dict[str, Any]]:
     if "weight_decay" in group:
         return [group]
     inside = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
-    matrices = [param for param in inside if _tensor(param).ndim >= 2]
-    others = [param for param in inside if _tensor(param).ndim < 2]
+    matrices = [param for param in inside if tensor_of(param).ndim >= 2]
+    others = [param for param in inside if tensor_of(param).ndim < 2]
     parts = [{**group, "params": matrices}, {**group, "params": others, "weight_decay": 0.0}]
     return [part for part in parts if part["params"]]
-
-
-def _tensor(param: Any) -> Tensor:
-    """Return the tensor of a param, which torch also takes as a pair with its name."""
-    tensor: Tensor = param[1] if isinstance(param, tuple) else param
-    return tensor
 
 
 def _follow(model: nn.Module, optimizer: Any) -> None:

@@ -94,7 +94,7 @@ def _rates(spec: ResolvedSpec, past: PastJobs, processes: int, basis: list[str])
             seconds[name] = seconds.get(name, 0.0) + used
             lengths[name] = lengths.get(name, 0.0) + one.lengths[name]
     usual = math.fsum(seconds.values()) / math.fsum(lengths.values())
-    length = spec.budget.epochs * spec.sizes.train
+    length = spec.length
     trial_seconds = {
         chosen.label: length
         * (seconds[chosen.name] / lengths[chosen.name] if chosen.name in seconds else usual)
@@ -153,14 +153,15 @@ def _counted(spec: ResolvedSpec, rates: _Rates | None, basis: list[str]) -> tupl
 def _cost(spec: ResolvedSpec) -> PlannedCost:
     finalists = len(spec.labels) * (spec.budget.replicates + 1)
     search, confirm = spec.asked_trials, most_runs(spec, finalists)
-    length = spec.budget.epochs * spec.sizes.train
+    steps = {label: spec.steps_of(label) for label in spec.labels}
+    searching = sum(spec.trials_of(label) * steps[label] for label in spec.labels)
     return PlannedCost(
         trials=search + confirm,
         search=search,
         confirm=confirm,
         confirm_least=_least_runs(spec, finalists),
-        steps=(search + confirm) * spec.steps,
-        examples=(search + confirm) * length,
+        steps=searching + round(confirm * sum(steps.values()) / len(steps)),
+        examples=(search + confirm) * spec.length,
     )
 
 

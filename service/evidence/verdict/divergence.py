@@ -57,14 +57,29 @@ def what_to_change(spec: ResolvedSpec, trials: Sequence[Trial], labels: Sequence
         changes.append("clip gradients (for example with clip_norm 1)")
     if own is not None and not (own.rehearsed is not None and own.rehearsed.scheduled):
         changes.append("warm up the learning rate in the function (run.scheduler has a warm-up)")
-    elif not spec.schedule.warmup:
-        changes.append("warm up the learning rate (schedule.warmup)")
+    elif where := _without_warmup(spec, labels):
+        changes.append(f"warm up the learning rate ({where})")
     data = "look for huge or non-finite inputs and targets, and normalize them"
     theirs = [trial for trial in trials if trial.plan.label in labels]
     diverged, early = _diverged(theirs), _early(spec, theirs)
     if diverged and len(early) > EARLY_SHARE * len(diverged):
         return "; ".join((data, *changes))
     return "; ".join((*changes, data))
+
+
+def _without_warmup(spec: ResolvedSpec, labels: Sequence[str]) -> str:
+    """Say what gives a label's learning rate no warm-up; nothing if each of them may have one.
+
+    An optimizer with a schedule of its own is left to that.
+    """
+    steady = [
+        chosen.facts.of_training(chosen.space).get("warmup")
+        for chosen in map(spec.optimizer, labels)
+        if not chosen.facts.own_schedule
+    ]
+    if None in steady and not spec.schedule.warmup:
+        return "schedule.warmup"
+    return "warmup in its space" if 0 in steady else ""
 
 
 def _search(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
@@ -82,18 +97,25 @@ def _search(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
 
 def _when(spec: ResolvedSpec, trials: Sequence[Trial]) -> list[str]:
     diverged, early = _diverged(trials), _early(spec, trials)
-    steps = sorted(trial.result.steps for trial in diverged if trial.result is not None)
-    if not steps:
+    results = [trial.result for trial in diverged if trial.result is not None]
+    if not results:
         return []
     if spec.guest is not None:
         return [_epochs(spec, diverged, early)]
+    trained = {spec.training_of(trial.plan.label, trial.plan.config) for trial in diverged}
+    whole = {training.most_steps(spec.length) for training in trained}
+    unit, of = "step", max(whole)
+    at = sorted(result.steps for result in results)
+    if len(whole) > 1 or any(training.growing is not None for training in trained):
+        # Their steps are no measure of each other: batches of several sizes, or of growing ones.
+        unit, of, at = "example", spec.length, sorted(result.examples for result in results)
     if len(early) == len(diverged):
         return [
-            f"All {len(diverged)} diverged runs diverged before their first evaluation, at step {steps[-1]} "
-            f"of {spec.steps} at the latest."
+            f"All {len(diverged)} diverged runs diverged before their first evaluation, at {unit} {at[-1]} "
+            f"of {of} at the latest."
         ]
     return [
-        f"Divergence was detected at step {round(median(steps))} of {spec.steps} (median); in {len(early)} "
+        f"Divergence was detected at {unit} {round(median(at))} of {of} (median); in {len(early)} "
         f"of {len(diverged)} diverged runs, at the first evaluation."
     ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
+from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines
+from whichopt.service.evidence.verdict.snippet_steps import schedule_lines
 from whichopt.service.planning.finalists import Finalist
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedFunction, ResolvedSpec

@@ -10,11 +10,11 @@ from whichopt.service.catalog.modules import code
 from whichopt.service.catalog.optimizer_entry import OptimizerFacts
 from whichopt.service.evidence.verdict import snippet_labels, snippet_models, snippet_rows, snippet_table
 from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
+from whichopt.service.evidence.verdict.snippet_steps import steps_of
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.states import Phase
-from whichopt.service.trials import Schedule
 from whichopt.service.uploads import Upload, Written
 
 _EXAMPLES = 256
@@ -31,10 +31,10 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     upload = spec.workload.upload
     written = None if upload is None else upload.written
     facts = spec.optimizer(label).facts
-    schedule = schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
+    steps = steps_of(spec, label, config)
     scores = [] if written is None else _scores(spec)
     lines = [
-        *imports(facts, schedule, own_data=written is not None, scores=scores),
+        *imports(facts, steps.settings, own_data=written is not None, scores=scores),
         "",
         *(_stand_ins(spec) if upload is None or written is None else _own_data(spec, upload, written)),
         *_class_weights(spec),
@@ -42,22 +42,13 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         *optimizer_lines(facts, config),
         "",
-        f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
-        *schedule,
+        *steps.settings,
         "",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
         f"        loss = {_loss(spec)}",
-        "        optimizer.zero_grad()",
-        "        loss.backward()",
+        *steps.lines("        "),
     ]
-    if spec.clip_norm is not None:
-        lines.append(
-            f"        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={spec.clip_norm!r})"
-        )
-    lines.append("        optimizer.step()")
-    if schedule:
-        lines.append("        scheduler.step()")
     if facts.modes:
         lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
     lines += scores or ['print(f"last loss: {loss.item():.4f}")']
@@ -66,22 +57,25 @@ def snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
 
 def imports(
     facts: OptimizerFacts,
-    schedule: Sequence[str],
+    steps: Sequence[str],
     *,
     own_data: bool = False,
     scores: Sequence[str] = (),
 ) -> list[str]:
-    """Return the imports of code with that optimizer, the lines of that schedule and of those scores.
+    """Return the imports of code with that optimizer, the lines of those steps and of those scores.
 
     `own_data` says whether it reads a file.
     """
     package, _, name = facts.build.target.rpartition(".")
+    named = {} if package.startswith("torch.") else {package: {name}}
+    if any("AdaptiveBatch(" in line for line in steps):
+        named.setdefault("adadagrad", set()).update(("AdaptiveBatch", "Growth"))
     return [
-        *(["import math", ""] if "math." in "".join(schedule) else []),
+        *(["import math", ""] if "math." in "".join(steps) else []),
         *(["import numpy as np", "import pandas as pd"] if own_data else []),
         *(["import sklearn.metrics"] if "sklearn." in "".join(scores) else []),
         "import torch",
-        *([] if package.startswith("torch.") else [f"from {package} import {name}"]),
+        *(f"from {known} import {', '.join(sorted(names))}" for known, names in sorted(named.items())),
     ]
 
 
@@ -91,7 +85,7 @@ def optimizer_lines(facts: OptimizerFacts, config: Config) -> list[str]:
     arguments = {**facts.arguments(config), **facts.build.fixed}
     return [
         f"optimizer = {facts.build.target if package.startswith('torch.') else name}(",
-        "    model.parameters(),",
+        f"    {facts.build.params_code('model.parameters()')},",
         *(f"    {argument}={value!r}," for argument, value in arguments.items()),
         ")",
         *(["optimizer.train()"] if facts.modes else []),
@@ -184,34 +178,3 @@ def _loss(spec: ResolvedSpec) -> str:
     weights = "" if spec.cataloged.class_weight is None else ", weight=class_weights"
     inputs = batch_of(spec.cataloged)
     return f"{tasks.task(spec.cataloged.task).loss}(model({inputs}), targets[batch]{weights})"
-
-
-def schedule_lines(schedule: Schedule, total: str) -> list[str]:
-    """Return the schedule as a closed form over the share of steps that are done; nothing if lr is constant.
-
-    `total` is the line that sets `total_steps`.
-    """
-    warmup, decay, milestones = schedule.warmup, schedule.decay, [*(schedule.milestones or ())]
-    falls = {
-        "constant": "1.0",
-        "cosine": f"0.5 * (1 + math.cos(math.pi * (done - {warmup!r}) / (1 - {warmup!r})))",
-        "linear": f"(1 - done) / (1 - {warmup!r})",
-        "trapezoid": f"min(1.0, (1 - done) / {decay!r})",
-        "step": f"{schedule.factor!r} ** sum(done >= milestone for milestone in {milestones!r})",
-    }
-    if schedule.name == "constant" and not warmup:
-        return []
-    rise = [f"    if done < {warmup!r}:", f"        return done / {warmup!r}"]
-    return [
-        total,
-        "",
-        "",
-        "def factor(step):",
-        f'    """The learning rate as a share of lr: {schedule.said}, warm-up {warmup:.0%}."""',
-        "    done = min(1.0, (step + 0.5) / total_steps)  # at the middle of the step",
-        *(rise if warmup else []),
-        f"    return {falls[schedule.name]}",
-        "",
-        "",
-        "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)",
-    ]

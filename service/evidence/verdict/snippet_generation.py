@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from whichopt.service.catalog.generation import GanOptions, RingOptions
 from whichopt.service.catalog.optimizer_entry import OptimizerFacts
-from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
+from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines
 from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
+from whichopt.service.evidence.verdict.snippet_steps import schedule_lines
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec, ResolvedWorkload
 
@@ -39,8 +40,9 @@ def gan_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     """
     workload, facts = spec.cataloged, spec.optimizer(label).facts
     options = GanOptions(**workload.model.options)
+    training = spec.training_of(label, config)
     schedule = _for_both(
-        schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
+        schedule_lines(training.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
     )
     data = _data(workload)
     lines = [
@@ -55,7 +57,7 @@ def gan_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         *(line for player in PLAYERS for line in _optimizer(player, facts, config)),
         "",
-        f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
+        f"batch_size, epochs = {training.batch_size}, {spec.budget.epochs}",
         *schedule,
         "",
         f"latent, step = {options.latent}, 0",

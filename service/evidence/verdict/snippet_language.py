@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from whichopt.service.catalog.language import NAMES_VOCABULARY, UNICODE_NAMES
 from whichopt.service.catalog.tasks import metric
-from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
+from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines
 from whichopt.service.evidence.verdict.snippet_networks import network
+from whichopt.service.evidence.verdict.snippet_steps import Steps
 from whichopt.service.seeds import trial_seeds
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec, ResolvedWorkload
@@ -34,14 +35,16 @@ def language_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     alone has a stand-in, and the code says where the user's own goes.
     """
     facts = spec.optimizer(label).facts
-    schedule = schedule_lines(spec.schedule, "total_steps = -(-epochs * len(train) // batch_size)")
-    always = [] if schedule else ["total_steps = -(-epochs * len(train) // batch_size)"]
+    total = "-(-epochs * len(train) // batch_size)"
+    steps = Steps(
+        spec.training_of(label, config), spec.budget.epochs, total, examples=f"{total} * batch_size"
+    )
     model, carries = network(spec.cataloged)
     text = _text(spec.cataloged)
     scores = _scores(spec, carries=carries)
     lines = [
         *_standard(text),
-        *imports(facts, [*schedule, *scores]),
+        *imports(facts, [*steps.settings, *scores]),
         "",
         *text,
         *_windows(spec),
@@ -50,9 +53,8 @@ def language_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         *model,
         *optimizer_lines(facts, config),
         "",
-        f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
-        *always,
-        *schedule,
+        *steps.settings,
+        *([] if steps.has_total else [f"total_steps = {total}"]),
         "",
         "# Each row of a batch runs along the text, and its next window follows in the next step.",
         "lanes = torch.arange(batch_size) * len(train) // batch_size",
@@ -62,14 +64,8 @@ def language_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         *_outputs("    ", "inputs[batch]", carries=carries),
         "    loss = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), targets[batch].flatten())",
         *(["    state = tuple(part.detach() for part in state)"] if carries else []),
-        "    optimizer.zero_grad()",
-        "    loss.backward()",
+        *steps.lines("    "),
     ]
-    if spec.clip_norm is not None:
-        lines.append(f"    torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={spec.clip_norm!r})")
-    lines.append("    optimizer.step()")
-    if schedule:
-        lines.append("    scheduler.step()")
     if facts.modes:
         lines.append("optimizer.eval()  # sets the params that are to be evaluated and saved")
     return "\n".join([*lines, *scores]) + "\n"

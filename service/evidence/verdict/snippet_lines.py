@@ -6,7 +6,7 @@ They are found in the text, so that the snippets of earlier versions have them t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 MADE = re.compile(r"(\w+_)?optimizer = ")
 """The start of a call: two players have one each."""
@@ -31,7 +31,7 @@ def lines_that_matter(snippet: str) -> str | None:
     if not calls:
         return None
     needed = {call[0].partition(" = ")[2].partition("(")[0].partition(".")[0] for call in calls}
-    imports = [line for line in lines[: starts[0]] if _imported(line) in needed]
+    imports = [kept for line in lines[: starts[0]] if (kept := _import_of(line, needed))]
     return "\n".join([*imports, *([""] if imports else []), *(line for call in calls for line in call)])
 
 
@@ -44,8 +44,10 @@ def _call(lines: Sequence[str], first: int) -> list[str]:
     return [*lines[first : last + 1], *([to_train] if lines[last + 1 : last + 2] == [to_train] else [])]
 
 
-def _imported(line: str) -> str | None:
-    """Return the name that a line imports; None if it is no import."""
-    if line.startswith("from "):
-        return line.rpartition(" import ")[2]
-    return line.removeprefix("import ") if line.startswith("import ") else None
+def _import_of(line: str, needed: Container[str]) -> str:
+    """Return the line with those of the needed names that it imports; nothing if it imports none of them."""
+    found = re.fullmatch(r"((?:from \S+ )?import )(.+)", line)
+    if found is None:
+        return ""
+    kept = [name for name in found[2].split(", ") if name in needed]
+    return f"{found[1]}{', '.join(kept)}" if kept else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from whichopt.service.catalog.generation import VaeOptions
-from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines, schedule_lines
+from whichopt.service.evidence.verdict.snippet import imports, optimizer_lines
 from whichopt.service.evidence.verdict.snippet_generation import EXAMPLES, chain, network
 from whichopt.service.evidence.verdict.snippet_images import augmentation_of, batch_of
+from whichopt.service.evidence.verdict.snippet_steps import steps_of
 from whichopt.service.space import Config
 from whichopt.service.spec import ResolvedSpec
 
@@ -29,12 +30,11 @@ def vae_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
     workload, facts = spec.cataloged, spec.optimizer(label).facts
     options = VaeOptions(**workload.model.options)
     features = workload.shape.features
-    schedule = schedule_lines(spec.schedule, "total_steps = epochs * -(-len(inputs) // batch_size)")
-    clipped = f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={spec.clip_norm!r})"
+    steps = steps_of(spec, label, config)
     encoder = chain((features, *options.hidden, 2 * options.latent), "torch.nn.ReLU()")
     decoder = chain((options.latent, *reversed(options.hidden), features), "torch.nn.ReLU()")
     lines = [
-        *imports(facts, schedule),
+        *imports(facts, steps.settings),
         "",
         "torch.manual_seed(0)",
         f"inputs = torch.rand({EXAMPLES}, {features})  # your data here, scaled to 0 to 1",
@@ -49,18 +49,13 @@ def vae_snippet(spec: ResolvedSpec, label: str, config: Config) -> str:
         "",
         *optimizer_lines(facts, config),
         "",
-        f"batch_size, epochs = {spec.batch_size}, {spec.budget.epochs}",
-        *schedule,
+        *steps.settings,
         "",
         "for epoch in range(epochs):",
         "    for batch in torch.randperm(len(inputs)).split(batch_size):",
         f"        reconstruction, divergence = parts({batch_of(workload)})",
         "        loss = (reconstruction + divergence).mean()",
-        "        optimizer.zero_grad()",
-        "        loss.backward()",
-        *([] if spec.clip_norm is None else [f"        {clipped}"]),
-        "        optimizer.step()",
-        *(["        scheduler.step()"] if schedule else []),
+        *steps.lines("        "),
         *(["optimizer.eval()  # sets the params that are to be evaluated and saved"] if facts.modes else []),
         'print(f"last negative ELBO: {loss.item():.4f} nats an example")',
     ]

@@ -5,7 +5,8 @@ with momentum. A general method that is worse than its special case has not been
 space goes, so that the comparison judges the search, not the method (Choi et al. 2019, arXiv 1910.05446).
 Which optimizer contains which is data: a finalist of one optimizer is an inclusion of another if
 `whichopt.service.translations` says that they are the same, exactly or in a limit. Two labels of one
-optimizer include each other as far as their spaces overlap.
+optimizer include each other as far as their spaces overlap. A batch size or a schedule that the general
+method cannot have keeps the special case out as a range does.
 
 *The test.* Of the special case's finalists take one, c: it is included by the general method G. G is
 under-tuned if c is better than every finalist of G that can be deployed, each tested by a one-sided paired
@@ -19,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from whichopt.service.batches import grows
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.evidence.statistics.estimates import ALPHA, Estimate, paired_difference
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
 from whichopt.service.planning.finalists import Finalist
-from whichopt.service.space import Categorical, Config, Float, Int
+from whichopt.service.space import Categorical, Config, Dimension, Float, Int, Value
 from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 from whichopt.service.translations import MEANING, nearest
 from whichopt.service.translations.denominators import FAR, NEGLIGIBLE, Assumed, Exactness, shrinkage
@@ -84,15 +86,20 @@ def _inclusion(
     spec: ResolvedSpec, general: ResolvedOptimizer, arm: int, special: Finalist
 ) -> Inclusion | None:
     best: Inclusion | None = None
+    facts = spec.optimizer(special.label).facts
+    trained = _trained_alike(spec, general, special)
+    if trained is None:
+        return None
+    training, unlike = trained
     for floor in FLOORS:
         assumed = Assumed(
             gradient=floor / FAR,
             floor=floor,
             beta2=float(general.default.get("beta2", Assumed.beta2)),
-            steps=None if spec.guest is not None else spec.steps,
+            steps=None if spec.guest is not None else spec.steps_of(special.label, special.config),
         )
         try:
-            same = nearest(special.optimizer, general.name, special.config, assumed)
+            same = nearest(special.optimizer, general.name, facts.own(special.config), assumed)
         except InvalidSpec:
             return None  # they have nothing in common
         if same.exactness == "approximate":
@@ -102,19 +109,42 @@ def _inclusion(
             for name in same.config
             if name not in same.free and not _reaches(general, name, same.config, assumed)
         )
+        outside += unlike
         if best is None or len(outside) < len(best.outside):
-            best = Inclusion(general.label, arm, same.config, same.exactness, outside)
+            best = Inclusion(general.label, arm, {**same.config, **training}, same.exactness, outside)
     return best
+
+
+def _trained_alike(
+    spec: ResolvedSpec, general: ResolvedOptimizer, special: Finalist
+) -> tuple[Config, tuple[str, ...]] | None:
+    """Return how the special case is trained, as far as spaces say that, and what of it is out of reach.
+
+    None if the batches of one grow and those of the other do not: then neither is a case of the other. A
+    batch that may not grow is as large as a fixed one, but a batch norm scales by each of its parts.
+    """
+    own = spec.optimizer(special.label).facts.of_training(special.config)
+    theirs = general.facts.of_training(general.space)
+    if grows(own) != grows(theirs):
+        return None
+    job: Config = {"schedule": spec.schedule.name, "warmup": spec.schedule.warmup}
+    if not grows(own):
+        job["batch_size"] = spec.batch_size
+    values = {**job, **own}
+    outside = tuple(name for name, value in values.items() if not _allows({**job, **theirs}.get(name), value))
+    return {name: value for name, value in values.items() if name in theirs or name in outside}, outside
+
+
+def _allows(allowed: Dimension | Value | None, value: Value) -> bool:
+    return allowed.contains(value) if isinstance(allowed, Float | Int | Categorical) else allowed == value
 
 
 def _reaches(general: ResolvedOptimizer, name: str, config: Config, assumed: Assumed) -> bool:
     """Tell if the search could reach the value; a log range has no 0, but a decay close to it."""
     allowed, value = general.space[name], config[name]
-    if not isinstance(allowed, Float | Int | Categorical):
-        return allowed == value
-    if allowed.contains(value):
+    if _allows(allowed, value):
         return True
-    if name != "weight_decay" or isinstance(allowed, Categorical):
+    if name != "weight_decay" or not isinstance(allowed, Float | Int):
         return False
     apart = abs(float(allowed.nearest(value)) - float(value))
     return shrinkage(general.facts.meaning, {**config, name: apart}, assumed) < 10 * NEGLIGIBLE

@@ -17,8 +17,9 @@ no_test_split       of a function: nobody holds one back  unpaired           tri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from whichopt.service.batches import grows
 from whichopt.service.environment import Environment
 from whichopt.service.evidence.statistics.estimates import ALPHA, mean_estimate
 from whichopt.service.evidence.verdict.confirm_table import ConfirmTable
@@ -30,7 +31,7 @@ from whichopt.service.evidence.verdict.special_cases import inclusion_warnings
 from whichopt.service.planning.finalists import judged, study_bests
 from whichopt.service.planning.looks import planned_looks
 from whichopt.service.space import Categorical
-from whichopt.service.spec import ResolvedSpec
+from whichopt.service.spec import ResolvedOptimizer, ResolvedSpec
 from whichopt.service.states import Phase, TrialState
 from whichopt.service.trial_set import TrialSet
 from whichopt.service.trials import Trial
@@ -45,6 +46,9 @@ FAMILIES = {
     "momentum": ("momentum", "beta1"),
 }
 """Hyperparameters that are searched for all optimizers that have them, or for none; with each one's names."""
+
+OF_TRAINING = {"batch size": "batch_size", "schedule": "schedule", "warm-up": "warmup"}
+"""Parts of the training of which the same holds, though no optimizer has them."""
 
 
 def job_warnings(
@@ -343,11 +347,31 @@ def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
             for optimizer in spec.optimizers
             if any(name in optimizer.space for name in names)
         }
-        opened = [label for label, is_open in has.items() if is_open]
-        fixed = [label for label, is_open in has.items() if not is_open]
-        if opened and fixed:
-            yield JobWarning(
-                code="unequal_spaces",
-                detail=f"The comparison favors the optimizers with more to tune: {family} is searched for "
-                f"{', '.join(opened)} but fixed for {', '.join(fixed)}.",
-            )
+        yield from _unequal(family, has)
+    for family, name in OF_TRAINING.items():
+        yield from _unequal(
+            family,
+            {
+                optimizer.label: _opens(optimizer, name)
+                for optimizer in spec.optimizers
+                if not (optimizer.facts.own_schedule and name != "batch_size")
+            },
+        )
+
+
+def _opens(optimizer: ResolvedOptimizer, name: str) -> bool:
+    """Tell if the optimizer's trials differ in that part of their training, or their batches grow."""
+    if name == "batch_size" and grows(optimizer.facts.of_training(optimizer.default)):
+        return True
+    return name in optimizer.facts.of_training(optimizer.searched)
+
+
+def _unequal(family: str, has: Mapping[str, bool]) -> Iterator[JobWarning]:
+    opened = [label for label, is_open in has.items() if is_open]
+    fixed = [label for label, is_open in has.items() if not is_open]
+    if opened and fixed:
+        yield JobWarning(
+            code="unequal_spaces",
+            detail=f"The comparison favors the optimizers with more to tune: {family} is searched for "
+            f"{', '.join(opened)} but fixed for {', '.join(fixed)}.",
+        )

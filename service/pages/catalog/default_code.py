@@ -13,7 +13,8 @@ def default_code(entry: OptimizerEntry) -> str:
     module, _, cls = entry.build.target.rpartition(".")
     given: dict[str, Any] = {**entry.arguments(entry.default), **entry.build.fixed}
     written = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    code = f"from {module} import {cls}\n\noptimizer = {cls}(\n    model.parameters(),\n{written})\n"
+    params = entry.build.params_code("model.parameters()")
+    code = f"from {module} import {cls}\n\noptimizer = {cls}(\n    {params},\n{written})\n"
     own = entry.of_training(entry.default)
     if not grows(own):
         return code

@@ -1,7 +1,7 @@
 r"""MathML for a formula in a small part of LaTeX.
 
 It knows letters, numbers, Greek letters and the names in `SIGNS`; `_` and `^`; `\frac{}{}`, `\sqrt{}` and
-`\hat{}`; braces; `\min`; and `\quad`.
+`\hat{}`; braces; `\min`, `\max`, and `\sign`, which LaTeX lacks; and `\quad`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ LETTERS = {
     "alpha": "α",
     "beta": "β",
     "epsilon": "ε",
+    "gamma": "γ",
     "eta": "η",
     "lambda": "λ",
     "mu": "μ",
@@ -25,8 +26,22 @@ LETTERS = {
     "rho": "ρ",
     "theta": "θ",
     "infty": "∞",
+    "top": "⊤",
 }
-SIGNS = {"nabla": "∇", "cdots": "⋯", "min": "min", "|": "‖", "-": "−", "(": "(", ")": ")"}
+SIGNS = {
+    "nabla": "∇",
+    "cdots": "⋯",
+    "cdot": "·",
+    "min": "min",
+    "max": "max",
+    "sign": "sign",
+    "|": "‖",
+    "lvert": "|",
+    "rvert": "|",
+    "-": "−",
+    "(": "(",
+    ")": ")",
+}
 
 
 def mathml(formula: str) -> Markup:
@@ -97,4 +112,5 @@ def _atom(tokens: list[str]) -> Markup:
 def _form(name: str) -> Markup:
     """Return the attributes of a sign: a fence does not grow, and a norm's bars have no room of their own."""
     bar = ' stretchy="false" lspace="0" rspace="0"'
-    return Markup({"|": bar, "(": ' stretchy="false"', ")": ' stretchy="false"'}.get(name, ""))
+    fence = ' stretchy="false"'
+    return Markup({"|": bar, "lvert": bar, "rvert": bar, "(": fence, ")": fence}.get(name, ""))

@@ -15,7 +15,8 @@ from whichopt.service.batches import WORDS, grows
 from whichopt.service.catalog import datasets, models, tasks
 from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
-from whichopt.service.catalog.updates import LETTERS, UPDATES
+from whichopt.service.catalog.update import LETTERS
+from whichopt.service.catalog.updates import UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
 from whichopt.service.pages.catalog.default_code import default_code

@@ -85,7 +85,7 @@ def _best(shown: Scene) -> dict[str, list[RaceTrial]]:
 
 def _finalists(shown: Scene) -> dict[str, list[RaceTrial]]:
     """Return the fresh-seed runs of the best config of each optimizer whose batches grow."""
-    found = {}
+    found: dict[str, list[RaceTrial]] = {}
     for row in recommendation_of(shown).ranking:
         if growing_part(shown.spec, row.optimizer, row.config):
             runs = shown.race.confirmed.get(row.optimizer, ())

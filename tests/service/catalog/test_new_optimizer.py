@@ -20,7 +20,7 @@ import torch
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog
+from tests.builders.optimizers import SIGN_DESCENT, add_to_catalog, in_jobs, scheduled
 from tests.builders.reports import concluded_report
 from tests.builders.services import KEY
 from whichopt.service.catalog import optimizers
@@ -56,6 +56,8 @@ def _one_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(*chosen: str | dict[str, Any], **budget: Any) -> ResolvedSpec:
+    names = [one["name"] if isinstance(one, dict) else one for one in chosen]
+    stackable = all(optimizers.optimizer(name).stackable for name in names)
     return resolve(
         JobSpec.model_validate(
             {
@@ -63,8 +65,9 @@ def job(*chosen: str | dict[str, Any], **budget: Any) -> ResolvedSpec:
                 "optimizers": list(chosen),
                 "budget": {"trials": 4, "replicates": 2, "epochs": 2, "confirm_seeds": 4, **budget},
                 "batch_size": 32,
-                "executor": "stacked",
+                "executor": "stacked" if stackable else "auto",
                 "kernels": "torch",
+                **scheduled(*names),
             }
         )
     )
@@ -127,12 +130,13 @@ def assert_no_translation(*names: str) -> None:
         assert "adabelief, adam, adamw" in refused.value.detail
 
 
-def test_all_entries_are_trained_together_up_to_a_report_that_verifies(
-    http: TestClient, lite: Store, tmp_path: Path
+@pytest.mark.parametrize("names", in_jobs(EVERY), ids=lambda names: f"{names[0]}-to-{names[-1]}")
+def test_entries_are_trained_together_up_to_a_report_that_verifies(
+    names: list[str], http: TestClient, lite: Store, tmp_path: Path
 ) -> None:
     """By a worker, through the database, and shown by every door."""
     torch.set_num_threads(1)
-    spec = job(*EVERY, confirm_seeds=3)
+    spec = job(*names, confirm_seeds=3)
     with lite.transaction() as tx:
         job_id, uid = tx.jobs.add(spec, queue="cpu")
     bell = Bell()
@@ -142,15 +146,16 @@ def test_all_entries_are_trained_together_up_to_a_report_that_verifies(
         jobs.run_cohort(context, bell.rung.pop(0))
     shown = http.get(f"/v1/jobs/{uid}").json()
     assert (shown["state"], shown["error"]) == ("succeeded", None)
-    assert [row["optimizer"] for row in shown["ledger"]] == EVERY
+    assert [row["optimizer"] for row in shown["ledger"]] == names
 
     text = http.get(f"/v1/jobs/{uid}/report?format=json", headers={"Accept": "application/json"}).text
     report = Report.model_validate_json(text)
     assert verify(report).outcome == "confirmed", verify(report)
-    assert {row.optimizer for row in report.recommendation.ranking} == set(EVERY)
-    trials = http.get(f"/v1/jobs/{uid}/trials?optimizer={SIGN_DESCENT.name}").json()["items"]
+    assert {row.optimizer for row in report.recommendation.ranking} == set(names)
+    last = optimizers.optimizer(names[-1])
+    trials = http.get(f"/v1/jobs/{uid}/trials?optimizer={last.name}").json()["items"]
     assert {trial["state"] for trial in trials} == {"complete"}
-    assert trials[0]["config"] == dict(SIGN_DESCENT.default)
+    assert trials[0]["config"] == last.arguments(last.default) | {}
     assert http.get(f"/v1/jobs/{uid}/studies.db").status_code == 200
 
 

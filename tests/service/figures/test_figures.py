@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from whichopt.service.figures import coordinates, costs, intervals, odds, progress, tuning
+from whichopt.service.figures import coordinates, costs, intervals, lines, odds, progress, tuning
 from whichopt.service.figures.figure import Figure, Line, Metric, Point
 from whichopt.service.figures.style import SCHEMA
 from whichopt.service.figures.tones import color, tones
@@ -143,7 +143,7 @@ def test_optimizers_have_their_own_colors_everywhere() -> None:
 def test_a_line_has_at_most_60_points_its_last_one_among_them() -> None:
     figure = progress.best_so_far([line("sgd", 5000)], LOSS, TONES)
     rows = next(one["data"]["values"] for one in figure.spec["layer"] if one["mark"]["type"] == "line")
-    assert len(rows) <= progress.MOST_POINTS
+    assert len(rows) <= lines.MOST_POINTS
     assert rows[-1]["x"] == 5000
 
 

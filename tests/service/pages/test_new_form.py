@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.builders.optimizers import scheduled
 from whichopt.service.catalog.built_in import built_in
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.errors import WhichoptError
@@ -151,7 +152,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
             "confirm_seeds": draw(st.integers(3, 100)),
         },
         "batch_size": draw(st.integers(1, 64)),
-        "schedule": {"name": "cosine", "warmup": draw(st.floats(0, 0.5))},
+        "schedule": scheduled(*names).get("schedule", {"name": "cosine", "warmup": draw(st.floats(0, 0.5))}),
         "clip_norm": draw(st.none() | st.floats(1e-6, 1e6)),
     }
 

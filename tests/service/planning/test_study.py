@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
+from tests.builders.optimizers import scheduled
 from tests.builders.studies import GOAL, flat, plans_of, result, run, spec_of, train
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.planning.looks import first_stage, planned_looks
@@ -204,6 +205,7 @@ def test_configs_survive_the_way_to_the_sampler_and_back(entry: Any) -> None:
             {
                 "workload": {"dataset": {"name": "wine"}, "model": {"name": "linear"}},
                 "optimizers": [entry.name],
+                **scheduled(entry.name),
             }
         )
     )

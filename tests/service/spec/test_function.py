@@ -29,7 +29,7 @@ def test_it_resolves_to_lengths_in_epochs_and_a_goal_of_its_own() -> None:
     assert spec.guest is not None
     assert (spec.workload.title, spec.workload.function_name) == ("ourlab.train:fit", "ourlab.train:fit")
     assert (spec.goal.metric, spec.goal.direction, spec.unit) == ("val_loss", Direction.MINIMIZE, "epochs")
-    assert (spec.sizes, spec.batch_size, spec.steps) == (Sizes(1, 1, 1), 1, spec.budget.epochs)
+    assert (spec.sizes, spec.batch_size, spec.length) == (Sizes(1, 1, 1), 1, spec.budget.epochs)
     assert evaluations(spec) == tuple(range(1, spec.budget.epochs + 1))
     assert spec.executors == dict.fromkeys(spec.labels, "guest")
     assert spec.trained_by == "guest"

@@ -213,11 +213,12 @@ def _resumed_everywhere(
             assert _untimed(results) == _untimed(wanted)
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in OPTIMIZERS])
-def test_resumes_exactly(
-    name: str, executor: Executor, mlp: Workload, make_plan: MakePlan, make_watch: Any
-) -> None:
-    _resumed_everywhere(executor, mlp, [make_plan(name)], make_watch)
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [(way, entry.name) for way in WAYS for entry in OPTIMIZERS if entry.stackable or way == "solo"],
+)
+def test_resumes_exactly(way: str, name: str, mlp: Workload, make_plan: MakePlan, make_watch: Any) -> None:
+    _resumed_everywhere(WAYS[way], mlp, [make_plan(name)], make_watch)
 
 
 def test_resumes_a_cohort_exactly(

@@ -26,15 +26,15 @@ class ClassSteps:
             _over(group.entry.name, config, row, joined=self.joined, compiled=group.compiled)
             for config, row in zip(group.configs, group.rows, strict=True)
         ]
+        self.lrs = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         for optimizer, state in zip(self.optimizers, group.states, strict=False):
             optimizer.load_state_dict(copy.deepcopy(state))  # which it takes over as it is
-        self.lrs = [float(config["lr"]) for config in group.configs]
 
     def step(self, shares: Sequence[float | None]) -> None:
-        for optimizer, lr, share in zip(self.optimizers, self.lrs, shares, strict=True):
+        for optimizer, lrs, share in zip(self.optimizers, self.lrs, shares, strict=True):
             if share is None:
                 continue
-            for group in optimizer.param_groups:
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
                 group["lr"] = lr * share
             optimizer.step()
 

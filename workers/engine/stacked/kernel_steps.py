@@ -31,7 +31,7 @@ class KernelSteps(ClassSteps):
             self._take_over()
             return
         self.count.add_(1)
-        for kernel, lr, share in zip(self.kernels, self.lrs, all_step(shares), strict=True):
+        for kernel, (lr,), share in zip(self.kernels, self.lrs, all_step(shares), strict=True):
             kernel(lr * share)
 
     def _take_over(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from whichopt.service.batches import LEAST_PARTS, GrowingBatch
 from whichopt.service.states import Origin, Phase
-from whichopt.service.trials import Seeds, Training, TrialPlan
+from whichopt.service.trials import Schedule, Seeds, Training, TrialPlan
 from whichopt.workers.engine.entries import optimizer
 from whichopt.workers.engine.stacked.memory import Footprint, Tracker
 from whichopt.workers.engine.stacked.nets import nets
@@ -21,18 +22,37 @@ def rehearsal(workload: Workload, plans: Sequence[TrialPlan], *, block: int) -> 
 
 
 def footprint(workload: Workload, plans: Sequence[TrialPlan]) -> Footprint:
-    """Return what memory a trial like these takes, on the average of their optimizers."""
+    """Return what memory a trial like these takes, on the average of their optimizers.
+
+    Their batches must be as large; how they grow and what lowers the learning rate takes no memory.
+    """
     names = sorted({plan.optimizer for plan in plans})
-    return _footprint(workload, plans[0].training, tuple(names * LEAST if len(names) < LEAST else names))
+    first = plans[0].training
+    training = Training(
+        batch_size=first.batch_size,
+        schedule=Schedule(name="constant"),
+        clip_norm=first.clip_norm,
+        compiled=first.compiled,
+        growing=None if first.growing is None else _steady(first.batch_size),
+    )
+    return _footprint(workload, training, tuple(names * LEAST if len(names) < LEAST else names))
+
+
+def _steady(micro: int) -> GrowingBatch:
+    """Return a batch that is gathered from parts of that size, and is full as soon as one may be."""
+    size = LEAST_PARTS * micro
+    return GrowingBatch(eta=0.5, start=size, growth=2.0, most=size)
 
 
 @lru_cache(maxsize=16)
 def _footprint(workload: Workload, training: Training, names: Sequence[str]) -> Footprint:
-    """Found by two steps and an evaluation of a small stack, of which every tensor is counted.
+    """Return what is found by two steps and an evaluation of a small stack, of which every tensor is counted.
 
     An evaluation is one of as many examples as are evaluated at once, however many there are.
     """
-    size, rows = training.batch_size, len(names)
+    rows, size = len(names), training.batch_size
+    if training.growing is not None:
+        size = training.growing.start
     workload = workload.part(max(workload.evaluated, 2 * size))
     plans = [
         TrialPlan(

@@ -87,6 +87,23 @@ def test_on_the_text_of_the_catalog(model: str, metric: str, capsys: pytest.Capt
     _check(spec, _ran(spec), build(spec.cataloged), capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("model", ["lstm", "transformer"])
+def test_batches_that_grow_are_gathered_along_the_lanes(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grown = {"batch_size": {"adaptive": "norm", "start": 12, "micro": 3}, "schedule": "cosine"}
+    spec = _job(
+        {"name": model, **SMALL[model]},
+        {"name": "unicode_names", "characters": 3000, "length": 12},
+        optimizers=[{"name": "adam", "space": grown}],
+    )
+    ran = _ran(spec, "adam")
+    assert ran["seen"] == ran["total_examples"] == 3 * ran["total_steps"]
+    assert 3 * spec.sizes.train <= ran["seen"] < 3 * spec.sizes.train + 3
+    assert ran["growing"].seen == 0
+    assert "test nll: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("write", "options"),
     [

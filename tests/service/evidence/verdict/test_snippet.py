@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.builders.optimizers import scheduled
 from tests.builders.trials import spec_of
+from whichopt.service.batches import grows
 from whichopt.service.catalog import models, optimizers
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.evidence.verdict.snippet import snippet
@@ -36,7 +38,14 @@ for code, schedule in json.load(sys.stdin):
     names = {"__name__": "pasted"}
     exec(compile(code, "snippet", "exec"), names)
     assert math.isfinite(names["loss"].item()), code
-    if "factor" in names:
+    if "growing" in names:
+        seen = names["total_examples"]
+        assert names["seen"] == seen and names["growing"].seen == 0, code
+        assert names["growing"].size >= names["growing"].gathered.growths[0].start, code
+        for examples in range(0, seen, 16) if "factor" in names else ():
+            engine = factor(Schedule(**schedule), examples, seen)
+            assert math.isclose(names["factor"](examples), engine, abs_tol=1e-12), (code, examples)
+    elif "factor" in names:
         steps = names["total_steps"]
         for step in range(steps):
             ours = names["factor"](step)
@@ -48,18 +57,23 @@ for code, schedule in json.load(sys.stdin):
 """
 
 
-def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
-    jobs = []
-    for i, entry in enumerate(optimizers.OPTIMIZERS):
-        schedule = SCHEDULES[i % len(SCHEDULES)]
-        dataset = ("digits", "diabetes")[i % 2]
-        spec = spec_of(entry.name, dataset=dataset, schedule=schedule, clip_norm=(None, 1.0)[i % 2])
-        jobs.append((snippet(spec, entry.name, spec.optimizer(entry.name).default), schedule))
+def _run(jobs: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
+    """Run each snippet, and return the package and class of its optimizer, and the params that it has."""
     done = subprocess.run(
         [sys.executable, "-c", RUN], input=json.dumps(jobs), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    trained = [line.split() for line in done.stdout.splitlines() if not line.startswith("last loss")]
+    return [line.split() for line in done.stdout.splitlines() if not line.startswith("last loss")]
+
+
+def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
+    jobs = []
+    for i, entry in enumerate(optimizers.OPTIMIZERS):
+        schedule = SCHEDULES[0] if entry.own_schedule else SCHEDULES[i % len(SCHEDULES)]
+        dataset = ("digits", "diabetes")[i % 2]
+        spec = spec_of(entry.name, dataset=dataset, schedule=schedule, clip_norm=(None, 1.0)[i % 2])
+        jobs.append((snippet(spec, entry.name, spec.optimizer(entry.name).default), schedule))
+    trained = _run(jobs)
     assert [name for _, name, _ in trained] == [
         entry.build.target.rpartition(".")[2] for entry in optimizers.OPTIMIZERS
     ]
@@ -68,12 +82,12 @@ def test_every_optimizer_and_schedule_runs_as_pasted() -> None:
 
 @pytest.mark.parametrize("entry", optimizers.OPTIMIZERS, ids=lambda entry: entry.name)
 def test_every_argument_is_written_out(entry: OptimizerEntry) -> None:
-    spec = spec_of({"name": entry.name, "label": "mine"})
+    spec = spec_of({"name": entry.name, "label": "mine"}, **scheduled(entry.name))
     code = snippet(spec, "mine", spec.optimizer("mine").default)
     for name, value in {**entry.arguments(dict(entry.default)), **entry.build.fixed}.items():
         assert f"    {name}={value!r},\n" in code
     assert "your data here" in code
-    assert "batch_size, epochs = 64, 2" in code
+    assert f"batch_size, epochs = {8 if grows(entry.space) else 64}, 2" in code
 
 
 MODELS: tuple[dict[str, Any], ...] = (

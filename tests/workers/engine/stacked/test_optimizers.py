@@ -25,9 +25,9 @@ from whichopt.workers.engine.stacked.rows import Row, RowGroup, Steps
 SHAPES = {
     "small": [(13, 7), (13,), (1, 13), ()],
     "in-blocks": [(200, 100), (5,)],
-    "in-pieces": [(BLOCK // 64, 130), (BLOCK + 3,)],
+    "in-pieces": [(64, 2, 16, 130), (BLOCK + 3,)],
 }
-"""Of params: several rows fit a block; two do; not one does."""
+"""Of params: several rows fit a block; two do; not one does, though each side is short."""
 
 
 def _config(entry: OptimizerEntry, draw: np.random.Generator) -> Config:
@@ -92,11 +92,12 @@ class _Alone:
             optimizers.build(entry.name, config, params, compiled=compiled)
             for config, params in zip(configs, self.params, strict=True)
         ]
-        self.lrs = [float(config["lr"]) for config in configs]
+        self.lrs = [[group["lr"] for group in own.param_groups] for own in self.optimizers]
 
     def step(self, grads: Sequence[Sequence[Tensor]], shares: Sequence[float]) -> None:
         for i, own in enumerate(self.optimizers):
-            own.param_groups[0]["lr"] = self.lrs[i] * shares[i]
+            for group, lr in zip(own.param_groups, self.lrs[i], strict=True):
+                group["lr"] = lr * shares[i]
             for param, grad in zip(self.params[i], grads[i], strict=True):
                 param.grad = grad.clone()
             own.step()

@@ -1,4 +1,4 @@
-"""What came of a workload: the two verdicts, and each optimizer's best config on fresh seeds."""
+"""What came of a race: the two verdicts, and each optimizer's best config on fresh seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from benchmarks.workloads.asked import Asked, Collapse
+from benchmarks.shared.asked_races import Asked, Collapse
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import shown
 from whichopt.service.states import Phase, TrialState

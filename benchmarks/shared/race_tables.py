@@ -8,12 +8,24 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.workloads.asked import OPTIMIZERS, Asked
-from benchmarks.workloads.found import Found, Standing
+from benchmarks.shared.asked_races import Asked
+from benchmarks.shared.found_races import Found, Standing
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
-SHOWN = ("lr", "betas", "momentum", "nesterov", "eps", "weight_decay")
+SHOWN = (
+    "lr",
+    "betas",
+    "momentum",
+    "nesterov",
+    "eps",
+    "b0",
+    "weight_decay",
+    "batch_size",
+    "batch_eta",
+    "batch_start",
+    "batch_growth",
+)
 """Hyperparameters that a config's cell has, in this order; of some optimizers there are fewer."""
 
 
@@ -50,14 +62,16 @@ def put_between_marks(file: Path, text: str) -> None:
 
 
 def _summary(outcomes: Sequence[Found], missing: Sequence[Asked]) -> Iterator[str]:
-    yield f"| workload | {' | '.join(OPTIMIZERS)} | best config | best optimizer, tuned | the paper |"
-    yield "|---|" + "---|" * (len(OPTIMIZERS) + 3)
+    asked_all = [*(one.asked for one in outcomes), *missing]
+    names = list(dict.fromkeys(label for asked in asked_all for label in asked.labels))
+    yield f"| workload | {' | '.join(names)} | best config | best optimizer, tuned | the paper |"
+    yield "|---|" + "---|" * (len(names) + 3)
     for one in outcomes:
         values = {standing.optimizer: _value(standing) for standing in one.standings}
-        cells = [values.get(name, "") for name in OPTIMIZERS]
+        cells = [values.get(name, "") for name in names]
         yield f"| {' | '.join([_title(one), *cells, one.by_config, one.by_optimizer, one.asked.paper])} |"
     for asked in missing:
-        yield f"| {asked.name} |{' |' * len(OPTIMIZERS)} not measured | not measured | {asked.paper} |"
+        yield f"| {asked.name} |{' |' * len(names)} not measured | not measured | {asked.paper} |"
     yield ""
 
 

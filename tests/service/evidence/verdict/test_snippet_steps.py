@@ -1,0 +1,108 @@
+"""The steps of snippets: batches of the config's own size, growing ones, and the schedule of each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+import adadagrad
+from tests.builders.trials import spec_of
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
+from whichopt.service.evidence.verdict.snippet_tasks import snippet_of
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.trials import Schedule
+from whichopt.workers.engine.schedule import factor
+
+Ran = dict[str, Any]
+
+MENU: dict[str, Any] = {
+    "batch_size": {"type": "categorical", "choices": [16, 48]},
+    "schedule": {"type": "categorical", "choices": ["linear", "constant"]},
+    "warmup": {"type": "float", "low": 0.0, "high": 0.3},
+}
+
+
+def _ran(code: str) -> Ran:
+    names: Ran = {"__name__": "pasted"}
+    exec(compile(code, "snippet", "exec"), names)
+    return names
+
+
+def _code(spec: ResolvedSpec, **own: Any) -> str:
+    (chosen,) = spec.optimizers
+    return snippet_of(spec, chosen.label, {**chosen.default, **own})
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "schedule", "warmup"), [(16, "linear", 0.2), (48, "constant", 0.1), (48, "constant", 0.0)]
+)
+def test_a_config_brings_its_own_batches_and_schedule(batch_size: int, schedule: Any, warmup: float) -> None:
+    spec = spec_of({"name": "adam", "space": MENU}, schedule={"name": "cosine"}, clip_norm=1.0)
+    ran = _ran(_code(spec, batch_size=batch_size, schedule=schedule, warmup=warmup))
+    assert ran["batch_size"] == batch_size
+    steps = 2 * math.ceil(256 / batch_size)
+    moments = {state["step"].item() for state in ran["optimizer"].state.values()}
+    assert moments == {steps}
+    assert ("factor" in ran) == (schedule != "constant" or warmup > 0)
+    for step in range(steps) if "factor" in ran else ():
+        engine = factor(Schedule(name=schedule, warmup=warmup), step + 0.5, steps)
+        assert ran["factor"](step) == pytest.approx(engine, abs=1e-12)
+
+
+@pytest.mark.parametrize("task", ["classification", "autoencoding"])
+def test_a_growing_batch_steps_when_it_is_full_at_the_rate_of_its_middle(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = {"adaptive": "norm", "eta": 0.3, "start": 32, "growth": 4.0, "max": 170, "micro": 6}
+    space = {"lr": 0.5, "batch_size": grown, "schedule": "trapezoid"}
+    model = {"name": "vae", "hidden": [6]} if task == "autoencoding" else {"name": "mlp", "hidden": [6]}
+    spec = spec_of(
+        {"name": "adagrad", "space": space},
+        workload={"dataset": "digits", "model": model, "task": task},
+        schedule={"name": "cosine", "decay": 0.4},
+        clip_norm=0.5,
+    )
+    steps: list[tuple[int, float, float]] = []
+
+    class Watched(torch.optim.Adagrad):
+        def step(self, closure: Any = None) -> Any:
+            gradients = [param.grad for group in self.param_groups for param in group["params"]]
+            norm = torch.linalg.vector_norm(torch.cat([one.flatten() for one in gradients])).item()
+            steps.append((counted[-1], self.param_groups[0]["lr"], norm))
+            return super().step(closure)
+
+    class Counted(adadagrad.AdaptiveBatch):
+        def add(self, count: int, *, last: bool = False) -> bool:
+            counted.append(self.seen + count)
+            return super().add(count, last=last)
+
+    counted: list[int] = []
+    monkeypatch.setattr(torch.optim, "Adagrad", Watched)
+    monkeypatch.setattr(adadagrad, "AdaptiveBatch", Counted)
+    ran = _ran(_code(spec))
+    sizes = [size for size, _, _ in steps]
+    assert sum(sizes) == ran["total_examples"] == ran["seen"] == 512
+    assert sizes[0] == 36  # 32, in whole parts of 6
+    assert sizes[1] > sizes[0]
+    seen = 0
+    for size, rate, norm in steps:
+        seen += size
+        wanted = 0.5 * factor(Schedule(name="trapezoid", warmup=0.0, decay=0.4), seen - size / 2, 512)
+        assert rate == pytest.approx(wanted)
+        assert norm <= 0.5 * (1 + 1e-5)  # the gradient of the whole batch is clipped, in float32
+
+
+def test_what_is_copied_imports_what_it_calls_and_nothing_else() -> None:
+    code = _code(spec_of("adadagradnorm"))
+    assert "from adadagrad import AdaGradNorm, AdaptiveBatch, Growth\n" in code
+    lines = lines_that_matter(code)
+    assert lines is not None
+    assert lines.startswith("from adadagrad import AdaGradNorm\n\noptimizer = AdaGradNorm(\n")
+
+
+def test_an_optimizer_of_which_only_the_batch_grows_imports_both() -> None:
+    code = _code(spec_of({"name": "adabelief", "space": {"batch_size": {"adaptive": "norm"}}}))
+    assert "from adabelief import AdaBelief\nfrom adadagrad import AdaptiveBatch, Growth\n" in code
