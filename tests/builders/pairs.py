@@ -19,7 +19,8 @@ def pairs() -> list[tuple[DatasetEntry, ModelEntry]]:
     """The datasets and models that go together.
 
     Networks of many layers are for images with a height: of a row they leave one pixel, of which batch
-    normalization takes differences that are rounding alone.
+    normalization takes differences that are rounding alone. They are held against each other in float64
+    (`tests/workers/engine/stacked/test_deep_networks.py`).
     """
     return [
         (data, model)
