@@ -38,6 +38,9 @@ RECENT = (
     OptimizerEntry(
         name="muon",
         title="Muon",
+        # torch's own Muon takes matrices alone. This class steps the other params by AdamW, and weights of
+        # convolutions as matrices; embeddings and the last layer are matrices like the others here, as no
+        # network says which they are. Biases and gains are not decayed, as is usual.
         build=Build(target="pytorch_optimizer.Muon", fixed={"adamw_wd": 0.0}, matrices="use_muon"),
         stepping=Stepping(joinable=False),
         default={

@@ -10,6 +10,7 @@ from whichopt.service.catalog import optimizers
 from whichopt.service.errors import InvalidSpec
 from whichopt.service.space import Value
 from whichopt.service.translations.denominators import Assumed, Exactness, Translated
+from whichopt.service.translations.later_rules import LATER_REASONS
 from whichopt.service.translations.rules import RULES
 
 MEANING: Mapping[Exactness, str] = {
@@ -103,5 +104,6 @@ REASONS: Mapping[str, str] = {
     "length of the run, which other optimizers leave to the schedule",
     "lamb": "LAMB scales the step of each tensor by the norm of its params, so one learning rate of it "
     "is another one of theirs for every tensor",
+    **LATER_REASONS,
 }
 """Why an optimizer cannot have a rule. One that is in neither table just has none yet."""

@@ -25,8 +25,7 @@ from whichopt.service.translations.denominators import (
     number,
     shrinkage,
 )
-
-Rule = Callable[[Config, Assumed], Translated]
+from whichopt.service.translations.later_rules import LATER_RULES, Rule
 
 
 def _meaning(name: str) -> Meaning:
@@ -340,5 +339,6 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("adamw", "adabelief"): _to_adabelief("adamw"),
     ("adabelief", "adam"): _from_adabelief("adam"),
     ("adabelief", "adamw"): _from_adabelief("adamw"),
+    **LATER_RULES,
 }
 """Rules from one optimizer to another; all other pairs are reached by way of these."""

@@ -128,13 +128,13 @@ def network(name: str, modules: Sequence[str]) -> list[str]:
 
 
 def _optimizer(player: str, facts: OptimizerFacts, config: Config) -> list[str]:
-    return [
-        line.replace("optimizer", f"{player}_optimizer", 1).replace(
-            "model.parameters()", f"{player}.parameters()"
-        )
-        if line.startswith(("optimizer", "    model.parameters()"))
-        else line
+    lines = (
+        line.replace("model.parameters()", f"{player}.parameters()")
         for line in optimizer_lines(facts, config)
+    )
+    return [
+        line.replace("optimizer", f"{player}_optimizer", 1) if line.startswith("optimizer") else line
+        for line in lines
     ]
 
 

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 
 from whichopt.service.catalog.built_in import Catalog
+from whichopt.service.catalog.growing_optimizers import GROWING
+from whichopt.service.catalog.later_optimizers import LATER
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
+from whichopt.service.catalog.recent_optimizers import RECENT
 from whichopt.service.figures.tones import tone
 from whichopt.service.pages.frame import plain
 from whichopt.service.pages.new.batches import Setting, asks, settings_of, training_names
@@ -33,12 +36,16 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Row:
-    """An optimizer to choose; `low`, `high` and `ring` are places on the line of lr, in percent of it."""
+    """An optimizer to choose; `low`, `high` and `ring` are places on the line of lr, in percent of it.
+
+    `folded` says that it stands behind a click, as the list is long: one of the later ones, not chosen.
+    """
 
     name: str
     title: str
     tone: int
     chosen: bool
+    folded: bool
     low: float
     high: float
     ring: float
@@ -112,6 +119,7 @@ def _row(entry: OptimizerEntry, form: Form, axis: Float) -> Row:
         title=entry.title,
         tone=tone(entry.name),
         chosen=entry.name in form.optimizers,
+        folded=entry in (*LATER, *RECENT, *GROWING) and entry.name not in form.optimizers,
         low=_at(axis, low),
         high=_at(axis, high),
         ring=_at(axis, first),

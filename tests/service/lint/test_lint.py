@@ -78,6 +78,12 @@ def log(low: float, high: float) -> dict[str, Any]:
     ("name", "space", "code", "field"),
     [
         ("adabelief", {"eps": 1e-8}, "eps_of_adam", "space.eps"),
+        ("adan", {"beta3": 0.9}, "beta2_below_beta1", "space.beta3"),
+        ("soap", {"beta1": 0.99}, "beta2_below_beta1", "default.beta2"),
+        ("yogi", {"beta2": 0.7}, "beta2_below_beta1", "space.beta2"),
+        ("msvag", {"lr": 1e-4}, "lr_of_adam", "space.lr"),
+        ("lion", {"lr": 0.5}, "lr_of_sgd", "space.lr"),
+        ("muon", {"weight_decay": 1e-6}, "decay_of_adam", "space.weight_decay"),
         ("adabelief", {"eps": log(1e-10, 1e-1)}, "eps_of_adam", "space.eps"),
         ("adam", {"eps": 1e-16}, "eps_of_adabelief", "space.eps"),
         ("adam", {"eps": log(1e-17, 1e-13)}, "eps_of_adabelief", "space.eps"),

@@ -16,6 +16,8 @@ from fastapi.testclient import TestClient
 from tests.builders.forms import JSON, SMALL, Fields, fields, jobs_of, posted, told
 from tests.builders.services import KEY, Recorder
 from whichopt.service.app import create_app
+from whichopt.service.catalog.founding_optimizers import FOUNDING
+from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.db import Store
 from whichopt.service.settings import Settings
 from whichopt.service.spec import JobSpec
@@ -51,6 +53,16 @@ def test_the_form_makes_the_job_that_the_api_would(http: TestClient, dispatcher:
         "budget": {"trials": 4, "replicates": 2, "confirm_seeds": 3},
     }
     assert http.post("/v1/jobs", json=body).json()["spec"] == job["spec"]
+
+
+def test_an_optimizer_behind_the_fold_can_be_ticked(http: TestClient) -> None:
+    page = http.get("/new").text
+    assert page.count('name="optimizer"') == len(OPTIMIZERS)
+    assert f"{len(OPTIMIZERS) - len(FOUNDING)} more optimizers" in page
+    assert page.index("pick-lamb") < page.index('<details class="others">') < page.index("pick-lion")
+    posted(http, fields(page, *SMALL, ticked=["sgd", "lion"]))
+    (job,) = jobs_of(http)
+    assert [one["label"] for one in job["spec"]["optimizers"]] == ["sgd", "lion"]
 
 
 def test_a_double_click_makes_one_job_and_another_spec_another(http: TestClient) -> None:

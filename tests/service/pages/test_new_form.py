@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from tests.builders.optimizers import scheduled
 from whichopt.service.catalog.built_in import built_in
+from whichopt.service.catalog.founding_optimizers import FOUNDING
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 from whichopt.service.errors import WhichoptError
 from whichopt.service.pages.new.fill import as_sent, filled, form_of, undecided
@@ -165,6 +166,16 @@ def test_many_specs_fill_the_form_and_come_back(spec: dict[str, Any]) -> None:
     # Spaces around a name, and a line's end in it, are not kept by a field.
     assert set(found.lost) <= {"name"}
     assert resolved(as_sent(one, CATALOG)) == one
+
+
+def test_the_later_optimizers_stand_behind_a_click_unless_they_are_chosen() -> None:
+    def folded(form: Form) -> list[str]:
+        return [row.name for row in rows_of(form, CATALOG) if row.folded]
+
+    later = [one.name for one in OPTIMIZERS[len(FOUNDING) :]]
+    assert folded(blank()) == later
+    with_lion = form_of(resolved({"workload": WINE, "optimizers": ["sgd", "lion"]}), CATALOG)
+    assert folded(with_lion) == [name for name in later if name != "lion"]
 
 
 def test_what_is_as_usual_is_left_out() -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from adabelief import translate as adabelief
 from whichopt.service.catalog.optimizers import OPTIMIZERS, optimizer
+from whichopt.service.errors import InvalidSpec
 from whichopt.service.space import Config
-from whichopt.service.translations import translate
+from whichopt.service.translations import REASONS, translate
 from whichopt.service.translations.denominators import Assumed
 from whichopt.workers.engine import optimizers
 
@@ -109,6 +110,12 @@ def test_a_large_eps_is_sgd(target: str, nesterov: bool) -> None:
         ("adam", "rmsprop", {"beta2": 0.99}),
         ("rmsprop", "adam", {"momentum": 0.8}),
         ("adam", "radam", {"beta2": 0.99}),
+        ("adam", "yogi", {"beta2": 0.99}),
+        ("yogi", "adam", {"beta2": 0.99}),
+        ("adam", "adopt", {"beta2": 0.99}),
+        ("padam", "adam", {"beta2": 0.99}),
+        ("adam", "padam", {"beta2": 0.99}),
+        ("adam", "adabound", {"beta2": 0.99}),
     ],
 )
 def test_steps_are_as_long_under_noise_of_the_assumed_size(
@@ -121,6 +128,49 @@ def test_steps_are_as_long_under_noise_of_the_assumed_size(
         for one in ((source, config), (target, found.config))
     )
     assert theirs == pytest.approx(ours, rel=0.1), "averages of 100 squares vary by 7%"
+
+
+def test_adabound_with_closed_bounds_is_sgd() -> None:
+    """At step t they are within 10 / t of final_lr: 1% after 1,000 steps."""
+    config = setting("sgd", lr=0.1, weight_decay=1e-3)
+    assert translate("sgd", "adabound", config, Assumed(steps=200)).exactness == "approximate"
+    found = translate("sgd", "adabound", config, Assumed(steps=2_000))
+    assert found.exactness == "limit"
+    ours, theirs = (moves(*one, steps=1_100)[1_000:] for one in (("sgd", config), ("adabound", found.config)))
+    torch.testing.assert_close(theirs, ours, rtol=0.02, atol=0.02 * float(ours.abs().max()))
+    back = translate("adabound", "sgd", found.config, Assumed(steps=2_000))
+    assert back.exactness == "limit"
+    assert back.config == pytest.approx(config)
+
+
+@pytest.mark.parametrize("target", ["padam", "adabound"])
+def test_what_is_adam_in_a_limit_goes_where_adam_does(target: str) -> None:
+    """But for the place of eps in the first steps, which is nothing where eps is far below the gradients."""
+    config = setting("adam", eps=1e-15, weight_decay=1e-3)
+    found = translate("adam", target, config, ASSUMED)
+    assert found.exactness == "limit"
+    torch.testing.assert_close(trained(target, found.config), trained("adam", config), rtol=1e-5, atol=1e-6)
+
+
+def test_the_authors_advice_is_taken_in_its_middle() -> None:
+    config = setting("adamw", lr=1e-3, weight_decay=0.01)
+    lion = translate("adamw", "lion", config, ASSUMED).config
+    assert 3 < 1e-3 / float(lion["lr"]) < 10
+    assert float(lion["lr"]) * float(lion["weight_decay"]) == pytest.approx(1e-5)
+    assert translate("lion", "adamw", lion, ASSUMED).config["lr"] == pytest.approx(1e-3)
+    assert 5 < float(translate("adamw", "adan", config, ASSUMED).config["lr"]) / 1e-3 < 10
+    free = translate("adamw", "schedulefree_adamw", config, ASSUMED)
+    assert 1 < float(free.config["lr"]) / 1e-3 < 10
+    assert any("warmup_steps" in one for one in free.warnings)
+    of_sgd = translate("sgd", "schedulefree_sgd", setting("sgd", lr=0.02), ASSUMED).config
+    assert 10 < float(of_sgd["lr"]) / 0.02 < 50
+
+
+@pytest.mark.parametrize("name", ["adagradnorm", "fromage", "muon", "msvag", "prodigy", "adadelta"])
+def test_where_no_setting_is_near_it_says_why(name: str) -> None:
+    for pair in (("adam", name), (name, "adam")):
+        with pytest.raises(InvalidSpec, match=REASONS[name]):
+            translate(*pair, setting(pair[0]), ASSUMED)
 
 
 def test_decays_shrink_alike() -> None:

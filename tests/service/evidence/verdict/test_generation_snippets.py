@@ -103,7 +103,7 @@ def test_they_run_as_pasted_and_have_the_jobs_data_and_networks() -> None:
         make = _gan if i % 2 and not grows(entry.space) else _vae
         specs.append(make(entry.name, schedule=schedule, hidden=[5]))
         kinds.append(entry.build.target.rpartition(".")[2])
-    specs += [_gan(dataset=data, **options) for data in (RING, "digits") for options in GANS]
+    specs += [_gan("muon"), *(_gan(dataset=data, **options) for data in (RING, "digits") for options in GANS)]
     specs += [_gan(dataset={**RING, "modes": 5, "radius": 3.0}), _vae(latent=3, hidden=[9, 4])]
     found = _run([_job(spec) for spec in specs])
     assert [kind for kind, _ in found[: len(kinds)]] == kinds

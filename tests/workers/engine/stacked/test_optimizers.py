@@ -227,6 +227,24 @@ def test_a_row_that_is_lost_harms_no_other() -> None:
             assert torch.equal(found, wanted.detach())
 
 
+@pytest.mark.parametrize("entry", STACKABLE, ids=lambda entry: entry.name)
+def test_a_row_that_is_lost_on_the_way_stops_nobody(entry: OptimizerEntry) -> None:
+    """A gradient that is no number raises in no class, not even in a decomposition of matrices: SOAP's comes
+    every 10 steps."""
+    shapes = SHAPES["small"]
+    starts = [[torch.ones(shape) for shape in shapes] for _ in range(2)]
+    stacked, alone = _Stacked(starts), _Alone(entry, starts[:1], [entry.default])
+    steps = STEPS[entry.stepping.rows](RowGroup(entry, [entry.default] * 2, stacked.rows))
+    gradients = _gradients(shapes, 1, seed=5)
+    for number in range(14):
+        (good,) = next(gradients)
+        lost = [torch.full(shape, math.nan if number >= 3 else 0.5) for shape in shapes]
+        stacked.step(steps, [good, lost], [1.0] * 2)
+        alone.step([good], [1.0])
+    for found, wanted in zip(stacked.rows[0].params, alone.params[0], strict=True):
+        assert torch.equal(found, wanted.detach())
+
+
 def test_joined_params_are_the_params() -> None:
     row = _Stacked([[torch.zeros(2, 2), torch.zeros(3)]]).rows[0]
     row.joined_params.fill_(1.0)

@@ -1,0 +1,1 @@
+"""What a step of each optimizer of the catalog costs, and what state it keeps."""
