@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
 
 from whichopt.service.batches import GROWING, TRAINING, TRAINING_LIMITS
 from whichopt.service.catalog.names import check_names, check_target
@@ -42,7 +44,7 @@ class Build:
 
     target: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
-    matrices: str = ""
+    matrices: Annotated[str, Field(exclude_if=lambda key: not key)] = ""  # what was stored keeps its bytes
 
     def __post_init__(self) -> None:
         """Refuse what a snippet could not import, or could do more with than import.
@@ -99,7 +101,7 @@ class Meaning:
     step: Literal["normalized", "raw", "partial", "summed", "own"] = "normalized"
     decay: Literal["coupled", "decoupled"] = "coupled"
     floor: Literal["outside", "inside", "accumulated"] = "outside"
-    squares: str | None = "beta2"
+    squares: Annotated[str | None, Field(exclude_if=lambda name: name == "beta2")] = "beta2"
     uncorrected: str | None = None
     rectified: Literal["never", "always", "switch"] = "never"
 
