@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PastJob:
-    """A job with the same workload and batch size.
+    """A job with the same workload, as far as its batches are as large.
 
     `seconds` and `lengths` are the training seconds of its trials and how long these were, in the unit of a
     trial's length, by the name of the optimizer in the catalog. `clock` is the seconds by the clock that a

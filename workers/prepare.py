@@ -119,7 +119,8 @@ def _executors(
     first = _first_plans(spec)
     alone |= found.optimizers_alone(spec, [plan for plan in first if plan.label not in alone])
     plans = [plan for plan in first if plan.label not in alone]
-    if plans and here and (untried := choose_untried(built(), plans)) is not None:
+    size = spec.batch_size
+    if plans and here and (untried := choose_untried(built(), plans, size=size)) is not None:
         return executors, untried.seconds, alone or None
     if plans and (reason := why_only_solo(built(), plans)) is not None:
         alone |= {plan.label: reason for plan in plans}
@@ -128,7 +129,7 @@ def _executors(
         plans = []
     if not plans:
         return executors, {}, alone
-    choice = choose(built(), plans, measured=here, size=spec.batch_size)
+    choice = choose(built(), plans, measured=here, size=size)
     executors |= {plan.label: choice.executor for plan in plans}
     if spec.today is not None and TODAY not in alone:
         executors[TODAY] = choice.executor  # as what it is held against

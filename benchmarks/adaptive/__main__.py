@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = options(module="benchmarks.adaptive", about=__doc__ or "", data=DATA, races=RACES)
     given = parser.parse_args(argv)
     torch.set_num_threads(1)  # as in a training process
-    found = list(costs(WORKLOADS, epochs=1 if given.quick else 10))
+    found = list(costs(WORKLOADS, epochs=1 if given.quick else 3))
     Console(width=120).print(shown(found))
     return run(given, RACES, extra=written(found))
 

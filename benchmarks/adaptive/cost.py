@@ -16,8 +16,8 @@ from whichopt.workers.engine import Executor, Unwatched
 from whichopt.workers.engine.executors import EXECUTORS
 from whichopt.workers.sampler import suggest
 
-ROWS = 16
-"""Trials of a stack."""
+ROWS = {"solo": 1, "stacked": 16}
+"""Trials that are trained, by executor."""
 
 REPEATS = 5
 
@@ -35,7 +35,7 @@ class Cost:
     ratio: float
 
 
-def costs(workloads: Mapping[str, Mapping[str, Any]], *, epochs: int = 10) -> Iterator[Cost]:
+def costs(workloads: Mapping[str, Mapping[str, Any]], *, epochs: int = 3) -> Iterator[Cost]:
     """Yield what each way of making batches costs; the ways take turns, so that a slow moment hits all."""
     for name, asked in workloads.items():
         ways: dict[str, Mapping[str, Any]] = {
@@ -48,22 +48,22 @@ def costs(workloads: Mapping[str, Mapping[str, Any]], *, epochs: int = 10) -> It
             for micro in (8, 16)
         }
         for executor, make in EXECUTORS.items():
-            plans = {way: _plans(asked, space, epochs) for way, space in ways.items()}
+            plans = {way: _plans(asked, space, epochs, ROWS[executor]) for way, space in ways.items()}
             took = _took(asked, make(), plans)
             for way, seconds in took.items():
                 examples = sum(plan.length for plan in plans[way])
                 yield Cost(name, executor, way, 1e6 * seconds / examples, seconds / took[f"fixed, {FIXED}"])
 
 
-def _plans(asked: Mapping[str, Any], space: Mapping[str, Any], epochs: int) -> list[TrialPlan]:
-    budget = {"trials": ROWS, "replicates": 1, "epochs": epochs, "confirm_seeds": 3}
+def _plans(asked: Mapping[str, Any], space: Mapping[str, Any], epochs: int, rows: int) -> list[TrialPlan]:
+    budget = {"trials": rows, "replicates": 1, "epochs": epochs, "confirm_seeds": 3}
     job = {"workload": asked, "optimizers": [{"name": "adagrad", "space": space}], "budget": budget}
     spec = resolve(JobSpec.model_validate(job))
     first = next_round(spec, [], suggest)
     assert first is not None
     plan = first.cohorts[0][0]
     return [
-        plan.model_copy(update={"seeds": plan.seeds.model_copy(update={"init": row})}) for row in range(ROWS)
+        plan.model_copy(update={"seeds": plan.seeds.model_copy(update={"init": row})}) for row in range(rows)
     ]
 
 

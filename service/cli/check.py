@@ -197,16 +197,22 @@ def _of_setting(body: Mapping[str, Any], steps: int | None) -> Sequence[LintFind
 def _setting(name: str, given: Mapping[str, Any]) -> Config:
     """Return `given` in scalars, with the catalog's defaults for the rest.
 
+    What a recommended config has of batches and the schedule is no setting of the class, and is left out.
+
     Raises:
         InvalidSpec: something is unknown or out of bounds.
     """
     from pydantic import ValidationError
 
+    from whichopt.service.batches import TRAINING_LIMITS
+    from whichopt.service.catalog import optimizers
     from whichopt.service.errors import InvalidSpec
     from whichopt.service.spec import OptimizerChoice, resolve_optimizer
 
+    space = optimizers.optimizer(name).space
+    own = {one: value for one, value in given.items() if one in space or one not in TRAINING_LIMITS}
     try:
-        choice = OptimizerChoice.model_validate({"name": name, "default": given})
+        choice = OptimizerChoice.model_validate({"name": name, "default": own})
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])

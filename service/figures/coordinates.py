@@ -15,6 +15,9 @@ from whichopt.service.space import Categorical, Dimension, Value
 BEST_SHARE = 0.2
 """Share of the trials that stand out in color."""
 
+FEW, MANY = 4, 7
+"""Axes whose names fit in one line, and in two."""
+
 MOST_BEST, MOST_LINES = 30, 120
 """Lines in color, and behind these; of more, the worst are left out, and that is said."""
 
@@ -106,14 +109,21 @@ def parallel_coordinates(
         + (f" The {left_out:,} worst are left out." if left_out else "")
         + shown.said(metric, "lower"),
         alt=f"{label}: parallel coordinates of {len(ordered)} configs; the best searched one has {said}.",
-        spec=spec(layers, width=width, height=height, left=4, right=4, above=18, below=52),
+        spec=spec(
+            layers,
+            width=width,
+            height=height,
+            left=4,
+            right=4,
+            above=18,
+            below=24 + 14 * max(2, _lines(names)),
+        ),
     )
 
 
 def _texts(names: Sequence[str], ends: Sequence[tuple[str, str]], x: Spec, y: Spec) -> list[Spec]:
-    """Return the ends of each axis above and below it, and its name below; many names stand in two lines."""
+    """Return the ends of each axis above and below it, and its name below, in lines if there are many."""
     small: Spec = {"type": "text", "fontSize": 10.5, "fontWeight": 400, "fill": "var(--quiet)"}
-    slant = len(names) > 4
     rows = [
         {"n": at, "h": height, "s": text} for at, pair in enumerate(ends) for height, text in enumerate(pair)
     ]
@@ -125,8 +135,10 @@ def _texts(names: Sequence[str], ends: Sequence[tuple[str, str]], x: Spec, y: Sp
         }
         for height, dy in ((0, 11), (1, -9))
     ]
-    for odd in (0, 1):
-        own = [{"n": at, "h": 0, "s": short(name)} for at, name in enumerate(names) if at % 2 == odd]
+    for line in range(_lines(names)):
+        own = [
+            {"n": at, "h": 0, "s": short(name)} for at, name in enumerate(names) if at % _lines(names) == line
+        ]
         if own:
             layers.append(
                 {
@@ -134,13 +146,18 @@ def _texts(names: Sequence[str], ends: Sequence[tuple[str, str]], x: Spec, y: Sp
                     "mark": {
                         "type": "text",
                         "fontWeight": 600,
-                        "dy": 40 if odd and slant else 26,
+                        "dy": 26 + 14 * line,
                         "baseline": "middle",
                     },
                     "encoding": {"x": x, "y": y, "text": {"field": "s"}},
                 }
             )
     return layers
+
+
+def _lines(names: Sequence[str]) -> int:
+    """Return in how many lines the names stand, so that none covers another on a phone."""
+    return 1 if len(names) <= FEW else 2 if len(names) <= MANY else 3
 
 
 def _height(allowed: Dimension, value: Value) -> float:

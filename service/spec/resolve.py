@@ -245,6 +245,15 @@ def resolve_optimizer(
     ranges = scalars(entry, choice.space, f"{field}.space")
     setting = scalars(entry, choice.default, f"{field}.default")
     training = batching.usual(entry.facts, ranges, shared, f"{field}.space")
+    for name in setting:
+        if name not in entry.space and name not in training:
+            raise InvalidSpec(
+                f"{entry.name}: default has {name}, which the space does not open; give the space a value or "
+                "a range of it",
+                field=f"{field}.default.{name}",
+                value=setting[name],
+                allowed=f"a {name} in space as well",
+            )
     usual = {**training, **entry.default}
     added = {name: value for name, value in training.items() if name not in entry.space}
     space: dict[str, SpaceEntry] = {**entry.space, **added, **ranges}

@@ -48,6 +48,7 @@ PAGES = {
     "new: a dataset": "/new?dataset=penguins",
     "new: again": "/new?from={winner}",
     "new: today": "/new?from={today}",
+    "new: batches": "/new?from={growing}",
     "queued": "/jobs/{queued}",
     "search: 4 trials": "/jobs/{first}",
     "search": "/jobs/{search}",
@@ -64,6 +65,7 @@ PAGES = {
     "what it makes: points": "/jobs/{points}",
     "what it makes: images": "/jobs/{images}",
     "what it makes: text": "/jobs/{text}",
+    "batches that grow": "/jobs/{growing}",
     "today": "/jobs/{today}",
     "margin": "/jobs/{margin}",
     "one optimizer": "/jobs/{alone}",
@@ -93,6 +95,7 @@ PAGES = {
     "report: points": "/v1/jobs/{points}/report",
     "report: images": "/v1/jobs/{images}/report",
     "report: text": "/v1/jobs/{text}/report",
+    "report: batches that grow": "/v1/jobs/{growing}/report",
     "report: today": "/v1/jobs/{today}/report",
     "report: nothing": "/v1/jobs/{nothing}/report",
 }

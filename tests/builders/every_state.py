@@ -8,12 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tests.builders.concluded_jobs import concluded_job, motley_job
+from tests.builders.concluded_jobs import concluded_job, motley_job, recorded
 from tests.builders.datasets import add_dataset
 from tests.builders.jobs import add_job
 from tests.builders.made import images_sample, points_sample, text_sample
 from tests.builders.played_jobs import confirming, digits_spec, played_job
 from tests.builders.races import TWELVE, racing_job
+from tests.builders.reports import growing_report
 from whichopt.service.db import Store
 from whichopt.service.db.tables import job
 from whichopt.service.states import DatasetState
@@ -67,6 +68,7 @@ def every_state(store: Store, folder: Path) -> EveryState:
         store, folder, digits_spec(SIX[:3], name="images"), gap=0.2, makes=lambda _: images_sample()
     )
     _, text = played_job(store, folder, digits_spec(SIX[:3], name="text"), gap=0.2, makes=lambda _: TEXT)
+    growing = recorded(store, growing_report())
     _, plain = concluded_job(store)
     failed_id, failed = racing_job(store, done=30, running=0, name="a disk was full")
     _fail(store, failed_id)
@@ -98,6 +100,7 @@ def every_state(store: Store, folder: Path) -> EveryState:
             "points": points,
             "images": images,
             "text": text,
+            "growing": growing,
             "plain": plain,
             "failed": failed,
             "cancelled": cancelled,

@@ -36,7 +36,7 @@ def make_plans(spec: ResolvedSpec) -> list[TrialPlan]:
             label=chosen.label,
             optimizer=chosen.name,
             config=chosen.default,
-            training=spec.training,
+            training=spec.training_of(chosen.label, chosen.default),
             seeds=Seeds(init=1, order=2, split=3),
             length=100,
             evaluations=(50, 100),

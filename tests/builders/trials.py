@@ -109,7 +109,7 @@ def plan_of(
         label=label,
         optimizer=spec.optimizer(label).name,
         config=dict(config),
-        training=spec.training,
+        training=spec.training_of(label, dict(config)),
         seeds=Seeds(init=number, order=number, split=number),
         length=100,
         evaluations=(100,),

@@ -42,7 +42,7 @@ def lite(migrated: Path, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(events_s=0.02, reap_s=600, max_body_bytes=40_000, blobs=tmp_path / "blobs")
+    return Settings(events_s=0.02, reap_s=600, max_body_bytes=60_000, blobs=tmp_path / "blobs")
 
 
 @pytest.fixture

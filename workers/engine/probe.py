@@ -76,7 +76,7 @@ def choose(
     told = kinds[0].training.batch_size if size is None else size
     first = _seconds(TrialRun(workload, kinds[0]).train, kinds[0])
     if first > SLOW_S:
-        return _too_slow(first * told / kinds[0].training.batch_size)
+        return _too_slow(first, kinds[0], told)
     alike: dict[object, list[TrialPlan]] = {}
     for plan in kinds:
         alike.setdefault(together(plan), []).append(plan)
@@ -110,17 +110,23 @@ def _stacked_seconds(workload: Workload, kinds: Sequence[TrialPlan], solo: float
         return None
 
 
-def choose_untried(workload: Workload, plans: Sequence[TrialPlan]) -> Choice | None:
+def choose_untried(
+    workload: Workload, plans: Sequence[TrialPlan], *, size: int | None = None
+) -> Choice | None:
     """Return solo for trials of a network of which it is not known whether it can be stacked, if a step takes
-    so long that none would be; to find it out would take as long as several steps of each way."""
+    so long that none would be; to find it out would take as long as several steps of each way.
+
+    `size` is the number of examples that its seconds are told of, as those of `choose`.
+    """
     if STACKING is None or STACKING.made_of_layers(workload):
         return None
     seconds = _seconds(TrialRun(workload, plans[0]).train, plans[0])
-    return _too_slow(seconds) if seconds > SLOW_S else None
+    return _too_slow(seconds, plans[0], size) if seconds > SLOW_S else None
 
 
-def _too_slow(seconds: float) -> Choice:
-    return Choice("solo", {"solo": seconds})
+def _too_slow(seconds: float, plan: TrialPlan, size: int | None) -> Choice:
+    own = plan.training.batch_size
+    return Choice("solo", {"solo": seconds * (size or own) / own})
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
+from whichopt.service.batches import WORDS, grows
 from whichopt.service.catalog import datasets, models, tasks
 from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
@@ -18,6 +19,7 @@ from whichopt.service.catalog.update import LETTERS
 from whichopt.service.catalog.updates import UPDATES
 from whichopt.service.errors import UnknownName
 from whichopt.service.figures.tones import tone, tones
+from whichopt.service.pages.catalog.default_code import default_code
 from whichopt.service.pages.catalog.mathml import mathml
 from whichopt.service.pages.catalog.option_words import option_words
 from whichopt.service.pages.catalog.tabs import known, tabs
@@ -93,7 +95,8 @@ def optimizer(name: str, request: Request, store: TheStore, settings: TheSetting
         space=[_searched(hyperparameter, entry) for hyperparameter in entry.space],
         fixed=dict(entry.build.fixed),
         able=_able(entry),
-        snippet=_snippet(entry),
+        words={name: words for name, words in WORDS.items() if not entry.is_own(name)},
+        snippet=default_code(entry),
         tally=tally,
         raced=[(one, _odds(one)) for one in raced],
     )
@@ -261,6 +264,8 @@ def _able(entry: OptimizerEntry) -> list[str]:
     said = [stacked if entry.stackable else alone]
     if entry.modes:
         said.append("It is evaluated at other params than those that its gradients are taken at.")
+    if grows(entry.of_training(entry.default)):
+        said.append("Its batches grow with the noise of the gradient, so that it takes no batch size.")
     if entry.own_schedule:
         said.append("It brings a schedule of the learning rate, so the job's must be constant.")
     if entry.needs_closure:
@@ -270,15 +275,6 @@ def _able(entry: OptimizerEntry) -> list[str]:
     said += [f"{switch} needs {name} above 0." for switch, name in entry.needs.items()]
     said.append(f"A best value near an end of the range of {' or '.join(entry.edges)} is reported.")
     return said
-
-
-def _snippet(entry: OptimizerEntry) -> str:
-    """Return the code that makes it with its default."""
-    module, _, cls = entry.build.target.rpartition(".")
-    given: dict[str, Any] = {**entry.arguments(entry.default), **entry.build.fixed}
-    written = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    params = entry.build.params_code("model.parameters()")
-    return f"from {module} import {cls}\n\noptimizer = {cls}(\n    {params},\n{written})\n"
 
 
 def _odds(job: RacedJob) -> list[tuple[str, int, float]]:

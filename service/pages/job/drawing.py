@@ -14,6 +14,7 @@ from whichopt.service.pages.job.acts import confirm, search, verdict
 from whichopt.service.pages.job.live import Drawing
 from whichopt.service.pages.job.rail import rail
 from whichopt.service.pages.job.scene import Act, Scene
+from whichopt.service.training_words import own_training
 from whichopt.service.workload_words import data_line, goal_line, model_line
 
 ACTS = {Act.SEARCH: search, Act.CONFIRM: confirm, Act.VERDICT: verdict}
@@ -40,6 +41,7 @@ def drawing(scene: Scene, base: str) -> Drawing:
         "data_line": data_line,
         "goal_line": goal_line,
         "model_line": model_line,
+        "own_training": own_training(scene.spec),
         "can_resume": scene.job.error is not None and scene.job.error.code in RESUMABLE,
         **ACTS[scene.act].values(scene),
     }

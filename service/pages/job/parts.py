@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from whichopt.service.errors import NoRecommendation
 from whichopt.service.pages.frame import fragment
-from whichopt.service.pages.job import batches, drawn_figures
+from whichopt.service.pages.job import drawn_batches, drawn_figures
 from whichopt.service.pages.job.acts import verdict
 from whichopt.service.pages.job.acts.kept_looks import looks_of
 from whichopt.service.pages.job.scene import recommendation_of, scene
@@ -53,7 +53,7 @@ def more(request: Request, uid: JobUid, store: TheStore, settings: TheSettings) 
         tiles=drawn_figures.lr(shown, shown.spec.labels),
         space=drawn_figures.space(shown, of),
         of=of,
-        batches=batches.drawn(shown, Phase.CONFIRM),
+        batches=drawn_batches.drawn(shown, Phase.CONFIRM),
     )
 
 

@@ -40,7 +40,7 @@ from whichopt.service.views import JobPlan
 
 router = APIRouter(prefix="/new", include_in_schema=False)
 
-MOST_FIELDS = 2000
+MOST_FIELDS = 5000
 MOST_UPLOADS = 100
 """Uploads that the list of datasets shows, the latest first; another one can be asked for by its name."""
 

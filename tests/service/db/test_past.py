@@ -73,6 +73,42 @@ def test_other_optimizers_and_budgets_tell(store: Store) -> None:
     assert set(one.seconds) == {"adabelief", "sgd"}
 
 
+MENU: dict[str, Any] = {"batch_size": {"type": "categorical", "choices": [16, 64]}}
+GROWN: dict[str, Any] = {"batch_size": {"adaptive": "norm"}}
+
+
+def _labels(**spaces: Any) -> list[dict[str, Any]]:
+    return [{"name": name, "space": space} for name, space in spaces.items()]
+
+
+def test_a_label_tells_of_those_whose_batches_are_as_large(store: Store) -> None:
+    asked = make_spec(optimizers=_labels(adabelief=MENU, sgd={}))
+    job_id, _ = add_job(store, asked)
+    for cohort in add_round(store, job_id):
+        finish(store, must_claim(store, cohort))
+    for optimizers, told in (
+        (_labels(adabelief=MENU, sgd={}), {"adabelief", "sgd"}),
+        (_labels(adabelief={}, sgd={}), {"sgd"}),  # at 64 it was not trained
+        (_labels(adam=MENU), {"adabelief"}),  # which stands in for an optimizer that nobody trained yet
+        (_labels(adam={}, lamb=MENU), {"adabelief", "sgd"}),
+        (_labels(sgd=GROWN), set()),
+        (_labels(adabelief={"batch_size": 64}, sgd=GROWN), set()),
+    ):
+        jobs = past_of(store, make_spec(optimizers=optimizers)).jobs
+        assert {name for one in jobs for name in one.seconds} == told, optimizers
+    (one,) = past_of(store, make_spec(optimizers=_labels(sgd={}))).jobs
+    (whole,) = past_of(store, asked).jobs
+    assert one.clock == whole.clock  # of all that the job trained, whatever counts here
+
+
+def test_values_vary_as_those_of_batches_alike(store: Store) -> None:
+    report = trained_report()
+    recorded(store, report)
+    other = report.spec.model_copy(update={"batch_size": 48})
+    assert past_of(store, report.spec).spread is not None
+    assert past_of(store, other).spread is None
+
+
 def test_a_job_without_results_tells_by_its_probe(store: Store) -> None:
     job_id, uid = add_job(store)
     ids = add_round(store, job_id)

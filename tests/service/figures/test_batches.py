@@ -1,4 +1,4 @@
-"""Batches on the page: the figure of their sizes and noise, and the words beside it."""
+"""Figures of batches that grow: powers of two, a line at what is allowed, and what they did in words."""
 
 from __future__ import annotations
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from tests.builders.concluded_jobs import concluded_job
@@ -113,6 +115,22 @@ def test_an_optimizer_shows_its_default_and_its_ranges(http: TestClient) -> None
         in told
     )
     assert "nesterov needs momentum above 0." in told
+
+
+def test_an_optimizer_whose_batches_grow_says_how(http: TestClient) -> None:
+    page = html.unescape(http.get("/catalog/optimizers/adadagrad").text)
+    assert "Its batches grow with the noise of the gradient" in page
+    assert 'title="examples of the first batch">batch_start</th>' in page
+    code = page.split('<pre id="default" tabindex="0">')[1].split("</pre>")[0]
+    made, loop = code.split("\nfor ")
+    known: dict[str, Any] = {"model": torch.nn.Linear(2, 1)}
+    exec(made, known)
+    assert (type(known["optimizer"]), known["batch"].size) == (torch.optim.Adagrad, 32)
+    known |= {"loss": torch.nn.functional.mse_loss}
+    known["micro_batches"] = [(torch.ones(8, 2), torch.ones(8, 1))] * 4
+    before = known["model"].weight.clone()
+    exec(f"for {loop}", known)
+    assert not torch.equal(known["model"].weight, before)
 
 
 def test_an_optimizer_that_is_added_has_a_page_without_a_formula(

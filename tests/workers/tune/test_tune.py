@@ -218,10 +218,12 @@ def test_without_a_budget_it_says_what_some_would_buy(tmp_path: Path, said: list
 
 
 class Signs(torch.optim.Optimizer):
-    """Steps of one length."""
+    """Steps of one length; its arguments have names that jobs use for other things."""
 
-    def __init__(self, params: Any, lr: float = 1e-2) -> None:
-        super().__init__(params, {"lr": lr})
+    def __init__(self, params: Any, lr: float = 1e-2, warmup: int = 0, batch_eta: float = 1.0) -> None:
+        if batch_eta <= 0:
+            raise ValueError("batch_eta is a factor of lr")
+        super().__init__(params, {"lr": lr * batch_eta, "warmup": warmup})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -234,8 +236,12 @@ class Signs(torch.optim.Optimizer):
 
 def test_an_optimizer_of_ones_own_competes(tmp_path: Path, said: list[str]) -> None:
     lr = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
-    mine = whichopt.candidate(Signs, space={"lr": lr}, default={"lr": 0.05}, state_bytes=0)
+    space = {"lr": lr, "warmup": {"type": "int", "low": 1, "high": 900}, "batch_eta": {**lr, "high": 9.0}}
+    default = {"lr": 0.05, "warmup": 10, "batch_eta": 2.0}
+    mine = whichopt.candidate(Signs, space=space, default=default, state_bytes=0)
     found = tune(train, **{**SMALL, "optimizers": ["sgd", mine]}, data=tmp_path, say=said.append)
+    (row,) = (one for one in found.recommendation.ranking if one.optimizer == "signs")
+    assert row.config.keys() == default.keys()
     assert {one.optimizer for one in found.recommendation.ranking} == {"sgd", "signs"}
     assert verify(read_report(found.save_report(tmp_path / "r.html"))).outcome == "confirmed"
     with pytest.raises(InvalidSpec, match="takes no momentum; it takes lr"):

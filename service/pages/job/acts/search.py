@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from whichopt.service.evidence.forecast.leads import Leads, leads
-from whichopt.service.pages.job.batches import growing
+from whichopt.service.pages.job.drawn_batches import growing
 from whichopt.service.pages.job.lane_marks import Marks, search_marks
 from whichopt.service.pages.job.lanes import Scale, in_columns, scale
 from whichopt.service.pages.job.scene import Scene

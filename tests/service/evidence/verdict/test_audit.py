@@ -61,6 +61,49 @@ def test_a_range_that_keeps_the_special_case_out_is_named(space: dict[str, Any],
     assert f"Its range of {name} does not reach it" in found.detail
 
 
+MENU = {"type": "categorical", "choices": [16, 64]}
+SCHEDULES = {"type": "categorical", "choices": ["cosine", "linear"]}
+
+
+@pytest.mark.parametrize(
+    ("special", "general", "name"),
+    [
+        ({"batch_size": 16}, {}, "batch_size"),
+        ({"batch_size": 16}, {"batch_size": {"type": "categorical", "choices": [32, 64]}}, "batch_size"),
+        ({"schedule": "linear"}, {}, "schedule"),
+        ({"warmup": 0.2}, {"warmup": {"type": "float", "low": 0.0, "high": 0.1}}, "warmup"),
+    ],
+)
+def test_batches_and_schedules_that_a_method_cannot_have_keep_a_case_out(
+    special: dict[str, Any], general: dict[str, Any], name: str
+) -> None:
+    adam: dict[str, Any] = {"name": "adam", "label": "special", "space": special}
+    (found,) = audit(adam, {"name": "adamw", "space": general}, best="special")
+    assert (found.code, found.optimizer) == ("inclusion_excluded", "adamw")
+    assert f"Its range of {name} does not reach it" in found.detail
+
+
+def test_a_case_within_reach_says_how_it_was_trained() -> None:
+    adam = {"name": "adam", "label": "special", "space": {"batch_size": 16, "schedule": "linear"}}
+    wide = {"name": "adamw", "space": {"batch_size": MENU, "schedule": SCHEDULES}}
+    (found,) = audit(adam, wide, best="special")
+    assert found.code == "under_tuned"
+    assert "batch_size=16" in found.detail
+    assert "schedule=linear" in found.detail
+
+
+def test_a_batch_that_grows_is_a_case_of_one_that_may_grow_so_alone() -> None:
+    grows = {"batch_size": {"adaptive": "norm", "eta": 0.3}}
+    adam: dict[str, Any] = {"name": "adam", "label": "special", "space": grows}
+    assert audit(adam, "adamw", best="special") == []
+    assert audit("adam", {"name": "adamw", "space": grows}, best="adam") == []
+    (found,) = audit(adam, {"name": "adamw", "space": grows}, best="special")
+    assert (found.code, found.optimizer) == ("under_tuned", "adamw")
+    other = {"batch_size": {"adaptive": "norm", "eta": 0.4}}
+    (found,) = audit(adam, {"name": "adamw", "space": other}, best="special")
+    assert "Its range of batch_eta does not reach it" in found.detail
+
+
 def test_what_is_no_special_case_is_not_flagged() -> None:
     assert audit("radam", "adam", best="radam") == []
     assert audit("adagrad", "adam", best="adagrad") == []

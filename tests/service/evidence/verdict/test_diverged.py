@@ -104,6 +104,31 @@ def test_the_statement_says_what_was_seen_and_what_to_change() -> None:
     assert "clip gradients" not in said
 
 
+def said_of(*spaces: dict[str, Any], **rest: Any) -> str:
+    """The statement on a job in which every fresh run diverged, of SGD with each of these spaces."""
+    asked = [{"name": "sgd", "label": f"sgd{at}", "space": space} for at, space in enumerate(spaces)]
+    spec = spec_of(*asked, **rest)
+    return recommend("job", spec, confirm(spec, flat(spec), lambda *_: None)).statement
+
+
+def test_where_it_diverged_is_told_in_what_all_have_in_common() -> None:
+    length = spec_of("sgd").length
+    assert f"at step 10 of {-(-length // 64)} at the latest" in said_of({})
+    assert f"at step 10 of {-(-length // 32)} at the latest" in said_of({"batch_size": 32})
+    unlike = {"batch_size": 32}, {"batch_size": 64}
+    assert f"at example 100 of {length} at the latest" in said_of(*unlike)
+    growing = {"batch_size": {"adaptive": "norm"}}
+    assert f"at example 100 of {length} at the latest" in said_of(growing)
+
+
+def test_a_warm_up_is_advised_where_there_is_none() -> None:
+    cosine, searched = {"name": "cosine"}, {"warmup": {"type": "float", "low": 0.0, "high": 0.2}}
+    assert "(schedule.warmup)" in said_of({}, schedule=cosine)
+    assert "warm up" not in said_of(searched, schedule=cosine)
+    assert "warm up" not in said_of({}, schedule={"name": "cosine", "warmup": 0.1})
+    assert "(warmup in its space)" in said_of({"warmup": 0.0}, schedule={"name": "cosine", "warmup": 0.1})
+
+
 def test_a_config_that_diverges_now_and_then_is_not_recommended_either() -> None:
     """Each finalist on some seeds; the steadiest is named with how often."""
 
