@@ -44,7 +44,7 @@ class Build:
 
     target: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
-    matrices: Annotated[str, Field(exclude_if=lambda key: not key)] = ""  # specs without keep their bytes
+    matrices: Annotated[str, Field(exclude_if=lambda key: not key)] = ""  # what was stored keeps its bytes
 
     def __post_init__(self) -> None:
         """Refuse what a snippet could not import, or could do more with than import.
@@ -101,7 +101,7 @@ class Meaning:
     step: Literal["normalized", "raw", "partial", "summed", "own"] = "normalized"
     decay: Literal["coupled", "decoupled"] = "coupled"
     floor: Literal["outside", "inside", "accumulated"] = "outside"
-    squares: Annotated[str | None, Field(exclude_if=lambda rate: rate == "beta2")] = "beta2"  # likewise
+    squares: Annotated[str | None, Field(exclude_if=lambda name: name == "beta2")] = "beta2"
     uncorrected: str | None = None
     rectified: Literal["never", "always", "switch"] = "never"
 

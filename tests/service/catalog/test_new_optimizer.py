@@ -127,7 +127,7 @@ def assert_no_translation(*names: str) -> None:
         assert "no translation for" in refused.value.detail or any(
             reason in refused.value.detail for reason in REASONS.values()
         )
-        assert "adabelief, adam, adamw" in refused.value.detail
+        assert ", ".join(WITH_RULES) in refused.value.detail
 
 
 @pytest.mark.parametrize("names", in_jobs(EVERY), ids=lambda names: f"{names[0]}-to-{names[-1]}")
@@ -220,6 +220,7 @@ def test_the_command_line_says_that_there_is_no_translation() -> None:
 
 
 WITH_RULES = sorted({name for pair in RULES for name in pair})
+ONLY_TARGETS = {target for _, target in RULES} - {source for source, _ in RULES}
 
 
 @pytest.mark.parametrize("source", EVERY)
@@ -229,7 +230,8 @@ def test_a_setting_is_translated_or_refused_in_words(source: str) -> None:
             found = translate(source, target, optimizers.optimizer(source).default, Assumed())
         except InvalidSpec as refused:
             assert source != target
-            assert {source, target} - set(WITH_RULES)
+            # Of some there is a way to them and none back.
+            assert {source, target} - set(WITH_RULES) or source in ONLY_TARGETS
             assert ", ".join(WITH_RULES) in refused.detail  # noqa: PT017
         else:
             assert found.config.keys() == optimizers.optimizer(target).space.keys()
