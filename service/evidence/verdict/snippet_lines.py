@@ -1,4 +1,4 @@
-"""The lines of a snippet that matter: the imports, and the call that makes the optimizer, or each of two.
+"""The lines of a snippet that matter: the imports, and the calls that make optimizers and growing batches.
 
 They are found in the text, so that the snippets of earlier versions have them too.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Sequence
 
-MADE = re.compile(r"(\w+_)?optimizer = ")
-"""The start of a call: two players have one each."""
+MADE = re.compile(r"(\w+_)?optimizer = |growing = AdaptiveBatch\(")
+"""The start of a call: two players have one each, and a batch that grows has one beside the optimizer's."""
+
+
+CALLED = re.compile(r"\b([A-Za-z_]\w*)[\w.]*\(")
+"""The first name of each call in the lines."""
 
 
 def lines_that_matter(snippet: str) -> str | None:
@@ -30,7 +34,7 @@ def lines_that_matter(snippet: str) -> str | None:
     calls = [call for call in (_call(lines, at) for at in starts) if call]
     if not calls:
         return None
-    needed = {call[0].partition(" = ")[2].partition("(")[0].partition(".")[0] for call in calls}
+    needed = {name for call in calls for name in CALLED.findall("\n".join(call))}
     imports = [kept for line in lines[: starts[0]] if (kept := _import_of(line, needed))]
     return "\n".join([*imports, *([""] if imports else []), *(line for call in calls for line in call)])
 

@@ -32,7 +32,7 @@ class Steps:
             return [sizes, *schedule_lines(training.schedule, f"total_steps = {self.total}")]
         return [
             f"{sizes}  # the examples of a micro-batch",
-            *_growing(growing),
+            *_growing(growing, training.batch_size),
             f"total_examples, seen = {self.examples}, 0",
             *_by_examples(training.schedule),
         ]
@@ -68,12 +68,12 @@ def steps_of(spec: ResolvedSpec, label: str, config: Config) -> Steps:
     return Steps(spec.training_of(label, config), spec.budget.epochs)
 
 
-def _growing(growing: GrowingBatch) -> list[str]:
+def _growing(growing: GrowingBatch, micro: int) -> list[str]:
     return [
         "growing = AdaptiveBatch(  # which tells when a batch is full, and how large the next one is",
         "    model.parameters(),",
         f"    Growth(eta={growing.eta!r}, start={growing.start!r}, factor={growing.growth!r}, "
-        f"most={growing.most!r}, micro=batch_size),",
+        f"most={growing.most!r}, micro={micro!r}),",
         ")",
     ]
 

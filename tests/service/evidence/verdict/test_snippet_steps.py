@@ -106,3 +106,11 @@ def test_what_is_copied_imports_what_it_calls_and_nothing_else() -> None:
 def test_an_optimizer_of_which_only_the_batch_grows_imports_both() -> None:
     code = _code(spec_of({"name": "adabelief", "space": {"batch_size": {"adaptive": "norm"}}}))
     assert "from adabelief import AdaBelief\nfrom adadagrad import AdaptiveBatch, Growth\n" in code
+
+
+def test_the_lines_that_matter_have_the_batch_that_grows() -> None:
+    lines = lines_that_matter(_code(spec_of("adadagrad")))
+    assert lines is not None
+    assert "from adadagrad import AdaptiveBatch, Growth\n" in lines
+    made = _ran("import torch\nmodel = torch.nn.Linear(3, 1)\n" + lines)["growing"]
+    assert (made.micro, made.size) == (8, 32)
