@@ -100,7 +100,9 @@ def test_what_is_copied_imports_what_it_calls_and_nothing_else() -> None:
     assert "from adadagrad import AdaGradNorm, AdaptiveBatch, Growth\n" in code
     lines = lines_that_matter(code)
     assert lines is not None
-    assert lines.startswith("from adadagrad import AdaGradNorm\n\noptimizer = AdaGradNorm(\n")
+    assert lines.startswith(
+        "from adadagrad import AdaGradNorm, AdaptiveBatch, Growth\n\noptimizer = AdaGradNorm(\n"
+    )
 
 
 def test_an_optimizer_of_which_only_the_batch_grows_imports_both() -> None:
