@@ -27,7 +27,7 @@ def check_batches(spec: ResolvedSpec, catalog: Catalog, limits: Limits) -> None:
     for field, chosen in trained:
         if grows(chosen.facts.of_training(chosen.space)):
             _check_growing(spec, catalog, chosen, field)
-        for path, size in sizes_of(spec, chosen, field):
+        for path, size in reversed(sizes_of(spec, chosen, field)):  # an error names the end of a range
             if (path, size) not in checked:
                 checked.add((path, size))
                 _check_size(spec, catalog, limits, size, path)

@@ -85,13 +85,17 @@ def test_the_snippet_sets_its_modes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["cosine", {"name": "constant", "warmup": 0.1}])
-def test_its_own_schedule_allows_no_other(schedule: Any) -> None:
+def test_its_own_schedule_stands_in_for_the_jobs_which_a_persons_function_cannot_know(schedule: Any) -> None:
+    spec = asked(schedule=schedule)
+    training = spec.training_of(TWO_FACED.name, spec.optimizer(TWO_FACED.name).default)
+    assert (training.schedule.name, training.schedule.warmup) == ("constant", 0.0)
+    function = {"workload": {"function": "ourlab.train:fit", "minimize": "loss"}, "budget": {"trials": 3}}
     with pytest.raises(
         InvalidSpec, match="two-faced brings its own schedule of the learning rate"
     ) as refused:
-        asked(schedule=schedule)
+        asked(schedule=schedule, **function)
     assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
-    assert asked().schedule.name == "constant"
+    assert asked(**function).schedule.name == "constant"
 
 
 def test_a_step_that_calls_a_closure_is_for_peoples_own_functions_alone() -> None:
