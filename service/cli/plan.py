@@ -92,7 +92,8 @@ def _cost(plan: JobPlan) -> str:
     cost = plan.cost
     if cost is None:
         return "unknown"
-    confirm = f"{cost.confirm_least:,} to {cost.confirm:,} to confirm"
+    least = f"{cost.confirm_least:,} to " if cost.confirm_least < cost.confirm else ""
+    confirm = f"{least}{cost.confirm:,} to confirm"
     trials = f"{cost.trials:,} trials at most ({cost.search:,} to search, {confirm})"
     return f"{trials}, {cost.steps:,} steps, {cost.examples:,} {plan.unit}"
 
