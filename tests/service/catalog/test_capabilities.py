@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tests.builders.optimizers import SIGN_DESCENT
 from whichopt.service.catalog.capabilities import capabilities
 from whichopt.service.catalog.optimizers import OPTIMIZERS
 
 
-def said_of(**facts: bool) -> str:
+def said_of(**facts: Any) -> str:
     return " ".join(capabilities(dataclasses.replace(SIGN_DESCENT, **facts)))
 
 

@@ -244,6 +244,16 @@ def test_a_schedule_is_refused_to_what_is_used_today_if_that_brings_its_own() ->
     assert error.detail.startswith("free brings")
 
 
+def test_todays_batches_may_grow_as_those_of_a_space() -> None:
+    asked = {"lr": 0.1, "batch_size": {"adaptive": "norm", "eta": 0.3}}
+    spec = resolve(job("sgd", today={"name": "sgd", "config": asked}))
+    spread = resolve(job("sgd", today={"name": "sgd", "config": {"lr": 0.1, "batch_eta": 0.3}}))
+    assert spec.today is not None
+    assert spec.today == spread.today
+    assert spec.today.config["batch_eta"] == 0.3
+    assert again(spec) == spec
+
+
 def test_a_range_of_sizes_is_refused_by_its_end() -> None:
     error = refused(sgd(batch_size={"type": "int", "low": 16, "high": 2000}))
     assert (error.field, error.value) == ("optimizers.0.space.batch_size", 2000)
