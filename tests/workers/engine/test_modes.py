@@ -85,17 +85,26 @@ def test_the_snippet_sets_its_modes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["cosine", {"name": "constant", "warmup": 0.1}])
-def test_its_own_schedule_stands_in_for_the_jobs_which_a_persons_function_cannot_know(schedule: Any) -> None:
+def test_its_own_schedule_stands_in_for_the_jobs(schedule: Any) -> None:
     spec = asked(schedule=schedule)
-    training = spec.training_of(TWO_FACED.name, spec.optimizer(TWO_FACED.name).default)
-    assert (training.schedule.name, training.schedule.warmup) == ("constant", 0.0)
+    (chosen,) = spec.optimizers
+    its = spec.training_of(chosen.label, chosen.default).schedule
+    assert (its.name, its.warmup) == ("constant", 0.0)
+    assert spec.schedule != its
+    assert "schedule" not in asked(schedule="constant").optimizers[0].space
+
+
+def test_its_own_schedule_allows_no_other() -> None:
+    searched = {"type": "categorical", "choices": ["constant", "cosine"]}
+    for space in ({"schedule": searched}, {"schedule": "linear"}, {"warmup": 0.1}):
+        with pytest.raises(InvalidSpec, match="brings its own schedule of the learning rate") as refused:
+            asked(optimizers=[{"name": TWO_FACED.name, "space": space}], schedule="cosine")
+        assert refused.value.field == f"optimizers.0.space.{next(iter(space))}"
+        assert refused.value.allowed in ("constant", 0.0)
     function = {"workload": {"function": "ourlab.train:fit", "minimize": "loss"}, "budget": {"trials": 3}}
-    with pytest.raises(
-        InvalidSpec, match="two-faced brings its own schedule of the learning rate"
-    ) as refused:
-        asked(schedule=schedule, **function)
+    with pytest.raises(InvalidSpec, match="brings its own schedule of the learning rate") as refused:
+        asked(schedule="cosine", **function)
     assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
-    assert asked(**function).schedule.name == "constant"
 
 
 def test_a_step_that_calls_a_closure_is_for_peoples_own_functions_alone() -> None:
