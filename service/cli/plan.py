@@ -26,8 +26,7 @@ def plan(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a job would take and cost, and how likely its verdicts name a true leader; nothing is
-    trained."""
+    """Show a job's time, its cost, and how likely its verdicts name a true leader; nothing is trained."""
     body = read_object(spec, "a job spec")
     with connected(url, key, data) as client:
         found = client.plan(body)
