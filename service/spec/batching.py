@@ -31,7 +31,7 @@ class Common:
 
 
 def spread_out(space: Any) -> Any:
-    """Return a label's space with a growing batch size spread out, as it is in a config.
+    """Return a label's space, or a config, with a growing batch size spread out to its flat names.
 
     Raises:
         ValueError: a key of it is unknown, or it is not the norm test that it grows by.
@@ -51,7 +51,7 @@ def spread_out(space: Any) -> Any:
             f"batch_size says {twice.removeprefix('batch_')}, and so does {twice}; leave one out"
         )
     rest = {name: value for name, value in space.items() if name != "batch_size"}
-    return {**rest, "batch_eta": GROWING_DEFAULT["batch_eta"], **grown}
+    return {"batch_eta": GROWING_DEFAULT["batch_eta"], **rest, **grown}
 
 
 def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Common | None, field: str) -> Config:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from whichopt.service.described import without_example
 from whichopt.service.space import Value
+from whichopt.service.spec.batching import spread_out
 from whichopt.service.spec.workloads import Strict, without
 
 TODAY: Literal["today"] = "today"
@@ -43,3 +44,9 @@ class TodaysConfig(Strict):
     def _without_facts(cls, data: Any) -> Any:
         """Leave out the facts of a resolved spec: a job that is sent again gets them anew."""
         return without(("facts",), data)
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _spread_out(cls, given: Any) -> Any:
+        """Spread out a batch size that grows, as in a label's space."""
+        return spread_out(given)
