@@ -172,6 +172,8 @@ def test_a_micro_batch_is_one_number() -> None:
             {**GROWN, "theta": 0.9},
             "batch_size has no 'theta'; an adaptive one has eta, start, growth, max, micro",
         ),
+        ({"eta": 0.5}, "no range, as it has no 'type', and no batch that grows; allowed: a number"),
+        ({"low": 8, "high": 64}, "no range, as it has no 'type', and no batch that grows; allowed: a number"),
     ],
 )
 def test_what_is_not_the_norm_test_is_refused(asked: Any, said: str) -> None:
@@ -187,6 +189,16 @@ def test_a_size_said_twice_is_refused() -> None:
 def test_a_flat_name_holds_beside_what_the_other_leaves_out() -> None:
     spec = resolve(job(sgd(batch_size=GROWN, batch_eta=0.2)))
     assert spec.optimizer("sgd").space["batch_eta"] == 0.2
+
+
+def test_a_default_says_either_name_as_well() -> None:
+    starts = {"type": "categorical", "choices": [32, 64]}
+    space = {"batch_size": {**GROWN, "eta": {"type": "float", "low": 0.1, "high": 0.3}, "start": starts}}
+    spec = resolve(job({**sgd(**space), "default": {"batch_size": {**GROWN, "start": 64}}}))
+    first = spec.optimizer("sgd").default
+    assert (first["batch_start"], first["batch_eta"]) == (64, 0.3)
+    error = refused({**sgd(), "default": {"batch_size": {**GROWN, "start": 64}}})
+    assert error.field == "optimizers.0.default.batch_start"
 
 
 def test_todays_batches_may_grow_by_either_name() -> None:
