@@ -157,6 +157,17 @@ def test_what_cannot_be_is_refused_by_field_value_and_what_is_allowed(
     assert allowed in str(error.allowed)
 
 
+def test_whole_numbers_may_be_written_with_a_point_and_no_others_are_searched() -> None:
+    sizes = {"type": "categorical", "choices": [16.0, 64]}
+    spec = resolve(job({**sgd(batch_size=sizes), "default": {"batch_size": 16.0}}, sgd_as("b")))
+    chosen = spec.optimizer("sgd")
+    assert (chosen.space["batch_size"], chosen.default["batch_size"]) == (Categorical(choices=(16, 64)), 16)
+    assert again(spec) == spec
+    assert type(resolve(job(sgd(batch_size=64.0))).optimizer("sgd").space["batch_size"]) is int
+    error = refused(sgd(batch_size={"type": "float", "low": 8.0, "high": 64.0}))
+    assert (error.field, error.value) == ("optimizers.0.space.batch_size.type", "float")
+
+
 def test_a_micro_batch_is_one_number() -> None:
     error = refused(sgd(batch_size={**GROWN, "micro": {"type": "categorical", "choices": [4, 8]}}))
     assert error.field == "optimizers.0.space.batch_micro"
