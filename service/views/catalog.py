@@ -40,7 +40,7 @@ def optimizer_view(entry: OptimizerEntry) -> CatalogEntry:
         "hyperparameters": [each.model_dump(mode="json") for each in hyperparameters],
         "default": entry.arguments(entry.default),
         "fixed": dict(entry.build.fixed),
-        "matrices": entry.build.matrices,
+        "matrices": entry.build.matrices or None,
         "state_bytes": entry.state_bytes,
         "source": entry.source,
         **_plugin(entry.origin),

@@ -85,13 +85,21 @@ def test_the_snippet_sets_its_modes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["cosine", {"name": "constant", "warmup": 0.1}])
-def test_its_own_schedule_allows_no_other(schedule: Any) -> None:
-    with pytest.raises(
-        InvalidSpec, match="two-faced brings its own schedule of the learning rate"
-    ) as refused:
-        asked(schedule=schedule)
-    assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
-    assert asked().schedule.name == "constant"
+def test_its_own_schedule_stands_in_for_the_jobs(schedule: Any) -> None:
+    spec = asked(schedule=schedule)
+    (chosen,) = spec.optimizers
+    its = spec.training_of(chosen.label, chosen.default).schedule
+    assert (its.name, its.warmup) == ("constant", 0.0)
+    assert spec.schedule != its
+    assert "schedule" not in asked(schedule="constant").optimizers[0].space
+
+
+def test_its_own_schedule_allows_no_other() -> None:
+    searched = {"type": "categorical", "choices": ["constant", "cosine"]}
+    for space in ({"schedule": searched}, {"schedule": "linear"}, {"warmup": 0.1}):
+        with pytest.raises(InvalidSpec, match="brings its own schedule of the learning rate") as refused:
+            asked(optimizers=[{"name": TWO_FACED.name, "space": space}], schedule="cosine")
+        assert refused.value.allowed == ["constant"]
 
 
 def test_a_step_that_calls_a_closure_is_for_peoples_own_functions_alone() -> None:
