@@ -30,8 +30,13 @@ class Common:
     examples: int
 
 
-def spread_out(space: Any) -> Any:
-    """Return a label's space with a growing batch size spread out, as it is in a config.
+def spread_out(space: Any, *, whole: bool = True) -> Any:
+    """Return a label's space, or a config, with a growing batch size spread out to its flat names.
+
+    Args:
+        space: what was sent.
+        whole: whether it says of itself that the batch grows, so that it has an eta; defaults only say with
+            which values the first trial does.
 
     Raises:
         ValueError: a key of it is unknown, or it is not the norm test that it grows by.
@@ -40,6 +45,11 @@ def spread_out(space: Any) -> Any:
         return space
     asked = dict(space["batch_size"])
     if "adaptive" not in asked:
+        if whole and "type" not in asked:
+            raise ValueError(
+                f"batch_size is {asked}, which is no range, as it has no 'type', and no batch that grows; "
+                'allowed: a number, {"type": "int", "low": 16, "high": 256}, or {"adaptive": "norm", ...}'
+            )
         return space
     if (test := asked.pop("adaptive")) != "norm":
         raise ValueError(f"batch_size.adaptive is {test!r}; allowed: 'norm'")
@@ -51,7 +61,7 @@ def spread_out(space: Any) -> Any:
             f"batch_size says {twice.removeprefix('batch_')}, and so does {twice}; leave one out"
         )
     rest = {name: value for name, value in space.items() if name != "batch_size"}
-    return {**rest, "batch_eta": GROWING_DEFAULT["batch_eta"], **grown}
+    return {**({"batch_eta": GROWING_DEFAULT["batch_eta"]} if whole else {}), **rest, **grown}
 
 
 def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Common | None, field: str) -> Config:

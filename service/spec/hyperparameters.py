@@ -68,6 +68,8 @@ def legal(entry: OptimizerEntry, name: str, value: Value, field: str) -> Value:
         InvalidSpec: the hyperparameter cannot have it.
     """
     limits = entry.limits(name)
+    if isinstance(limits, Int) and isinstance(value, float) and value.is_integer():
+        value = int(value)  # 64.0 is a whole number, here as in every field of a job
     if not limits.contains(value):
         no_number = isinstance(value, str) and isinstance(limits, Float | Int)
         raise InvalidSpec(

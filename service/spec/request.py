@@ -63,6 +63,12 @@ class OptimizerChoice(Strict):
         """Spread out a batch size that grows."""
         return spread_out(given)
 
+    @field_validator("default", mode="before")
+    @classmethod
+    def _spread_out_default(cls, given: Any) -> Any:
+        """Spread out what a default says of a batch size that grows."""
+        return spread_out(given, whole=False)
+
 
 class Margin(Strict):
     """The least difference that matters: in the metric's units, or in percent of the best one's value."""

@@ -292,6 +292,13 @@ def resolve_optimizer(
         if not isinstance(allowed, Float | Int | Categorical):
             default[name] = space[name] = legal(entry, name, allowed, f"{field}.space.{name}")
             continue
+        if isinstance(allowed, Float) and isinstance(entry.limits(name), Int):
+            raise InvalidSpec(
+                f"{entry.name}: {name} is a whole number, and this range has others; give it the type int",
+                field=f"{field}.space.{name}.type",
+                value=allowed.type,
+                allowed=["int", "categorical"],
+            )
         become = [legal(entry, name, end, f"{field}.space.{name}") for end in _ends(allowed)]
         if isinstance(allowed, Categorical):
             each_once(f"{entry.name}: {name}", allowed, become, field=f"{field}.space.{name}.choices")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from whichopt.service.errors import WhichoptError
 from whichopt.service.evidence.analysis import analyze
@@ -23,6 +23,7 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.verdict.recommend import recommend
 from whichopt.service.extras import lacking
 from whichopt.service.records import MOST_EARLIER
+from whichopt.service.spec.complaints import with_value
 from whichopt.service.spec.origins import origins
 from whichopt.service.spec.recorded import resolved_again, unlike_the_catalog
 from whichopt.service.versions import RULES, WORDS, program
@@ -263,6 +264,10 @@ def _compared(
 
 
 def _in_words(error: BaseException) -> str:
+    if isinstance(error, ValidationError):  # whose own text has several lines, and an address
+        first = error.errors()[0]
+        said = with_value(first["msg"].removeprefix("Value error, "), first["input"])
+        return ": ".join((*(str(part) for part in first["loc"]), said))
     return str(error) or type(error).__name__
 
 

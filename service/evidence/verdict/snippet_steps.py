@@ -52,8 +52,11 @@ class Steps:
             lines += [*clips, "optimizer.step()", *(["scheduler.step()"] if changes else [])]
         else:
             middle = "middle = seen - (growing.seen + len(batch)) / 2  # of the batch so far"
-            lowered = 'optimizer.param_groups[0]["lr"] = lr * factor(middle)'
-            inside = [*([lowered] if changes else []), *clips, "optimizer.step()"]
+            lowered = [
+                "for group, lr in zip(optimizer.param_groups, lrs):",
+                '    group["lr"] = lr * factor(middle)',
+            ]
+            inside = [*(lowered if changes else []), *clips, "optimizer.step()"]
             lines += [
                 "seen += len(batch)",
                 *([middle] if changes else []),
@@ -98,7 +101,7 @@ def _by_examples(schedule: Schedule) -> list[str]:
         return []
     return [
         *_factor(schedule, "examples", "examples / total_examples"),
-        'lr = optimizer.param_groups[0]["lr"]',
+        'lrs = [group["lr"] for group in optimizer.param_groups]',
     ]
 
 

@@ -139,9 +139,11 @@ def test_a_step_schedule_of_its_own_keeps_the_jobs_milestones() -> None:
         ({"batch_size": {**GROWN, "eta": 1.0}}, "batch_eta", 1.0, "0.001 to 0.999"),
         ({"batch_size": {**GROWN, "growth": 1.0}}, "batch_growth", 1.0, "1.25 to"),
         ({"batch_size": {**GROWN, "start": 16, "micro": 8}}, "batch_start", 16, "32 or more"),
-        ({"batch_size": {**GROWN, "start": 64, "max": 60}}, "batch_start", 64, "at most 60"),
-        ({"batch_size": {**GROWN, "start": 2000, "max": 4000}}, "batch_start", 2000, "at most 1078"),
+        ({"batch_size": {**GROWN, "start": 64, "max": 60}}, "batch_start", 64, "at most 56"),
+        ({"batch_size": {**GROWN, "start": 2000, "max": 4000}}, "batch_start", 2000, "at most 1072"),
+        ({"batch_size": {**GROWN, "start": 33, "max": 37}}, "batch_start", 33, "at most 32"),
         ({"batch_eta": 0.5, "batch_size": 64}, "batch_size", None, "one of the two"),
+        ({"schedule": "step", "warmup": 0.5}, "warmup", 0.5, "less than 0.5"),
     ],
     ids=str,
 )
@@ -153,6 +155,17 @@ def test_what_cannot_be_is_refused_by_field_value_and_what_is_allowed(
     if value is not None:
         assert error.value == value
     assert allowed in str(error.allowed)
+
+
+def test_whole_numbers_may_be_written_with_a_point_and_no_others_are_searched() -> None:
+    sizes = {"type": "categorical", "choices": [16.0, 64]}
+    spec = resolve(job({**sgd(batch_size=sizes), "default": {"batch_size": 16.0}}, sgd_as("b")))
+    chosen = spec.optimizer("sgd")
+    assert (chosen.space["batch_size"], chosen.default["batch_size"]) == (Categorical(choices=(16, 64)), 16)
+    assert again(spec) == spec
+    assert type(resolve(job(sgd(batch_size=64.0))).optimizer("sgd").space["batch_size"]) is int
+    error = refused(sgd(batch_size={"type": "float", "low": 8.0, "high": 64.0}))
+    assert (error.field, error.value) == ("optimizers.0.space.batch_size.type", "float")
 
 
 def test_a_micro_batch_is_one_number() -> None:
@@ -170,6 +183,8 @@ def test_a_micro_batch_is_one_number() -> None:
             {**GROWN, "theta": 0.9},
             "batch_size has no 'theta'; an adaptive one has eta, start, growth, max, micro",
         ),
+        ({"eta": 0.5}, "no range, as it has no 'type', and no batch that grows; allowed: a number"),
+        ({"low": 8, "high": 64}, "no range, as it has no 'type', and no batch that grows; allowed: a number"),
     ],
 )
 def test_what_is_not_the_norm_test_is_refused(asked: Any, said: str) -> None:
@@ -180,6 +195,29 @@ def test_what_is_not_the_norm_test_is_refused(asked: Any, said: str) -> None:
 def test_a_size_said_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="batch_size says eta, and so does batch_eta; leave one out"):
         job(sgd(batch_size={**GROWN, "eta": 0.3}, batch_eta=0.2))
+
+
+def test_a_flat_name_holds_beside_what_the_other_leaves_out() -> None:
+    spec = resolve(job(sgd(batch_size=GROWN, batch_eta=0.2)))
+    assert spec.optimizer("sgd").space["batch_eta"] == 0.2
+
+
+def test_a_default_says_either_name_as_well() -> None:
+    starts = {"type": "categorical", "choices": [32, 64]}
+    space = {"batch_size": {**GROWN, "eta": {"type": "float", "low": 0.1, "high": 0.3}, "start": starts}}
+    spec = resolve(job({**sgd(**space), "default": {"batch_size": {**GROWN, "start": 64}}}))
+    first = spec.optimizer("sgd").default
+    assert (first["batch_start"], first["batch_eta"]) == (64, 0.3)
+    error = refused({**sgd(), "default": {"batch_size": {**GROWN, "start": 64}}})
+    assert error.field == "optimizers.0.default.batch_start"
+
+
+def test_todays_batches_may_grow_by_either_name() -> None:
+    by_one, by_other = (
+        resolve(job("sgd", today={"name": "sgd", "config": {"lr": 0.1, **batch}}))
+        for batch in ({"batch_size": {**GROWN, "eta": 0.2, "max": 200}}, {"batch_eta": 0.2, "batch_max": 200})
+    )
+    assert by_one == by_other == again(by_one)
 
 
 def test_an_optimizer_whose_batch_always_grows_takes_no_fixed_size() -> None:
@@ -283,6 +321,7 @@ def test_batch_norm_is_checked_at_each_size() -> None:
     growing = sgd(batch_size={**GROWN, "start": 28, "micro": 7})  # 106 = 15 * 7 + 1
     error = refused(growing, workload=workload, budget=budget)
     assert (error.field, error.value) == ("optimizers.0.space.batch_micro", 7)
+    assert "set batch_micro to 6" in error.detail
 
 
 def test_activations_are_limited_by_the_largest_size() -> None:

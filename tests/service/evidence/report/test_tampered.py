@@ -70,6 +70,15 @@ def test_trials_that_no_job_could_have_had_differ() -> None:
     assert found.inconsistencies
 
 
+def test_a_config_that_no_training_follows_from_is_told_in_one_line() -> None:
+    report = trained_report()
+    first, *others = report.trials
+    config = {**first.plan.config, "batch_eta": 0.5, "batch_start": 32, "batch_max": 8, "batch_growth": 2.0}
+    plan = first.plan.model_copy(update={"config": {**config, "batch_micro": 8}})
+    (said,) = verify(with_trials(report, [first.model_copy(update={"plan": plan}), *others])).inconsistencies
+    assert said == ("no job could have had these trials: most is 8, but the batch starts with 32 examples")
+
+
 def test_rules_that_this_version_does_not_know_are_not_judged_by(raw: Any) -> None:
     raw["spec"]["rules"] = RULES + 1
     found = verify(read(raw))

@@ -96,6 +96,17 @@ def test_a_growing_batch_steps_when_it_is_full_at_the_rate_of_its_middle(
         assert norm <= 0.5 * (1 + 1e-5)  # the gradient of the whole batch is clipped, in float32
 
 
+def test_the_schedule_of_a_growing_batch_is_that_of_every_group() -> None:
+    grown = {"name": "muon", "space": {"batch_size": {"adaptive": "norm"}, "schedule": "linear"}}
+    spec = spec_of(grown, schedule={"name": "linear"})
+    ran = _ran(_code(spec))
+    default = spec.optimizer("muon").default
+    rates = {group["use_muon"]: group["lr"] for group in ran["optimizer"].param_groups}
+    done = ran["factor"](ran["middle"])  # at the last step
+    assert 0 < done < 0.5
+    assert rates == {True: default["lr"] * done, False: default["adamw_lr"] * done}
+
+
 def test_what_is_copied_imports_what_it_calls_and_nothing_else() -> None:
     code = _code(spec_of("adadagradnorm"))
     assert "from adadagrad import AdaGradNorm, AdaptiveBatch, Growth\n" in code
