@@ -15,6 +15,7 @@ from typing import Any
 import typer.main
 
 from whichopt.service.app import openapi_json
+from whichopt.service.catalog.capabilities import capabilities
 from whichopt.service.catalog.datasets import DATASETS
 from whichopt.service.catalog.models import MODELS
 from whichopt.service.catalog.optimizers import OPTIMIZERS
@@ -215,6 +216,7 @@ def _catalog() -> Iterator[str]:
     for entry in OPTIMIZERS:
         yield from ("", f"### {entry.name}", "", f"{entry.title}: {entry.source}.", "")
         yield from (f"`{entry.build.target}`, {entry.state_bytes} bytes of state per float32 parameter.", "")
+        yield from (" ".join(capabilities(entry)), "")
         yield from ("| hyperparameter | default | searched over |", "|---|---|---|")
         for name, dimension in entry.space.items():
             scale = getattr(dimension, "scale", "linear")

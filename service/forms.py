@@ -69,6 +69,7 @@ def _lightning(spec: ResolvedSpec, recommendation: Recommendation) -> str:
     lines = [
         f"# {_named(recommendation)} Pass it by --config, beside your own.",
         *_groups_note(spec, recommendation),
+        *_modes_note(spec, recommendation),
         *_batch_note(spec, recommendation),
         *_schedule_note(spec, recommendation, "return it from configure_optimizers (its code: --as torch)"),
         "optimizer:",
@@ -195,6 +196,17 @@ def _groups_note(spec: ResolvedSpec, recommendation: Recommendation) -> list[str
     return [
         "# It takes two groups of params, which LightningCLI does not make: make it in configure_optimizers",
         "# (its code: --as torch).",
+    ]
+
+
+def _modes_note(spec: ResolvedSpec, recommendation: Recommendation) -> list[str]:
+    """Return what to do with an optimizer that has modes, which Lightning does not set."""
+    assert recommendation.optimizer is not None
+    if not spec.optimizer(recommendation.optimizer).facts.modes:
+        return []
+    return [
+        "# Call its eval() before the network is evaluated or saved, and its train() before training goes",
+        "# on: Lightning calls neither (hooks such as on_validation_start and on_train_epoch_start can).",
     ]
 
 

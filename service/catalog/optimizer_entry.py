@@ -120,9 +120,8 @@ class OptimizerFacts:
 
     `modes` says that the class has `train()` and `eval()`, as schedule-free optimizers have: other params are
     evaluated than those that gradients are taken at. `own_schedule` says that it brings a schedule of the
-    learning rate, so that the job's must be constant. `needs_closure` says that its step calls a
-    closure, which computes the loss and its gradient once more: only a person's own training function can
-    pass one.
+    learning rate, so that the job's is not for it. `needs_closure` says that its step calls a closure, which
+    computes the loss and its gradient once more: only a person's own training function can pass one.
     """
 
     build: Build

@@ -26,8 +26,7 @@ def plan(
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a job would take and cost, and how likely its verdicts name a true leader; nothing is
-    trained."""
+    """Show a job's time, its cost, and how likely its verdicts name a true leader; nothing is trained."""
     body = read_object(spec, "a job spec")
     with connected(url, key, data) as client:
         found = client.plan(body)
@@ -92,7 +91,8 @@ def _cost(plan: JobPlan) -> str:
     cost = plan.cost
     if cost is None:
         return "unknown"
-    confirm = f"{cost.confirm_least:,} to {cost.confirm:,} to confirm"
+    least = f"{cost.confirm_least:,} to " if cost.confirm_least < cost.confirm else ""
+    confirm = f"{least}{cost.confirm:,} to confirm"
     trials = f"{cost.trials:,} trials at most ({cost.search:,} to search, {confirm})"
     return f"{trials}, {cost.steps:,} steps, {cost.examples:,} {plan.unit}"
 

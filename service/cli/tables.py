@@ -35,6 +35,9 @@ from whichopt.service.views import (
 )
 from whichopt.service.workload_words import data_line, goal_line, model_line
 
+NOTHING: tuple[Any, ...] = (None, "", {}, [])
+"""Details of an entry that say nothing."""
+
 
 def job_table(jobs: Sequence[JobView]) -> RenderableType:
     """Return a table with a row for each job."""
@@ -172,7 +175,9 @@ def catalog_listing(entries: Sequence[CatalogEntry]) -> RenderableType:
         details = dict(entry.details)
         searched, judged_by = details.pop("hyperparameters", []), details.pop("judged_by", [])
         lines.append(Text.assemble((entry.name, "bold"), "  ", entry.title))
-        said = [(name, value) for name, value in details.items() if value is not None]
+        about = details.pop("about", [])
+        lines += [Text(f"    {sentence}") for sentence in ([about] if isinstance(about, str) else about)]
+        said = [(name, value) for name, value in details.items() if value not in NOTHING]
         lines += [Text(f"    {name}: {_plain(value)}", style="dim") for name, value in said]
         if searched:
             rows = [(one["name"], value_text(one["default"]), *_range(one["space"])) for one in searched]

@@ -76,7 +76,8 @@ def batch_sizes(
     return Figure(
         name="batch-sizes",
         title="How the batches grew",
-        caption=f"The batch of {said}. {_whose(grown, runs)}",
+        caption=f"The batch of {said}. {_whose(grown, runs)} Sizes are read when a run is evaluated: one "
+        "step of the line may be several of the batch.",
         alt=f"Batch size over the examples seen: {'; '.join(f'{one.label} {one.words}' for one in grown)}.",
         spec=line_chart(
             lines,

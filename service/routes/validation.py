@@ -78,6 +78,9 @@ def _problem(path: Path, errors: Sequence[Mapping[str, Any]]) -> FieldProblem:
             return _unknown(field, str(value), allowed, f"{what}{str(value)[:80]!r} is not allowed", value)
         case "missing":
             detail = "is required, but missing"
+        case "union_tag_not_found":
+            key = context["discriminator"].strip("'")
+            detail = f"an object here needs a {key!r}, which says what it is"
         case _:
             detail = "; or ".join(dict.fromkeys(_sentence(each) for each in errors))
             allowed = limit(context)

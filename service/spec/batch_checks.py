@@ -67,7 +67,7 @@ def check_batches(spec: ResolvedSpec, catalog: Catalog, limits: Limits) -> None:
         _check_milestones(spec, said)
         if grows(said.chosen.facts.of_training(said.chosen.space)):
             _check_growing(spec, catalog, said)
-        for path, size in said.batch_sizes(spec):
+        for path, size in reversed(said.batch_sizes(spec)):  # an error names the end of a range
             if (path, size) not in checked:
                 checked.add((path, size))
                 _check_size(spec, catalog, limits, size, path)

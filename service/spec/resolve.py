@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from whichopt.service.batches import grows
 from whichopt.service.catalog.built_in import Catalog, built_in
 from whichopt.service.catalog.dataset_entry import DatasetOptions
@@ -36,6 +38,9 @@ from whichopt.service.spec.workloads import (
     WorkloadSpec,
 )
 from whichopt.service.versions import RULES
+
+OWN_SCHEDULE: Mapping[str, Value] = {"schedule": "constant", "warmup": 0.0}
+"""What is left of the job's schedule to an optimizer that brings one of its own."""
 
 
 def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None = None) -> ResolvedSpec:
@@ -86,11 +91,11 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
                 field=f"optimizers.{i}.label",
                 value=label,
             )
-    for optimizer in chosen:
-        _capabilities(spec, optimizer)
+    for i, optimizer in enumerate(chosen):
+        _capabilities(spec, optimizer, "optimizers", f"optimizers.{i}.space")
     today = None if spec.today is None else resolve_today(spec.today, known, labels, shared)
     if today is not None:
-        _capabilities(spec, today.optimizer, field="today.name")
+        _capabilities(spec, today.optimizer, "today.name", "today.config")
     trained = labels if today is None else [*labels, TODAY]
     check(spec.budget, labels, today=today is not None)
     common = {name: getattr(spec, name) for name in Common.model_fields}
@@ -104,8 +109,15 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
     return resolved
 
 
-def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "optimizers") -> None:
-    """Raise InvalidSpec if the job asks for something that the optimizer cannot do."""
+def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str, settings: str) -> None:
+    """Raise InvalidSpec if the job asks for something that the optimizer cannot do.
+
+    Args:
+        spec: what was asked for.
+        optimizer: one of its optimizers, or that of today.
+        field: the path of its name, for errors.
+        settings: the path of its hyperparameters, for errors.
+    """
     if optimizer.facts.needs_closure and not isinstance(spec.workload, FunctionWorkload):
         raise InvalidSpec(
             f"each step of {optimizer.label} calls a closure, which only a training function of your own can "
@@ -114,16 +126,8 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "opt
             value=optimizer.name,
         )
     training = optimizer.facts.of_training(optimizer.space)
-    name = training.get("schedule", spec.schedule.name)
-    warmup = training.get("warmup", spec.schedule.warmup)
-    if optimizer.facts.own_schedule and (name != "constant" or warmup != 0):
-        raise InvalidSpec(
-            f"{optimizer.label} brings its own schedule of the learning rate; leave schedule and warmup to "
-            f"it, or leave {optimizer.label} out",
-            field=field if isinstance(spec.workload, WorkloadSpec) else "schedule",
-            value=optimizer.name if isinstance(spec.workload, WorkloadSpec) else spec.schedule.name,
-            allowed=["constant"],
-        )
+    if optimizer.facts.own_schedule:
+        _own_schedule(spec, optimizer, training, settings)
     if grows(training) and isinstance(spec.workload, FunctionWorkload):
         raise InvalidSpec(
             f"the batches of {optimizer.label} grow, but a training function of your own makes its own "
@@ -131,6 +135,32 @@ def _capabilities(spec: JobSpec, optimizer: ResolvedOptimizer, field: str = "opt
             field=field,
             value=optimizer.name,
         )
+
+
+def _own_schedule(
+    spec: JobSpec, optimizer: ResolvedOptimizer, training: Mapping[str, Dimension | Value], settings: str
+) -> None:
+    """Raise InvalidSpec if another schedule is asked for than that which the optimizer brings."""
+    label = optimizer.name if optimizer.label == TODAY else optimizer.label
+    if isinstance(spec.workload, FunctionWorkload) and (
+        spec.schedule.name != "constant" or spec.schedule.warmup > 0
+    ):
+        raise InvalidSpec(
+            f"{label} brings its own schedule of the learning rate; set the job's to constant without "
+            f"warmup, or leave {label} out",
+            field="schedule",
+            value=spec.schedule.name,
+            allowed=["constant"],
+        )
+    for name, only in OWN_SCHEDULE.items():
+        given = training.get(name, only)
+        if given != only:
+            raise InvalidSpec(
+                f"{label} brings its own schedule of the learning rate, and takes no other; leave {name} out",
+                field=f"{settings}.{name}",
+                value=given.model_dump() if isinstance(given, Float | Int | Categorical) else given,
+                allowed=only,
+            )
 
 
 def _function(spec: JobSpec, wanted: FunctionWorkload) -> ResolvedFunction:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from whichopt.service.catalog.capabilities import capabilities
 from whichopt.service.catalog.datasets import DatasetEntry
 from whichopt.service.catalog.models import ModelEntry
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
@@ -36,6 +37,7 @@ def optimizer_view(entry: OptimizerEntry) -> CatalogEntry:
         for name, dimension in entry.space.items()
     ]
     details = {
+        "about": capabilities(entry),
         "class": entry.build.target,
         "hyperparameters": [each.model_dump(mode="json") for each in hyperparameters],
         "default": entry.arguments(entry.default),

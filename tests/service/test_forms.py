@@ -151,6 +151,13 @@ def test_a_batch_size_and_a_schedule_of_its_own_are_no_arguments() -> None:
         assert found.keys() == {"lr", "betas", "eps", "weight_decay"}
 
 
+def test_modes_are_told_where_nobody_sets_them() -> None:
+    spec = spec_of({"name": "schedulefree_sgd", "space": {"lr": 0.5}})
+    found = recommend("job", spec, confirm(spec, flat(spec), lambda _, seed: 0.01 * (seed % 3)))
+    assert "Call its eval()" in written("lightning", spec, found)
+    assert "eval()" not in written("lightning", *own_batches())
+
+
 def test_a_growing_batch_is_told_where_a_form_has_none() -> None:
     grown = {"adaptive": "norm", "eta": 0.25, "start": 42, "growth": 4.0, "max": 165, "micro": 10}
     spec, recommendation = own_batches(batch_size=tuple(grown.items()))

@@ -18,7 +18,7 @@ from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.figures import drawings, optimizer_tones
 from whichopt.service.evidence.report.files import EMBEDDED
 from whichopt.service.evidence.verdict.guest_snippet import Groups
-from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
+from whichopt.service.evidence.verdict.snippet_lines import lines_to_paste
 from whichopt.service.figures.tones import css_class, symbol
 from whichopt.service.shape_words import image_words
 from whichopt.service.states import Phase
@@ -53,7 +53,7 @@ def render_html(report: Report) -> str:
             style="".join(file.read_text(encoding="utf-8") for file in STYLES),
             tones=optimizer_tones(report),
             odds=_odds(report),
-            essence=lines_that_matter(recommendation.snippet or "") or "",
+            essence=lines_to_paste(report.spec, recommendation) or "",
             figures=drawn.named,
             lr=drawn.lr,
             spaces=drawn.spaces,

@@ -8,12 +8,30 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Sequence
 
+from whichopt.service.batches import TRAINING
+from whichopt.service.spec import ResolvedSpec
+from whichopt.service.views import Recommendation
+
 MADE = re.compile(r"(\w+_)?optimizer = |growing = AdaptiveBatch\(")
 """The start of a call: two players have one each, and a batch that grows has one beside the optimizer's."""
 
 
 CALLED = re.compile(r"\b([A-Za-z_]\w*)[\w.]*\(")
 """The first name of each call in the lines."""
+
+
+def lines_to_paste(spec: ResolvedSpec, recommendation: Recommendation) -> str | None:
+    """Return the lines of the recommended config that matter; None if its snippet has none.
+
+    What the config says of batches and the schedule is no argument of the class. A remark has it, as it would
+    be lost with the training loop.
+    """
+    lines = lines_that_matter(recommendation.snippet or "")
+    if lines is None or recommendation.optimizer is None:
+        return lines
+    chosen = spec.optimizer(recommendation.optimizer).facts.of_training(recommendation.config or {})
+    loop = ", ".join(f"{name} {value}" for name, value in chosen.items() if name in TRAINING)
+    return f"{lines}\n# the training loop: {loop}" if loop else lines
 
 
 def lines_that_matter(snippet: str) -> str | None:

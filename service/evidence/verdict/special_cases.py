@@ -59,7 +59,7 @@ def inclusion_warnings(spec: ResolvedSpec, table: ConfirmTable, *, level: float 
     """Warn of every special case that is significantly better than the optimizer that includes it.
 
     The code is `under_tuned` if the searched space contains the special case, and `inclusion_excluded` if a
-    range keeps it out.
+    space keeps it out.
     """
     included = inclusions(spec, table)
     shown: dict[tuple[str, str], _Claim] = {}
@@ -182,7 +182,7 @@ def _warning(table: ConfirmTable, claim: _Claim) -> JobWarning:
     if inclusion.outside:
         return JobWarning(
             code="inclusion_excluded",
-            detail=f"{lost} {_ranges(inclusion.outside)} before you compare the two.",
+            detail=f"{lost} {_missed(inclusion.outside)} before you compare the two.",
             optimizer=inclusion.general,
         )
     return JobWarning(
@@ -193,7 +193,6 @@ def _warning(table: ConfirmTable, claim: _Claim) -> JobWarning:
     )
 
 
-def _ranges(outside: Sequence[str]) -> str:
-    if len(outside) == 1:
-        return f"Its range of {outside[0]} does not reach it. Widen the range"
-    return f"Its ranges of {', '.join(outside[:-1])} and {outside[-1]} do not reach it. Widen them"
+def _missed(outside: Sequence[str]) -> str:
+    missed = " and ".join(filter(None, (", ".join(outside[:-1]), outside[-1])))
+    return f"Its space has no such {missed}. Widen it"

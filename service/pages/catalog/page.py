@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from whichopt.service.batches import WORDS, grows
+from whichopt.service.batches import WORDS
 from whichopt.service.catalog import datasets, models, tasks
+from whichopt.service.catalog.capabilities import capabilities
 from whichopt.service.catalog.fits import common_tasks, fits, usual_params, usual_shape
 from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.catalog.update import LETTERS
@@ -94,7 +95,10 @@ def optimizer(name: str, request: Request, store: TheStore, settings: TheSetting
         letters=_letters(entry),
         space=[_searched(hyperparameter, entry) for hyperparameter in entry.space],
         fixed=dict(entry.build.fixed),
-        able=_able(entry),
+        able=[
+            *capabilities(entry),
+            f"A best value near an end of the range of {' or '.join(entry.edges)} is reported.",
+        ],
         words={name: words for name, words in WORDS.items() if not entry.is_own(name)},
         snippet=default_code(entry),
         tally=tally,
@@ -255,26 +259,6 @@ def _value(value: Value) -> str:
 
 def _letters(entry: OptimizerEntry) -> list[tuple[Markup, str]]:
     return [(mathml(LETTERS[name]), name) for name in entry.space if name in LETTERS]
-
-
-def _able(entry: OptimizerEntry) -> list[str]:
-    """Say what the entry's capabilities mean for a job."""
-    stacked = "Many trials of it train side by side in one stack."
-    alone = "Its trials train one at a time: its step needs more than the gradients of one trial."
-    said = [stacked if entry.stackable else alone]
-    if entry.modes:
-        said.append("It is evaluated at other params than those that its gradients are taken at.")
-    if grows(entry.of_training(entry.default)):
-        said.append("Its batches grow with the noise of the gradient, so that it takes no batch size.")
-    if entry.own_schedule:
-        said.append("It brings a schedule of the learning rate, so the job's must be constant.")
-    if entry.needs_closure:
-        said.append("Its step computes the loss again: only a training function of your own can pass that.")
-    if entry.stepping.compiled:
-        said.append("A compiled kernel steps it faster, if the machine has a compiler.")
-    said += [f"{switch} needs {name} above 0." for switch, name in entry.needs.items()]
-    said.append(f"A best value near an end of the range of {' or '.join(entry.edges)} is reported.")
-    return said
 
 
 def _odds(job: RacedJob) -> list[tuple[str, int, float]]:

@@ -124,6 +124,15 @@ def test_a_file_that_cannot_be_written_is_told_by_its_folder(
     assert raised.value.filename == str(tmp_path)
 
 
+def test_the_catalog_says_what_is_special_and_nothing_that_is_empty(url: str) -> None:
+    found = RUN.invoke(app, ["catalog", "--url", url, "--key", KEY])
+    free = found.stdout.partition("\nschedulefree_sgd ")[2].partition("\nadadagrad ")[0]
+    assert "the job's is not for it" in free
+    assert "one at a time" in free
+    lines = [line.strip() for line in found.stdout.splitlines()]
+    assert not [line for line in lines if line.endswith((":", ": {}", ": []"))]
+
+
 def test_catalogs_in_a_pipe_have_no_padding(url: str) -> None:
     found = RUN.invoke(app, ["catalog", "--url", url, "--key", KEY])
     assert found.exit_code == 0

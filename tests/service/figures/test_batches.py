@@ -56,7 +56,8 @@ def test_words_tell_how_far_a_batch_grew() -> None:
 def test_a_batch_that_never_grew_is_drawn_too() -> None:
     still = Growth("sgd", 32, 512, [[(100, 32.0), (200, 32.0)]], [[(100, 0.2), (200, 0.3)]])
     found = batch_sizes([still], TONES, runs="best trial")
-    assert found.caption == "The batch of sgd stayed at 32 examples. Shown is the best trial."
+    assert found.caption.startswith("The batch of sgd stayed at 32 examples. Shown is the best trial.")
+    assert "read when a run is evaluated" in found.caption, "a line that jumps is no jump of the batch"
     assert [row["v"] for row in marks(found, "line")] == [32, 32, 32]
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.builders.concluded_jobs import BODY, concluded_job
 from tests.builders.services import KEY, Recorder
 from whichopt.service import plans
 from whichopt.service.cli import app as command
+from whichopt.service.cli.plan import plan_tables
 from whichopt.service.client import Client
 from whichopt.service.db import Store
 from whichopt.service.spec import JobSpec
@@ -69,6 +71,17 @@ def test_many_who_wait_leave_threads_for_other_requests(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     for _ in range(2):
         assert http.post("/v1/plan", json=BODY).status_code == 200, "a place is given back"
+
+
+def test_a_number_of_runs_that_cannot_be_less_is_said_once(http: TestClient) -> None:
+    plan = JobPlan.model_validate(http.post("/v1/plan", json=BODY).json())
+    assert plan.cost is not None
+    most = plan.cost.confirm
+    for least, said in ((most, f"search, {most} to"), (most - 1, f"search, {most - 1} to {most} to")):
+        cost = plan.cost.model_copy(update={"confirm_least": least})
+        console = Console(record=True, width=200)
+        console.print(plan_tables(plan.model_copy(update={"cost": cost})))
+        assert f"{said} confirm" in console.export_text()
 
 
 def test_the_client_and_the_command_show_it(url: str, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def lr(**space: Any) -> dict[str, Any]:
         (lr(type="float", low=2), "optimizers.0.space.lr.high", None, "required"),
         (lr(type="flot", low=1, high=2), "optimizers.0.space.lr.type", "float", "did you mean 'float'"),
         (lr(type="float", low=1, high=2, hgh=3), "optimizers.0.space.lr.hgh", "high", "did you mean 'high'"),
-        (lr(low=1, high=2), "optimizers.0.space.lr", None, "discriminator 'type'"),
+        (lr(low=1, high=2), "optimizers.0.space.lr", None, "needs a 'type', which says what it is"),
         (lr(type="float", low=-1, high=2), "optimizers.0.space.lr", None, "allowed: 1e-12 to 10000"),
     ],
 )

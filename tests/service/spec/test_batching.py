@@ -263,11 +263,40 @@ def test_an_optimizer_that_brings_a_schedule_is_left_to_it() -> None:
     assert "schedule" not in constant.optimizer("free").space
 
 
-@pytest.mark.parametrize("space", [{"schedule": "linear"}, {"warmup": 0.1}])
-def test_a_schedule_is_refused_to_one_that_brings_its_own(space: Any) -> None:
-    error = refused({"name": "free", "space": space}, catalog=_free())
-    assert (error.value, error.allowed) == ("free", ["constant"])
-    assert "brings its own schedule" in error.detail
+WARMUPS = {"type": "float", "low": 0.0, "high": 0.1, "scale": "linear"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [("schedule", "linear", "constant"), ("warmup", 0.1, 0.0), ("warmup", WARMUPS, 0.0)],
+)
+def test_a_schedule_is_refused_to_one_that_brings_its_own(name: str, value: Any, allowed: Any) -> None:
+    error = refused("sgd", {"name": "free", "space": {name: value}}, catalog=_free())
+    assert (error.field, error.value, error.allowed) == (f"optimizers.1.space.{name}", value, allowed)
+    assert "free brings its own schedule of the learning rate" in error.detail
+    assert f"leave {name} out" in error.detail
+
+
+def test_a_schedule_is_refused_to_what_is_used_today_if_that_brings_its_own() -> None:
+    today = {"name": "free", "config": {"schedule": "linear"}}
+    error = refused("sgd", today=today, catalog=_free())
+    assert (error.field, error.value, error.allowed) == ("today.config.schedule", "linear", "constant")
+    assert error.detail.startswith("free brings")
+
+
+def test_todays_batches_may_grow_as_those_of_a_space() -> None:
+    asked = {"lr": 0.1, "batch_size": {"adaptive": "norm", "eta": 0.3}}
+    spec = resolve(job("sgd", today={"name": "sgd", "config": asked}))
+    spread = resolve(job("sgd", today={"name": "sgd", "config": {"lr": 0.1, "batch_eta": 0.3}}))
+    assert spec.today is not None
+    assert spec.today == spread.today
+    assert spec.today.config["batch_eta"] == 0.3
+    assert again(spec) == spec
+
+
+def test_a_range_of_sizes_is_refused_by_its_end() -> None:
+    error = refused(sgd(batch_size={"type": "int", "low": 16, "high": 2000}))
+    assert (error.field, error.value) == ("optimizers.0.space.batch_size", 2000)
 
 
 def test_todays_config_may_set_its_batches_and_schedule() -> None:

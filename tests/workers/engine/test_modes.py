@@ -99,7 +99,12 @@ def test_its_own_schedule_allows_no_other() -> None:
     for space in ({"schedule": searched}, {"schedule": "linear"}, {"warmup": 0.1}):
         with pytest.raises(InvalidSpec, match="brings its own schedule of the learning rate") as refused:
             asked(optimizers=[{"name": TWO_FACED.name, "space": space}], schedule="cosine")
-        assert refused.value.allowed == ["constant"]
+        assert refused.value.field == f"optimizers.0.space.{next(iter(space))}"
+        assert refused.value.allowed in ("constant", 0.0)
+    function = {"workload": {"function": "ourlab.train:fit", "minimize": "loss"}, "budget": {"trials": 3}}
+    with pytest.raises(InvalidSpec, match="brings its own schedule of the learning rate") as refused:
+        asked(schedule="cosine", **function)
+    assert (refused.value.field, refused.value.allowed) == ("schedule", ["constant"])
 
 
 def test_a_step_that_calls_a_closure_is_for_peoples_own_functions_alone() -> None:

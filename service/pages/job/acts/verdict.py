@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from whichopt.service.evidence.verdict.look_by_look import Looks, TakenLook
-from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
+from whichopt.service.evidence.verdict.snippet_lines import lines_to_paste
 from whichopt.service.pages.job.acts import made, verdict_words
 from whichopt.service.pages.job.acts.intervals import Lane, bars, in_words, scale_of, widths
 from whichopt.service.pages.job.acts.kept_looks import looks_if_kept, looks_of
@@ -42,7 +42,7 @@ def values(scene: Scene) -> dict[str, Any]:
         "sentence": verdict_words.lead(found),
         "tones": scene.tones,
         "recommendation": found,
-        "lines": None if found.snippet is None else lines_that_matter(found.snippet),
+        "lines": lines_to_paste(scene.spec, found),
         "asked": asked,
         "trained": _trained(scene, found),
         "took_s": _took(scene),

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import adadagrad
-from tests.builders.trials import spec_of
-from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter
+from tests.builders.trials import confirm, flat, spec_of
+from whichopt.service.evidence.verdict.recommend import recommend
+from whichopt.service.evidence.verdict.snippet_lines import lines_that_matter, lines_to_paste
 from whichopt.service.evidence.verdict.snippet_tasks import snippet_of
 from whichopt.service.spec import ResolvedSpec
 from whichopt.service.trials import Schedule
@@ -114,6 +115,23 @@ def test_what_is_copied_imports_what_it_calls_and_nothing_else() -> None:
     assert lines.startswith(
         "from adadagrad import AdaGradNorm, AdaptiveBatch, Growth\n\noptimizer = AdaGradNorm(\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({}, ""),
+        ({"batch_size": 48}, "\n# the training loop: batch_size 48"),
+        ({"schedule": "linear", "warmup": 0.2}, "\n# the training loop: schedule linear, warmup 0.2"),
+        ({"batch_size": {"adaptive": "norm"}}, ""),  # its call is among the lines
+    ],
+    ids=str,
+)
+def test_what_of_a_config_is_no_argument_is_copied_as_a_remark(space: dict[str, Any], said: str) -> None:
+    spec = spec_of({"name": "adam", "space": space})
+    found = recommend("job", spec, confirm(spec, flat(spec), lambda _, seed: 0.01 * (seed % 3)))
+    assert found.snippet is not None
+    assert lines_to_paste(spec, found) == f"{lines_that_matter(found.snippet)}{said}"
 
 
 def test_an_optimizer_of_which_only_the_batch_grows_imports_both() -> None:
