@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from whichopt.service.batches import first_size, last_size
 from whichopt.service.catalog.optimizer_entry import Build
 from whichopt.service.evidence.verdict.snippet_steps import schedule_lines
 from whichopt.service.spec import ResolvedSpec
@@ -131,7 +132,7 @@ def _training_arguments(
     lines = []
     if spec.guest is None:
         training = _training(spec, recommendation)
-        size = training.batch_size if training.growing is None else training.growing.start
+        size = training.batch_size if training.growing is None else first_size(recommendation.config or {})
         lines += [
             f"num_train_epochs={spec.budget.epochs}",
             f"per_device_train_batch_size={size}",
@@ -243,8 +244,9 @@ def _growing_note(spec: ResolvedSpec, recommendation: Recommendation, instead: s
     growing = None if spec.guest is not None else _training(spec, recommendation).growing
     if growing is None:
         return []
+    first, last = (size(recommendation.config or {}) for size in (first_size, last_size))
     return [
-        f"# The batch grew from {growing.start} to at most {growing.most} examples by the norm test with eta "
+        f"# The batch grew from {first} to at most {last} examples by the norm test with eta "
         f"{growing.eta:g};",
         f"# {instead} (the code of one that grows: --as torch).",
     ]

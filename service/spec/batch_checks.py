@@ -177,19 +177,35 @@ def _check_growing(spec: ResolvedSpec, catalog: Catalog, said: _Said) -> None:
             value=micro.allowed() if hasattr(micro, "allowed") else micro,
             allowed="a whole number",
         )
-    starts, examples = said.sizes("batch_start"), spec.sizes.train
+    starts, examples, parts = said.sizes("batch_start"), spec.sizes.train, LEAST_PARTS * micro
+    if parts > examples:
+        raise InvalidSpec(
+            f"{chosen.label}: {LEAST_PARTS} micro-batches of {micro}, as many as a batch needs, "
+            f"exceed the {examples} examples of the training split; make batch_micro smaller",
+            field=f"{said.space}.batch_micro",
+            value=micro,
+            allowed=f"at most {examples // LEAST_PARTS}",
+        )
     path, least = starts[0]
-    if least < LEAST_PARTS * micro:
+    if least < parts:
         raise InvalidSpec(
             f"{chosen.label}: a batch that starts with {least} examples has fewer than {LEAST_PARTS} "
-            f"micro-batches of {micro}, which say too little of the noise; start with {LEAST_PARTS * micro} "
+            f"micro-batches of {micro}, which say too little of the noise; start with {parts} "
             "or more, or make batch_micro smaller",
             field=path,
             value=least,
-            allowed=f"{LEAST_PARTS * micro} or more",
+            allowed=f"{parts} or more",
+        )
+    path, smallest = said.sizes("batch_max")[0]
+    if smallest < parts:
+        raise InvalidSpec(
+            f"{chosen.label}: a batch of at most {smallest} examples has fewer than {LEAST_PARTS} "
+            f"micro-batches of {micro}; make batch_max {parts} or more, or batch_micro smaller",
+            field=path,
+            value=smallest,
+            allowed=f"{parts} or more",
         )
     path, largest = starts[-1]
-    _, smallest = said.sizes("batch_max")[0]
     fits = min(smallest, examples)
     if math.ceil(largest / micro) * micro > fits:
         whole = fits // micro * micro

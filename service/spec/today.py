@@ -48,5 +48,5 @@ class TodaysConfig(Strict):
     @field_validator("config", mode="before")
     @classmethod
     def _spread_out(cls, given: Any) -> Any:
-        """Spread out a batch size that grows, as in a label's space."""
+        """Spread out a batch size that grows, as a space has it."""
         return spread_out(given)

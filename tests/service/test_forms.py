@@ -159,16 +159,17 @@ def test_modes_are_told_where_nobody_sets_them() -> None:
 
 
 def test_a_growing_batch_is_told_where_a_form_has_none() -> None:
-    grown = {"adaptive": "norm", "eta": 0.25, "start": 40, "growth": 4.0, "max": 160, "micro": 10}
+    grown = {"adaptive": "norm", "eta": 0.25, "start": 42, "growth": 4.0, "max": 165, "micro": 10}
     spec, recommendation = own_batches(batch_size=tuple(grown.items()))
     said = json.loads(written("json", spec, recommendation))
     assert said["batch_size"] == grown  # as a job takes it
     assert said["arguments"].keys() == {"lr", "betas", "eps", "weight_decay"}
     for form in ("hf", "lightning"):
         comment = [line for line in written(form, spec, recommendation).splitlines() if line.startswith("#")]
-        assert any("grew from 40 to at most 160 examples" in line for line in comment), form
+        # In whole micro-batches of 10.
+        assert any("grew from 50 to at most 160 examples" in line for line in comment), form
     arguments = call(written("hf", spec, recommendation), "TrainingArguments")
-    assert arguments["per_device_train_batch_size"] == 40
+    assert arguments["per_device_train_batch_size"] == 50
 
 
 def test_small_numbers_stay_numbers_in_yaml() -> None:

@@ -141,6 +141,8 @@ def test_a_step_schedule_of_its_own_keeps_the_jobs_milestones() -> None:
         ({"batch_size": {**GROWN, "start": 16, "micro": 8}}, "batch_start", 16, "32 or more"),
         ({"batch_size": {**GROWN, "start": 64, "max": 60}}, "batch_start", 64, "at most 56"),
         ({"batch_size": {**GROWN, "start": 2000, "max": 4000}}, "batch_start", 2000, "at most 1072"),
+        ({"batch_size": {**GROWN, "max": 16}}, "batch_max", 16, "32 or more"),
+        ({"batch_size": {**GROWN, "start": 1200, "micro": 300}}, "batch_micro", 300, "at most 269"),
         ({"batch_size": {**GROWN, "start": 33, "max": 37}}, "batch_start", 33, "at most 32"),
         ({"batch_eta": 0.5, "batch_size": 64}, "batch_size", None, "one of the two"),
         ({"schedule": "step", "warmup": 0.5}, "warmup", 0.5, "less than 0.5"),
