@@ -32,7 +32,7 @@ def _spaces(spec: ResolvedSpec) -> Iterator[LintFinding]:
             code=warning.code,
             severity="warning",
             field="optimizers",
-            what=warning.detail,
+            what=warning.detail.removesuffix("."),
             why="a ranking depends on the spaces as much as on the optimizers (Choi et al. 2019, arXiv "
             "1910.05446)",
             instead="search it for all of them, or fix it for all",

@@ -356,6 +356,7 @@ def unequal_spaces(spec: ResolvedSpec) -> Iterator[JobWarning]:
                 for optimizer in spec.optimizers
                 if not (optimizer.facts.own_schedule and name != "batch_size")
             },
+            opened_by="is searched or grows" if name == "batch_size" else "is searched",
         )
 
 
@@ -366,12 +367,12 @@ def _opens(optimizer: ResolvedOptimizer, name: str) -> bool:
     return name in optimizer.facts.of_training(optimizer.searched)
 
 
-def _unequal(family: str, has: Mapping[str, bool]) -> Iterator[JobWarning]:
+def _unequal(family: str, has: Mapping[str, bool], *, opened_by: str = "is searched") -> Iterator[JobWarning]:
     opened = [label for label, is_open in has.items() if is_open]
     fixed = [label for label, is_open in has.items() if not is_open]
     if opened and fixed:
         yield JobWarning(
             code="unequal_spaces",
-            detail=f"The comparison favors the optimizers with more to tune: {family} is searched for "
+            detail=f"The comparison favors the optimizers with more to tune: {family} {opened_by} for "
             f"{', '.join(opened)} but fixed for {', '.join(fixed)}.",
         )
