@@ -89,15 +89,19 @@ def _gradients(workload: Workload, plans: Sequence[TrialPlan], kind: Any) -> tup
     return list(learners.grads.values()), stack
 
 
-@every_workload
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [(data, model) for data, model in pairs() if not model.small],
+    ids=lambda entry: getattr(entry, "name", None),
+)
 def test_gradients_are_those_of_each_network_alone(
     data: DatasetEntry, model: ModelEntry, make_workload: MakeWorkload, make_plan: MakePlan
 ) -> None:
     """By layers and by vmap. A sum of K products in float32 in another order differs by some sqrt(K)
-    roundings of 2**-24 of its terms: K is at most a few thousand here. A deep network makes more of them, as
-    one with batch normalization does, which divides by the deviation of a few values: how much, its own
-    distance from float64 says."""
-    workload = make_workload(data.name, model.name, **model.small)
+    roundings of 2**-24 of its terms: K is at most a few thousand here. A network with batch normalization
+    makes more of them, as that divides by the deviation of a few values: how much, its own distance from
+    float64 says. Networks of many layers are compared in float64 (`test_deep_networks`)."""
+    workload = make_workload(data.name, model.name)
     plans = [make_plan("sgd", init=init, order=init % 2, batch_size=48) for init in range(5)]
     (player,) = workload.players
     for kind in (nets(workload), Mapped(workload.model(0))):
