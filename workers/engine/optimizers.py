@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -50,6 +52,23 @@ def tensor_of(param: Any) -> Tensor:
     """Return the tensor of a param, which torch also takes as a pair with its name."""
     tensor: Tensor = param[1] if isinstance(param, tuple) else param
     return tensor
+
+
+def step(optimizer: Optimizer) -> None:
+    """Take a step. If it cannot be taken as a gradient is not finite, the params are not either after it.
+
+    The trial has diverged then, which its next evaluation sees: it is a result, and no failure of the job.
+    SOAP raises so, as it takes the eigenvectors of its first gradient.
+    """
+    try:
+        optimizer.step()
+    except RuntimeError:
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        if all(param.grad is None or bool(param.grad.isfinite().all()) for param in params):
+            raise
+        with torch.no_grad():
+            for param in params:
+                param.fill_(math.nan)
 
 
 @cache

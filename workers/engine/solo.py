@@ -269,7 +269,7 @@ class _Learner:
             group["lr"] = lr * share
         if self.clip_norm is not None:
             clip_grad_norm_(self.params, self.clip_norm)
-        self.optimizer.step()
+        optimizers.step(self.optimizer)
         return loss.detach()
 
     def mode(self, name: Literal["train", "eval"]) -> None:

@@ -36,7 +36,7 @@ class ClassSteps:
                 continue
             for group, lr in zip(optimizer.param_groups, lrs, strict=True):
                 group["lr"] = lr * share
-            optimizer.step()
+            optimizers.step(optimizer)
 
     def states(self) -> list[State]:
         return [optimizer.state_dict() for optimizer in self.optimizers]
