@@ -11,9 +11,14 @@ import pytest
 
 from tests.builders.concluded_jobs import running_job
 from tests.builders.services import KEY
+from tests.builders.waiting import DEADLINE_S
 from whichopt.service.db import Store
 
-ENTRY = "from whichopt.service.cli import app; app(prog_name='whichopt')"
+ENTRY = (
+    "from whichopt.service.cli import app, completion; "
+    f"completion.ANSWER_S = {DEADLINE_S}; "  # a shell does not wait for a busy machine, and this does
+    "app(prog_name='whichopt')"
+)
 
 
 def proposed(words: str, folder: Path) -> list[str]:
