@@ -23,7 +23,7 @@ Curve = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Growth:
+class Grown:
     """How the batches of an optimizer grew in its runs.
 
     `first` is the size of the first batch, `most` that which none can exceed. Curves of `sizes` have the size
@@ -51,7 +51,7 @@ class Growth:
 
 
 def batch_sizes(
-    grown: Sequence[Growth],
+    grown: Sequence[Grown],
     tones: Mapping[str, int],
     *,
     runs: str,
@@ -96,7 +96,7 @@ def batch_sizes(
 
 
 def batch_noise(
-    grown: Sequence[Growth],
+    grown: Sequence[Grown],
     tones: Mapping[str, int],
     *,
     runs: str,
@@ -176,11 +176,11 @@ def _inside(point: Point, shown: Range) -> Point:
     return Point(point.at, shown.low if value is None else value, low, high)
 
 
-def _banded(grown: Sequence[Growth]) -> set[str]:
+def _banded(grown: Sequence[Grown]) -> set[str]:
     return {one.label for one in grown} if len(grown) <= MOST_BANDS else set()
 
 
-def _whose(grown: Sequence[Growth], runs: str) -> str:
+def _whose(grown: Sequence[Grown], runs: str) -> str:
     """Say which runs the lines are of."""
     count = max(len(one.sizes) for one in grown)
     if count == 1:

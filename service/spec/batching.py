@@ -1,4 +1,4 @@
-"""Completes what a label's space says of batches and the schedule, and checks it against the job's data."""
+"""Completes what a label's space says of batches and the schedule; `batch_checks` holds it against data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASKED = {name.removeprefix("batch_"): name for name in GROWING}
 
 
 @dataclass(frozen=True)
-class Common:
+class Shared:
     """What a job sets for all of its labels, and the number of examples in its training split."""
 
     batch_size: int
@@ -64,7 +64,7 @@ def spread_out(space: Any, *, whole: bool = True) -> Any:
     return {**({"batch_eta": GROWING_DEFAULT["batch_eta"]} if whole else {}), **rest, **grown}
 
 
-def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Common | None, field: str) -> Config:
+def usual(facts: OptimizerFacts, asked: Mapping[str, Any], common: Shared | None, field: str) -> Config:
     """Return the values of what a config has of batches and the schedule, if nobody gives others.
 
     Args:
@@ -108,7 +108,7 @@ def usual_max(start: int, examples: int) -> int:
     return min(MOST, max(start, examples // 2))
 
 
-def _of_job(facts: OptimizerFacts, common: Common) -> Config:
+def _of_job(facts: OptimizerFacts, common: Shared) -> Config:
     """Return what the job sets for all; an optimizer with a schedule of its own is left to that."""
     own = facts.own_schedule
     return {
@@ -118,7 +118,7 @@ def _of_job(facts: OptimizerFacts, common: Common) -> Config:
     }
 
 
-def _brings_schedule(facts: OptimizerFacts, common: Common) -> bool:
+def _brings_schedule(facts: OptimizerFacts, common: Shared) -> bool:
     """Tell if the optimizer's own schedule stands in for the job's."""
     return facts.own_schedule and (common.schedule.name != "constant" or common.schedule.warmup > 0)
 

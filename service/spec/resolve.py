@@ -78,7 +78,7 @@ def resolve(spec: JobSpec, catalog: Catalog | None = None, limits: Limits | None
     )
     shared = None
     if isinstance(workload, ResolvedWorkload):
-        shared = batching.Common(spec.batch_size, spec.schedule, workload.sizes.train)
+        shared = batching.Shared(spec.batch_size, spec.schedule, workload.sizes.train)
     chosen = tuple(
         resolve_optimizer(choice, f"optimizers.{i}", known, shared)
         for i, choice in enumerate(spec.optimizers)
@@ -256,7 +256,7 @@ def resolve_optimizer(
     choice: OptimizerChoice,
     field: str,
     catalog: Catalog | None = None,
-    shared: batching.Common | None = None,
+    shared: batching.Shared | None = None,
 ) -> ResolvedOptimizer:
     """Return `choice` with its space and default written out.
 

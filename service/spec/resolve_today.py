@@ -16,7 +16,7 @@ from whichopt.service.spec.today import TODAY, TodaysConfig
 
 
 def resolve_today(
-    asked: TodaysConfig, catalog: Catalog, labels: Sequence[str], shared: batching.Common | None = None
+    asked: TodaysConfig, catalog: Catalog, labels: Sequence[str], shared: batching.Shared | None = None
 ) -> ResolvedToday:
     """Return today's config with every hyperparameter written out.
 

@@ -8,7 +8,7 @@ from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, last_s
 from whichopt.service.evidence.report.document import Report
 from whichopt.service.evidence.report.training_figures import best_runs
 from whichopt.service.figures import batches
-from whichopt.service.figures.batches import Growth
+from whichopt.service.figures.batches import Grown
 from whichopt.service.figures.figure import Figure
 from whichopt.service.training_words import growing_part
 
@@ -26,7 +26,7 @@ def batch_noise(report: Report, tones: Mapping[str, int], width: int) -> Figure 
     return batches.batch_noise(_grown(report), tones, runs=RUNS, width=width)
 
 
-def _grown(report: Report) -> list[Growth]:
+def _grown(report: Report) -> list[Grown]:
     """Return the finalists whose batches grow; a run that diverged has its curves up to there."""
     runs = best_runs(report)
     found = []
@@ -40,5 +40,5 @@ def _grown(report: Report) -> list[Growth]:
             for name in (SIZE_CURVE, NOISE_CURVE)
         )
         if own is not None and any(sizes):
-            found.append(Growth(row.optimizer, first_size(own), last_size(own), sizes, noise))
+            found.append(Grown(row.optimizer, first_size(own), last_size(own), sizes, noise))
     return found

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from whichopt.service.batches import NOISE_CURVE, SIZE_CURVE, first_size, last_size
 from whichopt.service.figures import batches
-from whichopt.service.figures.batches import Growth
+from whichopt.service.figures.batches import Grown
 from whichopt.service.figures.figure import Figure
 from whichopt.service.pages.job.scene import Scene, recommendation_of
 from whichopt.service.pages.job.search_lane import search_lanes
@@ -50,7 +50,7 @@ def drawn(shown: Scene, phase: Phase) -> list[Figure]:
             for of in (sizes, noise)
         ]
         if own is not None and any(curves[0]):
-            found.append(Growth(label, first_size(own), last_size(own), *curves))
+            found.append(Grown(label, first_size(own), last_size(own), *curves))
     if not found:
         return []
     made = (draw(found, shown.tones, runs=RUNS[phase]) for draw in DRAWN.values())

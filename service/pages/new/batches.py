@@ -17,7 +17,7 @@ from whichopt.service.catalog.optimizer_entry import OptimizerEntry
 from whichopt.service.pages.new.values import number, value, values, written
 from whichopt.service.space import Categorical, Config, Float, Int
 from whichopt.service.spec import ResolvedSpec
-from whichopt.service.spec.batching import Common, usual
+from whichopt.service.spec.batching import Shared, usual
 from whichopt.service.spec.request import SpaceEntry
 
 RANGE = re.compile(r"(\S+)\s+to\s+(\S+)(?:\s+(linear|log|log1m))?", re.IGNORECASE)
@@ -93,7 +93,7 @@ def training_names(entry: OptimizerEntry) -> list[str]:
 
 
 def texts_of_training(
-    entry: OptimizerEntry, space: Mapping[str, SpaceEntry], default: Config, common: Common | None
+    entry: OptimizerEntry, space: Mapping[str, SpaceEntry], default: Config, common: Shared | None
 ) -> dict[str, str]:
     """Return the texts of the fields for a complete space, and the first trial's values.
 
@@ -115,9 +115,9 @@ def texts_of_training(
     return texts
 
 
-def common_of(spec: ResolvedSpec) -> Common | None:
+def common_of(spec: ResolvedSpec) -> Shared | None:
     """Return what a job sets for all of its labels; None if it is about a function."""
-    return None if spec.guest is not None else Common(spec.batch_size, spec.schedule, spec.sizes.train)
+    return None if spec.guest is not None else Shared(spec.batch_size, spec.schedule, spec.sizes.train)
 
 
 def places_of(entry: OptimizerEntry, i: int) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from whichopt.service.pages.new.space import space_of, texts_of
 from whichopt.service.pages.new.values import written
 from whichopt.service.spec import JobSpec, ResolvedSpec
 from whichopt.service.spec.augment import Flip
-from whichopt.service.spec.batching import Common
+from whichopt.service.spec.batching import Shared
 from whichopt.service.spec.request import OptimizerChoice
 from whichopt.service.spec.resolve import resolve_optimizer
 from whichopt.service.spec.resolved import ResolvedOptimizer
@@ -90,7 +90,7 @@ def as_sent(spec: ResolvedSpec, catalog: Catalog) -> dict[str, Any]:
     return {name: kept[name] for name in dict.fromkeys((*first, *kept)) if name in kept}
 
 
-def _short(chosen: ResolvedOptimizer, sent: dict[str, Any], catalog: Catalog, common: Common | None) -> Any:
+def _short(chosen: ResolvedOptimizer, sent: dict[str, Any], catalog: Catalog, common: Shared | None) -> Any:
     """Return what is enough to send for an optimizer: its name alone if all else is as usual."""
     named = {name: one for name, one in sent.items() if name != "label" or one != sent["name"]}
     entry = next((one for one in catalog.optimizers if one.name == chosen.name), None)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from whichopt.service.figures.batches import Growth, batch_noise, batch_sizes
+from whichopt.service.figures.batches import Grown, batch_noise, batch_sizes
 from whichopt.service.figures.figure import Figure
 from whichopt.service.figures.tones import tones
 
@@ -15,9 +15,9 @@ TONES = tones({"adadagrad": "adadagrad", "sgd": "sgd"})
 RUNS = "fresh-seed runs"
 
 
-def grown(label: str = "adadagrad", most: int = 536, noise: float = 1.5, runs: int = 3) -> Growth:
+def grown(label: str = "adadagrad", most: int = 536, noise: float = 1.5, runs: int = 3) -> Grown:
     sizes = [[(1000 * i, 32.0 * 2**i + 8 * run) for i in range(1, 5)] for run in range(runs)]
-    return Growth(
+    return Grown(
         label, 32, most, sizes, [[(at, noise / (run + 1)) for at, _ in sizes[0]] for run in range(runs)]
     )
 
@@ -54,7 +54,7 @@ def test_words_tell_how_far_a_batch_grew() -> None:
 
 
 def test_a_batch_that_never_grew_is_drawn_too() -> None:
-    still = Growth("sgd", 32, 512, [[(100, 32.0), (200, 32.0)]], [[(100, 0.2), (200, 0.3)]])
+    still = Grown("sgd", 32, 512, [[(100, 32.0), (200, 32.0)]], [[(100, 0.2), (200, 0.3)]])
     found = batch_sizes([still], TONES, runs="best trial")
     assert found.caption.startswith("The batch of sgd stayed at 32 examples. Shown is the best trial.")
     assert "read when a run is evaluated" in found.caption, "a line that jumps is no jump of the batch"
@@ -62,7 +62,7 @@ def test_a_batch_that_never_grew_is_drawn_too() -> None:
 
 
 def test_a_line_is_a_size_that_some_run_had_and_its_band_holds_all_runs() -> None:
-    two = Growth("sgd", 32, 512, [[(100, 64.0)], [(100, 256.0)]], [[], []])
+    two = Grown("sgd", 32, 512, [[(100, 64.0)], [(100, 256.0)]], [[], []])
     (_, row) = marks(batch_sizes([two], TONES, runs=RUNS), "line")
     assert (row["v"], row["low"], row["high"]) == (64, 64, 256)
 
@@ -84,6 +84,6 @@ def test_noise_that_no_axis_holds_is_drawn_at_the_edge(noise: float) -> None:
 
 
 def test_without_a_test_there_is_no_figure_of_noise() -> None:
-    untested = Growth("sgd", 32, 512, [[(100, 32.0)]], [[]])
+    untested = Grown("sgd", 32, 512, [[(100, 32.0)]], [[]])
     assert batch_noise([untested], TONES, runs=RUNS) is None
     assert batch_noise([], TONES, runs=RUNS) is None
